@@ -1,0 +1,147 @@
+//! What a room remembers of each client, so that a transition is decided exactly once however often it is submitted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::id::{ClientId, Number, Seq};
+use crate::limits::{CLIENTS_REMEMBERED_MAX, REJECTIONS_REMEMBERED_MAX};
+use crate::message::Rejection;
+
+/// The table of clients, bounded by [`CLIENTS_REMEMBERED_MAX`].
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    by_id: BTreeMap<ClientId, Client>,
+}
+
+#[derive(Debug, Default)]
+struct Client {
+    /// The last number decided: accepted (durable or not yet) or rejected.
+    decided: Number,
+    /// The last number that is accepted and durable, and its event.
+    durable: Number,
+    durable_seq: Seq,
+    /// Where the log stood when this client was last heard of; who was silent for longest is forgotten first.
+    heard: Seq,
+    /// The last rejections, oldest first.
+    rejections: VecDeque<(Number, Rejection)>,
+}
+
+impl Client {
+    fn told(&self) -> Number {
+        let rejected = self.rejections.back().map_or(Number(0), |&(number, _)| number);
+        self.durable.max(rejected)
+    }
+}
+
+impl Clients {
+    /// The table that a snapshot recorded.
+    pub(crate) fn restore(recorded: &[(ClientId, Number, Seq)]) -> Self {
+        let mut clients = Self::default();
+        recorded.iter().for_each(|&(client, number, seq)| clients.replay(client, number, seq));
+        clients
+    }
+
+    /// What a snapshot records: the durable part.
+    pub(crate) fn record(&self) -> Vec<(ClientId, Number, Seq)> {
+        let durable = self.by_id.iter().filter(|(_, client)| client.durable > Number(0));
+        durable.map(|(&id, client)| (id, client.durable, client.durable_seq)).collect()
+    }
+
+    /// An event of the log, read back.
+    pub(crate) fn replay(&mut self, client: ClientId, number: Number, seq: Seq) {
+        self.decide(client, number, seq);
+        self.settle(client, number, seq);
+    }
+
+    pub(crate) fn decided(&self, client: ClientId) -> Number {
+        self.by_id.get(&client).map_or(Number(0), |client| client.decided)
+    }
+
+    /// The last number whose decision the client was told of, or will find among the durable events.
+    pub(crate) fn told(&self, client: ClientId) -> Number {
+        self.by_id.get(&client).map_or(Number(0), Client::told)
+    }
+
+    /// The number is decided: as an event, or (with `reject`) as a rejection.
+    pub(crate) fn decide(&mut self, id: ClientId, number: Number, head: Seq) {
+        let client = self.by_id.entry(id).or_default();
+        client.decided = client.decided.max(number);
+        client.heard = head;
+        self.forget_beyond_limit(id);
+    }
+
+    /// The number's event is durable.
+    pub(crate) fn settle(&mut self, id: ClientId, number: Number, seq: Seq) {
+        if let Some(client) = self.by_id.get_mut(&id) {
+            client.durable = client.durable.max(number);
+            client.durable_seq = client.durable_seq.max(seq);
+        }
+    }
+
+    /// The number was rejected, and its client is about to be told.
+    pub(crate) fn remember(&mut self, id: ClientId, number: Number, why: Rejection) {
+        let Some(client) = self.by_id.get_mut(&id) else { return };
+        if client.rejections.iter().any(|&(known, _)| known == number) {
+            return;
+        }
+        if client.rejections.len() == REJECTIONS_REMEMBERED_MAX {
+            client.rejections.pop_front();
+        }
+        client.rejections.push_back((number, why));
+    }
+
+    pub(crate) fn rejections(&self, id: ClientId) -> impl Iterator<Item = &(Number, Rejection)> {
+        self.by_id.get(&id).into_iter().flat_map(|client| &client.rejections)
+    }
+
+    /// What was decided but never told is undecided again: the journal failed, and the clients will resubmit.
+    pub(crate) fn fall_back(&mut self) {
+        for client in self.by_id.values_mut() {
+            client.decided = client.told();
+        }
+    }
+
+    fn forget_beyond_limit(&mut self, keep: ClientId) {
+        if self.by_id.len() <= CLIENTS_REMEMBERED_MAX {
+            return;
+        }
+        // A tenth at once, so that the search for the silent ones is rare.
+        let mut by_silence: Vec<_> = self.by_id.iter().map(|(&id, client)| (client.heard, id)).collect();
+        by_silence.sort_unstable();
+        for (_, id) in by_silence.into_iter().take(CLIENTS_REMEMBERED_MAX / 10) {
+            if id != keep {
+                self.by_id.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_bounded_and_forgets_the_silent() {
+        let mut clients = Clients::default();
+        for index in 0..=CLIENTS_REMEMBERED_MAX as u64 {
+            clients.replay(ClientId(index.to_be_bytes()), Number(1), Seq(index + 1));
+        }
+        assert!(clients.by_id.len() <= CLIENTS_REMEMBERED_MAX);
+        assert_eq!(clients.decided(ClientId(0u64.to_be_bytes())), Number(0));
+        assert_eq!(clients.decided(ClientId((CLIENTS_REMEMBERED_MAX as u64).to_be_bytes())), Number(1));
+    }
+
+    #[test]
+    fn falling_back_undecides_what_was_never_told() {
+        let mut clients = Clients::default();
+        let id = ClientId([1; 8]);
+        clients.replay(id, Number(1), Seq(1));
+        clients.decide(id, Number(2), Seq(2));
+        clients.fall_back();
+        assert_eq!(clients.decided(id), Number(1));
+        clients.decide(id, Number(2), Seq(2));
+        clients.remember(id, Number(2), Rejection::Forgotten);
+        clients.decide(id, Number(3), Seq(2));
+        clients.fall_back();
+        assert_eq!(clients.decided(id), Number(2));
+    }
+}

@@ -1,0 +1,261 @@
+//! Events, the batches they are journaled in, and the hash chain that binds a log together.
+//!
+//! An event is encoded once, with postcard. The same bytes are hashed, journaled, and sent to every session.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Author, ClientId, Digest, LogId, Number, RoomId, Seq, Timestamp};
+
+/// One accepted input: with the state, all that an `apply` may depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Place in the room's log.
+    pub seq: Seq,
+    /// The host's clock at acceptance. Never decreases within a room.
+    pub time: Timestamp,
+    /// Random bits that the host drew at acceptance.
+    pub entropy: u64,
+    /// What happened.
+    pub input: Input,
+}
+
+/// What an event carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A participant asked for a transition.
+    Transition {
+        /// Who asked, as the host authenticated them.
+        author: Author,
+        /// The client they asked from.
+        client: ClientId,
+        /// That client's number for it.
+        number: Number,
+        /// In the machine's own encoding.
+        transition: Bytes,
+    },
+    /// The alarm that the state had set went off; this is the transition it had scheduled.
+    Alarm(Bytes),
+    /// A participant's first session in the room began.
+    Joined(Author),
+    /// A participant's last session in the room ended.
+    Left(Author),
+}
+
+impl Input {
+    /// Whose doing it was, where it was somebody's.
+    #[must_use]
+    pub fn author(&self) -> Option<&Author> {
+        match self {
+            Self::Transition { author, .. } | Self::Joined(author) | Self::Left(author) => Some(author),
+            Self::Alarm(_) => None,
+        }
+    }
+}
+
+/// How a log begins: everything that its first state came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The room.
+    pub room: RoomId,
+    /// The build of the machine that made the first state.
+    pub digest: Digest,
+    /// The options that `create` was given, as JSON; empty for the defaults.
+    pub options: String,
+    /// The host's clock at creation.
+    pub time: Timestamp,
+    /// Random bits, so that no two logs are the same.
+    pub nonce: u64,
+}
+
+impl Genesis {
+    /// The head of a log that has no events yet.
+    #[must_use]
+    pub fn chain(&self) -> Chain {
+        let bytes = postcard::to_allocvec(self).unwrap_or_default();
+        Chain(*blake3::hash(&bytes).as_bytes())
+    }
+
+    /// Which log this begins.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.chain().0[..16]);
+        LogId(id)
+    }
+}
+
+/// The hash of a log up to some event: BLAKE3 of the chain before it and that event's bytes. Two logs with the same chain
+/// are the same log.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain(pub [u8; 32]);
+
+impl Chain {
+    /// The chain after one more event.
+    #[must_use]
+    pub fn after(&self, encoded_event: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        hasher.update(encoded_event);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Chain({})", Digest(self.0))
+    }
+}
+
+/// Events of one room that become durable together: one record of the journal.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The log's head before this batch; the journal refuses the batch if it finds another.
+    pub expected: Seq,
+    /// The events, in order; never empty. The first one's seq is `expected + 1`.
+    pub events: Vec<Event>,
+    /// Each event's bytes, in the same order: slices of `body`.
+    pub encoded: Vec<Bytes>,
+    /// The events' bytes, one after the other: what the journal stores.
+    pub body: Bytes,
+    /// The log's chain after the last event.
+    pub chain: Chain,
+}
+
+impl Batch {
+    /// The last event's seq.
+    #[must_use]
+    pub fn last(&self) -> Seq {
+        Seq(self.expected.0 + self.events.len() as u64)
+    }
+
+    /// Reads a stored body back and proves it: the events must decode to the last byte, follow `expected` one by one, and
+    /// lead from `chain_before` to `chain`.
+    ///
+    /// # Errors
+    ///
+    /// Says at which seq the body is damaged, and how.
+    pub fn decode(expected: Seq, chain_before: Chain, body: Bytes, chain: Chain) -> Result<Self, Damage> {
+        let mut batch =
+            Self { expected, events: Vec::new(), encoded: Vec::new(), body: body.clone(), chain: chain_before };
+        let mut at = 0;
+        while at < body.len() {
+            let seq = batch.last().next();
+            let (event, rest) = postcard::take_from_bytes::<Event>(&body[at..])
+                .map_err(|error| Damage { seq, what: format!("the event does not decode: {error}") })?;
+            if event.seq != seq {
+                return Err(Damage { seq, what: format!("found event {} in its place", event.seq) });
+            }
+            let end = body.len() - rest.len();
+            let encoded = body.slice(at..end);
+            batch.chain = batch.chain.after(&encoded);
+            batch.events.push(event);
+            batch.encoded.push(encoded);
+            at = end;
+        }
+        if batch.events.is_empty() || batch.chain != chain {
+            return Err(Damage { seq: batch.last(), what: "the hash chain does not match".to_owned() });
+        }
+        Ok(batch)
+    }
+}
+
+/// Where a stored log is damaged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq}: {what}")]
+pub struct Damage {
+    /// The first event that cannot be trusted.
+    pub seq: Seq,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Collects events into a [`Batch`]; encodes and hashes each as it comes.
+#[derive(Debug)]
+pub(crate) struct BatchBuilder {
+    expected: Seq,
+    events: Vec<Event>,
+    ends: Vec<usize>,
+    body: Vec<u8>,
+    chain: Chain,
+}
+
+impl BatchBuilder {
+    pub(crate) fn new(expected: Seq, chain: Chain) -> Self {
+        Self { expected, events: Vec::new(), ends: Vec::new(), body: Vec::new(), chain }
+    }
+
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub(crate) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// The last event's seq; that before the first while there is none.
+    pub(crate) fn last(&self) -> Seq {
+        Seq(self.expected.0 + self.events.len() as u64)
+    }
+
+    pub(crate) fn push(&mut self, event: Event) {
+        let start = self.body.len();
+        // Encoding into a growing buffer cannot fail for these types; were it to, the chain would not match and recovery would say so.
+        if let Ok(encoded) = postcard::to_allocvec(&event) {
+            self.body.extend_from_slice(&encoded);
+        }
+        self.chain = self.chain.after(&self.body[start..]);
+        self.ends.push(self.body.len());
+        self.events.push(event);
+    }
+
+    pub(crate) fn finish(self) -> Batch {
+        let body = Bytes::from(self.body);
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let encoded = starts.zip(&self.ends).map(|(start, &end)| body.slice(start..end)).collect();
+        Batch { expected: self.expected, events: self.events, encoded, body, chain: self.chain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> (Chain, Batch) {
+        let start = Chain([1; 32]);
+        let mut builder = BatchBuilder::new(Seq(4), start);
+        for seq in 5..9 {
+            builder.push(Event {
+                seq: Seq(seq),
+                time: Timestamp(seq),
+                entropy: 7,
+                input: Input::Alarm(vec![3; 5].into()),
+            });
+        }
+        (start, builder.finish())
+    }
+
+    #[test]
+    fn a_batch_reads_back_as_it_was_written() {
+        let (start, batch) = batch();
+        let read = Batch::decode(Seq(4), start, batch.body.clone(), batch.chain).unwrap();
+        assert_eq!((read.events, read.encoded, read.chain), (batch.events, batch.encoded, batch.chain));
+        assert_eq!(batch.expected.0 + 4, 8);
+    }
+
+    #[test]
+    fn any_flipped_bit_is_found() {
+        let (start, batch) = batch();
+        for index in 0..batch.body.len() * 8 {
+            let mut body = batch.body.to_vec();
+            body[index / 8] ^= 1 << (index % 8);
+            assert!(Batch::decode(Seq(4), start, body.into(), batch.chain).is_err(), "bit {index}");
+        }
+        let cut = batch.body.slice(..batch.body.len() - 1);
+        assert!(Batch::decode(Seq(4), start, cut, batch.chain).is_err());
+    }
+}

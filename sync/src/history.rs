@@ -1,0 +1,319 @@
+//! What a room's sessions read: the newest snapshot, and the durable events around and after it, as encoded bytes.
+//!
+//! The [`Sequencer`](crate::Sequencer) writes it; sessions read it at their own pace, each with a cursor of its own. A batch
+//! is encoded once and its bytes are shared by all of them. A session that finds its place [`Trimmed`] has fallen too far behind.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::event::{Batch, Chain};
+use crate::id::{Digest, LogId, Seq};
+use crate::limits::{EVENTS_MESSAGE_BYTES, SNAPSHOT_TAIL_BYTES_MIN};
+use crate::message::{Resume, ServerMessage, Start};
+use crate::snapshot::Snapshot;
+
+/// The durable part of a room that is kept in memory. Shared: the sequencer writes, sessions read.
+#[derive(Debug)]
+pub struct History {
+    log: LogId,
+    inner: RwLock<Inner>,
+    /// What the last reader got: readers that wait at the same place, as most do, share it.
+    newest_read: Mutex<Option<(Seq, Read)>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The newest snapshot: where recovery and newcomers start. Its seq lies within `floor..=head`.
+    base: Arc<Snapshot>,
+    /// The events after `floor`, encoded.
+    events: VecDeque<Bytes>,
+    floor: Seq,
+    bytes: usize,
+    bytes_after_base: usize,
+    chain: Chain,
+    checkpoint: Option<(Seq, Digest)>,
+}
+
+/// Messages for a session, and the seq that it stands at after them.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Encoded messages, in order; send them in one write.
+    pub messages: Arc<[Bytes]>,
+    /// The session's new place.
+    pub upto: Seq,
+}
+
+/// The events that a session needs next are no longer in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the events after {after} are no longer in memory")]
+pub struct Trimmed {
+    /// The session's place.
+    pub after: Seq,
+}
+
+impl History {
+    /// The history of a room that stands at `base`.
+    #[must_use]
+    pub fn new(log: LogId, base: Snapshot) -> Self {
+        let inner = Inner {
+            floor: base.seq,
+            chain: base.chain,
+            base: Arc::new(base),
+            events: VecDeque::new(),
+            bytes: 0,
+            bytes_after_base: 0,
+            checkpoint: None,
+        };
+        Self { log, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
+    }
+
+    /// The last durable event.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.with(Inner::head)
+    }
+
+    /// The log's chain at [`History::head`].
+    #[must_use]
+    pub fn chain(&self) -> Chain {
+        self.with(|inner| inner.chain)
+    }
+
+    /// Which log this is.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        self.log
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn base(&self) -> Arc<Snapshot> {
+        self.with(|inner| Arc::clone(&inner.base))
+    }
+
+    /// Bytes of memory that this takes, about: for limits and figures.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.with(|inner| inner.bytes + inner.base.state.len())
+    }
+
+    /// Where a session starts, and its first place. The tail is chosen where the replica's state is of this log and build, and the
+    /// events that it lacks are in memory; they are kept for as long as they are no longer than a snapshot would be.
+    #[must_use]
+    pub fn start(&self, resume: Option<Resume>) -> (Start, Seq) {
+        self.with(|inner| {
+            let tail = resume.filter(|resume| {
+                let known = inner.floor <= resume.seq && resume.seq <= inner.head();
+                known && resume.log == self.log && resume.digest == inner.base.digest
+            });
+            match tail {
+                Some(resume) => (Start::Tail, resume.seq),
+                None => (inner.start_from_base(), inner.base.seq),
+            }
+        })
+    }
+
+    /// What a session that stands at `after` has to be sent: nothing, if it has everything.
+    ///
+    /// # Errors
+    ///
+    /// The session fell so far behind that the events it needs are gone from memory.
+    pub fn read(&self, after: Seq) -> Result<Option<Read>, Trimmed> {
+        let mut newest_read = self.newest_read.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.head();
+        if after == head {
+            return Ok(None);
+        }
+        if let Some((from, read)) = &*newest_read
+            && *from == after
+            && read.upto == head
+        {
+            return Ok(Some(read.clone()));
+        }
+        let read = self.with(|inner| inner.read(after))?;
+        *newest_read = Some((after, read.clone()));
+        Ok(Some(read))
+    }
+
+    /// The encoded events after the newest snapshot, in order.
+    pub(crate) fn tail(&self) -> Vec<Bytes> {
+        self.with(|inner| inner.range(inner.base.seq, inner.head()).cloned().collect())
+    }
+
+    pub(crate) fn bytes_after_base(&self) -> usize {
+        self.with(|inner| inner.bytes_after_base)
+    }
+
+    /// A batch has become durable.
+    pub(crate) fn push(&self, batch: &Batch) {
+        self.with_mut(|inner| {
+            inner.events.extend(batch.encoded.iter().cloned());
+            inner.bytes += batch.body.len();
+            inner.bytes_after_base += batch.body.len();
+            inner.chain = batch.chain;
+        });
+    }
+
+    /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay only as long as sending them is
+    /// cheaper than sending it.
+    pub(crate) fn rebase(&self, base: Snapshot) {
+        self.with_mut(|inner| {
+            inner.checkpoint = Some((base.seq, base.state_hash()));
+            inner.base = Arc::new(base);
+            inner.bytes_after_base = 0;
+            let bytes_max = inner.base.state.len().max(SNAPSHOT_TAIL_BYTES_MIN);
+            while inner.bytes > bytes_max
+                && let Some(event) = inner.events.pop_front()
+            {
+                inner.bytes -= event.len();
+                inner.floor = inner.floor.next();
+            }
+        });
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Inner) -> T) -> T {
+        f(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_mut<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Inner {
+    fn head(&self) -> Seq {
+        Seq(self.floor.0 + self.events.len() as u64)
+    }
+
+    fn start_from_base(&self) -> Start {
+        let Snapshot { seq, state_version, time, state, .. } = &*self.base;
+        Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, state: state.clone() }
+    }
+
+    /// The encoded events with `after < seq <= upto`, both within `floor..=head`.
+    fn range(&self, after: Seq, upto: Seq) -> std::collections::vec_deque::Iter<'_, Bytes> {
+        let from = (after.0 - self.floor.0) as usize;
+        let to = (upto.0 - self.floor.0) as usize;
+        self.events.range(from..to)
+    }
+
+    fn read(&self, after: Seq) -> Result<Read, Trimmed> {
+        let head = self.head();
+        if after < self.floor || after > head {
+            return Err(Trimmed { after });
+        }
+        let mut messages = Vec::new();
+        match self.checkpoint.filter(|&(seq, _)| after < seq && seq <= head) {
+            Some((seq, hash)) => {
+                self.push_events(&mut messages, after, seq);
+                messages.push(ServerMessage::Checkpoint { seq, hash }.encode());
+                self.push_events(&mut messages, seq, head);
+            }
+            None => self.push_events(&mut messages, after, head),
+        }
+        Ok(Read { messages: messages.into(), upto: head })
+    }
+
+    /// Adds the events `after..=upto` as `Events` messages of about [`EVENTS_MESSAGE_BYTES`] each.
+    fn push_events(&self, messages: &mut Vec<Bytes>, after: Seq, upto: Seq) {
+        let mut from = after;
+        let mut bytes = 0;
+        for (event, seq) in self.range(after, upto).zip(after.0 + 1..) {
+            bytes += event.len();
+            if bytes >= EVENTS_MESSAGE_BYTES {
+                messages.push(ServerMessage::encode_events(self.range(from, Seq(seq))));
+                (from, bytes) = (Seq(seq), 0);
+            }
+        }
+        if from < upto {
+            messages.push(ServerMessage::encode_events(self.range(from, upto)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{BatchBuilder, Event, Input};
+    use crate::id::{Author, Timestamp};
+
+    fn base(seq: u64) -> Snapshot {
+        Snapshot {
+            seq: Seq(seq),
+            digest: Digest([1; 32]),
+            state_version: 1,
+            time: Timestamp(0),
+            chain: Chain([0; 32]),
+            clients: vec![],
+            present: vec![],
+            state: Bytes::from_static(b"state"),
+        }
+    }
+
+    fn batch(after: u64, count: u64, bytes: usize) -> Batch {
+        let mut builder = BatchBuilder::new(Seq(after), Chain([0; 32]));
+        for seq in after + 1..=after + count {
+            let input = Input::Joined(Author("x".repeat(bytes).into()));
+            builder.push(Event { seq: Seq(seq), time: Timestamp(0), entropy: 0, input });
+        }
+        builder.finish()
+    }
+
+    fn seqs(read: &Read) -> Vec<String> {
+        let describe = |message: &Bytes| match ServerMessage::decode(message).unwrap() {
+            ServerMessage::Events(events) => format!("{}..={}", events[0].seq, events[events.len() - 1].seq),
+            ServerMessage::Checkpoint { seq, .. } => format!("checkpoint {seq}"),
+            other => panic!("{other:?}"),
+        };
+        read.messages.iter().map(describe).collect()
+    }
+
+    #[test]
+    fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
+        let history = History::new(LogId([0; 16]), base(0));
+        history.push(&batch(0, 3, 1));
+        assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3"]);
+        history.rebase(base(3));
+        history.push(&batch(3, 2, 1));
+        assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3", "4..=5"]);
+        assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["4..=5"]);
+        assert!(history.read(Seq(5)).unwrap().is_none());
+        assert!(history.read(Seq(6)).is_err());
+    }
+
+    #[test]
+    fn long_reads_are_split_and_miss_nothing() {
+        let history = History::new(LogId([0; 16]), base(0));
+        history.push(&batch(0, 100, EVENTS_MESSAGE_BYTES / 10));
+        let read = history.read(Seq(0)).unwrap().unwrap();
+        assert!(read.messages.len() >= 10);
+        let mut next = 1;
+        for message in read.messages.iter() {
+            let ServerMessage::Events(events) = ServerMessage::decode(message).unwrap() else { panic!() };
+            for event in events {
+                assert_eq!(event.seq, Seq(next));
+                next += 1;
+            }
+        }
+        assert_eq!(next, 101);
+    }
+
+    #[test]
+    fn a_resume_gets_the_tail_while_it_is_shorter_than_a_snapshot() {
+        let history = History::new(LogId([0; 16]), base(0));
+        let resume = |seq| Some(Resume { log: LogId([0; 16]), digest: Digest([1; 32]), seq: Seq(seq) });
+        history.push(&batch(0, 100, 1000));
+        history.rebase(base(100));
+        history.push(&batch(100, 1, 1));
+        assert_eq!(history.start(resume(100)), (Start::Tail, Seq(100)));
+        assert_eq!(history.start(resume(90)), (Start::Tail, Seq(90)));
+        assert!(matches!(history.start(resume(1)), (Start::Snapshot { .. }, Seq(100))), "trimmed");
+        assert!(matches!(history.start(resume(102)), (Start::Snapshot { .. }, Seq(100))), "from the future");
+        assert!(matches!(history.start(None), (Start::Snapshot { .. }, Seq(100))));
+        let other_log = Some(Resume { log: LogId([9; 16]), ..resume(100).unwrap() });
+        assert!(matches!(history.start(other_log), (Start::Snapshot { .. }, Seq(100))));
+        assert_eq!(history.read(Seq(1)).unwrap_err(), Trimmed { after: Seq(1) });
+    }
+}

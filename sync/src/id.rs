@@ -1,0 +1,278 @@
+//! The names of things: newtypes, so that a seq is never taken for a number or a time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::NAME_CHARS_MAX;
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+counter! {
+    /// Place in a room's log: 1, 2, 3, ... 0 stands before the first event.
+    Seq
+}
+counter! {
+    /// A client's own count of its transitions: 1, 2, 3, ... With the client's id it names a transition for ever.
+    Number
+}
+counter! {
+    /// Microseconds since the Unix epoch.
+    Timestamp
+}
+counter! {
+    /// One connection of a participant to a room; unique within the host's process.
+    SessionId
+}
+
+/// BLAKE3 of some bytes: of a component (then it names one build of a machine exactly) or of a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+/// Which log a room writes: drawn from its genesis, so that a room made anew under an old name is told from the old one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogId(pub [u8; 16]);
+
+/// A client's secret: whoever knows it speaks as that client. Kept by the client, sent only in `Hello`, never logged.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientKey(pub [u8; 16]);
+
+impl ClientKey {
+    /// The public id of the client that holds this key. It shows nothing of the key.
+    #[must_use]
+    pub fn client_id(&self) -> ClientId {
+        let hash = blake3::derive_key("reapply.v1 client id", &self.0);
+        let mut id = [0; 8];
+        id.copy_from_slice(&hash[..8]);
+        ClientId(id)
+    }
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientKey(..)")
+    }
+}
+
+/// Names a client to everyone: it stands in events, so that a client knows its own. Outlives connections.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientId(pub [u8; 8]);
+
+impl ClientId {
+    /// The identity of a client that nothing else authenticates: holding the key is the proof.
+    #[must_use]
+    pub fn anonymous_author(&self) -> Author {
+        Author(format!("anon-{self}").into())
+    }
+}
+
+macro_rules! hex {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = HexError;
+
+            fn from_str(text: &str) -> Result<Self, HexError> {
+                parse_hex(text).map(Self)
+            }
+        }
+    };
+}
+
+hex!(Digest);
+hex!(LogId);
+hex!(ClientId);
+
+impl FromStr for ClientKey {
+    type Err = HexError;
+
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        parse_hex(text).map(Self)
+    }
+}
+
+/// A text that is no hexadecimal id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected {chars} hexadecimal digits")]
+pub struct HexError {
+    /// How many digits the id has.
+    pub chars: usize,
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
+    let error = HexError { chars: N * 2 };
+    if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(error);
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| error.clone())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| error.clone())?;
+    }
+    Ok(bytes)
+}
+
+/// A participant's identity, as the host authenticated it. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Author(pub Arc<str>);
+
+impl Serialize for Author {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Author {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A machine's or a room's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`, beginning with a letter or digit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit")]
+pub struct NameError {
+    /// What was given, cut to a length fit for a message.
+    pub text: String,
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let allowed = text.bytes().all(|byte| plain(byte) || byte == b'-' || byte == b'_');
+        let begins_well = text.bytes().next().is_some_and(plain);
+        if allowed && begins_well && text.len() <= NAME_CHARS_MAX {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError { text: text.chars().take(NAME_CHARS_MAX + 1).collect() })
+        }
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Addresses a room: `machine/room`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoomId {
+    /// The machine's name.
+    pub machine: Name,
+    /// The room's own name.
+    pub room: Name,
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.machine, self.room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rule() {
+        for good in ["a", "drop-four", "room_1", "0"] {
+            assert!(good.parse::<Name>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "_a", "A", "a b", "a/b", "ü", &"a".repeat(NAME_CHARS_MAX + 1)] {
+            let error = bad.parse::<Name>().unwrap_err().to_string();
+            assert!(error.contains("a-z, 0-9, - and _"), "{error}");
+        }
+    }
+
+    #[test]
+    fn ids_print_and_parse_as_hexadecimal() {
+        let digest = Digest::of(b"x");
+        assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
+        assert_eq!("zz".parse::<ClientId>(), Err(HexError { chars: 16 }));
+        assert_eq!("+f+f+f+f+f+f+f+f".parse::<ClientId>(), Err(HexError { chars: 16 }));
+    }
+
+    #[test]
+    fn a_client_key_never_shows_in_debug_output_or_in_its_id() {
+        let key = ClientKey([7; 16]);
+        assert_eq!(format!("{key:?}"), "ClientKey(..)");
+        assert_ne!(key.client_id().0, [7; 8]);
+    }
+}

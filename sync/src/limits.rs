@@ -1,0 +1,48 @@
+//! Every bound of the protocol, by name. Reaching one gives the one who caused it an error that quotes it.
+
+/// Bytes of one encoded transition.
+pub const TRANSITION_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of one message from a client: a transition with its envelope.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = TRANSITION_BYTES_MAX + 256;
+
+/// Bytes of one signal. Signals are for cursors and typing marks, not for data.
+pub const SIGNAL_BYTES_MAX: usize = 1024;
+
+/// Bytes of events that go into one `Events` message before another is begun. One larger event still goes whole.
+pub const EVENTS_MESSAGE_BYTES: usize = 128 * 1024;
+
+/// Bytes of one snapshot, as stored and as sent to a joining replica.
+pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of a room's creation options, as JSON.
+pub const OPTIONS_BYTES_MAX: usize = 16 * 1024;
+
+/// Transitions that one replica may hold pending (offline, or not yet answered).
+pub const PENDING_MAX: usize = 10_000;
+
+/// Characters of a machine's or room's name.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Clients whose last decided number a room remembers; beyond it the one silent for longest is forgotten, and what that
+/// client then resubmits is decided afresh.
+pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
+
+/// Rejections that a room remembers for each client, to repeat them after a lost connection.
+pub const REJECTIONS_REMEMBERED_MAX: usize = 32;
+
+/// Participants that a presence message names; the count is exact beyond it.
+pub const PARTICIPANTS_NAMED_MAX: usize = 64;
+
+/// A room takes a snapshot (and sends a checkpoint) when the events since the last one outgrow both this and
+/// [`SNAPSHOT_TAIL_RATIO`] times that snapshot: recovery stays quick and the work stays in proportion to the log.
+pub const SNAPSHOT_TAIL_BYTES_MIN: usize = 32 * 1024;
+
+/// See [`SNAPSHOT_TAIL_BYTES_MIN`].
+pub const SNAPSHOT_TAIL_RATIO: usize = 2;
+
+/// Events in one batch. A room that has more waiting appends them in the next.
+pub const BATCH_EVENTS_MAX: usize = 4096;
+
+/// Bytes of events after which a batch is closed.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;

@@ -1,0 +1,363 @@
+//! The messages of `reapply.v1`: postcard in binary WebSocket frames, one message a frame.
+//!
+//! Frames of one session arrive in order or not at all: that is what WebSocket gives, and all that the protocol needs.
+//! New variants are added at the end, so that the encoding of the old ones stays.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::id::{Author, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
+use crate::limits;
+
+/// What a participant's replica sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientMessage {
+    /// The first message of a session. Sent again, it asks for a new `Welcome` with a snapshot.
+    Hello(Hello),
+    /// Asks for a transition.
+    Submit {
+        /// The client's number for it: larger than all that it submitted before.
+        number: Number,
+        /// In the machine's own encoding.
+        transition: Bytes,
+    },
+    /// An ephemeral message to everyone in the room.
+    Signal(Bytes),
+    /// Asks for a `Pong` with the same value.
+    Ping(u64),
+    /// The replica's state differs from the checkpoint at this seq; it heals itself with a `Hello` that follows.
+    Diverged {
+        /// The checkpoint's seq.
+        seq: Seq,
+        /// The hash of the replica's own snapshot there.
+        ours: Digest,
+    },
+}
+
+/// Begins a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The client's secret.
+    pub key: ClientKey,
+    /// What the replica holds already, if it was here before.
+    pub resume: Option<Resume>,
+}
+
+/// What a returning replica holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The log that its state comes from.
+    pub log: LogId,
+    /// The build that it runs.
+    pub digest: Digest,
+    /// The last event in its confirmed state.
+    pub seq: Seq,
+}
+
+/// What a room sends to a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerMessage {
+    /// Answers `Hello`.
+    Welcome(Welcome),
+    /// Durable events, in order, following on what the session was sent before.
+    Events(Vec<Event>),
+    /// The transition with this number was not applied, and never will be under this number.
+    Rejected {
+        /// The client's number for it.
+        number: Number,
+        /// Why.
+        why: Rejection,
+    },
+    /// The hash that the snapshot of everyone's confirmed state has now; comes right after the event at `seq`.
+    Checkpoint {
+        /// The last event in that state.
+        seq: Seq,
+        /// BLAKE3 of the snapshot.
+        hash: Digest,
+    },
+    /// Who is in the room. Sent when it changes.
+    Presence(Presence),
+    /// Others' ephemeral messages.
+    Signals(Vec<Signal>),
+    /// Answers `Ping`.
+    Pong(u64),
+    /// The last message of a session.
+    Goodbye(Goodbye),
+}
+
+/// What a replica needs to take part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// This session.
+    pub session: SessionId,
+    /// Who the replica's transitions will be by.
+    pub participant: Author,
+    /// The log that the room writes.
+    pub log: LogId,
+    /// The build of the machine to run.
+    pub digest: Digest,
+    /// Where the replica starts from.
+    pub start: Start,
+    /// The log's last durable event. Once the replica has it, it shows the present.
+    pub head: Seq,
+    /// The last of this client's numbers that the room has decided. The replica resubmits what is above.
+    pub decided: Number,
+    /// The last of this client's numbers that the room has taken on, decided or not: new ones must be above it.
+    pub taken: Number,
+    /// The host's clock.
+    pub time: Timestamp,
+}
+
+/// Where a session's events begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// The replica keeps its confirmed state; the events after it follow.
+    Tail,
+    /// The replica restores this; the events after it follow.
+    Snapshot {
+        /// The last event it includes.
+        seq: Seq,
+        /// The version of its encoding.
+        state_version: u32,
+        /// That event's time.
+        time: Timestamp,
+        /// The machine's own bytes.
+        state: Bytes,
+    },
+}
+
+/// Why a transition was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// The bytes are no transition of this machine.
+    #[error("malformed transition: {0}")]
+    Malformed(String),
+    /// The machine's typed conflict, as JSON.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The machine used up what it may use of this (time or memory).
+    #[error("the machine exhausted its {0} on this transition")]
+    Exhausted(String),
+    /// The machine trapped.
+    #[error("the machine trapped on this transition: {0}")]
+    Trapped(String),
+    /// The participant may not do this.
+    #[error("forbidden: {0}")]
+    Forbidden(String),
+    /// The transition is larger than the limit.
+    #[error("the transition has {bytes} bytes; the limit is {bytes_max}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// More transitions a second than the limit.
+    #[error("more than {per_second_max} transitions a second")]
+    TooFast {
+        /// The limit.
+        per_second_max: u32,
+    },
+    /// It was rejected while the connection was down, and the room has forgotten why.
+    #[error("rejected while disconnected; the reason is no longer known")]
+    Forgotten,
+}
+
+/// An ephemeral message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Who sent it.
+    pub participant: Author,
+    /// From which session.
+    pub session: SessionId,
+    /// The application's own bytes.
+    pub body: Bytes,
+}
+
+/// Who is in the room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// How many participants have a session.
+    pub count: u64,
+    /// The first of them by name, at most [`limits::PARTICIPANTS_NAMED_MAX`].
+    pub participants: Vec<Author>,
+}
+
+/// Why a session ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Goodbye {
+    /// The host is stopping; it, or another, will be back.
+    #[error("the host is shutting down")]
+    ShuttingDown,
+    /// The same client connected anew.
+    #[error("this client has connected from elsewhere")]
+    Replaced,
+    /// A message that the protocol does not allow: which field, and which limit or rule.
+    #[error("bad message: {0}")]
+    BadMessage(String),
+    /// The reader fell further behind than the room keeps events for it.
+    #[error("this session fell too far behind")]
+    TooSlow,
+    /// The room could not store its events, and fell back to the last durable state.
+    #[error("the room could not store its events")]
+    StorageFailed,
+    /// The room cannot go on.
+    #[error("the room cannot go on: {0}")]
+    RoomFailed(String),
+    /// A limit of the host or the room was reached.
+    #[error("{0}")]
+    Full(String),
+}
+
+impl Goodbye {
+    /// Whether connecting again, after a while, may help.
+    #[must_use]
+    pub fn retry(&self) -> bool {
+        !matches!(self, Self::Replaced | Self::BadMessage(_))
+    }
+}
+
+/// A frame that is no message of this protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Larger than any client's message may be.
+    #[error("the message has {bytes} bytes; the limit is {bytes_max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// Not a message.
+    #[error("the frame is no message of {subprotocol}: {0}", subprotocol = crate::SUBPROTOCOL)]
+    Malformed(String),
+    /// A field's value breaks its limit.
+    #[error("{field} has {bytes} bytes; the limit is {bytes_max}")]
+    FieldTooLarge {
+        /// The field.
+        field: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+}
+
+impl ClientMessage {
+    /// The message as one frame.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads a client's frame, and holds it to the limits. Never panics, whatever the bytes.
+    ///
+    /// A transition that is too large is not an error here: it has a number, so the room can reject it by that.
+    ///
+    /// # Errors
+    ///
+    /// The frame is too large, is no message, or has a field over its limit.
+    pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
+        if frame.len() > limits::CLIENT_MESSAGE_BYTES_MAX {
+            return Err(DecodeError::TooLarge { bytes: frame.len(), bytes_max: limits::CLIENT_MESSAGE_BYTES_MAX });
+        }
+        let message = decode(frame)?;
+        match &message {
+            Self::Signal(body) if body.len() > limits::SIGNAL_BYTES_MAX => Err(DecodeError::FieldTooLarge {
+                field: "Signal",
+                bytes: body.len(),
+                bytes_max: limits::SIGNAL_BYTES_MAX,
+            }),
+            _ => Ok(message),
+        }
+    }
+}
+
+impl ServerMessage {
+    /// The message as one frame.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads a server's frame.
+    ///
+    /// # Errors
+    ///
+    /// The frame is no message.
+    pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
+        decode(frame)
+    }
+
+    /// The frame of `Events` whose events are encoded already: what `Self::Events(events).encode()` would give.
+    #[must_use]
+    pub fn encode_events<'a>(events: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> Bytes {
+        let bytes: usize = events.clone().map(Bytes::len).sum();
+        let mut frame = Vec::with_capacity(bytes + 12);
+        frame.push(EVENTS_TAG);
+        let mut count = events.len();
+        while count >= 0x80 {
+            frame.push((count as u8) | 0x80);
+            count >>= 7;
+        }
+        frame.push(count as u8);
+        events.for_each(|event| frame.extend_from_slice(event));
+        frame.into()
+    }
+}
+
+/// The discriminant that postcard gives `ServerMessage::Events`.
+const EVENTS_TAG: u8 = 1;
+
+fn encode<T: Serialize>(message: &T) -> Bytes {
+    // Writing these types to memory cannot fail; an empty frame, were it ever sent, is refused by its reader.
+    postcard::to_allocvec(message).unwrap_or_default().into()
+}
+
+fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, DecodeError> {
+    match postcard::take_from_bytes(frame) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, rest)) => Err(DecodeError::Malformed(format!("{} bytes follow the message", rest.len()))),
+        Err(error) => Err(DecodeError::Malformed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Input;
+
+    #[test]
+    fn events_encoded_one_by_one_make_the_same_frame() {
+        for count in [0, 1, 127, 128, 300, 20_000] {
+            let events: Vec<_> = (0..count)
+                .map(|seq| Event {
+                    seq: Seq(seq),
+                    time: Timestamp(9),
+                    entropy: 1,
+                    input: Input::Left(Author("x".into())),
+                })
+                .collect();
+            let encoded: Vec<Bytes> = events.iter().map(|event| postcard::to_allocvec(event).unwrap().into()).collect();
+            assert_eq!(ServerMessage::encode_events(encoded.iter()), ServerMessage::Events(events).encode());
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_empty_frames_and_unknown_messages_are_refused() {
+        let mut frame = ClientMessage::Ping(1).encode().to_vec();
+        frame.push(0);
+        assert!(ClientMessage::decode(&frame).unwrap_err().to_string().contains("1 bytes follow"));
+        assert!(ClientMessage::decode(&[]).is_err());
+        assert!(ClientMessage::decode(&[99, 0]).is_err());
+    }
+
+    #[test]
+    fn sizes_are_bounded_and_named() {
+        let signal = ClientMessage::Signal(vec![0; limits::SIGNAL_BYTES_MAX + 1].into()).encode();
+        assert_eq!(ClientMessage::decode(&signal).unwrap_err().to_string(), "Signal has 1025 bytes; the limit is 1024");
+        let huge = vec![0; limits::CLIENT_MESSAGE_BYTES_MAX + 1];
+        assert!(matches!(ClientMessage::decode(&huge), Err(DecodeError::TooLarge { .. })));
+    }
+}

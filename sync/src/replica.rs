@@ -1,0 +1,562 @@
+//! A participant's side of the protocol: shows at once what probably happened, and mends it when the room's order differs.
+//!
+//! A replica holds the state after the log (confirmed) and the state after its own pending transitions on top (optimistic).
+//! Its driver owns the socket and the clock:
+//!
+//! ```text
+//!  connected ──▶ handle_connected ──▶ poll_transmit (Hello, then what was pending)
+//!  a frame   ──▶ handle_frame; after the last one that is waiting: settle ──▶ poll_outcome, optimistic()
+//!  the page  ──▶ apply ──▶ poll_transmit
+//!  cut off   ──▶ handle_disconnected                     (apply goes on; what it makes is sent after the next Hello)
+//!  needs_machine() ──▶ load the build with that digest ──▶ handle_machine
+//! ```
+//!
+//! Pending transitions survive lost connections and restarts of the host. Each ends in exactly one [`Outcome`].
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::event::{Event, Input};
+use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
+use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
+use crate::machine::{ApplyError, Fault, LoadError, Machine};
+use crate::message::{
+    ClientMessage, DecodeError, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
+};
+
+/// What became of a transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the log, durably, at this place.
+    Accepted {
+        /// Its event's seq.
+        seq: Seq,
+        /// Its event's time.
+        time: Timestamp,
+    },
+    /// It was not applied. The optimistic state is without it.
+    Rejected(Rejection),
+    /// It was decided while this replica was away for so long that it came back by a snapshot. The snapshot includes it,
+    /// unless the room had rejected it and has since forgotten that.
+    Decided,
+}
+
+/// How far a replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No connection.
+    Offline,
+    /// Connected; waits for `Welcome`, or for the machine.
+    Joining,
+    /// Has a state; events up to the head that `Welcome` named are still to come.
+    CatchingUp,
+    /// Shows the present.
+    Live,
+}
+
+/// A replica found that its state is not everyone's. It heals itself; this is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("diverged at {seq} under {digest}: the snapshot here has hash {ours}, the room's {theirs}")]
+pub struct Divergence {
+    /// The checkpoint's seq.
+    pub seq: Seq,
+    /// The build.
+    pub digest: Digest,
+    /// The hash here; all zeros where an accepted event could not even be applied.
+    pub ours: Digest,
+    /// The room's hash; all zeros where there was none yet.
+    pub theirs: Digest,
+}
+
+/// Why a transition was not taken on. Nothing was sent, no number was used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no state yet.
+    #[error("the room is still being joined")]
+    NotReady,
+    /// The prediction says no: what the host would say, as far as can be known here.
+    #[error(transparent)]
+    Rejected(Rejection),
+    /// Too many are pending.
+    #[error("{PENDING_MAX} transitions are pending; more are taken when some have been decided")]
+    TooManyPending,
+}
+
+/// One transition on its way.
+#[derive(Clone, Debug)]
+struct Pending {
+    number: Number,
+    transition: Bytes,
+    /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
+    time: Timestamp,
+    entropy: u64,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Replica<M: Machine> {
+    key: ClientKey,
+    client: ClientId,
+    machine: Option<(Digest, M)>,
+    confirmed: Option<Confirmed<M::State>>,
+    /// None while it is the same as the confirmed state.
+    optimistic: Option<M::State>,
+    pending: VecDeque<Pending>,
+    last_number: Number,
+    session: Option<Session>,
+    /// The connection's state.
+    phase: Phase,
+    /// Frames that wait for the machine.
+    waiting: VecDeque<ServerMessage>,
+    must_rebase: bool,
+    transmit: VecDeque<Bytes>,
+    outcomes: VecDeque<(Number, Outcome)>,
+    signals: VecDeque<Signal>,
+    divergences: VecDeque<Divergence>,
+    presence: Presence,
+    goodbye: Option<Goodbye>,
+    pong: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Confirmed<S> {
+    log: LogId,
+    digest: Digest,
+    seq: Seq,
+    time: Timestamp,
+    state: S,
+}
+
+/// What the last `Welcome` said.
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    participant: Author,
+    head: Seq,
+    decided: Number,
+    /// Whether the replica came back by a snapshot, so that events of its own may lie hidden in it.
+    by_snapshot: bool,
+}
+
+impl<M: Machine> Replica<M> {
+    /// A replica of a client. Where the client was here before, `last_number` is the last number it used: it is never used again.
+    #[must_use]
+    pub fn new(key: ClientKey, last_number: Number) -> Self {
+        Self {
+            client: key.client_id(),
+            key,
+            machine: None,
+            confirmed: None,
+            optimistic: None,
+            pending: VecDeque::new(),
+            last_number,
+            session: None,
+            phase: Phase::Offline,
+            waiting: VecDeque::new(),
+            must_rebase: false,
+            transmit: VecDeque::new(),
+            outcomes: VecDeque::new(),
+            signals: VecDeque::new(),
+            divergences: VecDeque::new(),
+            presence: Presence::default(),
+            goodbye: None,
+            pong: None,
+        }
+    }
+
+    /// A connection is there: the first thing to be sent is `Hello`.
+    pub fn handle_connected(&mut self) {
+        self.goodbye = None;
+        self.greet(self.resume());
+    }
+
+    /// The connection is gone. What was pending stays pending.
+    pub fn handle_disconnected(&mut self) {
+        self.phase = Phase::Offline;
+        self.waiting.clear();
+        self.transmit.clear();
+        self.presence = Presence::default();
+    }
+
+    /// A frame from the room. When no more are waiting, call [`Replica::settle`].
+    ///
+    /// # Errors
+    ///
+    /// The frame is no message of this protocol: close the connection.
+    pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
+        let message = ServerMessage::decode(frame)?;
+        if self.needs_machine().is_some() {
+            self.waiting.push_back(message);
+        } else {
+            self.handle_message(message);
+        }
+        Ok(())
+    }
+
+    /// The build that [`Replica::needs_machine`] asked for.
+    pub fn handle_machine(&mut self, digest: Digest, machine: M) {
+        if self.needs_machine() != Some(digest) {
+            return;
+        }
+        self.optimistic = None;
+        self.confirmed = None;
+        self.machine = Some((digest, machine));
+        while self.needs_machine().is_none()
+            && let Some(message) = self.waiting.pop_front()
+        {
+            self.handle_message(message);
+        }
+    }
+
+    /// Makes the optimistic state right again, once for all frames handled before.
+    pub fn settle(&mut self) {
+        if std::mem::take(&mut self.must_rebase)
+            && let Err(fault) = self.rebase()
+        {
+            self.handle_fault(&fault);
+        }
+    }
+
+    /// Takes on a transition: predicts its effect, numbers it, and sends it, or keeps it for the next connection. `now` is the host's
+    /// time as far as it is known here; `entropy` are random bits of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// There is no state yet, the prediction says no, or too many are pending. Nothing has changed then.
+    pub fn apply(&mut self, transition: Bytes, now: Timestamp, entropy: u64) -> Result<Number, SubmitError> {
+        self.settle();
+        if self.pending.len() >= PENDING_MAX {
+            return Err(SubmitError::TooManyPending);
+        }
+        if transition.len() > TRANSITION_BYTES_MAX {
+            let (bytes, bytes_max) = (transition.len() as u64, TRANSITION_BYTES_MAX as u64);
+            return Err(SubmitError::Rejected(Rejection::TooLarge { bytes, bytes_max }));
+        }
+        let number = self.last_number.next();
+        let pending = Pending { number, transition, time: now, entropy };
+        match self.predict(&pending, self.pending.len()) {
+            Some(Ok(state)) => self.optimistic = Some(state),
+            Some(Err(ApplyError::Fault(fault))) => {
+                self.handle_fault(&fault);
+                return Err(SubmitError::Rejected(ApplyError::Fault(fault).into()));
+            }
+            Some(Err(refused)) => return Err(SubmitError::Rejected(refused.into())),
+            None => return Err(SubmitError::NotReady),
+        }
+        self.last_number = number;
+        if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            self.transmit.push_back(submit(&pending));
+        }
+        self.pending.push_back(pending);
+        Ok(number)
+    }
+
+    /// Sends an ephemeral message, if there is a connection. Larger ones than the limit are dropped: `false`.
+    pub fn signal(&mut self, body: Bytes) -> bool {
+        let sendable = body.len() <= SIGNAL_BYTES_MAX && matches!(self.phase, Phase::CatchingUp | Phase::Live);
+        if sendable {
+            self.transmit.push_back(ClientMessage::Signal(body).encode());
+        }
+        sendable
+    }
+
+    /// Asks for a [`Replica::poll_pong`] with this value, if there is a connection.
+    pub fn ping(&mut self, value: u64) {
+        if self.phase != Phase::Offline {
+            self.transmit.push_back(ClientMessage::Ping(value).encode());
+        }
+    }
+
+    /// The next frame to send.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.transmit.pop_front()
+    }
+
+    /// The next transition that has been decided.
+    pub fn poll_outcome(&mut self) -> Option<(Number, Outcome)> {
+        self.outcomes.pop_front()
+    }
+
+    /// The next of the others' ephemeral messages.
+    pub fn poll_signal(&mut self) -> Option<Signal> {
+        self.signals.pop_front()
+    }
+
+    /// The next divergence. The replica has asked for a snapshot already.
+    pub fn poll_divergence(&mut self) -> Option<Divergence> {
+        self.divergences.pop_front()
+    }
+
+    /// The answer to the last [`Replica::ping`], once.
+    pub fn poll_pong(&mut self) -> Option<u64> {
+        self.pong.take()
+    }
+
+    /// The build that must be loaded before this replica can go on.
+    #[must_use]
+    pub fn needs_machine(&self) -> Option<Digest> {
+        let Some(ServerMessage::Welcome(welcome)) = self.waiting.front() else { return None };
+        let loaded = self.machine.as_ref().map(|(digest, _)| *digest);
+        (loaded != Some(welcome.digest)).then_some(welcome.digest)
+    }
+
+    /// How far the replica is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The machine and the confirmed state.
+    pub fn confirmed(&mut self) -> Option<(&mut M, &M::State)> {
+        let (_, machine) = self.machine.as_mut()?;
+        Some((machine, &self.confirmed.as_ref()?.state))
+    }
+
+    /// The machine and the optimistic state. [Settle](Replica::settle) first.
+    pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
+        let (_, machine) = self.machine.as_mut()?;
+        let confirmed = self.confirmed.as_ref()?;
+        Some((machine, self.optimistic.as_ref().unwrap_or(&confirmed.state)))
+    }
+
+    /// The machine, once it is loaded.
+    pub fn machine(&mut self) -> Option<&mut M> {
+        self.machine.as_mut().map(|(_, machine)| machine)
+    }
+
+    /// The last confirmed event's seq and time.
+    #[must_use]
+    pub fn confirmed_at(&self) -> Option<(Seq, Timestamp)> {
+        self.confirmed.as_ref().map(|confirmed| (confirmed.seq, confirmed.time))
+    }
+
+    /// How many transitions are pending.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The last number used.
+    #[must_use]
+    pub fn last_number(&self) -> Number {
+        self.last_number
+    }
+
+    /// Who this replica's transitions are by, once it was welcomed.
+    #[must_use]
+    pub fn participant(&self) -> Option<&Author> {
+        self.session.as_ref().map(|session| &session.participant)
+    }
+
+    /// This replica's session, once it was welcomed.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.session.as_ref().map(|session| session.id)
+    }
+
+    /// Who is in the room, as last heard.
+    #[must_use]
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Why the room ended the session, if it did.
+    #[must_use]
+    pub fn goodbye(&self) -> Option<&Goodbye> {
+        self.goodbye.as_ref()
+    }
+
+    fn resume(&self) -> Option<Resume> {
+        let confirmed = self.confirmed.as_ref()?;
+        Some(Resume { log: confirmed.log, digest: confirmed.digest, seq: confirmed.seq })
+    }
+
+    fn greet(&mut self, resume: Option<Resume>) {
+        self.transmit.clear();
+        self.waiting.clear();
+        self.phase = Phase::Joining;
+        self.transmit.push_back(ClientMessage::Hello(Hello { key: self.key.clone(), resume }).encode());
+    }
+
+    fn handle_message(&mut self, message: ServerMessage) {
+        match message {
+            ServerMessage::Welcome(welcome) => self.handle_welcome(welcome),
+            ServerMessage::Events(events) => self.handle_events(events),
+            ServerMessage::Rejected { number, why } => self.finish(number, Outcome::Rejected(why)),
+            ServerMessage::Checkpoint { seq, hash } => self.handle_checkpoint(seq, hash),
+            ServerMessage::Presence(presence) => self.presence = presence,
+            ServerMessage::Signals(signals) => self.signals.extend(signals),
+            ServerMessage::Pong(value) => self.pong = Some(value),
+            ServerMessage::Goodbye(goodbye) => self.goodbye = Some(goodbye),
+        }
+    }
+
+    fn handle_welcome(&mut self, welcome: Welcome) {
+        let Some((digest, machine)) = self.machine.as_mut().filter(|(digest, _)| *digest == welcome.digest) else {
+            self.waiting.push_back(ServerMessage::Welcome(welcome));
+            return;
+        };
+        let by_snapshot = matches!(welcome.start, Start::Snapshot { .. });
+        if let Start::Snapshot { seq, state_version, time, state } = welcome.start {
+            match machine.restore(&state, state_version) {
+                Ok(state) => {
+                    self.optimistic = None;
+                    self.confirmed = Some(Confirmed { log: welcome.log, digest: *digest, seq, time, state });
+                }
+                Err(error) => {
+                    self.fail(format!("the room's snapshot could not be restored: {error}"));
+                    if let LoadError::Fault(fault) = error {
+                        self.handle_fault(&fault);
+                    }
+                    return;
+                }
+            }
+        }
+        self.session = Some(Session {
+            id: welcome.session,
+            participant: welcome.participant,
+            head: welcome.head,
+            decided: welcome.decided,
+            by_snapshot,
+        });
+        self.phase = Phase::CatchingUp;
+        self.must_rebase = true;
+        let undecided = self.pending.iter().filter(|pending| pending.number > welcome.decided);
+        self.transmit.extend(undecided.map(submit));
+        self.last_number = self.last_number.max(welcome.taken);
+        self.catch_up();
+    }
+
+    fn handle_events(&mut self, events: Vec<Event>) {
+        if !matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            return;
+        }
+        for event in events {
+            let (Some((_, machine)), Some(confirmed)) = (&mut self.machine, &mut self.confirmed) else { return };
+            if event.seq <= confirmed.seq {
+                continue;
+            }
+            if event.seq != confirmed.seq.next() {
+                self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                return;
+            }
+            match machine.apply(&confirmed.state, &event) {
+                Ok(state) => confirmed.state = state,
+                Err(error) => {
+                    self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                    if let ApplyError::Fault(fault) = error {
+                        self.handle_fault(&fault);
+                    }
+                    return;
+                }
+            }
+            (confirmed.seq, confirmed.time) = (event.seq, event.time);
+            self.must_rebase = true;
+            if let Input::Transition { client, number, .. } = event.input
+                && client == self.client
+            {
+                self.finish(number, Outcome::Accepted { seq: event.seq, time: event.time });
+            }
+        }
+        self.catch_up();
+    }
+
+    /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.
+    fn catch_up(&mut self) {
+        let (Some(session), Some(confirmed)) = (&self.session, &self.confirmed) else { return };
+        if self.phase != Phase::CatchingUp || confirmed.seq < session.head {
+            return;
+        }
+        self.phase = Phase::Live;
+        let (decided, by_snapshot) = (session.decided, session.by_snapshot);
+        while let Some(pending) = self.pending.front().filter(|pending| pending.number <= decided) {
+            let outcome = if by_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
+            self.finish(pending.number, outcome);
+        }
+    }
+
+    /// A pending transition has been decided: it leaves the queue, and only it.
+    fn finish(&mut self, number: Number, outcome: Outcome) {
+        if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
+            self.pending.remove(index);
+            self.outcomes.push_back((number, outcome));
+            self.must_rebase = true;
+        }
+    }
+
+    fn handle_checkpoint(&mut self, seq: Seq, theirs: Digest) {
+        let (Some((_, machine)), Some(confirmed)) = (&mut self.machine, &self.confirmed) else { return };
+        if confirmed.seq != seq || !matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            return;
+        }
+        match machine.snapshot(&confirmed.state) {
+            Ok(snapshot) if Digest::of(&snapshot) == theirs => {}
+            Ok(snapshot) => self.diverge(seq, Digest::of(&snapshot), theirs),
+            Err(fault) => self.handle_fault(&fault),
+        }
+    }
+
+    /// The state here is not the room's: tells, and asks for a snapshot. The old state is shown until the new one is here.
+    fn diverge(&mut self, seq: Seq, ours: Digest, theirs: Digest) {
+        let digest = self.confirmed.as_ref().map_or(Digest([0; 32]), |confirmed| confirmed.digest);
+        self.divergences.push_back(Divergence { seq, digest, ours, theirs });
+        self.greet(None);
+        self.transmit.push_front(ClientMessage::Diverged { seq, ours }.encode());
+    }
+
+    /// The machine faulted here, and its states are gone: starts it again, and asks for a snapshot.
+    fn handle_fault(&mut self, fault: &Fault) {
+        self.optimistic = None;
+        self.confirmed = None;
+        let reset = self.machine.as_mut().map_or(Ok(()), |(_, machine)| machine.reset());
+        if let Err(error) = reset {
+            self.fail(format!("{fault}, and did not start again: {error}"));
+        } else if self.phase != Phase::Offline {
+            self.greet(None);
+        }
+    }
+
+    /// This replica cannot go on in this room.
+    fn fail(&mut self, why: String) {
+        self.goodbye = Some(Goodbye::RoomFailed(why));
+        self.phase = Phase::Offline;
+    }
+
+    fn rebase(&mut self) -> Result<(), Fault> {
+        self.optimistic = None;
+        for index in 0..self.pending.len() {
+            match self.predict(&self.pending[index].clone(), index) {
+                Some(Ok(state)) => self.optimistic = Some(state),
+                Some(Err(ApplyError::Fault(fault))) => return Err(fault),
+                // On top of what has been confirmed it does nothing any more. The room's verdict is awaited all the same.
+                Some(Err(ApplyError::Refused(_))) => {}
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The optimistic state after one more transition, of which `before` others are pending before it.
+    fn predict(&mut self, pending: &Pending, before: usize) -> Option<Result<M::State, ApplyError>> {
+        let (_, machine) = self.machine.as_mut()?;
+        let confirmed = self.confirmed.as_ref()?;
+        let author = self.session.as_ref().map(|session| session.participant.clone())?;
+        let event = Event {
+            seq: Seq(confirmed.seq.0 + before as u64 + 1),
+            time: pending.time.max(confirmed.time),
+            entropy: pending.entropy,
+            input: Input::Transition {
+                author,
+                client: self.client,
+                number: pending.number,
+                transition: pending.transition.clone(),
+            },
+        };
+        Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
+    }
+}
+
+fn submit(pending: &Pending) -> Bytes {
+    ClientMessage::Submit { number: pending.number, transition: pending.transition.clone() }.encode()
+}
