@@ -130,7 +130,7 @@ pub struct Sequencer<M: Machine> {
     durable: M::State,
     durable_time: Timestamp,
     durable_present: BTreeSet<Author>,
-    in_flight: Option<(Batch, M::State)>,
+    in_flight: Option<(Arc<Batch>, M::State)>,
     open: BatchBuilder,
     /// The state after the open batch; none while that is empty.
     open_state: Option<M::State>,
@@ -290,15 +290,15 @@ impl<M: Machine> Sequencer<M> {
     }
 
     /// The next batch for the journal, unless one is with it already.
-    pub fn poll_batch(&mut self) -> Option<Batch> {
+    pub fn poll_batch(&mut self) -> Option<Arc<Batch>> {
         if self.in_flight.is_some() {
             return None;
         }
         let state = self.open_state.take()?;
         let expected = self.newest_seq();
         let chain = self.open.chain();
-        let batch = std::mem::replace(&mut self.open, BatchBuilder::new(expected, chain)).finish();
-        self.in_flight = Some((batch.clone(), state));
+        let batch = Arc::new(std::mem::replace(&mut self.open, BatchBuilder::new(expected, chain)).finish());
+        self.in_flight = Some((Arc::clone(&batch), state));
         Some(batch)
     }
 
