@@ -1,0 +1,51 @@
+// A number that everyone in the room can change. All of Reapply that a page needs is on this page.
+
+import { connect } from "/reapply.js";
+import { address } from "/shared/address.js";
+import { Network } from "/shared/network.js";
+import { roomBar } from "/shared/room-bar.js";
+import "/shared/beside.js";
+
+const TRANSITIONS = { increment: { Increment: 1 }, decrement: { Decrement: 1 }, reset: "Reset" };
+const CONFLICTS = { BelowZero: "The counter cannot go below zero", Overflow: "The counter cannot go any higher" };
+
+const { room: name, key } = address();
+const path = `/rooms/counter/${name}`;
+const network = new Network();
+
+// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+const room = connect(path, { key, socket: network.socket });
+const track = roomBar(room, network, path, { describe, explain: (conflict) => CONFLICTS[conflict] ?? conflict });
+window.room = room;
+
+const value = document.querySelector("#value");
+const confirmed = document.querySelector("#confirmed");
+
+// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+room.subscribe(() => {
+  if (!room.view) return;
+  value.textContent = room.view.count;
+  value.style.setProperty("--digits", value.textContent.length);
+  confirmed.textContent = room.confirmed.count;
+  value.classList.toggle("predicted", room.pending > 0);
+});
+
+// Asks for a transition. The outcome comes when the host has decided.
+function act(action) {
+  const transition = TRANSITIONS[action];
+  track(transition, room.apply(transition));
+}
+
+for (const button of document.querySelectorAll(".counter [data-action]")) button.onclick = () => act(button.dataset.action);
+
+addEventListener("keydown", (event) => {
+  const action = { ArrowUp: "increment", "+": "increment", ArrowDown: "decrement", "-": "decrement" }[event.key];
+  if (!action || event.target.closest("input") || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  act(action);
+});
+
+function describe(transition) {
+  if (transition === "Reset") return "reset";
+  return "Increment" in transition ? `+${transition.Increment}` : `−${transition.Decrement}`;
+}

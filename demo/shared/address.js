@@ -1,0 +1,17 @@
+// What a page's address says: `?room=NAME`, and, for a second participant in the same tab, `&key=...&embedded`.
+
+/** The host's rule for the names of machines and rooms. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+export const NAME_RULE = "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit";
+
+/** The room that the address names, `lobby` where it names none, and the client key to use, if it gives one. */
+export function address() {
+  const query = new URLSearchParams(location.search);
+  return { machine: query.get("machine") ?? undefined, room: query.get("room") || "lobby", key: query.get("key") ?? undefined };
+}
+
+/** Where to meet in a room: the machine's own page if the demo has one, else the page for any machine. */
+export function pageOf(machine, room) {
+  const own = ["counter", "drop-four"].includes(machine);
+  return own ? `/${machine}/?room=${encodeURIComponent(room)}` : `/room.html?${new URLSearchParams({ machine, room })}`;
+}

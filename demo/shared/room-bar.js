@@ -1,0 +1,138 @@
+// What every room's page shows around its machine: connection, participants, what is on its way, what happened, and a switch to
+// spoil the network. It only reads the `Room`; everything it knows, any page can know.
+
+import { avatar, nameOf } from "./names.js";
+import { Timeline } from "./timeline.js";
+import { toast } from "./toast.js";
+
+const AVATARS_MAX = 5;
+const FRAME_SHOWN_MS_MIN = 250;
+
+/**
+ * Fills the page's `[data-room-head]` and `[data-room-side]`.
+ *
+ * `describe(transition)` and `explain(conflict)` say a transition and a conflict of this machine in words.
+ * Returns `track(transition, outcome)`, to be told of each `room.apply`.
+ */
+export function roomBar(room, network, path, { describe, explain }) {
+  const head = document.querySelector("[data-room-head]");
+  const side = document.querySelector("[data-room-side]");
+  const lane = document.querySelector("[data-lane]");
+  head.innerHTML = HEAD;
+  side.innerHTML = SIDE;
+  nameRoom(path);
+  const part = (id) => document.getElementById(id);
+  const timeline = new Timeline(room, path, part("timeline"), describe);
+  networkPanel(network, side);
+
+  room.subscribe(() => {
+    part("status").textContent = room.status;
+    document.body.dataset.status = room.status;
+    part("seq").textContent = room.seq;
+    part("pending").textContent = room.pending;
+    document.body.toggleAttribute("data-pending", room.pending > 0);
+    part("latency").textContent = room.latency === undefined ? "–" : words(room.latency);
+    showParticipants(part("participants"), room);
+    showReason(part("notice"), room);
+    timeline.follow();
+  });
+
+  return async function track(transition, outcome) {
+    const chip = document.createElement("li");
+    chip.textContent = describe(transition);
+    lane.append(chip);
+    const { status, predicted, conflict, message } = await outcome;
+    chip.className = status;
+    setTimeout(() => chip.remove(), 700);
+    if (status !== "rejected") return;
+    const reason = conflict === undefined ? message : explain(conflict);
+    timeline.rejected(transition, reason);
+    toast(reason, predicted ? "Foreseen by the machine in this page; nothing was sent." : "The host's order came out differently; the change was undone.");
+  };
+}
+
+const HEAD = `
+  <div class="meters">
+    <span class="status" role="status"><i></i><b id="status">connecting</b></span>
+    <dl><dt title="There and back, measured">latency</dt><dd id="latency">–</dd></dl>
+    <dl><dt title="The last event in this page's confirmed state">seq</dt><dd id="seq">0</dd></dl>
+    <dl class="pending"><dt title="Own transitions that the host has not decided yet">pending</dt><dd id="pending">0</dd></dl>
+  </div>
+  <ul id="participants" aria-label="Participants"></ul>
+  <p id="notice" role="alert"></p>`;
+
+const SIDE = `
+  <section class="card network" aria-labelledby="network-title">
+    <h2 id="network-title">Spoil the network</h2>
+    <div class="wire" aria-hidden="true"><span>you</span><i></i><span>host</span></div>
+    <label class="delay"><span>Slow</span>
+      <input type="range" min="0" max="3000" step="100" value="0" data-net="delay" aria-describedby="delay-note">
+      <output id="delay-note">0 s each way</output></label>
+    <label class="cut"><input type="checkbox" role="switch" data-net="cut"><span>Cut the connection</span></label>
+  </section>
+  <section class="card" aria-labelledby="timeline-title">
+    <h2 id="timeline-title">What happened</h2>
+    <ol id="timeline"></ol>
+  </section>`;
+
+/** The page's title and heading say which room this is. */
+function nameRoom(path) {
+  const [, , machine, room] = path.split("/");
+  document.title = `${room} · ${machine} · Reapply`;
+  const heading = document.querySelector("h1");
+  heading.innerHTML = "<span></span><b></b>";
+  heading.firstChild.textContent = `${machine} / `;
+  heading.lastChild.textContent = room;
+}
+
+function showParticipants(list, room) {
+  const others = room.participants.filter((participant) => participant !== room.participant);
+  const shown = [room.participant, ...others].filter(Boolean).slice(0, AVATARS_MAX);
+  const key = `${shown} ${room.participantCount}`;
+  if (list.dataset.key === key) return;
+  list.dataset.key = key;
+  list.replaceChildren(...shown.map((participant) => {
+    const item = document.createElement("li");
+    const you = participant === room.participant;
+    item.dataset.participant = participant;
+    item.append(avatar(participant), you ? `${nameOf(participant)} (you)` : nameOf(participant));
+    return item;
+  }));
+  const more = room.participantCount - shown.length;
+  if (more > 0) list.append(Object.assign(document.createElement("li"), { textContent: `and ${more} more` }));
+}
+
+function showReason(notice, room) {
+  const text = room.status === "closed" ? `This page has left the room: ${room.reason ?? "it was closed"}.` : "";
+  if (notice.textContent !== text) notice.textContent = text;
+}
+
+/** Slider, switch, and the wire on which every frame is seen to travel. */
+function networkPanel(network, side) {
+  const wire = side.querySelector(".wire i");
+  const delay = side.querySelector("[data-net=delay]");
+  const cut = side.querySelector("[data-net=cut]");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  delay.oninput = () => {
+    network.delay_ms = Number(delay.value);
+    side.querySelector("#delay-note").textContent = `${network.delay_ms / 1000} s each way`;
+  };
+  cut.onchange = () => {
+    network.cut = cut.checked;
+    document.body.toggleAttribute("data-cut", network.cut);
+    if (network.cut) wire.replaceChildren();
+  };
+  network.onframe = (direction, delay_ms) => {
+    if (still.matches || document.hidden) return;
+    const frame = document.createElement("b");
+    frame.className = direction;
+    wire.append(frame);
+    const there = ["translateX(0)", "translateX(100%)"];
+    const travel = frame.animate({ transform: direction === "out" ? there : there.reverse() }, { duration: Math.max(delay_ms, FRAME_SHOWN_MS_MIN) });
+    travel.onfinish = () => frame.remove();
+  };
+}
+
+function words(latency_ms) {
+  return latency_ms < 1000 ? `${latency_ms < 10 ? latency_ms.toFixed(1) : Math.round(latency_ms)} ms` : `${(latency_ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,82 @@
+// The last few things that happened in a room, newest first: accepted events from its log, and one's own rejections.
+
+import { avatar, nameOf } from "./names.js";
+
+const LINES_MAX = 12;
+
+/** Keeps `list` (an `<ol>`) up to date with the room at `path`. `describe(transition)` says in a few words what a transition does. */
+export class Timeline {
+  #room;
+  #path;
+  #list;
+  #describe;
+  #seen;
+  #reading = false;
+
+  constructor(room, path, list, describe) {
+    this.#room = room;
+    this.#path = path;
+    this.#list = list;
+    this.#describe = describe;
+  }
+
+  /** Reads from the log what this replica has received and the list does not show yet. No further: while the page is cut off, so is the list. */
+  async follow() {
+    if (this.#reading || this.#room.view === undefined) return;
+    this.#reading = true;
+    try {
+      this.#seen ??= Math.max(0, this.#room.seq - LINES_MAX);
+      while (this.#seen < this.#room.seq) {
+        this.#seen = Math.max(this.#seen, this.#room.seq - LINES_MAX);
+        const events = await readLog(this.#path, this.#seen, this.#room.seq - this.#seen);
+        if (events.length === 0) break;
+        for (const event of events) this.#event(event);
+        this.#seen = events.at(-1).seq;
+      }
+    } catch {
+      // The log cannot be read now; the next change of the room tries again.
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** One's own transition that was not applied, with the reason in words. */
+  rejected(transition, reason) {
+    this.#line("rejected", "✕", this.#room.participant, `${this.#describe(transition)}: ${reason}`);
+  }
+
+  #event({ seq, time, author, kind, transition }) {
+    const what = { alarm: "alarm", joined: "came in", left: "went out" }[kind] ?? this.#describe(transition);
+    this.#line("event", seq, author, what, time);
+  }
+
+  #line(className, mark, author, what, time = new Date()) {
+    const line = document.createElement("li");
+    line.className = className;
+    line.dataset.seq = mark;
+    const seq = document.createElement("span");
+    seq.className = "seq";
+    seq.textContent = mark;
+    const text = document.createElement("span");
+    text.className = "what";
+    const who = author === this.#room.participant ? "You" : author ? nameOf(author) : "The room";
+    text.innerHTML = "<b></b> <span></span>";
+    text.firstChild.textContent = who;
+    text.lastChild.textContent = what;
+    text.title = `${who} ${what}`;
+    const when = document.createElement("time");
+    when.dateTime = new Date(time).toISOString();
+    when.textContent = new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
+    line.append(seq, author ? avatar(author) : "", text, when);
+    this.#list.prepend(line);
+    while (this.#list.children.length > LINES_MAX) this.#list.lastChild.remove();
+  }
+}
+
+/** A room's log is JSON, one event a line: `GET /rooms/{machine}/{room}/log?after=N&limit=N`. */
+async function readLog(path, after, limit) {
+  const response = await fetch(`${path}/log?${new URLSearchParams({ after, limit })}`);
+  if (!response.ok) return [];
+  const lines = (await response.text()).split("\n");
+  return lines.filter(Boolean).map((line) => JSON.parse(line));
+}

@@ -1,0 +1,21 @@
+// One line at the foot of the page that says what went wrong, in words, and goes away by itself.
+
+const SHOWN_MS = 6000;
+let timer;
+
+// There from the start: screen readers announce changes of an element they know, not new elements.
+const element = document.createElement("div");
+element.id = "toast";
+element.role = "status";
+element.append(document.createElement("b"), document.createElement("small"));
+document.body.append(element);
+
+/** Shows `text`, with `note` below it in small. */
+export function toast(text, note = "") {
+  const [line, small] = element.children;
+  line.textContent = text;
+  small.textContent = note;
+  element.classList.add("shown");
+  clearTimeout(timer);
+  timer = setTimeout(() => element.classList.remove("shown"), SHOWN_MS);
+}
