@@ -1,0 +1,3 @@
+//! The commands of `reapply`, one file each.
+
+pub mod build;

@@ -1,0 +1,95 @@
+//! The one constructor of the deterministic engine.
+
+use std::path::{Path, PathBuf};
+
+use wasmparser::WasmFeatures;
+use wasmtime::{Cache, CacheConfig, Config, OptLevel};
+
+use super::limits::STACK_BYTES_MAX;
+
+/// What a machine may be made of: WebAssembly 2.0 with fixed-width SIMD and extended constant expressions, which every browser has had for
+/// years, in a component. Threads, shared memory and relaxed SIMD are not deterministic; the rest is not everywhere.
+///
+/// `GC_TYPES` is only about `externref`, which no component passes.
+pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// Compiles machines and runs them so that the same calls give the same results on every host. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+}
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The directory for compiled machines cannot be used.
+    #[error("the cache for compiled machines cannot be opened in {}: {cause}", directory.display())]
+    Cache {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// The engine does not run on this processor or operating system.
+    #[error("the WebAssembly engine cannot run here: {0}")]
+    Unsupported(String),
+}
+
+impl Engine {
+    /// The engine. With a `cache` directory, each component is compiled once for each version of the engine, and found
+    /// there by its content afterwards. Whoever can write to that directory can run code in this process.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be used, or the engine does not run on this machine.
+    pub fn new(cache: Option<&Path>) -> Result<Self, EngineError> {
+        let mut config = deterministic_config();
+        if let Some(directory) = cache {
+            config.cache(Some(open_cache(directory)?));
+        }
+        let engine = wasmtime::Engine::new(&config).map_err(|error| EngineError::Unsupported(format!("{error:#}")))?;
+        Ok(Self { engine })
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+}
+
+/// Determinism is configuration, and this is all of it. What is not answered here is answered elsewhere:
+///
+/// - clock, random numbers, I/O: a component that imports anything is refused at deployment;
+/// - NaN bit patterns: made canonical in the module itself ([`super::canonical`]). wasmtime's own switch stays off, because it
+///   would change the host's results and not the browsers';
+/// - fuel, memory and stack: a call that exceeds them is rejected as a whole, so they never change what a call returns.
+fn deterministic_config() -> Config {
+    let mut config = Config::new();
+    config.wasm_features(!FEATURES, false);
+    config.wasm_features(FEATURES, true);
+    config.shared_memory(false);
+    config.relaxed_simd_deterministic(true);
+    config.cranelift_nan_canonicalization(false);
+    config.concurrency_support(false);
+
+    // The default costs charge bulk instructions by the byte, so that a loop of them cannot outrun the budget.
+    config.consume_fuel(true);
+    config.max_wasm_stack(STACK_BYTES_MAX);
+
+    config.cranelift_opt_level(OptLevel::Speed);
+    // Machines carry no names, so a backtrace would tell nothing, and a trap is cheaper without.
+    config.wasm_backtrace_max_frames(None);
+    config
+}
+
+fn open_cache(directory: &Path) -> Result<Cache, EngineError> {
+    let refused = |cause: String| EngineError::Cache { directory: directory.to_owned(), cause };
+    // wasmtime asks for an absolute path.
+    std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
+    let absolute = directory.canonicalize().map_err(|error| refused(error.to_string()))?;
+    let mut config = CacheConfig::new();
+    config.with_directory(absolute);
+    Cache::new(config).map_err(|error| refused(format!("{error:#}")))
+}

@@ -1,0 +1,353 @@
+//! A running machine: one wasmtime store, with limits on what it may use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reapply_sync::{Alarm, ApplyError, Event, Fault, LoadError, Machine, Refusal, Timestamp};
+use wasmtime::component::ResourceAny;
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use super::bindings::exports::reapply::machine::machine::{self as wit, Guest};
+use super::bindings::{StateMachine, StateMachinePre};
+use super::component::Build;
+use super::limits::{
+    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_STATE, MEMORIES_MAX, MEMORY_BYTES_MAX,
+    MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
+
+/// A running build. After a [`Fault`] it has given its memory back, and waits for [`Machine::reset`].
+pub struct Instance {
+    build: Build,
+    running: Option<Running>,
+}
+
+/// A handle to a state inside an instance. Dropping it, on any thread, frees the state at the instance's next call.
+pub struct State {
+    resource: ResourceAny,
+    dropped: Arc<Dropped>,
+}
+
+/// Why a transition was not translated to or from JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The machine refused it, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// The machine broke off.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Instance {
+    pub(super) fn start(build: Build) -> Result<Self, Fault> {
+        let running = Some(Running::start(build.pre())?);
+        Ok(Self { build, running })
+    }
+
+    /// The build that runs here.
+    #[must_use]
+    pub fn build(&self) -> &Build {
+        &self.build
+    }
+
+    /// A transition from its JSON.
+    ///
+    /// # Errors
+    ///
+    /// The JSON is no transition of this machine, or the machine faults.
+    pub fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_encode(store, json))? {
+            Ok(transition) => Ok(transition.into()),
+            Err(why) => Err(CodecError::Refused(cut(why))),
+        }
+    }
+
+    /// A transition as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no transition of this machine, or the machine faults.
+    pub fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_decode(store, transition))? {
+            Ok(json) => Ok(json),
+            Err(why) => Err(CodecError::Refused(cut(why))),
+        }
+    }
+
+    /// What user interfaces see of `state`, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The machine faults.
+    pub fn view(&mut self, state: &State) -> Result<String, Fault> {
+        self.call_with(state, FUEL_PER_STATE, |guest, store, state| guest.state().call_view(store, state))
+    }
+
+    fn call<T>(&mut self, fuel: u64, f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+        let running = self.running.as_mut().ok_or_else(broken_off)?;
+        let result = running.call(fuel, f);
+        self.settle(result)
+    }
+
+    fn call_with<T>(
+        &mut self,
+        state: &State,
+        fuel: u64,
+        f: impl FnOnce(&Guest, Calling<'_>, ResourceAny) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        let running = self.running.as_mut().ok_or_else(broken_off)?;
+        if !Arc::ptr_eq(&running.dropped, &state.dropped) {
+            return Err(Fault::Trapped("this state was lost when the machine was reset".into()));
+        }
+        let result = running.call(fuel, |guest, store| f(guest, store, state.resource));
+        self.settle(result)
+    }
+
+    /// A machine that broke off may have left anything in its memory, so the memory goes at once.
+    fn settle<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+        if result.is_err() {
+            self.running = None;
+        }
+        result
+    }
+
+    fn adopt(&self, resource: ResourceAny) -> Result<State, Fault> {
+        let running = self.running.as_ref().ok_or_else(broken_off)?;
+        Ok(State { resource, dropped: running.dropped.clone() })
+    }
+
+    fn load(&mut self, loaded: Result<ResourceAny, String>) -> Result<State, LoadError> {
+        match loaded {
+            Ok(resource) => Ok(self.adopt(resource)?),
+            Err(why) => Err(LoadError::Refused(cut(why))),
+        }
+    }
+}
+
+impl Machine for Instance {
+    type State = State;
+
+    fn create(&mut self, options: &str) -> Result<State, LoadError> {
+        let created = self.call(FUEL_PER_STATE, |guest, store| guest.state().call_create(store, options))?;
+        self.load(created)
+    }
+
+    fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
+        let restored =
+            self.call(FUEL_PER_STATE, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
+        self.load(restored)
+    }
+
+    fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
+        let event = lower(event);
+        match self.call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_apply(store, state, event))? {
+            Ok(resource) => Ok(self.adopt(resource)?),
+            Err(rejection) => Err(refusal(rejection).into()),
+        }
+    }
+
+    fn snapshot(&mut self, state: &State) -> Result<Bytes, Fault> {
+        let snapshot =
+            self.call_with(state, FUEL_PER_STATE, |guest, store, state| guest.state().call_snapshot(store, state))?;
+        Ok(snapshot.into())
+    }
+
+    fn alarm(&mut self, state: &State) -> Result<Option<Alarm>, Fault> {
+        let alarm =
+            self.call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_alarm(store, state))?;
+        Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
+    }
+
+    fn state_version(&self) -> u32 {
+        self.build.description().state_version
+    }
+
+    fn membership(&self) -> bool {
+        self.build.description().membership
+    }
+
+    fn reset(&mut self) -> Result<(), Fault> {
+        // The old memory goes before the new one comes.
+        self.running = None;
+        self.running = Some(Running::start(self.build.pre())?);
+        Ok(())
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.dropped.push(self.resource);
+    }
+}
+
+/// The states of one store whose handles were dropped. A handle cannot reach the store, so it leaves word here.
+#[derive(Default)]
+struct Dropped(Mutex<Vec<ResourceAny>>);
+
+impl Dropped {
+    fn push(&self, resource: ResourceAny) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
+    }
+
+    fn swap(&self, resources: &mut Vec<ResourceAny>) {
+        std::mem::swap(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), resources);
+    }
+}
+
+/// One store and the exports of the machine in it.
+pub(super) struct Running {
+    store: Store<Usage>,
+    exports: StateMachine,
+    dropped: Arc<Dropped>,
+    /// Kept for its allocation alone: empty between calls.
+    dropping: Vec<ResourceAny>,
+}
+
+/// The store, as generated calls take it.
+pub(super) type Calling<'a> = &'a mut Store<Usage>;
+
+impl Running {
+    pub(super) fn start(pre: &StateMachinePre<Usage>) -> Result<Self, Fault> {
+        let mut store = Store::new(pre.engine(), Usage::default());
+        store.limiter(|usage| usage);
+        let exports = store.set_fuel(FUEL_PER_STATE).and_then(|()| pre.instantiate(&mut store)).map_err(fault)?;
+        Ok(Self { store, exports, dropped: Arc::default(), dropping: Vec::new() })
+    }
+
+    /// Makes one call, under a budget of its own. After an error this must not be used again.
+    pub(super) fn call<T>(
+        &mut self,
+        fuel: u64,
+        f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        self.free_dropped().map_err(fault)?;
+        self.store.set_fuel(fuel).map_err(fault)?;
+        f(self.exports.reapply_machine_machine(), &mut self.store).map_err(fault)
+    }
+
+    fn free_dropped(&mut self) -> wasmtime::Result<()> {
+        self.dropped.swap(&mut self.dropping);
+        for resource in self.dropping.drain(..) {
+            self.store.set_fuel(FUEL_PER_STATE)?;
+            resource.resource_drop(&mut self.store)?;
+        }
+        Ok(())
+    }
+}
+
+/// What an instance holds of the limited things.
+#[derive(Default)]
+pub(super) struct Usage {
+    memory_bytes: usize,
+    table_elements: usize,
+}
+
+/// A growth that was refused. It traps at once instead of telling the machine: a machine that went on could come to another state
+/// here than in a browser, which has more to give.
+#[derive(Debug, thiserror::Error)]
+#[error("exhausted its {0}")]
+struct Denied(String);
+
+impl ResourceLimiter for Usage {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if exceeds_its_own(desired, maximum) {
+            return Ok(false);
+        }
+        let bytes = (self.memory_bytes - current).saturating_add(desired);
+        if bytes > MEMORY_BYTES_MAX {
+            return Err(Denied(format!("memory ({} MiB)", MEMORY_BYTES_MAX >> 20)).into());
+        }
+        self.memory_bytes = bytes;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(Denied(format!("memory (the host has no more: {error:#})")).into())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if exceeds_its_own(desired, maximum) {
+            return Ok(false);
+        }
+        let elements = (self.table_elements - current).saturating_add(desired);
+        if elements > TABLE_ELEMENTS_MAX {
+            return Err(Denied(format!("tables ({TABLE_ELEMENTS_MAX} elements)")).into());
+        }
+        self.table_elements = elements;
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(Denied(format!("tables (the host has no more: {error:#})")).into())
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+/// The module's own maximum is part of the module: reaching it is told to the machine, here as in a browser.
+fn exceeds_its_own(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
+}
+
+fn lower(event: &Event) -> wit::Event<'_> {
+    use reapply_sync::Input;
+    let input = match &event.input {
+        Input::Transition { author, transition, .. } => {
+            wit::Input::Transition(wit::Submission { author: &author.0, transition })
+        }
+        Input::Alarm(transition) => wit::Input::Alarm(transition),
+        Input::Joined(author) => wit::Input::Joined(&author.0),
+        Input::Left(author) => wit::Input::Left(&author.0),
+    };
+    wit::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
+}
+
+fn refusal(rejection: wit::Rejection) -> Refusal {
+    match rejection {
+        wit::Rejection::Malformed(why) => Refusal::Malformed(cut(why)),
+        wit::Rejection::Conflict(conflict) if conflict.len() > CONFLICT_BYTES_MAX => {
+            // Cut JSON is none, so a JSON string stands in its place.
+            Refusal::Conflict(format!("\"the conflict has {} bytes; the limit is {CONFLICT_BYTES_MAX}\"", conflict.len()))
+        }
+        wit::Rejection::Conflict(conflict) => Refusal::Conflict(conflict),
+    }
+}
+
+fn broken_off() -> Fault {
+    Fault::Trapped("it broke off before and was not reset".into())
+}
+
+fn fault(error: wasmtime::Error) -> Fault {
+    if let Some(Denied(what)) = error.downcast_ref() {
+        return Fault::Exhausted(what.clone());
+    }
+    match error.downcast_ref() {
+        Some(Trap::OutOfFuel) => Fault::Exhausted("fuel".into()),
+        Some(Trap::UnreachableCodeReached) => Fault::Trapped("a panic (`unreachable` was executed)".into()),
+        Some(Trap::StackOverflow) => Fault::Trapped("its stack overflowed".into()),
+        Some(trap) => {
+            let text = trap.to_string();
+            Fault::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).into())
+        }
+        None => Fault::Trapped(cut(format!("{error:#}"))),
+    }
+}
+
+/// The text, or as much of it as a message may have.
+pub(super) fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,37 @@
+//! Every bound on a machine, by name. Only the host's verdict counts: a browser applies accepted events under wider limits.
+
+/// Bytes of one component.
+pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Fuel for a call whose work is in proportion to one event: `apply`, `alarm`, `encode`, `decode`, `describe`. One unit is about
+/// one instruction, or one byte of a bulk copy; the whole takes some 20 to 50 ms.
+pub const FUEL_PER_EVENT: u64 = 50_000_000;
+
+/// Fuel for a call whose work is in proportion to the state: starting the machine, `create`, `restore`, `snapshot`, `view`, and the
+/// dropping of a state. The whole takes about a second.
+pub const FUEL_PER_STATE: u64 = 2_000_000_000;
+
+/// Bytes of linear memory that one instance may hold, over all of its memories.
+pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Linear memories of one instance.
+pub const MEMORIES_MAX: usize = 4;
+
+/// Table elements that one instance may hold, over all of its tables.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// Tables of one instance.
+pub const TABLES_MAX: usize = 16;
+
+/// Core instances that one component may be made of.
+pub const CORE_INSTANCES_MAX: usize = 32;
+
+/// Bytes of stack for a machine's frames, on the calling thread's own stack. Browsers give about four times as much, so that what the
+/// host accepted never overflows there.
+pub const STACK_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of one conflict, as JSON. The room remembers conflicts to repeat them, so they have to stay small.
+pub const CONFLICT_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of a text in which a machine explains itself (a refusal, a trap). The rest is cut off.
+pub const MESSAGE_BYTES_MAX: usize = 1024;

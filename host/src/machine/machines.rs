@@ -1,0 +1,135 @@
+//! The machines that a host knows: which build each one's new rooms run, and the compiled builds themselves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reapply_sync::{Digest, Name};
+use tokio::sync::OnceCell;
+
+use super::component::Build;
+use super::deploy::{self, DeployError};
+use super::engine::Engine;
+use super::limits::BUILDS_LOADED_MAX;
+use crate::clock;
+use crate::journal::{Component, Journal, JournalError, MachineRecord};
+
+/// Deploys, finds and compiles machines. Cheap to clone.
+#[derive(Clone)]
+pub struct Machines {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    journal: Arc<dyn Journal>,
+    /// Builds in use or used lately, by digest. A cell's first user compiles; the others wait for it.
+    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Build>>>>,
+}
+
+/// Why a build is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum MachinesError {
+    /// The component was refused.
+    #[error(transparent)]
+    Refused(#[from] DeployError),
+    /// The component calls itself otherwise than it is deployed.
+    #[error("the component describes itself as {described}, but is deployed as {deployed}: use the same name, or leave it out")]
+    OtherName {
+        /// Its own name.
+        described: Name,
+        /// The name it came under.
+        deployed: Name,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A build that was accepted once does not load any more.
+    #[error("the stored component {digest} does not load: {why}")]
+    Stored {
+        /// Which.
+        digest: Digest,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Machines {
+    /// The machines that `journal` holds.
+    #[must_use]
+    pub fn new(engine: Engine, journal: Arc<dyn Journal>) -> Self {
+        Self { shared: Arc::new(Shared { engine, journal, loaded: Mutex::default() }) }
+    }
+
+    /// Checks a component and makes it the build that new rooms of `name` run.
+    ///
+    /// # Errors
+    ///
+    /// The component is refused, or could not be stored. The build that was current stays so.
+    pub async fn deploy(&self, name: &Name, component: Bytes) -> Result<Build, MachinesError> {
+        let engine = self.shared.engine.clone();
+        let checked = tokio::task::spawn_blocking(move || deploy::check(&engine, &component));
+        let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
+        let build = deployment.build;
+        let digest = build.digest();
+        self.shared
+            .journal
+            .put_component(Component {
+                digest,
+                bytes: build.component().clone(),
+                description: build.description().to_json().to_string(),
+                browser_js: deployment.browser.js,
+            })
+            .await?;
+        self.shared.journal.set_current(name, digest, clock::now()).await?;
+        self.cell(digest).get_or_init(|| async { build.clone() }).await;
+        Ok(build)
+    }
+
+    /// The build with this digest, compiled; `None` where none is stored.
+    ///
+    /// # Errors
+    ///
+    /// The journal fails, or the stored component does not load.
+    pub async fn build(&self, digest: Digest) -> Result<Option<Build>, MachinesError> {
+        let cell = self.cell(digest);
+        if let Some(build) = cell.get() {
+            return Ok(Some(build.clone()));
+        }
+        let Some(component) = self.shared.journal.component(digest).await? else { return Ok(None) };
+        let load = || async {
+            let engine = self.shared.engine.clone();
+            let loaded = tokio::task::spawn_blocking(move || Build::load(&engine, component.bytes)).await;
+            let stored = |why: String| MachinesError::Stored { digest, why };
+            loaded.map_err(|error| stored(error.to_string()))?.map_err(|error| stored(error.to_string()))
+        };
+        cell.get_or_try_init(load).await.map(|build| Some(build.clone()))
+    }
+
+    /// What new rooms of this machine run; `None` where there is no such machine.
+    ///
+    /// # Errors
+    ///
+    /// The journal fails.
+    pub async fn current(&self, name: &Name) -> Result<Option<MachineRecord>, JournalError> {
+        let machines = self.shared.journal.machines().await?;
+        Ok(machines.into_iter().find(|machine| machine.name == *name))
+    }
+
+    /// The journal that keeps them.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.shared.journal
+    }
+
+    fn cell(&self, digest: Digest) -> Arc<OnceCell<Build>> {
+        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.len() >= BUILDS_LOADED_MAX && !loaded.contains_key(&digest) {
+            // Rooms hold clones of what they run, so this only means that some build is read from the compile cache again.
+            loaded.retain(|_, cell| Arc::strong_count(cell) > 1);
+            let any = loaded.keys().next().copied();
+            any.map(|digest| loaded.remove(&digest));
+        }
+        Arc::clone(loaded.entry(digest).or_default())
+    }
+}

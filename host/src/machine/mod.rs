@@ -1,0 +1,26 @@
+//! The wasmtime side: from a component's bytes to a running machine.
+//!
+//! ```text
+//!  bytes ──deploy::check──▶ Build ──instantiate──▶ Instance: reapply_sync::Machine
+//!            │  size, validity, no imports, our world      one store each; fuel and memory limited
+//!            │  canonical: NaNs made canonical in the code
+//!            │  trial: describes itself, creates, restores
+//!            └▶ BrowserModule: the JavaScript that runs the same bytes in a browser
+//! ```
+//!
+//! Read in this order: [`limits`], [`engine`], [`canonical`], [`deploy`], [`component`], [`instance`], [`browser`].
+
+mod bindings;
+pub mod browser;
+pub mod canonical;
+pub mod component;
+pub mod deploy;
+pub mod engine;
+pub mod instance;
+pub mod limits;
+
+pub use browser::{BrowserModule, CoreModule};
+pub use component::{Build, Description};
+pub use deploy::{DeployError, Deployment, check};
+pub use engine::{Engine, EngineError};
+pub use instance::{CodecError, Instance, State};
