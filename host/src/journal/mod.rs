@@ -7,7 +7,7 @@
 //! - an append may end [`Appended::Unknown`]; the batch's id, unique to its writer, then tells from the log whether it landed;
 //! - nothing is ever changed or deleted but which component a machine currently runs.
 //!
-//! `sqlite` is the embedded engine, the default. `conformance` is what every engine must pass.
+//! [`sqlite`] is the embedded engine, the default. [`conformance`] is what every engine must pass.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,6 +17,14 @@ use futures_util::future::BoxFuture;
 use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Chain, Digest, Genesis, Name, RoomId, Seq, Snapshot, Timestamp};
 use tokio::sync::oneshot;
+
+#[cfg(test)]
+pub mod conformance;
+pub mod directory;
+pub mod sqlite;
+
+pub use directory::OpenError;
+pub use sqlite::{Opened, SqliteJournal};
 
 /// What every journal's futures are: boxed, so that the trait can be used as `Arc<dyn Journal>`.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, JournalError>>;
@@ -218,6 +226,9 @@ pub enum JournalError {
         /// The snapshot's seq.
         seq: Seq,
     },
+    /// The bytes of the component have another digest.
+    #[error("the component's bytes do not have the digest {0}")]
+    ComponentMismatch(Digest),
     /// More is waiting to be stored or read than the journal holds. Nothing was done; it may be tried again.
     #[error("the journal's queue is full ({waiting} of at most {waiting_max} {unit} are waiting): try again later")]
     QueueFull {

@@ -1,0 +1,103 @@
+//! Moving what the write-ahead log holds into the database file, without commits waiting for it.
+//!
+//! The log can begin again at its start only when all of it has been moved, and under steady load it grows while one
+//! moves it. So most of the work is done on a thread of its own while commits go on, and the little that came in
+//! meanwhile is moved by the writer between two commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use rusqlite::wal::CheckpointMode;
+
+/// Frames of the log after which it is moved: 8 MiB.
+pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
+
+/// Frames for which the log is laid out beforehand: what it holds when it is moved, and what comes meanwhile.
+pub(super) const LAID_OUT_FRAMES: u64 = CHECKPOINT_FRAMES + CHECKPOINT_FRAMES / 2;
+
+/// The writer's side: it decides when, and does the last step.
+pub(super) struct Checkpoints {
+    /// Frames in the log after the last commit, as SQLite tells them.
+    frames: Arc<AtomicU64>,
+    /// The same, a commit earlier.
+    frames_before: u64,
+    /// Frames at which the next checkpoint begins.
+    due_frames: u64,
+    /// Whether the thread has moved what there was, and the writer may do the rest.
+    moved: Arc<AtomicBool>,
+    begin: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    /// Starts the thread; `own` is its connection. Takes the place of SQLite's own checkpoints, which commits wait for.
+    pub(super) fn start(writer: &mut Connection, own: Connection) -> rusqlite::Result<Self> {
+        let frames = Arc::new(AtomicU64::new(0));
+        let moved = Arc::new(AtomicBool::new(false));
+        let counted = frames.clone();
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            counted.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        writer.wal_hook(Some(hook))?;
+        let (begin, begun) = sync_channel(1);
+        let thread_moved = moved.clone();
+        let thread = thread::Builder::new()
+            .name("journal-checkpoint".to_owned())
+            .spawn(move || move_log(&own, &begun, &thread_moved))
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(Self { frames, frames_before: 0, due_frames: CHECKPOINT_FRAMES, moved, begin: Some(begin), thread: Some(thread) })
+    }
+
+    /// The writer calls this between two commits.
+    pub(super) fn handle_commit(&mut self, writer: &Connection) {
+        let frames = self.frames.load(Ordering::Relaxed);
+        if frames < self.frames_before {
+            // The log has begun again at its start.
+            self.due_frames = CHECKPOINT_FRAMES;
+        }
+        self.frames_before = frames;
+        if self.moved.swap(false, Ordering::Acquire) {
+            move_once(writer);
+        } else if frames >= self.due_frames {
+            // Should this one fail, or a reader hold the log back, the next is tried after as many frames again.
+            self.due_frames = frames + CHECKPOINT_FRAMES;
+            if let Some(begin) = &self.begin {
+                // A full channel has a checkpoint waiting already.
+                let _ = begin.try_send(());
+            }
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.begin = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn move_log(own: &Connection, begun: &Receiver<()>, moved: &AtomicBool) {
+    while begun.recv().is_ok() {
+        if move_once(own) {
+            moved.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Moves what can be moved without waiting for anyone. What cannot be moved now stays in the log, which is as durable.
+fn move_once(connection: &Connection) -> bool {
+    match connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
+        Ok(_) => true,
+        Err(error) => {
+            let file = connection.path().unwrap_or_default();
+            tracing::warn!(file, %error, "the journal's log could not be moved into its database; it grows meanwhile");
+            false
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The database file: its format, and how connections to it are opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::query::is_damage;
+use crate::journal::directory::OpenError;
+
+/// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
+pub(super) const DATABASE_FILE: &str = "journal.db";
+
+/// The name of the database's write-ahead log.
+pub(super) const WAL_FILE: &str = "journal.db-wal";
+
+/// Bytes of a page, which is what a commit writes at least two of: one of records, one of their index.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// Marks the file as ours: "Rply".
+const APPLICATION_ID: i64 = 0x5270_6c79;
+
+/// How to get from each format to the next. The first makes an empty file into format 1.
+const MIGRATIONS: [&str; 1] = [FORMAT_1];
+
+/// The format that this version writes, and the newest that it reads. It stands in the file's `user_version`.
+pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// Records are kept in append order, so that a commit of many rooms' records writes few pages; `UNIQUE (room, expected)` finds a room's
+/// records, and is what refuses the record of an owner who does not know the head. Every hash lets the start find damage.
+const FORMAT_1: &str = "
+    CREATE TABLE rooms (
+        id INTEGER PRIMARY KEY,
+        machine TEXT NOT NULL,
+        room TEXT NOT NULL,
+        genesis BLOB NOT NULL,
+        chain BLOB NOT NULL,
+        UNIQUE (machine, room)
+    ) STRICT;
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        expected INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        batch BLOB NOT NULL,
+        chain BLOB NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (room, expected)
+    ) STRICT;
+    CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (room, seq)
+    ) STRICT;
+    CREATE TABLE components (
+        id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        hash BLOB NOT NULL,
+        description TEXT NOT NULL,
+        browser_js TEXT NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE machines (
+        name TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        deployed INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// How long a connection waits for a lock. Only another program that has the file open can make it wait.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// KiB of pages that each connection keeps in memory, as SQLite wants it: negative.
+const CACHE_KIB: i64 = -8192;
+
+/// Statements that each connection keeps prepared: more than there are.
+const STATEMENTS_CACHED: usize = 32;
+
+/// Opens the one connection that writes, and brings the file to [`FORMAT`].
+pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
+    let place = "its header";
+    let connection = Connection::open(file).map_err(|error| refusal(file, place, &error))?;
+    let found = prepare(&connection).and_then(|()| read_format(&connection)).map_err(|error| refusal(file, place, &error))?;
+    let Some(found) = found else {
+        let what = "it is no journal of Reapply".to_owned();
+        return Err(OpenError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
+    };
+    let Some(steps) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(OpenError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
+    };
+    settle(&connection).and_then(|()| migrate(&connection, steps)).map_err(|error| refusal(file, place, &error))?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection for checkpoints.
+pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// The refusal to open that `error` asks for.
+pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> OpenError {
+    let file = file.to_owned();
+    if is_damage(error) {
+        OpenError::Damaged { file, place: place.to_owned(), what: error.to_string() }
+    } else {
+        OpenError::Storage { file, error: error.to_string() }
+    }
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// Durability: a commit returns once its one fdatasync of the log has.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")
+}
+
+/// The file's format: 0 if it is empty, `None` if somebody else's program wrote it.
+fn read_format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let format = number("PRAGMA user_version")?;
+    let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    let is_ours = number("PRAGMA application_id")? == APPLICATION_ID && format > 0;
+    Ok((is_ours || (is_empty && format == 0)).then_some(format))
+}
+
+fn migrate(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}

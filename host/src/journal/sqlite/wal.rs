@@ -1,0 +1,185 @@
+//! SQLite's write-ahead log, read before SQLite does.
+//!
+//! After a crash SQLite recovers the log up to the last transaction that is whole, and says nothing of what it drops. That is
+//! right for a record that was being written, which nobody had been told of; it would be wrong for a damaged record with
+//! others after it. [`inspect`] tells the two apart: each transaction is synced before the next is written, so a
+//! broken frame that a later transaction follows was whole once. (In the last transaction a torn write and later damage look the same.)
+//!
+//! The layout is SQLite's file format, section 4: a header of 32 bytes, then frames of a 24-byte header and a page. The
+//! header's salts mark the frames that belong to it, since the file is written again from its start after each checkpoint. Each
+//! frame's checksum goes on from that of the frame before it, and a frame with a database size ends a transaction.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::path::Path;
+
+/// Bytes of the file's header.
+const HEADER_BYTES: usize = 32;
+
+/// Bytes before each page.
+const FRAME_HEADER_BYTES: usize = 24;
+
+/// The header's first bytes; the last bit says that checksums are taken over big-endian words.
+const MAGIC: u32 = 0x377f_0682;
+
+/// SQLite's page sizes.
+const PAGE_BYTES: std::ops::RangeInclusive<u32> = 512..=65_536;
+
+/// What a write-ahead log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct WalReport {
+    /// Frames of whole transactions, which recovery keeps.
+    pub(super) frames_committed: u64,
+    /// Bytes of an unfinished or torn last transaction, which recovery drops.
+    pub(super) bytes_torn: u64,
+}
+
+/// Why a log cannot be trusted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WalError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A transaction that was durable is broken.
+    #[error("{what}")]
+    Damaged { place: String, what: &'static str },
+}
+
+/// Walks the log at `path`, if there is one, and finds what of it is whole.
+pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(WalReport::default()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut bytes = [0; HEADER_BYTES];
+    if fill(&mut reader, &mut bytes)? < HEADER_BYTES || bytes == [0; HEADER_BYTES] {
+        // Not begun, or laid out beforehand and not used yet.
+        return Ok(WalReport::default());
+    }
+    let header = Header::read(&bytes)
+        .ok_or(WalError::Damaged { place: "its header".to_owned(), what: "the header's checksum does not match" })?;
+    walk(&mut reader, &header)
+}
+
+/// Lays out an empty log of `frames` frames, so that commits overwrite blocks that the file has already: making those durable
+/// needs no change to the file system's own records. An all-zero header means to SQLite that the log is empty.
+pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<()> {
+    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut left = HEADER_BYTES as u64 + frames * (FRAME_HEADER_BYTES as u64 + page_bytes);
+    let filled = (|| {
+        while left > 0 {
+            let count = left.min(ZEROS.len() as u64);
+            file.write_all(&ZEROS[..count as usize])?;
+            left -= count;
+        }
+        file.sync_all()
+    })();
+    if filled.is_err() {
+        // Room that is so short is better left to the records.
+        fs::remove_file(path)?;
+    }
+    filled
+}
+
+/// Reads the frames on after the header.
+fn walk(reader: &mut impl Read, header: &Header) -> Result<WalReport, WalError> {
+    let frame_bytes = FRAME_HEADER_BYTES + header.page_bytes;
+    let mut frame = vec![0; frame_bytes];
+    let mut report = WalReport::default();
+    let mut before = header.checksum;
+    let mut broken_at = None;
+    let mut ended_transaction_after_break = false;
+    for index in 0.. {
+        let count = fill(reader, &mut frame)?;
+        if count < frame_bytes {
+            let begun = count > 0 && header.owns(&frame[..count]);
+            report.bytes_torn += if begun { count as u64 } else { 0 };
+            break;
+        }
+        let owned = header.owns(&frame);
+        let whole = owned && header.frame_follows(&frame, before);
+        let ends_transaction = word(&frame, 4) != 0;
+        if whole && ended_transaction_after_break {
+            let place = format!("frame {}", broken_at.unwrap_or(index) + 1);
+            return Err(WalError::Damaged { place, what: "its checksum does not match, and later transactions follow it" });
+        }
+        if !whole && broken_at.is_none() {
+            broken_at = Some(index);
+        }
+        report.bytes_torn += if owned { frame_bytes as u64 } else { 0 };
+        if broken_at.is_some() {
+            ended_transaction_after_break = owned && ends_transaction;
+        } else if ends_transaction {
+            report = WalReport { frames_committed: index + 1, bytes_torn: 0 };
+        }
+        before = (word(&frame, 16), word(&frame, 20));
+    }
+    Ok(report)
+}
+
+struct Header {
+    page_bytes: usize,
+    salts: [u8; 8],
+    big_endian: bool,
+    checksum: (u32, u32),
+}
+
+impl Header {
+    fn read(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let magic = word(bytes, 0);
+        let page_bytes = word(bytes, 8);
+        let big_endian = magic & 1 == 1;
+        let checksum = checksum(big_endian, (0, 0), &bytes[..24]);
+        let good = magic & !1 == MAGIC
+            && PAGE_BYTES.contains(&page_bytes)
+            && page_bytes.is_power_of_two()
+            && checksum == (word(bytes, 24), word(bytes, 28));
+        let salts = bytes[16..24].try_into().ok()?;
+        good.then_some(Self { page_bytes: page_bytes as usize, salts, big_endian, checksum })
+    }
+
+    /// Whether a frame, or as much of one as there is, was written since this header was.
+    fn owns(&self, frame: &[u8]) -> bool {
+        frame.get(8..16).is_none_or(|salts| salts == self.salts)
+    }
+
+    fn frame_follows(&self, frame: &[u8], before: (u32, u32)) -> bool {
+        let sum = checksum(self.big_endian, before, &frame[..8]);
+        let sum = checksum(self.big_endian, sum, &frame[FRAME_HEADER_BYTES..]);
+        word(frame, 0) != 0 && sum == (word(frame, 16), word(frame, 20))
+    }
+}
+
+/// SQLite's checksum, which goes on from `seed`.
+fn checksum(big_endian: bool, seed: (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    bytes.chunks_exact(8).fold(seed, |(first, second), pair| {
+        let read = |at: usize| {
+            let bytes = [pair[at], pair[at + 1], pair[at + 2], pair[at + 3]];
+            if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        };
+        let first = first.wrapping_add(read(0)).wrapping_add(second);
+        (first, second.wrapping_add(read(4)).wrapping_add(first))
+    })
+}
+
+/// The big-endian word at `at`, which every caller has made sure is there.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes[at..at + 4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+/// Reads until `buffer` is full or the input ends, and says how much came.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
