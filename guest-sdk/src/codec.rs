@@ -1,0 +1,35 @@
+//! The two encodings: postcard for what is stored and sent, JSON for people and JavaScript.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Reads a snapshot's bytes as a `T`, to the last byte. For a `restore` that migrates what an earlier build wrote.
+///
+/// # Errors
+///
+/// The bytes are no `T`, or more than one; the text says which.
+pub fn from_snapshot<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, String> {
+    from_postcard(snapshot, "snapshot")
+}
+
+/// Reads all of `bytes` as a `T`. `what` names them in the error.
+pub(crate) fn from_postcard<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("{} bytes are left over after the {what}", rest.len())),
+        Err(error) => Err(format!("the bytes are no {what} of this machine: {error}")),
+    }
+}
+
+pub(crate) fn to_postcard<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, String> {
+    postcard::to_allocvec(value).map_err(|error| format!("the {what} cannot be encoded: {error}"))
+}
+
+/// Reads all of `json` as a `T`. `what` names it in the error.
+pub(crate) fn from_json<T: DeserializeOwned>(json: &str, what: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| format!("the JSON is no {what} of this machine: {error}"))
+}
+
+pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, String> {
+    serde_json::to_string(value).map_err(|error| format!("the {what} has no JSON form: {error}"))
+}

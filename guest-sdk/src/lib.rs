@@ -1,0 +1,76 @@
+//! Write a state machine for Reapply.
+//!
+//! A machine is a type that says how a transition changes it. [`export!`] makes it a component that hosts and browsers
+//! run alike; the same crate also compiles natively, so plain `cargo test` tests it.
+//!
+//! ```
+//! use reapply_guest::{StateMachine, export};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+//! pub struct Light {
+//!     on: bool,
+//! }
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! pub enum Transition {
+//!     TurnOn,
+//!     TurnOff,
+//! }
+//!
+//! #[derive(Debug, PartialEq, Serialize, JsonSchema)]
+//! pub enum Conflict {
+//!     Already { on: bool },
+//! }
+//!
+//! impl StateMachine for Light {
+//!     type Transition = Transition;
+//!     type Conflict = Conflict;
+//!
+//!     fn apply(&self, transition: &Transition) -> Result<Self, Conflict> {
+//!         let on = matches!(transition, Transition::TurnOn);
+//!         if self.on == on { Err(Conflict::Already { on }) } else { Ok(Self { on }) }
+//!     }
+//! }
+//!
+//! export!(Light);
+//!
+//! # fn main() {
+//! let light = Light::default().apply(&Transition::TurnOn).unwrap();
+//! assert_eq!(light, Light { on: true });
+//! assert_eq!(light.apply(&Transition::TurnOn), Err(Conflict::Already { on: true }));
+//! # }
+//! ```
+//!
+//! The crate of a machine has `crate-type = ["cdylib", "rlib"]` and depends on `reapply-guest`, `serde` and `schemars`.
+//!
+//! # Two kinds of machine
+//!
+//! - [`StateMachine`]: the state and the transition are all that matters. Such machines compose.
+//! - [`Program`]: transitions come with their event, so the machine knows who asked and when, rolls dice with the event's
+//!   entropy, sets alarms, takes options at creation, and migrates old snapshots.
+//!
+//! Every `StateMachine` is a `Program` too. To give one options or migrations, wrap it in a struct that implements `Program`.
+//!
+//! # What a machine must keep to
+//!
+//! `apply` makes a new state and leaves the old one alone, so there is no half of a change to undo. Two rules remain:
+//!
+//! - **Ordered collections only** (`Vec`, `BTreeMap`, `imbl::OrdMap`, ...). A `HashMap` iterates in another order after a
+//!   restore than before it, and equal states must give equal bytes.
+//! - **States and transitions travel as [postcard]**, which has no field names. Leave out serde's `untagged`, `flatten`,
+//!   `tag` and `skip_serializing_if` there; conflicts, options and views are JSON and may use them.
+
+pub mod bindings;
+#[doc(hidden)]
+pub mod component;
+pub mod contract;
+
+mod codec;
+mod program;
+mod state_machine;
+
+pub use codec::from_snapshot;
+pub use program::{Alarm, Event, Input, NoOptions, Program};
+pub use state_machine::StateMachine;
