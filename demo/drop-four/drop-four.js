@@ -16,7 +16,7 @@ const network = new Network();
 // Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
-window.room = room;
+Object.assign(window, { room, network });
 
 // Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
 function act(transition) {

@@ -7,7 +7,14 @@ export const NAME_RULE = "1 to 64 of a-z, 0-9, - and _, beginning with a letter 
 /** The room that the address names, `lobby` where it names none, and the client key to use, if it gives one. */
 export function address() {
   const query = new URLSearchParams(location.search);
-  return { machine: query.get("machine") ?? undefined, room: query.get("room") || "lobby", key: query.get("key") ?? undefined };
+  const room = query.get("room") || "lobby";
+  const machine = query.get("machine") ?? location.pathname.split("/")[1];
+  for (const name of [machine, room]) {
+    if (NAME_PATTERN.test(name)) continue;
+    location.replace(`/?${new URLSearchParams({ wrong: name })}`);
+    throw new Error(`${JSON.stringify(name)} is no name: use ${NAME_RULE}`);
+  }
+  return { machine, room, key: query.get("key") ?? undefined };
 }
 
 /** Where to meet in a room: the machine's own page if the demo has one, else the page for any machine. */

@@ -25,17 +25,21 @@ export function roomBar(room, network, path, { describe, explain }) {
   const timeline = new Timeline(room, path, part("timeline"), describe);
   networkPanel(network, side);
 
-  room.subscribe(() => {
+  const show = () => {
     part("status").textContent = room.status;
     document.body.dataset.status = room.status;
     part("seq").textContent = room.seq;
     part("pending").textContent = room.pending;
     document.body.toggleAttribute("data-pending", room.pending > 0);
-    part("latency").textContent = room.latency === undefined ? "–" : words(room.latency);
+    part("latency").textContent = room.status !== "live" || room.latency === undefined ? "–" : words(room.latency);
     showParticipants(part("participants"), room);
     showReason(part("notice"), room);
     timeline.follow();
-  });
+  };
+  room.subscribe(show);
+  // A room that cannot be joined for good (there is no such machine, say) is closed, and `room.reason` says why.
+  room.ready.catch(show);
+  show();
 
   return async function track(transition, outcome) {
     const chip = document.createElement("li");
@@ -103,7 +107,7 @@ function showParticipants(list, room) {
 }
 
 function showReason(notice, room) {
-  const text = room.status === "closed" ? `This page has left the room: ${room.reason ?? "it was closed"}.` : "";
+  const text = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
   if (notice.textContent !== text) notice.textContent = text;
 }
 

@@ -1,4 +1,4 @@
-// One line at the foot of the page that says what went wrong, in words, and goes away by itself.
+// One line at the foot of the stage that says what went wrong, in words, and goes away by itself.
 
 const SHOWN_MS = 6000;
 let timer;
@@ -8,7 +8,7 @@ const element = document.createElement("div");
 element.id = "toast";
 element.role = "status";
 element.append(document.createElement("b"), document.createElement("small"));
-document.body.append(element);
+document.querySelector(".stage").append(element);
 
 /** Shows `text`, with `note` below it in small. */
 export function toast(text, note = "") {

@@ -1,0 +1,120 @@
+// The start page: what the host says at /machines and /rooms, asked again every few seconds while somebody looks.
+
+import { NAME_PATTERN, NAME_RULE, pageOf } from "/shared/address.js";
+
+const POLL_MS = 3000;
+const ROOMS_SHOWN_MAX = 50;
+
+const part = (id) => document.getElementById(id);
+const form = part("new-room");
+
+poll();
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+form.room.oninput = () => showRule(form.room.value !== "" && !NAME_PATTERN.test(form.room.value));
+form.onsubmit = (event) => {
+  event.preventDefault();
+  const good = NAME_PATTERN.test(form.room.value);
+  showRule(!good);
+  if (good && form.machine.value) location.href = pageOf(form.machine.value, form.room.value);
+  else form.room.focus();
+};
+form.room.value = new URLSearchParams(location.search).get("wrong") ?? "";
+form.room.oninput();
+
+async function poll() {
+  if (!document.hidden) await refresh();
+  setTimeout(poll, POLL_MS);
+}
+
+async function refresh() {
+  try {
+    const [{ machines }, { rooms }] = await Promise.all([ask("/machines"), ask("/rooms")]);
+    showMachines(machines);
+    showRooms(rooms);
+    showTrouble("");
+  } catch (error) {
+    showTrouble(`${error.message} What you see may be old; trying again every ${POLL_MS / 1000} seconds.`);
+  }
+}
+
+async function ask(path) {
+  const response = await fetch(path, { cache: "no-store" }).catch(() => {
+    throw new Error("The host does not answer. Is `reapply serve` running?");
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(`The host answered ${response.status} to ${path}: ${answer.error?.message ?? response.statusText}.`);
+  return answer;
+}
+
+function showMachines(machines) {
+  machines.sort((a, b) => a.name.localeCompare(b.name));
+  showRows(part("machines"), machines, ({ name }) => name, "<b></b> <code></code> <span></span> <time></time>", (row, { name, digest, deployed, rooms }) => {
+    set(row.children[0], name);
+    set(row.children[1], digest.slice(0, 12));
+    row.children[1].title = `BLAKE3 of the component: ${digest}`;
+    set(row.children[2], plural(rooms, "room"));
+    showTime(row.children[3], "deployed", deployed);
+  });
+  set(part("machines-note"), machines.length ? "" : "No machine is deployed yet. Try: reapply deploy guests/counter");
+  const names = machines.map(({ name }) => name).join();
+  if (form.dataset.machines === names) return;
+  form.dataset.machines = names;
+  const chosen = form.machine.value;
+  form.machine.replaceChildren(...machines.map(({ name }) => new Option(name, name, false, name === chosen)));
+}
+
+function showRooms(rooms) {
+  rooms.sort((a, b) => new Date(b.changed) - new Date(a.changed));
+  const shown = rooms.slice(0, ROOMS_SHOWN_MAX);
+  showRows(part("rooms"), shown, ({ machine, room }) => `${machine}/${room}`, "<a></a> <span></span> <span></span> <time></time>", (row, { machine, room, seq, participants, changed }) => {
+    row.classList.toggle("awake", participants > 0);
+    row.children[0].href = pageOf(machine, room);
+    set(row.children[0], `${machine} / ${room}`);
+    set(row.children[1], participants > 0 ? `${participants} here now` : "nobody here");
+    set(row.children[2], `seq ${seq}`);
+    showTime(row.children[3], "changed", changed);
+  });
+  const more = rooms.length - shown.length;
+  set(part("rooms-note"), rooms.length === 0 ? "No rooms yet. A room begins when somebody enters it." : more > 0 ? `and ${more} more` : "");
+}
+
+/** Keeps each row's element while its key stays, so that focus and selection survive a refresh. */
+function showRows(list, items, keyOf, template, show) {
+  const old = new Map([...list.children].map((row) => [row.dataset.key, row]));
+  items.forEach((item, index) => {
+    const key = keyOf(item);
+    const row = old.get(key) ?? Object.assign(document.createElement("li"), { innerHTML: template });
+    old.delete(key);
+    row.dataset.key = key;
+    show(row, item);
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+  });
+  for (const row of old.values()) row.remove();
+}
+
+function showRule(broken) {
+  form.room.setAttribute("aria-invalid", broken);
+  part("name-rule").classList.toggle("bad", broken);
+  set(part("name-rule"), `${broken ? "That is no name: use" : "A name is"} ${NAME_RULE}.`);
+}
+
+function showTrouble(text) {
+  set(part("trouble"), text);
+  document.body.classList.toggle("stale", text !== "");
+}
+
+function showTime(element, word, time) {
+  const seconds = Math.max(0, (Date.now() - new Date(time)) / 1000);
+  const [unit, length] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, length]) => seconds >= length) ?? ["second", 1];
+  element.dateTime = time;
+  element.title = new Date(time).toLocaleString();
+  set(element, seconds < 5 ? `${word} just now` : `${word} ${plural(Math.floor(seconds / length), unit)} ago`);
+}
+
+function plural(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
