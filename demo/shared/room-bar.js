@@ -45,13 +45,14 @@ export function roomBar(room, network, path, { describe, explain }) {
     const chip = document.createElement("li");
     chip.textContent = describe(transition);
     lane.append(chip);
-    const { status, predicted, conflict, message } = await outcome;
+    // `apply` rejects only once the room is closed.
+    const { status, predicted, conflict, message } = await outcome.catch((error) => ({ status: "rejected", predicted: true, message: error.message }));
     chip.className = status;
     setTimeout(() => chip.remove(), 700);
     if (status !== "rejected") return;
     const reason = conflict === undefined ? message : explain(conflict);
     timeline.rejected(transition, reason);
-    toast(reason, predicted ? "Foreseen by the machine in this page; nothing was sent." : "The host's order came out differently; the change was undone.");
+    toast(reason, predicted ? "Foreseen in this page; nothing was sent." : "The host decided otherwise; it was undone.");
   };
 }
 
@@ -74,7 +75,7 @@ const SIDE = `
       <output id="delay-note">0 s each way</output></label>
     <label class="cut"><input type="checkbox" role="switch" data-net="cut"><span>Cut the connection</span></label>
   </section>
-  <section class="card" aria-labelledby="timeline-title">
+  <section class="card history" aria-labelledby="timeline-title">
     <h2 id="timeline-title">What happened</h2>
     <ol id="timeline"></ol>
   </section>`;

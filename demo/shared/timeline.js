@@ -46,7 +46,9 @@ export class Timeline {
   }
 
   #event({ seq, time, author, kind, transition }) {
-    const what = { alarm: "alarm", joined: "came in", left: "went out" }[kind] ?? this.#describe(transition);
+    // The log leaves out a transition that the machine cannot decode.
+    const asked = transition === undefined ? "" : this.#describe(transition);
+    const what = { alarm: `alarm: ${asked}`, joined: "came in", left: "went out" }[kind] ?? asked;
     this.#line("event", seq, author, what, time);
   }
 
