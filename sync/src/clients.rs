@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::id::{ClientId, Number, Seq};
-use crate::limits::{CLIENTS_REMEMBERED_MAX, REJECTIONS_REMEMBERED_MAX};
+use crate::limits::{CLIENTS_REMEMBERED_MAX, REASONS_REMEMBERED_BYTES_MAX, REJECTIONS_REMEMBERED_MAX};
 use crate::message::Rejection;
 
 /// The table of clients, bounded by [`CLIENTS_REMEMBERED_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     by_id: BTreeMap<ClientId, Client>,
+    /// What the remembered rejections' reasons take.
+    reasons_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +28,7 @@ struct Client {
 }
 
 impl Client {
+    /// The last number whose decision the client was told of, or will find among the durable events.
     fn told(&self) -> Number {
         let rejected = self.rejections.back().map_or(Number(0), |&(number, _)| number);
         self.durable.max(rejected)
@@ -61,7 +64,7 @@ impl Clients {
         self.by_id.get(&client).map_or(Number(0), Client::told)
     }
 
-    /// The number is decided: as an event, or (with `reject`) as a rejection.
+    /// The number is decided: as an event, or as a rejection that is yet to be told.
     pub(crate) fn decide(&mut self, id: ClientId, number: Number, head: Seq) {
         let client = self.by_id.entry(id).or_default();
         client.decided = client.decided.max(number);
@@ -83,9 +86,14 @@ impl Clients {
         if client.rejections.iter().any(|&(known, _)| known == number) {
             return;
         }
-        if client.rejections.len() == REJECTIONS_REMEMBERED_MAX {
-            client.rejections.pop_front();
+        if client.rejections.len() == REJECTIONS_REMEMBERED_MAX
+            && let Some((_, oldest)) = client.rejections.pop_front()
+        {
+            self.reasons_bytes -= oldest.text_bytes();
         }
+        let has_space = self.reasons_bytes + why.text_bytes() <= REASONS_REMEMBERED_BYTES_MAX;
+        let why = if has_space { why } else { Rejection::Forgotten };
+        self.reasons_bytes += why.text_bytes();
         client.rejections.push_back((number, why));
     }
 
@@ -104,13 +112,14 @@ impl Clients {
         if self.by_id.len() <= CLIENTS_REMEMBERED_MAX {
             return;
         }
-        // A tenth at once, so that the search for the silent ones is rare.
-        let mut by_silence: Vec<_> = self.by_id.iter().map(|(&id, client)| (client.heard, id)).collect();
+        // A tenth at once, so that the search for the silent ones is rare. Never one whose decision is still to be told: it
+        // will submit again if its connection is lost, and that must not count as new.
+        let forgettable = self.by_id.iter().filter(|&(&id, client)| id != keep && client.decided == client.told());
+        let mut by_silence: Vec<_> = forgettable.map(|(&id, client)| (client.heard, id)).collect();
         by_silence.sort_unstable();
         for (_, id) in by_silence.into_iter().take(CLIENTS_REMEMBERED_MAX / 10) {
-            if id != keep {
-                self.by_id.remove(&id);
-            }
+            let forgotten = self.by_id.remove(&id).into_iter().flat_map(|client| client.rejections);
+            self.reasons_bytes -= forgotten.map(|(_, why)| why.text_bytes()).sum::<usize>();
         }
     }
 }

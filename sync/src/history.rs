@@ -171,6 +171,8 @@ impl History {
                 inner.floor = inner.floor.next();
             }
         });
+        // It lacks the checkpoint.
+        *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn with<T>(&self, f: impl FnOnce(&Inner) -> T) -> T {

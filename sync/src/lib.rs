@@ -21,6 +21,7 @@ pub mod id;
 pub mod limits;
 pub mod machine;
 pub mod message;
+mod pending;
 pub mod replica;
 pub mod sequencer;
 pub mod snapshot;

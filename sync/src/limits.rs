@@ -21,6 +21,9 @@ pub const OPTIONS_BYTES_MAX: usize = 16 * 1024;
 /// Transitions that one replica may hold pending (offline, or not yet answered).
 pub const PENDING_MAX: usize = 10_000;
 
+/// Bytes of frames that a replica keeps while its machine is being loaded; what comes beyond it is asked for again.
+pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Characters of a machine's or room's name.
 pub const NAME_CHARS_MAX: usize = 64;
 
@@ -30,6 +33,12 @@ pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
 
 /// Rejections that a room remembers for each client, to repeat them after a lost connection.
 pub const REJECTIONS_REMEMBERED_MAX: usize = 32;
+
+/// Bytes of reasons that a room remembers for all clients together. Beyond it a rejection is repeated without its reason.
+pub const REASONS_REMEMBERED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Rejections that a room holds back until what they rest on is durable. Beyond it the room takes in no more for a while.
+pub const REJECTIONS_HELD_MAX: usize = 4096;
 
 /// Participants that a presence message names; the count is exact beyond it.
 pub const PARTICIPANTS_NAMED_MAX: usize = 64;

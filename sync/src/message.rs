@@ -105,6 +105,8 @@ pub struct Welcome {
     pub decided: Number,
     /// The last of this client's numbers that the room has taken on, decided or not: new ones must be above it.
     pub taken: Number,
+    /// The last of this client's numbers that were rejected, and why: it may have missed that.
+    pub rejected: Vec<(Number, Rejection)>,
     /// The host's clock.
     pub time: Timestamp,
 }
@@ -208,6 +210,21 @@ pub enum Goodbye {
     /// A limit of the host or the room was reached.
     #[error("{0}")]
     Full(String),
+}
+
+impl Rejection {
+    /// Bytes of its text: what remembering it costs.
+    #[must_use]
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Malformed(text)
+            | Self::Conflict(text)
+            | Self::Exhausted(text)
+            | Self::Trapped(text)
+            | Self::Forbidden(text) => text.len(),
+            Self::TooLarge { .. } | Self::TooFast { .. } | Self::Forgotten => 0,
+        }
+    }
 }
 
 impl Goodbye {

@@ -19,11 +19,12 @@ use bytes::Bytes;
 
 use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
-use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
+use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use crate::machine::{ApplyError, Fault, LoadError, Machine};
 use crate::message::{
     ClientMessage, DecodeError, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
 };
+use crate::pending::Pending;
 
 /// What became of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,16 +84,6 @@ pub enum SubmitError {
     TooManyPending,
 }
 
-/// One transition on its way.
-#[derive(Clone, Debug)]
-struct Pending {
-    number: Number,
-    transition: Bytes,
-    /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
-    time: Timestamp,
-    entropy: u64,
-}
-
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Replica<M: Machine> {
@@ -107,8 +98,13 @@ pub struct Replica<M: Machine> {
     session: Option<Session>,
     /// The connection's state.
     phase: Phase,
-    /// Frames that wait for the machine.
+    /// How many `Hello`s are not answered yet. Until the last one is, what comes is meant for a state that is gone.
+    welcomes_due: usize,
+    /// Messages that wait for the machine, and the size of their frames. The first one is the `Welcome` that names it.
     waiting: VecDeque<ServerMessage>,
+    waiting_bytes: usize,
+    /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
+    diverged_at: Option<Seq>,
     must_rebase: bool,
     transmit: VecDeque<Bytes>,
     outcomes: VecDeque<(Number, Outcome)>,
@@ -135,8 +131,6 @@ struct Session {
     participant: Author,
     head: Seq,
     decided: Number,
-    /// Whether the replica came back by a snapshot, so that events of its own may lie hidden in it.
-    by_snapshot: bool,
 }
 
 impl<M: Machine> Replica<M> {
@@ -153,7 +147,10 @@ impl<M: Machine> Replica<M> {
             last_number,
             session: None,
             phase: Phase::Offline,
+            welcomes_due: 0,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            diverged_at: None,
             must_rebase: false,
             transmit: VecDeque::new(),
             outcomes: VecDeque::new(),
@@ -167,13 +164,15 @@ impl<M: Machine> Replica<M> {
 
     /// A connection is there: the first thing to be sent is `Hello`.
     pub fn handle_connected(&mut self) {
+        self.handle_disconnected();
         self.goodbye = None;
         self.greet(self.resume());
     }
 
-    /// The connection is gone. What was pending stays pending.
+    /// The connection is gone. What was pending stays pending. Frames of that connection must not be handed in any more.
     pub fn handle_disconnected(&mut self) {
         self.phase = Phase::Offline;
+        self.welcomes_due = 0;
         self.waiting.clear();
         self.transmit.clear();
         self.presence = Presence::default();
@@ -185,16 +184,28 @@ impl<M: Machine> Replica<M> {
     ///
     /// The frame is no message of this protocol: close the connection.
     pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
+        use ServerMessage::{Checkpoint, Events, Welcome};
         let message = ServerMessage::decode(frame)?;
-        if self.needs_machine().is_some() {
-            self.waiting.push_back(message);
-        } else {
+        if let Welcome(_) = &message {
+            self.welcomes_due = self.welcomes_due.saturating_sub(1);
+        }
+        if self.welcomes_due > 0 && matches!(message, Welcome(_) | Events(_) | Checkpoint { .. }) {
+            return Ok(());
+        }
+        if self.waiting.is_empty() {
             self.handle_message(message);
+            self.waiting_bytes = frame.len();
+        } else {
+            // What is over the limit is dropped; once the machine is here, the replica asks for it again.
+            self.waiting_bytes = self.waiting_bytes.saturating_add(frame.len());
+            if self.waiting_bytes <= WAITING_BYTES_MAX {
+                self.waiting.push_back(message);
+            }
         }
         Ok(())
     }
 
-    /// The build that [`Replica::needs_machine`] asked for.
+    /// The build that [`Replica::needs_machine`] asked for. Call [`Replica::settle`] after it.
     pub fn handle_machine(&mut self, digest: Digest, machine: M) {
         if self.needs_machine() != Some(digest) {
             return;
@@ -202,10 +213,21 @@ impl<M: Machine> Replica<M> {
         self.optimistic = None;
         self.confirmed = None;
         self.machine = Some((digest, machine));
-        while self.needs_machine().is_none()
-            && let Some(message) = self.waiting.pop_front()
-        {
+        let waiting = std::mem::take(&mut self.waiting);
+        let welcomes_due = self.welcomes_due;
+        for message in waiting {
             self.handle_message(message);
+        }
+        if self.waiting_bytes > WAITING_BYTES_MAX && self.welcomes_due == welcomes_due && self.phase != Phase::Offline {
+            self.greet(self.resume());
+        }
+    }
+
+    /// One of the machine's functions faulted while its owner used [`Replica::confirmed`] or [`Replica::optimistic`]: its states
+    /// are gone. Starts the machine again, and asks the room for a snapshot.
+    pub fn handle_fault(&mut self, fault: &Fault) {
+        if self.restart_machine(fault) && self.phase != Phase::Offline {
+            self.greet(None);
         }
     }
 
@@ -234,7 +256,7 @@ impl<M: Machine> Replica<M> {
             return Err(SubmitError::Rejected(Rejection::TooLarge { bytes, bytes_max }));
         }
         let number = self.last_number.next();
-        let pending = Pending { number, transition, time: now, entropy };
+        let pending = Pending::new(number, transition, now, entropy);
         match self.predict(&pending, self.pending.len()) {
             Some(Ok(state)) => self.optimistic = Some(state),
             Some(Err(ApplyError::Fault(fault))) => {
@@ -246,7 +268,7 @@ impl<M: Machine> Replica<M> {
         }
         self.last_number = number;
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
-            self.transmit.push_back(submit(&pending));
+            self.transmit.push_back(pending.submit());
         }
         self.pending.push_back(pending);
         Ok(number)
@@ -361,21 +383,21 @@ impl<M: Machine> Replica<M> {
         &self.presence
     }
 
-    /// Why the room ended the session, if it did.
+    /// Why the room ended the session, if it did, or why this replica cannot go on in it. Either way: close the connection.
     #[must_use]
     pub fn goodbye(&self) -> Option<&Goodbye> {
         self.goodbye.as_ref()
     }
 
     fn resume(&self) -> Option<Resume> {
-        let confirmed = self.confirmed.as_ref()?;
+        let confirmed = self.confirmed.as_ref().filter(|_| self.diverged_at.is_none())?;
         Some(Resume { log: confirmed.log, digest: confirmed.digest, seq: confirmed.seq })
     }
 
     fn greet(&mut self, resume: Option<Resume>) {
-        self.transmit.clear();
         self.waiting.clear();
         self.phase = Phase::Joining;
+        self.welcomes_due += 1;
         self.transmit.push_back(ClientMessage::Hello(Hello { key: self.key.clone(), resume }).encode());
     }
 
@@ -393,39 +415,54 @@ impl<M: Machine> Replica<M> {
     }
 
     fn handle_welcome(&mut self, welcome: Welcome) {
-        let Some((digest, machine)) = self.machine.as_mut().filter(|(digest, _)| *digest == welcome.digest) else {
+        if self.machine.as_ref().is_none_or(|(digest, _)| *digest != welcome.digest) {
             self.waiting.push_back(ServerMessage::Welcome(welcome));
             return;
-        };
-        let by_snapshot = matches!(welcome.start, Start::Snapshot { .. });
-        if let Start::Snapshot { seq, state_version, time, state } = welcome.start {
-            match machine.restore(&state, state_version) {
-                Ok(state) => {
-                    self.optimistic = None;
-                    self.confirmed = Some(Confirmed { log: welcome.log, digest: *digest, seq, time, state });
-                }
-                Err(error) => {
-                    self.fail(format!("the room's snapshot could not be restored: {error}"));
-                    if let LoadError::Fault(fault) = error {
-                        self.handle_fault(&fault);
-                    }
-                    return;
-                }
-            }
+        }
+        for (number, why) in welcome.rejected {
+            self.finish(number, Outcome::Rejected(why));
+        }
+        if let Err(why) = self.start_from(welcome.start, welcome.log, welcome.decided) {
+            self.fail(why);
+            return;
         }
         self.session = Some(Session {
             id: welcome.session,
             participant: welcome.participant,
             head: welcome.head,
             decided: welcome.decided,
-            by_snapshot,
         });
         self.phase = Phase::CatchingUp;
         self.must_rebase = true;
         let undecided = self.pending.iter().filter(|pending| pending.number > welcome.decided);
-        self.transmit.extend(undecided.map(submit));
+        self.transmit.extend(undecided.map(Pending::submit));
         self.last_number = self.last_number.max(welcome.taken);
         self.catch_up();
+    }
+
+    /// Makes the confirmed state that the events to come follow on.
+    fn start_from(&mut self, start: Start, log: LogId, decided: Number) -> Result<(), String> {
+        let Start::Snapshot { seq, state_version, time, state } = start else {
+            let has_state = self.confirmed.as_ref().is_some_and(|confirmed| confirmed.log == log);
+            return if has_state { Ok(()) } else { Err("the room sent a tail where there is no state".to_owned()) };
+        };
+        let Some((digest, machine)) = &mut self.machine else { return Ok(()) };
+        match machine.restore(&state, state_version) {
+            Ok(state) => {
+                self.optimistic = None;
+                self.confirmed = Some(Confirmed { log, digest: *digest, seq, time, state });
+                // Whatever of this client's is in the snapshot was decided by now.
+                let decided = self.pending.iter_mut().take_while(|pending| pending.number <= decided);
+                decided.for_each(|pending| pending.may_be_in_snapshot = true);
+                Ok(())
+            }
+            Err(error) => {
+                if let LoadError::Fault(fault) = &error {
+                    self.restart_machine(fault);
+                }
+                Err(format!("the room's snapshot could not be restored: {error}"))
+            }
+        }
     }
 
     fn handle_events(&mut self, events: Vec<Event>) {
@@ -444,10 +481,10 @@ impl<M: Machine> Replica<M> {
             match machine.apply(&confirmed.state, &event) {
                 Ok(state) => confirmed.state = state,
                 Err(error) => {
-                    self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
                     if let ApplyError::Fault(fault) = error {
-                        self.handle_fault(&fault);
+                        self.restart_machine(&fault);
                     }
+                    self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
                     return;
                 }
             }
@@ -465,13 +502,15 @@ impl<M: Machine> Replica<M> {
     /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.
     fn catch_up(&mut self) {
         let (Some(session), Some(confirmed)) = (&self.session, &self.confirmed) else { return };
+        self.diverged_at.take_if(|seq| *seq <= confirmed.seq);
         if self.phase != Phase::CatchingUp || confirmed.seq < session.head {
             return;
         }
         self.phase = Phase::Live;
-        let (decided, by_snapshot) = (session.decided, session.by_snapshot);
+        let decided = session.decided;
         while let Some(pending) = self.pending.front().filter(|pending| pending.number <= decided) {
-            let outcome = if by_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
+            let may_be_in_snapshot = pending.may_be_in_snapshot;
+            let outcome = if may_be_in_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
             self.finish(pending.number, outcome);
         }
     }
@@ -499,22 +538,26 @@ impl<M: Machine> Replica<M> {
 
     /// The state here is not the room's: tells, and asks for a snapshot. The old state is shown until the new one is here.
     fn diverge(&mut self, seq: Seq, ours: Digest, theirs: Digest) {
-        let digest = self.confirmed.as_ref().map_or(Digest([0; 32]), |confirmed| confirmed.digest);
+        let digest = self.machine.as_ref().map_or(Digest([0; 32]), |(digest, _)| *digest);
         self.divergences.push_back(Divergence { seq, digest, ours, theirs });
-        self.greet(None);
-        self.transmit.push_front(ClientMessage::Diverged { seq, ours }.encode());
-    }
-
-    /// The machine faulted here, and its states are gone: starts it again, and asks for a snapshot.
-    fn handle_fault(&mut self, fault: &Fault) {
-        self.optimistic = None;
-        self.confirmed = None;
-        let reset = self.machine.as_mut().map_or(Ok(()), |(_, machine)| machine.reset());
-        if let Err(error) = reset {
-            self.fail(format!("{fault}, and did not start again: {error}"));
+        self.transmit.push_back(ClientMessage::Diverged { seq, ours }.encode());
+        // A snapshot that leads to the same place would lead there for ever.
+        if self.diverged_at.replace(seq) == Some(seq) {
+            self.fail(format!("diverged at {seq} again, after a new start from a snapshot"));
         } else if self.phase != Phase::Offline {
             self.greet(None);
         }
+    }
+
+    /// The machine faulted here, and its states are gone. Answers whether it could be started again.
+    fn restart_machine(&mut self, fault: &Fault) -> bool {
+        self.optimistic = None;
+        self.confirmed = None;
+        let reset = self.machine.as_mut().map_or(Ok(()), |(_, machine)| machine.reset());
+        if let Err(error) = &reset {
+            self.fail(format!("{fault}, and did not start again: {error}"));
+        }
+        reset.is_ok()
     }
 
     /// This replica cannot go on in this room.
@@ -526,9 +569,16 @@ impl<M: Machine> Replica<M> {
     fn rebase(&mut self) -> Result<(), Fault> {
         self.optimistic = None;
         for index in 0..self.pending.len() {
-            match self.predict(&self.pending[index].clone(), index) {
+            let pending = self.pending[index].clone();
+            if pending.is_not_predicted() {
+                continue;
+            }
+            match self.predict(&pending, index) {
                 Some(Ok(state)) => self.optimistic = Some(state),
-                Some(Err(ApplyError::Fault(fault))) => return Err(fault),
+                Some(Err(ApplyError::Fault(fault))) => {
+                    self.pending[index].faulted = true;
+                    return Err(fault);
+                }
                 // On top of what has been confirmed it does nothing any more. The room's verdict is awaited all the same.
                 Some(Err(ApplyError::Refused(_))) => {}
                 None => return Ok(()),
@@ -542,21 +592,8 @@ impl<M: Machine> Replica<M> {
         let (_, machine) = self.machine.as_mut()?;
         let confirmed = self.confirmed.as_ref()?;
         let author = self.session.as_ref().map(|session| session.participant.clone())?;
-        let event = Event {
-            seq: Seq(confirmed.seq.0 + before as u64 + 1),
-            time: pending.time.max(confirmed.time),
-            entropy: pending.entropy,
-            input: Input::Transition {
-                author,
-                client: self.client,
-                number: pending.number,
-                transition: pending.transition.clone(),
-            },
-        };
+        let seq = Seq(confirmed.seq.0 + before as u64 + 1);
+        let event = pending.event(self.client, author, seq, confirmed.time);
         Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
     }
-}
-
-fn submit(pending: &Pending) -> Bytes {
-    ClientMessage::Submit { number: pending.number, transition: pending.transition.clone() }.encode()
 }

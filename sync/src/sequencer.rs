@@ -32,11 +32,11 @@ use crate::event::{Batch, BatchBuilder, Event, Genesis, Input};
 use crate::history::History;
 use crate::id::{Author, ClientId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO,
-    TRANSITION_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, REJECTIONS_HELD_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_TAIL_BYTES_MIN,
+    SNAPSHOT_TAIL_RATIO, TRANSITION_BYTES_MAX,
 };
 use crate::machine::{Alarm, ApplyError, Fault, LoadError, Machine, Refusal};
-use crate::message::{Hello, Rejection, ServerMessage, Welcome};
+use crate::message::{Hello, Rejection, Welcome};
 use crate::snapshot::Snapshot;
 
 /// What a participant asks for.
@@ -110,6 +110,14 @@ pub enum OpenError {
     /// The machine did not write a snapshot of the state it had made.
     #[error("the first snapshot could not be taken: {0}")]
     Snapshot(Fault),
+    /// The batches do not follow on the snapshot, or on each other.
+    #[error("the batch after {expected} was found where the one after {head} should be")]
+    Disordered {
+        /// The seq before the batch.
+        expected: Seq,
+        /// The head that it should follow on.
+        head: Seq,
+    },
     /// An event that was accepted once was not applied.
     #[error("event {seq} could not be applied again: {error}")]
     Apply {
@@ -203,6 +211,9 @@ impl<M: Machine> Sequencer<M> {
     }
 
     /// Decides a submission, unless the number was decided before.
+    ///
+    /// A client's submissions come in the order of their numbers. So the owner hands in nothing from a session that has been
+    /// replaced by a newer one of the same client, or that began before [`Sequencer::handle_append_failed`].
     pub fn handle_submit(&mut self, submit: Submit, now: Timestamp, entropy: u64) {
         let Submit { author, client, number, transition } = submit;
         if number <= self.clients.decided(client) {
@@ -277,10 +288,12 @@ impl<M: Machine> Sequencer<M> {
         self.begin_batch();
         self.time = self.durable_time;
         self.present = self.durable_present.clone();
-        self.alarm = None;
+        // An alarm that was tried in vain was so on a state that is gone.
+        (self.alarm, self.alarm_spent) = (None, None);
         let head = self.history.head();
         self.rejected.retain(|&(decided_at, _)| decided_at <= head);
         self.clients.fall_back();
+        self.rejected.iter().for_each(|(_, held)| self.clients.decide(held.client, held.number, head));
     }
 
     /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again.
@@ -322,20 +335,14 @@ impl<M: Machine> Sequencer<M> {
 
     /// Takes a snapshot of the durable state now, if there are events since the last one: before a room goes to sleep.
     pub fn take_snapshot(&mut self) {
-        if self.history.bytes_after_base() > 0 {
+        if self.history.bytes_after_base() > 0 && !self.broken {
             self.snapshot_durable();
         }
     }
 
-    /// Answers `Hello`: the welcome, the rejections to repeat after it, and the place from which the session reads [`History`].
+    /// Answers `Hello`: the welcome, and the place from which the session reads [`History`].
     #[must_use]
-    pub fn welcome(
-        &self,
-        hello: &Hello,
-        session: SessionId,
-        participant: Author,
-        now: Timestamp,
-    ) -> (Welcome, Vec<ServerMessage>, Seq) {
+    pub fn welcome(&self, hello: &Hello, session: SessionId, participant: Author, now: Timestamp) -> (Welcome, Seq) {
         let client = hello.key.client_id();
         let (start, after) = self.history.start(hello.resume);
         let welcome = Welcome {
@@ -347,11 +354,10 @@ impl<M: Machine> Sequencer<M> {
             head: self.history.head(),
             decided: self.clients.told(client),
             taken: self.clients.decided(client),
+            rejected: self.clients.rejections(client).cloned().collect(),
             time: now.max(self.time),
         };
-        let repeat =
-            |(number, why): &(Number, Rejection)| ServerMessage::Rejected { number: *number, why: why.clone() };
-        (welcome, self.clients.rejections(client).map(repeat).collect(), after)
+        (welcome, after)
     }
 
     /// When the room's alarm is due, if it has one.
@@ -376,6 +382,12 @@ impl<M: Machine> Sequencer<M> {
         (&mut self.machine, &self.durable)
     }
 
+    /// The last durable event's time; the room's creation where there is none.
+    #[must_use]
+    pub fn durable_time(&self) -> Timestamp {
+        self.durable_time
+    }
+
     /// Who has joined and not left, where the machine asks for membership.
     pub fn present(&self) -> impl Iterator<Item = &Author> {
         self.present.iter()
@@ -387,10 +399,12 @@ impl<M: Machine> Sequencer<M> {
         self.in_flight.is_none() && self.open_state.is_none()
     }
 
-    /// Whether the open batch has reached its limit. Hand in no more until [`Sequencer::poll_batch`] has given it out.
+    /// Whether the open batch, or the rejections that wait with it, have reached their limit. Hand in no more until the append
+    /// that is under way has ended and [`Sequencer::poll_batch`] has given the next batch out.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.open.events().len() >= BATCH_EVENTS_MAX || self.open.bytes() >= BATCH_BYTES_MAX
+        let open_is_full = self.open.events().len() >= BATCH_EVENTS_MAX || self.open.bytes() >= BATCH_BYTES_MAX;
+        open_is_full || self.rejected.len() >= REJECTIONS_HELD_MAX
     }
 
     /// Whether the room cannot go on; a [`Report::Broken`] said why.
@@ -478,6 +492,10 @@ impl<M: Machine> Sequencer<M> {
 
     /// Applies a batch that the journal held already.
     fn replay(&mut self, batch: Batch) -> Result<(), OpenError> {
+        let head = self.history.head();
+        if batch.expected != head {
+            return Err(OpenError::Disordered { expected: batch.expected, head });
+        }
         for event in &batch.events {
             let applied = self.machine.apply(&self.durable, event);
             self.durable = applied.map_err(|error| OpenError::Apply { seq: event.seq, error })?;

@@ -1,0 +1,130 @@
+//! The naive model that checks everything. It knows only the durable log and what each client was told; it keeps a state for
+//! every seq by applying the log in a plain loop, and nothing cleverer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use reapply_sync::{Batch, ClientId, Event, Input, Number, Outcome, Timestamp};
+
+use crate::machine::{Ask, Book};
+
+/// A page's life: which client, and how often it has been loaded before.
+pub(crate) type Page = (ClientId, u64);
+
+#[derive(Debug)]
+struct Applied {
+    transition: Bytes,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Default)]
+pub(crate) struct OutcomeCounts {
+    pub(crate) accepted: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) faulted: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) decided: u64,
+}
+
+pub(crate) struct Auditor {
+    log: Vec<Event>,
+    /// The state at each seq, from 0.
+    states: Vec<Book>,
+    applied: BTreeMap<(Page, Number), Applied>,
+    pub(crate) counts: OutcomeCounts,
+}
+
+impl Auditor {
+    pub(crate) fn new() -> Self {
+        let (log, states, applied) = (Vec::new(), vec![Book::default()], BTreeMap::new());
+        Self { log, states, applied, counts: OutcomeCounts::default() }
+    }
+
+    /// A batch is durable now, whether or not the host comes to know it.
+    pub(crate) fn note_durable(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            assert_eq!(event.seq.0, self.log.len() as u64 + 1, "the log has a gap or a fork");
+            let last_time = self.log.last().map_or(Timestamp(0), |last| last.time);
+            assert!(last_time <= event.time, "time went back at {}", event.seq);
+            let state = self.states[self.log.len()].apply(event);
+            self.states.push(state.unwrap_or_else(|_| panic!("event {} was logged, but does not apply", event.seq)));
+            self.log.push(event.clone());
+        }
+    }
+
+    pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes) {
+        let former = self.applied.insert((page, number), Applied { transition, outcome: None });
+        assert!(former.is_none(), "number {number} was used twice");
+    }
+
+    pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome) {
+        let applied = self.applied.get_mut(&(page, number)).expect("an outcome of nothing");
+        assert!(applied.outcome.is_none(), "number {number} has two outcomes: {:?} and {outcome:?}", applied.outcome);
+        match &outcome {
+            Outcome::Accepted { seq, time } => {
+                self.counts.accepted += 1;
+                let event = self.log.get(seq.0 as usize - 1).expect("accepted before it was durable");
+                let Input::Transition { client, number: logged, transition, .. } = &event.input else {
+                    panic!("event {seq} is no transition")
+                };
+                assert_eq!((client, logged, transition, event.time), (&page.0, &number, &applied.transition, *time));
+            }
+            Outcome::Rejected(reapply_sync::Rejection::Forgotten) => self.counts.forgotten += 1,
+            Outcome::Rejected(reapply_sync::Rejection::Conflict(_)) => self.counts.conflicts += 1,
+            Outcome::Rejected(_) => self.counts.faulted += 1,
+            Outcome::Decided => self.counts.decided += 1,
+        }
+        applied.outcome = Some(outcome);
+    }
+
+    /// A replica shows `book` as confirmed at `seq`. Nothing that is not durable may be in it.
+    pub(crate) fn agrees(&self, seq: u64, book: &Book) -> bool {
+        let state = self.states.get(seq as usize).expect("a replica is ahead of the durable log");
+        state == book
+    }
+
+    /// How many of a page's transitions have no outcome yet.
+    pub(crate) fn undecided(&self, page: Page) -> usize {
+        let of_page = self.applied.range((page, Number(0))..=(page, Number(u64::MAX)));
+        of_page.filter(|(_, applied)| applied.outcome.is_none()).count()
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    pub(crate) fn newest(&self) -> &Book {
+        &self.states[self.log.len()]
+    }
+
+    pub(crate) fn alarms(&self) -> usize {
+        self.log.iter().filter(|event| matches!(event.input, Input::Alarm(_))).count()
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.log.iter().filter(|event| matches!(event.input, Input::Left(_))).count()
+    }
+
+    /// What must hold of the log as a whole, whatever happened.
+    pub(crate) fn check_log(&self) {
+        let mut last_number: BTreeMap<ClientId, Number> = BTreeMap::new();
+        let mut logged = BTreeSet::new();
+        for event in &self.log {
+            let Input::Transition { client, number, transition, .. } = &event.input else { continue };
+            let last = last_number.insert(*client, *number).unwrap_or_default();
+            assert!(last < *number, "{client}'s number {number} follows {last} in the log");
+            let ask: Ask = postcard::from_bytes(transition).expect("the log holds only transitions");
+            assert!(logged.insert(ask.nonce), "event {} doubles an earlier one", event.seq);
+        }
+        for ((page, number), applied) in &self.applied {
+            let ask: Ask = postcard::from_bytes(&applied.transition).unwrap();
+            let is_logged = logged.remove(&ask.nonce);
+            match &applied.outcome {
+                Some(Outcome::Rejected(why)) => assert!(!is_logged, "{page:?} {number} is in the log, but: {why}"),
+                Some(Outcome::Accepted { .. }) => assert!(is_logged, "{page:?} {number} was accepted, and is lost"),
+                Some(Outcome::Decided) | None => {}
+            }
+        }
+        assert!(logged.is_empty(), "the log holds what nobody asked for: {logged:?}");
+    }
+}

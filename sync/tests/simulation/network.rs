@@ -1,0 +1,53 @@
+//! Connections with delays: in order within each direction, and cut at a moment that each end learns in its own time.
+
+use reapply_sync::Author;
+
+use crate::random::Random;
+
+pub(crate) struct Connection {
+    pub(crate) client: usize,
+    pub(crate) author: Author,
+    /// Which start of the host it leads to.
+    pub(crate) host: u64,
+    pub(crate) up: Direction,
+    pub(crate) down: Direction,
+}
+
+pub(crate) struct Direction {
+    latency: u64,
+    jitter: u64,
+    last_arrival: u64,
+    /// What would arrive later is lost.
+    cut_at: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(client: usize, author: Author, host: u64, random: &mut Random) -> Self {
+        Self { client, author, host, up: Direction::new(random), down: Direction::new(random) }
+    }
+}
+
+impl Direction {
+    fn new(random: &mut Random) -> Self {
+        // Some links are so slow that frames still come out of them when their client has long connected anew.
+        let latency = if random.percent(20) { random.below(3_000_000) } else { random.below(200_000) };
+        Self { latency, jitter: 1 + random.below(100_000), last_arrival: 0, cut_at: u64::MAX }
+    }
+
+    /// When a frame that is sent now arrives, if it does.
+    pub(crate) fn arrival(&mut self, now: u64, random: &mut Random) -> Option<u64> {
+        self.last_arrival = self.last_arrival.max(now + self.latency + random.below(self.jitter));
+        (self.last_arrival < self.cut_at).then_some(self.last_arrival)
+    }
+
+    /// Cuts this direction soon. Answers when its reader learns of it.
+    pub(crate) fn cut(&mut self, now: u64, random: &mut Random) -> u64 {
+        self.cut_at = self.cut_at.min(now + random.below(2_000_000));
+        self.cut_at
+    }
+
+    /// Whether a frame still arrives now: a cut may have come after it was sent.
+    pub(crate) fn is_open(&self, now: u64) -> bool {
+        now < self.cut_at
+    }
+}
