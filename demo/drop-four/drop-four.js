@@ -48,11 +48,12 @@ function showSeat(element, seat, view, confirmed, participant) {
   element.classList.toggle("turn", view.turn === seat && !over(view) && !view.players.includes(null));
   element.classList.toggle("predicted", player !== confirmed.players[seat]);
   element.querySelector("[data-score]").textContent = view.score[seat];
-  element.querySelector("[data-action=join]").hidden = player !== null || view.players.includes(participant);
+  // Whoever joins gets the first empty seat.
+  element.querySelector("[data-action=join]").hidden = view.players.indexOf(null) !== seat || view.players.includes(participant);
   element.querySelector("[data-player]").textContent = player === null ? "Empty seat" : nameOf(player);
   element.querySelector("small").textContent = player !== null && player === participant ? "you" : "";
 }
 
 function over(view) {
-  return view.winner !== null || view.board[0].every((disc) => disc !== null);
+  return view.winner !== null || view.draw;
 }

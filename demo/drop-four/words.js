@@ -3,11 +3,12 @@
 import { nameOf } from "/shared/names.js";
 
 const CONFLICTS = {
-  NotYourTurn: "It is not your turn",
-  SeatTaken: "That seat is taken",
+  SeatTaken: "Both seats are taken",
   AlreadySeated: "You have a seat already",
   NotPlaying: "Take a seat first",
-  WaitingForPlayers: "The other seat is still empty",
+  WaitingForPlayers: "The other seat is empty",
+  NotYourTurn: "It is not your turn",
+  NoSuchColumn: "There is no such column",
   GameOver: "The game is over",
   GameNotOver: "The game is not over yet",
 };
@@ -18,16 +19,17 @@ export function describe(transition) {
   return { Join: "took a seat", Leave: "left the seat", Rematch: "rematch" }[transition] ?? JSON.stringify(transition);
 }
 
-/** Why the machine said no. */
-export function explain(conflict) {
+/** Why the machine said no to a transition. */
+export function explain(conflict, transition) {
+  if (conflict === "ColumnFull") return `Column ${transition.Drop + 1} is full`;
   return CONFLICTS[conflict] ?? JSON.stringify(conflict);
 }
 
 /** What the room is waiting for. */
-export function situation({ players, turn, winner, board }, participant) {
+export function situation({ players, turn, winner, draw }, participant) {
   const name = (seat) => (players[seat] === participant ? "You" : nameOf(players[seat] ?? ""));
   if (winner !== null) return players[winner] === participant ? "You win!" : `${name(winner)} wins`;
-  if (board[0].every((disc) => disc !== null)) return "A draw";
+  if (draw) return "A draw";
   if (players.includes(null)) return players.includes(participant) ? "Waiting for a second player" : "Take a seat to play";
   return players[turn] === participant ? "Your turn" : `${name(turn)} to move`;
 }

@@ -11,7 +11,7 @@ const FRAME_SHOWN_MS_MIN = 250;
 /**
  * Fills the page's `[data-room-head]` and `[data-room-side]`.
  *
- * `describe(transition)` and `explain(conflict)` say a transition and a conflict of this machine in words.
+ * `describe(transition)` and `explain(conflict, transition)` say in words what a transition does and why it was not applied.
  * Returns `track(transition, outcome)`, to be told of each `room.apply`.
  */
 export function roomBar(room, network, path, { describe, explain }) {
@@ -50,7 +50,7 @@ export function roomBar(room, network, path, { describe, explain }) {
     chip.className = status;
     setTimeout(() => chip.remove(), 700);
     if (status !== "rejected") return;
-    const reason = conflict === undefined ? message : explain(conflict);
+    const reason = conflict === undefined ? message : explain(conflict, transition);
     timeline.rejected(transition, reason);
     toast(reason, predicted ? "Foreseen in this page; nothing was sent." : "The host decided otherwise; it was undone.");
   };
