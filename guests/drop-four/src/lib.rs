@@ -1,1 +1,221 @@
-//! x
+//! Four in a row for two: discs fall down the columns of an upright board, and whoever gets four in a line wins.
+//!
+//! Anyone may take an empty seat. Who asks is what the event says; a transition never names a player.
+
+mod board;
+
+use reapply_guest::{Event, Input, NoOptions, Program, export};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use board::{Board, COLUMNS, Place, ROWS};
+
+/// A room's game, and how often each seat has won.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DropFour {
+    players: [Option<String>; 2],
+    board: Board,
+    turn: Seat,
+    last: Option<Place>,
+    score: [u32; 2],
+}
+
+/// One of the two seats, in JSON 0 and 1. The first one begins the first game.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "u8", into = "u8")]
+#[schemars(with = "u8", extend("maximum" = 1))]
+pub enum Seat {
+    /// Seat 0.
+    #[default]
+    First,
+    /// Seat 1.
+    Second,
+}
+
+/// What a participant may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Transition {
+    /// Take an empty seat.
+    Join,
+    /// Give the seat up, and the game and the score with it.
+    Leave,
+    /// Drop a disc into a column, counted from 0.
+    Drop(u8),
+    /// Play again. The loser begins, and after a draw the one who did not begin before.
+    Rematch,
+}
+
+/// Why a transition cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum Conflict {
+    /// Both seats are taken.
+    SeatTaken,
+    /// Whoever asks has a seat already.
+    AlreadySeated,
+    /// Whoever asks has no seat.
+    NotPlaying,
+    /// The other seat is empty.
+    WaitingForPlayers,
+    /// It is the other one's turn.
+    NotYourTurn,
+    /// The board has no such column.
+    NoSuchColumn,
+    /// There is no room in that column.
+    ColumnFull,
+    /// The game has ended; a rematch begins the next one.
+    GameOver,
+    /// The game has not ended.
+    GameNotOver,
+}
+
+/// All that a user interface needs.
+#[derive(Serialize, JsonSchema)]
+struct View<'a> {
+    /// The discs by their seats, row by row from the top.
+    board: &'a Board,
+    /// Who sits where.
+    players: &'a [Option<String>; 2],
+    /// Whose turn it is.
+    turn: Seat,
+    /// Who has won this game.
+    winner: Option<Seat>,
+    /// Whether this game ended with nobody winning it.
+    draw: bool,
+    /// The four winning places as row and column; empty before.
+    line: Vec<Place>,
+    /// Where the last disc came to rest.
+    last: Option<Place>,
+    /// Games won by each seat.
+    score: [u32; 2],
+}
+
+impl Program for DropFour {
+    type Options = NoOptions;
+    type Transition = Transition;
+    type Conflict = Conflict;
+
+    fn apply(&self, event: &Event<Transition>) -> Result<Self, Conflict> {
+        // The game sets no alarm and does not ask for membership: a player who loses the connection keeps the seat.
+        let Input::Transition { author, transition } = &event.input else { return Ok(self.clone()) };
+        match transition {
+            Transition::Join => self.join(author),
+            Transition::Leave => self.leave(author),
+            Transition::Drop(column) => self.drop_disc(author, *column),
+            Transition::Rematch => self.rematch(author),
+        }
+    }
+
+    fn view(&self) -> impl Serialize + JsonSchema {
+        let line = self.winning_line();
+        View {
+            board: &self.board,
+            players: &self.players,
+            turn: self.turn,
+            winner: line.and_then(|[place, ..]| self.board.disc(place)),
+            draw: line.is_none() && self.board.is_full(),
+            line: line.map(Vec::from).unwrap_or_default(),
+            last: self.last,
+            score: self.score,
+        }
+    }
+}
+
+impl DropFour {
+    fn join(&self, author: &str) -> Result<Self, Conflict> {
+        if self.seat_of(author).is_ok() {
+            return Err(Conflict::AlreadySeated);
+        }
+        let mut next = self.clone();
+        let seat = next.players.iter_mut().find(|player| player.is_none()).ok_or(Conflict::SeatTaken)?;
+        *seat = Some(author.to_owned());
+        Ok(next)
+    }
+
+    fn leave(&self, author: &str) -> Result<Self, Conflict> {
+        let seat = self.seat_of(author)?;
+        let mut players = self.players.clone();
+        players[seat.index()] = None;
+        Ok(Self { players, ..Self::default() })
+    }
+
+    fn drop_disc(&self, author: &str, column: u8) -> Result<Self, Conflict> {
+        let seat = self.seat_of(author)?;
+        if self.players.contains(&None) {
+            return Err(Conflict::WaitingForPlayers);
+        }
+        if self.is_over() {
+            return Err(Conflict::GameOver);
+        }
+        if self.turn != seat {
+            return Err(Conflict::NotYourTurn);
+        }
+        if usize::from(column) >= COLUMNS {
+            return Err(Conflict::NoSuchColumn);
+        }
+        let place = self.board.rest(column).ok_or(Conflict::ColumnFull)?;
+        let board = self.board.with(place, seat);
+        let mut next = Self { board, turn: seat.other(), last: Some(place), ..self.clone() };
+        if next.winning_line().is_some() {
+            let wins = &mut next.score[seat.index()];
+            *wins = wins.saturating_add(1);
+        }
+        Ok(next)
+    }
+
+    fn rematch(&self, author: &str) -> Result<Self, Conflict> {
+        self.seat_of(author)?;
+        if !self.is_over() {
+            return Err(Conflict::GameNotOver);
+        }
+        // After the winner's last disc the turn is the loser's. The last disc of a draw is dropped by the one who did not begin.
+        let turn = if self.winning_line().is_some() { self.turn } else { self.turn.other() };
+        Ok(Self { board: Board::default(), turn, last: None, ..self.clone() })
+    }
+
+    fn seat_of(&self, author: &str) -> Result<Seat, Conflict> {
+        let sits = |seat: &Seat| self.players[seat.index()].as_deref() == Some(author);
+        [Seat::First, Seat::Second].into_iter().find(sits).ok_or(Conflict::NotPlaying)
+    }
+
+    fn is_over(&self) -> bool {
+        self.winning_line().is_some() || self.board.is_full()
+    }
+
+    /// A line goes through the last disc or there is none: the game ends with it.
+    fn winning_line(&self) -> Option<[Place; 4]> {
+        self.board.four_through(self.last?)
+    }
+}
+
+impl Seat {
+    fn index(self) -> usize {
+        usize::from(u8::from(self))
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+impl From<Seat> for u8 {
+    fn from(seat: Seat) -> Self {
+        seat as Self
+    }
+}
+
+impl TryFrom<u8> for Seat {
+    type Error = String;
+
+    fn try_from(index: u8) -> Result<Self, String> {
+        match index {
+            0 => Ok(Self::First),
+            1 => Ok(Self::Second),
+            _ => Err(format!("there is no seat {index}, only 0 and 1")),
+        }
+    }
+}
+
+export!(DropFour);

@@ -1,0 +1,262 @@
+//! What the component answers, asked natively.
+
+use std::collections::BTreeMap;
+
+use reapply_guest::contract::{self, Alarm, Event, Input, Rejection, Submission};
+use reapply_guest::{Program, StateMachine, export, from_snapshot};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A state machine that takes every default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Words {
+    words: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+enum Say {
+    Word(String),
+    Words { many: Vec<String> },
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "why")]
+enum Refused {
+    Silence,
+}
+
+impl StateMachine for Words {
+    type Transition = Say;
+    type Conflict = Refused;
+
+    fn apply(&self, transition: &Say) -> Result<Self, Refused> {
+        let said = match transition {
+            Say::Word(word) => std::slice::from_ref(word),
+            Say::Words { many } => many,
+        };
+        if said.iter().all(String::is_empty) {
+            return Err(Refused::Silence);
+        }
+        Ok(Self { words: self.words.iter().chain(said).cloned().collect() })
+    }
+}
+
+/// A program that replaces every default.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Diary {
+    title: String,
+    lines: Vec<String>,
+    due: Option<u64>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct DiaryOptions {
+    title: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+enum Write {
+    Line(String),
+    RemindIn(u64),
+}
+
+#[derive(Serialize, JsonSchema)]
+struct NoConflictInJson {
+    keys: BTreeMap<(u8, u8), u8>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DiaryView<'a> {
+    title: &'a str,
+    last: Option<&'a str>,
+}
+
+impl Program for Diary {
+    type Options = DiaryOptions;
+    type Transition = Write;
+    type Conflict = NoConflictInJson;
+
+    const STATE_VERSION: u32 = 2;
+    const MEMBERSHIP: bool = true;
+
+    fn create(DiaryOptions { title }: DiaryOptions) -> Result<Self, String> {
+        if title.len() > 10 { Err("the title is too long".to_owned()) } else { Ok(Self { title, ..Self::default() }) }
+    }
+
+    fn apply(&self, event: &reapply_guest::Event<Write>) -> Result<Self, NoConflictInJson> {
+        use reapply_guest::Input;
+        let who = event.author().unwrap_or("alarm");
+        let (line, due) = match &event.input {
+            Input::Transition { transition: Write::Line(line), .. } if line.is_empty() => {
+                return Err(NoConflictInJson { keys: BTreeMap::from([((0, 0), 0)]) });
+            }
+            Input::Transition { transition: Write::Line(line), .. } | Input::Alarm(Write::Line(line)) => {
+                (line.as_str(), None)
+            }
+            Input::Transition { transition: Write::RemindIn(time), .. } | Input::Alarm(Write::RemindIn(time)) => {
+                ("remind", Some(event.time + time))
+            }
+            Input::Joined(_) => ("joined", self.due),
+            Input::Left(_) => ("left", self.due),
+        };
+        let line = format!("{} {} {} {who}: {line}", event.seq, event.time, event.entropy);
+        let lines = self.lines.iter().cloned().chain([line]).collect();
+        Ok(Self { title: self.title.clone(), lines, due })
+    }
+
+    fn alarm(&self) -> Option<reapply_guest::Alarm<Write>> {
+        self.due.map(|at| reapply_guest::Alarm { at, transition: Write::Line("now".to_owned()) })
+    }
+
+    fn view(&self) -> impl Serialize + JsonSchema {
+        DiaryView { title: &self.title, last: self.lines.last().map(String::as_str) }
+    }
+
+    fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
+        match state_version {
+            1 => from_snapshot::<Vec<String>>(snapshot).map(|lines| Self { lines, ..Self::default() }),
+            2 => from_snapshot(snapshot),
+            other => Err(format!("state version {other} is from the future")),
+        }
+    }
+}
+
+export!(Words);
+
+fn event(input: Input) -> Event {
+    Event { seq: 4, time: 5, entropy: 6, input }
+}
+
+fn transition<P: Program>(author: &str, json: &str) -> Event {
+    event(Input::Transition(Submission { author: author.to_owned(), transition: contract::encode::<P>(json).unwrap() }))
+}
+
+fn say(state: &Words, json: &str) -> Result<Words, Rejection> {
+    contract::apply(state, transition::<Words>("ada", json))
+}
+
+#[test]
+fn a_state_machine_has_every_default() {
+    let created: Words = contract::create("").unwrap();
+    assert_eq!(created, contract::create("{}").unwrap());
+    let state = say(&created, r#"{"Word":"hello"}"#).unwrap();
+    assert_eq!(contract::view(&state).unwrap(), r#"{"words":["hello"]}"#);
+    assert_eq!(contract::alarm(&state).unwrap(), None);
+    let description = contract::describe::<Words>("words").unwrap();
+    assert_eq!((description.name.as_str(), description.state_version, description.membership), ("words", 1, false));
+    assert_eq!(contract::apply(&state, event(Input::Joined("bob".to_owned()))).unwrap(), state);
+    assert_eq!(contract::apply(&state, event(Input::Left("bob".to_owned()))).unwrap(), state);
+}
+
+#[test]
+fn a_conflict_is_json_and_changes_nothing() {
+    let state = say(&Words::default(), r#"{"Word":"a"}"#).unwrap();
+    let refused = say(&state, r#"{"Words":{"many":[""]}}"#);
+    assert_eq!(refused, Err(Rejection::Conflict(r#"{"why":"Silence"}"#.to_owned())));
+    assert_eq!(state.words, ["a"]);
+}
+
+#[test]
+fn transitions_go_from_json_to_bytes_and_back() {
+    let json = r#"{"Words":{"many":["a","b"]}}"#;
+    let bytes = contract::encode::<Words>(json).unwrap();
+    assert_eq!(contract::decode::<Words>(&bytes).unwrap(), json);
+    let error = contract::encode::<Words>(r#"{"Shout":"a"}"#).unwrap_err();
+    assert!(error.starts_with("the JSON is no transition of this machine: unknown variant `Shout`"), "{error}");
+    let error = contract::encode::<Words>(r#"{"Word":"a"} x"#).unwrap_err();
+    assert!(error.contains("trailing characters at line 1"), "{error}");
+}
+
+#[test]
+fn left_over_bytes_are_refused() {
+    let mut bytes = contract::encode::<Words>(r#"{"Word":"a"}"#).unwrap();
+    bytes.extend([0, 0]);
+    let error = "2 bytes are left over after the transition".to_owned();
+    assert_eq!(contract::decode::<Words>(&bytes), Err(error.clone()));
+    let input = Input::Transition(Submission { author: "ada".to_owned(), transition: bytes });
+    assert_eq!(contract::apply(&Words::default(), event(input)), Err(Rejection::Malformed(error)));
+
+    let mut snapshot = contract::snapshot(&Words::default()).unwrap();
+    snapshot.push(0);
+    let error = contract::restore::<Words>(&snapshot, 1).unwrap_err();
+    assert_eq!(error, "1 bytes are left over after the snapshot");
+}
+
+#[test]
+fn garbage_is_refused_without_the_memory_it_claims() {
+    // A variant, and then a list of 2^63 strings, each of 2^63 bytes.
+    let huge = [1, 255, 255, 255, 255, 255, 255, 255, 255, 127, 255, 255, 255, 255, 255, 255, 255, 255, 127, 0];
+    for end in 0..huge.len() {
+        assert!(contract::decode::<Words>(&huge[..end]).is_err());
+        assert!(contract::restore::<Words>(&huge[1..][..end], 1).is_err() || end == 0 || huge[1..][..end] == [0]);
+    }
+    assert!(contract::decode::<Words>(&[7]).unwrap_err().starts_with("the bytes are no transition of this machine"));
+}
+
+#[test]
+fn a_snapshot_of_another_version_is_refused_where_nobody_migrates_it() {
+    let snapshot = contract::snapshot(&Words::default()).unwrap();
+    let error = contract::restore::<Words>(&snapshot, 2).unwrap_err();
+    assert_eq!(error, "the snapshot has state version 2, and this build reads only 1");
+}
+
+#[test]
+fn options_are_read_strictly() {
+    let diary: Diary = contract::create(r#"{"title":"May"}"#).unwrap();
+    assert_eq!(contract::view(&diary).unwrap(), r#"{"title":"May","last":null}"#);
+    assert_eq!(contract::create::<Diary>(r#"{"title":"Much too long"}"#), Err("the title is too long".to_owned()));
+    assert!(contract::create::<Diary>(r#"{"titel":"May"}"#).unwrap_err().contains("unknown field `titel`"));
+    assert!(contract::create::<Words>(r#"{"title":"May"}"#).unwrap_err().contains("unknown field `title`"));
+}
+
+#[test]
+fn a_program_sees_the_whole_event() {
+    let last = |state: &Diary| state.lines.last().cloned().unwrap();
+    let diary: Diary = contract::create("").unwrap();
+    let diary = contract::apply(&diary, transition::<Diary>("ada", r#"{"Line":"hi"}"#)).unwrap();
+    assert_eq!(last(&diary), "4 5 6 ada: hi");
+    let diary = contract::apply(&diary, event(Input::Joined("bob".to_owned()))).unwrap();
+    assert_eq!(last(&diary), "4 5 6 bob: joined");
+    let diary = contract::apply(&diary, event(Input::Left("bob".to_owned()))).unwrap();
+    assert_eq!(last(&diary), "4 5 6 bob: left");
+    assert!(contract::describe::<Diary>("diary").unwrap().membership);
+}
+
+#[test]
+fn an_alarm_goes_off_with_the_transition_it_was_set_for() {
+    let diary: Diary = contract::create("").unwrap();
+    let diary = contract::apply(&diary, transition::<Diary>("ada", r#"{"RemindIn":10}"#)).unwrap();
+    let alarm = contract::alarm(&diary).unwrap().unwrap();
+    assert_eq!(alarm, Alarm { at: 15, transition: contract::encode::<Diary>(r#"{"Line":"now"}"#).unwrap() });
+    let diary = contract::apply(&diary, event(Input::Alarm(alarm.transition))).unwrap();
+    assert_eq!(diary.lines.last().unwrap(), "4 5 6 alarm: now");
+    assert_eq!(contract::alarm(&diary).unwrap(), None);
+}
+
+#[test]
+fn an_earlier_snapshot_is_migrated() {
+    let snapshot = contract::snapshot(&Words { words: vec!["old".to_owned()] }).unwrap();
+    let diary: Diary = contract::restore(&snapshot, 1).unwrap();
+    assert_eq!(diary.lines, ["old"]);
+    assert_eq!(contract::restore::<Diary>(&contract::snapshot(&diary).unwrap(), 2).unwrap(), diary);
+    assert_eq!(contract::restore::<Diary>(&snapshot, 3), Err("state version 3 is from the future".to_owned()));
+}
+
+#[test]
+fn a_conflict_beyond_json_is_still_a_conflict_and_json() {
+    let rejection = contract::apply(&Diary::default(), transition::<Diary>("ada", r#"{"Line":""}"#));
+    let Err(Rejection::Conflict(json)) = rejection else { panic!("{rejection:?}") };
+    let text = serde_json::from_str::<Value>(&json).unwrap();
+    assert!(text.as_str().unwrap().starts_with("the conflict has no JSON form"), "{text}");
+}
+
+#[test]
+fn the_schemas_are_one_json_object_of_four() {
+    let description = contract::describe::<Diary>("diary").unwrap();
+    let schemas: BTreeMap<String, Value> = serde_json::from_str(&description.schemas).unwrap();
+    assert_eq!(schemas.keys().collect::<Vec<_>>(), ["conflict", "options", "transition", "view"]);
+    assert_eq!(schemas["view"]["title"], "DiaryView");
+    assert_eq!(schemas["transition"]["oneOf"][0]["required"][0], "Line");
+}
