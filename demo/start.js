@@ -48,7 +48,9 @@ async function ask(path) {
 
 function showMachines(machines) {
   machines.sort((a, b) => a.name.localeCompare(b.name));
-  showRows(part("machines"), machines, ({ name }) => name, "<b></b> <code></code> <span></span> <time></time>", (row, { name, digest, deployed, rooms }) => {
+  showRows(part("machines"), machines, ({ name }) => name, "<a></a> <code></code> <span></span> <time></time>", (row, { name, digest, deployed, rooms }) => {
+    row.children[0].href = pageOf(name, "lobby");
+    row.children[0].title = "Enter its lobby";
     set(row.children[0], name);
     set(row.children[1], digest.slice(0, 12));
     row.children[1].title = `BLAKE3 of the component: ${digest}`;
@@ -56,6 +58,7 @@ function showMachines(machines) {
     showTime(row.children[3], "deployed", deployed);
   });
   set(part("machines-note"), machines.length ? "" : "No machine is deployed yet. Try: reapply deploy guests/counter");
+  form.querySelector("button").disabled = machines.length === 0;
   const names = machines.map(({ name }) => name).join();
   if (form.dataset.machines === names) return;
   form.dataset.machines = names;

@@ -16,7 +16,7 @@ const CONFLICTS = {
 /** What a transition does, in a few words. */
 export function describe(transition) {
   if (transition.Drop !== undefined) return `column ${transition.Drop + 1}`;
-  return { Join: "took a seat", Leave: "left the seat", Rematch: "rematch" }[transition] ?? JSON.stringify(transition);
+  return { Join: "join", Leave: "leave", Rematch: "rematch" }[transition] ?? JSON.stringify(transition);
 }
 
 /** Why the machine said no to a transition. */
