@@ -1,0 +1,69 @@
+//! The browser's client, which the binary holds: `GET /reapply.js` and what it loads.
+//!
+//! `/reapply.js` is asked for anew each time and names its parts under a digest; those a browser keeps. So a page that loads after an
+//! upgrade never mixes two versions, and one that loads again asks a single question.
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// One file of the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Asset {
+    /// Its URL's path.
+    pub path: &'static str,
+    /// Its content type.
+    pub kind: &'static str,
+    /// Its entity tag, with the quotes.
+    pub etag: &'static str,
+    /// Whether the path names this content for ever.
+    pub immutable: bool,
+    /// Its bytes.
+    pub plain: &'static [u8],
+    /// The same, compressed.
+    pub gzip: &'static [u8],
+}
+
+/// The files of the client. `build.rs` makes them.
+pub const ASSETS: &[Asset] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// How long browsers keep what never changes: a year, which is as good as for ever.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// Serves the client to pages of any origin.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    ASSETS.iter().fold(Router::new(), |router, asset| {
+        router.route(asset.path, get(|headers: HeaderMap| async move { respond(asset, &headers) }))
+    })
+}
+
+fn respond(asset: &'static Asset, request: &HeaderMap) -> Response {
+    let cache = if asset.immutable { IMMUTABLE } else { "no-cache" };
+    let about = [
+        (header::CACHE_CONTROL, cache),
+        (header::ETAG, asset.etag),
+        (header::VARY, "accept-encoding"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+    ];
+    if lists(request, header::IF_NONE_MATCH, asset.etag) {
+        return (StatusCode::NOT_MODIFIED, about).into_response();
+    }
+    let kind = (header::CONTENT_TYPE, asset.kind);
+    if lists(request, header::ACCEPT_ENCODING, "gzip") {
+        (about, [kind, (header::CONTENT_ENCODING, "gzip")], asset.gzip).into_response()
+    } else {
+        (about, [kind], asset.plain).into_response()
+    }
+}
+
+/// Whether a header that is a list has this item; a weak tag counts as the tag, and an item refused by `q=0` does not count.
+fn lists(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|entry| {
+        let (found, quality) = entry.split_once(';').unwrap_or((entry, ""));
+        let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+        found.trim().trim_start_matches("W/") == item && !refused
+    })
+}

@@ -1,0 +1,70 @@
+//! The browser's client as the host serves it.
+
+use axum::Router;
+use reapply_host::http::assets::{self, ASSETS, Asset};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the first visit to a page may cost, compressed.
+const CLIENT_GZIP_BYTES_MAX: usize = 150 * 1024;
+
+#[test]
+fn the_client_is_small() {
+    let bytes: usize = ASSETS.iter().filter(|asset| !asset.path.ends_with(".d.ts")).map(|asset| asset.gzip.len()).sum();
+    println!("the client has {bytes} bytes, compressed");
+    assert!(bytes <= CLIENT_GZIP_BYTES_MAX, "the client has {bytes} bytes; the limit is {CLIENT_GZIP_BYTES_MAX}");
+}
+
+#[test]
+fn whatever_a_file_imports_is_served() {
+    for asset in ASSETS.iter().filter(|asset| asset.path.ends_with(".js")) {
+        let folder = asset.path.rsplit_once('/').unwrap().0;
+        let text = std::str::from_utf8(asset.plain).unwrap();
+        let static_imports = text.lines().filter(|line| line.starts_with("import ") || line.starts_with("export {"));
+        for import in static_imports.filter_map(|line| line.split("\"./").nth(1)?.split('"').next()) {
+            assert!(find(&format!("{folder}/{import}")).is_some(), "{} imports ./{import}", asset.path);
+        }
+    }
+    let loader = ASSETS.iter().find(|asset| asset.path.ends_with("/reapply_wasm.js")).unwrap();
+    assert!(std::str::from_utf8(loader.plain).unwrap().contains("reapply_wasm_bg.wasm"));
+    assert!(
+        ASSETS.iter().any(|asset| asset.path.ends_with("/reapply_wasm_bg.wasm") && asset.kind == "application/wasm")
+    );
+}
+
+#[tokio::test]
+async fn the_entry_is_asked_for_anew_and_its_parts_are_kept() {
+    let entry = get("/reapply.js", "").await;
+    assert!(entry.starts_with("HTTP/1.1 200"), "{entry}");
+    assert!(entry.contains("cache-control: no-cache"), "{entry}");
+    assert!(entry.contains("content-type: text/javascript"), "{entry}");
+    assert!(entry.contains("access-control-allow-origin: *"), "{entry}");
+    assert!(entry.contains("export { connect"), "{entry}");
+
+    let etag = find("/reapply.js").unwrap().etag;
+    let again = get("/reapply.js", &format!("if-none-match: W/{etag}\r\n")).await;
+    assert!(again.starts_with("HTTP/1.1 304"), "{again}");
+
+    let part = ASSETS.iter().find(|asset| asset.path.ends_with("/room.js")).unwrap();
+    let part = get(part.path, "accept-encoding: br, gzip;q=0.8\r\n").await;
+    assert!(part.contains("immutable") && part.contains("content-encoding: gzip"), "{part}");
+    let refused = get("/reapply.js", "accept-encoding: gzip;q=0\r\n").await;
+    assert!(!refused.contains("content-encoding"), "{refused}");
+}
+
+fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+async fn get(path: &str, headers: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let app: Router = assets::router();
+    let server = tokio::spawn(axum::serve(listener, app).into_future());
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    client.read_to_end(&mut response).await.unwrap();
+    server.abort();
+    String::from_utf8_lossy(&response).into_owned()
+}

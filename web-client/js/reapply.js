@@ -1,0 +1,13 @@
+// @ts-check
+// What a page imports. Everything else lies beside it, in reapply/, and is named here, so that it is fetched at once and not
+// one after the other.
+
+export { connect, Room } from "./reapply/room.js";
+import "./reapply/address.js";
+import "./reapply/client-key.js";
+import "./reapply/component.js";
+import "./reapply/connection.js";
+import "./reapply/effects.js";
+import "./reapply/reapply_wasm.js";
+import "./reapply/runtime.js";
+import "./reapply/views.js";

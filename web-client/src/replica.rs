@@ -1,0 +1,229 @@
+//! The replica as the page's script drives it: `js/reapply/room.js` owns the socket, the timers and the promises.
+//!
+//! Whatever a call brings forth waits inside until [`Replica::drain`] hands it to [`Effects`]. Numbers cross as doubles: seqs, numbers
+//! and microseconds all stay below 2^53.
+
+use js_sys::Uint8Array;
+use reapply_sync as sync;
+use reapply_sync::{Divergence, Outcome, Phase, Rejection, SubmitError};
+use wasm_bindgen::prelude::*;
+
+use crate::machine::{Component, ComponentMachine, EncodeError};
+use crate::rejection;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Takes what the replica brings forth. Its methods only note it: they must neither throw nor call the replica.
+    pub type Effects;
+
+    #[wasm_bindgen(method)]
+    fn transmit(this: &Effects, frame: Uint8Array);
+    #[wasm_bindgen(method)]
+    fn accepted(this: &Effects, number: f64, seq: f64, time_us: f64);
+    #[wasm_bindgen(method)]
+    fn rejected(this: &Effects, number: f64, kind: &str, message: &str, conflict: Option<&str>);
+    #[wasm_bindgen(method)]
+    fn decided(this: &Effects, number: f64);
+    #[wasm_bindgen(method)]
+    fn signal(this: &Effects, participant: &str, session: f64, body: Uint8Array);
+    #[wasm_bindgen(method)]
+    fn diverged(this: &Effects, seq: f64, digest: &str, ours: &str, theirs: &str);
+    #[wasm_bindgen(method)]
+    fn pong(this: &Effects, value: f64);
+}
+
+/// The number that no transition has: its rejection is of one that was not taken on.
+const NOT_TAKEN_ON: f64 = 0.0;
+
+/// A replica of one room, for one client.
+#[wasm_bindgen]
+pub struct Replica {
+    replica: sync::Replica<ComponentMachine>,
+}
+
+#[wasm_bindgen]
+impl Replica {
+    /// A replica for the client that holds `key`.
+    ///
+    /// # Errors
+    ///
+    /// The key is not 32 hexadecimal digits.
+    #[wasm_bindgen(constructor)]
+    pub fn new(key: &str) -> Result<Replica, JsError> {
+        let key = key.parse().map_err(|error| JsError::new(&format!("the client key is not valid: {error}")))?;
+        Ok(Self { replica: sync::Replica::new(key, sync::Number(0)) })
+    }
+
+    /// A connection is there.
+    #[wasm_bindgen(js_name = handleConnected)]
+    pub fn handle_connected(&mut self) {
+        self.replica.handle_connected();
+    }
+
+    /// The connection is gone.
+    #[wasm_bindgen(js_name = handleDisconnected)]
+    pub fn handle_disconnected(&mut self) {
+        self.replica.handle_disconnected();
+    }
+
+    /// A frame from the room.
+    ///
+    /// # Errors
+    ///
+    /// It is no message of this protocol.
+    #[wasm_bindgen(js_name = handleFrame)]
+    pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), JsError> {
+        self.replica.handle_frame(frame).map_err(|error| JsError::new(&error.to_string()))
+    }
+
+    /// The digest of the build that must be loaded before this replica can go on.
+    #[wasm_bindgen(js_name = needsMachine)]
+    pub fn needs_machine(&self) -> Option<String> {
+        self.replica.needs_machine().map(|digest| digest.to_string())
+    }
+
+    /// The build that [`Replica::needs_machine`] asked for. Another one is dropped.
+    #[wasm_bindgen(js_name = handleMachine)]
+    pub fn handle_machine(&mut self, digest: &str, component: Component) {
+        if let Ok(digest) = digest.parse() {
+            self.replica.handle_machine(digest, ComponentMachine::new(digest, component));
+        }
+    }
+
+    /// Takes on the transition that `json` (a string) describes, and returns its number; 0, and a rejection with that number among the
+    /// effects, when it is not taken on.
+    pub fn apply(&mut self, json: &JsValue, now_us: f64, entropy: u64, effects: &Effects) -> f64 {
+        match self.try_apply(json, now_us as u64, entropy) {
+            Ok(number) => number.0 as f64,
+            Err(SubmitError::Rejected(why)) => {
+                reject(effects, NOT_TAKEN_ON, &why);
+                NOT_TAKEN_ON
+            }
+            Err(error @ (SubmitError::NotReady | SubmitError::TooManyPending)) => {
+                effects.rejected(NOT_TAKEN_ON, rejection::TOO_FAST, &error.to_string(), None);
+                NOT_TAKEN_ON
+            }
+        }
+    }
+
+    /// Sends an ephemeral message; `false` when it is too large or there is no connection.
+    pub fn signal(&mut self, body: Vec<u8>) -> bool {
+        self.replica.signal(body.into())
+    }
+
+    /// Asks for a pong with this value.
+    pub fn ping(&mut self, value: f64) {
+        self.replica.ping(value as u64);
+    }
+
+    /// Makes the optimistic state right, and hands over all that waits.
+    pub fn drain(&mut self, effects: &Effects) {
+        self.replica.settle();
+        while let Some(frame) = self.replica.poll_transmit() {
+            effects.transmit(Uint8Array::from(&frame[..]));
+        }
+        while let Some((number, outcome)) = self.replica.poll_outcome() {
+            let number = number.0 as f64;
+            match outcome {
+                Outcome::Accepted { seq, time } => effects.accepted(number, seq.0 as f64, time.0 as f64),
+                Outcome::Rejected(why) => reject(effects, number, &why),
+                Outcome::Decided => effects.decided(number),
+            }
+        }
+        while let Some(signal) = self.replica.poll_signal() {
+            effects.signal(&signal.participant.0, signal.session.0 as f64, Uint8Array::from(&signal.body[..]));
+        }
+        while let Some(Divergence { seq, digest, ours, theirs }) = self.replica.poll_divergence() {
+            effects.diverged(seq.0 as f64, &digest.to_string(), &ours.to_string(), &theirs.to_string());
+        }
+        if let Some(value) = self.replica.poll_pong() {
+            effects.pong(value as f64);
+        }
+    }
+
+    /// The optimistic view, as a string of JSON. Nothing when there is no state, or the machine could not show it.
+    pub fn view(&mut self) -> Option<JsValue> {
+        let (machine, state) = self.replica.optimistic()?;
+        machine.view(state).ok()
+    }
+
+    /// The confirmed view, likewise.
+    #[wasm_bindgen(js_name = confirmedView)]
+    pub fn confirmed_view(&mut self) -> Option<JsValue> {
+        let (machine, state) = self.replica.confirmed()?;
+        machine.view(state).ok()
+    }
+
+    /// Whether there is a state, so that transitions are taken on.
+    #[wasm_bindgen(js_name = hasState)]
+    pub fn has_state(&self) -> bool {
+        self.replica.confirmed_at().is_some()
+    }
+
+    /// Whether the replica shows the present.
+    #[wasm_bindgen(js_name = isLive)]
+    pub fn is_live(&self) -> bool {
+        self.replica.phase() == Phase::Live
+    }
+
+    /// How many transitions are pending.
+    pub fn pending(&self) -> usize {
+        self.replica.pending()
+    }
+
+    /// The last confirmed event's seq.
+    pub fn seq(&self) -> f64 {
+        self.replica.confirmed_at().map_or(0.0, |(seq, _)| seq.0 as f64)
+    }
+
+    /// The digest of the build that runs.
+    pub fn digest(&mut self) -> Option<String> {
+        self.replica.machine().map(|machine| machine.digest().to_string())
+    }
+
+    /// Who this replica's transitions are by.
+    pub fn participant(&self) -> Option<String> {
+        self.replica.participant().map(ToString::to_string)
+    }
+
+    /// The participants that the room names.
+    pub fn participants(&self) -> Vec<String> {
+        self.replica.presence().participants.iter().map(ToString::to_string).collect()
+    }
+
+    /// How many participants there are.
+    #[wasm_bindgen(js_name = participantCount)]
+    pub fn participant_count(&self) -> f64 {
+        self.replica.presence().count as f64
+    }
+
+    /// Why the room ended the session, if it did.
+    pub fn goodbye(&self) -> Option<String> {
+        self.replica.goodbye().map(ToString::to_string)
+    }
+
+    /// Whether to connect again after that.
+    #[wasm_bindgen(js_name = mayRetry)]
+    pub fn may_retry(&self) -> bool {
+        self.replica.goodbye().is_none_or(sync::Goodbye::retry)
+    }
+}
+
+impl Replica {
+    fn try_apply(&mut self, json: &JsValue, now_us: u64, entropy: u64) -> Result<sync::Number, SubmitError> {
+        let machine = self.replica.machine().ok_or(SubmitError::NotReady)?;
+        let transition = match machine.encode(json) {
+            Ok(transition) => transition,
+            Err(EncodeError::Malformed(message)) => return Err(SubmitError::Rejected(Rejection::Malformed(message))),
+            Err(EncodeError::Fault(fault)) => {
+                self.replica.handle_fault(&fault);
+                return Err(SubmitError::Rejected(sync::ApplyError::Fault(fault).into()));
+            }
+        };
+        self.replica.apply(transition, sync::Timestamp(now_us), entropy)
+    }
+}
+
+fn reject(effects: &Effects, number: f64, why: &Rejection) {
+    effects.rejected(number, rejection::kind(why), &why.to_string(), rejection::conflict(why));
+}
