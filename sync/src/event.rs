@@ -2,6 +2,8 @@
 //!
 //! An event is encoded once, with postcard. The same bytes are hashed, journaled, and sent to every session.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -136,28 +138,49 @@ impl Batch {
     ///
     /// Says at which seq the body is damaged, and how.
     pub fn decode(expected: Seq, chain_before: Chain, body: Bytes, chain: Chain) -> Result<Self, Damage> {
-        let mut batch =
-            Self { expected, events: Vec::new(), encoded: Vec::new(), body: body.clone(), chain: chain_before };
-        let mut at = 0;
-        while at < body.len() {
-            let seq = batch.last().next();
-            let (event, rest) = postcard::take_from_bytes::<Event>(&body[at..])
-                .map_err(|error| Damage { seq, what: format!("the event does not decode: {error}") })?;
-            if event.seq != seq {
-                return Err(Damage { seq, what: format!("found event {} in its place", event.seq) });
-            }
-            let end = body.len() - rest.len();
-            let encoded = body.slice(at..end);
+        let mut batch = Self { expected, events: vec![], encoded: vec![], body: body.clone(), chain: chain_before };
+        for read in read_events(expected, &body) {
+            let (event, range) = read?;
+            let encoded = body.slice(range);
             batch.chain = batch.chain.after(&encoded);
             batch.events.push(event);
             batch.encoded.push(encoded);
-            at = end;
         }
         if batch.events.is_empty() || batch.chain != chain {
             return Err(Damage { seq: batch.last(), what: "the hash chain does not match".to_owned() });
         }
         Ok(batch)
     }
+
+    /// The events of a stored body, unproven: to show them.
+    ///
+    /// # Errors
+    ///
+    /// Says at which seq the body is damaged, and how.
+    pub fn read(expected: Seq, body: &[u8]) -> Result<Vec<Event>, Damage> {
+        read_events(expected, body).map(|read| read.map(|(event, _)| event)).collect()
+    }
+}
+
+/// The events of a body, each with its place in it. Ends after the first damage.
+fn read_events(expected: Seq, body: &[u8]) -> impl Iterator<Item = Result<(Event, Range<usize>), Damage>> {
+    let mut at = 0;
+    let mut seq = expected;
+    std::iter::from_fn(move || {
+        let rest = body.get(at..).filter(|rest| !rest.is_empty())?;
+        let start = at;
+        at = body.len();
+        seq = seq.next();
+        let (event, rest) = match postcard::take_from_bytes::<Event>(rest) {
+            Ok(read) => read,
+            Err(error) => return Some(Err(Damage { seq, what: format!("the event does not decode: {error}") })),
+        };
+        if event.seq != seq {
+            return Some(Err(Damage { seq, what: format!("found event {} in its place", event.seq) }));
+        }
+        at = body.len() - rest.len();
+        Some(Ok((event, start..at)))
+    })
 }
 
 /// Where a stored log is damaged, and how.
