@@ -49,7 +49,14 @@ impl Checkpoints {
             .name("journal-checkpoint".to_owned())
             .spawn(move || move_log(&own, &begun, &thread_moved))
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(Self { frames, frames_before: 0, due_frames: CHECKPOINT_FRAMES, moved, begin: Some(begin), thread: Some(thread) })
+        Ok(Self {
+            frames,
+            frames_before: 0,
+            due_frames: CHECKPOINT_FRAMES,
+            moved,
+            begin: Some(begin),
+            thread: Some(thread),
+        })
     }
 
     /// The writer calls this between two commits.

@@ -24,6 +24,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use reapply_sync::{Digest, Genesis, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
@@ -224,8 +225,12 @@ fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenEr
         warnings.push(warning);
     }
     let connection = schema::open_writer(file)?;
+    // Nothing is moved into a database that is not proved yet.
+    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
+    keep_log(true).map_err(|error| storage(&error))?;
     verify::verify(&connection, file)?;
     // Closing the only connection moves the old log into the database, and removes it.
+    keep_log(false).map_err(|error| storage(&error))?;
     connection.close().map_err(|(_, error)| storage(&error))?;
     if !wal_file.exists()
         && let Err(error) = wal::lay_out(&wal_file, LAID_OUT_FRAMES, PAGE_BYTES)

@@ -117,7 +117,9 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 pub(super) fn chain_at(connection: &Connection, room: &RoomId, seq: Seq) -> rusqlite::Result<Option<Chain>> {
     let row = connection
         .prepare_cached("SELECT id, chain FROM rooms WHERE machine = ?1 AND room = ?2")?
-        .query_row(params![room.machine.as_str(), room.room.as_str()], |row| Ok((row.get::<_, i64>(0)?, Chain(row.get(1)?))))
+        .query_row(params![room.machine.as_str(), room.room.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, Chain(row.get(1)?)))
+        })
         .optional()?;
     let Some((key, genesis)) = row else { return Ok(None) };
     if seq == Seq(0) {

@@ -84,7 +84,8 @@ const STATEMENTS_CACHED: usize = 32;
 pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
     let place = "its header";
     let connection = Connection::open(file).map_err(|error| refusal(file, place, &error))?;
-    let found = prepare(&connection).and_then(|()| read_format(&connection)).map_err(|error| refusal(file, place, &error))?;
+    let found =
+        prepare(&connection).and_then(|()| read_format(&connection)).map_err(|error| refusal(file, place, &error))?;
     let Some(found) = found else {
         let what = "it is no journal of Reapply".to_owned();
         return Err(OpenError::Damaged { file: file.to_owned(), place: place.to_owned(), what });

@@ -90,12 +90,12 @@ impl Verification<'_> {
         let id = room.id.clone();
         let place = |seq: Seq| format!("room {id}, event {seq}");
         if record.expected != room.head {
-            let what = format!("a record that follows {} stands where one that follows {} must", record.expected, room.head);
+            let what =
+                format!("a record that follows {} stands where one that follows {} must", record.expected, room.head);
             return Err(self.damaged(&place(room.head.next()), what));
         }
         let before = room.chain;
-        let batch: Batch =
-            record.decode(before).map_err(|damage| self.damaged(&place(damage.seq), damage.what))?;
+        let batch: Batch = record.decode(before).map_err(|damage| self.damaged(&place(damage.seq), damage.what))?;
         (room.head, room.chain) = (record.last, record.chain);
         let chain_at = |seq: Seq| query::chain_within(before, &batch.encoded, seq.0.saturating_sub(record.expected.0));
         self.snapshots_within(key, room, chain_at)
@@ -156,7 +156,9 @@ impl Verification<'_> {
             let what = "its component is missing".to_owned();
             Ok(Err(self.damaged(&format!("machine {}", row.get::<_, String>(0)?), what)))
         })?;
-        query::machines(self.connection).map(drop).map_err(|error| schema::refusal(self.file, "the table machines", &error))
+        query::machines(self.connection)
+            .map(drop)
+            .map_err(|error| schema::refusal(self.file, "the table machines", &error))
     }
 
     /// Calls `check` with every row; `place` says where it is, if a row cannot be read.

@@ -66,7 +66,7 @@ pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
 /// Lays out an empty log of `frames` frames, so that commits overwrite blocks that the file has already: making those durable
 /// needs no change to the file system's own records. An all-zero header means to SQLite that the log is empty.
 pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<()> {
-    const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     let mut left = HEADER_BYTES as u64 + frames * (FRAME_HEADER_BYTES as u64 + page_bytes);
     let filled = (|| {
@@ -104,7 +104,10 @@ fn walk(reader: &mut impl Read, header: &Header) -> Result<WalReport, WalError> 
         let ends_transaction = word(&frame, 4) != 0;
         if whole && ended_transaction_after_break {
             let place = format!("frame {}", broken_at.unwrap_or(index) + 1);
-            return Err(WalError::Damaged { place, what: "its checksum does not match, and later transactions follow it" });
+            return Err(WalError::Damaged {
+                place,
+                what: "its checksum does not match, and later transactions follow it",
+            });
         }
         if !whole && broken_at.is_none() {
             broken_at = Some(index);

@@ -57,11 +57,20 @@ impl Queue {
     /// Enqueues an append.
     pub(super) fn append(&self, room: &RoomId, record: Record, answer: oneshot::Sender<Appended>) {
         let bytes = record.body.len() + REQUEST_BYTES;
-        self.push(Request { operation: Operation::Append(room.clone(), record), answer: Answer::Append(answer), bytes });
+        self.push(Request {
+            operation: Operation::Append(room.clone(), record),
+            answer: Answer::Append(answer),
+            bytes,
+        });
     }
 
     /// Enqueues anything else; `bytes` is the size of its body.
-    pub(super) fn push_other(&self, operation: Operation, bytes: usize, answer: oneshot::Sender<Result<(), JournalError>>) {
+    pub(super) fn push_other(
+        &self,
+        operation: Operation,
+        bytes: usize,
+        answer: oneshot::Sender<Result<(), JournalError>>,
+    ) {
         self.push(Request { operation, answer: Answer::Other(answer), bytes: bytes + REQUEST_BYTES });
     }
 
@@ -126,6 +135,8 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     /// Transactions committed so far.
     commits: Arc<AtomicU64>,
+    /// Whether the last transaction failed: a failure that lasts is logged once.
+    is_failing: bool,
 }
 
 /// Why a transaction was not committed.
@@ -136,8 +147,13 @@ struct Failure {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, checkpoints: Checkpoints, queue: Arc<Queue>, commits: Arc<AtomicU64>) -> Self {
-        Self { connection, store: Store::default(), checkpoints, queue, commits }
+    pub(super) fn new(
+        connection: Connection,
+        checkpoints: Checkpoints,
+        queue: Arc<Queue>,
+        commits: Arc<AtomicU64>,
+    ) -> Self {
+        Self { connection, store: Store::default(), checkpoints, queue, commits, is_failing: false }
     }
 
     /// Stores what comes until the queue is closed and empty.
@@ -154,8 +170,12 @@ impl Writer {
     /// large for the disk, say) takes nothing else with it.
     fn store_all(&mut self, requests: Vec<Request>) {
         match self.transact(&requests) {
-            Ok(outcomes) => requests.into_iter().zip(outcomes).for_each(|(request, outcome)| request.answer.send(outcome)),
-            Err(failure) if requests.len() == 1 => requests.into_iter().for_each(|request| self.settle(request, &failure)),
+            Ok(outcomes) => {
+                requests.into_iter().zip(outcomes).for_each(|(request, outcome)| request.answer.send(outcome))
+            }
+            Err(failure) if requests.len() == 1 => {
+                requests.into_iter().for_each(|request| self.settle(request, &failure))
+            }
             Err(_) => requests.into_iter().for_each(|request| self.store_all(vec![request])),
         }
     }
@@ -180,6 +200,9 @@ impl Writer {
         let outcomes = requests.iter().map(perform).collect::<Result<Vec<_>, _>>().map_err(failure(false))?;
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(failure(true))?;
         self.commits.fetch_add(1, Ordering::Relaxed);
+        if std::mem::take(&mut self.is_failing) {
+            tracing::warn!("the journal stores again");
+        }
         Ok(outcomes)
     }
 
@@ -191,7 +214,9 @@ impl Writer {
     /// Answers a request whose own transaction failed, once it is known whether it is stored.
     fn settle(&mut self, request: Request, failure: &Failure) {
         let error = failure.error.clone();
-        tracing::error!(%error, "the journal could not store a transaction");
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::error!(%error, "the journal cannot store; it goes on trying with what comes");
+        }
         match (&request.operation, request.answer) {
             (Operation::Append(room, record), Answer::Append(answer)) if failure.in_commit => {
                 let appended = match self.store.holds(&self.connection, room, record) {

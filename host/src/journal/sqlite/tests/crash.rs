@@ -1,0 +1,189 @@
+//! Crashes: a killed process, and a log that ends in a torn record.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use reapply_sync::Seq;
+
+use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
+use crate::journal::conformance::Shared;
+use crate::journal::sqlite::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
+use crate::journal::sqlite::wal;
+use crate::journal::{Appended, OpenError};
+
+/// Tells the child process which directory to load.
+const CHILD_DIRECTORY: &str = "REAPPLY_TEST_JOURNAL_DIRECTORY";
+
+const ROOMS: usize = 4;
+
+const FRAME_BYTES: u64 = 24 + PAGE_BYTES;
+
+/// Not a test of its own: the process that [`every_acknowledged_append_outlives_kill_9`] kills.
+#[tokio::test]
+#[ignore = "the process that another test starts and kills"]
+async fn load_until_killed() {
+    let Ok(directory) = std::env::var(CHILD_DIRECTORY) else { return };
+    let journal = open(Path::new(&directory));
+    let rooms = (0..ROOMS).map(async |index| {
+        let mut log = room_with(&journal, &format!("room-{index}"), &[]).await;
+        loop {
+            let record = log.next(3);
+            assert_eq!(journal.append(log.room(), record).await, Appended::Committed);
+            // A whole line in one write, so that the parent never reads half of one as another number.
+            let line = format!("\nacknowledged {index} {}\n", log.head);
+            std::io::stdout().write_all(line.as_bytes()).unwrap();
+        }
+    });
+    let _: Vec<()> = futures_util::future::join_all(rooms).await;
+}
+
+#[tokio::test]
+async fn every_acknowledged_append_outlives_kill_9() {
+    let directory = tempfile::tempdir().unwrap();
+    // Once early, while the log has not been moved into the database yet, and once late.
+    for lines_before_kill in [50, 3000] {
+        let path = directory.path().join(lines_before_kill.to_string());
+        let acknowledged = run_and_kill(&path, lines_before_kill);
+        // Whatever the kill left half-written is dropped with a warning, or there was nothing.
+        let Opened { journal, .. } = SqliteJournal::open(&path).unwrap();
+        let journal: Shared = std::sync::Arc::new(journal);
+        for (index, acknowledged) in acknowledged.into_iter().enumerate() {
+            let log = LogWriter::new("counter", &format!("room-{index}"));
+            let (head, chain) = prove(&journal, log.room()).await;
+            assert!(head >= acknowledged, "room {index} was acknowledged {acknowledged} and holds {head}");
+            let mut log = LogWriter { head, chain, ..log };
+            assert_eq!(log.append(&journal, 1).await, Appended::Committed);
+        }
+    }
+}
+
+fn run_and_kill(directory: &Path, lines_before_kill: usize) -> [Seq; ROOMS] {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "journal::sqlite::tests::crash::load_until_killed", "--ignored", "--nocapture"])
+        .env(CHILD_DIRECTORY, directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    let mut lines = 0;
+    while lines < lines_before_kill {
+        let start = text.len();
+        assert!(output.read_line(&mut text).unwrap() > 0, "the child ended by itself: {text}");
+        lines += usize::from(text[start..].starts_with("acknowledged"));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    let mut acknowledged = [Seq(0); ROOMS];
+    for line in text.lines().filter_map(|line| line.strip_prefix("acknowledged ")) {
+        let (room, seq) = line.split_once(' ').unwrap();
+        acknowledged[room.parse::<usize>().unwrap()] = Seq(seq.parse().unwrap());
+    }
+    acknowledged
+}
+
+/// Copies what a crash at this moment would leave.
+fn crash(journal_directory: &Path, copy: &Path) {
+    fs::create_dir_all(copy).unwrap();
+    for file in [DATABASE_FILE, WAL_FILE] {
+        fs::copy(journal_directory.join(file), copy.join(file)).unwrap();
+    }
+}
+
+/// A live journal with some records in its log, and how many frames and events there are.
+async fn loaded(directory: &Path) -> (Shared, LogWriter, Vec<(u64, Seq)>) {
+    let journal = open(directory);
+    let mut log = room_with(&journal, "lobby", &[]).await;
+    let mut ends = Vec::new();
+    for _ in 0..12 {
+        // Of many pages each, so that a record can be torn in its middle.
+        assert_eq!(log.append(&journal, 400).await, Appended::Committed);
+        let frames = wal::inspect(&directory.join(WAL_FILE)).unwrap().frames_committed;
+        ends.push((frames, log.head));
+    }
+    (journal, log, ends)
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_dropped_with_a_warning_and_the_batches_before_it_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let (_journal, log, ends) = loaded(&root.path().join("live")).await;
+    let [.., (frames_before, head_before), (frames, head)] = ends[..] else { panic!("{ends:?}") };
+    let end = 32 + frames * FRAME_BYTES;
+    let start = 32 + frames_before * FRAME_BYTES;
+    // How the file is spoilt, and whether the last record survives it.
+    type Spoil = fn(&mut fs::File, u64, u64);
+    let cases: [(&str, bool, Spoil); 6] = [
+        ("nothing", true, |_, _, _| {}),
+        ("cut in a page", false, |file, _, end| file.set_len(end - 100).unwrap()),
+        ("cut in a header", false, |file, _, end| file.set_len(end - FRAME_BYTES + 20).unwrap()),
+        ("cut between frames", false, |file, start, _| file.set_len(start + 2 * FRAME_BYTES).unwrap()),
+        ("last page garbled", false, |file, _, end| overwrite(file, end - 500, &[0x5a; 64])),
+        ("first page unwritten", false, |file, start, _| overwrite(file, start, &[0; FRAME_BYTES as usize])),
+    ];
+    for (index, (name, survives, spoil)) in cases.into_iter().enumerate() {
+        let copy = root.path().join(index.to_string());
+        crash(&root.path().join("live"), &copy);
+        let mut file = OpenOptions::new().write(true).open(copy.join(WAL_FILE)).unwrap();
+        spoil(&mut file, start, end);
+        drop(file);
+        let Opened { journal, warnings } = SqliteJournal::open(&copy).unwrap();
+        assert_eq!(warnings.is_empty(), survives, "{name}: {warnings:?}");
+        let journal: Shared = std::sync::Arc::new(journal);
+        let found = prove(&journal, log.room()).await.0;
+        assert_eq!(found, if survives { head } else { head_before }, "{name}");
+    }
+}
+
+fn overwrite(file: &mut fs::File, at: u64, bytes: &[u8]) {
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[tokio::test]
+async fn damage_before_later_transactions_of_the_log_stops_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    let (_journal, _, ends) = loaded(&root.path().join("live")).await;
+    let [.., (frames_before, _), _] = ends[..] else { panic!("{ends:?}") };
+    // One bit in every frame that a later transaction follows: in its page, its checksum, and its salts; and in the header.
+    let frames =
+        (0..frames_before).flat_map(|frame| [9, 17, 300].map(|at| (32 + frame * FRAME_BYTES + at, Some(frame))));
+    let header = [1, 9, 17, 25].map(|at| (at, None));
+    for (index, (at, frame)) in frames.step_by(7).chain(header).enumerate() {
+        let copy = root.path().join(index.to_string());
+        crash(&root.path().join("live"), &copy);
+        flip(&copy.join(WAL_FILE), at, 2);
+        let error = SqliteJournal::open(&copy).unwrap_err();
+        let OpenError::Damaged { file, place, .. } = &error else { panic!("{error}") };
+        assert!(file.ends_with(WAL_FILE), "{error}");
+        let expected = frame.map_or("its header".to_owned(), |frame| format!("frame {}", frame + 1));
+        assert_eq!(*place, expected, "byte {at}: {error}");
+        // The files are as they were: mending the bit brings everything back.
+        flip(&copy.join(WAL_FILE), at, 2);
+        open(&copy);
+        fs::remove_dir_all(&copy).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_without_its_database_is_not_thrown_away() {
+    let root = tempfile::tempdir().unwrap();
+    let (_journal, ..) = loaded(&root.path().join("live")).await;
+    let copy = root.path().join("copy");
+    crash(&root.path().join("live"), &copy);
+    fs::remove_file(copy.join(DATABASE_FILE)).unwrap();
+    let error = SqliteJournal::open(&copy).unwrap_err();
+    assert!(error.to_string().contains("missing or empty"), "{error}");
+}
+
+/// Flips a bit of the byte at `at`.
+pub(super) fn flip(path: &Path, at: u64, bit: u8) {
+    let mut file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    let mut byte = [0];
+    file.read_exact(&mut byte).unwrap();
+    overwrite(&mut file, at, &[byte[0] ^ (1 << bit)]);
+}

@@ -1,0 +1,194 @@
+//! Damage to the database file, and files that are no journal of this version.
+
+use std::fs;
+use std::path::Path;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reapply_sync::{Digest, Timestamp};
+use rusqlite::Connection;
+
+use super::crash::flip;
+use super::{SqliteJournal, open, room_with};
+use crate::journal::sqlite::schema::DATABASE_FILE;
+use crate::journal::sqlite::verify;
+use crate::journal::{Appended, Component, OpenError};
+
+const STATE: &[u8] = b"the state that a machine has made, and that nothing but its hash protects from damage";
+
+/// Closes a journal that holds some of everything, and gives pieces of the database's bytes that must not change.
+async fn filled(directory: &Path) -> Vec<Vec<u8>> {
+    let journal = open(directory);
+    let mut pieces = Vec::new();
+    for name in ["alpha", "beta", "gamma"] {
+        let mut log = room_with(&journal, name, &[1, 40]).await;
+        pieces.push(log.genesis.chain().0.to_vec());
+        journal.put_snapshot(log.room(), log.snapshot(STATE)).await.unwrap();
+        pieces.push(postcard::to_allocvec(&log.snapshot(STATE)).unwrap());
+        for _ in 0..6 {
+            let record = log.next(2);
+            pieces.extend([record.body.to_vec(), record.chain.0.to_vec()]);
+            assert_eq!(journal.append(&log.room().clone(), record).await, Appended::Committed);
+        }
+    }
+    let bytes = b"a component's bytes".as_slice();
+    let component = Component {
+        digest: Digest::of(bytes),
+        bytes: bytes.into(),
+        description: r#"{"name":"counter"}"#.to_owned(),
+        browser_js: "export const here = 'the browser module';".to_owned(),
+    };
+    pieces.push(component.browser_js.clone().into_bytes());
+    pieces.push(bytes.to_vec());
+    let digest = component.digest;
+    journal.put_component(component).await.unwrap();
+    journal.set_current(&"counter".parse().unwrap(), digest, Timestamp(5)).await.unwrap();
+    pieces
+}
+
+/// Proves a database as the start does.
+fn verify(file: &Path) -> Result<(), OpenError> {
+    let connection = super::super::schema::open_writer(file)?;
+    verify::verify(&connection, file)
+}
+
+/// What a log, a snapshot or a component is read from, as text. Left out is what has no hash and what nothing hangs on: the
+/// numbers of rows, batches' random ids, and when a machine was deployed under which name.
+fn contents(file: &Path) -> rusqlite::Result<String> {
+    let connection = Connection::open(file)?;
+    let mut contents = String::new();
+    for table in [
+        "* FROM rooms",
+        "room, expected, last, time, chain, body FROM batches",
+        "room, seq, hash, body FROM snapshots",
+        "digest, hash, description, browser_js, bytes FROM components",
+        "digest FROM machines",
+    ] {
+        let mut statement = connection.prepare(&format!("SELECT {table} ORDER BY 1"))?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                contents += &format!("{:?} ", row.get_ref(column)?);
+            }
+        }
+    }
+    Ok(contents)
+}
+
+#[tokio::test]
+async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let pieces = filled(directory.path()).await;
+    let file = directory.path().join(DATABASE_FILE);
+    let bytes = fs::read(&file).unwrap();
+    let copy = directory.path().join("copy.db");
+    fs::write(&copy, &bytes).unwrap();
+    verify(&copy).unwrap();
+    let whole = contents(&copy).unwrap();
+    for piece in pieces {
+        let places = bytes.windows(piece.len()).enumerate().filter(|(_, window)| *window == piece);
+        let mut found_at = 0;
+        for (start, _) in places {
+            let found = (0..piece.len()).step_by(3).filter(|offset| {
+                let mut bytes = bytes.clone();
+                bytes[start + offset] ^= 0x10;
+                fs::write(&copy, bytes).unwrap();
+                is_found(&copy, &whole)
+            });
+            // A page may keep a dead copy of what was moved out of it: all of the piece is read from there, or nothing.
+            match found.count() {
+                0 => {}
+                count if count == piece.len().div_ceil(3) => found_at += 1,
+                count => panic!("{count} flips of the {} bytes at {start} were found, not all", piece.len()),
+            }
+        }
+        assert!(found_at > 0, "no flip in a piece of {} bytes was found", piece.len());
+    }
+}
+
+/// Whether a damaged database is refused; if not, it must hold what the whole one does.
+fn is_found(file: &Path, whole: &str) -> bool {
+    match verify(file) {
+        Ok(()) => {
+            assert_eq!(contents(file).unwrap(), whole, "damage that changes what is read was not found");
+            false
+        }
+        Err(OpenError::Damaged { place, what, .. }) => {
+            let named = ["room counter/", "component ", "its structure"].iter().any(|name| place.starts_with(name));
+            assert!(named, "{place}: {what}");
+            true
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_of_a_log() {
+    let seed: u64 = std::env::var("REAPPLY_TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("REAPPLY_TEST_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path()).await;
+    let file = directory.path().join(DATABASE_FILE);
+    let bytes = fs::read(&file).unwrap();
+    let copy = directory.path().join("copy.db");
+    fs::write(&copy, &bytes).unwrap();
+    let whole = contents(&copy).unwrap();
+    for _ in 0..400 {
+        let (at, bit) = (rng.random_range(0..bytes.len()), rng.random_range(0..8));
+        fs::write(&copy, &bytes).unwrap();
+        flip(&copy, at as u64, bit);
+        if verify(&copy).is_ok() {
+            assert_eq!(contents(&copy).unwrap(), whole, "seed {seed}: bit {bit} of byte {at} was not found");
+        }
+    }
+}
+
+#[test]
+fn the_place_of_the_damage_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let body = runtime.block_on(async {
+        let journal = open(directory.path());
+        let mut log = room_with(&journal, "lobby", &[2]).await;
+        let record = log.next(3);
+        assert_eq!(journal.append(&log.room().clone(), record.clone()).await, Appended::Committed);
+        record.body
+    });
+    let file = directory.path().join(DATABASE_FILE);
+    let bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
+    flip(&file, at as u64 + 2, 0);
+    let error = SqliteJournal::open(directory.path()).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("journal.db is damaged at room counter/lobby, event "), "{text}");
+}
+
+#[test]
+fn a_newer_format_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let file = directory.path().join(DATABASE_FILE);
+    let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
+    set(2);
+    let error = SqliteJournal::open(directory.path()).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { found: 2, known: 1, .. }), "{error}");
+    assert!(error.to_string().contains("has the format 2"), "{error}");
+    set(1);
+    open(directory.path());
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(DATABASE_FILE);
+    fs::write(&file, "some text that is no database at all".repeat(100)).unwrap();
+    let error = SqliteJournal::open(directory.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    fs::remove_file(&file).unwrap();
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let error = SqliteJournal::open(directory.path()).unwrap_err();
+    assert!(error.to_string().contains("no journal of Reapply"), "{error}");
+}

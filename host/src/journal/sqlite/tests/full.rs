@@ -1,0 +1,67 @@
+//! A full disk: a tiny file system of its own, where the machine lets us mount one.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{LogWriter, open, prove, room_with};
+use crate::journal::conformance::Shared;
+use crate::journal::{Appended, JournalError};
+
+/// A mounted tmpfs, until it is dropped.
+struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    fn new(path: &'a Path, size: &str) -> Option<Self> {
+        let options = format!("size={size}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_appends_and_nothing_else_and_they_go_on_when_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::new(root.path(), "24m") else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let journal = open(root.path());
+    let mut log = room_with(&journal, "lobby", &[1]).await;
+    let ballast = root.path().join("ballast");
+    let _ = fs::write(&ballast, vec![1; 24 << 20]);
+
+    let (stored, error) = fill(&journal, &mut log).await;
+    let JournalError::Storage(text) = &error else { panic!("{error}") };
+    assert!(text.contains("full"), "{text}");
+    assert_eq!(
+        prove(&journal, log.room()).await,
+        (stored.head, stored.chain),
+        "what was acknowledged is there, and no more"
+    );
+
+    fs::remove_file(&ballast).unwrap();
+    let mut log = stored;
+    assert_eq!(log.append(&journal, 1).await, Appended::Committed);
+    drop(journal);
+    let journal = open(root.path());
+    assert_eq!(prove(&journal, log.room()).await, (log.head, log.chain));
+}
+
+/// Appends until an append fails; gives the log as it was stored, and the error.
+async fn fill(journal: &Shared, log: &mut LogWriter) -> (LogWriter, JournalError) {
+    loop {
+        let stored = log.clone();
+        match log.append(journal, 4000).await {
+            Appended::Committed => {}
+            Appended::Failed(error) => return (stored, error),
+            other => panic!("{other:?}"),
+        }
+    }
+}
