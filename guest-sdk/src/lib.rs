@@ -55,12 +55,15 @@
 //!
 //! # What a machine must keep to
 //!
-//! `apply` makes a new state and leaves the old one alone, so there is no half of a change to undo. Two rules remain:
+//! `apply` makes a new state and leaves the old one alone, so there is no half of a change to undo. Three rules remain:
 //!
 //! - **Ordered collections only** (`Vec`, `BTreeMap`, `imbl::OrdMap`, ...). A `HashMap` iterates in another order after a
 //!   restore than before it, and equal states must give equal bytes.
 //! - **States and transitions travel as [postcard]**, which has no field names. Leave out serde's `untagged`, `flatten`,
 //!   `tag` and `skip_serializing_if` there; conflicts, options and views are JSON and may use them.
+//! - **Every element takes a byte, and no type holds itself.** Then reading bytes that anyone may have made up takes no more time
+//!   and memory than their number allows. A list of units, or a tree of boxes, could be claimed longer or deeper than a
+//!   machine can bear; the host would stop it, and reject the transition as exhausted or trapped and not as malformed.
 
 pub mod bindings;
 #[doc(hidden)]
