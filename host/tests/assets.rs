@@ -25,7 +25,7 @@ fn whatever_a_file_imports_is_served() {
             assert!(find(&format!("{folder}/{import}")).is_some(), "{} imports ./{import}", asset.path);
         }
     }
-    let loader = ASSETS.iter().find(|asset| asset.path.ends_with("/reapply_wasm.js")).unwrap();
+    let loader = ASSETS.iter().find(|asset| asset.path.ends_with("/room.js")).unwrap();
     assert!(std::str::from_utf8(loader.plain).unwrap().contains("reapply_wasm_bg.wasm"));
     assert!(
         ASSETS.iter().any(|asset| asset.path.ends_with("/reapply_wasm_bg.wasm") && asset.kind == "application/wasm")

@@ -26,6 +26,8 @@ const LATENCY_WEIGHT = 0.25;
 /** The rooms that this page has joined with the tab's own key: a room takes each key once. @type {Set<string>} */
 const joinedByTab = new Set();
 
+const WASM = new URL("./reapply_wasm_bg.wasm", import.meta.url);
+
 /** @type {Promise<unknown> | undefined} */
 let wasm;
 
@@ -207,7 +209,7 @@ export class Room {
   /** @param {string | Promise<string>} key */
   async #start(key) {
     try {
-      const [ownKey] = await Promise.all([key, (wasm ??= init())]);
+      const [ownKey] = await Promise.all([key, (wasm ??= init({ module_or_path: WASM }))]);
       if (this.#closed) return;
       this.#replica = new Replica(ownKey);
       if (this.#connection.isOpen) this.#opened();
