@@ -1,7 +1,13 @@
-//! Runs state machines: rooms, their journal, HTTP and WebSocket, and the command line.
+//! Runs state machines: a host's rooms, its journal, its HTTP surface and its command line.
+//!
+//! Read in this order: [`machine`] (the sandbox), [`room`] (a room's life), [`journal`] (what is remembered), [`http`] (the surface),
+//! [`cli`] (the commands of `reapply`). The protocol itself is in `reapply-sync`.
 
 #![warn(missing_docs)]
 
 pub mod cli;
+pub mod clock;
+pub mod http;
 pub mod journal;
 pub mod machine;
+pub mod room;

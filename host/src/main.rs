@@ -1,1 +1,7 @@
-fn main(){}
+//! The command line: see `reapply help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reapply_host::cli::main()
+}

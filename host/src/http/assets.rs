@@ -34,7 +34,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// Serves the client to pages of any origin.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
-        router.route(asset.path, get(|headers: HeaderMap| async move { respond(asset, &headers) }))
+        router.route(asset.path, get(move |headers: HeaderMap| async move { respond(asset, &headers) }))
     })
 }
 

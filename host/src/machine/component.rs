@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Fault, Name};
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker};
+use wasmtime::Store;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower, ResourceAny,
+};
 
 use super::bindings::{StateMachinePre, exports::reapply::machine::machine as wit};
 use super::deploy::DeployError;
 use super::engine::Engine;
-use super::instance::{Instance, Running, Usage};
+use super::instance::{Instance, Running, Usage, fault, new_store};
 use super::limits::FUEL_PER_EVENT;
 
 /// One build of a machine. Cheap to clone.
@@ -39,6 +41,19 @@ pub struct Description {
     pub schemas: String,
 }
 
+impl Description {
+    /// The description as JSON, with the schemas in it as they are.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "state_version": self.state_version,
+            "membership": self.membership,
+            "schemas": serde_json::from_str::<serde_json::Value>(&self.schemas).unwrap_or_default(),
+        })
+    }
+}
+
 impl Build {
     /// Compiles a component that was deployed before, or finds it in the engine's cache, and asks what it is.
     ///
@@ -48,12 +63,11 @@ impl Build {
     ///
     /// The component is not of our world, does not compile, or breaks off when it is asked.
     pub fn load(engine: &Engine, component: Bytes) -> Result<Self, DeployError> {
-        let compiled = Component::new(engine.wasmtime(), &component)
-            .map_err(|error| DeployError::Invalid(format!("{error:#}")))?;
-        check_exports(engine, &compiled)?;
-        let other_world = |error: wasmtime::Error| DeployError::OtherWorld(format!("{error:#}"));
-        let linker = Linker::new(engine.wasmtime());
-        let pre = linker.instantiate_pre(&compiled).and_then(StateMachinePre::new).map_err(other_world)?;
+        let invalid = |error: wasmtime::Error| DeployError::Invalid(format!("{error:#}"));
+        let compiled = Component::new(engine.wasmtime(), &component).map_err(invalid)?;
+        let pre = Linker::new(engine.wasmtime()).instantiate_pre(&compiled).map_err(invalid)?;
+        check_exports(engine, &pre)?;
+        let pre = StateMachinePre::new(pre).map_err(invalid)?;
         let description = describe(&pre)?;
         let digest = Digest::of(&component);
         Ok(Self { inner: Arc::new(Inner { digest, component, description, pre }) })
@@ -94,36 +108,47 @@ impl Build {
 /// The interface that a machine exports, as a component names it.
 pub(crate) const INTERFACE: &str = "reapply:machine/machine@0.1.0";
 
-/// Its functions, as a component names them.
-const FUNCTIONS: [&str; 9] = [
-    "describe",
-    "encode",
-    "decode",
-    "[static]state.create",
-    "[static]state.restore",
-    "[method]state.apply",
-    "[method]state.snapshot",
-    "[method]state.alarm",
-    "[method]state.view",
-];
-
-/// Names what is missing before the generated bindings look, so that the error is about the contract.
-fn check_exports(engine: &Engine, component: &Component) -> Result<(), DeployError> {
-    let missing = |export: &str| DeployError::MissingExport(export.to_owned());
-    let engine = engine.wasmtime();
-    let component_type = component.component_type();
-    let Some(ComponentItem::ComponentInstance(interface)) =
-        component_type.get_export(engine, INTERFACE).map(|export| export.ty)
-    else {
-        return Err(missing(INTERFACE));
+/// The functions by name and then by type, before the generated bindings look: they would not say which function it is.
+fn check_exports(engine: &Engine, pre: &InstancePre<Usage>) -> Result<(), DeployError> {
+    let mut store = new_store(engine.wasmtime())?;
+    let instance = pre.instantiate(&mut store).map_err(fault)?;
+    let Some(interface) = instance.get_export_index(&mut store, None, INTERFACE) else {
+        return Err(DeployError::MissingExport(INTERFACE.to_owned()));
     };
-    for function in FUNCTIONS {
-        match interface.get_export(engine, function).map(|export| export.ty) {
-            Some(ComponentItem::ComponentFunc(_)) => {}
-            _ => return Err(missing(&format!("{INTERFACE}#{function}"))),
+    let mut exports = Exports { store, instance, interface };
+    exports.check::<(), (wit::Description,)>("describe")?;
+    exports.check::<(&str,), (Result<Vec<u8>, String>,)>("encode")?;
+    exports.check::<(&[u8],), (Result<String, String>,)>("decode")?;
+    exports.check::<(&str,), (Result<ResourceAny, String>,)>("[static]state.create")?;
+    exports.check::<(&[u8], u32), (Result<ResourceAny, String>,)>("[static]state.restore")?;
+    exports.check::<(ResourceAny, wit::Event<'_>), (Result<ResourceAny, wit::Rejection>,)>("[method]state.apply")?;
+    exports.check::<(ResourceAny,), (Vec<u8>,)>("[method]state.snapshot")?;
+    exports.check::<(ResourceAny,), (Option<wit::Alarm>,)>("[method]state.alarm")?;
+    exports.check::<(ResourceAny,), (String,)>("[method]state.view")
+}
+
+struct Exports {
+    store: Store<Usage>,
+    instance: wasmtime::component::Instance,
+    interface: ComponentExportIndex,
+}
+
+impl Exports {
+    fn check<Params, Return>(&mut self, name: &str) -> Result<(), DeployError>
+    where
+        Params: ComponentNamedList + Lower,
+        Return: ComponentNamedList + Lift,
+    {
+        let Self { store, instance, interface } = self;
+        let export = instance.get_export_index(&mut *store, Some(interface), name);
+        let Some(function) = export.and_then(|export| instance.get_func(&mut *store, export)) else {
+            return Err(DeployError::MissingExport(format!("{INTERFACE}#{name}")));
+        };
+        match function.typed::<Params, Return>(&*store) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(DeployError::OtherType { function: name.to_owned(), cause: error.root_cause().to_string() }),
         }
     }
-    Ok(())
 }
 
 fn describe(pre: &StateMachinePre<Usage>) -> Result<Description, DeployError> {

@@ -53,9 +53,14 @@ pub enum DeployError {
     /// It is of another world.
     #[error("the component is no state machine: it does not export `{0}`")]
     MissingExport(String),
-    /// It is of another world: an export has the right name and another type.
-    #[error("the component is no state machine of this contract: {0}")]
-    OtherWorld(String),
+    /// It is of another world: a function has the right name and another type.
+    #[error("the component is no state machine of this contract: the type of `{function}` differs ({cause})")]
+    OtherType {
+        /// The function.
+        function: String,
+        /// Where its type differs.
+        cause: String,
+    },
     /// What it says of itself is unusable.
     #[error("the machine's description has a bad `{field}`: {cause}")]
     BadDescription {
@@ -93,6 +98,9 @@ pub enum DeployError {
     /// No browser could run it.
     #[error("the component cannot be translated for browsers: {0}")]
     Browser(String),
+    /// It is not the component's fault: the check itself broke off.
+    #[error("the host failed while it checked the component: {0}")]
+    Internal(String),
 }
 
 /// Checks a component that comes from outside, makes it canonical, compiles it, and tries it out. Takes the time of a compilation, so

@@ -208,9 +208,8 @@ pub(super) type Calling<'a> = &'a mut Store<Usage>;
 
 impl Running {
     pub(super) fn start(pre: &StateMachinePre<Usage>) -> Result<Self, Fault> {
-        let mut store = Store::new(pre.engine(), Usage::default());
-        store.limiter(|usage| usage);
-        let exports = store.set_fuel(FUEL_PER_STATE).and_then(|()| pre.instantiate(&mut store)).map_err(fault)?;
+        let mut store = new_store(pre.engine())?;
+        let exports = pre.instantiate(&mut store).map_err(fault)?;
         Ok(Self { store, exports, dropped: Arc::default(), dropping: Vec::new() })
     }
 
@@ -233,6 +232,14 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// A store with its limits, and with the fuel to start a machine.
+pub(super) fn new_store(engine: &wasmtime::Engine) -> Result<Store<Usage>, Fault> {
+    let mut store = Store::new(engine, Usage::default());
+    store.limiter(|usage| usage);
+    store.set_fuel(FUEL_PER_STATE).map_err(fault)?;
+    Ok(store)
 }
 
 /// What an instance holds of the limited things.
@@ -327,12 +334,13 @@ fn broken_off() -> Fault {
     Fault::Trapped("it broke off before and was not reset".into())
 }
 
-fn fault(error: wasmtime::Error) -> Fault {
+/// What a failed call means.
+pub(super) fn fault(error: wasmtime::Error) -> Fault {
     if let Some(Denied(what)) = error.downcast_ref() {
         return Fault::Exhausted(what.clone());
     }
     match error.downcast_ref() {
-        Some(Trap::OutOfFuel) => Fault::Exhausted("fuel".into()),
+        Some(Trap::OutOfFuel) => Fault::Exhausted("fuel (its time for one call)".into()),
         Some(Trap::UnreachableCodeReached) => Fault::Trapped("a panic (`unreachable` was executed)".into()),
         Some(Trap::StackOverflow) => Fault::Trapped("its stack overflowed".into()),
         Some(trap) => {
@@ -344,7 +352,7 @@ fn fault(error: wasmtime::Error) -> Fault {
 }
 
 /// The text, or as much of it as a message may have.
-pub(super) fn cut(mut text: String) -> String {
+fn cut(mut text: String) -> String {
     if text.len() > MESSAGE_BYTES_MAX {
         text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
         text.push('…');

@@ -35,3 +35,6 @@ pub const CONFLICT_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes of a text in which a machine explains itself (a refusal, a trap). The rest is cut off.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Compiled builds that are kept at hand. What is above is read from the compile cache again when it is needed.
+pub const BUILDS_LOADED_MAX: usize = 256;

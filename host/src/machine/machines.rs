@@ -33,14 +33,6 @@ pub enum MachinesError {
     /// The component was refused.
     #[error(transparent)]
     Refused(#[from] DeployError),
-    /// The component calls itself otherwise than it is deployed.
-    #[error("the component describes itself as {described}, but is deployed as {deployed}: use the same name, or leave it out")]
-    OtherName {
-        /// Its own name.
-        described: Name,
-        /// The name it came under.
-        deployed: Name,
-    },
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -61,17 +53,19 @@ impl Machines {
         Self { shared: Arc::new(Shared { engine, journal, loaded: Mutex::default() }) }
     }
 
-    /// Checks a component and makes it the build that new rooms of `name` run.
+    /// Checks a component and makes it the build that new rooms of `name` run; without a name, of the name that it gives itself.
+    /// Answers that name, and the build.
     ///
     /// # Errors
     ///
     /// The component is refused, or could not be stored. The build that was current stays so.
-    pub async fn deploy(&self, name: &Name, component: Bytes) -> Result<Build, MachinesError> {
+    pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
         let engine = self.shared.engine.clone();
         let checked = tokio::task::spawn_blocking(move || deploy::check(&engine, &component));
         let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
         let build = deployment.build;
         let digest = build.digest();
+        let name = name.unwrap_or_else(|| build.description().name.clone());
         self.shared
             .journal
             .put_component(Component {
@@ -81,9 +75,9 @@ impl Machines {
                 browser_js: deployment.browser.js,
             })
             .await?;
-        self.shared.journal.set_current(name, digest, clock::now()).await?;
+        self.shared.journal.set_current(&name, digest, clock::now()).await?;
         self.cell(digest).get_or_init(|| async { build.clone() }).await;
-        Ok(build)
+        Ok((name, build))
     }
 
     /// The build with this digest, compiled; `None` where none is stored.

@@ -18,9 +18,11 @@ pub mod deploy;
 pub mod engine;
 pub mod instance;
 pub mod limits;
+pub mod machines;
 
 pub use browser::{BrowserModule, CoreModule};
 pub use component::{Build, Description};
 pub use deploy::{DeployError, Deployment, check};
 pub use engine::{Engine, EngineError};
 pub use instance::{CodecError, Instance, State};
+pub use machines::{Machines, MachinesError};

@@ -1,0 +1,126 @@
+//! `reapply serve`: runs a host until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::http::guard::Guard;
+use crate::http::limits::{SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
+use crate::http::{self, Options};
+use crate::journal::Journal;
+use crate::journal::sqlite::SqliteJournal;
+use crate::machine::{Engine, Machines};
+use crate::room::{Rooms, RoomsOptions};
+
+/// How long a stopping host waits for its sessions to take their leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a stopping host waits for its rooms to store what they have.
+const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Arguments of `reapply serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where logs, snapshots and components are kept. Made if it is not there.
+    #[arg(long, value_name = "DIR", env = "REAPPLY_DATA", default_value = "data")]
+    data: PathBuf,
+    /// The address to listen on. Port 0 takes a free one; the address is printed.
+    #[arg(long, value_name = "ADDR", env = "REAPPLY_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Static pages to serve at `/`.
+    #[arg(long, value_name = "DIR")]
+    pages: Option<PathBuf>,
+    /// An origin whose pages may use this host besides its own, such as https://app.example; `*` for all. May be given again.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// What a deployment must present. Without one, only this machine may deploy.
+    #[arg(long, value_name = "TOKEN", env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
+    deploy_token: Option<String>,
+    /// A room that nobody has used for so long goes to sleep.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    sleep_after: humantime::Duration,
+    /// Transitions a second that one session may submit. It is read no faster than that.
+    #[arg(long, value_name = "N", default_value_t = SUBMITS_PER_SECOND_MAX)]
+    submits_per_second: u32,
+}
+
+pub(super) fn main(args: Args) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("REAPPLY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    if let Some(pages) = args.pages.as_deref().filter(|pages| !pages.is_dir()) {
+        anyhow::bail!("--pages: {} is no folder", pages.display());
+    }
+    let listener = TcpListener::bind(&args.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data).await?);
+    let engine = Engine::new(Some(&args.data.join("cache")))?;
+    let machines = Machines::new(engine, journal);
+    let rooms = Rooms::new(machines, RoomsOptions { sleep_after: args.sleep_after.into() });
+    let options = Options {
+        guard: Guard { deploy_token: args.deploy_token, origins: args.allow_origin },
+        pages: args.pages,
+        submits_per_second_max: args.submits_per_second,
+    };
+    let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
+    let router = http::router(rooms.clone(), options, Arc::clone(&sessions));
+    println!("listening on http://{}", listener.local_addr()?);
+
+    // A confirmation is small, and must not wait for more to send.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            warn!(%error, "a connection keeps small frames back");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::select! {
+        served = axum::serve(listener, service) => served?,
+        () = stop_signal() => {}
+    }
+    info!("stopping");
+    if tokio::time::timeout(SETTLE_WITHIN, rooms.stop()).await.is_err() {
+        warn!("some rooms did not settle in time; what they had not stored, nobody was told of");
+    }
+    let all = u32::try_from(SESSIONS_MAX).unwrap_or(u32::MAX);
+    let _some_still_reading = tokio::time::timeout(LEAVE_WITHIN, sessions.acquire_many(all)).await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn open_journal(data: &std::path::Path) -> anyhow::Result<SqliteJournal> {
+    let data = data.to_owned();
+    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&data)).await??;
+    for warning in &opened.warnings {
+        warn!("{warning}");
+    }
+    Ok(opened.journal)
+}
+
+/// Ends on SIGTERM, or on Ctrl-C.
+async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _interrupted = interrupted.await;
+}

@@ -1,0 +1,31 @@
+//! The one place where the host reads the clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reapply_sync::Timestamp;
+
+/// The present. A clock that stands before 1970 reads as 1970; rooms never let time go backwards anyway.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// A time for people: RFC 3339, UTC, with microseconds. What lies beyond the year 9999 is shown as that year's end.
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
+    const LAST_MICROS: u64 = 253_402_300_799_999_999;
+    let time = UNIX_EPOCH + Duration::from_micros(time.0.min(LAST_MICROS));
+    humantime::format_rfc3339_micros(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_printed_as_rfc_3339() {
+        assert_eq!(rfc3339(Timestamp(951_782_400_000_001)), "2000-02-29T00:00:00.000001Z");
+        assert_eq!(rfc3339(Timestamp(u64::MAX)), "9999-12-31T23:59:59.999999Z");
+    }
+}

@@ -1,0 +1,159 @@
+//! What a failed request is answered with: a status, and JSON that says what is wrong.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use reapply_sync::{Goodbye, NameError, Rejection};
+use serde_json::json;
+use tracing::error;
+
+use crate::journal::JournalError;
+use crate::machine::{DeployError, MachinesError};
+use crate::room::{EnterError, OpenRoomError, ReplayError};
+
+/// A failed request.
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    detail: Option<serde_json::Value>,
+}
+
+impl HttpError {
+    /// An answer of this status. `kind` is for programs, `message` for people.
+    #[must_use]
+    pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into(), detail: None }
+    }
+
+    /// The request itself is wrong.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+
+    /// What it asks for is not there.
+    #[must_use]
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message)
+    }
+
+    /// The host failed; the request may be fine. Goes to the operator's log as well.
+    #[must_use]
+    pub fn host_fault(message: impl Into<String>) -> Self {
+        let message = message.into();
+        error!(%message, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", message)
+    }
+
+    /// Nothing was done; the same request may succeed later.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let mut error = json!({ "kind": self.kind, "message": self.message });
+        if let Some(detail) = self.detail {
+            error["detail"] = detail;
+        }
+        (self.status, Json(json!({ "error": error }))).into_response()
+    }
+}
+
+impl From<NameError> for HttpError {
+    fn from(error: NameError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<JournalError> for HttpError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::QueueFull { .. } | JournalError::Closed => Self::unavailable(error.to_string()),
+            _ => Self::host_fault(error.to_string()),
+        }
+    }
+}
+
+impl From<DeployError> for HttpError {
+    fn from(error: DeployError) -> Self {
+        match error {
+            DeployError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+            DeployError::Internal(_) => Self::host_fault(error.to_string()),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", error.to_string()),
+        }
+    }
+}
+
+impl From<MachinesError> for HttpError {
+    fn from(error: MachinesError) -> Self {
+        match error {
+            MachinesError::Refused(error) => error.into(),
+            MachinesError::Journal(error) => error.into(),
+            MachinesError::Stored { .. } => Self::host_fault(error.to_string()),
+        }
+    }
+}
+
+impl From<OpenRoomError> for HttpError {
+    fn from(error: OpenRoomError) -> Self {
+        match error {
+            OpenRoomError::NoSuchMachine(_) | OpenRoomError::NoSuchRoom(_) => Self::not_found(error.to_string()),
+            OpenRoomError::RoomExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            OpenRoomError::OptionsRefused(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", error.to_string())
+            }
+            OpenRoomError::Journal(error) => error.into(),
+            OpenRoomError::Machines(error) => error.into(),
+            _ => Self::host_fault(error.to_string()),
+        }
+    }
+}
+
+impl From<EnterError> for HttpError {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Open(error) => error.into(),
+            EnterError::Full | EnterError::ShuttingDown => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<ReplayError> for HttpError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Beyond { .. } => Self::not_found(error.to_string()),
+            ReplayError::Open(error) => error.into(),
+            _ => Self::host_fault(error.to_string()),
+        }
+    }
+}
+
+impl From<Rejection> for HttpError {
+    fn from(why: Rejection) -> Self {
+        let (status, kind) = match &why {
+            Rejection::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
+            Rejection::Conflict(_) | Rejection::Forgotten => (StatusCode::CONFLICT, "conflict"),
+            Rejection::Exhausted(_) => (StatusCode::UNPROCESSABLE_ENTITY, "exhausted"),
+            Rejection::Trapped(_) => (StatusCode::UNPROCESSABLE_ENTITY, "trapped"),
+            Rejection::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Rejection::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Rejection::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-fast"),
+        };
+        let mut error = Self::new(status, kind, why.to_string());
+        if let Rejection::Conflict(conflict) = &why {
+            error.detail = serde_json::from_str(conflict).ok();
+        }
+        error
+    }
+}
+
+impl From<Goodbye> for HttpError {
+    fn from(why: Goodbye) -> Self {
+        Self::unavailable(why.to_string())
+    }
+}

@@ -1,0 +1,41 @@
+//! Every bound of the HTTP surface, by name.
+
+use std::time::Duration;
+
+use crate::machine::limits::COMPONENT_BYTES_MAX;
+
+/// Bytes of a request's body, but for a deployment's.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a deployment's body: a little more than a component may have, so that the one who sends too much is told by how much.
+pub const DEPLOY_BYTES_MAX: usize = 4 * COMPONENT_BYTES_MAX;
+
+/// Sessions of the whole host.
+pub const SESSIONS_MAX: usize = 50_000;
+
+/// How long a new connection may take to say `Hello`.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a session may be silent. Clients ping well within it.
+pub const SILENCE_MAX: Duration = Duration::from_secs(90);
+
+/// How long a reader may leave a full socket unread.
+pub const WRITE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bytes of a session's read buffer: most messages are small, and there are many sessions.
+pub const SOCKET_READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Bytes that a session's socket collects before it writes on its own. What waits goes out in one write anyway.
+pub const SOCKET_WRITE_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Events that one request for a log gets, unless it asks for fewer.
+pub const LOG_EVENTS_MAX: usize = 10_000;
+
+/// Rooms that one request for a list gets.
+pub const ROOMS_LISTED_MAX: usize = 1_000;
+
+/// Transitions that one session may submit in a second by default.
+pub const SUBMITS_PER_SECOND_MAX: u32 = 1_000;
+
+/// Bytes of one WebSocket message that are read at all. What is over the protocol's own limit, but not over this, is answered by name.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;

@@ -1,0 +1,108 @@
+//! Machines over HTTP: list, describe, deploy, and the bytes that everyone runs.
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use reapply_sync::{Digest, Name};
+use serde_json::json;
+use std::net::SocketAddr;
+
+use super::Served;
+use super::error::HttpError;
+use super::limits::ROOMS_LISTED_MAX;
+use crate::clock::rfc3339;
+use crate::journal::MachineRecord;
+
+/// Answers `GET /machines`.
+pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
+    let journal = served.rooms.machines().journal();
+    let mut machines = Vec::new();
+    for MachineRecord { name, digest, deployed } in journal.machines().await? {
+        let rooms = journal.rooms(Some(&name), None, ROOMS_LISTED_MAX).await?.len();
+        machines.push(json!({
+            "name": name,
+            "digest": digest.to_string(),
+            "deployed": rfc3339(deployed),
+            "rooms": rooms,
+        }));
+    }
+    Ok(Json(json!({ "machines": machines })).into_response())
+}
+
+/// Answers `GET /machines/{machine}`.
+pub async fn describe(State(served): State<Served>, Path(machine): Path<String>) -> Result<Response, HttpError> {
+    let name: Name = machine.parse()?;
+    let machines = served.rooms.machines();
+    let current = machines.current(&name).await?;
+    let current = current.ok_or_else(|| HttpError::not_found(format!("there is no machine {name}")))?;
+    let component = machines.journal().component(current.digest).await?;
+    let component = component.ok_or_else(|| HttpError::host_fault(format!("{} is not stored", current.digest)))?;
+    let description: serde_json::Value = serde_json::from_str(&component.description).unwrap_or_default();
+    Ok(Json(json!({
+        "name": name,
+        "digest": current.digest.to_string(),
+        "deployed": rfc3339(current.deployed),
+        "bytes": component.bytes.len(),
+        "description": description,
+    }))
+    .into_response())
+}
+
+/// Answers `POST /machines`: the body becomes what new rooms of the machine run that it says it is.
+pub async fn deploy(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    deploy_as(&served, None, peer, &headers, body).await
+}
+
+/// Answers `PUT /machines/{machine}`: the same, under a name of the deployer's choice.
+pub async fn deploy_named(
+    State(served): State<Served>,
+    Path(machine): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    let name = machine.parse()?;
+    deploy_as(&served, Some(name), peer, &headers, body).await
+}
+
+async fn deploy_as(
+    served: &Served,
+    name: Option<Name>,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    served.guard.may_deploy(peer, headers)?;
+    let (name, build) = served.rooms.machines().deploy(name, body).await?;
+    tracing::info!(machine = %name, digest = %build.digest(), %peer, "deployed");
+    let deployed = json!({ "name": name, "digest": build.digest().to_string(), "bytes": build.component().len() });
+    Ok((StatusCode::CREATED, Json(deployed)).into_response())
+}
+
+/// Answers `GET /components/{digest}.wasm` and `.js`. Their digest names them for ever.
+pub async fn component(State(served): State<Served>, Path(file): Path<String>) -> Result<Response, HttpError> {
+    let unknown = || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .js");
+    let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;
+    let digest: Digest = digest.parse().map_err(|_| unknown())?;
+    let component = served.rooms.machines().journal().component(digest).await?;
+    let component = component.ok_or_else(|| HttpError::not_found(format!("no component has the digest {digest}")))?;
+    let (content_type, body) = match extension {
+        "wasm" => ("application/wasm", component.bytes),
+        "js" => ("text/javascript; charset=utf-8", component.browser_js.into()),
+        _ => return Err(unknown()),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::CACHE_CONTROL, format!("public, max-age={}, immutable", super::IMMUTABLE.as_secs())),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
+        (header::ETAG, format!("\"{digest}\"")),
+    ];
+    Ok((headers, body).into_response())
+}

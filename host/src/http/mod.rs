@@ -1,0 +1,105 @@
+//! HTTP and WebSocket: the host's whole surface.
+//!
+//! | path | what |
+//! | --- | --- |
+//! | `GET /healthz` | whether the host serves |
+//! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
+//! | `GET /components/{digest}.wasm`, `.js` | the bytes that everyone runs, immutable ([`machines`]) |
+//! | `GET /rooms` | list ([`rooms`]) |
+//! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |
+//! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
+//! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines ([`log`]) |
+//! | `GET /reapply.js` and what it loads | the browser's client ([`assets`]) |
+//! | all else | the pages given with `--pages`, or a start page ([`pages`]) |
+
+pub mod assets;
+pub mod error;
+pub mod guard;
+pub mod limits;
+pub mod log;
+pub mod machines;
+pub mod pages;
+pub mod rooms;
+pub mod socket;
+mod throttle;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
+use reapply_sync::{NameError, RoomId};
+use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
+
+use crate::room::Rooms;
+
+/// What the host serves with.
+#[derive(Clone)]
+pub struct Served {
+    /// The rooms, and through them the machines and the journal.
+    pub rooms: Rooms,
+    /// Who may deploy, and from which pages browsers may use the host.
+    pub guard: Arc<guard::Guard>,
+    /// Transitions that one session may submit in a second; it is read no faster than that.
+    pub submits_per_second_max: u32,
+    /// A permit for each session that the host may have.
+    pub sessions: Arc<Semaphore>,
+}
+
+/// How the surface is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who may deploy, and from which pages browsers may use the host.
+    pub guard: guard::Guard,
+    /// Static pages to serve at `/`.
+    pub pages: Option<PathBuf>,
+    /// Transitions that one session may submit in a second.
+    pub submits_per_second_max: u32,
+}
+
+/// How long a client may cache an answer that its digest names for ever.
+const IMMUTABLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The host's routes. `sessions` holds [`limits::SESSIONS_MAX`] permits; when all are back, all sessions have ended.
+#[must_use]
+pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Router {
+    let served = Served {
+        rooms,
+        guard: Arc::new(options.guard),
+        submits_per_second_max: options.submits_per_second_max,
+        sessions,
+    };
+    let sockets_and_rooms = Router::new().route(
+        "/rooms/{machine}/{room}",
+        get(socket::get_room_or_session).put(rooms::create).post(rooms::submit),
+    );
+    let deploy_limit = DefaultBodyLimit::max(limits::DEPLOY_BYTES_MAX);
+    let plain = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/machines", post(machines::deploy).layer(deploy_limit).get(machines::list))
+        .route("/machines/{machine}", put(machines::deploy_named).layer(deploy_limit).get(machines::describe))
+        .route("/components/{file}", get(machines::component))
+        .route("/rooms", get(rooms::list))
+        .route("/rooms/{machine}/{room}/log", get(log::log))
+        .layer(CompressionLayer::new());
+    sockets_and_rooms
+        .merge(plain)
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))
+        .with_state(served)
+        .merge(assets::router())
+        .merge(pages::router(options.pages))
+}
+
+async fn healthz() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// The room that a path names.
+fn room_id(machine: &str, room: &str) -> Result<RoomId, error::HttpError> {
+    let parse = || Ok::<_, NameError>(RoomId { machine: machine.parse()?, room: room.parse()? });
+    Ok(parse()?)
+}

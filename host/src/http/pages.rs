@@ -1,0 +1,33 @@
+//! Static pages: a folder that the operator names, or a start page of the host's own.
+
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use tower_http::compression::CompressionLayer;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use super::error::HttpError;
+
+/// Serves what no other route does.
+pub(super) fn router(pages: Option<PathBuf>) -> Router {
+    let router = match pages {
+        Some(folder) => Router::new().fallback_service(ServeDir::new(folder).fallback(get(not_found))),
+        None => Router::new().route("/", get(start_page)).fallback(not_found),
+    };
+    // Pages are looked up anew each time, so that an edited one shows on reload; unchanged ones are not sent again.
+    let revalidate = axum::http::HeaderValue::from_static("no-cache");
+    router
+        .layer(SetResponseHeaderLayer::if_not_present(axum::http::header::CACHE_CONTROL, revalidate))
+        .layer(CompressionLayer::new())
+}
+
+async fn start_page() -> Html<&'static str> {
+    Html(include_str!("start_page.html"))
+}
+
+async fn not_found() -> HttpError {
+    HttpError::not_found("there is nothing here; see / for what there is")
+}

@@ -1,0 +1,199 @@
+//! Rooms over HTTP: list, see, begin, submit.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use reapply_sync::limits::OPTIONS_BYTES_MAX;
+use reapply_sync::{ClientKey, Name, Number, RoomId, Seq, Submit};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::error::HttpError;
+use super::limits::ROOMS_LISTED_MAX;
+use super::{Served, room_id};
+use crate::clock::rfc3339;
+use crate::machine::{Build, CodecError};
+use crate::room::{Moment, OpenRoomError, Room, Verdict, state_at};
+
+/// Asks for a moment of a room.
+#[derive(Debug, Default, Deserialize)]
+pub struct At {
+    /// The last event in the state that is asked for; the newest if it is left out.
+    seq: Option<u64>,
+}
+
+/// Asks for some of the rooms.
+#[derive(Debug, Deserialize)]
+pub struct Which {
+    /// Only those of this machine.
+    machine: Option<String>,
+    /// Only those after this one, as `machine/room`.
+    after: Option<String>,
+}
+
+/// Answers `GET /rooms`.
+pub async fn list(State(served): State<Served>, Query(which): Query<Which>) -> Result<Response, HttpError> {
+    let machine = which.machine.as_deref().map(str::parse::<Name>).transpose()?;
+    let after = which.after.as_deref().map(|after| match after.split_once('/') {
+        Some((machine, room)) => room_id(machine, room),
+        None => Err(HttpError::bad_request("`after` names a room as machine/room")),
+    });
+    let after = after.transpose()?;
+    let journal = served.rooms.machines().journal();
+    let rooms = journal.rooms(machine.as_ref(), after.as_ref(), ROOMS_LISTED_MAX).await?;
+    let rooms: Vec<_> = rooms
+        .iter()
+        .map(|room| {
+            let RoomId { machine, room: name } = &room.genesis.room;
+            json!({
+                "machine": machine,
+                "room": name,
+                "digest": room.genesis.digest.to_string(),
+                "seq": room.head,
+                "created": rfc3339(room.genesis.time),
+                "changed": rfc3339(room.time),
+                "participants": served.rooms.participants(&room.genesis.room),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "rooms": rooms })).into_response())
+}
+
+/// A room as JSON: now, or as it was.
+pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Response, HttpError> {
+    let moment = match at.seq {
+        Some(seq) => state_at(served.rooms.machines(), id, Seq(seq)).await?,
+        None => now(served, id).await?,
+    };
+    let view: Box<RawValue> = RawValue::from_string(moment.view)
+        .map_err(|error| HttpError::host_fault(format!("the machine's view is no JSON: {error}")))?;
+    #[derive(serde::Serialize)]
+    struct Shown<'a> {
+        machine: &'a Name,
+        room: &'a Name,
+        digest: String,
+        seq: Seq,
+        time: String,
+        view: Box<RawValue>,
+    }
+    let shown = Shown {
+        machine: &id.machine,
+        room: &id.room,
+        digest: moment.digest.to_string(),
+        seq: moment.seq,
+        time: rfc3339(moment.time),
+        view,
+    };
+    Ok(Json(shown).into_response())
+}
+
+/// Answers `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
+pub async fn create(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    options: String,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    if options.len() > OPTIONS_BYTES_MAX {
+        let message = format!("the options have {} bytes; the limit is {OPTIONS_BYTES_MAX}", options.len());
+        return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
+    }
+    served.rooms.create(&id, options).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "machine": id.machine, "room": id.room }))).into_response())
+}
+
+/// Answers `POST /rooms/{machine}/{room}`: submits a transition, and waits until it is durable or rejected.
+pub async fn submit(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    let key = match header(&headers, "reapply-client")? {
+        Some(key) => key
+            .parse::<ClientKey>()
+            .map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?,
+        None => ClientKey(rand::random()),
+    };
+    let number = match header(&headers, "reapply-number")? {
+        Some(number) => number
+            .parse::<u64>()
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or_else(|| HttpError::bad_request("reapply-number: expected a whole number above 0"))?,
+        None => 1,
+    };
+    let json = std::str::from_utf8(&body).map_err(|_| HttpError::bad_request("the body is no UTF-8"))?;
+    let submit = |transition| Submit {
+        author: key.client_id().anonymous_author(),
+        client: key.client_id(),
+        number: Number(number),
+        transition,
+    };
+    loop {
+        let room = served.rooms.enter(&id).await?;
+        let transition = encode(&served, &id, json).await?;
+        match room.submit_once(submit(transition)).await {
+            Ok(verdict) => return answer(verdict),
+            Err(_gone) => continue,
+        }
+    }
+}
+
+async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
+    let record = served.rooms.machines().journal().room(id).await?;
+    let record = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?;
+    loop {
+        let room: Room = served.rooms.find(id).await?;
+        if let Ok(viewed) = room.view().await {
+            let view = viewed.map_err(|fault| HttpError::host_fault(fault.to_string()))?;
+            return Ok(Moment { seq: view.seq, time: view.time, digest: record.genesis.digest, view: view.json });
+        }
+    }
+}
+
+/// The machine's bytes for a transition's JSON. Made in an instance of its own, so that odd JSON can hurt no room.
+async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Bytes, HttpError> {
+    let build = build(served, id).await?;
+    let json = json.to_owned();
+    let encoded = tokio::task::spawn_blocking(move || build.instantiate()?.encode(&json)).await;
+    match encoded.map_err(|error| HttpError::host_fault(error.to_string()))? {
+        Ok(transition) => Ok(transition),
+        Err(CodecError::Refused(why)) => Err(reapply_sync::Rejection::Malformed(why).into()),
+        Err(CodecError::Fault(fault)) => Err(HttpError::host_fault(format!("encode: {fault}"))),
+    }
+}
+
+/// The build that a room runs.
+pub(super) async fn build(served: &Served, id: &RoomId) -> Result<Build, HttpError> {
+    let machines = served.rooms.machines();
+    let record = machines.journal().room(id).await?;
+    let digest = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?.genesis.digest;
+    let build = machines.build(digest).await?;
+    build.ok_or_else(|| OpenRoomError::NoSuchBuild { room: id.clone(), digest }.into())
+}
+
+fn answer(verdict: Verdict) -> Result<Response, HttpError> {
+    match verdict {
+        Verdict::Accepted { seq, time } => Ok(Json(json!({ "seq": seq, "time": rfc3339(time) })).into_response()),
+        Verdict::Rejected(why) => Err(why.into()),
+        Verdict::DecidedBefore => Err(HttpError::new(
+            StatusCode::CONFLICT,
+            "decided-before",
+            "this client's number was decided before; if it was accepted, it is in the room's log",
+        )),
+        Verdict::NotStored => Err(HttpError::unavailable("the journal did not store it; nothing has happened: try again")),
+        Verdict::Busy => {
+            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, "too-fast", "the room's queue is full: try again later"))
+        }
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, HttpError> {
+    let value = headers.get(name).map(|value| value.to_str()).transpose();
+    value.map_err(|_| HttpError::bad_request(format!("{name}: not plain text")))
+}

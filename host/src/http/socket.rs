@@ -1,0 +1,343 @@
+//! A session: one WebSocket, one task, one place in a room.
+//!
+//! The task reads what the client sends and hands it to the room; it writes what the room's history and its own letters hold.
+//! Everything that waits goes out in one write, and nothing is held back when the socket is idle.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use reapply_sync::{ClientMessage, Goodbye, Hello, RoomId, SUBPROTOCOL, Seq, ServerMessage, SessionId};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::error::HttpError;
+use super::limits::{
+    HELLO_WITHIN, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES,
+    WRITE_WITHIN,
+};
+use super::rooms::{self, At};
+use super::throttle::Throttle;
+use super::{Served, room_id};
+use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
+use crate::room::{Entered, EnterError, Gone, Letter, OpenRoomError, Room};
+
+/// Frames handled in a row before what they led to is written.
+const FRAMES_PER_TURN: usize = 256;
+
+/// Why a session is over. `Ok` paths carry the last message to the client.
+enum End {
+    /// The room, or the protocol, says so.
+    Goodbye(Goodbye),
+    /// The client closed, or the connection broke.
+    Closed,
+}
+
+/// Answers `GET /rooms/{machine}/{room}`: with the room as JSON, or with a session where the client asks for a WebSocket.
+pub async fn get_room_or_session(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    Query(at): Query<At>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    if !headers.contains_key(header::UPGRADE) {
+        return rooms::show(&served, &id, at).await;
+    }
+    let upgrade = upgrade.map_err(|rejection| HttpError::bad_request(rejection.to_string()))?;
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let offers = |value: &header::HeaderValue| {
+        value.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == SUBPROTOCOL))
+    };
+    if !offered.iter().any(offers) {
+        return Err(HttpError::bad_request(format!("offer the WebSocket subprotocol {SUBPROTOCOL}")));
+    }
+    let permit = std::sync::Arc::clone(&served.sessions).try_acquire_owned();
+    let permit = permit.map_err(|_| HttpError::unavailable("the host has as many sessions as it may; try again later"))?;
+    // Entered before the upgrade, so that an unknown machine is a plain 404.
+    served.rooms.enter(&id).await?;
+    let upgraded = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(SOCKET_READ_BUFFER_BYTES)
+        .write_buffer_size(SOCKET_WRITE_BUFFER_BYTES)
+        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket: WebSocket| async move {
+            serve(socket, &served, &id).await;
+            drop(permit);
+        });
+    Ok(upgraded.into_response())
+}
+
+/// Serves one session over any transport of WebSocket messages, to its end.
+pub async fn serve<S, E>(mut socket: S, served: &Served, id: &RoomId)
+where
+    S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+    E: Display,
+{
+    let end = match read_hello(&mut socket).await {
+        Ok(hello) => run(&mut socket, served, id, hello).await,
+        Err(end) => end,
+    };
+    if let End::Goodbye(goodbye) = end {
+        debug!(room = %id, %goodbye, "a session ends");
+        let last = Message::Binary(ServerMessage::Goodbye(goodbye).encode());
+        let said = async {
+            socket.send(last).await?;
+            socket.close().await
+        };
+        let _unsent = tokio::time::timeout(WRITE_WITHIN, said).await;
+    }
+}
+
+async fn read_hello<S, E>(socket: &mut S) -> Result<Hello, End>
+where
+    S: Stream<Item = Result<Message, E>> + Unpin,
+    E: Display,
+{
+    let first = tokio::time::timeout(HELLO_WITHIN, async {
+        loop {
+            match decode(socket.next().await)? {
+                Some(message) => return Ok(message),
+                None => continue,
+            }
+        }
+    });
+    match first.await {
+        Ok(Ok(ClientMessage::Hello(hello))) => Ok(hello),
+        Ok(Ok(_)) => Err(bad_message("the first message must be Hello")),
+        Ok(Err(end)) => Err(end),
+        Err(_) => Err(bad_message(format!("no Hello came within {} s", HELLO_WITHIN.as_secs()))),
+    }
+}
+
+async fn run<S, E>(socket: &mut S, served: &Served, id: &RoomId, hello: Hello) -> End
+where
+    S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+    E: Display,
+{
+    let (outbox, letters) = mpsc::channel(SESSION_QUEUE_MAX);
+    let participant = hello.key.client_id().anonymous_author();
+    let (room, entered) = loop {
+        let room = match served.rooms.enter(id).await {
+            Ok(room) => room,
+            Err(error) => return End::Goodbye(goodbye_for(&error)),
+        };
+        match room.enter(hello.clone(), participant.clone(), outbox.clone()).await {
+            Ok(Ok(entered)) => break (room, entered),
+            Ok(Err(goodbye)) => return End::Goodbye(goodbye),
+            Err(Gone) => continue,
+        }
+    };
+    drop(outbox);
+    let session_id = entered.welcome.session;
+    let mut session = Session {
+        news: room.news(),
+        letters,
+        id: session_id,
+        after: entered.after,
+        presence_version: 0,
+        heard: Instant::now(),
+        submits: Throttle::new(served.submits_per_second_max),
+        signals: Throttle::new(SIGNALS_PER_SECOND_MAX),
+        room: room.clone(),
+    };
+    let Err(end) = session.run(socket, entered).await;
+    room.leave(session_id).await;
+    end
+}
+
+/// A session that was welcomed.
+struct Session {
+    room: Room,
+    id: SessionId,
+    news: tokio::sync::watch::Receiver<crate::room::News>,
+    letters: mpsc::Receiver<Letter>,
+    /// The last event that was sent.
+    after: Seq,
+    presence_version: u64,
+    /// When the client was last heard of.
+    heard: Instant,
+    submits: Throttle,
+    signals: Throttle,
+}
+
+impl Session {
+    async fn run<S, E>(&mut self, socket: &mut S, entered: Entered) -> Result<std::convert::Infallible, End>
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+        E: Display,
+    {
+        self.welcome(socket, entered).await?;
+        let mut silence = Box::pin(tokio::time::sleep(SILENCE_MAX));
+        loop {
+            self.write(socket).await?;
+            let wait = self.submits.wait();
+            tokio::select! {
+                message = socket.next(), if wait.is_none() => self.read(socket, message).await?,
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                changed = self.news.changed() => if changed.is_err() {
+                    return Err(self.last_letter());
+                },
+                letter = self.letters.recv() => match letter {
+                    Some(Letter::Frame(frame)) => feed(socket, frame).await?,
+                    Some(Letter::Goodbye(goodbye)) => return Err(End::Goodbye(goodbye)),
+                    // The room let go of a session that left its letters unread.
+                    None => return Err(End::Goodbye(Goodbye::TooSlow)),
+                },
+                () = silence.as_mut() => {
+                    let quiet_for = self.heard.elapsed();
+                    if quiet_for >= SILENCE_MAX {
+                        return Err(bad_message(format!("nothing was heard for {} s", SILENCE_MAX.as_secs())));
+                    }
+                    silence.as_mut().reset(tokio::time::Instant::now() + (SILENCE_MAX - quiet_for));
+                }
+            }
+        }
+    }
+
+    async fn welcome<S, E>(&mut self, socket: &mut S, entered: Entered) -> Result<(), End>
+    where
+        S: Sink<Message, Error = E> + Unpin,
+    {
+        self.after = entered.after;
+        feed(socket, ServerMessage::Welcome(entered.welcome).encode()).await
+    }
+
+    /// Writes all that waits for this session, in one go.
+    async fn write<S, E>(&mut self, socket: &mut S) -> Result<(), End>
+    where
+        S: Sink<Message, Error = E> + Unpin,
+    {
+        let (presence, version) = {
+            let news = self.news.borrow_and_update();
+            (news.presence.clone(), news.presence_version)
+        };
+        if version != self.presence_version {
+            self.presence_version = version;
+            feed(socket, presence).await?;
+        }
+        while let Ok(letter) = self.letters.try_recv() {
+            match letter {
+                Letter::Frame(frame) => feed(socket, frame).await?,
+                Letter::Goodbye(goodbye) => return Err(End::Goodbye(goodbye)),
+            }
+        }
+        match self.room.history().read(self.after) {
+            Ok(None) => {}
+            Ok(Some(read)) => {
+                for message in read.messages.iter() {
+                    feed(socket, message.clone()).await?;
+                }
+                self.after = read.upto;
+            }
+            Err(_trimmed) => return Err(End::Goodbye(Goodbye::TooSlow)),
+        }
+        within(WRITE_WITHIN, socket.flush()).await
+    }
+
+    /// Handles a frame, and those that are here already.
+    async fn read<S, E>(&mut self, socket: &mut S, first: Option<Result<Message, E>>) -> Result<(), End>
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+        E: Display,
+    {
+        self.heard = Instant::now();
+        let mut frame = first;
+        for _ in 0..FRAMES_PER_TURN {
+            if let Some(message) = decode(frame)? {
+                self.handle(socket, message).await?;
+            }
+            if self.submits.wait().is_some() {
+                break;
+            }
+            match socket.next().now_or_never() {
+                Some(next) => frame = next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle<S, E>(&mut self, socket: &mut S, message: ClientMessage) -> Result<(), End>
+    where
+        S: Sink<Message, Error = E> + Unpin,
+    {
+        let told = match message {
+            ClientMessage::Submit { number, transition } => {
+                self.submits.take();
+                self.room.submit(self.id, number, transition).await
+            }
+            ClientMessage::Ping(value) => return feed(socket, ServerMessage::Pong(value).encode()).await,
+            ClientMessage::Signal(body) if self.signals.wait().is_none() => {
+                self.signals.take();
+                self.room.signal(self.id, body).await
+            }
+            ClientMessage::Signal(_) => Ok(()),
+            ClientMessage::Diverged { seq, ours } => self.room.diverged(self.id, seq, ours).await,
+            ClientMessage::Hello(hello) => match self.room.resync(self.id, hello).await {
+                Ok(entered) => return self.welcome(socket, entered).await,
+                Err(gone) => Err(gone),
+            },
+        };
+        told.map_err(|Gone| self.last_letter())
+    }
+
+    /// The room is gone. It said goodbye, if it could.
+    fn last_letter(&mut self) -> End {
+        while let Ok(letter) = self.letters.try_recv() {
+            if let Letter::Goodbye(goodbye) = letter {
+                return End::Goodbye(goodbye);
+            }
+        }
+        End::Goodbye(Goodbye::ShuttingDown)
+    }
+}
+
+/// Reads a WebSocket message; `None` for one that means nothing here, such as a ping, which is answered below us.
+fn decode<E: Display>(message: Option<Result<Message, E>>) -> Result<Option<ClientMessage>, End> {
+    match message {
+        Some(Ok(Message::Binary(frame))) => {
+            ClientMessage::decode(&frame).map(Some).map_err(|error| bad_message(error.to_string()))
+        }
+        Some(Ok(Message::Text(_))) => {
+            Err(bad_message(format!("this is a text frame; {SUBPROTOCOL} uses binary frames")))
+        }
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Close(_))) | None => Err(End::Closed),
+        Some(Err(error)) => Err(bad_message(error.to_string())),
+    }
+}
+
+fn bad_message(what: impl Into<String>) -> End {
+    End::Goodbye(Goodbye::BadMessage(what.into()))
+}
+
+fn goodbye_for(error: &EnterError) -> Goodbye {
+    match error {
+        EnterError::ShuttingDown => Goodbye::ShuttingDown,
+        EnterError::Full => Goodbye::Full(error.to_string()),
+        EnterError::Open(OpenRoomError::Journal(_)) => Goodbye::StorageFailed,
+        EnterError::Open(error) => Goodbye::RoomFailed(error.to_string()),
+    }
+}
+
+async fn feed<S, E>(socket: &mut S, frame: bytes::Bytes) -> Result<(), End>
+where
+    S: Sink<Message, Error = E> + Unpin,
+{
+    within(WRITE_WITHIN, socket.feed(Message::Binary(frame))).await
+}
+
+async fn within<E>(limit: Duration, writing: impl Future<Output = Result<(), E>>) -> Result<(), End> {
+    match tokio::time::timeout(limit, writing).await {
+        Ok(Ok(())) => Ok(()),
+        // Nobody reads there any more, so there is nobody to tell.
+        Ok(Err(_)) | Err(_) => Err(End::Closed),
+    }
+}

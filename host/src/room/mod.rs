@@ -1,0 +1,25 @@
+//! A room's life: woken on first use, asleep when nobody has used it for a while, and in between one task that decides.
+//!
+//! ```text
+//!  http::socket, http::rooms ──▶ Rooms::enter ──▶ Room (a handle)
+//!                                    │ wakes           │ Command, bounded queue
+//!                                    ▼                 ▼
+//!                                 open::open ──▶ turn::Turn: Sequencer, sessions, journal
+//!                                                      │ durable
+//!                                 sessions ◀── History + News (a watch: "there is more to read")
+//! ```
+//!
+//! A confirmation takes these steps and no other: session task, room task, journal thread, room task, session task.
+
+pub mod limits;
+mod open;
+mod replay;
+mod room;
+mod rooms;
+mod sessions;
+mod task;
+
+pub use open::OpenRoomError;
+pub use replay::{Moment, ReplayError, state_at};
+pub use room::{Entered, Gone, Letter, News, Outbox, Room, Verdict, View};
+pub use rooms::{EnterError, Rooms, RoomsOptions};

@@ -1,0 +1,153 @@
+//! Brings a room to life: from its journal, or anew with its first use.
+
+use std::sync::Arc;
+
+use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, OpenError, RoomId, Seq, Sequencer, Snapshot};
+
+use super::limits::READ_BYTES;
+use crate::clock;
+use crate::journal::{Journal, JournalError};
+use crate::machine::{Build, Instance, Machines, MachinesError};
+
+/// Why a room could not be brought to life.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenRoomError {
+    /// There is no machine of that name, so there is no such room either.
+    #[error("there is no machine {0}; deploy it first: reapply deploy DIR")]
+    NoSuchMachine(reapply_sync::Name),
+    /// A room that must be there already is not.
+    #[error("there is no room {0}; it begins when someone connects to it")]
+    NoSuchRoom(RoomId),
+    /// A room that must not be there yet is.
+    #[error("the room {0} exists already")]
+    RoomExists(RoomId),
+    /// The machine refuses the options of a new room.
+    #[error("the machine refuses these options: {0}")]
+    OptionsRefused(String),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The machine is not to be had.
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
+    /// The build that the room's log names is not stored.
+    #[error("the room {room} runs {digest}, which is not stored")]
+    NoSuchBuild {
+        /// The room.
+        room: RoomId,
+        /// The build.
+        digest: Digest,
+    },
+    /// The machine did not start.
+    #[error("the machine did not start: {0}")]
+    Start(#[from] Fault),
+    /// The room's state could not be made again from its log.
+    #[error("the room {room} could not be opened: {error}")]
+    Open {
+        /// The room.
+        room: RoomId,
+        /// Why.
+        error: OpenError,
+    },
+    /// The log is damaged.
+    #[error("the log of {room} is damaged: {damage}")]
+    Damaged {
+        /// The room.
+        room: RoomId,
+        /// Where, and how.
+        damage: reapply_sync::event::Damage,
+    },
+}
+
+/// How to treat a room that has not begun yet, or has.
+#[derive(Clone, Debug)]
+pub(super) enum Begin {
+    /// Only a room that has begun is opened.
+    No,
+    /// A new room begins with the default options.
+    IfNew,
+    /// Only a new room is opened, with these options.
+    Only(String),
+}
+
+/// Opens the room `id`: from its newest snapshot and the events after it, or with a new log.
+pub(super) async fn open(machines: &Machines, id: &RoomId, begin: Begin) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let journal = machines.journal();
+    match (journal.room(id).await?, begin) {
+        (Some(_), Begin::Only(_)) => Err(OpenRoomError::RoomExists(id.clone())),
+        (Some(record), _) => reopen(machines, record.genesis).await,
+        (None, Begin::No) => Err(OpenRoomError::NoSuchRoom(id.clone())),
+        (None, Begin::IfNew) => create(machines, id, String::new()).await,
+        (None, Begin::Only(options)) => create(machines, id, options).await,
+    }
+}
+
+/// A room's whole log, or the part of it after a snapshot: at most to `upto`, proven against the chain.
+pub(super) async fn read_batches(
+    journal: &Arc<dyn Journal>,
+    id: &RoomId,
+    mut after: Seq,
+    mut chain: Chain,
+    upto: Option<Seq>,
+) -> Result<Vec<Batch>, OpenRoomError> {
+    let mut batches = Vec::new();
+    loop {
+        let records = journal.read(id, after, READ_BYTES).await?;
+        if records.is_empty() || upto.is_some_and(|upto| upto <= after) {
+            return Ok(batches);
+        }
+        for record in records {
+            let batch = record
+                .decode(chain)
+                .map_err(|damage| OpenRoomError::Damaged { room: id.clone(), damage })?;
+            (after, chain) = (batch.last(), batch.chain);
+            batches.push(batch);
+        }
+    }
+}
+
+async fn reopen(machines: &Machines, genesis: Genesis) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let id = genesis.room.clone();
+    let snapshot = machines.journal().snapshot(&id, None).await?;
+    let (seq, chain) = snapshot.as_ref().map_or((Seq(0), genesis.chain()), |snapshot| (snapshot.seq, snapshot.chain));
+    let batches = read_batches(machines.journal(), &id, seq, chain, None).await?;
+    let build = build_of(machines, &id, genesis.digest).await?;
+    open_sequencer(build, genesis, snapshot, batches).await
+}
+
+async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let current = machines.current(&id.machine).await?;
+    let digest = current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest;
+    let build = build_of(machines, id, digest).await?;
+    let genesis = Genesis { room: id.clone(), digest, options, time: clock::now(), nonce: rand::random() };
+    let opened = open_sequencer(build, genesis.clone(), None, Vec::new()).await;
+    let sequencer = opened.map_err(|error| match error {
+        OpenRoomError::Open { error: OpenError::Load { error, .. }, .. } => {
+            OpenRoomError::OptionsRefused(error.to_string())
+        }
+        other => other,
+    })?;
+    machines.journal().create_room(genesis).await?;
+    Ok(sequencer)
+}
+
+/// The build with this digest, which the log of `id` names.
+pub(super) async fn build_of(machines: &Machines, id: &RoomId, digest: Digest) -> Result<Build, OpenRoomError> {
+    let build = machines.build(digest).await?;
+    build.ok_or_else(|| OpenRoomError::NoSuchBuild { room: id.clone(), digest })
+}
+
+/// A long log takes a while to replay, so it is done away from the threads that serve sockets.
+async fn open_sequencer(
+    build: Build,
+    genesis: Genesis,
+    snapshot: Option<Snapshot>,
+    batches: Vec<Batch>,
+) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let room = genesis.room.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let instance = build.instantiate()?;
+        Sequencer::open(instance, genesis, snapshot, batches).map_err(|error| OpenRoomError::Open { room, error })
+    });
+    opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+}

@@ -1,0 +1,208 @@
+//! The handle to a room that is awake: what sessions and requests hold, and the commands that they send.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reapply_sync::{
+    Author, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Submit, Timestamp,
+    Welcome,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
+#[derive(Clone, Debug)]
+pub struct Room {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) history: Arc<History>,
+    pub(super) news: watch::Receiver<News>,
+}
+
+/// The room is not awake any more. Nothing of what was asked has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the room is not awake any more")]
+pub struct Gone;
+
+/// What every session of a room has to look at, when it changes.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// The last durable event: sessions that stand before it read on.
+    pub head: Seq,
+    /// How many participants are there.
+    pub participants: usize,
+    /// Grows with each change of `presence`.
+    pub presence_version: u64,
+    /// The encoded `Presence` message.
+    pub presence: Bytes,
+}
+
+/// A session's place in a room, once it was welcomed.
+#[derive(Debug)]
+pub struct Entered {
+    /// To be sent first.
+    pub welcome: Welcome,
+    /// Where the session begins to read the history.
+    pub after: Seq,
+}
+
+/// Where a session finds the messages that are for it alone.
+pub type Outbox = mpsc::Sender<Letter>;
+
+/// A message for one session.
+#[derive(Clone, Debug)]
+pub enum Letter {
+    /// A frame to send.
+    Frame(Bytes),
+    /// The last message; the session ends after it.
+    Goodbye(Goodbye),
+}
+
+/// What became of a transition that was submitted over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is in the log.
+    Accepted {
+        /// Its event's seq.
+        seq: Seq,
+        /// Its event's time.
+        time: Timestamp,
+    },
+    /// It was not applied.
+    Rejected(Rejection),
+    /// This client's number was decided earlier. What it was then is in the log, if it was accepted.
+    DecidedBefore,
+    /// The journal did not store it.
+    NotStored,
+    /// The room's queue is full.
+    Busy,
+}
+
+/// What the room is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    Enter { hello: Hello, participant: Author, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
+    Resync { session: SessionId, hello: Hello, reply: oneshot::Sender<Entered> },
+    Submit { session: SessionId, number: Number, transition: Bytes },
+    Signal { session: SessionId, body: Bytes },
+    Diverged { session: SessionId, seq: Seq, ours: reapply_sync::Digest },
+    Leave { session: SessionId },
+    SubmitOnce { submit: Submit, reply: oneshot::Sender<Verdict> },
+    View { reply: oneshot::Sender<Result<View, Fault>> },
+    Stop,
+}
+
+/// A durable state, as the machine shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The last event in it.
+    pub seq: Seq,
+    /// That event's time.
+    pub time: Timestamp,
+    /// The JSON that the machine made of it.
+    pub json: String,
+}
+
+impl Room {
+    /// Begins a session. Letters for it come to `outbox`.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone, or (inside) does not take the session.
+    pub async fn enter(
+        &self,
+        hello: Hello,
+        participant: Author,
+        outbox: Outbox,
+    ) -> Result<Result<Entered, Goodbye>, Gone> {
+        self.ask(|reply| Command::Enter { hello, participant, outbox, reply }).await
+    }
+
+    /// Welcomes a session anew, because its replica asked for that.
+    ///
+    /// # Errors
+    ///
+    /// The room, or the session, is gone.
+    pub async fn resync(&self, session: SessionId, hello: Hello) -> Result<Entered, Gone> {
+        self.ask(|reply| Command::Resync { session, hello, reply }).await
+    }
+
+    /// Hands in a transition. Waits while the room's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub async fn submit(&self, session: SessionId, number: Number, transition: Bytes) -> Result<(), Gone> {
+        self.tell(Command::Submit { session, number, transition }).await
+    }
+
+    /// Passes an ephemeral message to the other sessions.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub async fn signal(&self, session: SessionId, body: Bytes) -> Result<(), Gone> {
+        self.tell(Command::Signal { session, body }).await
+    }
+
+    /// Notes that a replica's state had another hash.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub async fn diverged(&self, session: SessionId, seq: Seq, ours: reapply_sync::Digest) -> Result<(), Gone> {
+        self.tell(Command::Diverged { session, seq, ours }).await
+    }
+
+    /// Ends a session. Never fails: a room that is gone has no sessions.
+    pub async fn leave(&self, session: SessionId) {
+        let _gone = self.tell(Command::Leave { session }).await;
+    }
+
+    /// Submits one transition without a session, and waits for what becomes of it. Does not wait while the room's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone; nothing was submitted, or it was not stored.
+    pub async fn submit_once(&self, submit: Submit) -> Result<Verdict, Gone> {
+        let (reply, verdict) = oneshot::channel();
+        match self.commands.try_send(Command::SubmitOnce { submit, reply }) {
+            Ok(()) => verdict.await.map_err(|_| Gone),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(Verdict::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+        }
+    }
+
+    /// What the last durable state looks like.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone, or (inside) the machine faulted.
+    pub async fn view(&self) -> Result<Result<View, Fault>, Gone> {
+        self.ask(|reply| Command::View { reply }).await
+    }
+
+    /// What sessions read.
+    #[must_use]
+    pub fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
+    /// Tells when there is more to read.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<News> {
+        self.news.clone()
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.commands.is_closed()
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), Gone> {
+        self.commands.send(command).await.map_err(|_| Gone)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| Gone)
+    }
+}

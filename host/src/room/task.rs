@@ -1,0 +1,374 @@
+//! The task that a waking room is: takes commands in, lets the sequencer decide, and hands batches to the journal.
+//!
+//! One turn handles everything that is waiting, then pumps once. So under load the work shares its journal records and its
+//! wake-ups, and an idle room answers a lone transition at once.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reapply_sync::{
+    Author, Goodbye, Hello, Input, Report, RoomId, Sequencer, ServerMessage, SessionId, Signal, Submit,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Sleep;
+use tracing::{debug, error, info, warn};
+
+use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
+use super::room::{Command, Entered, News, Outbox, Room, Verdict, View};
+use super::sessions::Sessions;
+use crate::clock;
+use crate::journal::{Appended, Appending, BatchId, Journal, Record};
+use crate::machine::Instance;
+
+/// Starts the task of a room that was just opened.
+pub(super) fn start(
+    id: RoomId,
+    sequencer: Sequencer<Instance>,
+    journal: Arc<dyn Journal>,
+    sleep_after: Duration,
+    next_session: impl Fn() -> SessionId + Send + 'static,
+) -> (Room, impl Future<Output = ()>) {
+    let (commands, inbox) = mpsc::channel(ROOM_INBOX_MAX);
+    let history = Arc::clone(sequencer.history());
+    let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
+    let room = Room { commands, history, news: news_receiver };
+    let task = Task {
+        id,
+        sequencer,
+        journal,
+        sleep_after,
+        next_session: Box::new(next_session),
+        inbox,
+        news,
+        sessions: Sessions::default(),
+        waiting: Vec::new(),
+        in_flight: None,
+        presence_due: None,
+        last_used: Instant::now(),
+        stopping: false,
+    };
+    (room, task.run())
+}
+
+struct Task {
+    id: RoomId,
+    sequencer: Sequencer<Instance>,
+    journal: Arc<dyn Journal>,
+    sleep_after: Duration,
+    next_session: Box<dyn Fn() -> SessionId + Send>,
+    inbox: mpsc::Receiver<Command>,
+    news: watch::Sender<News>,
+    sessions: Sessions,
+    /// Transitions that came over HTTP and wait for their verdict.
+    waiting: Vec<(Submit, oneshot::Sender<Verdict>)>,
+    in_flight: Option<(Arc<reapply_sync::Batch>, Appending)>,
+    /// When a changed presence is told.
+    presence_due: Option<Instant>,
+    last_used: Instant,
+    stopping: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        // Whoever was there when the host went down has left: their sessions are gone.
+        let present: Vec<Author> = self.sequencer.present().cloned().collect();
+        self.leave_all(present);
+        let mut commands = Vec::new();
+        let mut timer = Box::pin(tokio::time::sleep(self.sleep_after));
+        self.pump();
+        while !(self.stopping && self.sequencer.is_settled()) {
+            let wake_at = self.wake_at();
+            set(&mut timer, wake_at);
+            let is_open = !self.sequencer.is_full() && !self.stopping;
+            tokio::select! {
+                biased;
+                appended = appended(&mut self.in_flight) => self.handle_appended(appended),
+                count = self.inbox.recv_many(&mut commands, ROOM_INBOX_MAX), if is_open => {
+                    self.stopping |= count == 0;
+                    self.handle_commands(&mut commands);
+                }
+                () = timer.as_mut() => self.handle_timer(),
+            }
+            self.pump();
+        }
+        self.end().await;
+    }
+
+    /// When this room has something to do though nothing comes in.
+    fn wake_at(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut wake_at = self.presence_due.unwrap_or(now + self.sleep_after);
+        if self.is_idle() {
+            wake_at = wake_at.min(self.last_used + self.sleep_after);
+        }
+        if let Some(alarm_at) = self.sequencer.alarm_at() {
+            let wait_micros = alarm_at.0.saturating_sub(clock::now().0);
+            wake_at = wake_at.min(now + Duration::from_micros(wait_micros).min(self.sleep_after));
+        }
+        wake_at
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sessions.len() == 0 && self.waiting.is_empty() && self.sequencer.is_settled()
+    }
+
+    fn handle_timer(&mut self) {
+        if self.sequencer.alarm_at().is_some_and(|alarm_at| alarm_at <= clock::now()) {
+            self.sequencer.handle_alarm(clock::now(), rand::random());
+        }
+        if self.presence_due.is_some_and(|due| due <= Instant::now()) {
+            self.presence_due = None;
+            let presence = self.sessions.presence();
+            let participants = self.sessions.participants();
+            self.news.send_modify(|news| {
+                news.participants = participants;
+                news.presence_version += 1;
+                news.presence = presence;
+            });
+        }
+        // A room that has set an alarm stays awake for it.
+        let is_unused = self.is_idle() && self.last_used.elapsed() >= self.sleep_after;
+        if is_unused && self.sequencer.alarm_at().is_none() && self.inbox.is_empty() {
+            self.stopping = true;
+        }
+    }
+
+    /// Handles a turn's commands. A machine that is slow must not hold up the thread that other rooms and sockets share.
+    fn handle_commands(&mut self, commands: &mut Vec<Command>) {
+        self.last_used = Instant::now();
+        let turn_began = self.last_used;
+        let mut commands = commands.drain(..);
+        for command in commands.by_ref() {
+            self.handle(command);
+            if turn_began.elapsed() > TURN_MAX {
+                break;
+            }
+        }
+        if commands.len() > 0 {
+            tokio::task::block_in_place(|| commands.for_each(|command| self.handle(command)));
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Submit { session, number, transition } => self.submit(session, number, transition),
+            Command::Enter { hello, participant, outbox, reply } => {
+                let entered = self.enter(hello, participant, outbox);
+                if let Err(Ok(entered)) = reply.send(entered) {
+                    self.leave(entered.welcome.session);
+                }
+            }
+            Command::Resync { session, hello, reply } => {
+                if let Some(participant) = self.sessions.get(session).map(|session| session.participant.clone()) {
+                    let _session_gone = reply.send(self.welcome(session, &hello, participant));
+                }
+            }
+            Command::Signal { session, body } => self.signal(session, body),
+            Command::Diverged { session, seq, ours } => {
+                let participant = self.sessions.get(session).map(|session| &session.participant);
+                let digest = self.sequencer.genesis().digest;
+                warn!(room = %self.id, %digest, %seq, %ours, ?participant, "a replica diverged; it heals from a snapshot");
+            }
+            Command::Leave { session } => self.leave(session),
+            Command::SubmitOnce { submit, reply } => {
+                self.waiting.push((submit.clone(), reply));
+                self.sequencer.handle_submit(submit, clock::now(), rand::random());
+            }
+            Command::View { reply } => {
+                let _asker_gone = reply.send(self.view());
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    fn enter(&mut self, hello: Hello, participant: Author, outbox: Outbox) -> Result<Entered, Goodbye> {
+        if self.sequencer.is_broken() {
+            return Err(Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
+        }
+        if self.sessions.len() >= ROOM_SESSIONS_MAX {
+            return Err(Goodbye::Full(format!("the room has {ROOM_SESSIONS_MAX} sessions, which is its limit")));
+        }
+        let session = (self.next_session)();
+        let is_first = self.sessions.insert(session, participant.clone(), hello.key.client_id(), outbox);
+        if is_first {
+            self.sequencer.handle_joined(participant.clone(), clock::now(), rand::random());
+        }
+        self.presence_changed();
+        Ok(self.welcome(session, &hello, participant))
+    }
+
+    fn welcome(&self, session: SessionId, hello: &Hello, participant: Author) -> Entered {
+        let (welcome, after) = self.sequencer.welcome(hello, session, participant, clock::now());
+        Entered { welcome, after }
+    }
+
+    fn submit(&mut self, session: SessionId, number: reapply_sync::Number, transition: bytes::Bytes) {
+        // A session that was ended may still have had frames under way; its client sends them again in its next one.
+        let Some(session) = self.sessions.get(session) else { return };
+        let submit = Submit { author: session.participant.clone(), client: session.client, number, transition };
+        self.sequencer.handle_submit(submit, clock::now(), rand::random());
+    }
+
+    fn signal(&mut self, id: SessionId, body: bytes::Bytes) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let signal = Signal { participant: session.participant.clone(), session: id, body };
+        self.sessions.offer_all(id, &ServerMessage::Signals(vec![signal]).encode());
+    }
+
+    fn leave(&mut self, session: SessionId) {
+        let left = self.sessions.remove(session);
+        self.presence_changed();
+        self.leave_all(left);
+    }
+
+    fn leave_all(&mut self, participants: impl IntoIterator<Item = Author>) {
+        for participant in participants {
+            self.sequencer.handle_left(participant, clock::now(), rand::random());
+        }
+    }
+
+    fn presence_changed(&mut self) {
+        self.presence_due.get_or_insert(Instant::now() + PRESENCE_INTERVAL);
+    }
+
+    fn view(&mut self) -> Result<View, reapply_sync::Fault> {
+        let seq = self.sequencer.history().head();
+        let (machine, state) = self.sequencer.durable();
+        let viewed = machine.view(state);
+        if let Err(fault) = &viewed {
+            self.sequencer.handle_fault("view", fault.clone());
+        }
+        Ok(View { seq, time: self.sequencer.durable_time(), json: viewed? })
+    }
+
+    fn handle_appended(&mut self, appended: Appended) {
+        let Some((batch, _)) = self.in_flight.take() else { return };
+        match appended {
+            Appended::Committed => {
+                self.sequencer.handle_appended();
+                self.answer_waiting(&batch);
+                let head = self.sequencer.history().head();
+                self.news.send_modify(|news| news.head = head);
+            }
+            Appended::Failed(why) => {
+                warn!(room = %self.id, %why, events = batch.events.len(), "events were not stored; the room fell back");
+                self.fall_back();
+            }
+            Appended::Unknown => {
+                error!(room = %self.id, "whether events were stored is unknown; the room starts again from its log");
+                self.fall_back();
+                self.stopping = true;
+            }
+            Appended::Conflict { head } => {
+                error!(room = %self.id, %head, "another host writes this room's log; this one lets go of it");
+                self.fall_back();
+                self.stopping = true;
+            }
+        }
+    }
+
+    /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
+    fn fall_back(&mut self) {
+        self.sequencer.handle_append_failed();
+        for (_, reply) in self.waiting.drain(..) {
+            let _asker_gone = reply.send(Verdict::NotStored);
+        }
+        self.end_sessions(&Goodbye::StorageFailed);
+    }
+
+    fn end_sessions(&mut self, why: &Goodbye) {
+        let left = self.sessions.end_all(why);
+        self.leave_all(left);
+    }
+
+    fn answer_waiting(&mut self, batch: &reapply_sync::Batch) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for event in &batch.events {
+            if let Input::Transition { client, number, .. } = event.input {
+                self.answer(client, number, &Verdict::Accepted { seq: event.seq, time: event.time });
+            }
+        }
+    }
+
+    fn answer(&mut self, client: reapply_sync::ClientId, number: reapply_sync::Number, verdict: &Verdict) {
+        while let Some(index) = self.waiting.iter().position(|(w, _)| w.client == client && w.number == number) {
+            let (_, reply) = self.waiting.swap_remove(index);
+            let _asker_gone = reply.send(verdict.clone());
+        }
+    }
+
+    /// Carries out what the sequencer has come to.
+    fn pump(&mut self) {
+        if let Some(batch) = self.sequencer.poll_batch() {
+            let record = Record::new(BatchId(rand::random()), &batch);
+            self.in_flight = Some((batch, self.journal.append(&self.id, record)));
+        }
+        while let Some(rejected) = self.sequencer.poll_rejected() {
+            self.answer(rejected.client, rejected.number, &Verdict::Rejected(rejected.why.clone()));
+            let frame = ServerMessage::Rejected { number: rejected.number, why: rejected.why }.encode();
+            let left = self.sessions.send_to_client(rejected.client, frame);
+            self.leave_all(left);
+        }
+        if self.sequencer.is_settled() {
+            // What still waits was decided earlier, so nothing more will be heard of it.
+            for (_, reply) in self.waiting.drain(..) {
+                let _asker_gone = reply.send(Verdict::DecidedBefore);
+            }
+        }
+        if let Some(snapshot) = self.sequencer.poll_snapshot() {
+            let (journal, id) = (Arc::clone(&self.journal), self.id.clone());
+            tokio::spawn(async move {
+                if let Err(why) = journal.put_snapshot(&id, (*snapshot).clone()).await {
+                    warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
+                }
+            });
+        }
+        while let Some(report) = self.sequencer.poll_report() {
+            self.report(&report);
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        if let Report::Broken(_) = report {
+            error!(room = %self.id, "{report}");
+            self.end_sessions(&Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
+            self.stopping = true;
+        } else {
+            warn!(room = %self.id, "{report}");
+        }
+    }
+
+    /// The room goes to sleep, or the host stops.
+    async fn end(mut self) {
+        self.inbox.close();
+        self.sessions.end_all(&Goodbye::ShuttingDown);
+        if !self.sequencer.is_broken() {
+            self.sequencer.take_snapshot();
+        }
+        if let Some(snapshot) = self.sequencer.poll_snapshot()
+            && let Err(why) = self.journal.put_snapshot(&self.id, (*snapshot).clone()).await
+        {
+            info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
+        }
+        debug!(room = %self.id, participants = self.sessions.participants(), "the room is asleep");
+    }
+}
+
+/// How the append that is under way ends; never, while there is none.
+async fn appended(in_flight: &mut Option<(Arc<reapply_sync::Batch>, Appending)>) -> Appended {
+    match in_flight {
+        Some((_, appending)) => appending.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn set(timer: &mut Pin<Box<Sleep>>, wake_at: Instant) {
+    let deadline = tokio::time::Instant::from_std(wake_at);
+    // Each turn of a busy room would move it a little: an early wake-up costs less than that.
+    if deadline < timer.deadline() || timer.is_elapsed() {
+        timer.as_mut().reset(deadline);
+    }
+}

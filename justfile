@@ -1,0 +1,90 @@
+# `just` lists these. People and CI run the same ones.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export CARGO_TERM_COLOR := "always"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Build everything, start a host on an empty data directory, deploy the guests, print the address
+demo listen="127.0.0.1:8080": _target
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build -p reapply-host
+    reapply="$(just _bin)"
+    data="$(mktemp -d)"
+    trap 'kill -TERM "${host:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$data"' EXIT
+    trap 'exit 0' INT TERM
+    "$reapply" serve --data "$data/data" --listen "{{ listen }}" --pages demo > "$data/address" &
+    host=$!
+    until address="$(grep -om1 'http://.*' "$data/address")"; do
+        kill -0 "$host" 2>/dev/null || exit 1
+        sleep 0.1
+    done
+    for guest in counter drop-four; do "$reapply" deploy "guests/$guest" --host "$address"; done
+    printf '\n  Open %s in two windows. Ctrl-C ends the demo.\n\n' "$address"
+    wait "$host"
+
+# All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
+test: check _chromium
+    cargo test --workspace
+    cargo run -q -p reapply-bench -- --quick --host-bin "$(just _bin)"
+
+# What only reads: format, lints, docs, and that the protocol stays pure
+check: _target
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p reapply-web --target wasm32-unknown-unknown -- -D warnings
+    cargo check -p reapply-sync --target wasm32-unknown-unknown
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items -q
+
+# Mend what can be mended by a tool
+fix: _target
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# The simulated network, over any number of seeds: just simulate 100000
+simulate seeds="10000":
+    REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-sync --test simulation -- --nocapture
+
+# Measure, with the release build: just bench --only a,b
+bench *args: _target
+    cargo build --release -p reapply-host -p reapply-bench
+    target="$(just _target-dir)"; "$target/release/reapply-bench" --host-bin "$target/release/reapply" {{ args }}
+
+# Take the README's picture anew
+screenshot: _target _chromium
+    cargo build -p reapply-host
+    REAPPLY_BIN="$(just _bin)" cargo run -p reapply-e2e --example screenshot -- docs/demo.png
+
+[private]
+_target-dir:
+    @cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]+)".*/\1/'
+
+[private]
+_bin:
+    @echo "$(just _target-dir)/debug/reapply"
+
+[private]
+_target:
+    @rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+
+# The browser that e2e/ drives: installed where we may, explained where we may not
+[private]
+_chromium:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+    if browser >/dev/null && command -v chromedriver >/dev/null; then exit 0; fi
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null
+    elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then
+        sudo apt-get update -qq && sudo apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null
+    else
+        echo "The browser tests need Chromium and its driver on the PATH:" >&2
+        echo "  Debian, Ubuntu: sudo apt-get install chromium chromium-driver" >&2
+        echo "  Fedora: sudo dnf install chromium chromedriver    macOS: brew install --cask chromium chromedriver" >&2
+        exit 1
+    fi
