@@ -592,7 +592,7 @@ impl<M: Machine> Replica<M> {
         let (_, machine) = self.machine.as_mut()?;
         let confirmed = self.confirmed.as_ref()?;
         let author = self.session.as_ref().map(|session| session.participant.clone())?;
-        let seq = Seq(confirmed.seq.0 + before as u64 + 1);
+        let seq = Seq(confirmed.seq.0.saturating_add(before as u64 + 1));
         let event = pending.event(self.client, author, seq, confirmed.time);
         Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
     }

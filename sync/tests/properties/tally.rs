@@ -1,0 +1,112 @@
+//! A small machine whose answers depend on everything that they may depend on.
+
+use bytes::Bytes;
+use reapply_sync::{Alarm, ApplyError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp};
+
+/// What was applied, with the bits and the time it was applied with.
+pub(crate) type Applied = Vec<(u64, u64, u64)>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    start: u64,
+    is_broken: bool,
+}
+
+/// A handle; lost when the machine breaks off.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    start: u64,
+    pub(crate) applied: Applied,
+}
+
+pub(crate) const TRAP: u64 = 13;
+
+/// The pure function: two even values in a row are a conflict, and 13 traps after an odd number of values.
+pub(crate) fn apply(applied: &Applied, event: &Event) -> Result<Applied, ApplyError> {
+    let value = match &event.input {
+        Input::Transition { transition, .. } => {
+            postcard::from_bytes::<u64>(transition).map_err(|error| Refusal::Malformed(error.to_string()))?
+        }
+        Input::Alarm(_) => 1_000_001,
+        Input::Joined(_) | Input::Left(_) => 1_000_003,
+    };
+    if value == TRAP && applied.len() % 2 == 1 {
+        return Err(Fault::Trapped("13".to_owned()).into());
+    }
+    if value % 2 == 0 && applied.last().is_some_and(|(last, _, _)| last % 2 == 0) {
+        return Err(Refusal::Conflict("even again".to_owned()).into());
+    }
+    let mut applied = applied.clone();
+    applied.push((value, event.entropy, event.time.0));
+    Ok(applied)
+}
+
+pub(crate) fn transition(value: u64) -> Bytes {
+    postcard::to_allocvec(&value).unwrap().into()
+}
+
+pub(crate) fn digest() -> Digest {
+    Digest::of(b"tally")
+}
+
+pub(crate) fn genesis() -> Genesis {
+    let room = "tally/x".split_once('/').map(|(machine, room)| (machine.parse().unwrap(), room.parse().unwrap()));
+    let (machine, room) = room.unwrap();
+    let room = reapply_sync::RoomId { machine, room };
+    Genesis { room, digest: digest(), options: String::new(), time: Timestamp(5), nonce: 1 }
+}
+
+impl Tally {
+    fn handle(&self, applied: Applied) -> Handle {
+        Handle { start: self.start, applied }
+    }
+
+    fn check(&self, state: &Handle) {
+        assert!(!self.is_broken && state.start == self.start, "a state was used that its machine had lost");
+    }
+}
+
+impl Machine for Tally {
+    type State = Handle;
+
+    fn create(&mut self, _options: &str) -> Result<Handle, LoadError> {
+        Ok(self.handle(Vec::new()))
+    }
+
+    fn restore(&mut self, snapshot: &[u8], _state_version: u32) -> Result<Handle, LoadError> {
+        let applied = postcard::from_bytes(snapshot).map_err(|error| LoadError::Refused(error.to_string()))?;
+        Ok(self.handle(applied))
+    }
+
+    fn apply(&mut self, state: &Handle, event: &Event) -> Result<Handle, ApplyError> {
+        self.check(state);
+        let applied = apply(&state.applied, event);
+        self.is_broken = matches!(applied, Err(ApplyError::Fault(_)));
+        applied.map(|applied| self.handle(applied))
+    }
+
+    fn snapshot(&mut self, state: &Handle) -> Result<Bytes, Fault> {
+        self.check(state);
+        Ok(postcard::to_allocvec(&state.applied).unwrap().into())
+    }
+
+    fn alarm(&mut self, state: &Handle) -> Result<Option<Alarm>, Fault> {
+        self.check(state);
+        let alarm = |&(_, _, time): &(u64, u64, u64)| Alarm { at: Timestamp(time), transition: Bytes::new() };
+        Ok(state.applied.last().filter(|_| state.applied.len() % 4 == 3).map(alarm))
+    }
+
+    fn state_version(&self) -> u32 {
+        1
+    }
+
+    fn membership(&self) -> bool {
+        true
+    }
+
+    fn reset(&mut self) -> Result<(), Fault> {
+        self.is_broken = false;
+        self.start += 1;
+        Ok(())
+    }
+}
