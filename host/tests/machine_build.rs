@@ -1,0 +1,120 @@
+//! `reapply build`: from a crate to a component, and what authors are told.
+
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use guest_components::component;
+use reapply_host::cli::build::{BuildError, build};
+use reapply_host::machine::canonical::canonicalise;
+use reapply_host::machine::{Engine, check};
+use reapply_sync::{Author, ClientId, Digest, Event, Input, Machine, Number, Seq, Timestamp};
+
+/// A crate with this name, the rest of a manifest, and this source. Each has a name of its own, for they may share a target directory.
+fn crate_with(name: &str, manifest: &str, source: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let head = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n");
+    fs::write(dir.path().join("Cargo.toml"), format!("{head}{manifest}")).unwrap();
+    fs::create_dir(dir.path().join("src")).unwrap();
+    fs::write(dir.path().join("src/lib.rs"), source).unwrap();
+    dir
+}
+
+fn refusal(dir: &Path) -> BuildError {
+    build(dir).expect_err("nothing is built")
+}
+
+const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
+
+#[test]
+fn the_digest_of_what_is_built_is_the_digest_that_a_host_reports() {
+    let path = component("counter");
+    let bytes = fs::read(&path).unwrap();
+    assert!(path.ends_with("reapply/counter.wasm"), "{}", path.display());
+    let deployment = check(&Engine::new(None).unwrap(), &bytes).unwrap();
+    assert_eq!(deployment.build.digest(), Digest::of(&bytes));
+    assert_eq!(deployment.build.description().name.as_str(), "counter");
+    assert_eq!(canonicalise(&bytes).unwrap(), bytes);
+    assert!(bytes.len() <= 150 * 1024, "counter has {} bytes", bytes.len());
+}
+
+#[test]
+fn a_built_machine_runs() {
+    let bytes = fs::read(component("counter")).unwrap();
+    let build = check(&Engine::new(None).unwrap(), &bytes).unwrap().build;
+    let mut instance = build.instantiate().unwrap();
+    let mut state = instance.create("").unwrap();
+    let increment = instance.encode(r#"{"Increment":3}"#).unwrap();
+    assert_eq!(instance.decode(&increment).unwrap(), r#"{"Increment":3}"#);
+    for seq in 1..=100_000 {
+        state = instance.apply(&state, &event(seq, increment.clone())).unwrap();
+    }
+    assert!(instance.view(&state).unwrap().contains("300000"));
+    assert!(instance.encode("{\"Nonsense\":1}").is_err());
+}
+
+fn event(seq: u64, transition: Bytes) -> Event {
+    let input = Input::Transition {
+        author: Author("ada".into()),
+        client: ClientId([1; 8]),
+        number: Number(seq),
+        transition,
+    };
+    Event { seq: Seq(seq), time: Timestamp(seq), entropy: seq, input }
+}
+
+#[test]
+fn the_browsers_module_says_where_its_core_modules_lie() {
+    let bytes = fs::read(component("counter")).unwrap();
+    let browser = check(&Engine::new(None).unwrap(), &bytes).unwrap().browser;
+    assert!(browser.js.contains("export function instantiate("), "{}", &browser.js[..400]);
+    assert!(!browser.js.lines().any(|line| line.starts_with("import ")));
+    assert!(!browser.core_modules.is_empty());
+    for module in &browser.core_modules {
+        let slice = &bytes[module.offset..module.offset + module.length];
+        assert!(wasmparser::Parser::is_core_wasm(slice), "{}", module.name);
+        let entry = format!("[\"{}\", {}, {}]", module.name, module.offset, module.length);
+        assert!(browser.js.contains(&entry), "{entry}");
+        assert!(browser.js.contains(&format!("getCoreModule('{}')", module.name)));
+    }
+}
+
+#[test]
+fn a_directory_that_is_no_crate_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("has no Cargo.toml"), "{message}");
+    fs::write(dir.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+    assert!(matches!(refusal(dir.path()), BuildError::NoPackage(_)));
+    fs::write(dir.path().join("Cargo.toml"), "nonsense").unwrap();
+    assert!(matches!(refusal(dir.path()), BuildError::BadManifest(_)));
+}
+
+#[test]
+fn a_crate_that_makes_no_module_is_told_its_crate_type() {
+    let dir = crate_with("scratch-no-lib", "", "");
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("crate-type = [\"cdylib\", \"rlib\"]"), "{message}");
+}
+
+#[test]
+fn a_crate_that_does_not_compile_is_named() {
+    let dir = crate_with("scratch-broken", CDYLIB, "fn broken( {");
+    assert!(matches!(refusal(dir.path()), BuildError::CompileFailed(name) if name == "scratch-broken"));
+}
+
+#[test]
+fn a_crate_without_a_machine_is_told_of_export() {
+    let dir = crate_with("scratch-no-machine", CDYLIB, "#[unsafe(no_mangle)] pub extern \"C\" fn other() {}");
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("reapply_guest::export!(YourMachine);"), "{message}");
+}
+
+#[test]
+fn a_crate_that_imports_is_told_what() {
+    let source = "#[link(wasm_import_module = \"env\")] unsafe extern \"C\" { fn now() -> u64; }
+        #[unsafe(no_mangle)] pub extern \"C\" fn other() -> u64 { unsafe { now() } }";
+    let dir = crate_with("scratch-imports", CDYLIB, source);
+    let message = refusal(dir.path()).to_string();
+    assert!(message.contains("`env::now`"), "{message}");
+}
