@@ -1,1 +1,25 @@
-//! x
+//! Starts the real host and a real browser, and comes between them: the harness of the tests that see the product as its users do.
+//!
+//! ```text
+//!  Browser ── Page, Page ──▶ Proxy ──▶ Host (a process, a data directory)
+//!                            holds back, cuts, restores
+//! ```
+//!
+//! Nothing here waits for a while and hopes: everything waits for a condition ([`until`]), and says what it found instead when the
+//! deadline passes. Whatever was started is stopped on drop; its logs are printed when the test failed.
+
+#![warn(missing_docs)]
+
+mod browser;
+mod driver;
+mod host;
+pub mod http;
+mod program;
+mod proxy;
+mod wait;
+
+pub use browser::{Browser, Page};
+pub use host::{Host, Refused};
+pub use program::{component, reapply, repository};
+pub use proxy::Proxy;
+pub use wait::{DEADLINE, until, until_blocking};

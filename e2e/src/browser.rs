@@ -1,0 +1,221 @@
+//! A headless Chromium with any number of windows, and what a test does with a page.
+
+use fantoccini::wd::WindowHandle;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::driver::{Driver, Extension};
+use crate::{http, until};
+
+/// A browser with a fresh profile. Closed on drop; what its pages wrote to the console is printed if the test failed.
+#[derive(Debug)]
+pub struct Browser {
+    client: Client,
+    session_url: String,
+    /// The window that commands go to.
+    current: Mutex<Option<WindowHandle>>,
+    /// The window that the browser began with, until a page is opened in it.
+    first: Mutex<Option<WindowHandle>>,
+    _driver: Driver,
+    _profile: TempDir,
+}
+
+/// A window with a page in it.
+#[derive(Debug)]
+pub struct Page<'a> {
+    browser: &'a Browser,
+    window: WindowHandle,
+}
+
+impl Browser {
+    /// Starts a browser.
+    ///
+    /// # Panics
+    ///
+    /// Chromium or its driver is missing, or does not start.
+    pub async fn start() -> Self {
+        let driver = Driver::start();
+        let profile = TempDir::new().expect("a temporary directory can be made");
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(Driver::capabilities(profile.path()));
+        let client = builder.connect(&driver.url()).await.expect("Chromium starts");
+        let session = client.session_id().await.ok().flatten().expect("a session has an id");
+        let session_url = format!("{}/session/{session}", driver.url());
+        let first = client.window().await.expect("a browser has a window");
+        Self {
+            client,
+            session_url,
+            current: Mutex::new(Some(first.clone())),
+            first: Mutex::new(Some(first)),
+            _driver: driver,
+            _profile: profile,
+        }
+    }
+
+    /// Opens a page in a window of its own.
+    ///
+    /// # Panics
+    ///
+    /// The browser does not, as always below.
+    pub async fn open(&self, url: &str) -> Page<'_> {
+        let page = self.blank().await;
+        page.goto(url).await;
+        page
+    }
+
+    /// Opens an empty window: to prepare it before a page is loaded.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn blank(&self) -> Page<'_> {
+        let window = match self.first.lock().await.take() {
+            Some(first) => first,
+            None => {
+                let opened = self.client.new_window(false).await.expect("a window opens");
+                opened.handle.try_into().expect("a window has a handle")
+            }
+        };
+        Page { browser: self, window }
+    }
+
+    /// What all pages have written to the console since this was called last, as `LEVEL message`. The browser's own complaints count.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn console(&self) -> Vec<String> {
+        let command = Extension { path: "se/log", body: json!({ "type": "browser" }) };
+        lines(&self.client.issue_cmd(command).await.expect("the browser keeps a log"))
+    }
+
+    async fn client_at(&self, window: &WindowHandle) -> (tokio::sync::MutexGuard<'_, Option<WindowHandle>>, &Client) {
+        let mut current = self.current.lock().await;
+        if current.as_ref() != Some(window) {
+            self.client.switch_to_window(window.clone()).await.expect("the window is there");
+            *current = Some(window.clone());
+        }
+        (current, &self.client)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = http::try_send("POST", &format!("{}/se/log", self.session_url), &[], Some(br#"{"type":"browser"}"#));
+            let log = log.map(|answer| lines(&answer.json()["value"]).join("\n"));
+            eprintln!("--- the browser's console ---\n{}\n--- end of the console ---", log.unwrap_or_default());
+        }
+        let _gone = http::try_send("DELETE", &self.session_url, &[], None);
+    }
+}
+
+impl Page<'_> {
+    /// Loads a page, and waits until it has loaded.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn goto(&self, url: &str) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
+    /// Runs a script before those of each page that is loaded here from now on.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn before_each_page(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
+    /// Gives the page a screen of this size.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Runs the body of a function in the page, and gives what it returns.
+    ///
+    /// # Panics
+    ///
+    /// It throws.
+    pub async fn run(&self, script: &str) -> Value {
+        self.try_run(script).await.unwrap_or_else(|error| panic!("{script}\n{error}"))
+    }
+
+    /// The value of an expression, as the page's own JSON.
+    ///
+    /// # Panics
+    ///
+    /// It throws.
+    pub async fn value(&self, expression: &str) -> Value {
+        let json = self.run(&format!("return JSON.stringify({expression}) ?? 'null'")).await;
+        serde_json::from_str(json.as_str().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Waits until a condition holds in the page.
+    ///
+    /// # Panics
+    ///
+    /// It does not, within the deadline; the message shows the room as the page sees it.
+    pub async fn until(&self, condition: &str) {
+        until(condition, async || {
+            let found = self.try_run(&format!("return Boolean({condition}) || ({SEEN})")).await?;
+            if found == true { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
+    }
+
+    /// Clicks the one element that this selector finds, as a person would.
+    ///
+    /// # Panics
+    ///
+    /// There is none, or it cannot be clicked.
+    pub async fn click(&self, css: &str) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        let element = client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// A picture of the window, as PNG.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn screenshot(&self) -> Vec<u8> {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        client.screenshot().await.expect("a picture is taken")
+    }
+
+    async fn try_run(&self, script: &str) -> Result<Value, String> {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        client.execute(script, Vec::new()).await.map_err(|error| error.to_string())
+    }
+
+    async fn devtools(&self, command: &str, params: Value) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        let body = json!({ "cmd": command, "params": params });
+        let done = client.issue_cmd(Extension { path: "goog/cdp/execute", body }).await;
+        done.unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+}
+
+/// What is shown of a page in which something awaited does not happen.
+const SEEN: &str = r#"`${location.href}: ${globalThis.room ? JSON.stringify({
+    status: room.status, reason: room.reason, seq: room.seq, pending: room.pending, view: room.view, confirmed: room.confirmed,
+}) : "there is no room"}`"#;
+
+fn lines(entries: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
+    entries.iter().map(|entry| format!("{} {}", text(&entry["level"]), text(&entry["message"]))).collect()
+}

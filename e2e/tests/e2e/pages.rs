@@ -1,0 +1,90 @@
+//! The demo's pages, and the bytes that they run.
+
+use reapply_e2e::http;
+use serde_json::json;
+
+use crate::{LIVE, start};
+
+#[tokio::test]
+async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {
+    let (host, browser) = start(&["counter", "drop-four"]).await;
+    for (width, height) in [(390, 844), (1280, 800)] {
+        let page = browser.blank().await;
+        page.resize(width, height).await;
+        for path in ["/counter/?room=look", "/drop-four/?room=look", "/room.html?machine=counter&room=look"] {
+            page.goto(&host.url(path)).await;
+            page.until(LIVE).await;
+            page.until("document.querySelector('#status').textContent === 'live'").await;
+            assert_fits(&page, path, width).await;
+        }
+        page.goto(&host.url("/")).await;
+        page.until("document.querySelectorAll('#rooms > li').length === 2").await;
+        page.until("document.querySelectorAll('#machines > li').length === 2").await;
+        let keys = "[...document.querySelectorAll('#rooms > li, #machines > li')].map(({ dataset }) => dataset.key).sort()";
+        assert_eq!(page.value(keys).await, json!(["counter", "counter/look", "drop-four", "drop-four/look"]));
+        assert_fits(&page, "/", width).await;
+    }
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "the pages wrote to the console: {complaints:#?}");
+}
+
+async fn assert_fits(page: &reapply_e2e::Page<'_>, path: &str, width: u32) {
+    let sizes = page.value("[document.documentElement.scrollWidth, innerWidth]").await;
+    assert_eq!(sizes[1], width, "{path}");
+    assert!(sizes[0].as_u64() <= Some(width.into()), "{path} is {} wide on a screen of {width}", sizes[0]);
+}
+
+#[tokio::test]
+async fn two_participants_play_side_by_side_in_one_tab() {
+    let (host, browser) = start(&["drop-four"]).await;
+    let page = browser.open(&host.url("/drop-four/?room=beside&beside")).await;
+    page.until(LIVE).await;
+    page.until("frames[0]?.room?.status === 'live' && room.participantCount === 2").await;
+    page.run("room.apply('Join')").await;
+    page.until("frames[0].room.view.players[0] !== null").await;
+    page.run("frames[0].room.apply('Join')").await;
+    page.until("room.view.players[1] !== null").await;
+    page.click("[data-col='2']").await;
+    page.until("frames[0].document.querySelector('[data-cell=\"5,2\"]').dataset.disc === '0'").await;
+    assert_eq!(host.room("drop-four/beside")["view"]["board"][5][2], 0);
+}
+
+#[tokio::test]
+async fn a_page_runs_the_very_component_that_the_host_reports() {
+    let (host, browser) = start(&[]).await;
+    let deployed = host.deploy("counter");
+    let page = browser.open(&host.url("/counter/?room=digest")).await;
+    page.until(LIVE).await;
+    assert_eq!(page.value("room.digest").await, json!(deployed));
+    assert_eq!(host.room("counter/digest")["digest"], json!(deployed));
+    assert_eq!(http::get(&host.url("/machines/counter")).json()["digest"], json!(deployed));
+
+    let loaded = "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname).filter((path) => path.startsWith('/components/')).sort()";
+    let paths = [format!("/components/{deployed}.js"), format!("/components/{deployed}.wasm")];
+    assert_eq!(page.value(loaded).await, json!(paths));
+    let bytes = http::get(&host.url(&paths[1])).body;
+    assert_eq!(blake3::hash(&bytes).to_string(), deployed);
+}
+
+#[tokio::test]
+async fn a_page_of_a_machine_that_is_not_there_says_so() {
+    let (host, browser) = start(&[]).await;
+    let page = browser.open(&host.url("/counter/?room=none")).await;
+    page.until("room.status === 'closed'").await;
+    page.until("document.querySelector('#notice').textContent.includes('there is no machine counter')").await;
+}
+
+#[tokio::test]
+async fn a_reloaded_page_is_the_same_participant_and_a_new_one_is_another() {
+    let (host, browser) = start(&["counter"]).await;
+    let url = host.url("/counter/?room=again");
+    let page = browser.open(&url).await;
+    page.until(LIVE).await;
+    let participant = page.value("room.participant").await;
+    page.goto(&url).await;
+    page.until(LIVE).await;
+    assert_eq!(page.value("room.participant").await, participant);
+    let other = browser.open(&url).await;
+    other.until(LIVE).await;
+    assert_ne!(other.value("room.participant").await, participant);
+}

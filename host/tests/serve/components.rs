@@ -1,0 +1,51 @@
+//! Components that no host may take.
+
+#[path = "../machine_wat/mod.rs"]
+mod machine_wat;
+
+use machine_wat::MachineWat;
+
+/// A file that is refused.
+pub(crate) struct Bad {
+    /// What it is.
+    pub(crate) what: &'static str,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What the refusal must say.
+    pub(crate) cause: &'static str,
+}
+
+/// One of each kind.
+pub(crate) fn bad() -> Vec<Bad> {
+    let counter = std::fs::read(guest_components::component("counter")).unwrap();
+    let truncated = counter[..counter.len() / 2].to_vec();
+    let wasi = r#"(component (import "wasi:cli/environment@0.2.0"
+        (instance (export "get-arguments" (func (result (list string)))))))"#;
+    let traps = MachineWat { create: "unreachable", ..MachineWat::default() }.component();
+    vec![
+        Bad { what: "an empty file", bytes: vec![], cause: "this is no WebAssembly" },
+        Bad { what: "a text", bytes: b"hello".to_vec(), cause: "this is no WebAssembly" },
+        Bad { what: "a core module", bytes: wat("(module)"), cause: "this is a core module" },
+        Bad { what: "a truncated file", bytes: truncated, cause: "the file is truncated" },
+        Bad {
+            what: "a component of another world",
+            bytes: wat("(component)"),
+            cause: "it does not export `reapply:machine/machine@0.1.0`",
+        },
+        Bad {
+            what: "a component that imports",
+            bytes: wat(wasi),
+            cause: "the component imports `wasi:cli/environment@0.2.0`",
+        },
+        Bad { what: "a component that traps in `create`", bytes: traps, cause: "`create` failed: the machine trapped" },
+    ]
+}
+
+/// A good one, whose transitions are whatever text they are given as.
+pub(crate) fn echo() -> Vec<u8> {
+    MachineWat { memory: "8", ..MachineWat::default() }.component()
+}
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}

@@ -1,0 +1,168 @@
+//! Data directories that a host must not start on, and what it mends.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use reapply_e2e::{Host, Refused};
+use rusqlite::Connection;
+
+use crate::{PROGRAM, counter_host};
+
+/// Tries to start a host on a directory: its exit code is not 0, and it says one thing.
+fn refusal(data: &Path) -> String {
+    let Refused { status, message } = Host::refusal(Path::new(PROGRAM), data, &[]);
+    assert_eq!(status.code(), Some(1), "{message}");
+    let reason = message.lines().last().unwrap_or_default().to_owned();
+    assert!(reason.starts_with("reapply: "), "{message}");
+    reason
+}
+
+#[test]
+fn a_directory_in_use_is_refused_with_the_others_process() {
+    let host = counter_host(&[]);
+    let reason = refusal(host.data());
+    assert!(reason.contains(&format!("the data directory {} is in use by another host", host.data().display())), "{reason}");
+    assert!(reason.contains("(process "), "{reason}");
+    // And the one that has it does not notice.
+    assert_eq!(host.submit("counter/mine", "\"Reset\"").status, 200);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    // Not even root makes a file here.
+    let reason = refusal(Path::new("/proc/reapply"));
+    assert!(reason.contains("the data directory /proc/reapply is not writable"), "{reason}");
+    assert!(reason.contains("--data"), "{reason}");
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let reason = refusal(file.path());
+    assert!(reason.contains("is not a directory"), "{reason}");
+}
+
+#[test]
+fn a_directory_of_a_newer_format_is_refused_and_left_as_it_is() {
+    let mut host = counter_host(&[]);
+    assert!(host.stop().success());
+    let file = host.data().join("journal.db");
+    let connection = Connection::open(&file).unwrap();
+    connection.pragma_update(None, "user_version", 7).unwrap();
+    connection.close().unwrap();
+    let before = fs::read(&file).unwrap();
+    let reason = refusal(host.data());
+    assert!(reason.contains("has the format 7, and this version of Reapply knows up to 1"), "{reason}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+
+    let connection = Connection::open(&file).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.close().unwrap();
+    host.restart();
+    assert_eq!(host.submit("counter/back", "\"Reset\"").status, 200);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let connection = Connection::open(data.path().join("journal.db")).unwrap();
+    connection.execute_batch("CREATE TABLE theirs (a)").unwrap();
+    connection.close().unwrap();
+    let reason = refusal(data.path());
+    assert!(reason.contains("it is no journal of Reapply"), "{reason}");
+}
+
+#[test]
+fn a_torn_last_record_is_dropped_with_a_warning_and_the_rest_is_there() {
+    let mut host = counter_host(&[]);
+    for _ in 0..10 {
+        assert_eq!(host.submit("counter/torn", "{\"Increment\":1}").status, 200);
+    }
+    host.kill_9();
+    tear_last_transaction(&host.data().join("journal.db-wal"));
+    host.restart();
+    assert!(host.log().contains("WARN"), "{}", host.log());
+    assert!(host.log().contains("bytes"), "the warning says how much: {}", host.log());
+    // The record that was torn is gone, as if it had never been acknowledged; all before it is there.
+    assert_eq!(host.room("counter/torn")["view"]["count"], 9);
+    let answer = host.submit("counter/torn", "{\"Increment\":1}");
+    assert_eq!(answer.json()["seq"], 10);
+}
+
+#[test]
+fn any_other_damage_stops_the_start_with_its_place() {
+    let mut host = counter_host(&[]);
+    for _ in 0..10 {
+        assert_eq!(host.submit("counter/hurt", "{\"Increment\":1}").status, 200);
+    }
+    assert!(host.stop().success());
+    let file = host.data().join("journal.db");
+    let connection = Connection::open(&file).unwrap();
+    let sql = "UPDATE batches SET body = substr(body, 1, length(body) - 1) || x'7f' WHERE expected = 4";
+    assert_eq!(connection.execute(sql, []).unwrap(), 1);
+    connection.close().unwrap();
+    let reason = refusal(host.data());
+    assert!(reason.contains("is damaged at room counter/hurt, event 5"), "{reason}");
+    assert!(reason.contains("Restore it from a backup"), "{reason}");
+}
+
+#[test]
+fn a_durable_record_that_is_damaged_in_the_write_ahead_log_stops_the_start() {
+    let mut host = counter_host(&[]);
+    for _ in 0..10 {
+        assert_eq!(host.submit("counter/hurt", "{\"Increment\":1}").status, 200);
+    }
+    host.kill_9();
+    let wal = host.data().join("journal.db-wal");
+    let frames = Frames::read(&wal);
+    // A byte of a page in the middle, with whole transactions after it.
+    let (start, _) = frames.transactions[frames.transactions.len() - 4];
+    flip(&wal, start + 24 + 100);
+    let Err(Refused { status, message }) = host.try_restart() else { panic!("it starts") };
+    assert_eq!(status.code(), Some(1), "{message}");
+    assert!(message.contains("is damaged at") && message.contains("frame"), "{message}");
+}
+
+/// The transactions in a write-ahead log of SQLite, as the places of their first and last frames.
+struct Frames {
+    transactions: Vec<(u64, u64)>,
+}
+
+/// Bytes of a frame: a header and a page.
+const FRAME_BYTES: u64 = 24 + 4096;
+
+impl Frames {
+    fn read(wal: &Path) -> Self {
+        let mut bytes = Vec::new();
+        fs::File::open(wal).unwrap().read_to_end(&mut bytes).unwrap();
+        let salts = &bytes[16..24];
+        let (mut transactions, mut start) = (Vec::new(), 32);
+        for (index, frame) in bytes[32..].chunks_exact(FRAME_BYTES as usize).enumerate() {
+            if frame[8..16] != *salts {
+                break;
+            }
+            let place = 32 + index as u64 * FRAME_BYTES;
+            // A frame that ends a transaction has the size of the database.
+            if frame[4..8] != [0; 4] {
+                transactions.push((start, place));
+                start = place + FRAME_BYTES;
+            }
+        }
+        Self { transactions }
+    }
+}
+
+/// What a crash leaves in the middle of a write: the last transaction's last page did not arrive whole.
+fn tear_last_transaction(wal: &Path) {
+    let (_, last) = *Frames::read(wal).transactions.last().unwrap();
+    let mut file = OpenOptions::new().write(true).open(wal).unwrap();
+    file.seek(SeekFrom::Start(last + FRAME_BYTES / 2)).unwrap();
+    file.write_all(&[0; FRAME_BYTES as usize / 2]).unwrap();
+}
+
+fn flip(path: &Path, place: u64) {
+    let mut file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(place)).unwrap();
+    let mut byte = [0];
+    file.read_exact(&mut byte).unwrap();
+    file.seek(SeekFrom::Start(place)).unwrap();
+    file.write_all(&[byte[0] ^ 0x40]).unwrap();
+}

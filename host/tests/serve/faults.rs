@@ -1,0 +1,84 @@
+//! Machines that misbehave hurt only their own transition.
+
+use std::path::Path;
+
+use reapply_e2e::Host;
+use reapply_sync::{Number, Rejection};
+
+use super::session::Session;
+use crate::{PROGRAM, increment};
+
+/// The transitions of `guests/fixtures/trap`, in its own encoding and as JSON, and the kind of rejection that each leads to.
+const MISDEEDS: [(u8, &str, &str); 4] =
+    [(1, "\"Panic\"", "trapped"), (2, "\"Loop\"", "exhausted"), (3, "\"Allocate\"", "exhausted"), (4, "\"Recurse\"", "")];
+
+fn trap_host(arguments: &[&str]) -> Host {
+    let host = Host::start_program(Path::new(PROGRAM), arguments);
+    host.deploy("trap");
+    host.deploy("counter");
+    host
+}
+
+#[tokio::test]
+async fn a_misdeed_is_rejected_and_the_room_and_all_others_go_on() {
+    let host = trap_host(&[]);
+    let mut culprit = Session::join(&host, "trap/room", 1).await;
+    let mut witness = Session::join(&host, "trap/room", 2).await;
+    let mut stranger = Session::join(&host, "counter/room", 3).await;
+    for (round, (misdeed, name, kind)) in (0..).zip(MISDEEDS) {
+        culprit.submit(2 * round + 1, vec![0]).await;
+        culprit.submit(2 * round + 2, vec![misdeed]).await;
+        let (number, why) = culprit.rejection().await;
+        assert_eq!(number, Number(2 * round + 2), "{name}");
+        let found = match why {
+            Rejection::Trapped(_) => "trapped",
+            Rejection::Exhausted(_) => "exhausted",
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!(kind.is_empty() || kind == found, "{name} was {found}");
+        // Rejected: nothing of it is in the state or the log.
+        let seen = witness.events_to(round + 1).await;
+        assert_eq!(seen.len(), 1, "{name}");
+        stranger.assert_undisturbed(round + 1).await;
+    }
+    assert_eq!(host.room("trap/room")["view"]["count"], MISDEEDS.len());
+    assert_eq!(host.events("trap/room").len(), MISDEEDS.len());
+    assert!(host.log().contains("trapped"), "the operator hears of it: {}", host.log());
+}
+
+#[test]
+fn over_http_a_misdeed_is_a_422() {
+    let host = trap_host(&[]);
+    for (_, transition, kind) in MISDEEDS {
+        let answer = host.submit("trap/http", transition);
+        assert_eq!(answer.status, 422, "{transition}: {}", answer.text());
+        let (found, message) = answer.error();
+        assert!(kind.is_empty() || found == kind, "{transition}: {found}, {message}");
+        assert_eq!(host.submit("trap/http", "\"Increment\"").status, 200, "{transition}");
+    }
+    assert_eq!(host.room("trap/http")["view"]["count"], MISDEEDS.len());
+}
+
+#[tokio::test]
+async fn many_rooms_that_loop_at_once_leave_the_others_alive() {
+    let host = trap_host(&[]);
+    let mut stranger = Session::join(&host, "counter/calm", 1).await;
+    let mut culprits = Vec::new();
+    for key in 10..20 {
+        let mut culprit = Session::join(&host, &format!("trap/{key}"), key).await;
+        for number in 1..=5 {
+            culprit.submit(number, vec![2]).await;
+        }
+        culprits.push(culprit);
+    }
+    for number in 1..=10 {
+        stranger.assert_undisturbed(number).await;
+    }
+    for culprit in &mut culprits {
+        for number in 1..=5 {
+            assert_eq!(culprit.rejection().await.0, Number(number));
+        }
+    }
+    stranger.submit(11, increment(1)).await;
+    assert_eq!(host.submit("counter/calm", "\"Reset\"").status, 200);
+}

@@ -1,0 +1,135 @@
+//! Bad frames: each gets its session a goodbye that names what is wrong, and nobody else notices.
+
+use reapply_e2e::Host;
+use reapply_sync::limits::{CLIENT_MESSAGE_BYTES_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
+use reapply_sync::{ClientKey, ClientMessage, Goodbye, Hello, Number, Rejection, ServerMessage};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::session::{Session, connect, next};
+use crate::{counter_host, increment};
+
+/// Sends a frame in a session of its own and gives the reason for its goodbye; a second session in the room goes on undisturbed.
+async fn goodbye_to(host: &Host, frame: Message) -> String {
+    let mut witness = Session::join(host, "counter/frames", 1).await;
+    let mut session = Session::join(host, "counter/frames", 2).await;
+    session.send(frame).await;
+    let goodbye = session.goodbye().await;
+    let number = witness.welcome.taken.0 + 1;
+    witness.assert_undisturbed(number).await;
+    match goodbye {
+        Goodbye::BadMessage(what) => what,
+        other => panic!("this is no answer to a bad message: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn frames_that_are_no_messages_are_answered_by_name() {
+    let host = counter_host(&[]);
+    let text = goodbye_to(&host, Message::text("{\"Increment\":1}")).await;
+    assert_eq!(text, "this is a text frame; reapply.v1 uses binary frames");
+
+    let empty = goodbye_to(&host, Message::binary(vec![])).await;
+    assert!(empty.starts_with("the frame is no message of reapply.v1"), "{empty}");
+    let unknown = goodbye_to(&host, Message::binary(vec![99, 1, 2, 3])).await;
+    assert!(unknown.starts_with("the frame is no message of reapply.v1"), "{unknown}");
+    let mut trailing = ClientMessage::Ping(1).encode().to_vec();
+    trailing.push(0);
+    let trailing = goodbye_to(&host, Message::binary(trailing)).await;
+    assert!(trailing.contains("1 bytes follow the message"), "{trailing}");
+    // A length that promises more than there is.
+    let truncated = goodbye_to(&host, Message::binary(vec![1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f])).await;
+    assert!(truncated.starts_with("the frame is no message of reapply.v1"), "{truncated}");
+}
+
+#[tokio::test]
+async fn frames_over_a_limit_are_told_the_field_and_the_limit() {
+    let host = counter_host(&[]);
+    let signal = ClientMessage::Signal(vec![0; SIGNAL_BYTES_MAX + 1].into()).encode();
+    assert_eq!(goodbye_to(&host, Message::Binary(signal)).await, "Signal has 1025 bytes; the limit is 1024");
+
+    let over = CLIENT_MESSAGE_BYTES_MAX + 1;
+    let message = goodbye_to(&host, Message::binary(vec![0; over])).await;
+    assert_eq!(message, format!("the message has {over} bytes; the limit is {CLIENT_MESSAGE_BYTES_MAX}"));
+
+    // Beyond what is read at all, the size is the transport's to tell.
+    let huge = goodbye_to(&host, Message::binary(vec![0; 2 * 1024 * 1024])).await;
+    assert!(huge.contains("2097152") && huge.contains("1048576"), "{huge}");
+}
+
+#[tokio::test]
+async fn a_transition_over_the_limit_is_rejected_by_its_number_and_the_session_goes_on() {
+    let host = counter_host(&[]);
+    let mut session = Session::join(&host, "counter/large", 1).await;
+    session.submit(1, vec![0; TRANSITION_BYTES_MAX + 1]).await;
+    let (number, why) = session.rejection().await;
+    let expected =
+        Rejection::TooLarge { bytes: TRANSITION_BYTES_MAX as u64 + 1, bytes_max: TRANSITION_BYTES_MAX as u64 };
+    assert_eq!((number, why), (Number(1), expected));
+    session.assert_undisturbed(2).await;
+    assert_eq!(host.events("counter/large").len(), 1);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_transition_are_rejected_and_the_session_goes_on() {
+    let host = counter_host(&[]);
+    let mut session = Session::join(&host, "counter/odd", 1).await;
+    for (number, bytes) in [(1, vec![]), (2, vec![9]), (3, vec![0, 1, 1]), (4, vec![0, 0xff, 0xff, 0xff, 0xff, 0xff])] {
+        session.submit(number, bytes).await;
+        let (rejected, why) = session.rejection().await;
+        assert!(matches!(why, Rejection::Malformed(_)), "{why:?}");
+        assert_eq!(rejected, Number(number));
+    }
+    session.assert_undisturbed(5).await;
+}
+
+#[tokio::test]
+async fn a_session_begins_with_hello() {
+    let host = counter_host(&[]);
+    let mut socket = connect(&host, "counter/mute").await.unwrap();
+    let submit = ClientMessage::Submit { number: Number(1), transition: increment(1).into() };
+    futures_util::SinkExt::send(&mut socket, Message::Binary(submit.encode())).await.unwrap();
+    let Some(ServerMessage::Goodbye(Goodbye::BadMessage(what))) = next(&mut socket).await else { panic!() };
+    assert_eq!(what, "the first message must be Hello");
+    assert_eq!(host.events("counter/mute").len(), 0);
+}
+
+#[tokio::test]
+async fn a_socket_without_the_subprotocol_is_refused() {
+    let host = counter_host(&[]);
+    let url = format!("ws://{}/rooms/counter/lobby", host.address());
+    let Err(Error::Http(response)) = tokio_tungstenite::connect_async(url).await else { panic!("it is let in") };
+    assert_eq!(response.status(), 400);
+    let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned();
+    assert!(body.contains("offer the WebSocket subprotocol reapply.v1"), "{body}");
+}
+
+#[tokio::test]
+async fn noise_never_stops_the_host() {
+    let host = counter_host(&[]);
+    let mut witness = Session::join(&host, "counter/noise", 1).await;
+    let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    println!("seed {seed}");
+    let mut random = seed | 1;
+    let mut next_random = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let hello = ClientMessage::Hello(Hello { key: ClientKey([9; 16]), resume: None }).encode().to_vec();
+    for _ in 0..100 {
+        let mut socket = connect(&host, "counter/noise").await.unwrap();
+        let mut frame = if next_random() % 2 == 0 { hello.clone() } else { vec![0; (next_random() % 40) as usize] };
+        for _ in 0..next_random() % 4 {
+            let place = next_random() as usize % frame.len().max(1);
+            if let Some(byte) = frame.get_mut(place) {
+                *byte = next_random() as u8;
+            }
+        }
+        // It may close before all is sent.
+        let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(frame)).await;
+        let noise: Vec<u8> = (0..next_random() % 100).map(|_| next_random() as u8).collect();
+        let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(noise)).await;
+    }
+    witness.assert_undisturbed(1).await;
+}

@@ -1,0 +1,31 @@
+//! The running binary, over real HTTP and WebSockets: what it answers to good input and to bad.
+
+mod access;
+mod components;
+mod data;
+mod deploy;
+mod faults;
+mod frames;
+mod life;
+mod names;
+mod rooms;
+mod session;
+
+use std::path::Path;
+
+use reapply_e2e::Host;
+
+/// The binary under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");
+
+/// A host that runs the counter.
+fn counter_host(arguments: &[&str]) -> Host {
+    let host = Host::start_program(Path::new(PROGRAM), arguments);
+    host.deploy("counter");
+    host
+}
+
+/// `Increment(by)` in the counter's own encoding, for a small `by`.
+fn increment(by: u8) -> Vec<u8> {
+    vec![0, by]
+}

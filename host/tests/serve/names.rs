@@ -1,0 +1,77 @@
+//! Names of machines and rooms that are unknown, or no names at all.
+
+use reapply_e2e::{Host, http};
+
+use super::session::connect;
+use crate::counter_host;
+
+const RULE: &str = "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit";
+
+fn error(host: &Host, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+    let answer = http::send(method, &host.url(path), &[], body.map(str::as_bytes));
+    (answer.status, answer.error().1)
+}
+
+#[test]
+fn what_is_not_there_is_a_404_that_says_what() {
+    let host = counter_host(&[]);
+    assert_eq!(error(&host, "GET", "/machines/chess", None), (404, "there is no machine chess".to_owned()));
+    let (status, message) = error(&host, "POST", "/rooms/chess/lobby", Some("\"Reset\""));
+    assert_eq!(status, 404);
+    assert_eq!(message, "there is no machine chess; deploy it first: reapply deploy DIR");
+    assert_eq!(error(&host, "PUT", "/rooms/chess/lobby", Some("")).0, 404);
+
+    // Looking at a room does not make it.
+    for path in ["/rooms/counter/none", "/rooms/counter/none?seq=0", "/rooms/counter/none/log"] {
+        let (status, message) = error(&host, "GET", path, None);
+        assert_eq!((status, message.as_str()), (404, "there is no room counter/none; it begins when someone connects to it"));
+    }
+    assert!(http::get(&host.url("/rooms")).json()["rooms"].as_array().unwrap().is_empty());
+    assert_eq!(error(&host, "GET", "/nowhere", None).0, 404);
+    assert_eq!(error(&host, "GET", "/components/0123.wasm", None).0, 404);
+    let unknown = format!("/components/{}.wasm", "0".repeat(64));
+    assert_eq!(error(&host, "GET", &unknown, None).0, 404);
+}
+
+#[test]
+fn what_is_no_name_is_a_400_with_the_rule() {
+    let host = counter_host(&[]);
+    let long = "a".repeat(65);
+    for name in ["Lobby", "-lobby", "a%20b", "caf%C3%A9", "a.b", "%2e%2e", long.as_str()] {
+        for (method, path, body) in [
+            ("GET", format!("/rooms/counter/{name}"), None),
+            ("GET", format!("/rooms/{name}/lobby"), None),
+            ("PUT", format!("/rooms/counter/{name}"), Some("")),
+            ("POST", format!("/rooms/counter/{name}"), Some("\"Reset\"")),
+            ("GET", format!("/rooms/counter/{name}/log"), None),
+            ("GET", format!("/machines/{name}"), None),
+            ("PUT", format!("/machines/{name}"), Some("x")),
+        ] {
+            let (status, message) = error(&host, method, &path, body);
+            assert!(status == 400 && message.contains(RULE), "{method} {path}: {status} {message}");
+        }
+    }
+    let (status, message) = error(&host, "GET", "/rooms?machine=No", None);
+    assert!(status == 400 && message.contains(RULE), "{status} {message}");
+    let (status, message) = error(&host, "GET", "/rooms?after=counter", None);
+    assert_eq!((status, message.as_str()), (400, "`after` names a room as machine/room"));
+}
+
+#[tokio::test]
+async fn sockets_get_the_same_answers() {
+    let host = counter_host(&[]);
+    for (room, status) in [("chess/lobby", 404), ("counter/Lobby", 400)] {
+        let error = connect(&host, room).await.expect_err("it is refused");
+        let tokio_tungstenite::tungstenite::Error::Http(response) = error else { panic!("{error}") };
+        assert_eq!(response.status(), status, "{room}");
+    }
+}
+
+#[test]
+fn odd_queries_are_a_400_as_json() {
+    let host = counter_host(&[]);
+    assert_eq!(host.submit("counter/q", "\"Reset\"").status, 200);
+    for path in ["/rooms/counter/q?seq=x", "/rooms/counter/q?seq=-1", "/rooms/counter/q/log?after=x", "/rooms/counter/q/log?limit=-1"] {
+        assert_eq!(error(&host, "GET", path, None).0, 400, "{path}");
+    }
+}

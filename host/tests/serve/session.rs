@@ -1,0 +1,221 @@
+//! A native client of the protocol, for the other tests; and what sessions promise each other.
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use reapply_e2e::{DEADLINE, Host};
+use reapply_sync::{
+    ClientKey, ClientMessage, Event, Goodbye, Hello, Number, Rejection, Resume, SUBPROTOCOL, Seq, ServerMessage, Start,
+    Welcome,
+};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::{counter_host, increment};
+
+/// A connection to a room that has said `Hello` and was welcomed.
+pub(crate) struct Session {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) welcome: Welcome,
+}
+
+impl Session {
+    /// Joins a room such as `counter/lobby`.
+    pub(crate) async fn join(host: &Host, room: &str, key: u8) -> Self {
+        Self::resume(host, room, key, None).await
+    }
+
+    /// Joins a room with a state in hand.
+    pub(crate) async fn resume(host: &Host, room: &str, key: u8, resume: Option<Resume>) -> Self {
+        let mut socket = connect(host, room).await.unwrap();
+        let hello = ClientMessage::Hello(Hello { key: ClientKey([key; 16]), resume });
+        socket.send(Message::Binary(hello.encode())).await.unwrap();
+        match next(&mut socket).await {
+            Some(ServerMessage::Welcome(welcome)) => Self { socket, welcome },
+            other => panic!("a welcome was expected, and this came: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn submit(&mut self, number: u64, transition: Vec<u8>) {
+        let submit = ClientMessage::Submit { number: Number(number), transition: transition.into() };
+        self.send(Message::Binary(submit.encode())).await;
+    }
+
+    /// Sends any frame.
+    pub(crate) async fn send(&mut self, frame: Message) {
+        self.socket.send(frame).await.unwrap();
+    }
+
+    /// The next message; `None` when the host has closed the connection.
+    pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
+        next(&mut self.socket).await
+    }
+
+    /// The next events, however many come at once.
+    pub(crate) async fn events(&mut self) -> Vec<Event> {
+        loop {
+            match self.next().await {
+                Some(ServerMessage::Events(events)) => return events,
+                Some(ServerMessage::Presence(_) | ServerMessage::Checkpoint { .. }) => {}
+                other => panic!("events were expected, and this came: {other:?}"),
+            }
+        }
+    }
+
+    /// Reads on until the event at `seq`.
+    pub(crate) async fn events_to(&mut self, seq: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|event: &Event| event.seq.0 < seq) {
+            events.extend(self.events().await);
+        }
+        events
+    }
+
+    /// Reads on until a rejection.
+    pub(crate) async fn rejection(&mut self) -> (Number, Rejection) {
+        loop {
+            match self.next().await {
+                Some(ServerMessage::Rejected { number, why }) => return (number, why),
+                Some(_) => {}
+                None => panic!("a rejection was expected, and the connection was closed"),
+            }
+        }
+    }
+
+    /// Reads on until the host says goodbye, and sees that it then closes.
+    pub(crate) async fn goodbye(&mut self) -> Goodbye {
+        loop {
+            match self.next().await {
+                Some(ServerMessage::Goodbye(goodbye)) => {
+                    assert_eq!(self.next().await, None, "something follows {goodbye}");
+                    return goodbye;
+                }
+                Some(_) => {}
+                None => panic!("a goodbye was expected, and the connection was closed without one"),
+            }
+        }
+    }
+
+    /// Sees that this session works as ever: a transition goes through.
+    pub(crate) async fn assert_undisturbed(&mut self, number: u64) {
+        self.submit(number, increment(1)).await;
+        loop {
+            let events = self.events().await;
+            let is_own = |event: &Event| match &event.input {
+                reapply_sync::Input::Transition { number: found, author, .. } => {
+                    found.0 == number && *author == self.welcome.participant
+                }
+                _ => false,
+            };
+            if events.iter().any(is_own) {
+                return;
+            }
+        }
+    }
+}
+
+/// Opens a WebSocket to a room, as the protocol asks, and says nothing.
+pub(crate) async fn connect(host: &Host, room: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
+    let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request()?;
+    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
+    connect_async(request).await.map(|(socket, _)| socket)
+}
+
+/// The next message on a socket; `None` when the host has closed it.
+pub(crate) async fn next(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> Option<ServerMessage> {
+    loop {
+        let message = tokio::time::timeout(DEADLINE, socket.next()).await.expect("the host says something");
+        match message {
+            Some(Ok(Message::Binary(frame))) => return Some(ServerMessage::decode(&frame).unwrap()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(other)) => panic!("this is no frame of the protocol: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_sessions_of_one_client_the_older_is_told_that_it_was_replaced() {
+    let host = counter_host(&[]);
+    let mut older = Session::join(&host, "counter/twice", 7).await;
+    let mut newer = Session::join(&host, "counter/twice", 7).await;
+    assert_eq!(older.welcome.participant, newer.welcome.participant);
+    assert_eq!(older.goodbye().await, Goodbye::Replaced);
+    newer.submit(1, increment(1)).await;
+    assert_eq!(newer.events().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_number_that_is_submitted_again_is_decided_once() {
+    let host = counter_host(&[]);
+    let mut session = Session::join(&host, "counter/again", 1).await;
+    for _ in 0..3 {
+        session.submit(1, increment(1)).await;
+    }
+    session.submit(2, increment(1)).await;
+    let events = session.events_to(2).await;
+    assert_eq!(events.len(), 2);
+
+    // Also in a session of its own, and after the room has been away.
+    let mut later = Session::join(&host, "counter/again", 1).await;
+    assert_eq!(later.welcome.decided, Number(2));
+    later.submit(2, increment(1)).await;
+    later.submit(3, increment(1)).await;
+    assert_eq!(later.events_to(3).await.len(), 1);
+    assert_eq!(host.events("counter/again").len(), 3);
+}
+
+#[tokio::test]
+async fn a_resume_gets_the_tail_and_a_stranger_gets_a_snapshot() {
+    let host = counter_host(&[]);
+    let mut writer = Session::join(&host, "counter/resume", 1).await;
+    for number in 1..=10 {
+        writer.submit(number, increment(1)).await;
+    }
+    writer.events_to(10).await;
+
+    let Welcome { log, digest, .. } = writer.welcome;
+    let held = Some(Resume { log, digest, seq: Seq(9) });
+    let mut resumed = Session::resume(&host, "counter/resume", 2, held).await;
+    assert_eq!((&resumed.welcome.start, resumed.welcome.head), (&Start::Tail, Seq(10)));
+    let tail = resumed.events_to(10).await;
+    assert_eq!(tail.iter().map(|event| event.seq.0).collect::<Vec<_>>(), [10]);
+
+    let stranger = Session::join(&host, "counter/resume", 3).await;
+    let Start::Snapshot { seq, .. } = stranger.welcome.start else { panic!("{:?}", stranger.welcome.start) };
+    assert!(seq <= Seq(10));
+}
+
+#[tokio::test]
+async fn signals_reach_the_others_and_leave_no_trace() {
+    let host = counter_host(&[]);
+    let mut speaker = Session::join(&host, "counter/signal", 1).await;
+    let mut listener = Session::join(&host, "counter/signal", 2).await;
+    speaker.send(Message::Binary(ClientMessage::Signal(Bytes::from_static(b"here")).encode())).await;
+    let signals = loop {
+        match listener.next().await {
+            Some(ServerMessage::Signals(signals)) => break signals,
+            Some(ServerMessage::Presence(_)) => {}
+            other => panic!("a signal was expected, and this came: {other:?}"),
+        }
+    };
+    assert_eq!(signals.len(), 1);
+    assert_eq!((&signals[0].body[..], &signals[0].participant), (&b"here"[..], &speaker.welcome.participant));
+    assert_eq!(host.events("counter/signal").len(), 0);
+}
+
+#[tokio::test]
+async fn one_who_does_not_read_delays_nobody() {
+    let host = counter_host(&["--submits-per-second", "1000000"]);
+    // This one is welcomed and then reads no more.
+    let _deaf = Session::join(&host, "counter/deaf", 1).await;
+    let mut writer = Session::join(&host, "counter/deaf", 2).await;
+    for number in 1..=20_000 {
+        writer.submit(number, increment(1)).await;
+        if number % 1_000 == 0 {
+            writer.events_to(number).await;
+        }
+    }
+    assert_eq!(host.room("counter/deaf")["view"]["count"], 20_000);
+}
