@@ -7,7 +7,7 @@ export function connect<View = any, Transition = any, Conflict = any>(
 
 export interface Options {
   /** The client's key, 32 hexadecimal digits: whoever holds it is that client. Left out, each tab has its own and keeps it over reloads. A room takes
-   * a key once: a second connection with the same key replaces the first. */
+   * a key once: a second connection with the same key replaces the first. (Where a page joins a room twice without giving keys, the second has one of its own.) */
   key?: string;
   /** Makes the connection, in place of `new WebSocket(url, protocol)`. */
   socket?: (url: string, protocol: string) => WebSocket;

@@ -1,7 +1,8 @@
 // @ts-check
 // A client's key: 32 hexadecimal digits, drawn once for each tab and kept with it, so that a reload is still the same participant.
 
-const ITEM = "reapply.key";
+/** Where it is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
+const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key ${globalThis.location?.pathname}`;
 
 /** How long a reloaded page waits for the page before it to let go of the key, in milliseconds. Only a duplicated tab waits in vain. */
 const LOCK_WAIT_MS = 500;
@@ -39,7 +40,7 @@ function hold(key) {
   const locks = globalThis.navigator?.locks;
   if (!locks) return Promise.resolve(true);
   // Other pages can read the lock's name: it gives away too little of the key to guess the rest.
-  const name = `${ITEM}.${key.slice(0, 8)}`;
+  const name = `reapply.key ${key.slice(0, 8)}`;
   return new Promise((resolve) => {
     const held = () => {
       resolve(true);

@@ -92,6 +92,8 @@ function messageOf(error) {
  * One instance, as the replica uses it. A machine's own "no" is thrown as an error with a `payload`; any other error is a fault.
  */
 class Component {
+  stateVersion = 0;
+  membership = false;
   #instantiate;
   #modules;
   #machine;

@@ -135,6 +135,8 @@ export class Room {
   }
 
   get participants() {
+    const participants = this.#replica?.participants() ?? [];
+    if (participants.join("\n") !== this.#participants.join("\n")) this.#participants = participants;
     return this.#participants;
   }
 
@@ -226,7 +228,10 @@ export class Room {
     this.#settle();
   }
 
-  /** Frames that arrive together are handled together: the pending transitions are applied again once, not once for each. @param {Uint8Array} frame */
+  /**
+   * Frames that arrive together are handled together: the pending transitions are applied again once, not once for each.
+   * @param {Uint8Array} frame
+   */
   #arrived(frame) {
     this.#frames.push(frame);
     if (this.#frames.length === 1) soon(() => this.#drain());
@@ -313,8 +318,12 @@ export class Room {
     const replica = this.#replica;
     this.#handleFrames();
     if (!replica?.hasState() || this.#early.length > 0) {
-      if (this.#early.length < EARLY_MAX) this.#early.push(waiter);
-      else waiter.resolve({ status: "rejected", kind: "too-fast", message: `${EARLY_MAX} transitions wait for the room already`, predicted: true });
+      if (this.#early.length < EARLY_MAX) {
+        this.#early.push(waiter);
+      } else {
+        const message = `${EARLY_MAX} transitions wait for the room already`;
+        waiter.resolve({ status: "rejected", kind: "too-fast", message, predicted: true });
+      }
       return this.#changed();
     }
     const effects = new Effects();
@@ -368,11 +377,18 @@ export class Room {
     this.#latency += (latency_ms - this.#latency) * LATENCY_WEIGHT;
   }
 
-  /** Something does not work: what comes from outside may work after a new connection; the client itself does not mend. @param {unknown} error */
+  /**
+   * Something does not work. What comes from outside may be right after a new connection; the client and the machine do not mend.
+   * @param {unknown} error
+   */
   #broken(error) {
     console.error(`reapply: ${this.#address.machine}/${this.#address.room}:`, error);
     const forGood = error instanceof MachineError || error instanceof WebAssembly.RuntimeError;
-    if (forGood) return this.#end(new Error(messageOf(error)));
+    if (forGood) {
+      // Whatever is left of the replica is not to be relied on; the page keeps the last views.
+      this.#replica = undefined;
+      return this.#end(new Error(messageOf(error)));
+    }
     this.#reason = messageOf(error);
     this.#connection.drop();
   }
@@ -396,8 +412,6 @@ export class Room {
   /** Tells the subscribers, once for all changes of this tick. */
   #changed() {
     this.#views.expire();
-    const participants = this.#replica?.participants() ?? [];
-    if (participants.join("\n") !== this.#participants.join("\n")) this.#participants = participants;
     if (this.#mustNotify) return;
     this.#mustNotify = true;
     queueMicrotask(() => {
