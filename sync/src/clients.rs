@@ -64,6 +64,12 @@ impl Clients {
         self.by_id.get(&client).map_or(Number(0), Client::told)
     }
 
+    /// The event that the number became, if it is the last one of its client that became one.
+    pub(crate) fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
+        let client = self.by_id.get(&client).filter(|client| client.durable == number)?;
+        Some(client.durable_seq)
+    }
+
     /// The number is decided: as an event, or as a rejection that is yet to be told.
     pub(crate) fn decide(&mut self, id: ClientId, number: Number, head: Seq) {
         let client = self.by_id.entry(id).or_default();

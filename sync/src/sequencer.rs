@@ -360,6 +360,18 @@ impl<M: Machine> Sequencer<M> {
         (welcome, after)
     }
 
+    /// Whether a client's number was decided, and nothing that it became is still to be told.
+    #[must_use]
+    pub fn is_told(&self, client: ClientId, number: Number) -> bool {
+        number <= self.clients.told(client)
+    }
+
+    /// The durable event that a client's number became, if it is the last one of that client that became one.
+    #[must_use]
+    pub fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
+        self.clients.accepted_at(client, number)
+    }
+
     /// When the room's alarm is due, if it has one.
     pub fn alarm_at(&mut self) -> Option<Timestamp> {
         self.alarm().map(|alarm| alarm.at)

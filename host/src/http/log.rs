@@ -13,6 +13,7 @@ use super::limits::LOG_EVENTS_MAX;
 use super::{Served, room_id, rooms};
 use crate::clock::rfc3339;
 use crate::machine::Instance;
+use crate::room::OpenRoomError;
 use crate::room::limits::READ_BYTES;
 
 /// Asks for a part of a log.
@@ -32,6 +33,9 @@ pub async fn log(
     Query(part): Query<Part>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
+    if served.rooms.machines().journal().room(&id).await?.is_none() {
+        return Err(OpenRoomError::NoSuchRoom(id).into());
+    }
     let build = rooms::build(&served, &id).await?;
     let count_max = part.limit.unwrap_or(LOG_EVENTS_MAX).min(LOG_EVENTS_MAX);
     let events = read(&served, &id, Seq(part.after), count_max).await?;

@@ -128,6 +128,8 @@ pub async fn submit(
         None => 1,
     };
     let json = std::str::from_utf8(&body).map_err(|_| HttpError::bad_request("the body is no UTF-8"))?;
+    // Before the room is entered, so that nonsense does not begin one.
+    let transition = encode(&served, &id, json).await?;
     let submit = |transition| Submit {
         author: key.client_id().anonymous_author(),
         client: key.client_id(),
@@ -136,8 +138,7 @@ pub async fn submit(
     };
     loop {
         let room = served.rooms.enter(&id).await?;
-        let transition = encode(&served, &id, json).await?;
-        match room.submit_once(submit(transition)).await {
+        match room.submit_once(submit(transition.clone())).await {
             Ok(verdict) => return answer(verdict),
             Err(_gone) => continue,
         }
@@ -168,11 +169,16 @@ async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Bytes, HttpE
     }
 }
 
-/// The build that a room runs.
+/// The build that a room runs; that one which it would run, where it has not begun.
 pub(super) async fn build(served: &Served, id: &RoomId) -> Result<Build, HttpError> {
     let machines = served.rooms.machines();
-    let record = machines.journal().room(id).await?;
-    let digest = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?.genesis.digest;
+    let digest = match machines.journal().room(id).await? {
+        Some(record) => record.genesis.digest,
+        None => {
+            let current = machines.current(&id.machine).await?;
+            current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest
+        }
+    };
     let build = machines.build(digest).await?;
     build.ok_or_else(|| OpenRoomError::NoSuchBuild { room: id.clone(), digest }.into())
 }
@@ -181,7 +187,8 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
     match verdict {
         Verdict::Accepted { seq, time } => Ok(Json(json!({ "seq": seq, "time": rfc3339(time) })).into_response()),
         Verdict::Rejected(why) => Err(why.into()),
-        Verdict::DecidedBefore => Err(HttpError::new(
+        Verdict::DecidedBefore { seq: Some(seq) } => Ok(Json(json!({ "seq": seq, "repeated": true })).into_response()),
+        Verdict::DecidedBefore { seq: None } => Err(HttpError::new(
             StatusCode::CONFLICT,
             "decided-before",
             "this client's number was decided before; if it was accepted, it is in the room's log",

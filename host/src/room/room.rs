@@ -68,8 +68,11 @@ pub enum Verdict {
     },
     /// It was not applied.
     Rejected(Rejection),
-    /// This client's number was decided earlier. What it was then is in the log, if it was accepted.
-    DecidedBefore,
+    /// This client's number was decided earlier.
+    DecidedBefore {
+        /// The event that it became, where that is still known.
+        seq: Option<Seq>,
+    },
     /// The journal did not store it.
     NotStored,
     /// The room's queue is full.

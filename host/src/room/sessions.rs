@@ -35,6 +35,10 @@ impl Sessions {
         self.by_id.get(&session)
     }
 
+    pub(super) fn has(&self, participant: &Author) -> bool {
+        self.participants.contains_key(participant)
+    }
+
     /// Adds a session, and ends the one that the same client had. Answers whether the participant was not there before.
     pub(super) fn insert(&mut self, id: SessionId, participant: Author, client: ClientId, outbox: Outbox) -> bool {
         let count = self.participants.entry(participant.clone()).or_default();

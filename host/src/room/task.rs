@@ -3,12 +3,14 @@
 //! One turn handles everything that is waiting, then pumps once. So under load the work shares its journal records and its
 //! wake-ups, and an idle room answers a lone transition at once.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reapply_sync::{
-    Author, Goodbye, Hello, Input, Report, RoomId, Sequencer, ServerMessage, SessionId, Signal, Submit,
+    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, ServerMessage, SessionId, Signal,
+    Submit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
@@ -42,7 +44,7 @@ pub(super) fn start(
         inbox,
         news,
         sessions: Sessions::default(),
-        waiting: Vec::new(),
+        waiting: HashMap::new(),
         in_flight: None,
         presence_due: None,
         last_used: Instant::now(),
@@ -60,9 +62,9 @@ struct Task {
     inbox: mpsc::Receiver<Command>,
     news: watch::Sender<News>,
     sessions: Sessions,
-    /// Transitions that came over HTTP and wait for their verdict.
-    waiting: Vec<(Submit, oneshot::Sender<Verdict>)>,
-    in_flight: Option<(Arc<reapply_sync::Batch>, Appending)>,
+    /// Who waits for the verdict on a transition that came over HTTP.
+    waiting: HashMap<(ClientId, Number), Vec<oneshot::Sender<Verdict>>>,
+    in_flight: Option<(Arc<Batch>, Appending)>,
     /// When a changed presence is told.
     presence_due: Option<Instant>,
     last_used: Instant,
@@ -119,6 +121,9 @@ impl Task {
         }
         if self.presence_due.is_some_and(|due| due <= Instant::now()) {
             self.presence_due = None;
+            // Leaving may have failed with the journal; then it is told now.
+            let gone = self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect::<Vec<_>>();
+            self.leave_all(gone);
             let presence = self.sessions.presence();
             let participants = self.sessions.participants();
             self.news.send_modify(|news| {
@@ -172,7 +177,7 @@ impl Task {
             }
             Command::Leave { session } => self.leave(session),
             Command::SubmitOnce { submit, reply } => {
-                self.waiting.push((submit.clone(), reply));
+                self.waiting.entry((submit.client, submit.number)).or_default().push(reply);
                 self.sequencer.handle_submit(submit, clock::now(), rand::random());
             }
             Command::View { reply } => {
@@ -203,7 +208,7 @@ impl Task {
         Entered { welcome, after }
     }
 
-    fn submit(&mut self, session: SessionId, number: reapply_sync::Number, transition: bytes::Bytes) {
+    fn submit(&mut self, session: SessionId, number: Number, transition: bytes::Bytes) {
         // A session that was ended may still have had frames under way; its client sends them again in its next one.
         let Some(session) = self.sessions.get(session) else { return };
         let submit = Submit { author: session.participant.clone(), client: session.client, number, transition };
@@ -271,8 +276,8 @@ impl Task {
     /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
     fn fall_back(&mut self) {
         self.sequencer.handle_append_failed();
-        for (_, reply) in self.waiting.drain(..) {
-            let _asker_gone = reply.send(Verdict::NotStored);
+        for (_, replies) in self.waiting.drain() {
+            send_all(replies, &Verdict::NotStored);
         }
         self.end_sessions(&Goodbye::StorageFailed);
     }
@@ -282,7 +287,7 @@ impl Task {
         self.leave_all(left);
     }
 
-    fn answer_waiting(&mut self, batch: &reapply_sync::Batch) {
+    fn answer_waiting(&mut self, batch: &Batch) {
         if self.waiting.is_empty() {
             return;
         }
@@ -293,10 +298,18 @@ impl Task {
         }
     }
 
-    fn answer(&mut self, client: reapply_sync::ClientId, number: reapply_sync::Number, verdict: &Verdict) {
-        while let Some(index) = self.waiting.iter().position(|(w, _)| w.client == client && w.number == number) {
-            let (_, reply) = self.waiting.swap_remove(index);
-            let _asker_gone = reply.send(verdict.clone());
+    fn answer(&mut self, client: ClientId, number: Number, verdict: &Verdict) {
+        if let Some(replies) = self.waiting.remove(&(client, number)) {
+            send_all(replies, verdict);
+        }
+    }
+
+    /// Who asked for what had been decided earlier will hear nothing more of it.
+    fn answer_repeated(&mut self) {
+        let sequencer = &self.sequencer;
+        let repeated = self.waiting.extract_if(|&(client, number), _| sequencer.is_told(client, number));
+        for ((client, number), replies) in repeated {
+            send_all(replies, &Verdict::DecidedBefore { seq: sequencer.accepted_at(client, number) });
         }
     }
 
@@ -312,12 +325,7 @@ impl Task {
             let left = self.sessions.send_to_client(rejected.client, frame);
             self.leave_all(left);
         }
-        if self.sequencer.is_settled() {
-            // What still waits was decided earlier, so nothing more will be heard of it.
-            for (_, reply) in self.waiting.drain(..) {
-                let _asker_gone = reply.send(Verdict::DecidedBefore);
-            }
-        }
+        self.answer_repeated();
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             let (journal, id) = (Arc::clone(&self.journal), self.id.clone());
             tokio::spawn(async move {
@@ -357,8 +365,14 @@ impl Task {
     }
 }
 
+fn send_all(replies: Vec<oneshot::Sender<Verdict>>, verdict: &Verdict) {
+    for reply in replies {
+        let _asker_gone = reply.send(verdict.clone());
+    }
+}
+
 /// How the append that is under way ends; never, while there is none.
-async fn appended(in_flight: &mut Option<(Arc<reapply_sync::Batch>, Appending)>) -> Appended {
+async fn appended(in_flight: &mut Option<(Arc<Batch>, Appending)>) -> Appended {
     match in_flight {
         Some((_, appending)) => appending.await,
         None => std::future::pending().await,
