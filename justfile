@@ -54,6 +54,10 @@ bench *args: _target
     cargo build --release -p reapply-host -p reapply-bench
     target="$(just _target-dir)"; "$target/release/reapply-bench" --host-bin "$target/release/reapply" {{ args }}
 
+# Make the npm package's dist/ from web-client/
+web: _target
+    cargo run -p reapply-web-bundle
+
 # Take the README's picture anew
 screenshot: _target _chromium
     cargo build -p reapply-host
