@@ -1,0 +1,83 @@
+//! What the machine itself gives: the disk, a round trip without a room; and the sizes of what is served.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Instant;
+
+use crate::histogram::Histogram;
+use crate::host::{Bench, Host};
+use crate::report::{Table, medians, ms, size};
+use crate::session::Session;
+
+/// Bytes of one write to the disk: a page with its header, as a small commit writes it.
+const WRITE_BYTES: usize = 4096 + 24;
+
+/// The guests that are examples.
+const GUESTS: [&str; 3] = ["counter", "drop-four", "cells"];
+
+pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
+    let mut disk = Vec::new();
+    let mut echo = Vec::new();
+    let data = bench.directory()?;
+    let host = bench.start(data.path(), &[])?;
+    for _ in 0..bench.scale.runs {
+        disk.push(sync_disk(bench)?);
+        echo.push(echo_ping(bench, &host).await?);
+    }
+    let table = Table::new("The machine underneath", &["what", "p50", "p99"]);
+    let [p50, p99] = medians(&disk);
+    table.row(&["`fdatasync` after overwriting 4 KiB, same disk".into(), ms(p50), ms(p99)]);
+    let [p50, p99] = medians(&echo);
+    table.row(&["`Ping` to `Pong`, same client and socket".into(), ms(p50), ms(p99)]);
+    sizes(&host)
+}
+
+/// Overwrites a laid-out file, one write and one sync at a time: the least that a durable transition costs here.
+pub(crate) fn sync_disk(bench: &Bench) -> anyhow::Result<[f64; 2]> {
+    let count = bench.scale.pick(2_000, 20);
+    let directory = bench.directory()?;
+    let path = directory.path().join("sync");
+    std::fs::write(&path, vec![0; WRITE_BYTES * count])?;
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path)?;
+    file.sync_all()?;
+    let mut histogram = Histogram::default();
+    for index in 0..count {
+        let began = Instant::now();
+        file.write_all(&[index as u8; WRITE_BYTES])?;
+        file.sync_data()?;
+        histogram.record(began.elapsed());
+    }
+    Ok([histogram.quantile_ms(0.5), histogram.quantile_ms(0.99)])
+}
+
+async fn echo_ping(bench: &Bench, host: &Host) -> anyhow::Result<[f64; 2]> {
+    let mut session = Session::enter(host.address, &bench.new_room()).await?;
+    let mut histogram = Histogram::default();
+    for value in 0..bench.scale.pick(10_000, 50) {
+        let began = Instant::now();
+        session.ping(value).await?;
+        histogram.record(began.elapsed());
+    }
+    Ok([histogram.quantile_ms(0.5), histogram.quantile_ms(0.99)])
+}
+
+fn sizes(host: &Host) -> anyhow::Result<()> {
+    let table = Table::new("Sizes", &["what", "plain", "gzipped"]);
+    for guest in GUESTS {
+        let bytes = std::fs::metadata(guest_components::component(guest))?.len();
+        table.row(&[format!("component `{guest}`"), size(bytes as f64), "".into()]);
+    }
+    let (mut plain_all, mut gzip_all) = (0, 0);
+    let paths: BTreeSet<&str> = reapply_host::http::assets::ASSETS.iter().map(|asset| asset.path).collect();
+    for path in paths.iter().copied().filter(|path| path.ends_with(".js") || path.ends_with(".wasm")) {
+        let plain = host.get(path, &[("accept-encoding", "identity")])?.len();
+        let gzip = host.get(path, &[("accept-encoding", "gzip")])?.len();
+        (plain_all, gzip_all) = (plain_all + plain, gzip_all + gzip);
+    }
+    table.row(&[
+        "`/reapply.js` and all that it loads".into(),
+        size(f64::from(plain_all as u32)),
+        size(f64::from(gzip_all as u32)),
+    ]);
+    Ok(())
+}

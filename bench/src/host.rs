@@ -1,0 +1,164 @@
+//! The process under test: started on a fresh data directory on a real disk, measured from outside, and ended.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use tempfile::TempDir;
+
+use crate::Scale;
+
+/// Cells of each room that is under load.
+pub(crate) const ENTRIES: u32 = 10_000;
+
+/// The host must not hold back a client whose task is to press it.
+const SUBMITS_PER_SECOND: &str = "10000000";
+
+/// Clock ticks a second, in which Linux tells processor time. It is 100 on every system there is.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// What every case needs.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    host_bin: PathBuf,
+    /// The machine under test, as a component.
+    cells: PathBuf,
+    next_room: AtomicU64,
+    pub(crate) scale: Scale,
+}
+
+/// A host that runs.
+#[derive(Debug)]
+pub(crate) struct Host {
+    process: Child,
+    pub(crate) address: SocketAddr,
+}
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Processor time so far, in user and in system mode.
+    pub(crate) cpu: Duration,
+    /// Bytes of memory that are resident.
+    pub(crate) rss: f64,
+    /// The same, with what is shared with other processes divided by their number.
+    pub(crate) pss: f64,
+}
+
+impl Bench {
+    pub(crate) fn new(host_bin: PathBuf, scale: Scale) -> anyhow::Result<Self> {
+        let host_bin = host_bin.canonicalize()?;
+        let cells = guest_components::component("cells");
+        Ok(Self { host_bin, cells, next_room: AtomicU64::new(0), scale })
+    }
+
+    /// An empty directory beside the host's program: on a disk, where a temporary directory may be in memory.
+    pub(crate) fn directory(&self) -> anyhow::Result<TempDir> {
+        let beside = self.host_bin.parent().context("the host's program lies nowhere")?;
+        Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(beside)?)
+    }
+
+    /// Starts a host on `data`, and deploys `cells` to it.
+    pub(crate) fn start(&self, data: &Path, options: &[&str]) -> anyhow::Result<Host> {
+        let mut process = Command::new(&self.host_bin)
+            .args(["serve", "--listen", "127.0.0.1:0", "--submits-per-second", SUBMITS_PER_SECOND, "--data"])
+            .arg(data)
+            .args(options)
+            .env("REAPPLY_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.host_bin.display()))?;
+        let mut said = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut said)?;
+        }
+        let Some(address) = said.trim().strip_prefix("listening on http://") else {
+            let _ended_already = process.kill();
+            process.wait()?;
+            bail!("the host did not start; it said {said:?}");
+        };
+        let host = Host { address: address.parse()?, process };
+        self.deploy(&host)?;
+        Ok(host)
+    }
+
+    /// A room name that was not used before.
+    pub(crate) fn new_room(&self) -> String {
+        format!("room-{}", self.next_room.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn deploy(&self, host: &Host) -> anyhow::Result<()> {
+        let deployed = Command::new(&self.host_bin)
+            .arg("deploy")
+            .arg(&self.cells)
+            .args(["--host", &format!("http://{}", host.address)])
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(deployed.success(), "the host did not take the machine");
+        Ok(())
+    }
+}
+
+impl Host {
+    /// Begins a room with so many cells set.
+    pub(crate) fn create_room(&self, room: &str, entries: u32) -> anyhow::Result<()> {
+        let url = format!("http://{}/rooms/cells/{room}", self.address);
+        ureq::put(url).send(format!("{{\"entries\":{entries}}}")).context("the room was not created")?;
+        Ok(())
+    }
+
+    /// The last event of a room, as the host says it.
+    pub(crate) fn head(&self, room: &str) -> anyhow::Result<u64> {
+        let body = self.get(&format!("/rooms/cells/{room}"), &[])?;
+        let shown: serde_json::Value = serde_json::from_slice(&body)?;
+        shown["seq"].as_u64().context("the room has no seq")
+    }
+
+    /// What a path answers, as it comes over the wire.
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Vec<u8>> {
+        let mut request = ureq::get(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = request.call().with_context(|| format!("GET {path}"))?;
+        Ok(answer.body_mut().read_to_vec()?)
+    }
+
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
+        usage(&self.process.id().to_string())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // What it confirmed is durable, so it need not be asked nicely.
+        let _ended_already = self.process.kill();
+        let _ended_already = self.process.wait();
+    }
+}
+
+/// What this process, the client, has used.
+pub(crate) fn own_usage() -> anyhow::Result<Usage> {
+    usage("self")
+}
+
+fn usage(process: &str) -> anyhow::Result<Usage> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).context("the host is gone")?;
+    // The second field is the program's name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let cpu = Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS_PER_SECOND);
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let bytes = |name: &str| -> f64 {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok());
+        kib.unwrap_or_default() * 1024.0
+    };
+    Ok(Usage { cpu, rss: bytes("Rss:"), pss: bytes("Pss:") })
+}

@@ -1,0 +1,117 @@
+//! Reads `Events` frames without building events: only what a benchmark asks of them.
+
+use anyhow::{Context, bail};
+use reapply_sync::ClientId;
+
+/// What is looked at of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    pub(crate) seq: u64,
+    pub(crate) client: ClientId,
+    pub(crate) number: u64,
+    /// The value that the transition sets its cell to.
+    pub(crate) value: u64,
+}
+
+/// The discriminant that postcard gives `ServerMessage::Events`.
+const EVENTS_TAG: u8 = 1;
+
+/// The discriminants of `Input::Transition` and of `cells::Transition::Set`.
+const TRANSITION_TAG: u64 = 0;
+const SET_TAG: u64 = 0;
+
+/// Hands each event of an `Events` message to `f`. Answers whether it was such a message.
+///
+/// # Errors
+///
+/// An event is cut off, or is no transition of `cells`.
+pub(crate) fn scan(message: &[u8], mut f: impl FnMut(Scanned) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let [EVENTS_TAG, rest @ ..] = message else { return Ok(false) };
+    let mut reader = Reader(rest);
+    for _ in 0..reader.varint()? {
+        f(reader.event()?)?;
+    }
+    anyhow::ensure!(reader.0.is_empty(), "{} bytes follow the events", reader.0.len());
+    Ok(true)
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn event(&mut self) -> anyhow::Result<Scanned> {
+        let seq = self.varint()?;
+        let _time = self.varint()?;
+        let _entropy = self.varint()?;
+        if self.varint()? != TRANSITION_TAG {
+            bail!("event {seq} is no participant's transition");
+        }
+        let author_bytes = self.varint()?;
+        self.take(author_bytes as usize)?;
+        let client = self.take(8)?;
+        let client = ClientId(client.try_into()?);
+        let number = self.varint()?;
+        let _transition_bytes = self.varint()?;
+        if self.varint()? != SET_TAG {
+            bail!("event {seq} sets no cell");
+        }
+        let _id = self.varint()?;
+        Ok(Scanned { seq, client, number, value: self.varint()? })
+    }
+
+    fn varint(&mut self) -> anyhow::Result<u64> {
+        let mut value = 0;
+        for (index, &byte) in self.0.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte < 0x80 {
+                self.0 = &self.0[index + 1..];
+                return Ok(value);
+            }
+        }
+        bail!("an event is cut off")
+    }
+
+    fn take(&mut self, count: usize) -> anyhow::Result<&[u8]> {
+        let (taken, rest) = self.0.split_at_checked(count).context("an event is cut off")?;
+        self.0 = rest;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reapply_sync::{Author, Event, Input, Number, Seq, ServerMessage, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn what_the_host_encodes_is_what_is_scanned() {
+        let event = |seq: u64, value| Event {
+            seq: Seq(seq),
+            time: Timestamp(1 << 50),
+            entropy: u64::MAX - seq,
+            input: Input::Transition {
+                author: Author("anon-0123456789abcdef".into()),
+                client: ClientId([seq as u8; 8]),
+                number: Number(seq * 1000),
+                transition: postcard::to_allocvec(&cells::Transition::Set { id: 9_999, value }).unwrap().into(),
+            },
+        };
+        let message = ServerMessage::Events((1..300).map(|seq| event(seq, u64::MAX >> (seq % 64))).collect()).encode();
+        let mut next = 1;
+        let is_events = scan(&message, |scanned| {
+            let expected = Scanned {
+                seq: next,
+                client: ClientId([next as u8; 8]),
+                number: next * 1000,
+                value: u64::MAX >> (next % 64),
+            };
+            assert_eq!(scanned, expected);
+            next += 1;
+            Ok(())
+        });
+        assert!(is_events.unwrap());
+        assert_eq!(next, 300);
+        assert!(scan(&message[..message.len() - 1], |_| Ok(())).is_err());
+        assert!(!scan(&ServerMessage::Pong(1).encode(), |_| Ok(())).unwrap());
+    }
+}

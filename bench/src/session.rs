@@ -1,0 +1,136 @@
+//! A participant that builds no states: it proves that events come in order, and hands them on.
+
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, bail, ensure};
+use reapply_sync::{ClientId, ClientKey, ClientMessage, Hello, Number, Seq, ServerMessage, Start, Welcome};
+
+use crate::host::ENTRIES;
+use crate::scan::{Scanned, scan};
+use crate::socket::Socket;
+
+/// A session that was welcomed.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) socket: Socket,
+    pub(crate) client: ClientId,
+    pub(crate) welcome: Welcome,
+    /// The last event that came.
+    pub(crate) seq: Seq,
+    /// The last transition that was submitted.
+    submitted: u64,
+    /// The last own transition that came back.
+    confirmed: u64,
+}
+
+impl Session {
+    /// Connects to a room of `cells` as a new client, and waits for the welcome.
+    pub(crate) async fn enter(address: SocketAddr, room: &str) -> anyhow::Result<Self> {
+        let key = ClientKey(rand::random());
+        let client = key.client_id();
+        let mut socket = Socket::connect(address, &format!("/rooms/cells/{room}")).await?;
+        socket.push(&ClientMessage::Hello(Hello { key, resume: None }).encode());
+        socket.flush().await?;
+        let welcome = loop {
+            if let Some(message) = socket.next_message()? {
+                match ServerMessage::decode(message)? {
+                    ServerMessage::Welcome(welcome) => break welcome,
+                    other => bail!("expected a welcome, got {other:?}"),
+                }
+            }
+            socket.fill().await?;
+        };
+        let Start::Snapshot { seq, .. } = welcome.start else { bail!("a new client was told to keep its state") };
+        Ok(Self { socket, client, welcome, seq, submitted: 0, confirmed: 0 })
+    }
+
+    /// Adds a transition that sets some cell to `value` to the next write.
+    pub(crate) fn push_submit(&mut self, value: u64) {
+        self.submitted += 1;
+        self.socket.push(&submit(self.submitted, value));
+    }
+
+    /// A session that only reads, and its connection to write to.
+    pub(crate) fn split_writer(self) -> anyhow::Result<(Self, TcpStream)> {
+        let (socket, stream) = self.socket.split_writer()?;
+        Ok((Self { socket, ..self }, stream))
+    }
+
+    /// Transitions that were submitted, and did not come back yet.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.submitted - self.confirmed
+    }
+
+    /// Own transitions that came back.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    /// Reads what has come, waiting if that is nothing, and hands each event to `f`. Answers how many own transitions came back.
+    ///
+    /// # Errors
+    ///
+    /// An event is missing, doubled or out of order; or the host said something that it should not have to.
+    pub(crate) async fn read(&mut self, mut f: impl FnMut(Scanned)) -> anyhow::Result<u64> {
+        self.socket.fill().await?;
+        let before = self.confirmed;
+        let Self { socket, client, seq, confirmed, .. } = self;
+        while let Some(message) = socket.next_message()? {
+            let is_events = scan(message, |event| {
+                *seq = seq.next();
+                ensure!(event.seq == seq.0, "event {} came in place of event {seq}", event.seq);
+                if event.client == *client {
+                    *confirmed += 1;
+                    ensure!(event.number == *confirmed, "transition {} came back as number {confirmed}", event.number);
+                }
+                f(event);
+                Ok(())
+            })?;
+            if !is_events {
+                expect_harmless(message)?;
+            }
+        }
+        Ok(self.confirmed - before)
+    }
+
+    /// Pings, and waits for the answer: what a round trip costs without a room.
+    pub(crate) async fn ping(&mut self, value: u64) -> anyhow::Result<()> {
+        self.socket.push(&ClientMessage::Ping(value).encode());
+        self.socket.flush().await?;
+        let pong = ServerMessage::Pong(value).encode();
+        loop {
+            self.socket.fill().await?;
+            while let Some(message) = self.socket.next_message()? {
+                if message == pong {
+                    return Ok(());
+                }
+                expect_harmless(message)?;
+            }
+        }
+    }
+
+    /// The state's bytes, as the welcome brought them.
+    pub(crate) fn snapshot(&self) -> anyhow::Result<(&[u8], u32)> {
+        match &self.welcome.start {
+            Start::Snapshot { state, state_version, .. } => Ok((state, *state_version)),
+            Start::Tail => bail!("the welcome brought no state"),
+        }
+    }
+}
+
+/// A `Submit` message that sets some cell to `value`.
+pub(crate) fn submit(number: u64, value: u64) -> Vec<u8> {
+    // A prime step, so that neighbouring transitions touch distant cells.
+    let id = (number.wrapping_mul(7_919) % u64::from(ENTRIES)) as u32;
+    let transition = postcard::to_allocvec(&cells::Transition::Set { id, value }).unwrap_or_default();
+    ClientMessage::Submit { number: Number(number), transition: transition.into() }.encode().into()
+}
+
+/// Messages that come by themselves and change no figure.
+fn expect_harmless(message: &[u8]) -> anyhow::Result<()> {
+    match ServerMessage::decode(message).context("the host sent no message of the protocol")? {
+        ServerMessage::Presence(_) | ServerMessage::Checkpoint { .. } => Ok(()),
+        ServerMessage::Goodbye(why) => bail!("the host ended a session: {why}"),
+        other => bail!("the host sent {other:?}"),
+    }
+}
