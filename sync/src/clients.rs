@@ -146,6 +146,36 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_still_waits_for_its_answer_is_not_forgotten() {
+        let mut clients = Clients::default();
+        let waiting = ClientId([0; 8]);
+        clients.decide(waiting, Number(1), Seq(1));
+        for index in 1..=2 * CLIENTS_REMEMBERED_MAX as u64 {
+            clients.replay(ClientId(index.to_be_bytes()), Number(1), Seq(index + 1));
+        }
+        assert!(clients.by_id.len() <= CLIENTS_REMEMBERED_MAX);
+        assert_eq!(clients.decided(waiting), Number(1));
+    }
+
+    #[test]
+    fn reasons_are_bounded_and_numbers_are_kept_without_them() {
+        let mut clients = Clients::default();
+        let why = Rejection::Conflict("x".repeat(REASONS_REMEMBERED_BYTES_MAX / 10));
+        for number in 1..=2 * REJECTIONS_REMEMBERED_MAX as u64 {
+            for client in [ClientId([1; 8]), ClientId([2; 8])] {
+                clients.decide(client, Number(number), Seq(1));
+                clients.remember(client, Number(number), why.clone());
+                assert_eq!(clients.told(client), Number(number));
+            }
+        }
+        let all: Vec<_> = [1, 2].iter().flat_map(|&id| clients.rejections(ClientId([id; 8]))).collect();
+        assert_eq!(all.len(), 2 * REJECTIONS_REMEMBERED_MAX);
+        let bytes: usize = all.iter().map(|(_, why)| why.text_bytes()).sum();
+        assert_eq!(bytes, clients.reasons_bytes);
+        assert!(bytes <= REASONS_REMEMBERED_BYTES_MAX);
+    }
+
+    #[test]
     fn falling_back_undecides_what_was_never_told() {
         let mut clients = Clients::default();
         let id = ClientId([1; 8]);

@@ -286,6 +286,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_comes_after_the_checkpoint_gets_it_though_another_came_before() {
+        let history = History::new(LogId([0; 16]), base(0));
+        history.push(&batch(0, 3, 1));
+        assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3"]);
+        history.rebase(base(3));
+        assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3", "checkpoint 3"]);
+    }
+
+    #[test]
     fn long_reads_are_split_and_miss_nothing() {
         let history = History::new(LogId([0; 16]), base(0));
         history.push(&batch(0, 100, EVENTS_MESSAGE_BYTES / 10));

@@ -116,8 +116,10 @@ pub mod id;
 pub mod limits;
 pub mod machine;
 pub mod message;
+pub mod outcome;
 mod pending;
 pub mod replica;
+pub mod report;
 pub mod sequencer;
 pub mod snapshot;
 
@@ -126,8 +128,10 @@ pub use history::{History, Trimmed};
 pub use id::{Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, RoomId, Seq, SessionId, Timestamp};
 pub use machine::{Alarm, ApplyError, Fault, LoadError, Machine, Refusal};
 pub use message::{ClientMessage, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome};
-pub use replica::{Divergence, Outcome, Phase, Replica, SubmitError};
-pub use sequencer::{OpenError, Rejected, Report, Sequencer, Submit};
+pub use outcome::{Divergence, Outcome, Phase, SubmitError};
+pub use replica::Replica;
+pub use report::{OpenError, Report};
+pub use sequencer::{Rejected, Sequencer, Submit};
 pub use snapshot::Snapshot;
 
 /// The WebSocket subprotocol that these messages make up. A change that an older peer cannot read gets a new name.

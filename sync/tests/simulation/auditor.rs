@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use reapply_sync::{Batch, ClientId, Event, Input, Number, Outcome, Timestamp};
+use reapply_sync::{Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp};
 
-use crate::machine::{Ask, Book};
+use crate::machine::{Ask, Book, No};
 
 /// A page's life: which client, and how often it has been loaded before.
 pub(crate) type Page = (ClientId, u64);
@@ -69,8 +69,12 @@ impl Auditor {
                 };
                 assert_eq!((client, logged, transition, event.time), (&page.0, &number, &applied.transition, *time));
             }
-            Outcome::Rejected(reapply_sync::Rejection::Forgotten) => self.counts.forgotten += 1,
-            Outcome::Rejected(reapply_sync::Rejection::Conflict(_)) => self.counts.conflicts += 1,
+            Outcome::Rejected(Rejection::Forgotten) => self.counts.forgotten += 1,
+            Outcome::Rejected(Rejection::Conflict(conflict)) => {
+                self.counts.conflicts += 1;
+                let is_founded = has_been(&self.states, page, number, &applied.transition, conflict);
+                assert!(is_founded, "no durable state gives this conflict: {conflict}");
+            }
             Outcome::Rejected(_) => self.counts.faulted += 1,
             Outcome::Decided => self.counts.decided += 1,
         }
@@ -106,7 +110,7 @@ impl Auditor {
     }
 
     /// What must hold of the log as a whole, whatever happened.
-    pub(crate) fn check_log(&self) {
+    pub(crate) fn check_log(&self, has_restarted: bool) {
         let mut last_number: BTreeMap<ClientId, Number> = BTreeMap::new();
         let mut logged = BTreeSet::new();
         for event in &self.log {
@@ -120,6 +124,11 @@ impl Auditor {
             let ask: Ask = postcard::from_bytes(&applied.transition).unwrap();
             let is_logged = logged.remove(&ask.nonce);
             match &applied.outcome {
+                // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
+                Some(Outcome::Rejected(Rejection::Forgotten)) if !has_restarted => {
+                    panic!("{page:?} {number} forgotten")
+                }
+                Some(Outcome::Decided) if !has_restarted => assert!(is_logged, "{page:?} {number} is not in the log"),
                 Some(Outcome::Rejected(why)) => assert!(!is_logged, "{page:?} {number} is in the log, but: {why}"),
                 Some(Outcome::Accepted { .. }) => assert!(is_logged, "{page:?} {number} was accepted, and is lost"),
                 Some(Outcome::Decided) | None => {}
@@ -127,4 +136,15 @@ impl Auditor {
         }
         assert!(logged.is_empty(), "the log holds what nobody asked for: {logged:?}");
     }
+}
+
+/// Whether some durable state answers `transition` with `conflict`: a verdict must not rest on what was never durable.
+fn has_been(states: &[Book], (client, _): Page, number: Number, transition: &Bytes, conflict: &str) -> bool {
+    let (author, transition) = (Author("anyone".into()), transition.clone());
+    let input = Input::Transition { author, client, number, transition };
+    let event = Event { seq: Seq(0), time: Timestamp(0), entropy: 0, input };
+    states.iter().rev().any(|state| match state.apply(&event) {
+        Err(No::Refused(Refusal::Conflict(found))) => found == conflict,
+        _ => false,
+    })
 }

@@ -7,6 +7,7 @@
 //! ```
 
 mod auditor;
+mod coverage;
 mod machine;
 mod network;
 mod random;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reapply_sync::{Author, ClientKey, Digest, Number, Phase, Rejection, Replica, Snapshot, SubmitError, Timestamp};
 
-use crate::auditor::{Auditor, OutcomeCounts};
+use crate::auditor::Auditor;
+use crate::coverage::Coverage;
 use crate::machine::{Ask, Native, Place, What};
 use crate::network::Connection;
 use crate::random::Random;
-use crate::room::{Effect, Journal, Room, RoomCounts, at_rest};
+use crate::room::{Effect, Journal, Room, at_rest};
 
 /// What happens at some moment.
 enum Task {
@@ -39,21 +40,6 @@ struct Client {
     is_connecting: bool,
     is_loading: bool,
     is_corrupted: bool,
-}
-
-/// What a run came across, so that the whole of all runs can be shown to have come across everything.
-#[derive(Default)]
-pub(crate) struct Coverage {
-    pub(crate) room: RoomCounts,
-    pub(crate) outcomes: OutcomeCounts,
-    pub(crate) restarts: u64,
-    pub(crate) reloads: u64,
-    pub(crate) corruptions: u64,
-    pub(crate) divergences: u64,
-    pub(crate) local_traps: u64,
-    pub(crate) snapshots: u64,
-    pub(crate) alarms: u64,
-    pub(crate) left: u64,
 }
 
 pub(crate) struct World {
@@ -540,7 +526,7 @@ impl World {
     }
 
     fn check_end(&mut self) {
-        self.auditor.check_log();
+        self.auditor.check_log(self.coverage.restarts > 0);
         for index in 0..self.clients.len() {
             let page = self.page(index);
             let undecided = self.auditor.undecided(page);
@@ -561,53 +547,5 @@ impl World {
         let room = self.room.as_mut().expect("the host is up");
         assert!(room.sequencer.is_settled() && !room.sequencer.is_broken());
         assert_eq!(at_rest(&mut room.sequencer), from_genesis, "the living room is not its log");
-    }
-}
-
-impl RoomCounts {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.faults += other.faults;
-        self.alarms_refused += other.alarms_refused;
-        self.fall_backs += other.fall_backs;
-        self.trimmed += other.trimmed;
-        self.tails += other.tails;
-        self.by_snapshot += other.by_snapshot;
-        self.divergences += other.divergences;
-        self.stale_frames += other.stale_frames;
-    }
-}
-
-impl Coverage {
-    /// Everything by name, to be added up and shown.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 23] {
-        let Self { room, outcomes, .. } = self;
-        [
-            ("outcome: accepted", outcomes.accepted),
-            ("outcome: conflict", outcomes.conflicts),
-            ("outcome: fault or refused by the host", outcomes.faulted),
-            ("outcome: forgotten", outcomes.forgotten),
-            ("outcome: decided", outcomes.decided),
-            ("machine broke off in the room", room.faults),
-            ("machine broke off in a replica", self.local_traps),
-            ("alarm went off", self.alarms),
-            ("alarm refused", room.alarms_refused),
-            ("participant left", self.left),
-            ("append failed", room.fall_backs),
-            ("host crashed", self.restarts),
-            ("snapshot taken", self.snapshots),
-            ("reader trimmed", room.trimmed),
-            ("joined by tail", room.tails),
-            ("joined by snapshot", room.by_snapshot),
-            ("page reloaded", self.reloads),
-            ("stale frame passed on", room.stale_frames),
-            ("replica corrupted", self.corruptions),
-            ("replica diverged", self.divergences),
-            ("room heard of a divergence", room.divergences),
-            ("seeds", 1),
-            (
-                "outcomes",
-                outcomes.accepted + outcomes.conflicts + outcomes.faulted + outcomes.forgotten + outcomes.decided,
-            ),
-        ]
     }
 }

@@ -10,6 +10,8 @@ pub(crate) type Applied = Vec<(u64, u64, u64)>;
 pub(crate) struct Tally {
     start: u64,
     is_broken: bool,
+    /// Refuses every alarm.
+    pub(crate) refuses_alarms: bool,
 }
 
 /// A handle; lost when the machine breaks off.
@@ -80,6 +82,9 @@ impl Machine for Tally {
 
     fn apply(&mut self, state: &Handle, event: &Event) -> Result<Handle, ApplyError> {
         self.check(state);
+        if self.refuses_alarms && matches!(event.input, Input::Alarm(_)) {
+            return Err(Refusal::Conflict("not now".to_owned()).into());
+        }
         let applied = apply(&state.applied, event);
         self.is_broken = matches!(applied, Err(ApplyError::Fault(_)));
         applied.map(|applied| self.handle(applied))

@@ -1,0 +1,70 @@
+//! What a room has to tell its operator, and why it may not open.
+
+use crate::id::{Author, Seq};
+use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::machine::{ApplyError, Fault, LoadError, Refusal};
+
+/// Something that an operator or a machine's author should know of. The room goes on, unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Report {
+    /// The machine faulted on an input. The input was rejected, and the room went back to its last good state.
+    #[error("{fault}, on an input by {author}; it was rejected and the room is as it was")]
+    Faulted {
+        /// Whose input it was; "alarm" where it was nobody's.
+        author: Author,
+        /// What happened.
+        fault: Fault,
+    },
+    /// The machine faulted outside of `apply`: in its alarm, its snapshot or its view.
+    #[error("{fault}, in {function}; the room is as it was")]
+    FunctionFaulted {
+        /// Which of the machine's functions it was.
+        function: &'static str,
+        /// What happened.
+        fault: Fault,
+    },
+    /// The snapshot is larger than the limit: recovery grows with the log.
+    #[error("the snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}")]
+    SnapshotTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The machine refused the alarm that it had set itself. It is not tried again.
+    #[error("the machine refused its own alarm: {0}")]
+    AlarmRefused(Refusal),
+    /// The last good state could not be made again. The room cannot go on.
+    #[error("the room's last good state could not be made again: {0}")]
+    Broken(String),
+}
+
+/// Why a room could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The first state, or the snapshot's, could not be made.
+    #[error("the state at {seq} could not be made: {error}")]
+    Load {
+        /// The snapshot's seq; 0 for the first state.
+        seq: Seq,
+        /// Why.
+        error: LoadError,
+    },
+    /// The machine did not write a snapshot of the state it had made.
+    #[error("the first snapshot could not be taken: {0}")]
+    Snapshot(Fault),
+    /// The batches do not follow on the snapshot, or on each other.
+    #[error("the batch after {expected} was found where the one after {head} should be")]
+    Disordered {
+        /// The seq before the batch.
+        expected: Seq,
+        /// The head that it should follow on.
+        head: Seq,
+    },
+    /// An event that was accepted once was not applied.
+    #[error("event {seq} could not be applied again: {error}")]
+    Apply {
+        /// The event.
+        seq: Seq,
+        /// Why.
+        error: ApplyError,
+    },
+}

@@ -1,0 +1,10 @@
+//! What the protocol promises: by properties that hold for any input, and by single scenarios that chance would rarely meet.
+//! A property that fails prints the smallest case that was found.
+
+mod messages;
+mod rebase;
+mod replica;
+mod replica_scenarios;
+mod sequencer;
+mod sequencer_scenarios;
+mod tally;

@@ -1,0 +1,150 @@
+//! A sequencer in situations that chance would rarely meet.
+
+use std::sync::Arc;
+
+use reapply_sync::limits::REJECTIONS_HELD_MAX;
+use reapply_sync::{
+    Author, ClientId, ClientKey, Hello, Number, OpenError, Rejected, Rejection, Report, Seq, Sequencer, SessionId,
+    Start, Submit, Timestamp,
+};
+
+use crate::tally::{TRAP, Tally, genesis, transition};
+
+const KEY: ClientKey = ClientKey([1; 16]);
+
+fn open() -> Sequencer<Tally> {
+    Sequencer::open(Tally::default(), genesis(), None, []).unwrap()
+}
+
+fn submit(sequencer: &mut Sequencer<Tally>, client: ClientId, number: u64, value: u64) {
+    let (author, number, transition) = (Author("a".into()), Number(number), transition(value));
+    sequencer.handle_submit(Submit { author, client, number, transition }, Timestamp(10), 7);
+}
+
+fn append(sequencer: &mut Sequencer<Tally>) {
+    while sequencer.poll_batch().is_some() {
+        sequencer.handle_appended();
+    }
+}
+
+#[test]
+fn a_rejection_waits_for_what_it_rests_on_and_is_repeated_when_asked_again() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    submit(&mut sequencer, client, 1, 2);
+    submit(&mut sequencer, client, 2, 4);
+    let _in_flight = sequencer.poll_batch().unwrap();
+    assert_eq!(sequencer.poll_rejected(), None, "the value it conflicts with is not durable yet");
+    sequencer.handle_appended();
+    let rejected = sequencer.poll_rejected().unwrap();
+    let why = Rejection::Conflict("even again".to_owned());
+    assert_eq!(rejected, Rejected { client, number: Number(2), why });
+    submit(&mut sequencer, client, 2, 4);
+    assert_eq!(sequencer.poll_rejected(), Some(rejected.clone()));
+    assert_eq!(sequencer.poll_rejected(), None);
+    let hello = Hello { key: KEY, resume: None };
+    let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
+    assert_eq!(welcome.rejected, [(rejected.number, rejected.why)]);
+    assert_eq!((welcome.decided, welcome.taken, welcome.head), (Number(2), Number(2), Seq(1)));
+}
+
+#[test]
+fn nothing_is_seen_of_a_batch_that_was_not_stored() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    submit(&mut sequencer, client, 1, 1);
+    append(&mut sequencer);
+    submit(&mut sequencer, client, 2, 2);
+    let _in_flight = sequencer.poll_batch().unwrap();
+    submit(&mut sequencer, client, 3, 4);
+    submit(&mut sequencer, client, 4, 3);
+    sequencer.handle_append_failed();
+    assert!(sequencer.is_settled());
+    assert_eq!(sequencer.poll_rejected(), None);
+    let hello = Hello { key: KEY, resume: None };
+    let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
+    assert_eq!((welcome.decided, welcome.taken, welcome.head), (Number(1), Number(1), Seq(1)));
+    // What conflicted with the lost value does not conflict any more.
+    submit(&mut sequencer, client, 3, 4);
+    append(&mut sequencer);
+    assert_eq!(sequencer.durable().1.applied.iter().map(|&(value, ..)| value).collect::<Vec<_>>(), [1, 4]);
+}
+
+#[test]
+fn an_alarm_refused_on_a_state_that_was_not_stored_is_tried_again() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    // With three values there is an alarm. After a refused one it is spent, until the state that refused it is gone.
+    for (number, value) in [(1, 1), (2, 3), (3, 5)] {
+        submit(&mut sequencer, client, number, value);
+    }
+    append(&mut sequencer);
+    sequencer.durable().0.refuses_alarms = true;
+    assert!(sequencer.alarm_at().is_some());
+    sequencer.handle_alarm(Timestamp(10), 1);
+    assert!(matches!(sequencer.poll_report(), Some(Report::AlarmRefused(_))));
+    assert_eq!(sequencer.alarm_at(), None);
+    sequencer.handle_append_failed();
+    assert!(sequencer.alarm_at().is_some());
+}
+
+#[test]
+fn a_trap_costs_its_own_transition_and_nothing_else() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    submit(&mut sequencer, client, 1, 1);
+    append(&mut sequencer);
+    submit(&mut sequencer, client, 2, 3);
+    let _in_flight = sequencer.poll_batch().unwrap();
+    submit(&mut sequencer, client, 3, 5);
+    submit(&mut sequencer, client, 4, TRAP);
+    assert!(matches!(sequencer.poll_report(), Some(Report::Faulted { .. })));
+    submit(&mut sequencer, client, 5, 7);
+    sequencer.handle_appended();
+    append(&mut sequencer);
+    assert!(matches!(sequencer.poll_rejected(), Some(Rejected { number: Number(4), why: Rejection::Trapped(_), .. })));
+    assert_eq!(sequencer.durable().1.applied.iter().map(|&(value, ..)| value).collect::<Vec<_>>(), [1, 3, 5, 7]);
+}
+
+#[test]
+fn rejections_that_are_held_back_are_bounded() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    submit(&mut sequencer, client, 1, 2);
+    let _in_flight = sequencer.poll_batch().unwrap();
+    for number in 2..REJECTIONS_HELD_MAX as u64 + 2 {
+        assert!(!sequencer.is_full());
+        submit(&mut sequencer, client, number, 2);
+    }
+    assert!(sequencer.is_full());
+    sequencer.handle_appended();
+    while sequencer.poll_rejected().is_some() {}
+    assert!(!sequencer.is_full());
+}
+
+#[test]
+fn a_log_with_a_gap_does_not_open() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    let mut batches = Vec::new();
+    for number in 1..=2 {
+        submit(&mut sequencer, client, number, 1);
+        batches.push(Arc::unwrap_or_clone(sequencer.poll_batch().unwrap()));
+        sequencer.handle_appended();
+    }
+    let opened = Sequencer::open(Tally::default(), genesis(), None, batches.split_off(1));
+    assert_eq!(opened.unwrap_err(), OpenError::Disordered { expected: Seq(1), head: Seq(0) });
+}
+
+#[test]
+fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    submit(&mut sequencer, client, 1, 1);
+    append(&mut sequencer);
+    sequencer.take_snapshot();
+    submit(&mut sequencer, client, 2, 3);
+    append(&mut sequencer);
+    let (log, digest) = (sequencer.history().log_id(), genesis().digest);
+    let start = |resume| {
+        let hello = Hello { key: KEY, resume };
+        let (welcome, after) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
+        (matches!(welcome.start, Start::Tail), after)
+    };
+    assert_eq!(start(None), (false, Seq(1)));
+    assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(2) })), (true, Seq(2)));
+    assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(3) })), (false, Seq(1)));
+}

@@ -1,0 +1,67 @@
+//! Counts of what runs came across.
+
+use crate::auditor::OutcomeCounts;
+use crate::room::RoomCounts;
+
+/// What a run came across, so that the whole of all runs can be shown to have come across everything.
+#[derive(Default)]
+pub(crate) struct Coverage {
+    pub(crate) room: RoomCounts,
+    pub(crate) outcomes: OutcomeCounts,
+    pub(crate) restarts: u64,
+    pub(crate) reloads: u64,
+    pub(crate) corruptions: u64,
+    pub(crate) divergences: u64,
+    pub(crate) local_traps: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) alarms: u64,
+    pub(crate) left: u64,
+}
+
+impl RoomCounts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.faults += other.faults;
+        self.alarms_refused += other.alarms_refused;
+        self.fall_backs += other.fall_backs;
+        self.trimmed += other.trimmed;
+        self.tails += other.tails;
+        self.by_snapshot += other.by_snapshot;
+        self.divergences += other.divergences;
+        self.stale_frames += other.stale_frames;
+    }
+}
+
+impl Coverage {
+    /// Everything by name, to be added up and shown.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 23] {
+        let Self { room, outcomes, .. } = self;
+        [
+            ("outcome: accepted", outcomes.accepted),
+            ("outcome: conflict", outcomes.conflicts),
+            ("outcome: fault or refused by the host", outcomes.faulted),
+            ("outcome: forgotten", outcomes.forgotten),
+            ("outcome: decided", outcomes.decided),
+            ("machine broke off in the room", room.faults),
+            ("machine broke off in a replica", self.local_traps),
+            ("alarm went off", self.alarms),
+            ("alarm refused", room.alarms_refused),
+            ("participant left", self.left),
+            ("append failed", room.fall_backs),
+            ("host crashed", self.restarts),
+            ("snapshot taken", self.snapshots),
+            ("reader trimmed", room.trimmed),
+            ("joined by tail", room.tails),
+            ("joined by snapshot", room.by_snapshot),
+            ("page reloaded", self.reloads),
+            ("stale frame passed on", room.stale_frames),
+            ("replica corrupted", self.corruptions),
+            ("replica diverged", self.divergences),
+            ("room heard of a divergence", room.divergences),
+            ("seeds", 1),
+            (
+                "outcomes",
+                outcomes.accepted + outcomes.conflicts + outcomes.faulted + outcomes.forgotten + outcomes.decided,
+            ),
+        ]
+    }
+}
