@@ -12,8 +12,7 @@ default:
 demo listen="127.0.0.1:8080": _target
     #!/usr/bin/env bash
     set -euo pipefail
-    cargo build -p reapply-host
-    reapply="$(just _bin)"
+    reapply="$(just _reapply)"
     data="$(mktemp -d)"
     trap 'kill -TERM "${host:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$data"' EXIT
     trap 'exit 0' INT TERM
@@ -29,8 +28,8 @@ demo listen="127.0.0.1:8080": _target
 
 # All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
 test: check _chromium
-    cargo test --workspace
-    cargo run -q -p reapply-bench -- --quick --host-bin "$(just _bin)"
+    REAPPLY_BIN="$(just _reapply)" cargo test --workspace
+    cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
 
 # What only reads: format, lints, docs, and that the protocol stays pure
 check: _target
@@ -51,24 +50,25 @@ simulate seeds="10000":
 
 # Measure, with the release build: just bench --only a,b
 bench *args: _target
-    cargo build --release -p reapply-host -p reapply-bench
+    cargo build --release --workspace --bin reapply --bin reapply-bench
     target="$(just _target-dir)"; "$target/release/reapply-bench" --host-bin "$target/release/reapply" {{ args }}
 
 # Make the npm package's dist/ from web-client/
 web: _target
-    cargo run -p reapply-web-bundle
+    cargo run --bin reapply-web-bundle
 
 # Take the README's picture anew
 screenshot: _target _chromium
-    cargo build -p reapply-host
-    REAPPLY_BIN="$(just _bin)" cargo run -p reapply-e2e --example screenshot -- docs/demo.png
+    REAPPLY_BIN="$(just _reapply)" cargo run --example screenshot -- docs/demo.png
 
 [private]
 _target-dir:
     @cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]+)".*/\1/'
 
+# Builds the host and prints where it is. Always of the whole workspace, so that every recipe shares what was built.
 [private]
-_bin:
+_reapply:
+    @cargo build --workspace --bin reapply
     @echo "$(just _target-dir)/debug/reapply"
 
 [private]

@@ -42,7 +42,7 @@ pub fn component(program: &Path, guest: &str) -> PathBuf {
 
 fn build_binary() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--package=reapply-host", "--bin=reapply", "--message-format=json-render-diagnostics"];
+    let arguments = ["build", "--workspace", "--bin=reapply", "--message-format=json-render-diagnostics"];
     let output = run(Command::new(cargo).args(arguments));
     output
         .lines()
