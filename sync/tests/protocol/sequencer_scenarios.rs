@@ -56,7 +56,9 @@ fn nothing_is_seen_of_a_batch_that_was_not_stored() {
     let _in_flight = sequencer.poll_batch().unwrap();
     submit(&mut sequencer, client, 3, 4);
     submit(&mut sequencer, client, 4, 3);
+    sequencer.handle_joined(Author("late".into()), Timestamp(1_000), 7);
     sequencer.handle_append_failed();
+    assert_eq!(sequencer.present().count(), 0);
     assert!(sequencer.is_settled());
     assert_eq!(sequencer.poll_rejected(), None);
     let hello = Hello { key: KEY, resume: None };
@@ -65,7 +67,8 @@ fn nothing_is_seen_of_a_batch_that_was_not_stored() {
     // What conflicted with the lost value does not conflict any more.
     submit(&mut sequencer, client, 3, 4);
     append(&mut sequencer);
-    assert_eq!(sequencer.durable().1.applied.iter().map(|&(value, ..)| value).collect::<Vec<_>>(), [1, 4]);
+    let applied = sequencer.durable().1.applied.iter().map(|&(value, _, time)| (value, time)).collect::<Vec<_>>();
+    assert_eq!(applied, [(1, 10), (4, 10)], "the room's clock went back to the last durable event's");
 }
 
 #[test]
