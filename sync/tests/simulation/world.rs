@@ -392,6 +392,14 @@ impl World {
                 self.schedule(at - self.now, Task::Up { connection, frame });
             }
         }
+        if let Some(goodbye) = self.clients[index].replica.goodbye()
+            && let Some(connection) = self.clients[index].connection
+        {
+            assert!(goodbye.retry(), "{goodbye}");
+            self.cut(connection);
+            self.client_closed(connection);
+            return;
+        }
         let client = &mut self.clients[index];
         if let Some(digest) = client.replica.needs_machine()
             && !client.is_loading
@@ -516,6 +524,8 @@ impl World {
 
     /// Makes the log grow until everyone has seen a checkpoint.
     fn checkpoint(&mut self) {
+        let replica = &self.clients[0].replica;
+        assert_eq!((replica.phase(), replica.goodbye()), (Phase::Live, None), "client 0 is not live");
         let snapshots = self.coverage.snapshots;
         while self.coverage.snapshots == snapshots {
             self.nonces += 1;
