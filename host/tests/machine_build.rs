@@ -6,9 +6,11 @@ use std::path::Path;
 use bytes::Bytes;
 use guest_components::component;
 use reapply_host::cli::build::{BuildError, build};
-use reapply_host::machine::canonical::canonicalise;
+use reapply_host::machine::canonical::{F32_NAN_BITS, F64_NAN_BITS, canonicalise};
 use reapply_host::machine::{Engine, check};
-use reapply_sync::{Author, ClientId, Digest, Event, Input, Machine, Number, Seq, Timestamp};
+use reapply_sync::{
+    ApplyError, Author, ClientId, Digest, Event, Fault, Input, LoadError, Machine, Number, Seq, Timestamp,
+};
 
 /// A crate with this name, the rest of a manifest, and this source. Each has a name of its own, for they may share a target directory.
 fn crate_with(name: &str, manifest: &str, source: &str) -> tempfile::TempDir {
@@ -54,13 +56,67 @@ fn a_built_machine_runs() {
 }
 
 fn event(seq: u64, transition: Bytes) -> Event {
-    let input = Input::Transition {
-        author: Author("ada".into()),
-        client: ClientId([1; 8]),
-        number: Number(seq),
-        transition,
-    };
+    let input =
+        Input::Transition { author: Author("ada".into()), client: ClientId([1; 8]), number: Number(seq), transition };
     Event { seq: Seq(seq), time: Timestamp(seq), entropy: seq, input }
+}
+
+#[test]
+fn faults_of_a_rust_machine_are_told_apart_and_survived() {
+    let bytes = fs::read(component("trap")).unwrap();
+    let build = check(&Engine::new(None).unwrap(), &bytes).unwrap().build;
+    let mut instance = build.instantiate().unwrap();
+    assert!(matches!(instance.create(r#"{"panic":true}"#), Err(LoadError::Fault(Fault::Trapped(_)))));
+    for (name, exhausts) in [("Panic", None), ("Recurse", None), ("Loop", Some("fuel")), ("Allocate", Some("memory"))] {
+        instance.reset().unwrap();
+        let state = instance.create("").unwrap();
+        let transition = instance.encode(&format!("\"{name}\"")).unwrap();
+        match (instance.apply(&state, &event(1, transition)), exhausts) {
+            (Err(ApplyError::Fault(Fault::Trapped(why))), None) => assert!(!why.is_empty()),
+            (Err(ApplyError::Fault(Fault::Exhausted(what))), Some(word)) => {
+                assert!(what.contains(word), "{name}: {what}")
+            }
+            (result, _) => panic!("{name}: {:?}", result.map(|_| "it was applied")),
+        }
+    }
+    instance.reset().unwrap();
+    let state = instance.create("").unwrap();
+    let increment = instance.encode("\"Increment\"").unwrap();
+    let state = instance.apply(&state, &event(1, increment)).unwrap();
+    assert!(instance.view(&state).unwrap().contains('1'));
+}
+
+#[test]
+fn a_rust_machine_sees_one_nan_only() {
+    let bytes = fs::read(component("floats")).unwrap();
+    let build = check(&Engine::new(None).unwrap(), &bytes).unwrap().build;
+    let mut instance = build.instantiate().unwrap();
+    // Without Rust's `min` and `max`, which select one of their operands: that one keeps its bits, everywhere.
+    let operations = "Add Subtract Multiply Divide SquareRoot Ceiling Floor Truncate Nearest Convert";
+    // Infinity, a negative NaN with a payload, a signalling NaN, minus one; as doubles, and by their high words as singles.
+    let operands =
+        ["[2146435072,0]", "[4294443009,7]", "[2146435073,1]", "[3220176896,0]", "[2139095040,0]", "[4286578689,0]"];
+    let mut state = instance.create("").unwrap();
+    let mut operations_done = Vec::new();
+    for operation in operations.split(' ') {
+        for (a, b) in operands.iter().flat_map(|a| operands.iter().map(move |b| (a, b))) {
+            let json = format!(r#"{{"operation":"{operation}","a":{a},"b":{b}}}"#);
+            let transition = instance.encode(&json).unwrap();
+            operations_done.push(json);
+            state = instance.apply(&state, &event(operations_done.len() as u64, transition)).unwrap();
+        }
+    }
+    let results: Vec<(String, String)> = serde_json::from_str(&instance.view(&state).unwrap()).unwrap();
+    assert_eq!(results.len(), operations_done.len());
+    let mut nans = 0;
+    for (operation, (double, single)) in operations_done.iter().zip(results) {
+        let double = u64::from_str_radix(&double, 16).unwrap();
+        let single = u32::from_str_radix(&single, 16).unwrap();
+        assert!(double == F64_NAN_BITS || !f64::from_bits(double).is_nan(), "{operation}: {double:016x}");
+        assert!(single == F32_NAN_BITS || !f32::from_bits(single).is_nan(), "{operation}: {single:08x}");
+        nans += u32::from(double == F64_NAN_BITS) + u32::from(single == F32_NAN_BITS);
+    }
+    assert!(nans > 100, "{nans}");
 }
 
 #[test]

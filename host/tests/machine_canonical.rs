@@ -106,8 +106,8 @@ fn run(engine: &Engine, module: &[u8], inputs: &[(u64, u64)]) -> Vec<(u64, u64)>
     let mut store = Store::new(engine, ());
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
     let function = instance.get_typed_func::<(i64, i64), (i64, i64)>(&mut store, "f").unwrap();
-    let mut call = |(a, b): &(u64, u64)| function.call(&mut store, (a.cast_signed(), b.cast_signed())).unwrap();
-    inputs.iter().map(|input| call(input)).map(|(low, high)| (low.cast_unsigned(), high.cast_unsigned())).collect()
+    let call = |(a, b): &(u64, u64)| function.call(&mut store, (a.cast_signed(), b.cast_signed())).unwrap();
+    inputs.iter().map(call).map(|(low, high)| (low.cast_unsigned(), high.cast_unsigned())).collect()
 }
 
 /// Every pair of `f64`s, and of vectors of `f32`s.

@@ -48,10 +48,7 @@ fn a_file_cut_off_anywhere_is_refused() {
         let expected = message.contains("truncated") || message.contains("does not export");
         assert!(expected || length < 8, "cut at {length}: {message}");
     }
-    assert_eq!(
-        refusal(&component[..100]),
-        "the component breaks off after 100 bytes: the file is truncated"
-    );
+    assert_eq!(refusal(&component[..100]), "the component breaks off after 100 bytes: the file is truncated");
 }
 
 #[test]
@@ -77,9 +74,8 @@ fn another_world_is_refused_by_what_is_missing_or_different() {
     let none = refusal(&component("(component)"));
     assert_eq!(none, "the component is no state machine: it does not export `reapply:machine/machine@0.1.0`");
 
-    let empty = refusal(&component(
-        r#"(component (instance $i) (export "reapply:machine/machine@0.1.0" (instance $i)))"#,
-    ));
+    let empty =
+        refusal(&component(r#"(component (instance $i) (export "reapply:machine/machine@0.1.0" (instance $i)))"#));
     assert!(empty.contains("`reapply:machine/machine@0.1.0#describe`"), "{empty}");
 
     let other = refusal(&component(OTHER_TYPES));
@@ -111,9 +107,8 @@ const OTHER_TYPES: &str = r#"(component
 fn what_is_not_deterministic_is_refused() {
     let threads = refusal(&component("(component (core module (memory 1 1 shared)))"));
     assert_eq!(threads, "the component uses threads or shared memory, which is not deterministic");
-    let atomics = refusal(&component(
-        "(component (core module (memory 1) (func (drop (i32.atomic.load (i32.const 0))))))",
-    ));
+    let atomics =
+        refusal(&component("(component (core module (memory 1) (func (drop (i32.atomic.load (i32.const 0))))))"));
     assert!(atomics.contains("threads"), "{atomics}");
     let relaxed = refusal(&component(
         "(component (core module (func (param v128 v128 v128) (result v128)
@@ -158,9 +153,8 @@ fn a_machine_that_refuses_its_own_is_refused() {
     assert_eq!(create, "`create` refused the default options: no");
     let restore = refusal(&MachineWat { restore: text, ..MachineWat::default() }.component());
     assert_eq!(restore, "`restore` refused its own snapshot of a new state: no");
-    let unstable = refusal(
-        &MachineWat { restore: "(call $ok (call $new (i32.const 7)))", ..MachineWat::default() }.component(),
-    );
+    let unstable =
+        refusal(&MachineWat { restore: "(call $ok (call $new (i32.const 7)))", ..MachineWat::default() }.component());
     assert!(unstable.contains("different snapshots (4 and 4 bytes)"), "{unstable}");
 }
 

@@ -5,7 +5,9 @@ mod machine_wat;
 use bytes::Bytes;
 use machine_wat::MachineWat;
 use reapply_host::machine::{Build, Engine, Instance, State, check};
-use reapply_sync::{ApplyError, Author, ClientId, Event, Fault, Input, LoadError, Machine, Number, Refusal, Seq, Timestamp};
+use reapply_sync::{
+    ApplyError, Author, ClientId, Event, Fault, Input, LoadError, Machine, Number, Refusal, Seq, Timestamp,
+};
 
 fn build(wat: &MachineWat) -> Build {
     check(&Engine::new(None).unwrap(), &wat.component()).unwrap().build
@@ -55,17 +57,15 @@ fn harmful(harm: &'static str) -> MachineWat {
 
 #[test]
 fn a_panic_is_a_trap() {
-    let fault = fault_of(harmful(
-        "(if (local.get $length) (then unreachable)) (call $ok (call $new (local.get $state)))",
-    ));
+    let fault =
+        fault_of(harmful("(if (local.get $length) (then unreachable)) (call $ok (call $new (local.get $state)))"));
     assert_eq!(fault, Fault::Trapped("a panic (`unreachable` was executed)".into()));
 }
 
 #[test]
 fn an_endless_loop_exhausts_the_fuel() {
-    let fault = fault_of(harmful(
-        "(if (local.get $length) (then (loop (br 0)))) (call $ok (call $new (local.get $state)))",
-    ));
+    let fault =
+        fault_of(harmful("(if (local.get $length) (then (loop (br 0)))) (call $ok (call $new (local.get $state)))"));
     assert!(matches!(&fault, Fault::Exhausted(what) if what.contains("fuel")), "{fault}");
 }
 
@@ -133,7 +133,10 @@ fn a_result_that_is_none_is_a_trap() {
 
 #[test]
 fn a_fault_in_a_states_destructor_shows_at_the_next_call() {
-    let wat = MachineWat { drop: "(if (i32.eq (local.get $state) (i32.const 1)) (then unreachable))", ..MachineWat::default() };
+    let wat = MachineWat {
+        drop: "(if (i32.eq (local.get $state) (i32.const 1)) (then unreachable))",
+        ..MachineWat::default()
+    };
     let mut instance = build(&wat).instantiate().unwrap();
     let state = instance.create("").unwrap();
     drop(instance.apply(&state, &event(b"x")).unwrap());

@@ -202,18 +202,10 @@ impl Float {
     /// The constant, the comparison and the selection of the sequence.
     fn instructions(self) -> [Instruction<'static>; 3] {
         match self {
-            Self::F32 => {
-                [Instruction::F32Const(Ieee32::new(F32_NAN_BITS)), Instruction::F32Eq, Instruction::Select]
-            }
-            Self::F64 => {
-                [Instruction::F64Const(Ieee64::new(F64_NAN_BITS)), Instruction::F64Eq, Instruction::Select]
-            }
-            Self::F32x4 => {
-                [Instruction::V128Const(self.lanes()), Instruction::F32x4Eq, Instruction::V128Bitselect]
-            }
-            Self::F64x2 => {
-                [Instruction::V128Const(self.lanes()), Instruction::F64x2Eq, Instruction::V128Bitselect]
-            }
+            Self::F32 => [Instruction::F32Const(Ieee32::new(F32_NAN_BITS)), Instruction::F32Eq, Instruction::Select],
+            Self::F64 => [Instruction::F64Const(Ieee64::new(F64_NAN_BITS)), Instruction::F64Eq, Instruction::Select],
+            Self::F32x4 => [Instruction::V128Const(self.lanes()), Instruction::F32x4Eq, Instruction::V128Bitselect],
+            Self::F64x2 => [Instruction::V128Const(self.lanes()), Instruction::F64x2Eq, Instruction::V128Bitselect],
         }
     }
 
@@ -243,9 +235,7 @@ impl Float {
         else {
             return false;
         };
-        let same_local = |(operator, _): &(O<'_>, usize)| {
-            matches!(operator, O::LocalGet { local_index: index } if index == local_index)
-        };
+        let same_local = |(operator, _): &(O<'_>, usize)| matches!(operator, O::LocalGet { local_index: index } if index == local_index);
         let same_rest = match (self, constant, equal, select) {
             (Self::F32, O::F32Const { value }, O::F32Eq, O::Select) => value.bits() == F32_NAN_BITS,
             (Self::F64, O::F64Const { value }, O::F64Eq, O::Select) => value.bits() == F64_NAN_BITS,

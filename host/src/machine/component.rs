@@ -146,7 +146,9 @@ impl Exports {
         };
         match function.typed::<Params, Return>(&*store) {
             Ok(_) => Ok(()),
-            Err(error) => Err(DeployError::OtherType { function: name.to_owned(), cause: error.root_cause().to_string() }),
+            Err(error) => {
+                Err(DeployError::OtherType { function: name.to_owned(), cause: error.root_cause().to_string() })
+            }
         }
     }
 }

@@ -88,7 +88,9 @@ pub enum DeployError {
         why: String,
     },
     /// Its snapshots lose something.
-    #[error("a new state and the state restored from its snapshot have different snapshots ({created} and {restored} bytes)")]
+    #[error(
+        "a new state and the state restored from its snapshot have different snapshots ({created} and {restored} bytes)"
+    )]
     UnstableSnapshot {
         /// Bytes of the new state's snapshot.
         created: usize,
@@ -133,7 +135,12 @@ pub fn canonical_component(bytes: &[u8]) -> Result<Bytes, DeployError> {
     Ok(canonical.into())
 }
 
-fn check_size(bytes: &[u8]) -> Result<(), DeployError> {
+/// Whether a component is of a size that any host takes.
+///
+/// # Errors
+///
+/// It is too large.
+pub fn check_size(bytes: &[u8]) -> Result<(), DeployError> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(DeployError::TooLarge { bytes: bytes.len(), bytes_max: COMPONENT_BYTES_MAX });
     }

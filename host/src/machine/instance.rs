@@ -140,7 +140,9 @@ impl Machine for Instance {
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
         let event = lower(event);
-        match self.call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_apply(store, state, event))? {
+        match self
+            .call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_apply(store, state, event))?
+        {
             Ok(resource) => Ok(self.adopt(resource)?),
             Err(rejection) => Err(refusal(rejection).into()),
         }
@@ -324,7 +326,10 @@ fn refusal(rejection: wit::Rejection) -> Refusal {
         wit::Rejection::Malformed(why) => Refusal::Malformed(cut(why)),
         wit::Rejection::Conflict(conflict) if conflict.len() > CONFLICT_BYTES_MAX => {
             // Cut JSON is none, so a JSON string stands in its place.
-            Refusal::Conflict(format!("\"the conflict has {} bytes; the limit is {CONFLICT_BYTES_MAX}\"", conflict.len()))
+            Refusal::Conflict(format!(
+                "\"the conflict has {} bytes; the limit is {CONFLICT_BYTES_MAX}\"",
+                conflict.len()
+            ))
         }
         wit::Rejection::Conflict(conflict) => Refusal::Conflict(conflict),
     }

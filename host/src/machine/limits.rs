@@ -4,11 +4,11 @@
 pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Fuel for a call whose work is in proportion to one event: `apply`, `alarm`, `encode`, `decode`, `describe`. One unit is about
-/// one instruction, or one byte of a bulk copy; the whole takes some 20 to 50 ms.
-pub const FUEL_PER_EVENT: u64 = 50_000_000;
+/// one instruction, or one byte of a bulk copy: enough to fill the whole of [`MEMORY_BYTES_MAX`] once, in some 30 to 60 ms.
+pub const FUEL_PER_EVENT: u64 = 75_000_000;
 
 /// Fuel for a call whose work is in proportion to the state: starting the machine, `create`, `restore`, `snapshot`, `view`, and the
-/// dropping of a state. The whole takes about a second.
+/// dropping of a state. The whole takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 
 /// Bytes of linear memory that one instance may hold, over all of its memories.

@@ -1,6 +1,6 @@
 //! Machines written as WAT, for tests: the whole contract by hand, each function's body open to change.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
