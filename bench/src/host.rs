@@ -48,6 +48,8 @@ pub(crate) struct Usage {
     pub(crate) rss: f64,
     /// The same, with what is shared with other processes divided by their number.
     pub(crate) pss: f64,
+    /// The part of it that no file backs: what the process has made for itself.
+    pub(crate) pss_anon: f64,
 }
 
 impl Bench {
@@ -160,5 +162,5 @@ fn usage(process: &str) -> anyhow::Result<Usage> {
         let kib = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<f64>().ok());
         kib.unwrap_or_default() * 1024.0
     };
-    Ok(Usage { cpu, rss: bytes("Rss:"), pss: bytes("Pss:") })
+    Ok(Usage { cpu, rss: bytes("Rss:"), pss: bytes("Pss:"), pss_anon: bytes("Pss_Anon:") })
 }

@@ -1,8 +1,9 @@
 //! What the machine itself gives: the disk, a round trip without a room; and the sizes of what is served.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Instant;
+
+use reapply_host::http::assets::ASSETS;
 
 use crate::histogram::Histogram;
 use crate::host::{Bench, Host};
@@ -29,7 +30,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     table.row(&["`fdatasync` after overwriting 4 KiB, same disk".into(), ms(p50), ms(p99)]);
     let [p50, p99] = medians(&echo);
     table.row(&["`Ping` to `Pong`, same client and socket".into(), ms(p50), ms(p99)]);
-    sizes(&host)
+    sizes()
 }
 
 /// Overwrites a laid-out file, one write and one sync at a time: the least that a durable transition costs here.
@@ -61,23 +62,15 @@ async fn echo_ping(bench: &Bench, host: &Host) -> anyhow::Result<[f64; 2]> {
     Ok([histogram.quantile_ms(0.5), histogram.quantile_ms(0.99)])
 }
 
-fn sizes(host: &Host) -> anyhow::Result<()> {
+fn sizes() -> anyhow::Result<()> {
     let table = Table::new("Sizes", &["what", "plain", "gzipped"]);
     for guest in GUESTS {
         let bytes = std::fs::metadata(guest_components::component(guest))?.len();
         table.row(&[format!("component `{guest}`"), size(bytes as f64), "".into()]);
     }
-    let (mut plain_all, mut gzip_all) = (0, 0);
-    let paths: BTreeSet<&str> = reapply_host::http::assets::ASSETS.iter().map(|asset| asset.path).collect();
-    for path in paths.iter().copied().filter(|path| path.ends_with(".js") || path.ends_with(".wasm")) {
-        let plain = host.get(path, &[("accept-encoding", "identity")])?.len();
-        let gzip = host.get(path, &[("accept-encoding", "gzip")])?.len();
-        (plain_all, gzip_all) = (plain_all + plain, gzip_all + gzip);
-    }
-    table.row(&[
-        "`/reapply.js` and all that it loads".into(),
-        size(f64::from(plain_all as u32)),
-        size(f64::from(gzip_all as u32)),
-    ]);
+    let client = ASSETS.iter().filter(|asset| asset.path.ends_with(".js") || asset.path.ends_with(".wasm"));
+    let (plain, gzip) =
+        client.fold((0, 0), |(plain, gzip), asset| (plain + asset.plain.len(), gzip + asset.gzip.len()));
+    table.row(&["`/reapply.js` and all that it loads".into(), size(plain as f64), size(gzip as f64)]);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! (e) What an idle socket, a room that is awake and a room that is asleep cost in memory.
 //!
-//! Each figure is the growth of the host's PSS over many of them. What the kernel keeps for a socket is not in it.
+//! Each figure is the growth of the host's own (anonymous) memory over many of them. What the kernel keeps for a socket is not in it.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const SETTLED_FOR: Duration = Duration::from_secs(2);
 const ASLEEP_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
-    let table = Table::new("(e) Memory", &["what", "host PSS each"]);
+    let table = Table::new("(e) Memory", &["what", "memory each"]);
     let mut sockets = Vec::new();
     let mut rooms = Vec::new();
     for _ in 0..bench.scale.runs {
@@ -29,7 +29,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     }
     let [empty_host, socket] = medians(&sockets);
     let [awake_empty, awake_full, asleep] = medians(&rooms);
-    table.row(&["the host, with nothing in it".into(), size(empty_host)]);
+    table.row(&["the host, with nothing in it (PSS)".into(), size(empty_host)]);
     table.row(&["an idle session".into(), size(socket)]);
     table.row(&["an awake room, empty".into(), size(awake_empty)]);
     table.row(&["an awake room of 10 000 cells".into(), size(awake_full)]);
@@ -46,11 +46,11 @@ async fn idle_sockets(bench: &Bench) -> anyhow::Result<[f64; 2]> {
     host.create_room(&room, 0)?;
     // The first brings with it what is there once for all.
     let mut sessions = vec![Session::enter(host.address, &room).await?];
-    let before = host.usage()?.pss;
+    let before = settled_memory(&host, bench)?;
     for _ in 0..sessions_total {
         sessions.push(Session::enter(host.address, &room).await?);
     }
-    let after = settled_pss(&host, bench)?;
+    let after = settled_memory(&host, bench)?;
     drop(sessions);
     Ok([empty_host, (after - before) / f64::from(sessions_total)])
 }
@@ -61,32 +61,33 @@ fn rooms_awake_and_asleep(bench: &Bench) -> anyhow::Result<[f64; 3]> {
     let sleep_after = bench.scale.pick(SLEEP_AFTER, Duration::from_secs(1));
     let host = bench.start(data.path(), &["--sleep-after", &format!("{}s", sleep_after.as_secs())])?;
     host.create_room(&bench.new_room(), 0)?;
+    settled_memory(&host, bench)?;
     let began = Instant::now();
-    let before = host.usage()?.pss;
+    let before = host.usage()?.pss_anon;
     let create = |entries| (0..rooms_total).try_for_each(|_| host.create_room(&bench.new_room(), entries));
     create(0)?;
-    let empty_awake = host.usage()?.pss;
+    let empty_awake = host.usage()?.pss_anon;
     create(ENTRIES)?;
-    let all_awake = host.usage()?.pss;
+    let all_awake = host.usage()?.pss_anon;
     ensure!(bench.scale.quick || began.elapsed() < sleep_after, "rooms fell asleep before all were awake");
     std::thread::sleep(sleep_after);
-    let all_asleep = settled_pss(&host, bench)?;
+    let all_asleep = settled_memory(&host, bench)?;
     let each = |grown: f64| grown.max(0.0) / f64::from(rooms_total);
     Ok([each(empty_awake - before), each(all_awake - empty_awake), each(all_asleep - before) / 2.0])
 }
 
-/// The host's PSS once it no longer shrinks.
-fn settled_pss(host: &Host, bench: &Bench) -> anyhow::Result<f64> {
+/// The host's own memory once it no longer shrinks.
+fn settled_memory(host: &Host, bench: &Bench) -> anyhow::Result<f64> {
     let began = Instant::now();
-    let mut pss = host.usage()?.pss;
+    let mut memory = host.usage()?.pss_anon;
     let settled_for = bench.scale.pick(SETTLED_FOR, Duration::from_millis(200));
     while began.elapsed() < ASLEEP_WITHIN {
         std::thread::sleep(settled_for);
-        let now = host.usage()?.pss;
-        if now >= pss {
+        let now = host.usage()?.pss_anon;
+        if now >= memory {
             return Ok(now);
         }
-        pss = now;
+        memory = now;
     }
-    Ok(pss)
+    Ok(memory)
 }
