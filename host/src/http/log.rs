@@ -1,7 +1,7 @@
 //! A room's log as JSON lines, with its transitions decoded.
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use reapply_sync::{Batch, Event, Input, RoomId, Seq};
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::HttpError;
+use super::extract::Asked;
 use super::limits::LOG_EVENTS_MAX;
 use super::{Served, room_id, rooms};
 use crate::clock::rfc3339;
@@ -30,7 +31,7 @@ pub struct Part {
 pub async fn log(
     State(served): State<Served>,
     Path((machine, room)): Path<(String, String)>,
-    Query(part): Query<Part>,
+    Asked(part): Asked<Part>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
     if served.rooms.machines().journal().room(&id).await?.is_none() {

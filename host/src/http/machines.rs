@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 
 use super::Served;
 use super::error::HttpError;
-use super::limits::ROOMS_LISTED_MAX;
+use super::extract::Body;
+use super::limits::{DEPLOY_BYTES_MAX, ROOMS_LISTED_MAX};
 use crate::clock::rfc3339;
 use crate::journal::MachineRecord;
 
@@ -55,7 +56,7 @@ pub async fn deploy(
     State(served): State<Served>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     deploy_as(&served, None, peer, &headers, body).await
 }
@@ -66,7 +67,7 @@ pub async fn deploy_named(
     Path(machine): Path<String>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let name = machine.parse()?;
     deploy_as(&served, Some(name), peer, &headers, body).await

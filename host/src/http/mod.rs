@@ -14,6 +14,7 @@
 
 pub mod assets;
 pub mod error;
+pub mod extract;
 pub mod guard;
 pub mod limits;
 pub mod log;
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use reapply_sync::{NameError, RoomId};
 use tokio::sync::Semaphore;
@@ -76,18 +76,16 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         "/rooms/{machine}/{room}",
         get(socket::get_room_or_session).put(rooms::create).post(rooms::submit),
     );
-    let deploy_limit = DefaultBodyLimit::max(limits::DEPLOY_BYTES_MAX);
     let plain = Router::new()
         .route("/healthz", get(healthz))
-        .route("/machines", post(machines::deploy).layer(deploy_limit).get(machines::list))
-        .route("/machines/{machine}", put(machines::deploy_named).layer(deploy_limit).get(machines::describe))
+        .route("/machines", post(machines::deploy).get(machines::list))
+        .route("/machines/{machine}", put(machines::deploy_named).get(machines::describe))
         .route("/components/{file}", get(machines::component))
         .route("/rooms", get(rooms::list))
         .route("/rooms/{machine}/{room}/log", get(log::log))
         .layer(CompressionLayer::new());
     sockets_and_rooms
         .merge(plain)
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))
         .with_state(served)
         .merge(assets::router())

@@ -1,7 +1,7 @@
 //! Rooms over HTTP: list, see, begin, submit.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,7 +12,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::error::HttpError;
-use super::limits::ROOMS_LISTED_MAX;
+use super::extract::{Asked, Body};
+use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::{Served, room_id};
 use crate::clock::rfc3339;
 use crate::machine::{Build, CodecError};
@@ -35,7 +36,7 @@ pub struct Which {
 }
 
 /// Answers `GET /rooms`.
-pub async fn list(State(served): State<Served>, Query(which): Query<Which>) -> Result<Response, HttpError> {
+pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
     let machine = which.machine.as_deref().map(str::parse::<Name>).transpose()?;
     let after = which.after.as_deref().map(|after| match after.split_once('/') {
         Some((machine, room)) => room_id(machine, room),
@@ -94,9 +95,10 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
 pub async fn create(
     State(served): State<Served>,
     Path((machine, room)): Path<(String, String)>,
-    options: String,
+    body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
+    let options = body.text()?.to_owned();
     if options.len() > OPTIONS_BYTES_MAX {
         let message = format!("the options have {} bytes; the limit is {OPTIONS_BYTES_MAX}", options.len());
         return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
@@ -110,7 +112,7 @@ pub async fn submit(
     State(served): State<Served>,
     Path((machine, room)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
     let key = match header(&headers, "reapply-client")? {
@@ -127,7 +129,7 @@ pub async fn submit(
             .ok_or_else(|| HttpError::bad_request("reapply-number: expected a whole number above 0"))?,
         None => 1,
     };
-    let json = std::str::from_utf8(&body).map_err(|_| HttpError::bad_request("the body is no UTF-8"))?;
+    let json = body.text()?;
     // Before the room is entered, so that nonsense does not begin one.
     let transition = encode(&served, &id, json).await?;
     let submit = |transition| Submit {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::error::HttpError;
+use super::extract::Asked;
 use super::limits::{
     HELLO_WITHIN, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES,
     WRITE_WITHIN,
@@ -41,7 +42,7 @@ enum End {
 pub async fn get_room_or_session(
     State(served): State<Served>,
     Path((machine, room)): Path<(String, String)>,
-    Query(at): Query<At>,
+    Asked(at): Asked<At>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, HttpError> {
@@ -249,11 +250,12 @@ impl Session {
     {
         self.heard = Instant::now();
         let mut frame = first;
-        for _ in 0..FRAMES_PER_TURN {
+        for handled in 1.. {
             if let Some(message) = decode(frame)? {
                 self.handle(socket, message).await?;
             }
-            if self.submits.wait().is_some() {
+            // No frame is taken that would not be handled.
+            if handled == FRAMES_PER_TURN || self.submits.wait().is_some() {
                 break;
             }
             match socket.next().now_or_never() {
