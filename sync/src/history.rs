@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::event::{Batch, Chain};
 use crate::id::{Digest, LogId, Seq};
-use crate::limits::{EVENTS_MESSAGE_BYTES, SNAPSHOT_TAIL_BYTES_MIN};
+use crate::limits::{EVENTS_MESSAGE_BYTES, READERS_TAIL_BYTES_MIN, SNAPSHOT_TAIL_BYTES_MIN};
 use crate::message::{Resume, ServerMessage, Start};
 use crate::snapshot::Snapshot;
 
@@ -100,13 +100,14 @@ impl History {
     }
 
     /// Where a session starts, and its first place. The tail is chosen where the replica's state is of this log and build, and the
-    /// events that it lacks are in memory; they are kept for as long as they are no longer than a snapshot would be.
+    /// events that it lacks are in memory and no longer than a snapshot would be.
     #[must_use]
     pub fn start(&self, resume: Option<Resume>) -> (Start, Seq) {
         self.with(|inner| {
             let tail = resume.filter(|resume| {
                 let known = inner.floor <= resume.seq && resume.seq <= inner.head();
-                known && resume.log == self.log && resume.digest == inner.base.digest
+                let same = resume.log == self.log && resume.digest == inner.base.digest;
+                known && same && inner.is_tail_cheaper(resume.seq)
             });
             match tail {
                 Some(resume) => (Start::Tail, resume.seq),
@@ -156,14 +157,14 @@ impl History {
         });
     }
 
-    /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay only as long as sending them is
-    /// cheaper than sending it.
+    /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay as long as sending them is
+    /// cheaper than sending it, and for sessions that are still reading them.
     pub(crate) fn rebase(&self, base: Snapshot) {
         self.with_mut(|inner| {
             inner.checkpoint = Some((base.seq, base.state_hash()));
             inner.base = Arc::new(base);
             inner.bytes_after_base = 0;
-            let bytes_max = inner.base.state.len().max(SNAPSHOT_TAIL_BYTES_MIN);
+            let bytes_max = inner.base.state.len().max(READERS_TAIL_BYTES_MIN);
             while inner.bytes > bytes_max
                 && let Some(event) = inner.events.pop_front()
             {
@@ -192,6 +193,17 @@ impl Inner {
     fn start_from_base(&self) -> Start {
         let Snapshot { seq, state_version, time, state, .. } = &*self.base;
         Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, state: state.clone() }
+    }
+
+    /// Whether a replica that stands at `after` is brought up to date by fewer bytes with the events it lacks than with the snapshot.
+    fn is_tail_cheaper(&self, after: Seq) -> bool {
+        let bytes_max = self.base.state.len().max(SNAPSHOT_TAIL_BYTES_MIN);
+        let mut bytes = 0;
+        let mut fits = self.range(after, self.base.seq.max(after)).map(|event| {
+            bytes += event.len();
+            bytes <= bytes_max
+        });
+        fits.all(|fits| fits)
     }
 
     /// The encoded events with `after < seq <= upto`, both within `floor..=head`.
@@ -325,6 +337,18 @@ mod tests {
         assert!(matches!(history.start(None), (Start::Snapshot { .. }, Seq(100))));
         let other_log = Some(Resume { log: LogId([9; 16]), ..resume(100).unwrap() });
         assert!(matches!(history.start(other_log), (Start::Snapshot { .. }, Seq(100))));
-        assert_eq!(history.read(Seq(1)).unwrap_err(), Trimmed { after: Seq(1) });
+    }
+
+    #[test]
+    fn a_snapshot_cuts_off_only_those_who_fell_far_behind() {
+        let history = History::new(LogId([0; 16]), base(0));
+        let half = READERS_TAIL_BYTES_MIN / 2000;
+        history.push(&batch(0, half as u64, 1000));
+        history.rebase(base(half as u64));
+        assert!(history.read(Seq(0)).is_ok(), "the largest batch can be read after the snapshot that follows it");
+        history.push(&batch(half as u64, 2 * half as u64, 1000));
+        history.rebase(base(3 * half as u64));
+        assert_eq!(history.read(Seq(0)).unwrap_err(), Trimmed { after: Seq(0) });
+        assert!(history.read(Seq(2 * half as u64)).is_ok());
     }
 }

@@ -55,3 +55,7 @@ pub const BATCH_EVENTS_MAX: usize = 4096;
 
 /// Bytes of events after which a batch is closed.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of events that a room keeps in memory, at least, for its sessions to read at their own pace. More than a batch, so that
+/// a snapshot that follows one cuts off nobody who keeps up.
+pub const READERS_TAIL_BYTES_MIN: usize = 2 * BATCH_BYTES_MAX;
