@@ -1,6 +1,6 @@
 //! The demo's pages, and the bytes that they run.
 
-use reapply_e2e::http;
+use reapply_e2e::{Page, http};
 use serde_json::json;
 
 use crate::{LIVE, start};
@@ -28,11 +28,17 @@ async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {
     assert!(complaints.is_empty(), "the pages wrote to the console: {complaints:#?}");
 }
 
-async fn assert_fits(page: &reapply_e2e::Page<'_>, path: &str, width: u32) {
-    let sizes = page.value("[document.documentElement.scrollWidth, innerWidth]").await;
-    assert_eq!(sizes[1], width, "{path}");
-    assert!(sizes[0].as_u64() <= Some(width.into()), "{path} is {} wide on a screen of {width}", sizes[0]);
+async fn assert_fits(page: &Page<'_>, path: &str, width: u32) {
+    assert_eq!(page.value("innerWidth").await, width, "{path}");
+    let scrolled = page.value("document.documentElement.scrollWidth").await;
+    let beyond = page.value(BEYOND).await;
+    assert!(scrolled.as_u64() <= Some(width.into()), "{path} is {scrolled} wide on a screen of {width}: {beyond:#}");
 }
+
+/// What reaches beyond the screen's edge.
+const BEYOND: &str = "[...document.querySelectorAll('body *')]
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+    .map((element) => `${element.tagName} ${element.id} ${element.className}`)";
 
 #[tokio::test]
 async fn two_participants_play_side_by_side_in_one_tab() {

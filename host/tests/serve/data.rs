@@ -96,7 +96,7 @@ fn any_other_damage_stops_the_start_with_its_place() {
     assert!(host.stop().success());
     let file = host.data().join("journal.db");
     let connection = Connection::open(&file).unwrap();
-    let sql = "UPDATE batches SET body = substr(body, 1, length(body) - 1) || x'7f' WHERE expected = 4";
+    let sql = "UPDATE batches SET body = CAST(substr(body, 1, length(body) - 1) || x'7f' AS BLOB) WHERE expected = 4";
     assert_eq!(connection.execute(sql, []).unwrap(), 1);
     connection.close().unwrap();
     let reason = refusal(host.data());

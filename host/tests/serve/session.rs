@@ -157,13 +157,30 @@ async fn a_number_that_is_submitted_again_is_decided_once() {
     let events = session.events_to(2).await;
     assert_eq!(events.len(), 2);
 
-    // Also in a session of its own, and after the room has been away.
+    // Also in a later session, which is told what was decided.
     let mut later = Session::join(&host, "counter/again", 1).await;
     assert_eq!(later.welcome.decided, Number(2));
     later.submit(2, increment(1)).await;
     later.submit(3, increment(1)).await;
-    assert_eq!(later.events_to(3).await.len(), 1);
+    later.events_to(3).await;
     assert_eq!(host.events("counter/again").len(), 3);
+}
+
+#[tokio::test]
+async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
+    let host = counter_host(&["--submits-per-second", "1000000"]);
+    let mut reader = Session::join(&host, "counter/burst", 1).await;
+    let mut writer = Session::join(&host, "counter/burst", 2).await;
+    for number in 1..=3_000 {
+        let submit = ClientMessage::Submit { number: Number(number), transition: increment(1).into() };
+        writer.socket.feed(Message::Binary(submit.encode())).await.unwrap();
+    }
+    writer.socket.flush().await.unwrap();
+    // Far more than one snapshot's worth of events, and several snapshots on the way.
+    for session in [&mut writer, &mut reader] {
+        let seqs: Vec<u64> = session.events_to(3_000).await.iter().map(|event| event.seq.0).collect();
+        assert_eq!(seqs, (1..=3_000).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]
