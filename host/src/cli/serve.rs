@@ -78,6 +78,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     };
     let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
     let router = http::router(rooms.clone(), options, Arc::clone(&sessions));
+    let stopped = stop_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
 
     // A confirmation is small, and must not wait for more to send.
@@ -89,7 +90,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
         served = axum::serve(listener, service) => served?,
-        () = stop_signal() => {}
+        () = stopped => {}
     }
     info!("stopping");
     if tokio::time::timeout(SETTLE_WITHIN, rooms.stop()).await.is_err() {
@@ -110,19 +111,22 @@ async fn open_journal(data: &std::path::Path) -> anyhow::Result<SqliteJournal> {
     Ok(opened.journal)
 }
 
-/// Ends on SIGTERM, or on Ctrl-C.
-async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-            return;
+/// Ends on SIGTERM, or on Ctrl-C. Both are heeded from this call on, whenever the future is first polled.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    }
-    let _interrupted = interrupted.await;
+    })
+}
+
+/// Ends on Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
