@@ -32,6 +32,7 @@ struct Inner {
     floor: Seq,
     bytes: usize,
     bytes_after_base: usize,
+    readers_tail_bytes: usize,
     chain: Chain,
     checkpoint: Option<(Seq, Digest)>,
 }
@@ -64,9 +65,15 @@ impl History {
             events: VecDeque::new(),
             bytes: 0,
             bytes_after_base: 0,
+            readers_tail_bytes: READERS_TAIL_BYTES_MIN,
             checkpoint: None,
         };
         Self { log, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
+    }
+
+    /// Keeps this many bytes of events for readers, where [`READERS_TAIL_BYTES_MIN`] does not suit: less cuts off slow ones sooner.
+    pub fn keep_for_readers(&self, bytes: usize) {
+        self.with_mut(|inner| inner.readers_tail_bytes = bytes);
     }
 
     /// The last durable event.
@@ -164,7 +171,7 @@ impl History {
             inner.checkpoint = Some((base.seq, base.state_hash()));
             inner.base = Arc::new(base);
             inner.bytes_after_base = 0;
-            let bytes_max = inner.base.state.len().max(READERS_TAIL_BYTES_MIN);
+            let bytes_max = inner.base.state.len().max(inner.readers_tail_bytes);
             while inner.bytes > bytes_max
                 && let Some(event) = inner.events.pop_front()
             {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{
     Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Rejection, Report, RoomId, Seq, Sequencer,
     ServerMessage, SessionId, Snapshot, Submit, Timestamp,
@@ -45,7 +46,11 @@ impl Journal {
             }
         }
         let machine = Native::new(Place::Host, self.membership);
-        Sequencer::open(machine, self.genesis.clone(), snapshot.cloned(), batches).expect("the room opens")
+        let sequencer =
+            Sequencer::open(machine, self.genesis.clone(), snapshot.cloned(), batches).expect("the room opens");
+        // Little, so that slow readers are cut off in runs of this length.
+        sequencer.history().keep_for_readers(SNAPSHOT_TAIL_BYTES_MIN);
+        sequencer
     }
 }
 
