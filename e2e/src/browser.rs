@@ -76,7 +76,7 @@ impl Browser {
             Some(first) => first,
             None => {
                 let opened = self.client.new_window(false).await.expect("a window opens");
-                opened.handle.try_into().expect("a window has a handle")
+                opened.handle
             }
         };
         Page { browser: self, window }
@@ -105,7 +105,8 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = http::try_send("POST", &format!("{}/se/log", self.session_url), &[], Some(br#"{"type":"browser"}"#));
+            let log =
+                http::try_send("POST", &format!("{}/se/log", self.session_url), &[], Some(br#"{"type":"browser"}"#));
             let log = log.map(|answer| lines(&answer.json()["value"]).join("\n"));
             eprintln!("--- the browser's console ---\n{}\n--- end of the console ---", log.unwrap_or_default());
         }

@@ -46,7 +46,8 @@ impl Driver {
             .unwrap_or_else(|error| panic!("{} cannot be run ({error}): {INSTALL}", program.display()));
         let stdout = process.stdout.take().expect("standard output is piped");
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        let port =
+            lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         let port = port.unwrap_or_else(|| panic!("{} did not start: {:?}", program.display(), process.wait()));
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, port }

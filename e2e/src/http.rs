@@ -95,12 +95,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8
 /// # Errors
 ///
 /// Why there is no answer.
-pub fn try_send(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: Option<&[u8]>,
-) -> Result<Answer, ureq::Error> {
+pub fn try_send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer, ureq::Error> {
     static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
         // A connection that is kept may be one to a host that was killed since.

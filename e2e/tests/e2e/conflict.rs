@@ -103,6 +103,8 @@ async fn seat_two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &s
     second.until(LIVE).await;
     second.click("[data-seat='1'] [data-action=join]").await;
     second.until(SETTLED).await;
-    first.until("room.view.players[1] !== null && document.querySelector('#situation').textContent === 'Your turn'").await;
+    first
+        .until("room.view.players[1] !== null && document.querySelector('#situation').textContent === 'Your turn'")
+        .await;
     [first, second]
 }

@@ -20,7 +20,8 @@ async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {
         page.goto(&host.url("/")).await;
         page.until("document.querySelectorAll('#rooms > li').length === 2").await;
         page.until("document.querySelectorAll('#machines > li').length === 2").await;
-        let keys = "[...document.querySelectorAll('#rooms > li, #machines > li')].map(({ dataset }) => dataset.key).sort()";
+        let keys =
+            "[...document.querySelectorAll('#rooms > li, #machines > li')].map(({ dataset }) => dataset.key).sort()";
         assert_eq!(page.value(keys).await, json!(["counter", "counter/look", "drop-four", "drop-four/look"]));
         assert_fits(&page, "/", width).await;
     }

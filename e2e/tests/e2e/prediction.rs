@@ -37,7 +37,8 @@ async fn the_view_has_changed_when_apply_returns() {
     let (host, browser) = start(&["counter"]).await;
     let page = browser.open(&host.url("/counter/?room=tick")).await;
     page.until(LIVE).await;
-    let applied = page.run("room.apply({ Increment: 5 }); return [room.view.count, room.confirmed.count, room.pending]").await;
+    let applied =
+        page.run("room.apply({ Increment: 5 }); return [room.view.count, room.confirmed.count, room.pending]").await;
     assert_eq!(applied, json!([5, 0, 1]));
 
     // What cannot be applied is refused here, at once, and never sent.
@@ -71,7 +72,7 @@ async fn two_pages_end_equal_after_many_interleaved_changes() {
              for (const action of ['increment', 'increment', 'decrement', '{}', 'increment'])
                  document.querySelector(`[data-action=${{action}}]`).click();",
             random % 40,
-            if random % 7 == 0 { "reset" } else { "increment" },
+            if random.is_multiple_of(7) { "reset" } else { "increment" },
         );
         page.run(&script).await;
     }

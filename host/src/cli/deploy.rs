@@ -44,10 +44,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     if let Some(token) = &args.token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let mut response = request
-        .header("content-type", "application/wasm")
-        .send(&component[..])
-        .with_context(|| format!("no host answers at {host}: start one with `reapply serve`, or name another with --host"))?;
+    let mut response = request.header("content-type", "application/wasm").send(&component[..]).with_context(|| {
+        format!("no host answers at {host}: start one with `reapply serve`, or name another with --host")
+    })?;
     let status = response.status();
     let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
     let answer: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();

@@ -62,8 +62,8 @@ async fn read(served: &Served, id: &RoomId, mut after: Seq, count_max: usize) ->
         let Some(last) = records.last().map(|record| record.last) else { break };
         for record in records {
             let stored = Batch::read(record.expected, &record.body);
-            let stored = stored
-                .map_err(|damage| HttpError::host_fault(format!("the log of {id} is damaged: {damage}")))?;
+            let stored =
+                stored.map_err(|damage| HttpError::host_fault(format!("the log of {id} is damaged: {damage}")))?;
             events.extend(stored.into_iter().filter(|event| event.seq > after));
         }
         after = last;

@@ -89,7 +89,8 @@ async fn deploy_as(
 
 /// Answers `GET /components/{digest}.wasm` and `.js`. Their digest names them for ever.
 pub async fn component(State(served): State<Served>, Path(file): Path<String>) -> Result<Response, HttpError> {
-    let unknown = || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .js");
+    let unknown =
+        || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .js");
     let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;
     let digest: Digest = digest.parse().map_err(|_| unknown())?;
     let component = served.rooms.machines().journal().component(digest).await?;

@@ -64,7 +64,6 @@ pub struct Options {
 const IMMUTABLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The host's routes. `sessions` holds [`limits::SESSIONS_MAX`] permits; when all are back, all sessions have ended.
-#[must_use]
 pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Router {
     let served = Served {
         rooms,
@@ -72,10 +71,8 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         submits_per_second_max: options.submits_per_second_max,
         sessions,
     };
-    let sockets_and_rooms = Router::new().route(
-        "/rooms/{machine}/{room}",
-        get(socket::get_room_or_session).put(rooms::create).post(rooms::submit),
-    );
+    let sockets_and_rooms = Router::new()
+        .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit));
     let plain = Router::new()
         .route("/healthz", get(healthz))
         .route("/machines", post(machines::deploy).get(machines::list))

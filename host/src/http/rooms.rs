@@ -116,9 +116,9 @@ pub async fn submit(
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
     let key = match header(&headers, "reapply-client")? {
-        Some(key) => key
-            .parse::<ClientKey>()
-            .map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?,
+        Some(key) => {
+            key.parse::<ClientKey>().map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?
+        }
         None => ClientKey(rand::random()),
     };
     let number = match header(&headers, "reapply-number")? {
@@ -195,7 +195,9 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
             "decided-before",
             "this client's number was decided before; if it was accepted, it is in the room's log",
         )),
-        Verdict::NotStored => Err(HttpError::unavailable("the journal did not store it; nothing has happened: try again")),
+        Verdict::NotStored => {
+            Err(HttpError::unavailable("the journal did not store it; nothing has happened: try again"))
+        }
         Verdict::Busy => {
             Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, "too-fast", "the room's queue is full: try again later"))
         }

@@ -25,7 +25,7 @@ use super::rooms::{self, At};
 use super::throttle::Throttle;
 use super::{Served, room_id};
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
-use crate::room::{Entered, EnterError, Gone, Letter, OpenRoomError, Room};
+use crate::room::{EnterError, Entered, Gone, Letter, OpenRoomError, Room};
 
 /// Frames handled in a row before what they led to is written.
 const FRAMES_PER_TURN: usize = 256;
@@ -59,7 +59,8 @@ pub async fn get_room_or_session(
         return Err(HttpError::bad_request(format!("offer the WebSocket subprotocol {SUBPROTOCOL}")));
     }
     let permit = std::sync::Arc::clone(&served.sessions).try_acquire_owned();
-    let permit = permit.map_err(|_| HttpError::unavailable("the host has as many sessions as it may; try again later"))?;
+    let permit =
+        permit.map_err(|_| HttpError::unavailable("the host has as many sessions as it may; try again later"))?;
     // Entered before the upgrade, so that an unknown machine is a plain 404.
     served.rooms.enter(&id).await?;
     let upgraded = upgrade

@@ -97,9 +97,7 @@ pub(super) async fn read_batches(
             return Ok(batches);
         }
         for record in records {
-            let batch = record
-                .decode(chain)
-                .map_err(|damage| OpenRoomError::Damaged { room: id.clone(), damage })?;
+            let batch = record.decode(chain).map_err(|damage| OpenRoomError::Damaged { room: id.clone(), damage })?;
             (after, chain) = (batch.last(), batch.chain);
             batches.push(batch);
         }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::{
-    Author, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Submit, Timestamp,
-    Welcome,
+    Author, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Submit, Timestamp, Welcome,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 

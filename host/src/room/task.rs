@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reapply_sync::{
-    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, ServerMessage, SessionId, Signal,
-    Submit,
+    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, ServerMessage, SessionId,
+    Signal, Submit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
@@ -122,7 +122,8 @@ impl Task {
         if self.presence_due.is_some_and(|due| due <= Instant::now()) {
             self.presence_due = None;
             // Leaving may have failed with the journal; then it is told now.
-            let gone = self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect::<Vec<_>>();
+            let gone =
+                self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect::<Vec<_>>();
             self.leave_all(gone);
             let presence = self.sessions.presence();
             let participants = self.sessions.participants();

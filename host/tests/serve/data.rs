@@ -22,7 +22,10 @@ fn refusal(data: &Path) -> String {
 fn a_directory_in_use_is_refused_with_the_others_process() {
     let host = counter_host(&[]);
     let reason = refusal(host.data());
-    assert!(reason.contains(&format!("the data directory {} is in use by another host", host.data().display())), "{reason}");
+    assert!(
+        reason.contains(&format!("the data directory {} is in use by another host", host.data().display())),
+        "{reason}"
+    );
     assert!(reason.contains("(process "), "{reason}");
     // And the one that has it does not notice.
     assert_eq!(host.submit("counter/mine", "\"Reset\"").status, 200);

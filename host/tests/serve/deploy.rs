@@ -6,8 +6,8 @@ use reapply_e2e::{Host, http};
 use reapply_host::machine::limits::COMPONENT_BYTES_MAX;
 use reapply_sync::Digest;
 
-use crate::counter_host;
 use crate::components::{self, Bad};
+use crate::counter_host;
 
 /// A deployment over HTTP that is refused.
 fn refusal(host: &Host, component: &[u8]) -> (u16, String) {

@@ -9,8 +9,12 @@ use super::session::Session;
 use crate::{PROGRAM, increment};
 
 /// The transitions of `guests/fixtures/trap`, in its own encoding and as JSON, and the kind of rejection that each leads to.
-const MISDEEDS: [(u8, &str, &str); 4] =
-    [(1, "\"Panic\"", "trapped"), (2, "\"Loop\"", "exhausted"), (3, "\"Allocate\"", "exhausted"), (4, "\"Recurse\"", "")];
+const MISDEEDS: [(u8, &str, &str); 4] = [
+    (1, "\"Panic\"", "trapped"),
+    (2, "\"Loop\"", "exhausted"),
+    (3, "\"Allocate\"", "exhausted"),
+    (4, "\"Recurse\"", ""),
+];
 
 fn trap_host(arguments: &[&str]) -> Host {
     let host = Host::start_program(Path::new(PROGRAM), arguments);

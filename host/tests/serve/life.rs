@@ -16,7 +16,8 @@ fn sleepy_host() -> Host {
 /// Waits until the journal has a snapshot of the room at `seq`, which a room leaves as it falls asleep.
 fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
     let file = host.data().join("journal.db");
-    let query = "SELECT count(*) FROM snapshots JOIN rooms ON rooms.id = snapshots.room WHERE rooms.room = ?1 AND seq = ?2";
+    let query =
+        "SELECT count(*) FROM snapshots JOIN rooms ON rooms.id = snapshots.room WHERE rooms.room = ?1 AND seq = ?2";
     until_blocking("the room falls asleep", || {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let count = rusqlite::Connection::open_with_flags(&file, flags)
@@ -111,9 +112,11 @@ fn every_answer_before_a_kill_9_is_in_the_log() {
                 })
             })
             .collect();
-        until_blocking("there are events", || match http::get(&host.url("/rooms/counter/kill-3")).json()["seq"].as_u64() {
-            Some(seq) if seq >= 20 * (round + 1) => Ok(()),
-            other => Err(format!("{other:?}")),
+        until_blocking("there are events", || {
+            match http::get(&host.url("/rooms/counter/kill-3")).json()["seq"].as_u64() {
+                Some(seq) if seq >= 20 * (round + 1) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         });
         host.kill_9();
         let told: Vec<u64> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();

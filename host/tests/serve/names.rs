@@ -24,7 +24,10 @@ fn what_is_not_there_is_a_404_that_says_what() {
     // Looking at a room does not make it.
     for path in ["/rooms/counter/none", "/rooms/counter/none?seq=0", "/rooms/counter/none/log"] {
         let (status, message) = error(&host, "GET", path, None);
-        assert_eq!((status, message.as_str()), (404, "there is no room counter/none; it begins when someone connects to it"));
+        assert_eq!(
+            (status, message.as_str()),
+            (404, "there is no room counter/none; it begins when someone connects to it")
+        );
     }
     assert!(http::get(&host.url("/rooms")).json()["rooms"].as_array().unwrap().is_empty());
     assert_eq!(error(&host, "GET", "/nowhere", None).0, 404);
@@ -71,7 +74,12 @@ async fn sockets_get_the_same_answers() {
 fn odd_queries_are_a_400_as_json() {
     let host = counter_host(&[]);
     assert_eq!(host.submit("counter/q", "\"Reset\"").status, 200);
-    for path in ["/rooms/counter/q?seq=x", "/rooms/counter/q?seq=-1", "/rooms/counter/q/log?after=x", "/rooms/counter/q/log?limit=-1"] {
+    for path in [
+        "/rooms/counter/q?seq=x",
+        "/rooms/counter/q?seq=-1",
+        "/rooms/counter/q/log?after=x",
+        "/rooms/counter/q/log?limit=-1",
+    ] {
         assert_eq!(error(&host, "GET", path, None).0, 400, "{path}");
     }
 }

@@ -230,7 +230,7 @@ async fn one_who_does_not_read_delays_nobody() {
     let mut writer = Session::join(&host, "counter/deaf", 2).await;
     for number in 1..=20_000 {
         writer.submit(number, increment(1)).await;
-        if number % 1_000 == 0 {
+        if number.is_multiple_of(1_000) {
             writer.events_to(number).await;
         }
     }
