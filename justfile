@@ -37,7 +37,7 @@ check: _target
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy -p reapply-web --target wasm32-unknown-unknown -- -D warnings
     cargo check -p reapply-sync --target wasm32-unknown-unknown
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items -q
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
 
 # Mend what can be mended by a tool
 fix: _target

@@ -39,7 +39,7 @@ pub struct Args {
     /// Static pages to serve at `/`.
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
-    /// An origin whose pages may use this host besides its own, such as https://app.example; `*` for all. May be given again.
+    /// An origin whose pages may use this host besides its own, such as `https://app.example`; `*` for all. May be given again.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// What a deployment must present. Without one, only this machine may deploy.

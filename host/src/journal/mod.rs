@@ -7,7 +7,7 @@
 //! - an append may end [`Appended::Unknown`]; the batch's id, unique to its writer, then tells from the log whether it landed;
 //! - nothing is ever changed or deleted but which component a machine currently runs.
 //!
-//! [`sqlite`] is the embedded engine, the default. [`conformance`] is what every engine must pass.
+//! [`sqlite`] is the embedded engine, the default. `conformance` is what every engine must pass.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,8 +1,8 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
-//! One thread writes and a few read ([`writer`], [`readers`]); what they do is in [`store`] and [`query`], on the tables of
-//! [`schema`]. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand ([`wal`]) and moved into the
-//! database beside the commits ([`checkpoint`]). The start proves all that is stored ([`verify`]), so it takes time in
+//! One thread writes and a few read (`writer`, `readers`); what they do is in `store` and `query`, on the tables of
+//! `schema`. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
+//! database beside the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in
 //! proportion to the data.
 
 mod checkpoint;
