@@ -119,7 +119,8 @@ async fn noise_never_stops_the_host() {
     let hello = ClientMessage::Hello(Hello { key: ClientKey([9; 16]), resume: None }).encode().to_vec();
     for _ in 0..100 {
         let mut socket = connect(&host, "counter/noise").await.unwrap();
-        let mut frame = if next_random().is_multiple_of(2) { hello.clone() } else { vec![0; (next_random() % 40) as usize] };
+        let mut frame =
+            if next_random().is_multiple_of(2) { hello.clone() } else { vec![0; (next_random() % 40) as usize] };
         for _ in 0..next_random() % 4 {
             let place = next_random() as usize % frame.len().max(1);
             if let Some(byte) = frame.get_mut(place) {
