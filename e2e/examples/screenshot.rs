@@ -7,6 +7,10 @@ use reapply_e2e::{Browser, Host, Proxy, repository};
 /// The columns of a game that is under way, in turn.
 const GAME: [u8; 11] = [3, 3, 2, 4, 4, 2, 3, 5, 5, 3, 4];
 
+/// Nothing moves any more, but for what always does.
+const STILL: &str = "[document, frames[0].document].flatMap((shown) => shown.getAnimations()).every((animation) =>
+    animation.playState !== 'running' || animation.effect.getComputedTiming().endTime === Infinity)";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let host = Host::start();
@@ -30,13 +34,13 @@ async fn main() {
     }
     // The timelines read the log, and the discs fall.
     page.until("document.querySelectorAll('#timeline > li').length >= 12").await;
-    page.until("document.getAnimations().length === 0 && frames[0].document.getAnimations().length === 0").await;
+    page.until(STILL).await;
 
     // From here on the host's answers are held back.
     proxy.hold();
     page.run("frames[0].document.querySelector(\"[data-col='5']\").click()").await;
     page.until("frames[0].room.pending === 1").await;
-    page.until("document.getAnimations().length === 0 && frames[0].document.getAnimations().length === 0").await;
+    page.until(STILL).await;
 
     let path = repository().join(std::env::args().nth(1).unwrap_or_else(|| "docs/demo.png".to_owned()));
     let folder = path.parent().expect("a file is in a folder");
