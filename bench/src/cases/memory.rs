@@ -33,7 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     table.row(&["an idle session".into(), size(socket)]);
     table.row(&["an awake room, empty".into(), size(awake_empty)]);
     table.row(&["an awake room of 10 000 cells".into(), size(awake_full)]);
-    table.row(&["a sleeping room (what is left of an awake one of 10 000 cells)".into(), size(asleep)]);
+    table.row(&["a sleeping room (what is left of an awake one)".into(), size(asleep)]);
     Ok(())
 }
 
