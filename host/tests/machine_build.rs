@@ -55,6 +55,15 @@ fn a_built_machine_runs() {
     assert!(instance.encode("{\"Nonsense\":1}").is_err());
 }
 
+#[test]
+fn a_component_tells_nothing_of_the_folders_it_was_built_in() {
+    let bytes = fs::read(component("counter")).unwrap();
+    let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("/cargo/registry/"), "panics name their files, so some path is expected");
+    let home = std::env::home_dir().unwrap();
+    assert!(!has(home.to_str().unwrap()) && !has(env!("CARGO_MANIFEST_DIR")));
+}
+
 fn event(seq: u64, transition: Bytes) -> Event {
     let input =
         Input::Transition { author: Author("ada".into()), client: ClientId([1; 8]), number: Number(seq), transition };

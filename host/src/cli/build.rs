@@ -143,12 +143,14 @@ pub fn build(dir: &Path) -> Result<Built, BuildError> {
 struct Package {
     name: String,
     manifest: PathBuf,
+    workspace_root: PathBuf,
     target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
+    workspace_root: PathBuf,
     target_directory: PathBuf,
 }
 
@@ -177,7 +179,7 @@ fn find_package(dir: &Path) -> Result<Package, BuildError> {
     };
     let output = run("cargo", dir, ["metadata", "--format-version=1", "--no-deps"])?;
     let metadata = output.and_then(|json| serde_json::from_slice::<Metadata>(&json).ok());
-    let Some(Metadata { packages, target_directory }) = metadata else {
+    let Some(Metadata { packages, workspace_root, target_directory }) = metadata else {
         return Err(BuildError::BadManifest(manifest));
     };
     let is_here = |package: &MetadataPackage| {
@@ -189,7 +191,7 @@ fn find_package(dir: &Path) -> Result<Package, BuildError> {
     if !package.targets.iter().any(CargoTarget::is_cdylib) {
         return Err(BuildError::NotCdylib(manifest));
     }
-    Ok(Package { name: package.name, manifest, target_directory })
+    Ok(Package { name: package.name, manifest, workspace_root, target_directory })
 }
 
 /// Asks before compiling, because the compiler's own error is about a crate called `core`.
@@ -210,7 +212,9 @@ fn compile(dir: &Path, package: &Package) -> Result<PathBuf, BuildError> {
     // `cargo build` would make the rlib too, and then it leaves link-time optimisation out: the module would be half as large again.
     let fixed = ["rustc", "--release", "--lib", "--crate-type", "cdylib", "--target", TARGET];
     let fixed = fixed.into_iter().chain(["--message-format=json-render-diagnostics"]);
-    let arguments = fixed.chain(PROFILE.into_iter().flat_map(|setting| ["--config", setting]));
+    let without_paths = without_paths(package);
+    let settings = PROFILE.into_iter().chain([without_paths.as_str()]);
+    let arguments = fixed.chain(settings.flat_map(|setting| ["--config", setting]));
     let messages = run("cargo", dir, arguments)?.ok_or_else(failed)?;
     messages
         .split(|byte| *byte == b'\n')
@@ -220,6 +224,16 @@ fn compile(dir: &Path, package: &Package) -> Result<PathBuf, BuildError> {
         .flat_map(|artifact| artifact.filenames)
         .find(|path| path.extension() == Some(OsStr::new("wasm")))
         .ok_or_else(failed)
+}
+
+/// Keeps the names of this machine's folders out of the component, where panics would carry them to every browser. The digest then depends on
+/// the code and the toolchain alone, not on where they are.
+fn without_paths(package: &Package) -> String {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).unwrap_or_default();
+    let flags = [(&cargo_home, "/cargo"), (&package.workspace_root, "/machine")]
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    format!("target.{TARGET}.rustflags={}", serde_json::json!(flags))
 }
 
 /// Runs a tool in `dir`, so that rustup picks the crate's own toolchain. Gives what it printed, if it succeeded.
