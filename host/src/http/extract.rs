@@ -4,9 +4,11 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::error::HttpError;
+use super::limits::DRAINED_BYTES_MAX;
 
 /// A request's body, of at most `BYTES_MAX` bytes.
 #[derive(Clone, Debug)]
@@ -32,9 +34,24 @@ impl<S: Send + Sync, const BYTES_MAX: usize> FromRequest<S> for Body<BYTES_MAX> 
             Some(bytes) => format!("the body has {bytes} bytes; the limit is {BYTES_MAX}"),
             None => format!("the body has more bytes than the limit, which is {BYTES_MAX}"),
         };
-        let read = axum::body::to_bytes(request.into_body(), BYTES_MAX).await;
-        // A body that breaks off fails here too, and then nobody is there to read the answer.
-        read.map(Self).map_err(|_| HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", too_large))
+        let mut chunks = request.into_body().into_data_stream();
+        let mut body = Vec::new();
+        let mut bytes = 0;
+        // What is over the limit is read and dropped for a while: one who is still sending does not hear the answer.
+        while bytes <= BYTES_MAX + DRAINED_BYTES_MAX
+            && let Some(chunk) = chunks.next().await
+        {
+            let chunk = chunk.map_err(|error| HttpError::bad_request(format!("the body broke off: {error}")))?;
+            bytes += chunk.len();
+            if bytes <= BYTES_MAX {
+                body.extend_from_slice(&chunk);
+            }
+        }
+        if bytes <= BYTES_MAX {
+            Ok(Self(body.into()))
+        } else {
+            Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", too_large))
+        }
     }
 }
 

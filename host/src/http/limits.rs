@@ -39,3 +39,6 @@ pub const SUBMITS_PER_SECOND_MAX: u32 = 1_000;
 
 /// Bytes of one WebSocket message that are read at all. What is over the protocol's own limit, but not over this, is answered by name.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that are read and dropped of a body that is over its limit, so that its sender hears the answer.
+pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
