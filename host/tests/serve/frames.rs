@@ -12,7 +12,7 @@ use crate::{counter_host, increment};
 async fn goodbye_to(host: &Host, frame: Message) -> String {
     let mut witness = Session::join(host, "counter/frames", 1).await;
     let mut session = Session::join(host, "counter/frames", 2).await;
-    session.send(frame).await;
+    session.send_what_is_taken(frame).await;
     let goodbye = session.goodbye().await;
     let number = witness.welcome.taken.0 + 1;
     witness.assert_undisturbed(number).await;

@@ -47,6 +47,14 @@ impl Session {
         self.socket.send(frame).await.unwrap();
     }
 
+    /// Sends a frame that the host may refuse, and stop reading, before all of it is written. What it said then can still be read.
+    pub(crate) async fn send_what_is_taken(&mut self, frame: Message) {
+        match self.socket.send(frame).await {
+            Ok(()) | Err(Error::Io(_)) => {}
+            Err(error) => panic!("the frame cannot be sent: {error}"),
+        }
+    }
+
     /// The next message; `None` when the host has closed the connection.
     pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
         next(&mut self.socket).await
