@@ -12,6 +12,14 @@ pub fn from_snapshot<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, String> 
     from_postcard(snapshot, "snapshot")
 }
 
+/// The default `restore`: reads what this build's own version wrote.
+pub(crate) fn restore_own_version<T: DeserializeOwned>(snapshot: &[u8], found: u32, own: u32) -> Result<T, String> {
+    if found != own {
+        return Err(format!("the snapshot has state version {found}, and this build reads only {own}"));
+    }
+    from_snapshot(snapshot)
+}
+
 /// Reads all of `bytes` as a `T`. `what` names them in the error.
 pub(crate) fn from_postcard<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {

@@ -8,7 +8,7 @@
 //! # use reapply_guest::StateMachine;
 //! # #[derive(Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 //! # struct Total(u8);
-//! # #[derive(serde::Serialize, schemars::JsonSchema)]
+//! # #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 //! # struct TooMuch;
 //! # impl StateMachine for Total {
 //! #     type Transition = u8;

@@ -13,13 +13,13 @@
 //!     on: bool,
 //! }
 //!
-//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 //! pub enum Transition {
 //!     TurnOn,
 //!     TurnOff,
 //! }
 //!
-//! #[derive(Debug, PartialEq, Serialize, JsonSchema)]
+//! #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 //! pub enum Conflict {
 //!     Already { on: bool },
 //! }
@@ -71,9 +71,20 @@ pub mod component;
 pub mod contract;
 
 mod codec;
+mod id;
+mod key;
+mod micros;
+mod never;
 mod program;
+mod rng;
 mod state_machine;
 
 pub use codec::from_snapshot;
+pub use id::{Id, ParseIdError};
+pub use key::Key;
+pub use micros::Micros;
+pub use never::Never;
 pub use program::{Alarm, Event, Input, NoOptions, Program};
+pub use reapply_guest_macros::{StateMachine, machine};
+pub use rng::Rng;
 pub use state_machine::StateMachine;

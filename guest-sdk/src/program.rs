@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::from_snapshot;
+use crate::codec::restore_own_version;
+use crate::rng::Rng;
 
 /// A machine that knows the event: who asked for a transition, when, and with which random bits.
 ///
@@ -60,8 +61,8 @@ pub trait Program: Default + Serialize + DeserializeOwned + JsonSchema + 'static
     /// Why an event cannot be applied to a state; usually an enum.
     type Conflict: Serialize + JsonSchema;
 
-    /// The version of the snapshots that this build writes. Raise it when the state's encoding changes, and teach
-    /// [`restore`](Self::restore) the versions before.
+    /// The version of the snapshots that this build writes. Raise it when the state's encoding changes, and say with
+    /// [`machine`](macro@crate::machine) how the versions before become this one.
     const STATE_VERSION: u32 = 1;
 
     /// Whether participants' coming and going are events: [`Input::Joined`] and [`Input::Left`].
@@ -96,17 +97,13 @@ pub trait Program: Default + Serialize + DeserializeOwned + JsonSchema + 'static
     }
 
     /// The state that a snapshot holds. By default only this build's own version is accepted;
-    /// [`from_snapshot`] reads earlier versions' types.
+    /// [`machine`](macro@crate::machine) writes one that migrates, and [`from_snapshot`](crate::from_snapshot) helps to write one by hand.
     ///
     /// # Errors
     ///
     /// The version is not known, or the bytes are no snapshot.
     fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
-        if state_version != Self::STATE_VERSION {
-            let own = Self::STATE_VERSION;
-            return Err(format!("the snapshot has state version {state_version}, and this build reads only {own}"));
-        }
-        from_snapshot(snapshot)
+        restore_own_version(snapshot, state_version, Self::STATE_VERSION)
     }
 }
 
@@ -131,6 +128,12 @@ impl<T> Event<T> {
             Input::Transition { author, .. } | Input::Joined(author) | Input::Left(author) => Some(author),
             Input::Alarm(_) => None,
         }
+    }
+
+    /// The random numbers of this event, from the first one on.
+    #[must_use]
+    pub fn rng(&self) -> Rng {
+        Rng::from_seed(self.entropy)
     }
 }
 

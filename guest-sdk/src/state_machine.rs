@@ -1,9 +1,12 @@
 //! State machines of which the state and the transition say everything.
 
+use std::fmt::Debug;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::restore_own_version;
 use crate::program::{Event, Input, NoOptions, Program};
 
 /// Composable data: what a transition does to it depends on nothing but its state.
@@ -16,10 +19,13 @@ use crate::program::{Event, Input, NoOptions, Program};
 )]
 pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'static {
     /// What participants may ask for; usually an enum.
-    type Transition: Serialize + DeserializeOwned + JsonSchema;
+    type Transition: Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema;
 
     /// Why a transition cannot be applied to a state; usually an enum.
-    type Conflict: Serialize + JsonSchema;
+    type Conflict: Clone + Debug + PartialEq + Serialize + JsonSchema;
+
+    /// The version of the snapshots that this build writes; see [`machine`](macro@crate::machine).
+    const STATE_VERSION: u32 = 1;
 
     /// The state after `transition`. This one stays as it is.
     ///
@@ -27,6 +33,16 @@ pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'sta
     ///
     /// The transition does not fit the state. Whoever asked for it is told, and nothing has changed.
     fn apply(&self, transition: &Self::Transition) -> Result<Self, Self::Conflict>;
+
+    /// The state that a snapshot holds. By default only this build's own version is accepted;
+    /// [`machine`](macro@crate::machine) writes one that migrates.
+    ///
+    /// # Errors
+    ///
+    /// The version is not known, or the bytes are no snapshot.
+    fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
+        restore_own_version(snapshot, state_version, Self::STATE_VERSION)
+    }
 }
 
 impl<M: StateMachine + Default> Program for M {
@@ -34,10 +50,16 @@ impl<M: StateMachine + Default> Program for M {
     type Transition = M::Transition;
     type Conflict = M::Conflict;
 
+    const STATE_VERSION: u32 = M::STATE_VERSION;
+
     fn apply(&self, event: &Event<M::Transition>) -> Result<Self, M::Conflict> {
         match &event.input {
             Input::Transition { transition, .. } | Input::Alarm(transition) => StateMachine::apply(self, transition),
             Input::Joined(_) | Input::Left(_) => Ok(self.clone()),
         }
+    }
+
+    fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
+        StateMachine::restore(snapshot, state_version)
     }
 }

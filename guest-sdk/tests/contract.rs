@@ -14,13 +14,13 @@ struct Words {
     words: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 enum Say {
     Word(String),
     Words { many: Vec<String> },
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "why")]
 enum Refused {
     Silence,

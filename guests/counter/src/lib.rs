@@ -9,14 +9,14 @@ pub struct Counter {
     pub count: u32,
 }
 
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Transition {
     Increment(u32),
     Decrement(u32),
     Reset,
 }
 
-#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub enum Conflict {
     BelowZero,
     Overflow,
