@@ -1,4 +1,4 @@
-//! The two encodings: postcard for what is stored and sent, JSON for people and JavaScript.
+//! Postcard, for what is stored and sent.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,13 +31,4 @@ pub(crate) fn from_postcard<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Re
 
 pub(crate) fn to_postcard<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, String> {
     postcard::to_allocvec(value).map_err(|error| format!("the {what} cannot be encoded: {error}"))
-}
-
-/// Reads all of `json` as a `T`. `what` names it in the error.
-pub(crate) fn from_json<T: DeserializeOwned>(json: &str, what: &str) -> Result<T, String> {
-    serde_json::from_str(json).map_err(|error| format!("the JSON is no {what} of this machine: {error}"))
-}
-
-pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, String> {
-    serde_json::to_string(value).map_err(|error| format!("the {what} has no JSON form: {error}"))
 }

@@ -29,14 +29,14 @@
 //! # }
 //! ```
 
-use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 pub use crate::bindings::exports::reapply::machine::machine::{
     Alarm, Description, Event, Input, Rejection, Submission,
 };
-use crate::codec::{from_json, from_postcard, to_json, to_postcard};
+use crate::codec::{from_postcard, to_postcard};
+use crate::json::{from_json, schema_read, schema_written, to_json};
 use crate::{Program, program};
 
 /// The state of a new room. `options` is JSON; the empty string asks for the defaults.
@@ -116,7 +116,8 @@ pub fn describe<P: Program>(name: &str) -> Result<Description, String> {
         name: name.to_owned(),
         state_version: P::STATE_VERSION,
         membership: P::MEMBERSHIP,
-        schemas: to_json(&schemas, "schemas")?,
+        // Plain JSON: what a schema says of numbers is no data of the machine's.
+        schemas: serde_json::to_string(&schemas).map_err(|error| format!("the schemas have no JSON form: {error}"))?,
     })
 }
 
@@ -160,14 +161,6 @@ struct Schemas {
     transition: Schema,
     conflict: Schema,
     view: Schema,
-}
-
-fn schema_read<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
-}
-
-fn schema_written<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }
 
 /// The schema of what a method returns, where the type has no name.

@@ -72,6 +72,7 @@ pub mod contract;
 
 mod codec;
 mod id;
+mod json;
 mod key;
 mod micros;
 mod never;
