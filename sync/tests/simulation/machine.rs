@@ -1,141 +1,72 @@
-//! The machine under simulation, native. One machine has it all, so that the features meet: a list that shows order and
-//! doubling, an ordered map and a counter whose conflicts depend on the state, bits of entropy and time, membership, alarms,
-//! and inputs that break it. Like a wasmtime instance it loses every state it made when it breaks.
+//! The machine under simulation, native: like a wasmtime instance it loses every state it made when it breaks.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use reapply_sync::{Alarm, ApplyError, Author, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
-use serde::{Deserialize, Serialize};
+use reapply_simulation::{Place, Random, Scenario};
+use reapply_sync::{Alarm, ApplyError, Event, Fault, LoadError, Machine, Timestamp};
 
-/// A transition. The nonce is unique in a run: it tells one from all others wherever it turns up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ask {
-    pub(crate) nonce: u64,
-    pub(crate) what: What,
+use crate::book::{Book, What};
+
+/// Rooms of books. The book is a plain function already, so that it is its own model.
+pub(crate) struct Books {
+    membership: bool,
 }
 
-impl Ask {
-    pub(crate) fn encode(&self) -> Bytes {
-        postcard::to_allocvec(self).unwrap().into()
-    }
-}
+impl Scenario for Books {
+    type Machine = Native;
+    type What = What;
+    type Model = Book;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum What {
-    Append,
-    Earn(u64),
-    /// A conflict where the counter is lower.
-    Spend(u64),
-    /// A conflict where the entry is not what was expected.
-    Swap {
-        key: u8,
-        expected: u64,
-        value: u64,
-    },
-    Roll,
-    /// Alarms, one after the other.
-    Ring {
-        after: u64,
-        times: u8,
-    },
-    /// Only to make the log grow, so that snapshots are due.
-    Pad(Bytes),
-    Trap,
-    /// Traps in some states only, so that a prediction may trap and the room's machine not, or the other way round.
-    TrapIfOdd,
-    /// Too much for the host's budget, not for a replica's: only the host's verdict counts.
-    Exhaust,
-}
+    const NAME: &'static str = "book";
 
-/// The state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Book {
-    pub(crate) nonces: Vec<u64>,
-    pub(crate) counter: u64,
-    entries: BTreeMap<u8, u64>,
-    dice: u64,
-    members: BTreeSet<String>,
-    ring: Option<(u64, u8)>,
-    rings: u64,
-}
-
-/// Why a book did not take an event.
-pub(crate) enum No {
-    Refused(Refusal),
-    Trapped,
-    Exhausted,
-}
-
-impl Book {
-    /// The pure function that everyone must agree on; the model calls it in a plain loop.
-    pub(crate) fn apply(&self, event: &Event) -> Result<Self, No> {
-        let mut next = self.clone();
-        match &event.input {
-            Input::Transition { transition, .. } => {
-                let malformed = |error: postcard::Error| No::Refused(Refusal::Malformed(error.to_string()));
-                let ask: Ask = postcard::from_bytes(transition).map_err(malformed)?;
-                next.take(&ask, event)?;
-                next.nonces.push(ask.nonce);
-            }
-            Input::Alarm(_) => next.go_off(event)?,
-            Input::Joined(Author(author)) => {
-                assert!(next.members.insert(author.to_string()), "{author} joined twice");
-            }
-            Input::Left(Author(author)) => assert!(next.members.remove(&**author), "{author} left before they joined"),
-        }
-        Ok(next)
+    fn new(random: &mut Random) -> Self {
+        Self { membership: random.percent(50) }
     }
 
-    fn take(&mut self, ask: &Ask, event: &Event) -> Result<(), No> {
-        let conflict = |text: String| Err(No::Refused(Refusal::Conflict(text)));
-        match ask.what {
-            What::Append | What::Pad(_) | What::Exhaust => {}
-            What::Earn(amount) => self.counter = self.counter.wrapping_add(amount),
-            What::Spend(amount) if amount > self.counter => return conflict(format!("only {}", self.counter)),
-            What::Spend(amount) => self.counter -= amount,
-            What::Swap { key, expected, value } => {
-                let found = self.entries.get(&key).copied().unwrap_or_default();
-                if found != expected {
-                    return conflict(format!("found {found}"));
-                }
-                self.entries.insert(key, value);
-            }
-            What::Roll => {
-                self.dice = self.dice.rotate_left(7) ^ event.entropy ^ event.time.0.rotate_left(32) ^ event.seq.0;
-            }
-            What::Ring { after, times } => self.ring = Some((event.time.0 + after, times)),
-            What::Trap => return Err(No::Trapped),
-            What::TrapIfOdd if self.counter % 2 == 1 => return Err(No::Trapped),
-            What::TrapIfOdd => self.counter = self.counter.wrapping_add(1),
-        }
-        if let What::Exhaust = ask.what {
-            return Err(No::Exhausted);
-        }
-        Ok(())
+    fn machine(&self, place: Place) -> Native {
+        Native::new(place, place == Place::Replica || self.membership)
     }
 
-    fn go_off(&mut self, event: &Event) -> Result<(), No> {
-        match self.ring {
-            Some((at, _)) if at > event.time.0 => panic!("the alarm of {at} went off at {}", event.time),
-            None => panic!("an alarm went off that was not set"),
-            Some(_) if self.counter % 5 == 4 => Err(No::Refused(Refusal::Conflict("not now".to_owned()))),
-            Some((_, times)) => {
-                self.rings += 1;
-                self.ring = times.checked_sub(1).map(|times| (event.time.0 + 50_000, times));
-                Ok(())
+    fn act(&mut self, _client: usize, _shown: Option<&Handle>, random: &mut Random) -> What {
+        match random.below(20) {
+            0..4 => What::Append,
+            4..7 => What::Earn(random.below(4)),
+            7..10 => What::Spend(random.below(4)),
+            10..14 => {
+                // A guess at what stands there, so that replicas predict success and lose races.
+                let (key, expected, value) = (random.below(2) as u8, random.below(2), random.below(2));
+                What::Swap { key, expected, value }
             }
+            14..16 => What::Roll,
+            16 => What::Ring { after: random.below(2_000_000), times: random.below(4) as u8 },
+            17 => What::Trap,
+            18 => What::TrapIfOdd,
+            _ => What::Exhaust,
         }
     }
-}
 
-/// Where a machine runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Host,
-    Replica,
+    fn ballast(bytes: usize) -> What {
+        What::Pad(vec![7; bytes].into())
+    }
+
+    fn corrupt(&mut self, state: &Handle, _random: &mut Random) -> bool {
+        state.book.borrow_mut().counter ^= 1 << 20;
+        true
+    }
+
+    fn genesis() -> Book {
+        Book::default()
+    }
+
+    fn expected(book: &Book, event: &Event) -> Result<Book, ApplyError> {
+        book.apply(event)
+    }
+
+    fn agrees(book: &Book, state: &Handle) -> bool {
+        *state.book.borrow() == *book
+    }
 }
 
 #[derive(Debug)]
@@ -151,15 +82,11 @@ pub(crate) struct Native {
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     start: u64,
-    pub(crate) book: Rc<RefCell<Book>>,
-}
-
-pub(crate) fn digest() -> Digest {
-    Digest::of(b"book")
+    book: Rc<RefCell<Book>>,
 }
 
 impl Native {
-    pub(crate) fn new(place: Place, membership: bool) -> Self {
+    fn new(place: Place, membership: bool) -> Self {
         Self { place, membership, start: 0, is_broken: false }
     }
 
@@ -192,15 +119,12 @@ impl Machine for Native {
         let applied = state.book.borrow().apply(event);
         match applied {
             Ok(book) => Ok(self.handle(book)),
-            Err(No::Refused(refusal)) => Err(refusal.into()),
-            Err(No::Exhausted) if self.place == Place::Replica => Ok(self.handle(state.book.borrow().clone())),
-            Err(No::Exhausted) => {
-                self.is_broken = true;
-                Err(Fault::Exhausted("time".to_owned()).into())
+            Err(ApplyError::Fault(Fault::Exhausted(_))) if self.place == Place::Replica => {
+                Ok(self.handle(state.book.borrow().clone()))
             }
-            Err(No::Trapped) => {
-                self.is_broken = true;
-                Err(Fault::Trapped("unreachable".to_owned()).into())
+            Err(no) => {
+                self.is_broken = matches!(no, ApplyError::Fault(_));
+                Err(no)
             }
         }
     }

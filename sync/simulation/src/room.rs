@@ -6,28 +6,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{
-    Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Rejection, Report, RoomId, Seq, Sequencer,
-    ServerMessage, SessionId, Snapshot, Submit, Timestamp,
+    Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Machine, Rejection, Report, RoomId, Seq,
+    Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp,
 };
 
-use crate::machine::{self, Native, Place};
 use crate::random::Random;
+use crate::scenario::{Place, Scenario};
 
 /// What outlives the host's process.
 pub(crate) struct Journal {
     pub(crate) genesis: Genesis,
-    membership: bool,
     /// Each record: the seq before it, its bytes, the chain after it.
     records: Vec<(Seq, Bytes, Chain)>,
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
 }
 
 impl Journal {
-    pub(crate) fn new(membership: bool, nonce: u64) -> Self {
-        let room = RoomId { machine: "book".parse().unwrap(), room: "simulated".parse().unwrap() };
-        let options = String::new();
-        let genesis = Genesis { room, digest: machine::digest(), options, time: Timestamp(1_000_000), nonce };
-        Self { genesis, membership, records: Vec::new(), snapshots: Vec::new() }
+    pub(crate) fn new(machine: &str, nonce: u64) -> Self {
+        let digest = Digest::of(machine.as_bytes());
+        let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
+        let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
+        Self { genesis, records: Vec::new(), snapshots: Vec::new() }
     }
 
     pub(crate) fn store(&mut self, batch: &Batch) {
@@ -35,7 +34,7 @@ impl Journal {
     }
 
     /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
-    pub(crate) fn open(&self, snapshot: Option<&Snapshot>) -> Sequencer<Native> {
+    pub(crate) fn open<S: Scenario>(&self, scenario: &S, snapshot: Option<&Snapshot>) -> Sequencer<S::Machine> {
         let mut chain = self.genesis.chain();
         let mut batches = Vec::new();
         for (expected, body, chain_after) in &self.records {
@@ -45,7 +44,7 @@ impl Journal {
                 batches.push(batch);
             }
         }
-        let machine = Native::new(Place::Host, self.membership);
+        let machine = scenario.machine(Place::Host);
         let sequencer =
             Sequencer::open(machine, self.genesis.clone(), snapshot.cloned(), batches).expect("the room opens");
         // Little, so that slow readers are cut off in runs of this length.
@@ -96,8 +95,8 @@ pub(crate) struct RoomCounts {
     pub(crate) stale_frames: u64,
 }
 
-pub(crate) struct Room {
-    pub(crate) sequencer: Sequencer<Native>,
+pub(crate) struct Room<M: Machine> {
+    pub(crate) sequencer: Sequencer<M>,
     sessions: BTreeMap<usize, Session>,
     /// Whether submissions from replaced sessions are passed on. A host does not; without page reloads it would be safe.
     stale_frames_pass: bool,
@@ -105,8 +104,8 @@ pub(crate) struct Room {
     pub(crate) counts: RoomCounts,
 }
 
-impl Room {
-    pub(crate) fn new(sequencer: Sequencer<Native>, stale_frames_pass: bool, now: Timestamp, entropy: u64) -> Self {
+impl<M: Machine> Room<M> {
+    pub(crate) fn new(sequencer: Sequencer<M>, stale_frames_pass: bool, now: Timestamp, entropy: u64) -> Self {
         let (sessions, effects, counts) = (BTreeMap::new(), Vec::new(), RoomCounts::default());
         let mut room = Self { sequencer, sessions, stale_frames_pass, effects, counts };
         room.absent_leave(now, entropy);
@@ -277,7 +276,7 @@ impl Room {
 }
 
 /// What checks of a room at rest compare: all that it would go on from.
-pub(crate) fn at_rest(sequencer: &mut Sequencer<Native>) -> (Snapshot, Digest) {
+pub(crate) fn at_rest<M: Machine>(sequencer: &mut Sequencer<M>) -> (Snapshot, Digest) {
     sequencer.take_snapshot();
     let snapshot = (*sequencer.history().base()).clone();
     let hash = snapshot.state_hash();

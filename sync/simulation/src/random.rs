@@ -1,15 +1,19 @@
-//! A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, for ever.
+//! What a run draws from.
 
-pub(crate) struct Random(u64);
+/// A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, for ever.
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The stream of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         let mut random = Self(seed.wrapping_mul(0xd134_2543_de82_ef95));
         random.bits();
         random
     }
 
-    pub(crate) fn bits(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,15 +22,17 @@ impl Random {
     }
 
     /// A number below `end`, which is not 0.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.bits() % end
     }
 
-    pub(crate) fn index(&mut self, length: usize) -> usize {
+    /// An index into something of that length, which is not 0.
+    pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
 
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+    /// True in so many of a hundred cases.
+    pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }

@@ -1,12 +1,14 @@
-//! The naive model that checks everything. It knows only the durable log and what each client was told; it keeps a state for
+//! The naive bookkeeper that checks everything. It knows only the durable log and what each client was told; it keeps a model for
 //! every seq by applying the log in a plain loop, and nothing cleverer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use reapply_sync::{Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp};
+use reapply_sync::{
+    ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp,
+};
 
-use crate::machine::{Ask, Book, No};
+use crate::scenario::{Accepted, Ask, Scenario, StateOf};
 
 /// A page's life: which client, and how often it has been loaded before.
 pub(crate) type Page = (ClientId, u64);
@@ -14,6 +16,8 @@ pub(crate) type Page = (ClientId, u64);
 #[derive(Debug)]
 struct Applied {
     transition: Bytes,
+    /// The last event that the page knew as confirmed.
+    seen: Seq,
     outcome: Option<Outcome>,
 }
 
@@ -26,18 +30,18 @@ pub(crate) struct OutcomeCounts {
     pub(crate) decided: u64,
 }
 
-pub(crate) struct Auditor {
+pub(crate) struct Auditor<S: Scenario> {
     log: Vec<Event>,
-    /// The state at each seq, from 0.
-    states: Vec<Book>,
+    /// The model at each seq, from 0.
+    models: Vec<S::Model>,
     applied: BTreeMap<(Page, Number), Applied>,
     pub(crate) counts: OutcomeCounts,
 }
 
-impl Auditor {
+impl<S: Scenario> Auditor<S> {
     pub(crate) fn new() -> Self {
-        let (log, states, applied) = (Vec::new(), vec![Book::default()], BTreeMap::new());
-        Self { log, states, applied, counts: OutcomeCounts::default() }
+        let (log, models, applied) = (Vec::new(), vec![S::genesis()], BTreeMap::new());
+        Self { log, models, applied, counts: OutcomeCounts::default() }
     }
 
     /// A batch is durable now, whether or not the host comes to know it.
@@ -46,14 +50,16 @@ impl Auditor {
             assert_eq!(event.seq.0, self.log.len() as u64 + 1, "the log has a gap or a fork");
             let last_time = self.log.last().map_or(Timestamp(0), |last| last.time);
             assert!(last_time <= event.time, "time went back at {}", event.seq);
-            let state = self.states[self.log.len()].apply(event);
-            self.states.push(state.unwrap_or_else(|_| panic!("event {} was logged, but does not apply", event.seq)));
+            let model = S::expected(self.newest(), event);
+            let why = "was logged, but the model does not take it";
+            self.models
+                .push(model.unwrap_or_else(|no| panic!("event {} {why}: {no}; {:?}", event.seq, what::<S>(event))));
             self.log.push(event.clone());
         }
     }
 
-    pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes) {
-        let former = self.applied.insert((page, number), Applied { transition, outcome: None });
+    pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq) {
+        let former = self.applied.insert((page, number), Applied { transition, seen, outcome: None });
         assert!(former.is_none(), "number {number} was used twice");
     }
 
@@ -72,7 +78,7 @@ impl Auditor {
             Outcome::Rejected(Rejection::Forgotten) => self.counts.forgotten += 1,
             Outcome::Rejected(Rejection::Conflict(conflict)) => {
                 self.counts.conflicts += 1;
-                let is_founded = has_been(&self.states, page, number, &applied.transition, conflict);
+                let is_founded = has_been::<S>(&self.models, page, number, &applied.transition, conflict);
                 assert!(is_founded, "no durable state gives this conflict: {conflict}");
             }
             Outcome::Rejected(_) => self.counts.faulted += 1,
@@ -81,10 +87,10 @@ impl Auditor {
         applied.outcome = Some(outcome);
     }
 
-    /// A replica shows `book` as confirmed at `seq`. Nothing that is not durable may be in it.
-    pub(crate) fn agrees(&self, seq: u64, book: &Book) -> bool {
-        let state = self.states.get(seq as usize).expect("a replica is ahead of the durable log");
-        state == book
+    /// A replica shows `state` as confirmed at `seq`. Nothing that is not durable may be in it.
+    pub(crate) fn agrees(&self, seq: Seq, state: &StateOf<S>) -> bool {
+        let model = self.models.get(seq.0 as usize).expect("a replica is ahead of the durable log");
+        S::agrees(model, state)
     }
 
     /// How many of a page's transitions have no outcome yet.
@@ -93,20 +99,33 @@ impl Auditor {
         of_page.filter(|(_, applied)| applied.outcome.is_none()).count()
     }
 
-    pub(crate) fn head(&self) -> u64 {
-        self.log.len() as u64
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.log.len() as u64)
     }
 
-    pub(crate) fn newest(&self) -> &Book {
-        &self.states[self.log.len()]
+    pub(crate) fn newest(&self) -> &S::Model {
+        &self.models[self.log.len()]
     }
 
-    pub(crate) fn alarms(&self) -> usize {
-        self.log.iter().filter(|event| matches!(event.input, Input::Alarm(_))).count()
+    pub(crate) fn alarms(&self) -> u64 {
+        self.log.iter().filter(|event| matches!(event.input, Input::Alarm(_))).count() as u64
     }
 
-    pub(crate) fn left(&self) -> usize {
-        self.log.iter().filter(|event| matches!(event.input, Input::Left(_))).count()
+    pub(crate) fn left(&self) -> u64 {
+        self.log.iter().filter(|event| matches!(event.input, Input::Left(_))).count() as u64
+    }
+
+    /// The accepted transitions in their order, with what their authors knew.
+    pub(crate) fn history(&self) -> Vec<Accepted<S::What>> {
+        let seen: BTreeMap<u64, Seq> =
+            self.applied.values().map(|applied| (ask::<S>(&applied.transition).nonce, applied.seen)).collect();
+        let accepted = |event: &Event| {
+            let Input::Transition { client, transition, .. } = &event.input else { return None };
+            let Ask { nonce, what } = ask::<S>(transition);
+            let seen = *seen.get(&nonce).expect("the log holds what nobody asked for");
+            Some(Accepted { seq: event.seq, client: *client, seen, what })
+        };
+        self.log.iter().filter_map(accepted).collect()
     }
 
     /// What must hold of the log as a whole, whatever happened.
@@ -117,12 +136,10 @@ impl Auditor {
             let Input::Transition { client, number, transition, .. } = &event.input else { continue };
             let last = last_number.insert(*client, *number).unwrap_or_default();
             assert!(last < *number, "{client}'s number {number} follows {last} in the log");
-            let ask: Ask = postcard::from_bytes(transition).expect("the log holds only transitions");
-            assert!(logged.insert(ask.nonce), "event {} doubles an earlier one", event.seq);
+            assert!(logged.insert(ask::<S>(transition).nonce), "event {} doubles an earlier one", event.seq);
         }
         for ((page, number), applied) in &self.applied {
-            let ask: Ask = postcard::from_bytes(&applied.transition).unwrap();
-            let is_logged = logged.remove(&ask.nonce);
+            let is_logged = logged.remove(&ask::<S>(&applied.transition).nonce);
             match &applied.outcome {
                 // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
                 Some(Outcome::Rejected(Rejection::Forgotten)) if !has_restarted => {
@@ -138,13 +155,29 @@ impl Auditor {
     }
 }
 
+fn ask<S: Scenario>(transition: &[u8]) -> Ask<S::What> {
+    Ask::decode(transition).expect("the log holds only transitions")
+}
+
+/// What an event asks for, to be shown.
+fn what<S: Scenario>(event: &Event) -> Option<S::What> {
+    let Input::Transition { transition, .. } = &event.input else { return None };
+    Ask::decode(transition).ok().map(|ask| ask.what)
+}
+
 /// Whether some durable state answers `transition` with `conflict`: a verdict must not rest on what was never durable.
-fn has_been(states: &[Book], (client, _): Page, number: Number, transition: &Bytes, conflict: &str) -> bool {
+fn has_been<S: Scenario>(
+    models: &[S::Model],
+    (client, _): Page,
+    number: Number,
+    transition: &Bytes,
+    conflict: &str,
+) -> bool {
     let (author, transition) = (Author("anyone".into()), transition.clone());
     let input = Input::Transition { author, client, number, transition };
     let event = Event { seq: Seq(0), time: Timestamp(0), entropy: 0, input };
-    states.iter().rev().any(|state| match state.apply(&event) {
-        Err(No::Refused(Refusal::Conflict(found))) => found == conflict,
+    models.iter().rev().any(|model| match S::expected(model, &event) {
+        Err(ApplyError::Refused(Refusal::Conflict(found))) => found == conflict,
         _ => false,
     })
 }

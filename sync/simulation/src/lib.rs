@@ -1,0 +1,25 @@
+//! The simulated network: replicas and a sequencer with a native machine, in virtual time, with everything that can go wrong
+//! between them. Each run follows from its seed alone. Only tests use it.
+//!
+//! ```text
+//!  Scenario ──acts──▶ Replica ──▶ network ──▶ Room: Sequencer ──▶ Journal
+//!     │                  │   delays, cuts, reloads     │   crashes, failed appends, snapshots
+//!     └── naive model ◀──┴──────── Auditor ◀───────────┘
+//! ```
+//!
+//! What is simulated is a [`Scenario`]: a machine, what its participants do, and a naive model that says what must come of it.
+//! [`simulate`] runs it over many seeds. After every step the auditor holds what each replica shows against the model at that place in
+//! the durable log, and each transition against the one outcome it may have; at the end everyone must have the same bytes.
+
+mod auditor;
+mod coverage;
+mod network;
+mod plan;
+mod random;
+mod room;
+mod scenario;
+mod world;
+
+pub use plan::{Plan, simulate};
+pub use random::Random;
+pub use scenario::{Accepted, Ask, Place, Scenario, StateOf};

@@ -1,0 +1,59 @@
+//! Many runs of one scenario.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::scenario::Scenario;
+use crate::world;
+
+/// How often a scenario is run, and what its runs must come across.
+pub struct Plan<'a> {
+    /// Runs in the normal test run. `REAPPLY_SEEDS` asks for another number, and `REAPPLY_SEED` for one of them alone.
+    pub seeds: u64,
+    /// From so many runs on, everything that can happen must have happened.
+    pub seeds_covering: u64,
+    /// What cannot happen here, or too seldom to be asked for, by the name it has among the counts.
+    pub never: &'a [&'a str],
+    /// The command that runs this test.
+    pub command: &'a str,
+}
+
+/// Runs a scenario over its plan's seeds, and prints what they came across.
+///
+/// # Panics
+///
+/// Something is wrong; the failing seed and the command that repeats it are printed before.
+pub fn simulate<S: Scenario>(plan: &Plan<'_>) {
+    let seeds = match (variable("REAPPLY_SEED"), variable("REAPPLY_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, seeds) => 0..seeds.unwrap_or(plan.seeds),
+    };
+    let is_covering = seeds.end - seeds.start >= plan.seeds_covering;
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in seeds {
+        let counts =
+            catch_unwind(AssertUnwindSafe(|| world::run::<S>(seed))).unwrap_or_else(|panic| fail(plan, seed, panic));
+        for (name, count) in counts {
+            *totals.entry(name).or_default() += count;
+        }
+    }
+    for (name, total) in &totals {
+        println!("{total:>10}  {name}");
+    }
+    for (name, total) in totals {
+        let is_asked_for = is_covering && !plan.never.contains(&name);
+        assert!(total > 0 || !is_asked_for, "no run of {} came across this: {name}", S::NAME);
+    }
+}
+
+fn fail(plan: &Plan<'_>, seed: u64, panic: Box<dyn Any + Send>) -> ! {
+    eprintln!("seed {seed} failed; run it again by");
+    eprintln!("    REAPPLY_SEED={seed} {}", plan.command);
+    resume_unwind(panic)
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}

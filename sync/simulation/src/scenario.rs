@@ -1,0 +1,122 @@
+//! What a run is about.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use reapply_sync::{ApplyError, ClientId, Event, Machine, Seq};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+
+/// A machine, what its participants do, and a naive model of it.
+pub trait Scenario: Sized {
+    /// The machine under simulation. The transitions that it is given are encoded [`Ask`]s.
+    type Machine: Machine;
+
+    /// What a participant can ask for.
+    type What: Clone + Debug + Serialize + DeserializeOwned;
+
+    /// A state as the author of the scenario understands it, written without a look at the machine's own code.
+    type Model: Clone + Debug;
+
+    /// The machine's name.
+    const NAME: &'static str;
+
+    /// What one run is about, where runs differ.
+    fn new(random: &mut Random) -> Self;
+
+    /// The machine at one of its places.
+    fn machine(&self, place: Place) -> Self::Machine;
+
+    /// What a client asks for, given what its page shows; that may be nothing yet.
+    fn act(&mut self, client: usize, shown: Option<&StateOf<Self>>, random: &mut Random) -> Self::What;
+
+    /// Something of about that many bytes that every state takes, so that the log grows and snapshots come due.
+    fn ballast(bytes: usize) -> Self::What;
+
+    /// Changes a state where it stands, as a bug of the machine or of its engine would. Whether anything has changed.
+    fn corrupt(&mut self, state: &StateOf<Self>, random: &mut Random) -> bool;
+
+    /// The model of a new room.
+    fn genesis() -> Self::Model;
+
+    /// What `event` makes of `model`.
+    ///
+    /// # Errors
+    ///
+    /// What the machine would answer. An accepted event must not lead here.
+    fn expected(model: &Self::Model, event: &Event) -> Result<Self::Model, ApplyError>;
+
+    /// Whether `state` is all that the model says, and nothing else.
+    fn agrees(model: &Self::Model, state: &StateOf<Self>) -> bool;
+
+    /// Checks what must hold of a whole history, by asserting it. Answers how often what it looks for was there.
+    fn check(history: &[Accepted<Self::What>], end: &Self::Model) -> Vec<(&'static str, u64)> {
+        let _ = (history, end);
+        Vec::new()
+    }
+}
+
+/// The handle to a state of a scenario's machine.
+pub type StateOf<S> = <<S as Scenario>::Machine as Machine>::State;
+
+/// Where a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// With the sequencer: its verdict counts.
+    Host,
+    /// With a replica, under wider limits.
+    Replica,
+}
+
+/// A transition's bytes, in postcard. The nonce is unique in a run: it tells one submission from all others wherever it turns up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ask<W> {
+    /// Which submission this is.
+    pub nonce: u64,
+    /// What it asks for.
+    pub what: W,
+}
+
+/// An accepted transition in its place in the log.
+#[derive(Clone, Debug)]
+pub struct Accepted<W> {
+    /// Its place.
+    pub seq: Seq,
+    /// The client that asked for it.
+    pub client: ClientId,
+    /// The last event that its client knew as confirmed when it asked.
+    pub seen: Seq,
+    /// What it asked for.
+    pub what: W,
+}
+
+impl<W: Serialize + DeserializeOwned> Ask<W> {
+    /// The transition's bytes.
+    ///
+    /// # Panics
+    ///
+    /// `W` is beyond postcard.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        postcard::to_allocvec(self).expect("what a scenario asks for can be encoded").into()
+    }
+
+    /// What the bytes ask for.
+    ///
+    /// # Errors
+    ///
+    /// They are no [`Ask`]; the text says why.
+    pub fn decode(transition: &[u8]) -> Result<Self, String> {
+        postcard::from_bytes(transition).map_err(|error| error.to_string())
+    }
+}
+
+impl<W> Accepted<W> {
+    /// Whether this one was decided after `earlier` by somebody who did not know of it: two people at once.
+    #[must_use]
+    pub fn is_blind_to(&self, earlier: &Self) -> bool {
+        self.client != earlier.client && self.seen < earlier.seq && earlier.seq < self.seq
+    }
+}

@@ -1,0 +1,187 @@
+//! What happens at the clients, and on the way to them.
+
+use reapply_sync::{Number, Rejection, Replica, Seq, SubmitError, Timestamp};
+
+use super::{Task, World};
+use crate::auditor::Page;
+use crate::network::Connection;
+use crate::scenario::{Ask, Scenario};
+
+impl<S: Scenario> World<S> {
+    pub(super) fn connect_later(&mut self, client: usize) {
+        if self.clients[client].is_connecting {
+            return;
+        }
+        self.clients[client].is_connecting = true;
+        let wait_max = if self.random.percent(50) { 20_000 } else { 2_000_000 };
+        let (after, page) = (self.random.below(wait_max), self.clients[client].page);
+        self.schedule(after, Task::Connect { client, page });
+    }
+
+    pub(super) fn connect(&mut self, index: usize, page: u64) {
+        if self.clients[index].page != page {
+            return;
+        }
+        self.clients[index].is_connecting = false;
+        if self.room.is_none() {
+            self.connect_later(index);
+            return;
+        }
+        let author = self.clients[index].author.clone();
+        self.connections.push(Connection::new(index, author, self.host, &mut self.random));
+        self.clients[index].connection = Some(self.connections.len() - 1);
+        self.clients[index].replica.handle_connected();
+        self.flush(index);
+    }
+
+    pub(super) fn frame_down(&mut self, connection: usize, frame: &[u8]) {
+        let index = self.connections[connection].client;
+        let is_open = self.connections[connection].down.is_open(self.now);
+        if self.clients[index].connection != Some(connection) || !is_open {
+            return;
+        }
+        self.clients[index].replica.handle_frame(frame).expect("the room sends only messages");
+        self.flush(index);
+    }
+
+    /// The client learns that a connection is gone.
+    pub(super) fn client_closed(&mut self, connection: usize) {
+        let index = self.connections[connection].client;
+        let client = &mut self.clients[index];
+        if client.connection == Some(connection) {
+            client.connection = None;
+            client.replica.handle_disconnected();
+            self.flush(index);
+            self.connect_later(index);
+        }
+    }
+
+    /// Cuts a connection: each end learns of it in its own time, and what is under way beyond that is lost.
+    pub(super) fn cut(&mut self, connection: usize) {
+        let up_at = self.connections[connection].up.cut(self.now, &mut self.random);
+        let down_at = self.connections[connection].down.cut(self.now, &mut self.random);
+        self.schedule(up_at.saturating_sub(self.now), Task::UpClosed { connection });
+        self.schedule(down_at.saturating_sub(self.now), Task::DownClosed { connection });
+    }
+
+    /// Does what a driver does after it has handed something in.
+    pub(super) fn flush(&mut self, index: usize) {
+        if self.random.percent(70) || self.is_calm {
+            self.clients[index].replica.settle();
+        }
+        let page = self.page(index);
+        while let Some((number, outcome)) = self.clients[index].replica.poll_outcome() {
+            self.auditor.note_outcome(page, number, outcome);
+        }
+        while self.clients[index].replica.poll_divergence().is_some() {
+            self.coverage.divergences += 1;
+            assert!(self.clients[index].is_corrupted, "a sound replica diverged");
+        }
+        while let Some(frame) = self.clients[index].replica.poll_transmit() {
+            let Some(connection) = self.clients[index].connection else { continue };
+            if let Some(at) = self.connections[connection].up.arrival(self.now, &mut self.random) {
+                self.schedule(at - self.now, Task::Up { connection, frame });
+            }
+        }
+        if let Some(goodbye) = self.clients[index].replica.goodbye()
+            && let Some(connection) = self.clients[index].connection
+        {
+            assert!(goodbye.retry(), "{goodbye}");
+            self.cut(connection);
+            self.client_closed(connection);
+            return;
+        }
+        let client = &mut self.clients[index];
+        if let Some(digest) = client.replica.needs_machine()
+            && !client.is_loading
+        {
+            client.is_loading = true;
+            let page = client.page;
+            let after = self.random.below(500_000);
+            self.schedule(after, Task::MachineLoaded { client: index, page, digest });
+        }
+        self.check_client(index);
+    }
+
+    pub(super) fn page(&self, index: usize) -> Page {
+        (self.clients[index].key.client_id(), self.clients[index].page)
+    }
+
+    fn check_client(&mut self, index: usize) {
+        let undecided = self.auditor.undecided(self.page(index));
+        let client = &mut self.clients[index];
+        assert_eq!(client.replica.pending(), undecided, "pending is not what has no outcome");
+        let Some((seq, _)) = client.replica.confirmed_at() else { return };
+        let Some((_, state)) = client.replica.confirmed() else { return };
+        if self.auditor.agrees(seq, state) {
+            client.is_corrupted = false;
+        } else {
+            assert!(client.is_corrupted, "the confirmed state at {seq} is not the log's");
+        }
+    }
+
+    pub(super) fn act(&mut self, index: usize) {
+        let what = if self.random.percent(self.pads_percent) {
+            S::ballast(8_000)
+        } else {
+            let shown = self.clients[index].replica.optimistic().map(|(_, state)| state);
+            self.scenario.act(index, shown, &mut self.random)
+        };
+        self.apply(index, what);
+    }
+
+    pub(super) fn apply(&mut self, index: usize, what: S::What) {
+        self.nonces += 1;
+        let transition = Ask { nonce: self.nonces, what }.encode();
+        // A client's clock is its own.
+        let clock = Timestamp(self.random.below(self.now * 2));
+        let page = self.page(index);
+        let replica = &mut self.clients[index].replica;
+        let seen = replica.confirmed_at().map_or(Seq(0), |(seq, _)| seq);
+        match replica.apply(transition.clone(), clock, self.random.bits()) {
+            Ok(number) => self.auditor.note_applied(page, number, transition, seen),
+            Err(SubmitError::Rejected(Rejection::Trapped(_))) => self.coverage.local_traps += 1,
+            Err(SubmitError::Rejected(_) | SubmitError::NotReady) => {}
+            Err(error) => panic!("{error}"),
+        }
+        self.flush(index);
+    }
+
+    pub(super) fn mischief(&mut self) {
+        let index = self.random.index(self.clients.len());
+        match self.random.below(10) {
+            0..5 => {
+                if let Some(connection) = self.clients[index].connection {
+                    self.cut(connection);
+                }
+            }
+            5..7 => self.crash_host(),
+            7 => self.corrupt(index),
+            _ if !self.stale_frames_pass => self.reload(index),
+            _ => {}
+        }
+    }
+
+    /// The page is loaded anew: only the client's key is left of it.
+    fn reload(&mut self, index: usize) {
+        self.coverage.reloads += 1;
+        if let Some(connection) = self.clients[index].connection.take() {
+            self.cut(connection);
+        }
+        let client = &mut self.clients[index];
+        client.page += 1;
+        client.replica = Replica::new(client.key.clone(), Number(0));
+        (client.is_connecting, client.is_loading, client.is_corrupted) = (false, false, false);
+        self.connect_later(index);
+    }
+
+    /// Flips something in a replica's confirmed state, as a bug of the machine or of its engine would.
+    fn corrupt(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        let Some((_, state)) = client.replica.confirmed() else { return };
+        if self.scenario.corrupt(state, &mut self.random) {
+            client.is_corrupted = true;
+            self.coverage.corruptions += 1;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens at the host, and on the way to it.
+
+use std::sync::Arc;
+
+use reapply_sync::Timestamp;
+
+use super::{Task, World};
+use crate::network::Connection;
+use crate::room::{Effect, Room};
+use crate::scenario::Scenario;
+
+impl<S: Scenario> World<S> {
+    pub(super) fn start_host(&mut self) {
+        if self.room.is_some() {
+            return;
+        }
+        self.host += 1;
+        let snapshots = &self.journal.snapshots;
+        // Snapshots are a convenience: an old one must do, and so must none.
+        let snapshot = match self.random.below(4) {
+            0 => None,
+            1 if !snapshots.is_empty() => Some(Arc::clone(&snapshots[self.random.index(snapshots.len())])),
+            _ => snapshots.iter().max_by_key(|snapshot| snapshot.seq).cloned(),
+        };
+        let sequencer = self.journal.open(&self.scenario, snapshot.as_deref());
+        let (now, entropy) = (Timestamp(self.now), self.random.bits());
+        self.room = Some(Room::new(sequencer, self.stale_frames_pass, now, entropy));
+        self.alarm_scheduled = None;
+        self.pump_room();
+    }
+
+    /// The process is gone, and with it all that was not durable. What was with the journal may have become so.
+    pub(super) fn crash_host(&mut self) {
+        let Some(room) = self.room.take() else { return };
+        self.coverage.restarts += 1;
+        self.coverage.room.add(&room.counts);
+        if let Some(batch) = self.in_flight.take()
+            && self.random.percent(50)
+        {
+            self.journal.store(&batch);
+            self.auditor.note_durable(&batch);
+        }
+        for connection in 0..self.connections.len() {
+            if self.connections[connection].host == self.host {
+                self.cut(connection);
+            }
+        }
+        let after = self.random.below(3_000_000);
+        self.schedule(after, Task::Restart);
+    }
+
+    pub(super) fn appended(&mut self, is_stored: bool) {
+        let Some(batch) = self.in_flight.take() else { return };
+        let Some(room) = &mut self.room else { return };
+        if is_stored {
+            self.journal.store(&batch);
+            self.auditor.note_durable(&batch);
+            room.handle_appended();
+        } else {
+            room.handle_append_failed(Timestamp(self.now), self.random.bits());
+        }
+        self.pump_room();
+    }
+
+    pub(super) fn frame_up(&mut self, connection: usize, frame: &[u8]) {
+        let Connection { host, author, up, .. } = &self.connections[connection];
+        if *host != self.host || !up.is_open(self.now) {
+            return;
+        }
+        let Some(room) = &mut self.room else { return };
+        room.handle_frame(connection, author.clone(), frame, &mut self.random, Timestamp(self.now));
+        // The owner may take in all that waits before it pumps.
+        if self.random.percent(70) || self.is_calm {
+            self.pump_room();
+        }
+    }
+
+    pub(super) fn pump_room(&mut self) {
+        loop {
+            let Some(room) = &mut self.room else { return };
+            room.pump(Timestamp(self.now), self.random.bits());
+            let effects = std::mem::take(&mut room.effects);
+            if effects.is_empty() {
+                break;
+            }
+            effects.into_iter().for_each(|effect| self.effect(effect));
+        }
+        let Some(room) = &mut self.room else { return };
+        let alarm_at = room.sequencer.alarm_at().map(|at| at.0.max(self.now));
+        if let Some(at) = alarm_at
+            && self.alarm_scheduled.is_none_or(|scheduled| at < scheduled)
+        {
+            self.alarm_scheduled = Some(at);
+            self.schedule(at - self.now, Task::Alarm { host: self.host });
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { connection, frame } => {
+                if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
+                    self.schedule(at - self.now, Task::Down { connection, frame });
+                }
+            }
+            Effect::Close { connection } => {
+                if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
+                    self.schedule(at - self.now, Task::DownClosed { connection });
+                }
+            }
+            Effect::Append(batch) => {
+                assert_eq!(batch.expected, self.auditor.head(), "the journal refuses: another head");
+                assert!(self.in_flight.replace(batch).is_none(), "two batches at once");
+                let is_stored = self.is_calm || !self.random.percent(self.append_failures_percent);
+                let after = self.random.below(300_000);
+                self.schedule(after, Task::Appended { host: self.host, is_stored });
+            }
+            Effect::StoreSnapshot(snapshot) => {
+                self.coverage.snapshots += 1;
+                if self.random.percent(70) {
+                    let after = self.random.below(500_000);
+                    self.schedule(after, Task::SnapshotStored(snapshot));
+                }
+            }
+            Effect::ReadLater { connection, after } => {
+                self.schedule(after, Task::Read { host: self.host, connection });
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! One seeded run: clients, connections, a host that crashes, and a clock that only the simulation moves.
+
+mod clients;
+mod host;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Snapshot, Timestamp};
+
+use crate::auditor::Auditor;
+use crate::coverage::Coverage;
+use crate::network::Connection;
+use crate::random::Random;
+use crate::room::{Journal, Room, at_rest};
+use crate::scenario::{Place, Scenario};
+
+/// What happens at some moment.
+enum Task {
+    Up { connection: usize, frame: Bytes },
+    Down { connection: usize, frame: Bytes },
+    UpClosed { connection: usize },
+    DownClosed { connection: usize },
+    Appended { host: u64, is_stored: bool },
+    SnapshotStored(Arc<Snapshot>),
+    Read { host: u64, connection: usize },
+    Alarm { host: u64 },
+    Restart,
+    Act { client: usize },
+    Connect { client: usize, page: u64 },
+    MachineLoaded { client: usize, page: u64, digest: Digest },
+    Mischief,
+}
+
+struct Client<M: Machine> {
+    key: ClientKey,
+    author: Author,
+    replica: Replica<M>,
+    /// How often the page has been loaded before.
+    page: u64,
+    connection: Option<usize>,
+    is_connecting: bool,
+    is_loading: bool,
+    is_corrupted: bool,
+}
+
+struct World<S: Scenario> {
+    scenario: S,
+    random: Random,
+    now: u64,
+    tasks: BTreeMap<(u64, u64), Task>,
+    tasks_made: u64,
+    journal: Journal,
+    auditor: Auditor<S>,
+    room: Option<Room<S::Machine>>,
+    in_flight: Option<Arc<Batch>>,
+    /// How often the host has started.
+    host: u64,
+    alarm_scheduled: Option<u64>,
+    clients: Vec<Client<S::Machine>>,
+    connections: Vec<Connection>,
+    nonces: u64,
+    is_calm: bool,
+    stale_frames_pass: bool,
+    append_failures_percent: u64,
+    pads_percent: u64,
+    coverage: Coverage,
+}
+
+/// Runs one seed, and panics where anything is wrong. Answers what the run came across, by name.
+pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
+    let mut world = World::<S>::new(seed);
+    world.run_until_quiet();
+    world.calm_down();
+    world.run_until_quiet();
+    world.checkpoint();
+    world.run_until_quiet();
+    world.check_end();
+    let history = world.auditor.history();
+    let mut counts = S::check(&history, world.auditor.newest());
+    world.coverage.alarms = world.auditor.alarms();
+    world.coverage.left = world.auditor.left();
+    world.coverage.outcomes = world.auditor.counts;
+    let last_room = world.room.map(|room| room.counts).unwrap_or_default();
+    world.coverage.room.add(&last_room);
+    counts.extend(world.coverage.counts());
+    counts
+}
+
+impl<S: Scenario> World<S> {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let scenario = S::new(&mut random);
+        let journal = Journal::new(S::NAME, random.bits());
+        let mut world = Self {
+            scenario,
+            now: 1_000_000,
+            tasks: BTreeMap::new(),
+            tasks_made: 0,
+            auditor: Auditor::new(),
+            room: None,
+            in_flight: None,
+            host: 0,
+            alarm_scheduled: None,
+            clients: Vec::new(),
+            connections: Vec::new(),
+            nonces: 0,
+            is_calm: false,
+            stale_frames_pass: random.percent(50),
+            append_failures_percent: if random.percent(50) { 0 } else { random.below(30) },
+            pads_percent: if random.percent(50) { 5 } else { 60 },
+            coverage: Coverage::default(),
+            journal,
+            random,
+        };
+        world.start_host();
+        let clients = 1 + world.random.index(8);
+        for index in 0..clients {
+            let key = ClientKey([index as u8; 16]);
+            // Some participants have two clients.
+            let author = Author(format!("participant {}", index % 5).into());
+            let replica = Replica::new(key.clone(), Number(0));
+            let (page, connection, is_connecting) = (0, None, false);
+            world.clients.push(Client {
+                key,
+                author,
+                replica,
+                page,
+                connection,
+                is_connecting,
+                is_loading: false,
+                is_corrupted: false,
+            });
+            world.connect_later(index);
+        }
+        let acts = 1 + world.random.below(120);
+        for _ in 0..acts {
+            let (client, after) = (world.random.index(clients), world.random.below(20_000_000));
+            world.schedule(after, Task::Act { client });
+        }
+        for _ in 0..world.random.below(12) {
+            let after = world.random.below(20_000_000);
+            world.schedule(after, Task::Mischief);
+        }
+        world
+    }
+
+    fn schedule(&mut self, after: u64, task: Task) {
+        self.tasks_made += 1;
+        self.tasks.insert((self.now + after, self.tasks_made), task);
+    }
+
+    fn run_until_quiet(&mut self) {
+        let tasks_max = self.tasks_made + 200_000;
+        while let Some(((time, _), task)) = self.tasks.pop_first() {
+            assert!(self.tasks_made < tasks_max, "the run does not come to rest");
+            self.now = time;
+            self.perform(task);
+        }
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Up { connection, frame } => self.frame_up(connection, &frame),
+            Task::Down { connection, frame } => self.frame_down(connection, &frame),
+            Task::UpClosed { connection } => {
+                if self.connections[connection].host == self.host
+                    && let Some(room) = &mut self.room
+                {
+                    room.handle_closed(connection, Timestamp(self.now), self.random.bits());
+                }
+                self.pump_room();
+            }
+            Task::DownClosed { connection } => self.client_closed(connection),
+            Task::Appended { host, is_stored } if host == self.host => self.appended(is_stored),
+            Task::SnapshotStored(snapshot) => self.journal.snapshots.push(snapshot),
+            Task::Read { host, connection } if host == self.host => {
+                if let Some(room) = &mut self.room {
+                    room.handle_read(connection, Timestamp(self.now), self.random.bits());
+                }
+                self.pump_room();
+            }
+            Task::Alarm { host } if host == self.host => {
+                self.alarm_scheduled = None;
+                if let Some(room) = &mut self.room {
+                    room.sequencer.handle_alarm(Timestamp(self.now), self.random.bits());
+                }
+                self.pump_room();
+            }
+            Task::Appended { .. } | Task::Read { .. } | Task::Alarm { .. } => {}
+            Task::Restart => self.start_host(),
+            Task::Act { client } => self.act(client),
+            Task::Connect { client, page } => self.connect(client, page),
+            Task::MachineLoaded { client, page, digest } => {
+                if self.clients[client].page == page {
+                    self.clients[client].is_loading = false;
+                    let machine = self.scenario.machine(Place::Replica);
+                    self.clients[client].replica.handle_machine(digest, machine);
+                    self.flush(client);
+                }
+            }
+            Task::Mischief => self.mischief(),
+        }
+    }
+
+    /// From here on nothing fails any more.
+    fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.start_host();
+        self.pump_room();
+        for index in 0..self.clients.len() {
+            self.flush(index);
+        }
+    }
+
+    /// Makes the log grow until everyone has seen a checkpoint.
+    fn checkpoint(&mut self) {
+        let replica = &self.clients[0].replica;
+        assert_eq!((replica.phase(), replica.goodbye()), (Phase::Live, None), "client 0 is not live");
+        let snapshots = self.coverage.snapshots;
+        while self.coverage.snapshots == snapshots {
+            self.apply(0, S::ballast(30_000));
+            self.run_until_quiet();
+        }
+    }
+
+    fn check_end(&mut self) {
+        self.auditor.check_log(self.coverage.restarts > 0);
+        let from_genesis = at_rest(&mut self.journal.open(&self.scenario, None));
+        for index in 0..self.clients.len() {
+            let page = self.page(index);
+            let undecided = self.auditor.undecided(page);
+            let replica = &mut self.clients[index].replica;
+            assert_eq!(replica.phase(), Phase::Live, "client {index} is not live");
+            assert_eq!((replica.pending(), undecided), (0, 0), "client {index} still waits");
+            assert_eq!(replica.confirmed_at().map(|(seq, _)| seq), Some(self.auditor.head()));
+            let (machine, state) = replica.confirmed().expect("a live replica has a state");
+            assert!(S::agrees(self.auditor.newest(), state), "client {index} ends elsewhere");
+            let bytes = machine.snapshot(state).expect("a state has its bytes");
+            assert_eq!(bytes, from_genesis.0.state, "client {index} has other bytes than the room");
+            let (_, state) = replica.optimistic().expect("a live replica has a state");
+            assert!(S::agrees(self.auditor.newest(), state), "client {index} shows what is not there");
+        }
+        for snapshot in &self.journal.snapshots {
+            let reopened = at_rest(&mut self.journal.open(&self.scenario, Some(snapshot)));
+            assert_eq!(reopened, from_genesis, "reopened from {} the room is another", snapshot.seq);
+        }
+        let room = self.room.as_mut().expect("the host is up");
+        assert!(room.sequencer.is_settled() && !room.sequencer.is_broken());
+        assert_eq!(at_rest(&mut room.sequencer), from_genesis, "the living room is not its log");
+    }
+}
