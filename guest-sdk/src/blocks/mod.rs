@@ -1,0 +1,3 @@
+//! The building blocks: state machines that compose.
+
+mod order;
