@@ -1,0 +1,202 @@
+//! Machines by key.
+
+use std::borrow::Borrow;
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+
+use imbl::OrdMap;
+use schemars::JsonSchema;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Key, StateMachine};
+
+/// Machines by key, in the keys' order: for things that people name, such as scores by player.
+///
+/// In JSON it is an object. Looking up and changing cost O(log n), and clones share their entries. A change copies a few of its
+/// neighbours, so large values belong behind an [`AtomRc`](crate::AtomRc).
+///
+/// # Two people at once
+///
+/// - Two people set one key at once: the one decided later wins.
+/// - Two people set different keys at once: both are set.
+/// - Two people change one key's value at once: both changes apply, one after the other.
+/// - One sets a key and another changes its value at once: a change decided later applies to the new value, and one
+///   decided before is replaced with the old value.
+/// - One deletes a key and another changes its value at once: the key is gone; a change decided later conflicts.
+/// - One deletes a key and another sets it at once: the one decided later wins.
+/// - Two people delete one key at once: it is gone; the one decided later conflicts.
+///
+/// ```
+/// use reapply_guest::{Counter, Map, MapConflict, StateMachine};
+///
+/// let scores: Map<String, Counter> = Map::default();
+/// let scores = scores.apply(&scores.set("ada".to_owned(), Counter::default())).unwrap();
+///
+/// let point = scores.map_value("ada", |score| score.add(1)).expect("ada plays");
+/// let scores = scores.apply(&point).unwrap();
+/// assert_eq!(scores.get("ada").map(|score| score.value()), Some(1));
+///
+/// let scores = scores.apply(&scores.delete("ada".to_owned())).unwrap();
+/// assert_eq!(scores.apply(&point), Err(MapConflict::NoSuchKey("ada".to_owned())));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent, bound = "")]
+pub struct Map<K: Key, V: StateMachine> {
+    #[schemars(with = "std::collections::BTreeMap<K, V>")]
+    entries: OrdMap<K, V>,
+}
+
+/// What may be asked of a [`Map`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(bound = "")]
+pub enum MapTransition<K: Key, V: StateMachine> {
+    /// Gives a key a value, new or in the place of the one before.
+    Set(K, V),
+    /// Takes a key away, and its value.
+    Delete(K),
+    /// Passes a transition on to a key's value.
+    Value(K, V::Transition),
+}
+
+/// Why a [`Map`] stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(bound = "")]
+pub enum MapConflict<K: Key, V: StateMachine> {
+    /// There is no such key, or no longer.
+    NoSuchKey(K),
+    /// The key's value has a conflict of its own.
+    Value(K, V::Conflict),
+}
+
+impl<K: Key, V: StateMachine> Map<K, V> {
+    /// A key's value.
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.get(key)
+    }
+
+    /// Whether the key is there.
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.contains_key(key)
+    }
+
+    /// The keys in order, with their values.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator {
+        self.entries.iter()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Asks to give `key` a value, whether it has one or not.
+    #[must_use]
+    pub fn set(&self, key: K, value: V) -> MapTransition<K, V> {
+        MapTransition::Set(key, value)
+    }
+
+    /// Asks to take `key` away.
+    #[must_use]
+    pub fn delete(&self, key: K) -> MapTransition<K, V> {
+        MapTransition::Delete(key)
+    }
+
+    /// Asks of the value at `key` what `transition` makes of it; nothing, if there is no such key.
+    pub fn map_value<Q: Ord + ?Sized>(
+        &self,
+        key: &Q,
+        transition: impl FnOnce(&V) -> V::Transition,
+    ) -> Option<MapTransition<K, V>>
+    where
+        K: Borrow<Q>,
+    {
+        let (key, value) = self.entries.get_key_value(key)?;
+        Some(MapTransition::Value(key.clone(), transition(value)))
+    }
+}
+
+impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
+    type Transition = MapTransition<K, V>;
+    type Conflict = MapConflict<K, V>;
+
+    fn apply(&self, transition: &MapTransition<K, V>) -> Result<Self, MapConflict<K, V>> {
+        let mut entries = self.entries.clone();
+        match transition {
+            MapTransition::Set(key, value) => {
+                entries.insert(key.clone(), value.clone());
+            }
+            MapTransition::Delete(key) => {
+                entries.remove(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
+            }
+            MapTransition::Value(key, transition) => {
+                let value = self.entries.get(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
+                let value = value.apply(transition).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
+                entries.insert(key.clone(), value);
+            }
+        }
+        Ok(Self { entries })
+    }
+}
+
+impl<K: Key, V: StateMachine> Default for Map<K, V> {
+    fn default() -> Self {
+        Self { entries: OrdMap::new() }
+    }
+}
+
+/// Of a key that comes twice, the last value stays.
+impl<K: Key, V: StateMachine> FromIterator<(K, V)> for Map<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        Self { entries: entries.into_iter().collect() }
+    }
+}
+
+impl<'de, K: Key, V: StateMachine> Deserialize<'de> for Map<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let is_sorted = !deserializer.is_human_readable();
+        deserializer.deserialize_map(MapVisitor { is_sorted, map: PhantomData })
+    }
+}
+
+struct MapVisitor<K, V> {
+    /// Whether the keys must come in order, so that equal maps have equal bytes only. People may write them as they like.
+    is_sorted: bool,
+    map: PhantomData<(K, V)>,
+}
+
+impl<'de, K: Key, V: StateMachine> Visitor<'de> for MapVisitor<K, V> {
+    type Value = Map<K, V>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<K, V>, A::Error> {
+        let mut entries = OrdMap::new();
+        while let Some((key, value)) = access.next_entry()? {
+            let is_new = match entries.get_max() {
+                Some((last, _)) if self.is_sorted => *last < key,
+                _ => !entries.contains_key(&key),
+            };
+            if !is_new {
+                return Err(A::Error::custom(format_args!("the key {key:?} comes twice or out of order")));
+            }
+            entries.insert(key, value);
+        }
+        Ok(Map { entries })
+    }
+}
