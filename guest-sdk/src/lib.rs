@@ -69,6 +69,9 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod component;
 pub mod contract;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 
 mod codec;
 mod id;

@@ -1,15 +1,188 @@
-//! The macros of `reapply-guest`, which re-exports them.
+//! The macros of `reapply-guest`, which re-exports them. What they write names nothing but that crate and `core`.
 
 use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a state machine of a struct of machines, or of an enum of machines.
+mod derive;
+mod enums;
+mod input;
+mod names;
+mod versions;
+
+/// Makes a machine of machines.
+///
+/// Every field of a struct, and what every variant of an enum holds, is a machine itself: a building block such as `Atom` or
+/// `List`, or another type that implements `StateMachine`. What goes together goes into one `Atom`: two people who set two atoms at
+/// once both have their way, and two who set the same one do not.
+///
+/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`.
+///
+/// # Structs
+///
+/// ```
+/// use reapply_guest::{Atom, AtomTransition, Counter, CounterTransition, StateMachine};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+/// pub struct Proposal {
+///     /// What is proposed.
+///     pub text: Atom<String>,
+///     /// How many are for it.
+///     pub votes: Counter,
+/// }
+///
+/// let empty = Proposal::default();
+///
+/// // `map_votes` makes a transition of the whole from one of the field.
+/// let vote = empty.map_votes(|_votes| CounterTransition::Add(1));
+/// assert_eq!(vote, ProposalTransition::Votes(CounterTransition::Add(1)));
+///
+/// // So two people who change two fields at once are never in each other's way.
+/// let rename = empty.map_text(|text| text.replace("Lunch at noon".to_owned()));
+/// let proposal = empty.apply(&vote).unwrap().apply(&rename).unwrap();
+/// assert_eq!(proposal.text.value(), "Lunch at noon");
+/// ```
+///
+/// It writes, for a `Proposal`:
+///
+/// - `enum ProposalTransition`, with a variant for each field: `Text(AtomTransition<String>)`, `Votes(CounterTransition)`. In JSON,
+///   `{"Votes": {"Add": 1}}`.
+/// - `enum ProposalConflict`, with a variant for each field, for that field's conflicts;
+/// - `map_text`, `map_votes`, as visible as the field;
+/// - `impl StateMachine for Proposal`.
+///
+/// A field's docs are those of its variants, and so they are in the schemas too. In a tuple the variants are `Field0`, `Field1`, and the functions `map_0`,
+/// `map_1`. Renaming a field changes the JSON; moving one changes the encoding, so raise the state version (see [`machine`](macro@machine)) for it.
+///
+/// # Enums
+///
+/// An enum is one of several machines at a time. Each variant holds one.
+///
+/// ```
+/// # use reapply_guest::{Atom, AtomTransition, Counter, CounterTransition, StateMachine};
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+/// pub enum Answer {
+///     Words(Atom<String>),
+///     Number(Counter),
+/// }
+///
+/// let answer = Answer::Number(Counter::default());
+/// let words = answer.apply(&AnswerTransition::Become(Answer::Words("About ten".to_owned().into()))).unwrap();
+///
+/// // Who adds to the number at the same time comes too late, and is told why.
+/// assert_eq!(
+///     words.apply(&AnswerTransition::Number(CounterTransition::Add(1))),
+///     Err(AnswerConflict::IsNot { wanted: AnswerVariant::Number, is: AnswerVariant::Words }),
+/// );
+/// ```
+///
+/// Besides a variant for each of its own, the transition has `Become`, which replaces the state, and the conflict has `IsNot`. `enum AnswerVariant` names
+/// the variants without what they hold. Since a whole state is in `Become`, the enum derives `Debug` and `PartialEq` as well.
+///
+/// # Type parameters
+///
+/// They need no bounds: `struct Pair<A, B> { left: A, right: B }` is a machine where `A` and `B` are.
 #[proc_macro_derive(StateMachine, attributes(machine))]
-pub fn derive_state_machine(_input: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn derive_state_machine(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    match input::Machine::parse(input) {
+        Ok(machine) => derive::expand(&machine).into(),
+        Err(error) => error.into_compile_error().into(),
+    }
 }
 
-/// Says which version of the state a machine writes, and from which types it reads the versions before.
+/// Says which version of the state this build writes, and how it reads what earlier builds wrote.
+///
+/// A state's encoding has no field names. When a field is added, removed, moved or given another type, keep the old type, raise `state_version`, and
+/// say how one becomes the other, by `From`, or by `TryFrom` where that can fail:
+///
+/// ```
+/// use reapply_guest::{Atom, StateMachine};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+/// #[machine(state_version = 3, migrate_from = [Version1, Version2])]
+/// pub struct Task {
+///     pub label: Atom<String>,
+///     pub priority: Atom<u8>,
+/// }
+///
+/// /// What a task was at first.
+/// #[derive(Deserialize)]
+/// struct Version1 {
+///     label: Atom<String>,
+/// }
+///
+/// impl From<Version1> for Task {
+///     fn from(old: Version1) -> Self {
+///         Self { label: old.label, priority: 1.into() }
+///     }
+/// }
+///
+/// /// What it was when priorities were words.
+/// #[derive(Deserialize)]
+/// struct Version2 {
+///     label: Atom<String>,
+///     priority: Atom<String>,
+/// }
+///
+/// impl TryFrom<Version2> for Task {
+///     type Error = String;
+///
+///     fn try_from(old: Version2) -> Result<Self, String> {
+///         let priority = match old.priority.as_str() {
+///             "low" => 0,
+///             "high" => 2,
+///             other => return Err(format!("no priority is called {other:?}")),
+///         };
+///         Ok(Self { label: old.label, priority: priority.into() })
+///     }
+/// }
+///
+/// let snapshot = b"\x07Go home\x04high";
+/// let task = <Task as StateMachine>::restore(snapshot, 2).unwrap();
+/// assert_eq!((task.label.value().as_str(), *task.priority.value()), ("Go home", 2));
+/// ```
+///
+/// `migrate_from` lists the type of every version before, from version 1 on; a single one needs no brackets. One that is missing is an error of the
+/// compiler, and so is one that does not become the state.
+///
+/// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It writes `STATE_VERSION` and `restore` into it:
+///
+/// ```
+/// # use reapply_guest::{Event, NoOptions, Program, machine};
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Default, Serialize, Deserialize, JsonSchema)]
+/// # struct Clicks(u64);
+/// # #[derive(Deserialize)]
+/// # struct Version1(u8);
+/// # impl From<Version1> for Clicks {
+/// #     fn from(old: Version1) -> Self {
+/// #         Self(old.0.into())
+/// #     }
+/// # }
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// # struct Click;
+/// # #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+/// # enum Never {}
+/// #[machine(state_version = 2, migrate_from = Version1)]
+/// impl Program for Clicks {
+///     // ...
+/// #     type Options = NoOptions;
+/// #     type Transition = Click;
+/// #     type Conflict = Never;
+/// #     fn apply(&self, _: &Event<Click>) -> Result<Self, Never> {
+/// #         Ok(Self(self.0 + 1))
+/// #     }
+/// }
+/// # assert_eq!(Clicks::restore(&[5], 1).unwrap().0, 5);
+/// ```
 #[proc_macro_attribute]
-pub fn machine(_arguments: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn machine(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    versions::expand_on_impl(arguments.into(), item.into()).into()
 }

@@ -1,0 +1,204 @@
+//! `#[derive(StateMachine)]`: the enums of transitions and conflicts, what makes transitions, and `apply`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::enums::{Enum, EnumVariant, named, unnamed};
+use crate::input::{BECOME, IS_NOT, Machine, Part, Parts, local};
+use crate::names;
+
+/// All that the derive writes.
+pub(crate) fn expand(machine: &Machine) -> TokenStream {
+    let names = Names::of(machine);
+    let (body, extras) = match &machine.parts {
+        Parts::Fields(fields) => (apply_to_field(fields, &names), maps(machine, fields, &names)),
+        Parts::Variants(variants) => (apply_to_variant(variants, &names), variant_enum(machine, variants, &names)),
+    };
+    let transition_enum = transition_enum(machine, &names).expand();
+    let conflict_enum = conflict_enum(machine, &names).expand();
+    let versions = machine.versions.as_ref().map(|versions| versions.items());
+
+    let Names { transition, conflict, .. } = &names;
+    let ident = &machine.ident;
+    let (declared, parameters, where_clause) = machine.generics.split_for_impl();
+    let input = local("transition");
+    quote! {
+        #transition_enum
+        #conflict_enum
+        #extras
+
+        #[automatically_derived]
+        impl #declared ::reapply_guest::StateMachine for #ident #parameters #where_clause {
+            type Transition = #transition #parameters;
+            type Conflict = #conflict #parameters;
+
+            #versions
+
+            #[allow(unreachable_patterns)]
+            fn apply(&self, #input: &Self::Transition) -> ::core::result::Result<Self, Self::Conflict> {
+                #body
+            }
+        }
+    }
+}
+
+/// The names of the generated enums.
+struct Names {
+    transition: Ident,
+    conflict: Ident,
+    /// Which variant an enum is.
+    variant: Ident,
+}
+
+impl Names {
+    fn of(machine: &Machine) -> Self {
+        let name = |suffix| names::of_machine(&machine.ident, suffix);
+        Self { transition: name("Transition"), conflict: name("Conflict"), variant: name("Variant") }
+    }
+}
+
+fn transition_enum<'a>(machine: &'a Machine, names: &Names) -> Enum<'a> {
+    let mut variants: Vec<_> = machine.parts.as_slice().iter().map(|part| variant_of(part, "Transition")).collect();
+    if let Parts::Variants(_) = machine.parts {
+        let doc = "Be this from now on, whatever it is at the time.";
+        variants.push(EnumVariant::new(Ident::new(BECOME, machine.ident.span()), doc, unnamed(machine.ty())));
+    }
+    let doc = format!("What can be asked of `{}`.", machine.ident);
+    Enum { machine, ident: names.transition.clone(), doc, variants, deserialize: true }
+}
+
+fn conflict_enum<'a>(machine: &'a Machine, names: &Names) -> Enum<'a> {
+    let mut variants: Vec<_> = machine.parts.as_slice().iter().map(|part| variant_of(part, "Conflict")).collect();
+    if let Parts::Variants(_) = machine.parts {
+        let doc = "The transition is one of `wanted`, and the state `is` something else by now.";
+        let variant = names.variant.to_token_stream();
+        let fields = vec![named("wanted", variant.clone()), named("is", variant)];
+        variants.push(EnumVariant::new(Ident::new(IS_NOT, machine.ident.span()), doc, fields));
+    }
+    let doc = format!("Why a transition cannot be applied to `{}`.", machine.ident);
+    Enum { machine, ident: names.conflict.clone(), doc, variants, deserialize: false }
+}
+
+fn variant_of(part: &Part, associated: &str) -> EnumVariant {
+    let member = part.member.to_token_stream();
+    let doc = format!("A {} of `{member}`.", associated.to_lowercase());
+    EnumVariant::of_part(part, part.associated(associated), &doc)
+}
+
+/// Clones the rest only once the transition has turned out to fit.
+fn apply_to_field(fields: &[Part], names: &Names) -> TokenStream {
+    let Names { transition, conflict, .. } = names;
+    let (input, field, next) = (local("transition"), local("field"), local("next"));
+    let arms = fields.iter().map(|part| {
+        let Part { member, variant, .. } = part;
+        let apply = apply_call(part, &quote!(&self.#member), &input);
+        quote! {
+            #transition::#variant(#input) => {
+                let #field = ::core::result::Result::map_err(#apply, #conflict::#variant)?;
+                let mut #next = ::core::clone::Clone::clone(self);
+                #next.#member = #field;
+                ::core::result::Result::Ok(#next)
+            }
+        }
+    });
+    quote!(match #input { #(#arms)* })
+}
+
+fn apply_to_variant(variants: &[Part], names: &Names) -> TokenStream {
+    let Names { transition, conflict, variant: kind } = names;
+    let (input, state) = (local("transition"), local("state"));
+    let arms = variants.iter().map(|part| {
+        let variant = &part.variant;
+        let apply = apply_call(part, &quote!(#state), &input);
+        quote! {
+            (Self::#variant(#state), #transition::#variant(#input)) => ::core::result::Result::map_err(
+                ::core::result::Result::map(#apply, Self::#variant),
+                #conflict::#variant,
+            ),
+            (_, #transition::#variant(_)) => ::core::result::Result::Err(#conflict::IsNot {
+                wanted: #kind::#variant,
+                is: <#kind as ::core::convert::From<&Self>>::from(self),
+            }),
+        }
+    });
+    quote! {
+        match (self, #input) {
+            (_, #transition::Become(#state)) => ::core::result::Result::Ok(::core::clone::Clone::clone(#state)),
+            #(#arms)*
+        }
+    }
+}
+
+fn apply_call(part: &Part, state: &TokenStream, input: &Ident) -> TokenStream {
+    let machine = &part.machine;
+    quote_spanned!(machine.span()=> <#machine as ::reapply_guest::StateMachine>::apply(#state, #input))
+}
+
+/// `map_label` and the like: a transition of a field, as one of the whole.
+fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
+    let ident = &machine.ident;
+    let transition = &names.transition;
+    let (declared, parameters, where_clause) = machine.generics.split_for_impl();
+    let make = local("make");
+    let maps = fields.iter().map(|part| {
+        let Part { member, variant, visibility, machine, .. } = part;
+        let map = names::map_of_field(member);
+        let doc = format!("What `make` asks of `{}`, as a transition of the whole.", member.to_token_stream());
+        let payload = part.associated("Transition");
+        quote! {
+            #[doc = #doc]
+            #[must_use]
+            #visibility fn #map(&self, #make: impl ::core::ops::FnOnce(&#machine) -> #payload) -> #transition #parameters {
+                #transition::#variant(#make(&self.#member))
+            }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        #[allow(dead_code, non_snake_case, private_bounds, private_interfaces)]
+        impl #declared #ident #parameters #where_clause {
+            #(#maps)*
+        }
+    }
+}
+
+/// The enum of an enum's variants without what they hold, for conflicts to name them.
+fn variant_enum(machine: &Machine, variants: &[Part], names: &Names) -> TokenStream {
+    let Machine { ident, visibility, .. } = machine;
+    let kind = &names.variant;
+    let (declared, parameters, where_clause) = machine.generics.split_for_impl();
+    let doc = format!("Which variant a `{ident}` is.");
+    let (docs, variants): (Vec<_>, Vec<_>) = variants
+        .iter()
+        .map(|part| {
+            let (docs, doc) = (&part.docs, format!("It is `{}`.", part.variant));
+            (if docs.is_empty() { quote!(#[doc = #doc]) } else { quote!(#(#docs)*) }, &part.variant)
+        })
+        .unzip();
+    let state = local("state");
+    quote! {
+        #[doc = #doc]
+        #[derive(
+            ::core::clone::Clone,
+            ::core::marker::Copy,
+            ::core::fmt::Debug,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::reapply_guest::__private::serde::Serialize,
+            ::reapply_guest::__private::schemars::JsonSchema,
+        )]
+        #[serde(crate = "::reapply_guest::__private::serde")]
+        #[schemars(crate = "::reapply_guest::__private::schemars")]
+        #visibility enum #kind {
+            #(#docs #variants,)*
+        }
+
+        #[automatically_derived]
+        impl #declared ::core::convert::From<&#ident #parameters> for #kind #where_clause {
+            fn from(#state: &#ident #parameters) -> Self {
+                match #state { #(#ident::#variants(_) => Self::#variants,)* }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the macros' expansions name. No part of the API.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{from_snapshot, restore_own_version};
+
+pub use {schemars, serde};
+
+/// What a state is, apart from being a machine: the supertraits of [`StateMachine`](crate::StateMachine).
+pub trait MachineData: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + 'static {}
+
+impl<T: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + 'static> MachineData for T {}
+
+/// What an earlier version of a state becomes.
+#[diagnostic::on_unimplemented(
+    message = "no migration from `{Self}` to `{New}`",
+    label = "the state had this type in an earlier version",
+    note = "implement `From<{Self}> for {New}`, or `TryFrom<{Self}>` with an error that is `Display` where it can fail"
+)]
+pub trait Migrate<New> {
+    /// The state as of the newest version.
+    ///
+    /// # Errors
+    ///
+    /// The author's conversion refuses it; the text says why.
+    fn migrate(self) -> Result<New, String>;
+}
+
+// A missing `TryFrom` would be told as a missing `Into`, which is not what an author is to write.
+#[diagnostic::do_not_recommend]
+impl<Old, New> Migrate<New> for Old
+where
+    New: TryFrom<Old, Error: Display>,
+{
+    fn migrate(self) -> Result<New, String> {
+        New::try_from(self).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads a snapshot of an earlier version.
+///
+/// # Errors
+///
+/// The bytes are no snapshot of that version, or it cannot be migrated; the text says which.
+pub fn migrate<Old: DeserializeOwned + Migrate<New>, New>(snapshot: &[u8], state_version: u32) -> Result<New, String> {
+    let because = |error| format!("the snapshot of state version {state_version} cannot be migrated: {error}");
+    from_snapshot::<Old>(snapshot).and_then(Old::migrate).map_err(because)
+}
+
+/// Reads a snapshot that no migration is for.
+///
+/// # Errors
+///
+/// It is not of this build's own version, or the bytes are no snapshot; the text says which.
+pub fn restore_newest<New: DeserializeOwned>(snapshot: &[u8], found: u32, own: u32) -> Result<New, String> {
+    if found != own && own > 1 {
+        return Err(format!("the snapshot has state version {found}, and this build reads 1 to {own}"));
+    }
+    restore_own_version(snapshot, found, own)
+}
