@@ -103,6 +103,10 @@ impl<S: Scenario> Auditor<S> {
         Seq(self.log.len() as u64)
     }
 
+    pub(crate) fn models(&self) -> &[S::Model] {
+        &self.models
+    }
+
     pub(crate) fn newest(&self) -> &S::Model {
         &self.models[self.log.len()]
     }

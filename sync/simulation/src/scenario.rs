@@ -51,9 +51,10 @@ pub trait Scenario: Sized {
     /// Whether `state` is all that the model says, and nothing else.
     fn agrees(model: &Self::Model, state: &StateOf<Self>) -> bool;
 
-    /// Checks what must hold of a whole history, by asserting it. Answers how often what it looks for was there.
-    fn check(history: &[Accepted<Self::What>], end: &Self::Model) -> Vec<(&'static str, u64)> {
-        let _ = (history, end);
+    /// Checks what must hold of a whole history, by asserting it; `models` has the model after each seq, from 0. Answers how often what
+    /// it looks for was there.
+    fn check(history: &[Accepted<Self::What>], models: &[Self::Model]) -> Vec<(&'static str, u64)> {
+        let _ = (history, models);
         Vec::new()
     }
 }

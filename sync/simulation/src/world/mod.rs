@@ -77,8 +77,7 @@ pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     world.checkpoint();
     world.run_until_quiet();
     world.check_end();
-    let history = world.auditor.history();
-    let mut counts = S::check(&history, world.auditor.newest());
+    let mut counts = S::check(&world.auditor.history(), world.auditor.models());
     world.coverage.alarms = world.auditor.alarms();
     world.coverage.left = world.auditor.left();
     world.coverage.outcomes = world.auditor.counts;
