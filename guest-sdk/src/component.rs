@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::reapply::machine::machine as wit;
+use crate::panics::report_panics;
 use crate::{Program, contract};
 
 pub use crate::bindings::export_component;
@@ -40,18 +41,22 @@ pub trait Exported: 'static {
 /// The component's functions.
 pub struct Component<E>(PhantomData<E>);
 
+// Whoever calls a method of a state has made it before, so these are the ways in.
 impl<E: Exported> wit::Guest for Component<E> {
     type State = State<E::Program>;
 
     fn describe() -> wit::Description {
+        report_panics();
         or_trap(contract::describe::<E::Program>(E::NAME))
     }
 
     fn encode(json: String) -> Result<Vec<u8>, String> {
+        report_panics();
         contract::encode::<E::Program>(&json)
     }
 
     fn decode(transition: Vec<u8>) -> Result<String, String> {
+        report_panics();
         contract::decode::<E::Program>(&transition)
     }
 }
@@ -61,10 +66,12 @@ pub struct State<P>(P);
 
 impl<P: Program> wit::GuestState for State<P> {
     fn create(options: String) -> Result<wit::State, String> {
+        report_panics();
         contract::create::<P>(&options).map(handle)
     }
 
     fn restore(snapshot: Vec<u8>, state_version: u32) -> Result<wit::State, String> {
+        report_panics();
         contract::restore::<P>(&snapshot, state_version).map(handle)
     }
 

@@ -73,16 +73,19 @@ pub mod contract;
 #[path = "private.rs"]
 pub mod __private;
 
+mod blocks;
 mod codec;
 mod id;
 mod json;
 mod key;
 mod micros;
 mod never;
+mod panics;
 mod program;
 mod rng;
 mod state_machine;
 
+pub use blocks::*;
 pub use codec::from_snapshot;
 pub use id::{Id, ParseIdError};
 pub use key::Key;

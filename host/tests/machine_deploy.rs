@@ -130,7 +130,7 @@ fn a_machine_that_traps_in_its_trial_is_refused() {
     let unreachable = "unreachable";
     assert_eq!(
         traps(MachineWat { create: unreachable, ..MachineWat::default() }),
-        "`create` failed: the machine trapped: a panic (`unreachable` was executed)"
+        "`create` failed: the machine trapped: it panicked, or `unreachable` was executed otherwise"
     );
     let describe = traps(MachineWat { describe: unreachable.into(), ..MachineWat::default() });
     assert!(describe.starts_with("`describe` failed"), "{describe}");

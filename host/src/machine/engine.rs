@@ -81,6 +81,8 @@ fn deterministic_config() -> Config {
     config.cranelift_opt_level(OptLevel::Speed);
     // Machines carry no names, so a backtrace would tell nothing, and a trap is cheaper without.
     config.wasm_backtrace_max_frames(None);
+    // A trap hands out the memories, where a panic leaves its message: super::panic.
+    config.coredump_on_trap(true);
     config
 }
 

@@ -14,6 +14,7 @@ use super::limits::{
     CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_STATE, MEMORIES_MAX, MEMORY_BYTES_MAX,
     MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
+use super::panic;
 
 /// A running build. After a [`Fault`] it has given its memory back, and waits for [`Machine::reset`].
 pub struct Instance {
@@ -223,7 +224,11 @@ impl Running {
     ) -> Result<T, Fault> {
         self.free_dropped().map_err(fault)?;
         self.store.set_fuel(fuel).map_err(fault)?;
-        f(self.exports.reapply_machine_machine(), &mut self.store).map_err(fault)
+        let result = f(self.exports.reapply_machine_machine(), &mut self.store);
+        result.map_err(|error| match panic::report(&error, &self.store) {
+            Some(report) => Fault::Trapped(format!("it panicked at {report}")),
+            None => fault(error),
+        })
     }
 
     fn free_dropped(&mut self) -> wasmtime::Result<()> {
@@ -346,13 +351,15 @@ pub(super) fn fault(error: wasmtime::Error) -> Fault {
     }
     match error.downcast_ref() {
         Some(Trap::OutOfFuel) => Fault::Exhausted("fuel (its time for one call)".into()),
-        Some(Trap::UnreachableCodeReached) => Fault::Trapped("a panic (`unreachable` was executed)".into()),
+        Some(Trap::UnreachableCodeReached) => {
+            Fault::Trapped("it panicked, or `unreachable` was executed otherwise".into())
+        }
         Some(Trap::StackOverflow) => Fault::Trapped("its stack overflowed".into()),
         Some(trap) => {
             let text = trap.to_string();
             Fault::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).into())
         }
-        None => Fault::Trapped(cut(format!("{error:#}"))),
+        None => Fault::Trapped(cut(error.root_cause().to_string())),
     }
 }
 

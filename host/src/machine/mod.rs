@@ -19,6 +19,7 @@ pub mod engine;
 pub mod instance;
 pub mod limits;
 pub mod machines;
+mod panic;
 
 pub use browser::{BrowserModule, CoreModule};
 pub use component::{Build, Description};

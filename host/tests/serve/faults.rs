@@ -50,6 +50,32 @@ async fn a_misdeed_is_rejected_and_the_room_and_all_others_go_on() {
     assert!(host.log().contains("trapped"), "the operator hears of it: {}", host.log());
 }
 
+#[tokio::test]
+async fn what_a_panic_says_and_where_reaches_the_one_who_caused_it_and_the_log() {
+    let host = trap_host(&[]);
+    let mut session = Session::join(&host, "trap/words", 1).await;
+    session.submit(1, vec![1]).await;
+    let (_, Rejection::Trapped(why)) = session.rejection().await else { panic!("it was not trapped") };
+    let (place, message) = why.split_once(": ").expect("a place and a message");
+    let line = place.strip_prefix("it panicked at guests/fixtures/trap/src/lib.rs:").unwrap_or_else(|| panic!("{why}"));
+    assert!(line.starts_with(|digit: char| digit.is_ascii_digit()), "{why}");
+    assert_eq!(message, "asked to panic");
+    assert!(host.log().contains(&why), "{}", host.log());
+}
+
+#[tokio::test]
+async fn a_transition_that_looks_like_a_report_is_not_taken_for_one() {
+    let host = trap_host(&[]);
+    let mut session = Session::join(&host, "trap/forged", 1).await;
+    // It lies in the machine's memory when the next one panics. (Bytes after a transition are malformed, but are read.)
+    let forged = [&[0][..], b"reapply:panicked\x04\0\0\0mine"].concat();
+    session.submit(1, forged).await;
+    let (_, Rejection::Malformed(_)) = session.rejection().await else { panic!("it was not malformed") };
+    session.submit(2, vec![1]).await;
+    let (_, Rejection::Trapped(why)) = session.rejection().await else { panic!("it was not trapped") };
+    assert!(why.ends_with("asked to panic"), "{why}");
+}
+
 #[test]
 fn over_http_a_misdeed_is_a_422() {
     let host = trap_host(&[]);
