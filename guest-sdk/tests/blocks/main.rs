@@ -1,0 +1,9 @@
+//! The building blocks: against naive models, from two people at once, as bytes and as JSON.
+
+mod atom;
+mod common;
+mod counter;
+mod list;
+mod list_together;
+mod map;
+mod set;
