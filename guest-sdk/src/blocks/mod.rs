@@ -1,3 +1,20 @@
 //! The building blocks: state machines that compose.
+//!
+//! Each is cheap to clone, since clones share what is the same in both, and equal states give equal bytes however they came about.
 
+mod atom;
+mod constant;
+mod counter;
+mod list;
+mod map;
 mod order;
+mod set;
+mod text;
+
+pub use atom::{Atom, AtomRc, AtomTransition};
+pub use constant::Constant;
+pub use counter::{Counter, CounterConflict, CounterTransition};
+pub use list::{List, ListConflict, ListTransition, Place};
+pub use map::{Map, MapConflict, MapTransition};
+pub use set::{Set, SetTransition};
+pub use text::{CharId, CharRange, Text, TextConflict, TextLimit, TextTransition};

@@ -1,0 +1,209 @@
+//! The two forms of a text: what is stored, with the deleted characters, and what user interfaces see.
+//!
+//! Both join what the runs in memory cut, so that equal texts have equal forms however they came about.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Text;
+use super::builder::Builder;
+use super::marks::Marks;
+use super::run::{Run, count_chars, split_chars};
+use super::runs::Runs;
+use super::table::{Named, Table};
+use super::transition::CharId;
+use crate::Id;
+
+/// A run as long as it can be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Piece {
+    start: CharId,
+    length: u32,
+    /// None: the characters are deleted.
+    content: Option<(String, Marks)>,
+}
+
+/// Joins runs in order.
+pub(super) fn pieces<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for run in runs {
+        match pieces.last_mut() {
+            Some(piece) if piece.continues_with(run) => piece.append(run),
+            _ => pieces.push(Piece::new(run)),
+        }
+    }
+    pieces
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            View::of(&self.runs).serialize(serializer)
+        } else {
+            Stored::of(&self.runs).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let runs = if deserializer.is_human_readable() {
+            View::deserialize(deserializer)?.runs()
+        } else {
+            Stored::deserialize(deserializer)?.runs()
+        };
+        runs.map(|runs| Self { runs }).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        View::json_schema(generator)
+    }
+}
+
+/// A text, and the ids of its characters.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct View {
+    /// The characters that are not deleted.
+    text: String,
+    /// The ids and marks of these characters, in order: the lengths add up to the text's, counted in Unicode scalar values.
+    runs: Vec<ViewRun>,
+}
+
+/// Characters with consecutive ids and the same marks.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ViewRun {
+    /// The id of the characters.
+    id: Id,
+    /// The number of the first one.
+    offset: u32,
+    /// How many they are.
+    length: u32,
+    /// Their marks: names and values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    marks: BTreeMap<String, String>,
+}
+
+/// What a snapshot holds. Runs name their id and marks by the place in a table, in which each stands where a run names it first.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    ids: Vec<Id>,
+    marks: Vec<Vec<(String, String)>>,
+    runs: Vec<StoredRun>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRun {
+    id: u32,
+    offset: u32,
+    content: StoredContent,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredContent {
+    Deleted { length: u32 },
+    Plain { text: String },
+    Marked { text: String, marks: u32 },
+}
+
+impl Piece {
+    fn new(run: &Run) -> Self {
+        let content = run.content.as_ref().map(|content| (content.text.to_string(), content.marks.clone()));
+        Self { start: run.start(), length: run.length, content }
+    }
+
+    fn continues_with(&self, run: &Run) -> bool {
+        let marks = self.content.as_ref().map(|(_, marks)| marks);
+        self.start.id == run.id && self.start.offset + self.length == run.offset && marks == run.marks()
+    }
+
+    fn append(&mut self, run: &Run) {
+        self.length += run.length;
+        if let Some((text, _)) = &mut self.content {
+            text.push_str(run.text());
+        }
+    }
+}
+
+impl View {
+    fn of(runs: &Runs) -> Self {
+        let runs_of_view = pieces(runs.visible()).into_iter().filter_map(|piece| {
+            let (_, marks) = piece.content?;
+            let CharId { id, offset } = piece.start;
+            Some(ViewRun { id, offset, length: piece.length, marks: marks.map().clone() })
+        });
+        Self { text: runs.visible().map(Run::text).collect(), runs: runs_of_view.collect() }
+    }
+
+    fn runs(self) -> Result<Runs, String> {
+        let mut rest = self.text.as_str();
+        let mut builder = Builder::default();
+        for ViewRun { id, offset, length, marks } in self.runs {
+            let (text, after) = split_chars(rest, length);
+            if count_chars(text) < length {
+                return Err("the lengths of the runs add up to more than the text has".to_owned());
+            }
+            rest = after;
+            builder.visible(CharId { id, offset }, text, &marks.into())?;
+        }
+        if !rest.is_empty() {
+            return Err("the lengths of the runs add up to less than the text has".to_owned());
+        }
+        builder.finish()
+    }
+}
+
+impl Stored {
+    fn of(runs: &Runs) -> Self {
+        let mut ids = Table::default();
+        let mut marks = Table::default();
+        let mut stored = Vec::new();
+        for piece in pieces(runs.iter()) {
+            let content = match piece.content {
+                None => StoredContent::Deleted { length: piece.length },
+                Some((text, of_text)) if of_text.is_empty() => StoredContent::Plain { text },
+                Some((text, of_text)) => StoredContent::Marked { text, marks: marks.place(of_text) },
+            };
+            stored.push(StoredRun { id: ids.place(piece.start.id), offset: piece.start.offset, content });
+        }
+        let marks = marks.entries.iter().map(|marks: &Marks| marks.map().clone().into_iter().collect());
+        Self { ids: ids.entries, marks: marks.collect(), runs: stored }
+    }
+
+    fn runs(self) -> Result<Runs, String> {
+        const TABLES: &str = "the tables of ids and marks are not those of the runs";
+        let marks = self.marks.into_iter().map(stored_marks).collect::<Option<_>>().ok_or(TABLES)?;
+        let mut ids = Named::new(self.ids).ok_or(TABLES)?;
+        let mut marks = Named::new(marks).ok_or(TABLES)?;
+        let mut builder = Builder::default();
+        for StoredRun { id, offset, content } in self.runs {
+            let start = CharId { id: *ids.at(id).ok_or(TABLES)?, offset };
+            match content {
+                StoredContent::Deleted { length } => builder.deleted(start, length)?,
+                StoredContent::Plain { text } => builder.visible(start, &text, &Marks::default())?,
+                StoredContent::Marked { text, marks: place } => {
+                    builder.visible(start, &text, marks.at(place).ok_or(TABLES)?)?;
+                }
+            }
+        }
+        ids.finish().and(marks.finish()).ok_or(TABLES)?;
+        builder.finish()
+    }
+}
+
+/// The marks of an entry: at least one, in the order of their names.
+fn stored_marks(marks: Vec<(String, String)>) -> Option<Marks> {
+    let is_as_written = !marks.is_empty() && marks.is_sorted_by(|(before, _), (after, _)| before < after);
+    is_as_written.then(|| marks.into_iter().collect::<BTreeMap<_, _>>().into())
+}

@@ -1,0 +1,284 @@
+//! Text that several people write at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use self::run::Run;
+use self::runs::Runs;
+use crate::{Id, StateMachine};
+
+mod builder;
+mod edit;
+mod encoding;
+mod marks;
+mod run;
+mod runs;
+mod table;
+mod transition;
+
+pub use transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition};
+
+/// A text that several people write at once, with marks such as bold or a link on its characters.
+///
+/// Every character has a name that it keeps ([`CharId`]), and transitions speak of characters by these names, not by places that
+/// shift while somebody else types. Characters are Unicode scalar values (Rust's `char`): lengths, places and numbers count these.
+/// JavaScript counts UTF-16 code units, so a page converts between the two.
+///
+/// ```
+/// use reapply_guest::{CharId, Id, StateMachine, Text};
+///
+/// let (ada, bob) = (Id::from_bits(1), Id::from_bits(2));
+/// let text = Text::default();
+/// let text = text.apply(&text.insert(ada, 0, "Hello world"))?;
+///
+/// // Both see "Hello world": Ada makes it "Hello, world", and Bob marks "world" and deletes "ell".
+/// let comma = text.insert(ada, 5, ",");
+/// let bold = text.mark(6..11, "bold", "true");
+/// let delete = text.delete(1..4);
+/// let text = text.apply(&delete)?.apply(&comma)?.apply(&bold)?;
+/// assert_eq!(text.to_string(), "Ho, world");
+/// assert_eq!(text.marks_at(4).get("bold").map(String::as_str), Some("true"));
+///
+/// // Inside a bold word, typing is bold.
+/// let text = text.apply(&text.insert(bob, 5, "hirl-w"))?;
+/// assert_eq!(text.to_string(), "Ho, whirl-world");
+/// assert!(text.marks_at(5).contains_key("bold"));
+/// assert_eq!(text.char_at(5), Some(CharId { id: bob, offset: 0 }));
+/// # Ok::<(), reapply_guest::TextConflict>(())
+/// ```
+///
+/// # Two people at once
+///
+/// - Two people insert after the same character at once: both texts are there, each in one piece. The one that is decided later stands
+///   first, directly after the character.
+/// - Two people type on in the same place at once: each goes on in their own text, and the two do not mix.
+/// - Two people delete the same characters at once: they are deleted once, and nobody gets a conflict.
+/// - One person deletes characters while another inserts between them, or after one of them: the insert is there, in its place.
+/// - One person deletes a character while another marks it: it is deleted.
+/// - Two people set the same mark of the same characters at once: each character has the value that was decided later.
+/// - Two people set different marks of the same characters at once: the characters have both.
+/// - One person marks characters while another inserts between them: if the insert is decided first, it is not marked, since the one
+///   who marked did not see it; if the mark is decided first, the insert takes it.
+/// - Two people insert characters with the same ids at once, which nobody does who draws them: the one decided later gets the conflict
+///   [`IdTaken`](TextConflict::IdTaken).
+///
+/// An insert takes the marks that its neighbours on both sides share: the nearest characters that are not deleted.
+///
+/// # JSON
+///
+/// `{"text": "...", "runs": [{"id": "...", "offset": 0, "length": 5, "marks": {"bold": "true"}}, ...]}`: the characters, and whose they are,
+/// in order, without the deleted ones. The lengths add up to the text's. Characters without marks have no `"marks"`.
+///
+/// # What it costs
+///
+/// Characters that were typed one after the other are stored as one run, whose name is stored once. A transition takes O(log n)
+/// time for the place where it is and for each run that it changes, and time in proportion to what it inserts.
+///
+/// Deleted characters leave their names behind, so that an insert beside one that somebody else has just deleted still finds its place: as
+/// one run for each piece that was deleted, without the text; in a snapshot some 5 bytes, in memory some 100. Names count towards
+/// [`CHARS_MAX`](Self::CHARS_MAX). A text that has come to that is continued in a new one.
+#[derive(Clone, Default)]
+pub struct Text {
+    runs: Runs,
+}
+
+impl Text {
+    /// Characters that a text may have, with the deleted ones.
+    pub const CHARS_MAX: u32 = 4 * 1024 * 1024;
+
+    /// The highest number that a character may have among those of its id.
+    pub const OFFSET_MAX: u32 = u32::MAX - 1;
+
+    /// Bytes of text in one insert. What is longer takes several.
+    pub const INSERT_BYTES_MAX: u32 = 32 * 1024;
+
+    /// Ranges in one transition.
+    pub const RANGES_MAX: u32 = 1024;
+
+    /// Bytes of a mark's name.
+    pub const MARK_NAME_BYTES_MAX: u32 = 64;
+
+    /// Bytes of a mark's value.
+    pub const MARK_VALUE_BYTES_MAX: u32 = 2048;
+
+    /// Marks of one character.
+    pub const MARKS_PER_CHAR_MAX: u32 = 32;
+
+    /// How many characters there are, without the deleted ones.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.runs.visible_chars() as usize
+    }
+
+    /// Whether there is no character that is not deleted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name of the character at `index`. It looks through the text: O(n).
+    #[must_use]
+    pub fn char_at(&self, index: usize) -> Option<CharId> {
+        let (run, before) = self.run_at(index)?;
+        Some(CharId { id: run.id, offset: run.offset + before })
+    }
+
+    /// Where a character is; none if it is deleted, or was never there. It looks through the text: O(n).
+    #[must_use]
+    pub fn index_of(&self, char: CharId) -> Option<usize> {
+        let (_, found) = self.runs.find(char).filter(|(_, run)| run.is_visible())?;
+        let before = self.runs.visible().take_while(|run| run.start() != found.start());
+        Some(before.map(|run| run.length as usize).sum::<usize>() + (char.offset - found.offset) as usize)
+    }
+
+    /// The marks of the character at `index`, by name. It looks through the text: O(n).
+    #[must_use]
+    pub fn marks_at(&self, index: usize) -> BTreeMap<String, String> {
+        let marks = self.run_at(index).and_then(|(run, _)| run.marks());
+        marks.map(|marks| marks.map().clone()).unwrap_or_default()
+    }
+
+    /// Inserts `text` before the character at `index`, or at the end if there is none. It looks through the text: O(n).
+    ///
+    /// The id is a new one, or one that only this author uses: then the numbers of its characters count on.
+    #[must_use]
+    pub fn insert(&self, id: Id, index: usize, text: impl Into<String>) -> TextTransition {
+        let after = index.min(self.len()).checked_sub(1).and_then(|before| self.char_at(before));
+        TextTransition::Insert { id, offset: self.runs.next_offset(id), after, text: text.into() }
+    }
+
+    /// Deletes the characters at these indices. It looks through the text: O(n).
+    #[must_use]
+    pub fn delete(&self, indices: Range<usize>) -> TextTransition {
+        TextTransition::Delete { ranges: self.ranges(indices) }
+    }
+
+    /// Sets a mark of the characters at these indices. It looks through the text: O(n).
+    #[must_use]
+    pub fn mark(&self, indices: Range<usize>, mark: impl Into<String>, value: impl Into<String>) -> TextTransition {
+        TextTransition::Mark { ranges: self.ranges(indices), mark: mark.into(), value: Some(value.into()) }
+    }
+
+    /// Takes a mark off the characters at these indices. It looks through the text: O(n).
+    #[must_use]
+    pub fn unmark(&self, indices: Range<usize>, mark: impl Into<String>) -> TextTransition {
+        TextTransition::Mark { ranges: self.ranges(indices), mark: mark.into(), value: None }
+    }
+
+    /// The run of the character at `index`, and how many characters the run has before it.
+    fn run_at(&self, index: usize) -> Option<(&Run, u32)> {
+        let mut rest = u32::try_from(index).ok()?;
+        for run in self.runs.visible() {
+            match rest.checked_sub(run.length) {
+                Some(after) => rest = after,
+                None => return Some((run, rest)),
+            }
+        }
+        None
+    }
+
+    /// The names of the characters at these indices, in as few ranges as can be.
+    fn ranges(&self, indices: Range<usize>) -> Vec<CharRange> {
+        let mut ranges: Vec<CharRange> = Vec::new();
+        let mut index = 0;
+        for run in self.runs.visible() {
+            let length = run.length as usize;
+            let (from, to) = (indices.start.clamp(index, index + length), indices.end.clamp(index, index + length));
+            if from < to {
+                let offset = run.offset + (from - index) as u32;
+                ranges.push(CharRange { id: run.id, offset, length: (to - from) as u32 });
+            }
+            index += length;
+        }
+        ranges.sort_unstable_by_key(|range| (range.id, range.offset));
+        ranges.dedup_by(|next, range| {
+            let is_next = range.id == next.id && range.offset + range.length == next.offset;
+            if is_next {
+                range.length += next.length;
+            }
+            is_next
+        });
+        ranges
+    }
+}
+
+impl StateMachine for Text {
+    type Transition = TextTransition;
+    type Conflict = TextConflict;
+
+    fn apply(&self, transition: &TextTransition) -> Result<Self, TextConflict> {
+        let mut runs = self.runs.clone();
+        match transition {
+            TextTransition::Insert { id, offset, after, text } => {
+                edit::insert(&mut runs, CharId { id: *id, offset: *offset }, *after, text)?;
+            }
+            TextTransition::Delete { ranges } => edit::delete(&mut runs, ranges)?,
+            TextTransition::Mark { ranges, mark, value } => edit::mark(&mut runs, ranges, mark, value.as_deref())?,
+        }
+        Ok(Self { runs })
+    }
+}
+
+/// Equal texts have the same characters with the same names and marks, deleted ones included.
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        encoding::pieces(self.runs.iter()) == encoding::pieces(other.runs.iter())
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.runs.visible().try_for_each(|run| formatter.write_str(run.text()))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(encoding::pieces(self.runs.iter())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run::RUN_CHARS_MAX;
+    use super::*;
+
+    const ADA: Id = Id::from_bits(1);
+
+    fn typed(count: usize) -> Text {
+        (0..count).fold(Text::default(), |text, index| text.apply(&text.insert(ADA, index, "é")).unwrap())
+    }
+
+    #[test]
+    fn typing_fills_runs() {
+        let text = typed(10_000);
+        assert_eq!(text.runs.iter().count(), 10_000_usize.div_ceil(RUN_CHARS_MAX as usize));
+    }
+
+    #[test]
+    fn what_is_deleted_bit_by_bit_becomes_one_run() {
+        let mut text = typed(2_000);
+        while text.len() > 1_000 {
+            // Alternately from the end, from the start, and in the middle.
+            let index = [text.len() - 1, 0, text.len() / 2][text.len() % 3];
+            text = text.apply(&text.delete(index..index + 1)).unwrap();
+        }
+        let deleted = text.runs.iter().filter(|run| !run.is_visible());
+        assert_eq!(deleted.map(|run| run.length).sum::<u32>(), 1_000);
+        text = text.apply(&text.delete(0..1_000)).unwrap();
+        assert_eq!(text.runs.iter().count(), 1);
+    }
+
+    #[test]
+    fn marks_that_are_taken_off_leave_few_runs() {
+        let text = typed(2_000);
+        let marked = (0..2_000)
+            .step_by(10)
+            .fold(text.clone(), |text, index| text.apply(&text.mark(index..index + 5, "bold", "true")).unwrap());
+        assert!(marked.runs.iter().count() >= 400);
+        let unmarked = marked.apply(&marked.unmark(0..2_000, "bold")).unwrap();
+        assert!(unmarked.runs.iter().count() <= 2 * text.runs.iter().count());
+        assert_eq!(unmarked, text);
+    }
+}

@@ -1,0 +1,213 @@
+//! The characters of a text in order, as runs, and where to find each of them.
+
+use imbl::{OrdMap, OrdSet};
+
+use super::marks::Marks;
+use super::run::Run;
+use super::transition::CharId;
+use crate::Id;
+use crate::blocks::order::Sequence;
+
+/// How the characters are cut into runs says nothing about the text: it depends on how the text came about.
+#[derive(Clone, Default)]
+pub(super) struct Runs {
+    order: Sequence<Run>,
+    /// The label of each run by its first character. Any other character is in the last run that begins before it.
+    index: OrdMap<CharId, u64>,
+    /// The labels of the runs that are not deleted, so that to find the next one takes no longer the more is deleted.
+    visible: OrdSet<u64>,
+    chars: u32,
+    visible_chars: u32,
+}
+
+impl Runs {
+    /// Runs in order. Their lengths are known to add up.
+    ///
+    /// # Errors
+    ///
+    /// A character that is in two of them.
+    pub(super) fn new(runs: Vec<Run>) -> Result<Self, CharId> {
+        let chars = runs.iter().map(|run| run.length).sum();
+        let visible_chars = runs.iter().filter(|run| run.is_visible()).map(|run| run.length).sum();
+        let order: Sequence<Run> = runs.into_iter().collect();
+        let index = order.iter().map(|(label, run)| (run.start(), label)).collect();
+        let visible = order.iter().filter(|(_, run)| run.is_visible()).map(|(label, _)| label).collect();
+        let runs = Self { order, index, visible, chars, visible_chars };
+        for (label, run) in runs.order.iter() {
+            if runs.index.get(&run.start()) != Some(&label) {
+                return Err(run.start());
+            }
+            if let Some(double) = runs.next_start(run).filter(|next| next.id == run.id && next.offset < run.end()) {
+                return Err(double);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// All runs in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.order.iter().map(|(_, run)| run)
+    }
+
+    /// The runs in order that are not deleted.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &Run> {
+        self.iter().filter(|run| run.is_visible())
+    }
+
+    /// How many characters there are, with the deleted ones.
+    pub(super) fn chars(&self) -> u32 {
+        self.chars
+    }
+
+    /// How many characters there are that are not deleted.
+    pub(super) fn visible_chars(&self) -> u32 {
+        self.visible_chars
+    }
+
+    pub(super) fn get(&self, label: u64) -> Option<&Run> {
+        self.order.get(label)
+    }
+
+    /// The run that a character is in, and its label.
+    pub(super) fn find(&self, char: CharId) -> Option<(u64, &Run)> {
+        let (start, label) = self.index.get_prev(&char)?;
+        if start.id != char.id {
+            return None;
+        }
+        let run = self.order.get(*label)?;
+        (char.offset < run.end()).then_some((*label, run))
+    }
+
+    /// The first character that there is already among `length` of them from `start` on.
+    pub(super) fn first_taken(&self, start: CharId, length: u32) -> Option<CharId> {
+        if self.find(start).is_some() {
+            return Some(start);
+        }
+        let (next, _) = self.index.get_next(&start)?;
+        (next.id == start.id && next.offset - start.offset < length).then_some(*next)
+    }
+
+    /// The number after the highest one that is taken of an id.
+    pub(super) fn next_offset(&self, id: Id) -> u32 {
+        let last = self.index.get_prev(&CharId { id, offset: u32::MAX });
+        let last = last.filter(|(start, _)| start.id == id).and_then(|(_, label)| self.order.get(*label));
+        last.map_or(0, Run::end)
+    }
+
+    /// The marks that the characters on both sides of the place after a run share. Deleted ones are no neighbours.
+    pub(super) fn marks_after(&self, label: Option<u64>) -> Marks {
+        let before = label.and_then(|label| self.visible.get_prev(&label));
+        let after = match label {
+            Some(label) => label.checked_add(1).and_then(|label| self.visible.get_next(&label)),
+            None => self.visible.get_min(),
+        };
+        let marks = |label: Option<&u64>| label.and_then(|label| self.order.get(*label)).and_then(Run::marks);
+        match (marks(before), marks(after)) {
+            (Some(before), Some(after)) => before.shared(after),
+            _ => Marks::default(),
+        }
+    }
+
+    /// Adds characters that are new and visible, as a run after another or first, and answers with its label. Others may change.
+    pub(super) fn insert(&mut self, after: Option<u64>, run: Run) -> u64 {
+        self.chars += run.length;
+        self.visible_chars += run.length;
+        let (_, label) = self.place(after, run);
+        label
+    }
+
+    /// Adds characters that are new and visible at the end of a run that continues with them.
+    pub(super) fn extend(&mut self, label: u64, next: &Run) {
+        self.chars += next.length;
+        self.visible_chars += next.length;
+        if let Some(run) = self.order.get_mut(label) {
+            run.append(next);
+        }
+    }
+
+    /// Gives a run that is not deleted other marks, or none to delete it.
+    pub(super) fn set(&mut self, label: u64, marks: Option<Marks>) {
+        let Some(run) = self.order.get_mut(label) else { return };
+        let Some(content) = &mut run.content else { return };
+        match marks {
+            Some(marks) => content.marks = marks,
+            None => {
+                run.content = None;
+                self.visible_chars -= run.length;
+                self.visible.remove(&label);
+            }
+        }
+        self.merge(label);
+    }
+
+    /// Cuts a run before its character numbered `offset`, and answers with the labels of both parts: of the one run twice, if that
+    /// number is at one of its ends. Other labels may change.
+    pub(super) fn cut(&mut self, label: u64, offset: u32) -> (u64, u64) {
+        match self.order.get_mut(label) {
+            Some(run) if run.offset < offset && offset < run.end() => {
+                let rest = run.split_off(offset);
+                let (first, rest) = self.place(Some(label), rest);
+                (first.unwrap_or(label), rest)
+            }
+            _ => (label, label),
+        }
+    }
+
+    /// Makes one run of this one and its neighbours, as far as they are alike.
+    fn merge(&mut self, label: u64) {
+        self.merge_next(label);
+        if let Some((previous, _)) = self.order.previous(label) {
+            self.merge_next(previous);
+        }
+    }
+
+    fn merge_next(&mut self, label: u64) {
+        let (Some(run), Some((next_label, next))) = (self.order.get(label), self.order.next(label)) else { return };
+        if !run.continues_with(next) || next.length > run.room() {
+            return;
+        }
+        let Some(next) = self.order.remove(next_label) else { return };
+        self.index.remove(&next.start());
+        self.visible.remove(&next_label);
+        if let Some(run) = self.order.get_mut(label) {
+            run.append(&next);
+        }
+    }
+
+    /// Adds a run after another or first, and answers with the labels that these two have then.
+    fn place(&mut self, after: Option<u64>, run: Run) -> (Option<u64>, u64) {
+        let (start, is_visible) = (run.start(), run.is_visible());
+        let mut moved = Vec::new();
+        let label =
+            self.order.insert_after(after, run, |run, label| moved.push((run.start(), run.is_visible(), label)));
+        self.follow(&moved);
+        self.index.insert(start, label);
+        if is_visible {
+            self.visible.insert(label);
+        }
+        let after = if moved.is_empty() { after } else { self.order.previous(label).map(|(label, _)| label) };
+        (after, label)
+    }
+
+    /// Notes the new labels of runs.
+    fn follow(&mut self, moved: &[(CharId, bool, u64)]) {
+        // All old labels go before any new one comes, since one run's new label may be another's old one.
+        for (start, ..) in moved.iter().filter(|(_, is_visible, _)| *is_visible) {
+            if let Some(old) = self.index.get(start) {
+                self.visible.remove(old);
+            }
+        }
+        for (start, is_visible, label) in moved {
+            self.index.insert(*start, *label);
+            if *is_visible {
+                self.visible.insert(*label);
+            }
+        }
+    }
+
+    /// The first character, by id, of the run that begins next after another begins.
+    fn next_start(&self, run: &Run) -> Option<CharId> {
+        let (next, _) = self.index.get_next(&CharId { id: run.id, offset: run.offset + 1 })?;
+        Some(*next)
+    }
+}
