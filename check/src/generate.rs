@@ -1,0 +1,454 @@
+//! Random values that a schema describes: mostly ordinary, often at its bounds, often such as were seen before.
+
+use serde_json::{Map, Number, Value};
+
+use crate::pattern::matching;
+use crate::pool::Pool;
+use crate::random::Random;
+use crate::schema::{Schema, constrains, whole_range};
+
+/// Deeper than this, values are as small as the schema allows.
+const DEPTH_MAX: usize = 12;
+
+/// And deeper than this there are none: the schema goes on for ever.
+const DEPTH_END: usize = 40;
+
+/// Parts of one value; the parts that come after these are as small as the schema allows.
+const PARTS_MAX: usize = 1000;
+
+/// Items of most lists and maps that nothing bounds, and of a few.
+const ITEMS_FEW: i128 = 4;
+const ITEMS_MANY: i128 = 40;
+
+/// Shares in percent: of values that are an example or like one, for each example that there is, and of all together.
+const EXAMPLES: usize = 10;
+const EXAMPLES_MAX: usize = 40;
+
+/// Texts that machines stumble over.
+const TEXTS: [&str; 12] = [
+    "",
+    "a",
+    "b",
+    " ",
+    "hello",
+    "0",
+    "-1",
+    "é",
+    "\u{1f469}\u{200d}\u{1f680}",
+    "e\u{301}\u{202e}x",
+    "\u{0}\n\"\\",
+    "a/b?c=d&<e>",
+];
+
+/// A character to make long texts of.
+const LONG_OF: &str = "ä";
+const LONG_CHARS: [usize; 4] = [33, 129, 1000, 5000];
+
+/// Makes values for one history.
+pub(crate) struct Generator<'a> {
+    schema: &'a Schema,
+    pub(crate) pool: Pool,
+    pub(crate) random: Random,
+    /// Each history likes some variants better than others: some run into what comes only after many of a kind.
+    tastes: u64,
+    parts_left: usize,
+}
+
+impl<'a> Generator<'a> {
+    pub(crate) fn new(schema: &'a Schema, mut random: Random) -> Self {
+        let tastes = random.bits();
+        Self { schema, pool: Pool::default(), random, tastes, parts_left: 0 }
+    }
+
+    /// A value as the root schema describes it.
+    pub(crate) fn generate(&mut self) -> Value {
+        self.parts_left = PARTS_MAX;
+        self.value(self.schema.root(), 0)
+    }
+
+    /// A value like this one, with one thing in it changed.
+    pub(crate) fn mutate(&mut self, value: &Value) -> Value {
+        let mut value = value.clone();
+        let leaves = count_leaves(&value);
+        let mut leaf = self.random.below(leaves);
+        self.mutate_leaf(&mut value, &mut leaf);
+        value
+    }
+
+    fn is_large(&self, depth: usize) -> bool {
+        depth > DEPTH_MAX || self.parts_left == 0
+    }
+
+    fn value(&mut self, schema: &'a Value, depth: usize) -> Value {
+        self.parts_left = self.parts_left.saturating_sub(1);
+        let Some(keywords) = schema.as_object().filter(|_| depth < DEPTH_END) else {
+            return self.anything(schema == &Value::Bool(true));
+        };
+        if let Some(example) = self.example(keywords) {
+            return example;
+        }
+        if let Some(constant) = keywords.get("const") {
+            return constant.clone();
+        }
+        if let Some(value) = keywords.get("enum").and_then(Value::as_array).and_then(|values| self.random.pick(values))
+        {
+            return value.clone();
+        }
+        // A schema may say several things at once. Objects are made of all of them; of other values one is made.
+        let mut value = keywords.get("type").map(|types| self.typed(schema, keywords, types, depth));
+        let referent = keywords.get("$ref").and_then(Value::as_str).and_then(|name| self.schema.referent(name));
+        let all = keywords.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        let one = ["oneOf", "anyOf"].into_iter().filter_map(|keyword| keywords.get(keyword)?.as_array());
+        let one: Vec<&Value> = one.filter_map(|branches| self.branch(branches, depth)).collect();
+        for part in referent.into_iter().chain(all).chain(one) {
+            let made = self.value(part, depth + 1);
+            value = Some(match (value, made) {
+                (Some(Value::Object(mut properties)), Value::Object(more)) => {
+                    properties.extend(more);
+                    Value::Object(properties)
+                }
+                (_, made) => made,
+            });
+        }
+        value.unwrap_or_else(|| {
+            if keywords.contains_key("properties") {
+                self.object(keywords, depth)
+            } else {
+                self.anything(!constrains(schema))
+            }
+        })
+    }
+
+    fn example(&mut self, keywords: &Map<String, Value>) -> Option<Value> {
+        let examples = keywords.get("examples")?.as_array()?;
+        if !self.random.percent((EXAMPLES * examples.len()).min(EXAMPLES_MAX)) {
+            return None;
+        }
+        let example = self.random.pick(examples)?.clone();
+        Some(if self.random.percent(60) { self.mutate(&example) } else { example })
+    }
+
+    /// One of a schema's branches, by this history's taste.
+    fn branch(&mut self, branches: &'a [Value], depth: usize) -> Option<&'a Value> {
+        if self.is_large(depth) {
+            return branches.iter().min_by_key(|branch| self.schema.follow(branch).to_string().len());
+        }
+        let weight = |index: usize| {
+            let mut taste = Random::new(self.tastes, index as u64);
+            [1_usize, 2, 4, 8][taste.below(4)]
+        };
+        let mut left = self.random.below((0..branches.len()).map(weight).sum());
+        branches.iter().enumerate().find_map(|(index, branch)| {
+            let found = left < weight(index);
+            left = left.saturating_sub(weight(index));
+            found.then_some(branch)
+        })
+    }
+
+    fn typed(&mut self, schema: &'a Value, keywords: &'a Map<String, Value>, types: &'a Value, depth: usize) -> Value {
+        let name = match types {
+            Value::Array(names) => self.random.pick(names).and_then(Value::as_str),
+            _ => types.as_str(),
+        };
+        match name.unwrap_or("null") {
+            "boolean" => Value::Bool(self.random.percent(50)),
+            "array" => self.array(keywords, depth),
+            "object" => self.object(keywords, depth),
+            "null" => Value::Null,
+            scalar => {
+                let again = if self.random.percent(30) { self.pool.again(schema, &mut self.random) } else { None };
+                let value = again.unwrap_or_else(|| match scalar {
+                    "integer" => self.integer(keywords),
+                    "number" => self.number(keywords),
+                    _ => self.text(keywords),
+                });
+                self.pool.keep(schema, &value, &mut self.random);
+                value
+            }
+        }
+    }
+
+    fn integer(&mut self, keywords: &Map<String, Value>) -> Value {
+        let (least, most) = bounds(keywords);
+        let whole = self.whole(least, most);
+        Number::from_i128(whole).map_or(Value::Null, Value::Number)
+    }
+
+    fn whole(&mut self, least: i128, most: i128) -> i128 {
+        let whole = match self.random.below(10) {
+            0 => *self.random.pick(&[0, 1, -1, 2, least, most, most - 1]).unwrap_or(&0),
+            1..=3 => {
+                let near = [0, 0, 0, 1, -1][self.random.below(5)];
+                self.pool.number(&mut self.random).unwrap_or(0).saturating_add(near)
+            }
+            4 => {
+                let bits = self.random.below(64);
+                let magnitude = self.random.between(0, 1 << bits);
+                if self.random.percent(50) { magnitude } else { -magnitude }
+            }
+            _ => self.random.between(least.max(-10), most.min(10).max(least)),
+        };
+        if (least..=most).contains(&whole) {
+            whole
+        } else {
+            self.random.between(least, most.min(least.saturating_add(100)))
+        }
+    }
+
+    fn number(&mut self, keywords: &Map<String, Value>) -> Value {
+        let bound = |names: [&str; 2]| names.into_iter().find_map(|name| keywords.get(name)?.as_f64());
+        let least = bound(["minimum", "exclusiveMinimum"]).unwrap_or(f64::MIN);
+        let most = bound(["maximum", "exclusiveMaximum"]).unwrap_or(f64::MAX);
+        let share = self.random.below(1 << 20) as f64 / f64::from(1 << 20);
+        let number = match self.random.below(8) {
+            0 => *self.random.pick(&[0.0, -0.0, 1.0, -1.0, 0.1, 1e-7, least, most]).unwrap_or(&0.0),
+            1..=3 => share * 1000.0,
+            _ => least.max(-1000.0) + share * (most.min(1000.0) - least.max(-1000.0)),
+        };
+        let single = keywords.get("format").and_then(Value::as_str) == Some("float");
+        let number = if single { f64::from(number.clamp(f32::MIN.into(), f32::MAX.into()) as f32) } else { number };
+        Number::from_f64(if (least..=most).contains(&number) { number } else { least.max(0.0).min(most) })
+            .map_or(Value::Null, Value::Number)
+    }
+
+    fn text(&mut self, keywords: &Map<String, Value>) -> Value {
+        let format = keywords.get("format").and_then(Value::as_str).unwrap_or_default();
+        if format == "uuid" {
+            let seen = if self.random.percent(65) { self.pool.id(&mut self.random) } else { None };
+            return Value::String(seen.unwrap_or_else(|| self.uuid()));
+        }
+        if let Some((least, most)) = whole_range(format) {
+            return Value::String(self.whole(least, most).to_string());
+        }
+        let pattern = keywords.get("pattern").and_then(Value::as_str);
+        if let Some(text) = pattern.and_then(|pattern| matching(pattern, &mut self.random)) {
+            return Value::String(text);
+        }
+        let text = match self.random.below(8) {
+            0..=2 => self.pool.text(&mut self.random),
+            3 if self.random.percent(25) => self.random.pick(&LONG_CHARS).map(|chars| LONG_OF.repeat(*chars)),
+            _ => None,
+        };
+        let text = text.or_else(|| self.random.pick(&TEXTS).map(|text| (*text).to_owned())).unwrap_or_default();
+        Value::String(fit(text, keywords))
+    }
+
+    fn uuid(&mut self) -> String {
+        let bits = u128::from(self.random.bits()) << 64 | u128::from(self.random.bits());
+        let hex = format!("{bits:032x}");
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+
+    fn array(&mut self, keywords: &'a Map<String, Value>, depth: usize) -> Value {
+        let first = keywords.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let rest = keywords.get("items").filter(|items| *items != &Value::Bool(false));
+        let count = self.count(keywords, ["minItems", "maxItems"], depth).max(first.len() as i128);
+        let schemas = first.iter().map(Some).chain(std::iter::repeat(rest));
+        let schemas = schemas.take(usize::try_from(count).unwrap_or(0)).flatten();
+        let mut items: Vec<Value> = schemas.map(|schema| self.value(schema, depth + 1)).collect();
+        if keywords.get("uniqueItems") == Some(&Value::Bool(true)) {
+            let mut unique = Vec::with_capacity(items.len());
+            items.into_iter().for_each(|item| {
+                if !unique.contains(&item) {
+                    unique.push(item)
+                }
+            });
+            items = unique;
+        }
+        Value::Array(items)
+    }
+
+    fn object(&mut self, keywords: &'a Map<String, Value>, depth: usize) -> Value {
+        let mut made = Map::new();
+        let required = keywords.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for (name, schema) in keywords.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let is_required = required.iter().any(|required| required == name);
+            if is_required || !self.is_large(depth) && self.random.percent(60) {
+                made.insert(name.clone(), self.value(schema, depth + 1));
+            }
+        }
+        let by_pattern = keywords.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+        let by_pattern = by_pattern.map(|(pattern, schema)| (Some(pattern.as_str()), schema));
+        let others = keywords.get("additionalProperties").filter(|schema| schema.is_object());
+        for (pattern, schema) in by_pattern.chain(others.map(|schema| (None, schema))) {
+            for _ in 0..self.count(keywords, ["minProperties", "maxProperties"], depth) {
+                let name = match (pattern, keywords.get("propertyNames")) {
+                    (Some(pattern), _) => matching(pattern, &mut self.random).map(Value::String),
+                    (None, Some(names)) => Some(self.value(names, depth + 1)),
+                    (None, None) => Some(self.text(&Map::new())),
+                };
+                if let Some(Value::String(name)) = name {
+                    made.insert(name, self.value(schema, depth + 1));
+                }
+            }
+        }
+        Value::Object(made)
+    }
+
+    fn count(&mut self, keywords: &Map<String, Value>, bounds: [&str; 2], depth: usize) -> i128 {
+        let [least, most] = bounds.map(|bound| keywords.get(bound).and_then(Value::as_u64).map(i128::from));
+        let least = least.unwrap_or(0);
+        if self.is_large(depth) {
+            return least;
+        }
+        let usual = if self.random.percent(3) { ITEMS_MANY } else { ITEMS_FEW };
+        self.random.between(least, most.unwrap_or(i128::MAX).min(least + usual))
+    }
+
+    fn anything(&mut self, is_free: bool) -> Value {
+        if is_free {
+            self.random.pick(&[Value::Null, 0.into(), "a".into()]).cloned().unwrap_or_default()
+        } else {
+            Value::Null
+        }
+    }
+
+    fn mutate_leaf(&mut self, value: &mut Value, leaf: &mut usize) {
+        match value {
+            Value::Array(items) if !items.is_empty() => items.iter_mut().for_each(|item| self.mutate_leaf(item, leaf)),
+            Value::Object(properties) if !properties.is_empty() => {
+                properties.values_mut().for_each(|property| self.mutate_leaf(property, leaf));
+            }
+            _ => {
+                if *leaf == 0 {
+                    *value = self.other(value);
+                }
+                *leaf = leaf.wrapping_sub(1);
+            }
+        }
+    }
+
+    /// Another value of the same sort.
+    fn other(&mut self, value: &Value) -> Value {
+        match value {
+            Value::Bool(is) => Value::Bool(!is),
+            Value::String(text) if crate::validate::is_uuid(text) => {
+                self.text(&Map::from_iter([("format".into(), "uuid".into())]))
+            }
+            Value::String(text) if text.parse::<i128>().is_ok() => {
+                Value::String(self.whole(0, i64::MAX.into()).to_string())
+            }
+            Value::String(_) => self.text(&Map::new()),
+            Value::Number(number) if number.is_f64() => self.number(&Map::new()),
+            Value::Number(number) => {
+                let least = if number.is_u64() { 0 } else { i64::MIN.into() };
+                Number::from_i128(self.whole(least, i64::MAX.into())).map_or(Value::Null, Value::Number)
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+fn count_leaves(value: &Value) -> usize {
+    match value {
+        Value::Array(items) if !items.is_empty() => items.iter().map(count_leaves).sum(),
+        Value::Object(properties) if !properties.is_empty() => properties.values().map(count_leaves).sum(),
+        _ => 1,
+    }
+}
+
+/// The whole numbers that a schema allows.
+fn bounds(keywords: &Map<String, Value>) -> (i128, i128) {
+    let format = keywords.get("format").and_then(Value::as_str).and_then(whole_range);
+    let (least, most) = format.unwrap_or((i64::MIN.into(), i64::MAX.into()));
+    let bound = |name| {
+        let number: &Value = keywords.get(name)?;
+        let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+        whole.or(number.as_f64().map(|number| number as i128))
+    };
+    let least = least.max(bound("minimum").or(bound("exclusiveMinimum").map(|bound| bound + 1)).unwrap_or(least));
+    let most = most.min(bound("maximum").or(bound("exclusiveMaximum").map(|bound| bound - 1)).unwrap_or(most));
+    (least, most.max(least))
+}
+
+/// The text, as long as the schema allows.
+fn fit(text: String, keywords: &Map<String, Value>) -> String {
+    let [least, most] = ["minLength", "maxLength"].map(|bound| keywords.get(bound).and_then(Value::as_u64));
+    let chars = text.chars().count();
+    let least = least.and_then(|least| usize::try_from(least).ok()).unwrap_or(0);
+    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    if chars < least {
+        text + &"a".repeat(least - chars)
+    } else if chars > most {
+        text.chars().take(most).collect()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use schemars::{JsonSchema, schema_for};
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    enum Everything {
+        Unit,
+        Numbers(u8, i16, u32, f32, f64),
+        Option(Option<bool>),
+        List(Vec<Everything>),
+        Map(BTreeMap<String, u8>),
+        ByNumber(BTreeMap<u16, ()>),
+        Struct {
+            text: String,
+            #[schemars(with = "String", extend("format" = "uuid"))]
+            id: u128,
+            #[schemars(with = "String", extend("format" = "int64", "pattern" = "^-?[0-9]+$"))]
+            large: i64,
+            #[schemars(extend("minLength" = 3, "maxLength" = 4))]
+            short: String,
+            #[schemars(range(min = 3, max = 5))]
+            few: u64,
+            #[schemars(extend("pattern" = "^#[0-9a-f]{6}$"))]
+            colour: String,
+        },
+    }
+
+    #[test]
+    fn what_is_made_for_a_schema_is_valid() {
+        let schema = Schema::new(schema_for!(Everything).into());
+        assert!(schema.unknown.is_empty(), "{:?}", schema.unknown);
+        let mut kinds = BTreeMap::new();
+        for seed in 0..400 {
+            let mut generator = Generator::new(&schema, Random::new(seed, 0));
+            for _ in 0..10 {
+                let value = generator.generate();
+                assert_eq!(schema.validate(&value), Ok(()), "seed {seed}: {value}");
+                *kinds.entry(schema.kind(&value)).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(kinds.len(), schema.kinds().len(), "{kinds:?}");
+        assert!(kinds.values().all(|count| *count > 200), "{kinds:?}");
+    }
+
+    #[test]
+    fn a_schema_that_contains_itself_makes_small_values() {
+        let schema = Schema::new(json!({ "type": "array", "items": { "$ref": "#" }, "minItems": 1 }));
+        let value = Generator::new(&schema, Random::new(1, 0)).generate();
+        assert!(value.to_string().len() < 1 << 20);
+    }
+
+    #[test]
+    fn ids_that_were_shown_are_drawn_again() {
+        let schema = Schema::new(json!({ "type": "string", "format": "uuid" }));
+        let shown = json!("01234567-89ab-cdef-0123-456789abcdef");
+        let mut generator = Generator::new(&schema, Random::new(1, 0));
+        generator.pool.look(&json!({ "items": [{ "id": shown }] }), &mut Random::new(2, 0));
+        let hits = (0..100).filter(|_| generator.generate() == shown).count();
+        assert!((20..90).contains(&hits), "{hits}");
+    }
+
+    #[test]
+    fn examples_are_used_as_they_are_and_changed() {
+        let schema = Schema::new(json!({ "type": "string", "examples": ["only this", "this too"] }));
+        let mut generator = Generator::new(&schema, Random::new(1, 0));
+        let hits = (0..200).filter(|_| generator.generate() == json!("only this")).count();
+        assert!((5..150).contains(&hits), "{hits}");
+        assert_eq!(generator.mutate(&json!({ "a": [true] })), json!({ "a": [false] }));
+    }
+}

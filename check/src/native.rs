@@ -1,0 +1,158 @@
+//! Machines as plain Rust, so that a crate's own `cargo test` checks them.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
+
+use bytes::Bytes;
+use reapply_guest::{Program, contract};
+use reapply_sync::{Alarm, ApplyError, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+
+use crate::check::Check;
+use crate::subject::{CodecError, Description, Subject};
+
+/// Checks a machine natively: `check::<Counter>().assert()` in a test is all it takes.
+///
+/// It runs the same histories as `reapply check`, without its figures of fuel and memory. A panic is caught and told with its place;
+/// an endless loop is not, since nothing counts fuel here.
+///
+/// ```
+/// use reapply_guest::StateMachine;
+/// # #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # struct Total(u8);
+/// # #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+/// # struct TooMuch;
+/// # impl StateMachine for Total {
+/// #     type Transition = u8;
+/// #     type Conflict = TooMuch;
+/// #     fn apply(&self, add: &u8) -> Result<Self, TooMuch> { self.0.checked_add(*add).map(Total).ok_or(TooMuch) }
+/// # }
+/// reapply_check::check::<Total>().histories(50).seed(7).assert();
+/// ```
+#[must_use]
+pub fn check<P: Program>() -> Check<Native<P>> {
+    Check::new(|| Ok(Native::default()))
+}
+
+/// A [`Program`] as a [`Subject`], without a component around it.
+pub struct Native<P>(PhantomData<P>);
+
+impl<P> Default for Native<P> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P: Program> Machine for Native<P> {
+    type State = P;
+
+    fn create(&mut self, options: &str) -> Result<P, LoadError> {
+        guarded(|| contract::create(options))?.map_err(LoadError::Refused)
+    }
+
+    fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<P, LoadError> {
+        guarded(|| contract::restore(snapshot, state_version))?.map_err(LoadError::Refused)
+    }
+
+    fn apply(&mut self, state: &P, event: &Event) -> Result<P, ApplyError> {
+        guarded(|| contract::apply(state, lower(event)))?.map_err(|rejection| {
+            match rejection {
+                contract::Rejection::Malformed(why) => Refusal::Malformed(why),
+                contract::Rejection::Conflict(json) => Refusal::Conflict(json),
+            }
+            .into()
+        })
+    }
+
+    fn snapshot(&mut self, state: &P) -> Result<Bytes, Fault> {
+        or_trap(|| contract::snapshot(state)).map(Bytes::from)
+    }
+
+    fn alarm(&mut self, state: &P) -> Result<Option<Alarm>, Fault> {
+        let alarm = or_trap(|| contract::alarm(state))?;
+        Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
+    }
+
+    fn state_version(&self) -> u32 {
+        P::STATE_VERSION
+    }
+
+    fn membership(&self) -> bool {
+        P::MEMBERSHIP
+    }
+
+    /// There is nothing to reset: what a panic leaves behind is dropped.
+    fn reset(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl<P: Program> Subject for Native<P> {
+    fn describe(&mut self) -> Result<Description, Fault> {
+        let path = std::any::type_name::<P>();
+        let name = path.rsplit("::").next().unwrap_or(path);
+        let contract::Description { name, schemas, .. } = or_trap(|| contract::describe::<P>(name))?;
+        Ok(Description { name, schemas })
+    }
+
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        guarded(|| contract::encode::<P>(json))?.map(Bytes::from).map_err(CodecError::Refused)
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        guarded(|| contract::decode::<P>(transition))?.map_err(CodecError::Refused)
+    }
+
+    fn view(&mut self, state: &P) -> Result<String, Fault> {
+        or_trap(|| contract::view(state))
+    }
+}
+
+fn lower(event: &Event) -> contract::Event {
+    let input = match &event.input {
+        Input::Transition { author, transition, .. } => contract::Input::Transition(contract::Submission {
+            author: author.0.to_string(),
+            transition: transition.to_vec(),
+        }),
+        Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
+        Input::Joined(author) => contract::Input::Joined(author.0.to_string()),
+        Input::Left(author) => contract::Input::Left(author.0.to_string()),
+    };
+    contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
+}
+
+/// The component traps where its contract leaves no room for an error.
+fn or_trap<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, Fault> {
+    guarded(call)?.map_err(Fault::Trapped)
+}
+
+thread_local! {
+    /// Whether the machine is running on this thread: its panics are ours to tell.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+    /// The last of them, with its place.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Calls the machine. A panic is its trap, as it would be in a component.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| if GUARDED.get() { note(info) } else { before(info) }));
+    });
+    GUARDED.set(true);
+    // The state that a panic may have left half-changed is looked at on purpose: that it is not is a thing to check.
+    let result = panic::catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(false);
+    result.map_err(|_| {
+        let told = PANIC.take();
+        Fault::Trapped(told.unwrap_or_else(|| "a panic".to_owned()))
+    })
+}
+
+fn note(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("a panic");
+    let place = info.location().map(|place| format!(", {place}")).unwrap_or_default();
+    PANIC.set(Some(format!("{message}{place}")));
+}

@@ -1,0 +1,285 @@
+//! Plays a history on a machine, and looks at every step whether the rules hold.
+//!
+//! Three instances take part: `main` runs the room as a host does; `twin` is given the same events and asked nothing else; on `scratch`
+//! states are restored, transitions translated, and bytes tried that are none.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use reapply_sync::limits::TRANSITION_BYTES_MAX;
+use reapply_sync::{Alarm, ApplyError, Author, ClientId, Event, Fault, Input, Number, Refusal, Seq, Timestamp};
+use serde_json::Value;
+
+use crate::contract::Contract;
+use crate::rules::{check_nonsense, check_schema, while_malformed};
+use crate::script::{Act, Step, from_hex};
+use crate::subject::{Subject, Usage};
+use crate::verdict::{Breach, Checked, Rule, answered, unbroken};
+
+/// When every history begins: a day in 2026.
+const START: u64 = 1_767_225_600_000_000;
+
+/// Garbage is appended, and bytes are taken off, at steps whose entropy is a multiple of this: 0 is one, so a shortened history does it too.
+pub(crate) const GARBAGE_EVERY: u64 = 4;
+
+/// A room, and the machine's instances that play it.
+pub(crate) struct Player<'a, S: Subject> {
+    pub(crate) contract: &'a Contract,
+    pub(crate) main: S,
+    pub(crate) twin: S,
+    pub(crate) scratch: S,
+    pub(crate) now: Moment<S::State>,
+    pub(crate) twin_state: S::State,
+    seq: u64,
+    pub(crate) time: u64,
+    present: BTreeSet<String>,
+    last_transition: Bytes,
+    applied: Option<Usage>,
+}
+
+/// A state, and what can be seen of it.
+pub(crate) struct Moment<T> {
+    pub(crate) state: T,
+    pub(crate) snapshot: Bytes,
+    pub(crate) view: String,
+    pub(crate) alarm: Option<Alarm>,
+}
+
+/// What became of a step.
+pub(crate) enum Outcome {
+    /// It is in the log.
+    Accepted,
+    /// The machine said no, with this JSON.
+    Conflict(String),
+    /// It was no transition.
+    Malformed,
+    /// There was nothing to do, or what was tried is no event.
+    Nothing,
+}
+
+impl<'a, S: Subject> Player<'a, S> {
+    /// Makes the room. Gives nothing where the machine refuses its options.
+    pub(crate) fn begin(
+        contract: &'a Contract,
+        start: &dyn Fn() -> Result<S, Fault>,
+        options: Option<&Value>,
+    ) -> Checked<Option<Self>> {
+        let instance = || unbroken("start", start());
+        let (mut main, mut twin, mut scratch) = (instance()?, instance()?, instance()?);
+        check_nonsense(&mut scratch, contract.state_version)?;
+        let options = options.map(Value::to_string).unwrap_or_default();
+        // The twin has had another life before: what a call leaves behind in an instance must not be seen in the next.
+        answered("create", twin.create(""))?.ok();
+        let twin_state = match answered("create", twin.create(&options))? {
+            Ok(state) => state,
+            Err(why) if options.is_empty() => {
+                return Err(Breach::new(Rule::Trap, format!("`create` refused the default options: {why}")));
+            }
+            Err(_) => return Ok(None),
+        };
+        let state = answered("create", main.create(&options))?.map_err(|why| {
+            Breach::new(Rule::Deterministic, format!("`create` refused options that another instance took: {why}"))
+        })?;
+        let now = look(&mut main, state)?;
+        let (seq, time) = (0, START);
+        let (present, last_transition) = (BTreeSet::new(), Bytes::new());
+        let mut player =
+            Self { contract, main, twin, scratch, now, twin_state, seq, time, present, last_transition, applied: None };
+        player.check_twin()?;
+        player.check_view()?;
+        player.check_restored(0)?;
+        Ok(Some(player))
+    }
+
+    /// Does one step, and checks everything that can be checked of it.
+    pub(crate) fn step(&mut self, step: &Step) -> Checked<Outcome> {
+        let input = match &step.act {
+            Act::Submit { author, transition } => {
+                let Some(bytes) = self.encode(transition, step.entropy)? else { return Ok(Outcome::Malformed) };
+                self.time = self.time.saturating_add(step.after);
+                let input = self.submission(author, bytes);
+                return match self.apply(input, step.entropy)? {
+                    Outcome::Malformed => Err(Breach::new(Rule::Codec, "`apply` calls malformed what `encode` made")),
+                    outcome => Ok(outcome),
+                };
+            }
+            Act::SubmitBytes { author, bytes } => return self.submit_bytes(author, bytes, step),
+            Act::RestoreBytes { bytes } => return self.restore_bytes(bytes),
+            Act::Alarm => return self.sound_alarm(step),
+            Act::Joined { author } if self.contract.membership && self.present.insert(author.clone()) => {
+                Input::Joined(Author(author.as_str().into()))
+            }
+            Act::Left { author } if self.contract.membership && self.present.remove(author) => {
+                Input::Left(Author(author.as_str().into()))
+            }
+            Act::Joined { .. } | Act::Left { .. } => return Ok(Outcome::Nothing),
+        };
+        self.time = self.time.saturating_add(step.after);
+        self.apply(input, step.entropy)
+    }
+
+    /// The newest state's view, as JSON.
+    pub(crate) fn view(&self) -> &str {
+        &self.now.view
+    }
+
+    /// The newest state's snapshot.
+    pub(crate) fn snapshot(&self) -> &Bytes {
+        &self.now.snapshot
+    }
+
+    /// How long it is until the alarm goes off, if one is set.
+    pub(crate) fn alarm_in(&self) -> Option<u64> {
+        self.now.alarm.as_ref().map(|alarm| alarm.at.0.saturating_sub(self.time))
+    }
+
+    /// Whether a participant has joined and not left.
+    pub(crate) fn is_present(&self, author: &str) -> bool {
+        self.present.contains(author)
+    }
+
+    /// The last transition that was encoded.
+    pub(crate) fn last_transition(&self) -> &Bytes {
+        &self.last_transition
+    }
+
+    /// What the room's last `apply` took.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.applied
+    }
+
+    /// The transition's bytes; nothing where it has none, or more than a room takes.
+    fn encode(&mut self, transition: &Value, entropy: u64) -> Checked<Option<Bytes>> {
+        let Ok(bytes) = answered("encode", self.scratch.encode(&transition.to_string()))? else { return Ok(None) };
+        if bytes.len() > TRANSITION_BYTES_MAX {
+            return Ok(None);
+        }
+        let json = self.check_codec(&bytes)?;
+        if entropy.is_multiple_of(GARBAGE_EVERY) {
+            self.check_garbage(&bytes, &json)?;
+        }
+        self.last_transition = bytes.clone();
+        Ok(Some(bytes))
+    }
+
+    fn submission(&self, author: &str, transition: Bytes) -> Input {
+        let author = Author(author.into());
+        Input::Transition { author, client: ClientId([0; 8]), number: Number(self.seq + 1), transition }
+    }
+
+    fn submit_bytes(&mut self, author: &str, bytes: &str, step: &Step) -> Checked<Outcome> {
+        let Some(bytes) = from_hex(bytes).filter(|bytes| bytes.len() <= TRANSITION_BYTES_MAX) else {
+            return Ok(Outcome::Nothing);
+        };
+        let read = answered("decode", self.scratch.decode(&bytes)).map_err(while_malformed)?;
+        self.time = self.time.saturating_add(step.after);
+        let input = self.submission(author, bytes.into());
+        let outcome = self.apply(input, step.entropy);
+        match (read, outcome) {
+            (Ok(_), Ok(Outcome::Malformed)) => {
+                Err(Breach::new(Rule::Malformed, "`apply` calls malformed what `decode` reads"))
+            }
+            (Ok(_), outcome) => outcome,
+            (Err(_), Err(breach)) => Err(while_malformed(breach)),
+            (Err(_), Ok(Outcome::Malformed)) => Ok(Outcome::Malformed),
+            (Err(why), Ok(_)) => {
+                Err(Breach::new(Rule::Malformed, format!("`apply` took a transition that `decode` refuses: {why}")))
+            }
+        }
+    }
+
+    fn restore_bytes(&mut self, bytes: &str) -> Checked<Outcome> {
+        let Some(bytes) = from_hex(bytes) else { return Ok(Outcome::Nothing) };
+        let restored = self.scratch.restore(&bytes, self.contract.state_version);
+        if let Ok(state) = answered("restore", restored).map_err(while_malformed)? {
+            // It may be a snapshot of this machine after all, and then it is one in every way.
+            unbroken("snapshot", self.scratch.snapshot(&state)).map_err(while_malformed)?;
+        }
+        Ok(Outcome::Nothing)
+    }
+
+    fn sound_alarm(&mut self, step: &Step) -> Checked<Outcome> {
+        let Some(alarm) = self.now.alarm.clone() else { return Ok(Outcome::Nothing) };
+        self.check_codec(&alarm.transition)?;
+        self.time = self.time.max(alarm.at.0).saturating_add(step.after);
+        match self.apply(Input::Alarm(alarm.transition), step.entropy)? {
+            Outcome::Conflict(conflict) => {
+                let what = format!("the alarm that the state set was refused when it went off: {conflict}");
+                Err(Breach::new(Rule::Alarm, what))
+            }
+            Outcome::Malformed => {
+                Err(Breach::new(Rule::Alarm, "the alarm's transition is malformed to the machine that set it"))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn apply(&mut self, input: Input, entropy: u64) -> Checked<Outcome> {
+        let is_alarm = matches!(input, Input::Alarm(_));
+        let event = Event { seq: Seq(self.seq + 1), time: Timestamp(self.time), entropy, input };
+        let result = self.main.apply(&self.now.state, &event);
+        self.applied = self.main.usage();
+        let verdict = decided(result)?;
+        self.check_unchanged(verdict.is_ok())?;
+        let twins = decided(self.twin.apply(&self.twin_state, &event))?;
+        let restored = self.restored()?;
+        let restoreds = decided(self.scratch.apply(&restored, &event))?;
+        let state = match (verdict, twins, restoreds) {
+            (Ok(state), Ok(twins), Ok(restoreds)) => {
+                self.twin_state = twins;
+                self.seq += 1;
+                let before = std::mem::replace(&mut self.now, look(&mut self.main, state)?);
+                self.check_twin()?;
+                self.check_went_on(&restoreds)?;
+                before
+            }
+            (Err(verdict), Err(twins), Err(restoreds)) => {
+                same_refusal(Rule::Deterministic, "the other instance", &verdict, &twins)?;
+                same_refusal(Rule::Restore, "the restored state", &verdict, &restoreds)?;
+                return self.refused(verdict);
+            }
+            (verdict, twins, _) => {
+                let is_twin = verdict.is_ok() != twins.is_ok();
+                let (rule, other) = if is_twin {
+                    (Rule::Deterministic, "another instance, given the same events,")
+                } else {
+                    (Rule::Restore, "the state restored from the snapshot")
+                };
+                let [one, two] = if verdict.is_ok() { ["accepted", "refused"] } else { ["refused", "accepted"] };
+                return Err(Breach::new(rule, format!("the event was {one}, and {other} {two} it")));
+            }
+        };
+        self.check_view()?;
+        self.check_restored(entropy)?;
+        self.check_alarm(state.alarm.as_ref(), is_alarm)?;
+        Ok(Outcome::Accepted)
+    }
+
+    fn refused(&self, refusal: Refusal) -> Checked<Outcome> {
+        let Refusal::Conflict(conflict) = refusal else { return Ok(Outcome::Malformed) };
+        check_schema("conflict", &self.contract.conflict, &conflict)?;
+        Ok(Outcome::Conflict(conflict))
+    }
+}
+
+fn look<S: Subject>(machine: &mut S, state: S::State) -> Checked<Moment<S::State>> {
+    let snapshot = unbroken("snapshot", machine.snapshot(&state))?;
+    let view = unbroken("view", machine.view(&state))?;
+    let alarm = unbroken("alarm", machine.alarm(&state))?;
+    Ok(Moment { state, snapshot, view, alarm })
+}
+
+fn decided<T>(result: Result<T, ApplyError>) -> Checked<Result<T, Refusal>> {
+    match result {
+        Ok(state) => Ok(Ok(state)),
+        Err(ApplyError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(ApplyError::Fault(fault)) => Err(Breach::of_fault("apply", &fault)),
+    }
+}
+
+fn same_refusal(rule: Rule, other: &str, one: &Refusal, two: &Refusal) -> Checked<()> {
+    if one == two {
+        return Ok(());
+    }
+    Err(Breach::new(rule, format!("the event was refused ({one}), and {other} refused it otherwise ({two})")))
+}

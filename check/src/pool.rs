@@ -1,0 +1,126 @@
+//! What a history has shown so far, to be drawn from again: a random id hits nothing, and one that was seen hits an item.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::random::Random;
+use crate::validate::is_uuid;
+
+/// Values that are kept of one sort. What comes when it is full takes the place of another.
+const KEPT_MAX: usize = 64;
+
+/// How much of a view is looked at.
+const VIEW_NODES_MAX: usize = 4000;
+
+/// The longest text that is kept.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// Values by what they are, and by the place in the schema that they were made for.
+#[derive(Default)]
+pub(crate) struct Pool {
+    submitted: Seen,
+    shown: Seen,
+    places: HashMap<usize, Vec<Value>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    ids: Vec<String>,
+    texts: Vec<String>,
+    numbers: Vec<i128>,
+}
+
+impl Pool {
+    /// Keeps what was made for a place in the schema.
+    pub(crate) fn keep(&mut self, place: &Value, value: &Value, random: &mut Random) {
+        let values = self.places.entry(address(place)).or_default();
+        if !values.contains(value) {
+            keep(values, value.clone(), random);
+        }
+        self.submitted.learn(value, random);
+    }
+
+    /// Keeps a participant's name: machines put it into their states.
+    pub(crate) fn keep_author(&mut self, author: &str, random: &mut Random) {
+        keep(&mut self.submitted.texts, author.to_owned(), random);
+    }
+
+    /// Looks at what the machine shows now. What it showed before is forgotten: it may be gone.
+    pub(crate) fn look(&mut self, view: &Value, random: &mut Random) {
+        self.shown = Seen::default();
+        let mut waiting = vec![view];
+        for _ in 0..VIEW_NODES_MAX {
+            let Some(value) = waiting.pop() else { break };
+            match value {
+                Value::Array(items) => waiting.extend(items),
+                Value::Object(properties) => {
+                    properties.keys().for_each(|name| self.shown.learn_text(name, random));
+                    waiting.extend(properties.values());
+                }
+                _ => self.shown.learn(value, random),
+            }
+        }
+    }
+
+    /// A value that was made for this very place before.
+    pub(crate) fn again(&self, place: &Value, random: &mut Random) -> Option<Value> {
+        self.places.get(&address(place)).and_then(|values| random.pick(values)).cloned()
+    }
+
+    pub(crate) fn id(&self, random: &mut Random) -> Option<String> {
+        self.draw(|seen| &seen.ids, random)
+    }
+
+    pub(crate) fn text(&self, random: &mut Random) -> Option<String> {
+        self.draw(|seen| &seen.texts, random)
+    }
+
+    pub(crate) fn number(&self, random: &mut Random) -> Option<i128> {
+        self.draw(|seen| &seen.numbers, random)
+    }
+
+    /// What is shown now hits more often than what was once asked for.
+    fn draw<T: Clone>(&self, sort: impl Fn(&Seen) -> &Vec<T>, random: &mut Random) -> Option<T> {
+        let sources = if random.percent(75) { [&self.shown, &self.submitted] } else { [&self.submitted, &self.shown] };
+        sources.into_iter().find_map(|seen| random.pick(sort(seen)).cloned())
+    }
+}
+
+impl Seen {
+    fn learn(&mut self, value: &Value, random: &mut Random) {
+        match value {
+            Value::String(text) => self.learn_text(text, random),
+            Value::Number(number) => {
+                if let Some(whole) = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)) {
+                    keep(&mut self.numbers, whole, random);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_text(&mut self, text: &str, random: &mut Random) {
+        if is_uuid(text) {
+            keep(&mut self.ids, text.to_owned(), random);
+        } else if let Ok(whole) = text.parse() {
+            keep(&mut self.numbers, whole, random);
+        } else if text.len() <= TEXT_BYTES_MAX {
+            keep(&mut self.texts, text.to_owned(), random);
+        }
+    }
+}
+
+fn keep<T>(values: &mut Vec<T>, value: T, random: &mut Random) {
+    if values.len() < KEPT_MAX {
+        values.push(value);
+    } else {
+        let index = random.below(values.len());
+        values[index] = value;
+    }
+}
+
+/// A schema stays where it is while a history is made, so where it is names it.
+fn address(place: &Value) -> usize {
+    std::ptr::from_ref(place).addr()
+}
