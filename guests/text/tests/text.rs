@@ -1,0 +1,135 @@
+//! What a document does, through the contract: JSON in, JSON out, as a page does it.
+
+use reapply_guest::Text;
+use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
+use serde_json::{Value, json};
+use text::Document;
+
+const ADA: &str = "00000000-0000-0000-0000-00000000000a";
+const BOB: &str = "00000000-0000-0000-0000-00000000000b";
+
+/// A room's document, and the events so far.
+struct Room {
+    document: Document,
+    seq: u64,
+}
+
+impl Room {
+    /// A document in which Ada has typed this.
+    fn of_ada(text: &str) -> Self {
+        let mut room = Self { document: contract::create("").unwrap(), seq: 0 };
+        room.does(insert(ADA, 0, &Value::Null, text));
+        room
+    }
+
+    fn tries(&mut self, transition: &Value) -> Result<(), Value> {
+        let transition = contract::encode::<Document>(&transition.to_string()).unwrap();
+        let input = Input::Transition(Submission { author: "ada".to_owned(), transition });
+        let event = Event { seq: self.seq + 1, time: 0, entropy: 0, input };
+        self.document = contract::apply(&self.document, event).map_err(|rejection| match rejection {
+            Rejection::Conflict(conflict) => serde_json::from_str::<Value>(&conflict).unwrap(),
+            Rejection::Malformed(what) => panic!("{what}"),
+        })?;
+        self.seq += 1;
+        Ok(())
+    }
+
+    /// Applies a transition of the text.
+    fn does(&mut self, body: Value) {
+        assert_eq!(self.tries(&json!({ "Body": body })), Ok(()));
+    }
+
+    /// Expects a conflict, and a document that it left alone.
+    fn cannot(&mut self, body: Value, conflict: Value) {
+        let before = self.document.clone();
+        assert_eq!(self.tries(&json!({ "Body": body })), Err(json!({ "Body": conflict })));
+        assert_eq!(self.document, before);
+    }
+
+    fn body(&self) -> Value {
+        serde_json::from_str::<Value>(&contract::view(&self.document).unwrap()).unwrap()["body"].clone()
+    }
+}
+
+fn insert(id: &str, offset: u32, after: &Value, text: &str) -> Value {
+    json!({ "Insert": { "id": id, "offset": offset, "after": after, "text": text } })
+}
+
+fn char(id: &str, offset: u32) -> Value {
+    json!({ "id": id, "offset": offset })
+}
+
+fn range(id: &str, offset: u32, length: u32) -> Value {
+    json!({ "id": id, "offset": offset, "length": length })
+}
+
+#[test]
+fn what_is_typed_on_is_one_run() {
+    let mut room = Room::of_ada("a");
+    room.does(insert(ADA, 1, &char(ADA, 0), "n"));
+    room.does(insert(ADA, 2, &char(ADA, 1), "😀d"));
+    // Lengths count characters: the face, two units of UTF-16, is one.
+    assert_eq!(room.body(), json!({ "text": "an😀d", "runs": [range(ADA, 0, 4)] }));
+}
+
+#[test]
+fn an_insert_finds_its_place_beside_what_is_deleted() {
+    let mut room = Room::of_ada("one two three");
+    room.does(json!({ "Delete": { "ranges": [range(ADA, 3, 4)] } }));
+    room.does(insert(BOB, 0, &char(ADA, 6), ", four,"));
+    assert_eq!(room.body()["text"], "one, four, three");
+    room.does(json!({ "Delete": { "ranges": [range(ADA, 0, 7)] } }));
+    let runs = json!([range(BOB, 0, 7), range(ADA, 7, 6)]);
+    assert_eq!(room.body(), json!({ "text": ", four, three", "runs": runs }));
+}
+
+#[test]
+fn marks_are_set_and_taken_off() {
+    let mut room = Room::of_ada("so it is");
+    room.does(json!({ "Mark": { "ranges": [range(ADA, 3, 2)], "mark": "highlight", "value": "true" } }));
+    let marked = json!({ "id": ADA, "offset": 3, "length": 2, "marks": { "highlight": "true" } });
+    assert_eq!(room.body()["runs"], json!([range(ADA, 0, 3), marked, range(ADA, 5, 3)]));
+    room.does(json!({ "Mark": { "ranges": [range(ADA, 0, 8)], "mark": "highlight", "value": null } }));
+    assert_eq!(room.body()["runs"], json!([range(ADA, 0, 8)]));
+}
+
+#[test]
+fn what_never_was_there_and_what_is_there_are_conflicts() {
+    let mut room = Room::of_ada("here");
+    let never = json!({ "NoSuchChar": char(BOB, 0) });
+    room.cannot(insert(ADA, 4, &char(BOB, 0), "x"), never.clone());
+    room.cannot(json!({ "Delete": { "ranges": [range(BOB, 0, 1)] } }), never.clone());
+    room.cannot(json!({ "Mark": { "ranges": [range(BOB, 0, 1)], "mark": "strike", "value": "true" } }), never);
+    room.cannot(insert(ADA, 2, &Value::Null, "x"), json!({ "IdTaken": char(ADA, 2) }));
+}
+
+#[test]
+fn what_is_too_long_is_a_conflict_that_says_the_limit() {
+    let mut room = Room::of_ada("here");
+    let too_long = |limit: &str, max: u32| json!({ "TooLong": { "limit": limit, "max": max } });
+    let bytes = "x".repeat(Text::INSERT_BYTES_MAX as usize + 1);
+    room.cannot(insert(BOB, 0, &Value::Null, &bytes), too_long("InsertBytes", Text::INSERT_BYTES_MAX));
+    let ranges = vec![range(ADA, 0, 1); Text::RANGES_MAX as usize + 1];
+    room.cannot(json!({ "Delete": { "ranges": ranges } }), too_long("Ranges", Text::RANGES_MAX));
+    let name = "x".repeat(Text::MARK_NAME_BYTES_MAX as usize + 1);
+    let mark = json!({ "Mark": { "ranges": [range(ADA, 0, 1)], "mark": name, "value": "true" } });
+    room.cannot(mark, too_long("MarkNameBytes", Text::MARK_NAME_BYTES_MAX));
+}
+
+#[test]
+fn the_document_has_a_title() {
+    let mut room = Room::of_ada("here");
+    assert_eq!(room.tries(&json!({ "Title": { "Replace": "Minutes" } })), Ok(()));
+    let view: Value = serde_json::from_str(&contract::view(&room.document).unwrap()).unwrap();
+    assert_eq!((&view["title"], &view["body"]["text"]), (&json!("Minutes"), &json!("here")));
+}
+
+#[test]
+fn a_snapshot_restores_the_very_document() {
+    let mut room = Room::of_ada("here and gone");
+    room.does(json!({ "Delete": { "ranges": [range(ADA, 4, 9)] } }));
+    let snapshot = contract::snapshot(&room.document).unwrap();
+    let restored: Document = contract::restore(&snapshot, 1).unwrap();
+    assert_eq!(restored, room.document);
+    assert_eq!(contract::snapshot(&restored).unwrap(), snapshot);
+}
