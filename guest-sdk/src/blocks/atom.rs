@@ -31,6 +31,7 @@ use crate::{Never, StateMachine};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, rename = "{T}", description = "")]
 pub struct Atom<T>(T);
 
 /// An [`Atom`] whose value is shared and not cloned: for large values, such as a picture.
@@ -49,11 +50,12 @@ pub struct Atom<T>(T);
 /// assert_eq!(darker[0], 255);
 /// ```
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(transparent)]
+#[schemars(transparent, inline, rename = "{T}", description = "")]
 pub struct AtomRc<T>(#[schemars(with = "T")] Arc<T>);
 
-/// What may be asked of an [`Atom`] or an [`AtomRc`].
+/// What may be asked of an atom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AtomTransition_of_{T}")]
 pub enum AtomTransition<T> {
     /// Puts this value in the place of the one before.
     Replace(T),

@@ -28,6 +28,7 @@ use crate::{Never, StateMachine};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline, rename = "{T}", description = "")]
 pub struct Constant<T>(T);
 
 impl<T> Constant<T> {

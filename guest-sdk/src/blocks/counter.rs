@@ -31,7 +31,7 @@ use crate::StateMachine;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(i64);
 
-/// What may be asked of a [`Counter`].
+/// What may be asked of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CounterTransition {
     /// Adds this much, or takes it away where it is negative.
@@ -40,7 +40,7 @@ pub enum CounterTransition {
     Reset,
 }
 
-/// Why a [`Counter`] stays as it is.
+/// Why a counter stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum CounterConflict {
     /// The number would leave what a counter holds.

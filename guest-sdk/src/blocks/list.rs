@@ -53,7 +53,7 @@ use crate::{Id, StateMachine};
 /// assert_eq!(shopping.apply(&oat), Err(ListConflict::NoSuchItem(milk)));
 /// ```
 #[derive(Clone, JsonSchema)]
-#[schemars(transparent)]
+#[schemars(transparent, inline, rename = "List_of_{T}", description = "")]
 pub struct List<T: StateMachine> {
     #[schemars(with = "Vec<ListItem<T>>")]
     items: Sequence<ListItem<T>>,
@@ -62,9 +62,10 @@ pub struct List<T: StateMachine> {
     labels: OrdMap<Id, u64>,
 }
 
-/// What may be asked of a [`List`].
+/// What may be asked of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(rename = "ListTransition_of_{T}")]
 pub enum ListTransition<T: StateMachine> {
     /// Puts a new item somewhere.
     Insert {
@@ -88,7 +89,7 @@ pub enum ListTransition<T: StateMachine> {
     Item(Id, T::Transition),
 }
 
-/// A place in a [`List`].
+/// A place in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Place {
     /// Before all items.
@@ -103,9 +104,10 @@ pub enum Place {
     Between(Id, Id),
 }
 
-/// Why a [`List`] stays as it is.
+/// Why a list stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(rename = "ListConflict_of_{T}")]
 pub enum ListConflict<T: StateMachine> {
     /// There is no such item, or no longer.
     NoSuchItem(Id),
@@ -263,11 +265,12 @@ impl<'de, T: StateMachine> Deserialize<'de> for List<T> {
     }
 }
 
-/// An item as it is written and stored.
+/// An item of a list, and its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(rename = "ListItem_of_{T}")]
 struct ListItem<T: StateMachine> {
-    /// The item's name.
+    /// The name.
     id: Id,
     /// The item.
     item: T,

@@ -42,14 +42,16 @@ use crate::{Key, StateMachine};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent, bound = "")]
+#[schemars(inline, rename = "Map_from_{K}_to_{V}", description = "")]
 pub struct Map<K: Key, V: StateMachine> {
     #[schemars(with = "std::collections::BTreeMap<K, V>")]
     entries: OrdMap<K, V>,
 }
 
-/// What may be asked of a [`Map`].
+/// What may be asked of a map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(rename = "MapTransition_from_{K}_to_{V}")]
 pub enum MapTransition<K: Key, V: StateMachine> {
     /// Gives a key a value, new or in the place of the one before.
     Set(K, V),
@@ -59,9 +61,10 @@ pub enum MapTransition<K: Key, V: StateMachine> {
     Value(K, V::Transition),
 }
 
-/// Why a [`Map`] stays as it is.
+/// Why a map stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
+#[schemars(rename = "MapConflict_from_{K}_to_{V}")]
 pub enum MapConflict<K: Key, V: StateMachine> {
     /// There is no such key, or no longer.
     NoSuchKey(K),

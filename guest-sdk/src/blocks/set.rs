@@ -33,13 +33,15 @@ use crate::{Key, Never, StateMachine};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent, bound = "")]
+#[schemars(inline, rename = "Set_of_{K}", description = "")]
 pub struct Set<K: Key> {
     #[schemars(with = "std::collections::BTreeSet<K>")]
     keys: OrdSet<K>,
 }
 
-/// What may be asked of a [`Set`].
+/// What may be asked of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SetTransition_of_{K}")]
 pub enum SetTransition<K> {
     /// Makes sure that a key is there.
     Insert(K),

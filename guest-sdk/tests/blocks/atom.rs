@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 use reapply_guest::{Atom, AtomRc, Constant, Never, StateMachine, contract};
 
-use crate::common::{
-    after, check_garbage, check_snapshot, garbage, restore, snapshot, transition_json, view, view_schema,
-};
+use crate::common::{after, check_garbage, check_snapshot, garbage, restore, schema, snapshot, transition_json, view};
 
 #[test]
 fn two_people_replace_a_value() {
@@ -45,7 +43,8 @@ fn the_json_is_the_value() {
     assert_eq!(view(&Constant::from(5)), "5");
     assert_eq!(view(&Atom::from(5u64)), r#""5""#);
 
-    for schema in [view_schema::<Atom<String>>(), view_schema::<AtomRc<String>>(), view_schema::<Constant<String>>()] {
+    for schema in [schema::<Atom<String>>("view"), schema::<AtomRc<String>>("view"), schema::<Constant<String>>("view")]
+    {
         assert_eq!(schema["type"], "string", "{schema}");
     }
 }

@@ -31,10 +31,10 @@ pub(crate) fn view<M: StateMachine + Default>(state: &M) -> String {
     contract::view(state).unwrap()
 }
 
-/// The schema of what user interfaces see.
-pub(crate) fn view_schema<M: StateMachine + Default>() -> Value {
+/// The schema of the machine's `transition`, `conflict` or `view`.
+pub(crate) fn schema<M: StateMachine + Default>(of: &str) -> Value {
     let schemas = contract::describe::<M>("block").unwrap().schemas;
-    serde_json::from_str::<Value>(&schemas).unwrap()["view"].take()
+    serde_json::from_str::<Value>(&schemas).unwrap()[of].take()
 }
 
 /// Checks that a transition is the same after JSON, and answers with that JSON.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use reapply_guest::{Counter, CounterConflict, CounterTransition, StateMachine, contract};
 
-use crate::common::{after, check_snapshot, restore, snapshot, transition_json, view, view_schema};
+use crate::common::{after, check_snapshot, restore, schema, snapshot, transition_json, view};
 
 fn counter(value: i64) -> Counter {
     Counter::new(value).unwrap()
@@ -45,7 +45,7 @@ fn the_json_is_a_number() {
     assert_eq!(transition_json::<Counter>(&CounterTransition::Reset), r#""Reset""#);
     assert!(contract::encode::<Counter>(r#"{"Add":2147483648}"#).is_err());
 
-    let schema = view_schema::<Counter>();
+    let schema = schema::<Counter>("view");
     let bounds = (&schema["type"], schema["minimum"].as_i64(), schema["maximum"].as_i64());
     assert_eq!(bounds, (&"integer".into(), Some(Counter::MIN), Some(Counter::MAX)), "{schema}");
 }

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use reapply_guest::{
-    Atom, Constant, Counter, CounterConflict, CounterTransition, Id, List, ListConflict, ListTransition, Place,
-    StateMachine, contract,
+    Atom, AtomRc, Constant, Counter, CounterConflict, CounterTransition, Id, List, ListConflict, ListTransition, Map,
+    Place, Set, StateMachine, contract,
 };
 
 use crate::common::{
-    ABSURD_LENGTH, check_garbage, check_snapshot, id, restore, snapshot, transition_json, view, view_schema,
+    ABSURD_LENGTH, check_garbage, check_snapshot, id, restore, schema, snapshot, transition_json, view,
 };
 
 type Numbers = List<Counter>;
@@ -77,7 +77,7 @@ fn the_json_is_an_array_of_ids_and_items() {
 
 #[test]
 fn the_schema_is_an_arrays() {
-    let schema = view_schema::<Numbers>();
+    let schema = schema::<Numbers>("view");
     assert_eq!(schema["type"], "array", "{schema}");
     let item = schema["items"]["$ref"].as_str().unwrap().strip_prefix("#/").unwrap();
     let properties = &schema.pointer(&format!("/{item}")).unwrap()["properties"];
@@ -85,6 +85,19 @@ fn the_schema_is_an_arrays() {
         (&properties["id"]["$ref"], &properties["item"]["$ref"]),
         (&"#/$defs/Id".into(), &"#/$defs/Counter".into())
     );
+}
+
+#[test]
+fn schemas_are_named_for_what_they_hold() {
+    let transition = schema::<List<Set<u64>>>("transition");
+    assert_eq!(transition["title"], "ListTransition_of_Set_of_uint64");
+    let names: Vec<_> = transition["$defs"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["Id", "Place", "SetTransition_of_uint64"]);
+
+    let conflict = schema::<Map<String, List<AtomRc<bool>>>>("conflict");
+    assert_eq!(conflict["title"], "MapConflict_from_string_to_List_of_boolean");
+    let names: Vec<_> = conflict["$defs"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["Id", "ListConflict_of_boolean", "Never"]);
 }
 
 #[test]

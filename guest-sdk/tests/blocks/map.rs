@@ -10,8 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{
-    ABSURD_LENGTH, after, check_garbage, check_snapshot, garbage, id, restore, snapshot, transition_json, view,
-    view_schema,
+    ABSURD_LENGTH, after, check_garbage, check_snapshot, garbage, id, restore, schema, snapshot, transition_json, view,
 };
 
 type Scores = Map<String, Counter>;
@@ -156,12 +155,14 @@ fn a_key_is_a_property() {
 
 #[test]
 fn the_schema_is_an_objects() {
-    let schema = view_schema::<Scores>();
+    let by_name = schema::<Scores>("view");
     assert_eq!(
-        (&schema["type"], &schema["additionalProperties"]["$ref"]),
+        (&by_name["type"], &by_name["additionalProperties"]["$ref"]),
         (&"object".into(), &"#/$defs/Counter".into())
     );
-    assert_eq!(view_schema::<Map<Id, Counter>>()["additionalProperties"]["$ref"], "#/$defs/Counter");
+    assert_eq!(schema::<Map<Id, Counter>>("view")["additionalProperties"]["$ref"], "#/$defs/Counter");
+    let by_number = schema::<Map<i64, Counter>>("view");
+    assert_eq!(by_number["patternProperties"][r"^-?\d+$"]["$ref"], "#/$defs/Counter");
 }
 
 #[test]

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use reapply_guest::{Id, Set, SetTransition, StateMachine, contract};
 
 use crate::common::{
-    ABSURD_LENGTH, after, check_garbage, check_snapshot, garbage, id, restore, snapshot, transition_json, view,
-    view_schema,
+    ABSURD_LENGTH, after, check_garbage, check_snapshot, garbage, id, restore, schema, snapshot, transition_json, view,
 };
 
 type Numbers = Set<u32>;
@@ -53,7 +52,7 @@ fn the_json_is_a_sorted_array() {
     assert_eq!(view(&Set::<Id>::from_iter([id(1)])), r#"["00000000-0000-0000-0000-000000000001"]"#);
     assert_eq!(transition_json::<Numbers>(&SetTransition::Insert(1)), r#"{"Insert":1}"#);
     assert_eq!(transition_json::<Numbers>(&SetTransition::Delete(1)), r#"{"Delete":1}"#);
-    let schema = view_schema::<Numbers>();
+    let schema = schema::<Numbers>("view");
     assert_eq!((&schema["type"], &schema["uniqueItems"]), (&"array".into(), &true.into()), "{schema}");
 }
 
