@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{from_snapshot, restore_own_version};
 
@@ -45,7 +45,11 @@ where
 /// # Errors
 ///
 /// The bytes are no snapshot of that version, or it cannot be migrated; the text says which.
-pub fn migrate<Old: DeserializeOwned + Migrate<New>, New>(snapshot: &[u8], state_version: u32) -> Result<New, String> {
+pub fn migrate<Old, New>(snapshot: &[u8], state_version: u32) -> Result<New, String>
+where
+    // Not `DeserializeOwned`, for which serde has no advice.
+    Old: for<'de> Deserialize<'de> + Migrate<New>,
+{
     let because = |error| format!("the snapshot of state version {state_version} cannot be migrated: {error}");
     from_snapshot::<Old>(snapshot).and_then(Old::migrate).map_err(because)
 }

@@ -15,7 +15,8 @@ use crate::program::{Event, Input, NoOptions, Program};
 /// see the state itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state machine",
-    note = "implement `reapply_guest::StateMachine` for it, and derive what that asks for: Clone, Serialize, Deserialize, JsonSchema"
+    note = "plain data becomes one in an atom: `Atom<{Self}>`",
+    note = "what is made of machines becomes one by `#[derive(StateMachine)]`, beside Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema"
 )]
 pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'static {
     /// What participants may ask for; usually an enum.

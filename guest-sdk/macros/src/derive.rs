@@ -36,7 +36,7 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
             #versions
 
             #[allow(unreachable_patterns)]
-            fn apply(&self, #input: &Self::Transition) -> ::core::result::Result<Self, Self::Conflict> {
+            fn apply(&self, #input: &#transition #parameters) -> ::core::result::Result<Self, #conflict #parameters> {
                 #body
             }
         }
@@ -81,25 +81,23 @@ fn conflict_enum<'a>(machine: &'a Machine, names: &Names) -> Enum<'a> {
 }
 
 fn variant_of(part: &Part, associated: &str) -> EnumVariant {
-    let member = part.member.to_token_stream();
-    let doc = format!("A {} of `{member}`.", associated.to_lowercase());
+    let doc = format!("A {} of `{}`.", associated.to_lowercase(), part.name());
     EnumVariant::of_part(part, part.associated(associated), &doc)
 }
 
-/// Clones the rest only once the transition has turned out to fit.
+/// Takes the changed field as it is, and of the others clones.
 fn apply_to_field(fields: &[Part], names: &Names) -> TokenStream {
     let Names { transition, conflict, .. } = names;
-    let (input, field, next) = (local("transition"), local("field"), local("next"));
+    let input = local("transition");
     let arms = fields.iter().map(|part| {
-        let Part { member, variant, .. } = part;
+        let (member, variant) = (&part.member, &part.variant);
         let apply = apply_call(part, &quote!(&self.#member), &input);
+        let others = fields.iter().map(|part| &part.member).filter(|other| *other != member);
         quote! {
-            #transition::#variant(#input) => {
-                let #field = ::core::result::Result::map_err(#apply, #conflict::#variant)?;
-                let mut #next = ::core::clone::Clone::clone(self);
-                #next.#member = #field;
-                ::core::result::Result::Ok(#next)
-            }
+            #transition::#variant(#input) => ::core::result::Result::Ok(Self {
+                #member: ::core::result::Result::map_err(#apply, #conflict::#variant)?,
+                #(#others: ::core::clone::Clone::clone(&self.#others),)*
+            }),
         }
     });
     quote!(match #input { #(#arms)* })
@@ -144,7 +142,7 @@ fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
     let maps = fields.iter().map(|part| {
         let Part { member, variant, visibility, machine, .. } = part;
         let map = names::map_of_field(member);
-        let doc = format!("What `make` asks of `{}`, as a transition of the whole.", member.to_token_stream());
+        let doc = format!("What `make` asks of `{}`, as a transition of the whole.", part.name());
         let payload = part.associated("Transition");
         quote! {
             #[doc = #doc]

@@ -4,6 +4,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Index, Member};
 
 use crate::input::{Machine, Part, local};
@@ -30,7 +31,7 @@ impl EnumVariant {
     pub(crate) fn of_part(part: &Part, payload: TokenStream, doc: &str) -> Self {
         let docs = &part.docs;
         let docs = if docs.is_empty() { quote!(#[doc = #doc]) } else { quote!(#(#docs)*) };
-        Self { ident: part.variant.clone(), docs, fields: vec![(Member::Unnamed(Index::from(0)), payload)] }
+        Self { ident: part.variant.clone(), docs, fields: unnamed(payload) }
     }
 
     /// A variant that stands for no part.
@@ -39,7 +40,7 @@ impl EnumVariant {
     }
 
     fn definition(&self) -> TokenStream {
-        let Self { ident, docs, fields } = self;
+        let Self { ident, docs, fields, .. } = self;
         let fields: Vec<_> = fields.iter().map(|(member, ty)| (field_ident(member), ty)).collect();
         let types = fields.iter().map(|(_, ty)| ty);
         match fields.iter().map(|(ident, _)| ident.as_ref()).collect::<Option<Vec<_>>>() {
@@ -71,7 +72,7 @@ impl EnumVariant {
 
     fn debug_arm(&self, formatter: &Ident) -> TokenStream {
         let (pattern, locals) = self.pattern("a");
-        let name = self.ident.to_string();
+        let name = self.ident.unraw().to_string();
         let names: Option<Vec<_>> =
             self.fields.iter().map(|(member, _)| Some(field_ident(member)?.to_string())).collect();
         match names {
@@ -97,7 +98,7 @@ impl Enum<'_> {
         let traits = self.traits();
         quote! {
             #[doc = #doc]
-            #[allow(dead_code, private_bounds, private_interfaces)]
+            #[allow(dead_code, non_camel_case_types, private_bounds, private_interfaces)]
             #[derive(
                 ::reapply_guest::__private::serde::Serialize,
                 #deserialize

@@ -2,9 +2,11 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DeriveInput, Error, Field, Fields, Generics, Index, Member, Result, Type, Variant, Visibility,
+    parse_quote, parse_quote_spanned,
 };
 
 use crate::names;
@@ -56,9 +58,12 @@ impl Machine {
             }
         };
         for part in parts.as_slice() {
-            if mentions(part.machine.to_token_stream(), |word| word == "Self") {
-                let text = format!("write `{}` instead of `Self` here", input.ident);
-                errors.push(&part.machine, &text);
+            if mentions(part.machine.to_token_stream(), &input.ident) {
+                errors.push(
+                    &part.machine,
+                    "a machine cannot hold itself, since its bytes could be nested deeper than any stack; \
+                     keep all of them in one `Map<Id, ...>`, and let them name each other by `Id`",
+                );
             }
         }
         errors.into_result()?;
@@ -84,6 +89,14 @@ impl Parts {
 }
 
 impl Part {
+    /// As people call it.
+    pub(crate) fn name(&self) -> String {
+        match &self.member {
+            Member::Named(ident) => ident.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        }
+    }
+
     /// The part's `Transition` or `Conflict`. An error about it points at the part's type.
     pub(crate) fn associated(&self, name: &str) -> TokenStream {
         let machine = &self.machine;
@@ -124,11 +137,8 @@ fn fields(machine: &Ident, fields: &Fields, errors: &mut Errors) -> Vec<Part> {
     let parts: Vec<_> = fields.iter().enumerate().map(|(at, field)| part_of_field(at, field)).collect();
     for (at, part) in parts.iter().enumerate() {
         if let Some(other) = parts[..at].iter().find(|other| other.variant == part.variant) {
-            let (member, other, variant) = (part.member.to_token_stream(), &other.member, &part.variant);
-            let text = format!(
-                "the fields `{}` and `{member}` would both be the variant `{variant}`; rename one",
-                other.to_token_stream()
-            );
+            let (name, other, variant) = (part.name(), other.name(), &part.variant);
+            let text = format!("the fields `{other}` and `{name}` would both be the variant `{variant}`; rename one");
             errors.push(&part.member, &text);
         }
     }
@@ -201,41 +211,42 @@ fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
 }
 
-/// Adds what must hold of the parameters, so that the author of `struct Pair<A, B>` may leave every bound out. Types without parameters are
-/// left to the compiler, whose errors are better where a type alone is wrong.
+/// Adds what must hold, so that the author of `struct Pair<A, B>` may leave every bound out. That the parts are machines is said even of types
+/// without parameters: inside the expansion it then counts as true, and a part that is no machine is one error and not one for each use.
 fn bounded(ident: &Ident, mut generics: Generics, parts: &Parts) -> Generics {
-    let parameters: Vec<_> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
-    if parameters.is_empty() {
-        return generics;
-    }
     let machine = {
         let (_, parameters, _) = generics.split_for_impl();
-        quote!(#ident #parameters)
+        quote_spanned!(ident.span()=> #ident #parameters)
     };
-    let mut predicates = generics.make_where_clause().predicates.clone();
-    for part in parts.as_slice() {
-        let ty = &part.machine;
-        if mentions(ty.to_token_stream(), |word| parameters.contains(word)) {
-            predicates.push(syn::parse_quote_spanned!(ty.span()=> #ty: ::reapply_guest::StateMachine));
-        }
+    let parameters: Vec<_> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
+    let predicates = &mut generics.make_where_clause().predicates;
+    for Part { machine, .. } in parts.as_slice() {
+        predicates.push(parse_quote_spanned!(machine.span()=> #machine: ::reapply_guest::StateMachine));
     }
     for parameter in &parameters {
-        predicates.push(syn::parse_quote!(#parameter: ::reapply_guest::__private::schemars::JsonSchema));
+        predicates.push(parse_quote!(#parameter: ::reapply_guest::__private::schemars::JsonSchema));
     }
-    predicates.push(syn::parse_quote!(#machine: ::reapply_guest::__private::MachineData));
+    if !parameters.is_empty() {
+        predicates.push(parse_quote!(#machine: ::reapply_guest::__private::MachineData));
+    }
     if let Parts::Variants(_) = parts {
-        predicates.push(syn::parse_quote!(#machine: ::core::fmt::Debug + ::core::cmp::PartialEq));
+        let bounds = quote_spanned!(ident.span()=> ::core::fmt::Debug + ::core::cmp::PartialEq);
+        predicates.push(parse_quote_spanned!(ident.span()=> #machine: #bounds));
     }
-    generics.make_where_clause().predicates = predicates;
     generics
 }
 
-/// Whether any word in `tokens` is one that `wanted` looks for.
-fn mentions(tokens: TokenStream, wanted: impl Fn(&Ident) -> bool + Copy) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => wanted(&word),
-        TokenTree::Group(group) => mentions(group.stream(), wanted),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+/// Whether the type speaks of `machine`, by name or as `Self`. Behind a `::` the same name is another's.
+fn mentions(ty: TokenStream, machine: &Ident) -> bool {
+    let mut after_colon = false;
+    ty.into_iter().any(|token| {
+        let found = match &token {
+            TokenTree::Ident(word) => !after_colon && (word == machine || word == "Self"),
+            TokenTree::Group(group) => mentions(group.stream(), machine),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        };
+        after_colon = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ':');
+        found
     })
 }
 

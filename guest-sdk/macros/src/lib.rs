@@ -15,7 +15,8 @@ mod versions;
 /// `List`, or another type that implements `StateMachine`. What goes together goes into one `Atom`: two people who set two atoms at
 /// once both have their way, and two who set the same one do not.
 ///
-/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`.
+/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`, and to be an item of a `List` or
+/// a value of a `Map`, `Debug` and `PartialEq`.
 ///
 /// # Structs
 ///

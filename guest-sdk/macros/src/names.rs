@@ -26,7 +26,7 @@ pub(crate) fn variant_of_field(field: &Ident) -> Ident {
 /// The function that makes a transition of a field: `map_due_date`, or `map_0` in a tuple.
 pub(crate) fn map_of_field(field: &Member) -> Ident {
     match field {
-        Member::Named(ident) => format_ident!("map_{ident}"),
+        Member::Named(ident) => format_ident!("map_{}", ident),
         Member::Unnamed(index) => format_ident!("map_{}", index.index),
     }
 }

@@ -66,7 +66,8 @@ impl Parse for Versions {
             }
         }
         let Some((state_version, place)) = state_version else {
-            return Err(input.error(format!("`state_version` is missing; {USAGE}")));
+            let place = migrate_from.map_or(input.span(), |(_, place)| place);
+            return Err(Error::new(place, format!("`state_version` is missing; {USAGE}")));
         };
         let (earlier, place) = migrate_from.unwrap_or((Vec::new(), place));
         check_complete(state_version, &earlier, place)?;

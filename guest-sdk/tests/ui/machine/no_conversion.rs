@@ -1,0 +1,14 @@
+use reapply_guest::{Atom, StateMachine};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, JsonSchema, StateMachine)]
+#[machine(state_version = 2, migrate_from = V1)]
+pub struct Todo {
+    pub label: Atom<String>,
+}
+
+#[derive(Deserialize)]
+pub struct V1;
+
+fn main() {}

@@ -1,0 +1,20 @@
+use reapply_guest::{Atom, StateMachine};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, JsonSchema, StateMachine)]
+#[machine(migrate_from = V1)]
+pub struct Todo {
+    pub label: Atom<String>,
+}
+
+#[derive(Deserialize)]
+pub struct V1;
+
+impl From<V1> for Todo {
+    fn from(_: V1) -> Self {
+        Self { label: Atom::default() }
+    }
+}
+
+fn main() {}
