@@ -228,7 +228,7 @@ fn json_that_is_no_text_is_refused() {
         (json!({ "text": "abc", "runs": [] }), "add up to less"),
         (json!({ "text": "abc", "runs": [run(0, 2), run(2, 1)] }), "continues the one before"),
         (json!({ "text": "abc", "runs": [run(1, 2), run(0, 1), run(3, 0)] }), "is empty"),
-        (json!({ "text": "abc", "runs": [run(1, 2), run(2, 1)] }), "is there twice"),
+        (json!({ "text": "abc", "runs": [run(1, 2), run(2, 1)] }), "a character is there twice"),
         (json!({ "text": "abc" }), "missing field `runs`"),
     ];
     for (json, expected) in cases {

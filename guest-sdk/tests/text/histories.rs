@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::model::Model;
 use super::{restored, snapshot};
 
-const HISTORIES: u64 = 40;
+const HISTORIES: u64 = 30;
 const STEPS: usize = 200;
 
 /// How many transitions a person may be behind.
@@ -31,7 +31,7 @@ fn behaves_like_a_list_of_characters() {
     let Seen { accepted, taken, missing, deleted, longest } = seen;
     println!("{accepted} accepted, {taken} taken, {missing} missing, {deleted} deleted, {longest} characters at most");
     assert!(
-        accepted > 3_000 && taken > 100 && missing > 100 && deleted > 3_000 && longest > 2_000,
+        accepted > 3_000 && taken > 100 && missing > 100 && deleted > 3_000 && longest > 1_000,
         "nothing was tried"
     );
 }
@@ -40,21 +40,22 @@ fn run(seed: u64, seen: &mut Seen) {
     let mut rng = Rng::from_seed(seed);
     let mut model = Model::default();
     let mut versions = vec![Text::default()];
+    let mut bytes = snapshot(&versions[0]);
     // What was restored after each step is cut into other runs than what was not, and must not behave otherwise.
     let mut always_restored = Text::default();
     for step in 0..STEPS {
         let text = versions[versions.len() - 1].clone();
         let behind = rng.below(BEHIND_MAX.min(versions.len() as u64)) as usize;
         let transition = transition(&mut rng, &versions[versions.len() - 1 - behind], &model, seed % 2 == 1);
-        let before = snapshot(&text);
         let result = text.apply(&transition);
-        assert!(snapshot(&text) == before, "step {step} changed the old state: {transition:?}");
+        assert!(snapshot(&text) == bytes, "step {step} changed the old state: {transition:?}");
         match (result, model.apply(&transition)) {
             (Ok(next), Ok(next_model)) => {
                 assert!(view(&next) == next_model.view(), "step {step} differs from the model: {transition:?}");
                 always_restored = restored(&always_restored.apply(&transition).unwrap());
                 assert!(next == always_restored, "step {step} differs when it is restored: {transition:?}");
-                assert!(snapshot(&next) == snapshot(&always_restored), "step {step} has other bytes: {transition:?}");
+                bytes = snapshot(&next);
+                assert!(bytes == snapshot(&always_restored), "step {step} has other bytes: {transition:?}");
                 seen.accepted += 1;
                 versions.push(next);
                 model = next_model;
@@ -142,9 +143,9 @@ fn any_range(rng: &mut Rng, model: &Model) -> CharRange {
 
 /// Mostly a few characters, with one to four bytes each; sometimes more than one run holds.
 fn words(rng: &mut Rng, is_narrow: bool) -> String {
-    let length = match rng.below(12) {
+    let length = match rng.below(16) {
         0 => 0,
-        1 if !is_narrow => rng.below(1_000),
+        1 if !is_narrow => rng.below(700),
         _ => 1 + rng.below(8),
     };
     let is_ascii = rng.below(2) == 0;

@@ -31,7 +31,7 @@ impl Builder {
     }
 
     pub(super) fn finish(self) -> Result<Runs, String> {
-        Runs::new(self.runs).map_err(|char| format!("the character {char:?} is there twice"))
+        Runs::new(self.runs).ok_or_else(|| "a character is there twice".to_owned())
     }
 
     fn count(&mut self, start: CharId, length: u32) -> Result<(), String> {

@@ -12,9 +12,9 @@ pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text
     let length = count_chars(text);
     at_most(u64::from(runs.chars()) + u64::from(length), Text::CHARS_MAX, TextLimit::Chars)?;
     at_most((u64::from(start.offset) + u64::from(length)).saturating_sub(1), Text::OFFSET_MAX, TextLimit::Offset)?;
-    let after = match after {
-        Some(char) => Some(end_run_at(runs, char)?),
-        None => None,
+    let (after, marks) = match after {
+        Some(char) => anchor(runs, char)?,
+        None => (None, runs.marks_after(None)),
     };
     if length == 0 {
         return Ok(());
@@ -22,7 +22,7 @@ pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text
     if let Some(char) = runs.first_taken(start, length) {
         return Err(TextConflict::IdTaken(char));
     }
-    place(runs, start, after, text);
+    place(runs, start, after, &marks, text);
     Ok(())
 }
 
@@ -49,20 +49,18 @@ pub(super) fn mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Opt
     edit_all(runs, ranges, marked)
 }
 
-/// Adds new characters, at least one, after a run or first.
-fn place(runs: &mut Runs, mut start: CharId, mut after: Option<u64>, mut text: &str) {
-    let marks = runs.marks_after(after);
-    if let Some((label, room)) =
-        after.and_then(|label| Some((label, room_to_type_on(runs.get(label)?, start, &marks)?)))
+/// Adds new characters after a run or first.
+fn place(runs: &mut Runs, mut start: CharId, mut after: Option<u64>, marks: &Marks, mut text: &str) {
+    if let Some((label, room)) = after.and_then(|label| Some((label, room_to_type_on(runs.get(label)?, start, marks)?)))
     {
         let (first, rest) = split_chars(text, room);
-        for run in runs_of(start, first, &marks) {
+        for run in runs_of(start, first, marks) {
             start.offset = run.end();
             runs.extend(label, &run);
         }
         text = rest;
     }
-    for run in runs_of(start, text, &marks) {
+    for run in runs_of(start, text, marks) {
         after = Some(runs.insert(after, run));
     }
 }
@@ -73,12 +71,17 @@ fn room_to_type_on(run: &Run, start: CharId, marks: &Marks) -> Option<u32> {
     is_same.then(|| run.room()).filter(|room| *room > 0)
 }
 
-/// The label of the run that ends with a character, after it was cut there if need be.
-fn end_run_at(runs: &mut Runs, char: CharId) -> Result<u64, TextConflict> {
-    let (label, _) = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
+/// The run that ends with a character, after it was cut there if need be, and the marks of what is inserted there.
+fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<u64>, Marks), TextConflict> {
+    let (label, run) = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
     // The number after a character's fits, since every run's end does.
-    let (label, _) = runs.cut(label, char.offset + 1);
-    Ok(label)
+    let after = char.offset + 1;
+    let marks = match run.marks() {
+        Some(marks) if after < run.end() => marks.clone(),
+        _ => runs.marks_after(Some(label)),
+    };
+    let (label, _) = runs.cut(label, after);
+    Ok((Some(label), marks))
 }
 
 /// Gives the characters of some ranges that are not deleted other marks, or none to delete them.

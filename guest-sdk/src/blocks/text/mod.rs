@@ -192,10 +192,12 @@ impl Text {
             index += length;
         }
         ranges.sort_unstable_by_key(|range| (range.id, range.offset));
+        // A range may go on over characters that are deleted, since these stay as they are.
         ranges.dedup_by(|next, range| {
-            let is_next = range.id == next.id && range.offset + range.length == next.offset;
+            let end = range.offset + range.length;
+            let is_next = range.id == next.id && self.runs.are_deleted(range.id, end..next.offset);
             if is_next {
-                range.length += next.length;
+                range.length = next.offset + next.length - range.offset;
             }
             is_next
         });

@@ -1,5 +1,7 @@
 //! The characters of a text in order, as runs, and where to find each of them.
 
+use std::ops::Range;
+
 use imbl::{OrdMap, OrdSet};
 
 use super::marks::Marks;
@@ -21,27 +23,19 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Runs in order. Their lengths are known to add up.
-    ///
-    /// # Errors
-    ///
-    /// A character that is in two of them.
-    pub(super) fn new(runs: Vec<Run>) -> Result<Self, CharId> {
+    /// Runs in order, whose lengths are known to add up; none if a character is in two of them.
+    pub(super) fn new(runs: Vec<Run>) -> Option<Self> {
         let chars = runs.iter().map(|run| run.length).sum();
         let visible_chars = runs.iter().filter(|run| run.is_visible()).map(|run| run.length).sum();
         let order: Sequence<Run> = runs.into_iter().collect();
-        let index = order.iter().map(|(label, run)| (run.start(), label)).collect();
+        let index: OrdMap<CharId, u64> = order.iter().map(|(label, run)| (run.start(), label)).collect();
         let visible = order.iter().filter(|(_, run)| run.is_visible()).map(|(label, _)| label).collect();
-        let runs = Self { order, index, visible, chars, visible_chars };
-        for (label, run) in runs.order.iter() {
-            if runs.index.get(&run.start()) != Some(&label) {
-                return Err(run.start());
-            }
-            if let Some(double) = runs.next_start(run).filter(|next| next.id == run.id && next.offset < run.end()) {
-                return Err(double);
-            }
-        }
-        Ok(runs)
+        let mut by_id = index.iter().zip(index.keys().skip(1));
+        let has_double = by_id.any(|((start, label), next)| {
+            start.id == next.id && order.get(*label).is_some_and(|run| next.offset < run.end())
+        });
+        // Of two runs that begin with the same character the index has one.
+        (!has_double && index.len() == order.len()).then_some(Self { order, index, visible, chars, visible_chars })
     }
 
     /// All runs in order.
@@ -80,11 +74,26 @@ impl Runs {
 
     /// The first character that there is already among `length` of them from `start` on.
     pub(super) fn first_taken(&self, start: CharId, length: u32) -> Option<CharId> {
+        let end = start.offset + length;
+        let (last, label) = self.index.get_prev(&CharId { id: start.id, offset: end - 1 })?;
+        if last.id != start.id || self.order.get(*label)?.end() <= start.offset {
+            return None;
+        }
         if self.find(start).is_some() {
             return Some(start);
         }
-        let (next, _) = self.index.get_next(&start)?;
-        (next.id == start.id && next.offset - start.offset < length).then_some(*next)
+        self.index.get_next(&start).map(|(next, _)| *next)
+    }
+
+    /// Whether all characters of an id with these numbers are deleted.
+    pub(super) fn are_deleted(&self, id: Id, mut offsets: Range<u32>) -> bool {
+        while !offsets.is_empty() {
+            match self.find(CharId { id, offset: offsets.start }) {
+                Some((_, run)) if !run.is_visible() => offsets.start = run.end(),
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// The number after the highest one that is taken of an id.
@@ -96,13 +105,13 @@ impl Runs {
 
     /// The marks that the characters on both sides of the place after a run share. Deleted ones are no neighbours.
     pub(super) fn marks_after(&self, label: Option<u64>) -> Marks {
-        let before = label.and_then(|label| self.visible.get_prev(&label));
+        let marks = |label: Option<&u64>| label.and_then(|label| self.order.get(*label)).and_then(Run::marks);
+        let before = label.and_then(|label| marks(Some(&label)).or_else(|| marks(self.visible.get_prev(&label))));
         let after = match label {
             Some(label) => label.checked_add(1).and_then(|label| self.visible.get_next(&label)),
             None => self.visible.get_min(),
         };
-        let marks = |label: Option<&u64>| label.and_then(|label| self.order.get(*label)).and_then(Run::marks);
-        match (marks(before), marks(after)) {
+        match (before, marks(after)) {
             (Some(before), Some(after)) => before.shared(after),
             _ => Marks::default(),
         }
@@ -203,11 +212,5 @@ impl Runs {
                 self.visible.insert(*label);
             }
         }
-    }
-
-    /// The first character, by id, of the run that begins next after another begins.
-    fn next_start(&self, run: &Run) -> Option<CharId> {
-        let (next, _) = self.index.get_next(&CharId { id: run.id, offset: run.offset + 1 })?;
-        Some(*next)
     }
 }
