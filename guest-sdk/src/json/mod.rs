@@ -17,9 +17,7 @@ pub(crate) use schema::{schema_read, schema_written};
 
 /// Reads all of `json` as a `T`. `what` names it in the error.
 pub(crate) fn from_json<T: DeserializeOwned>(json: &str, what: &str) -> Result<T, String> {
-    let value: serde_json::Value =
-        serde_json::from_str(json).map_err(|error| format!("the {what} is no JSON: {error}"))?;
-    T::deserialize(read::Reader(&value)).map_err(|error| format!("the JSON is no {what} of this machine: {error}"))
+    read::from_str(json).map_err(|error| format!("the JSON is no {what} of this machine: {error}"))
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, String> {

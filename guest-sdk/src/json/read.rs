@@ -1,271 +1,339 @@
-//! Reading: serde_json's values, with digits in strings where a type of 64 bits or more is asked for, and errors that say where.
+//! Reading: serde_json's deserializer, with digits in strings where a type of 64 bits or more is asked for, and errors that say where.
+//!
+//! Every deserializer, visitor and access that serde passes around is wrapped, down to the leaves. On the way down each step is noted, and
+//! taken back when it went well; so after an error, what is left is the way to it.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::str::FromStr;
 
-use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
-use serde_json::Value;
 
-/// A value that is being read.
-pub(super) struct Reader<'de>(pub(super) &'de Value);
-
-/// What is wrong, and the way there from the outermost value.
-#[derive(Debug)]
-pub(super) struct ReadError {
-    path: String,
-    what: String,
+/// Reads all of `json` as a `T`.
+pub(super) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let way = Way::default();
+    let read = T::deserialize(Reader { inner: &mut deserializer, way: &way, name: None });
+    let read = read.and_then(|value| deserializer.end().map(|()| value));
+    read.map_err(|error| match way.text() {
+        way if way.is_empty() => error.to_string(),
+        way => format!("at {way}: {error}"),
+    })
 }
 
-impl ReadError {
-    fn under(mut self, step: impl fmt::Display) -> Self {
-        self.path.insert_str(0, &format!("{step}"));
-        self
+/// The steps from the outermost value to the one that is being read.
+#[derive(Default)]
+struct Way(RefCell<Vec<Step>>);
+
+enum Step {
+    Item(usize),
+    Entry(String),
+}
+
+impl Way {
+    fn walk<T, E>(&self, step: Step, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.0.borrow_mut().push(step);
+        let read = read()?;
+        self.0.borrow_mut().pop();
+        Ok(read)
     }
-}
 
-impl fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.path {
-            "" => formatter.write_str(&self.what),
-            path => write!(formatter, "at {path}: {}", self.what),
-        }
-    }
-}
-
-impl std::error::Error for ReadError {}
-
-impl serde::de::Error for ReadError {
-    fn custom<T: fmt::Display>(what: T) -> Self {
-        Self { path: String::new(), what: what.to_string() }
-    }
-}
-
-macro_rules! wide_integers {
-    ($($deserialize:ident $visit:ident)*) => { $(
-        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-            match self.0 {
-                Value::String(digits) => {
-                    let value = parse(digits, &visitor)?;
-                    visitor.$visit(value)
-                }
-                _ => self.deserialize_any(visitor),
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for step in &*self.0.borrow() {
+            match step {
+                Step::Item(index) => text += &format!("[{index}]"),
+                Step::Entry(name) => text.extend([".", name]),
             }
+        }
+        text
+    }
+}
+
+/// Wraps what is read from.
+struct Reader<'w, D> {
+    inner: D,
+    way: &'w Way,
+    /// Where a name is noted, while it is read: a property's or a variant's.
+    name: Option<&'w mut String>,
+}
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $kind:ty),*);)*) => { $(
+        fn $method<V: Visitor<'de>>(self, $($argument: $kind,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($argument,)* Watch { inner: visitor, way: self.way, name: self.name })
         }
     )* };
 }
 
-impl<'de> Deserializer<'de> for Reader<'de> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                (Some(value), ..) => visitor.visit_u64(value),
-                (_, Some(value), _) => visitor.visit_i64(value),
-                (.., value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => {
-                let mut left = Items { items: items.iter().enumerate() };
-                let read = visitor.visit_seq(&mut left)?;
-                match left.items.len() {
-                    0 => Ok(read),
-                    _ => Err(ReadError::invalid_length(items.len(), &"fewer elements")),
-                }
-            }
-            Value::Object(entries) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
-        }
-    }
-
-    wide_integers! {
-        deserialize_u64 visit_u64 deserialize_i64 visit_i64 deserialize_u128 visit_u128 deserialize_i128 visit_i128
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        let one = |entries: &'de serde_json::Map<_, _>| entries.iter().next().filter(|_| entries.len() == 1);
-        if let Value::String(variant) = self.0 {
-            return visitor.visit_enum(Tagged { variant, content: None });
-        }
-        let Some((variant, content)) = self.0.as_object().and_then(one) else {
-            let variants = variants.join(", ");
-            return Err(ReadError::custom(format_args!(
-                "a {name} is one of {variants}: a string, or an object with that one property"
-            )));
-        };
-        visitor.visit_enum(Tagged { variant, content: Some(content) })
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 u8 u16 u32 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
-    }
-}
-
-/// Reads the digits of a number. Only what is written is read: no sign but `-`, no space.
-fn parse<T: FromStr>(digits: &str, expected: &dyn Expected) -> Result<T, ReadError> {
-    let is_number = digits.strip_prefix('-').unwrap_or(digits).bytes().all(|digit| digit.is_ascii_digit());
-    let parsed = digits.parse().ok().filter(|_| is_number);
-    parsed.ok_or_else(|| ReadError::invalid_value(Unexpected::Str(digits), expected))
-}
-
-struct Items<'de> {
-    items: std::iter::Enumerate<std::slice::Iter<'de, Value>>,
-}
-
-impl<'de> SeqAccess<'de> for &mut Items<'de> {
-    type Error = ReadError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
-        let Some((index, item)) = self.items.next() else { return Ok(None) };
-        seed.deserialize(Reader(item)).map(Some).map_err(|error| error.under(format_args!("[{index}]")))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-struct Entries<'de> {
-    entries: serde_json::map::Iter<'de>,
-    value: Option<(&'de str, &'de Value)>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = ReadError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
-        let Some((key, value)) = self.entries.next() else { return Ok(None) };
-        self.value = Some((key, value));
-        seed.deserialize(Key(key)).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
-        let Some((key, value)) = self.value.take() else { return Err(ReadError::custom("a value without its key")) };
-        seed.deserialize(Reader(value)).map_err(|error| error.under(format_args!(".{key}")))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
-    }
-}
-
-/// A property's name: a string that a number may be asked of.
-struct Key<'de>(&'de str);
-
-macro_rules! number_keys {
-    ($($deserialize:ident $visit:ident)*) => { $(
-        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-            let value = parse(self.0, &visitor)?;
-            visitor.$visit(value)
+macro_rules! wide {
+    ($($method:ident: $is_huge:literal)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            let watch = Watch { inner: Wide::<V, $is_huge>(visitor), way: self.way, name: self.name };
+            self.inner.deserialize_any(watch)
         }
     )* };
 }
 
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = ReadError;
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
+    type Error = D::Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_borrowed_str(self.0)
+    forward! {
+        deserialize_any();
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_str();
+        deserialize_string();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_option();
+        deserialize_unit();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_newtype_struct(name: &'static str);
+        deserialize_seq();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+        deserialize_map();
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+        deserialize_identifier();
+        deserialize_ignored_any();
     }
 
-    number_keys! {
-        deserialize_u8 visit_u8 deserialize_u16 visit_u16 deserialize_u32 visit_u32 deserialize_u64 visit_u64
-        deserialize_u128 visit_u128 deserialize_i8 visit_i8 deserialize_i16 visit_i16 deserialize_i32 visit_i32
-        deserialize_i64 visit_i64 deserialize_i128 visit_i128
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        BorrowedStrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-/// An enum as serde writes it: the variant's name, or an object with its content under that name.
-struct Tagged<'de> {
-    variant: &'de str,
-    content: Option<&'de Value>,
-}
-
-impl<'de> EnumAccess<'de> for Tagged<'de> {
-    type Error = ReadError;
-    type Variant = Self;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), ReadError> {
-        let variant: BorrowedStrDeserializer<'_, ReadError> = BorrowedStrDeserializer::new(self.variant);
-        Ok((seed.deserialize(variant.into_deserializer())?, self))
+    wide! {
+        deserialize_u64: false
+        deserialize_i64: false
+        deserialize_u128: true
+        deserialize_i128: true
     }
 }
 
-impl<'de> Tagged<'de> {
-    fn content(&self) -> Result<Reader<'de>, ReadError> {
-        let missing = || ReadError::custom(format_args!("{0} has content: write {{\"{0}\": ...}}", self.variant));
-        self.content.map(Reader).ok_or_else(missing)
+/// Takes an integer as a number or as its digits. `HUGE` ones have 128 bits.
+struct Wide<V, const HUGE: bool>(V);
+
+impl<'de, V: Visitor<'de>, const HUGE: bool> Visitor<'de> for Wide<V, HUGE> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(formatter)
     }
 
-    fn under(variant: &str) -> impl Fn(ReadError) -> ReadError {
-        move |error| error.under(format_args!(".{variant}"))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<V::Value, E> {
+        self.0.visit_u64(value)
     }
-}
 
-impl<'de> VariantAccess<'de> for Tagged<'de> {
-    type Error = ReadError;
+    fn visit_i64<E: Error>(self, value: i64) -> Result<V::Value, E> {
+        self.0.visit_i64(value)
+    }
 
-    fn unit_variant(self) -> Result<(), ReadError> {
-        match self.content {
-            None | Some(Value::Null) => Ok(()),
-            Some(_) => Err(ReadError::custom(format_args!("{0} has no content: write \"{0}\"", self.variant))),
+    fn visit_str<E: Error>(self, digits: &str) -> Result<V::Value, E> {
+        // No sign but `-`, no space: only what is written is read.
+        let is_number = digits.strip_prefix('-').unwrap_or(digits).bytes().all(|digit| digit.is_ascii_digit());
+        if !is_number {
+            return Err(E::invalid_value(Unexpected::Str(digits), &self));
         }
+        if let Ok(value) = digits.parse() {
+            return self.0.visit_u64(value);
+        }
+        if let Ok(value) = digits.parse() {
+            return self.0.visit_i64(value);
+        }
+        if HUGE && let Ok(value) = digits.parse() {
+            return self.0.visit_u128(value);
+        }
+        if HUGE && let Ok(value) = digits.parse() {
+            return self.0.visit_i128(value);
+        }
+        Err(E::invalid_value(Unexpected::Str(digits), &self))
+    }
+}
+
+/// Wraps what serde hands to the visitor.
+struct Watch<'w, V> {
+    inner: V,
+    way: &'w Way,
+    name: Option<&'w mut String>,
+}
+
+macro_rules! leaves {
+    ($($visit:ident: $kind:ty)*) => { $(
+        fn $visit<E: Error>(self, value: $kind) -> Result<V::Value, E> {
+            self.inner.$visit(value)
+        }
+    )* };
+}
+
+macro_rules! named_leaves {
+    ($($visit:ident: $kind:ty)*) => { $(
+        fn $visit<E: Error>(self, value: $kind) -> Result<V::Value, E> {
+            if let Some(name) = self.name {
+                *name = value.to_string();
+            }
+            self.inner.$visit(value)
+        }
+    )* };
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(formatter)
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
-        seed.deserialize(self.content()?).map_err(Self::under(self.variant))
+    leaves! {
+        visit_bool: bool
+        visit_u128: u128
+        visit_i128: i128
+        visit_f64: f64
+        visit_bytes: &[u8]
+        visit_borrowed_bytes: &'de [u8]
+        visit_byte_buf: Vec<u8>
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, ReadError> {
-        self.content()?.deserialize_tuple(len, visitor).map_err(Self::under(self.variant))
+    named_leaves! {
+        visit_u64: u64
+        visit_i64: i64
+        visit_str: &str
+        visit_borrowed_str: &'de str
+        visit_string: String
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_some(Reader { inner, way: self.way, name: self.name })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_newtype_struct(Reader { inner, way: self.way, name: self.name })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_seq(Items { inner, way: self.way, index: 0 })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_map(Entries { inner, way: self.way, key: String::new() })
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_enum(Tagged { inner, way: self.way, variant: String::new(), name: self.name })
+    }
+}
+
+impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Watch<'_, T> {
+    type Value = T::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<T::Value, D::Error> {
+        self.inner.deserialize(Reader { inner, way: self.way, name: self.name })
+    }
+}
+
+struct Items<'w, A> {
+    inner: A,
+    way: &'w Way,
+    index: usize,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
+        let step = Step::Item(self.index);
+        self.index += 1;
+        self.way.walk(step, || self.inner.next_element_seed(Watch { inner: seed, way: self.way, name: None }))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+struct Entries<'w, A> {
+    inner: A,
+    way: &'w Way,
+    key: String,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        self.key.clear();
+        self.inner.next_key_seed(Watch { inner: seed, way: self.way, name: Some(&mut self.key) })
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        let step = Step::Entry(std::mem::take(&mut self.key));
+        self.way.walk(step, || self.inner.next_value_seed(Watch { inner: seed, way: self.way, name: None }))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+struct Tagged<'w, A> {
+    inner: A,
+    way: &'w Way,
+    variant: String,
+    name: Option<&'w mut String>,
+}
+
+impl<'de, 'w, A: EnumAccess<'de>> EnumAccess<'de> for Tagged<'w, A> {
+    type Error = A::Error;
+    type Variant = Tagged<'w, A::Variant>;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), A::Error> {
+        let Self { inner, way, mut variant, name } = self;
+        let (value, inner) = inner.variant_seed(Watch { inner: seed, way, name: Some(&mut variant) })?;
+        if let Some(name) = name {
+            name.clone_from(&variant);
+        }
+        Ok((value, Tagged { inner, way, variant, name: None }))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Tagged<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        let Self { inner, way, variant, .. } = self;
+        way.walk(Step::Entry(variant), || inner.newtype_variant_seed(Watch { inner: seed, way, name: None }))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        let Self { inner, way, variant, .. } = self;
+        way.walk(Step::Entry(variant), || inner.tuple_variant(len, Watch { inner: visitor, way, name: None }))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.content()?.deserialize_struct("", fields, visitor).map_err(Self::under(self.variant))
+    ) -> Result<V::Value, A::Error> {
+        let Self { inner, way, variant, .. } = self;
+        way.walk(Step::Entry(variant), || inner.struct_variant(fields, Watch { inner: visitor, way, name: None }))
     }
 }

@@ -1,9 +1,8 @@
 //! Schemas that say what the JSON face does.
 
 use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The schema of what is read as a `T`.
 pub(crate) fn schema_read<T: JsonSchema>() -> Schema {
@@ -17,14 +16,22 @@ pub(crate) fn schema_written<T: JsonSchema>() -> Schema {
 
 fn schema_by<T: JsonSchema>(settings: SchemaSettings) -> Schema {
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    RecursiveTransform(wide_integers_as_strings).transform(&mut schema);
+    if let Some(object) = schema.as_object_mut() {
+        wide_integers_as_strings(object);
+    }
     schema
 }
 
 /// schemars' names for the integers that the JSON face writes as strings.
 const WIDE: [&str; 6] = ["int", "uint", "int64", "uint64", "int128", "uint128"];
 
-fn wide_integers_as_strings(schema: &mut Schema) {
+/// What these hold is data, whatever it looks like.
+const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
+
+fn wide_integers_as_strings(schema: &mut Map<String, Value>) {
+    for (_, value) in schema.iter_mut().filter(|(keyword, _)| !DATA.contains(&keyword.as_str())) {
+        within(value);
+    }
     let Some(Value::String(format)) = schema.get("format") else { return };
     if !WIDE.contains(&format.as_str()) {
         return;
@@ -32,7 +39,7 @@ fn wide_integers_as_strings(schema: &mut Schema) {
     let pattern = if format.starts_with('u') { "^[0-9]+$" } else { "^-?[0-9]+$" };
     match schema.get_mut("type") {
         Some(Value::String(kind)) if kind == "integer" => *kind = "string".to_owned(),
-        Some(Value::Array(kinds)) if kinds.iter().any(|kind| kind == "integer") => {
+        Some(Value::Array(kinds)) => {
             for kind in kinds.iter_mut().filter(|kind| *kind == "integer") {
                 *kind = "string".into();
             }
@@ -42,4 +49,12 @@ fn wide_integers_as_strings(schema: &mut Schema) {
     schema.remove("minimum");
     schema.remove("maximum");
     schema.insert("pattern".to_owned(), pattern.into());
+}
+
+fn within(value: &mut Value) {
+    match value {
+        Value::Object(schema) => wide_integers_as_strings(schema),
+        Value::Array(values) => values.iter_mut().for_each(within),
+        _ => {}
+    }
 }
