@@ -109,8 +109,8 @@ fn edit(
         if let Some(old) = run.marks() {
             let new = marks(old)?;
             if new.as_ref() != Some(old) {
-                let (_, label) = runs.cut(label, offset);
-                let (label, _) = runs.cut(label, stop);
+                let is_whole = offset == run.offset && stop == run.end();
+                let label = if is_whole { label } else { cut_out(runs, label, offset, stop) };
                 runs.set(label, new);
             }
         }
@@ -120,6 +120,13 @@ fn edit(
         return Err(TextConflict::NoSuchChar(CharId { id: range.id, offset }));
     }
     Ok(())
+}
+
+/// The label of the run that the characters numbered from `offset` to `stop` of a run become.
+fn cut_out(runs: &mut Runs, label: u64, offset: u32, stop: u32) -> u64 {
+    let (_, label) = runs.cut(label, offset);
+    let (label, _) = runs.cut(label, stop);
+    label
 }
 
 fn at_most(size: u64, max: u32, limit: TextLimit) -> Result<(), TextConflict> {

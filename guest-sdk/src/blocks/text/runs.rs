@@ -64,6 +64,10 @@ impl Runs {
 
     /// The run that a character is in, and its label.
     pub(super) fn find(&self, char: CharId) -> Option<(u64, &Run)> {
+        // Who goes through a range asks for a run's first character more often than not, and that is found sooner.
+        if let Some(label) = self.index.get(&char) {
+            return Some((*label, self.order.get(*label)?));
+        }
         let (start, label) = self.index.get_prev(&char)?;
         if start.id != char.id {
             return None;
@@ -171,8 +175,11 @@ impl Runs {
     }
 
     fn merge_next(&mut self, label: u64) {
-        let (Some(run), Some((next_label, next))) = (self.order.get(label), self.order.next(label)) else { return };
-        if !run.continues_with(next) || next.length > run.room() {
+        let Some(run) = self.order.get(label) else { return };
+        let Some(next_label) = self.index.get(&CharId { id: run.id, offset: run.end() }).copied() else { return };
+        let is_alike = |next: &Run| run.continues_with(next) && next.length <= run.room();
+        let is_next = || self.order.next(label).is_some_and(|(next, _)| next == next_label);
+        if !self.order.get(next_label).is_some_and(is_alike) || !is_next() {
             return;
         }
         let Some(next) = self.order.remove(next_label) else { return };
