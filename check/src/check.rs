@@ -13,7 +13,7 @@ use crate::report::{Report, Tally};
 use crate::script::{Act, Script, Step};
 use crate::shrink::shrink;
 use crate::subject::{Limits, Subject};
-use crate::verdict::{Breach, Checked, Rule};
+use crate::verdict::{Breach, Checked, Rule, unbroken};
 
 /// Histories that are played unless it is said otherwise.
 pub const HISTORIES: u64 = 2000;
@@ -163,9 +163,10 @@ impl<S: Subject> Check<S> {
                 player.ok_or_else(|| Breach::new(Rule::Deterministic, "`create` refused what it took before"))?
             }
         };
-        let mut explorer = Explorer::new(contract, random);
+        let advisor = unbroken("start", (self.start)())?;
+        let mut explorer = Explorer::new(contract, advisor, random);
         for _ in 0..length {
-            let step = explorer.next(&player, contract.membership);
+            let step = explorer.next(&player);
             script.steps.push(step.clone());
             let outcome = player.step(&step)?;
             count(tally, contract, &player, &step, &outcome);
@@ -216,7 +217,10 @@ fn count<S: Subject>(tally: &mut Tally, contract: &Contract, player: &Player<'_,
                 Outcome::Malformed | Outcome::Nothing => kind.malformed += 1,
             }
         }
-        (Act::Alarm, Outcome::Accepted) => tally.alarms += 1,
+        (Act::Alarm, Outcome::Accepted) => {
+            tally.alarms += 1;
+            tally.transition(contract.transition.kind(player.sounded())).accepted += 1;
+        }
         (Act::SubmitBytes { .. }, Outcome::Malformed) => tally.malformed += 1,
         _ => {}
     }

@@ -1,5 +1,7 @@
 //! Chooses what happens next in a history.
 
+use bytes::Bytes;
+use reapply_sync::ApplyError;
 use reapply_sync::limits::TRANSITION_BYTES_MAX;
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use crate::play::Player;
 use crate::random::Random;
 use crate::schema::Schema;
 use crate::script::{Act, Step, to_hex};
-use crate::subject::Subject;
+use crate::subject::{CodecError, Subject};
 
 /// The participants of histories; each history has the first few of them.
 const AUTHORS: [&str; 5] = ["ada", "bob", "cyd", "dee", "eve"];
@@ -30,54 +32,82 @@ const ALARM_DUE: usize = 85;
 const MS: u64 = 1000;
 const DAY: u64 = 24 * 3600 * 1000 * MS;
 
+/// Of transitions that are tried beforehand, so that most are accepted and histories lead somewhere, and how many are tried.
+const ADVISED: usize = 60;
+const TRIED_MAX: usize = 6;
+
 /// Makes one history, step by step.
-pub(crate) struct Explorer<'a> {
+pub(crate) struct Explorer<'a, S: Subject> {
+    contract: &'a Contract,
     generator: Generator<'a>,
     random: Random,
     authors: &'static [&'static str],
     asked: Vec<Value>,
-    /// The view that the generator has looked at last.
-    seen: String,
+    /// The snapshot of the state whose view the generator has looked at.
+    looked_at: Bytes,
+    advisor: Advisor<S>,
 }
 
-impl<'a> Explorer<'a> {
-    pub(crate) fn new(contract: &'a Contract, mut random: Random) -> Self {
+impl<'a, S: Subject> Explorer<'a, S> {
+    pub(crate) fn new(contract: &'a Contract, advisor: S, mut random: Random) -> Self {
         let authors = &AUTHORS[..2 + random.below(AUTHORS.len() - 1)];
         let mut generator = Generator::new(&contract.transition, Random::new(random.bits(), 1));
         authors.iter().for_each(|author| generator.pool.keep_author(author, &mut random));
-        Self { generator, random, authors, asked: Vec::new(), seen: String::new() }
+        let advisor = Advisor { machine: advisor, snapshot: Bytes::new(), state: None };
+        Self { contract, generator, random, authors, asked: Vec::new(), looked_at: Bytes::new(), advisor }
     }
 
-    pub(crate) fn next<S: Subject>(&mut self, player: &Player<'_, S>, membership: bool) -> Step {
-        self.look(player.view());
+    pub(crate) fn next(&mut self, player: &Player<'_, S>) -> Step {
+        if *player.snapshot() != self.looked_at {
+            self.looked_at = player.snapshot().clone();
+            self.generator.pool.look(player.view(), &mut self.random);
+        }
         let after = self.gap();
         // Small numbers now and then, so that machines that take them for dice see both ends.
         let entropy = if self.random.percent(20) { self.random.bits() % 8 } else { self.random.bits() };
-        let act = self.act(player, membership, after);
-        let late = if self.random.percent(70) { 0 } else { after };
-        Step { after: if act == Act::Alarm { late } else { after }, act, entropy }
+        let mut step = Step { act: self.act(player, after), after, entropy };
+        match step.act {
+            Act::Alarm if self.random.percent(70) => step.after = 0,
+            Act::Submit { .. } if self.random.percent(ADVISED) => {
+                for _ in 0..TRIED_MAX {
+                    if self.advisor.welcomes(self.contract, player, &step) {
+                        break;
+                    }
+                    step.act = self.submit();
+                }
+            }
+            _ => {}
+        }
+        step
     }
 
-    fn act<S: Subject>(&mut self, player: &Player<'_, S>, membership: bool, after: u64) -> Act {
+    fn act(&mut self, player: &Player<'_, S>, after: u64) -> Act {
         if let Some(left) = player.alarm_in() {
             let share = if after >= left { ALARM_DUE } else { ALARM_NOW };
             if self.random.percent(share) {
                 return Act::Alarm;
             }
         }
-        let author = self.random.pick(self.authors).map_or("ada", |author| *author).to_owned();
-        let is_present = player.is_present(&author);
-        if membership && self.random.percent(if is_present { LEFT } else { JOINED }) {
-            return if is_present { Act::Left { author } } else { Act::Joined { author } };
+        if self.contract.membership {
+            let author = self.author();
+            let is_present = player.is_present(&author);
+            if self.random.percent(if is_present { LEFT } else { JOINED }) {
+                return if is_present { Act::Left { author } } else { Act::Joined { author } };
+            }
         }
         if self.random.percent(BYTES) {
             return if self.random.percent(50) {
-                let bytes = spoil(player.last_transition(), &mut self.random);
-                Act::SubmitBytes { author, bytes: to_hex(&bytes) }
+                let bytes = to_hex(&spoil(player.last_transition(), &mut self.random));
+                Act::SubmitBytes { author: self.author(), bytes }
             } else {
                 Act::RestoreBytes { bytes: to_hex(&spoil(player.snapshot(), &mut self.random)) }
             };
         }
+        self.submit()
+    }
+
+    fn submit(&mut self) -> Act {
+        let author = self.author();
         if self.random.percent(AGAIN)
             && let Some(transition) = self.random.pick(&self.asked).cloned()
         {
@@ -93,12 +123,8 @@ impl<'a> Explorer<'a> {
         Act::Submit { author, transition }
     }
 
-    fn look(&mut self, view: &str) {
-        if view != self.seen {
-            view.clone_into(&mut self.seen);
-            let view = serde_json::from_str(view).unwrap_or_default();
-            self.generator.pool.look(&view, &mut self.random);
-        }
+    fn author(&mut self) -> String {
+        self.random.pick(self.authors).map_or("ada", |author| *author).to_owned()
     }
 
     /// Microseconds until the next event: often none or few, sometimes days.
@@ -106,6 +132,33 @@ impl<'a> Explorer<'a> {
         let scale = [0, 0, 1, MS, 50 * MS, 1000 * MS, 20_000 * MS, 600_000 * MS, DAY];
         let most = *self.random.pick(&scale).unwrap_or(&0);
         u64::try_from(self.random.between(0, most.into())).unwrap_or(0)
+    }
+}
+
+/// An instance of its own that transitions are tried on. What it is asked leaves no trace in those that are checked.
+struct Advisor<S: Subject> {
+    machine: S,
+    snapshot: Bytes,
+    state: Option<S::State>,
+}
+
+impl<S: Subject> Advisor<S> {
+    /// Whether the machine would take the step, or break off at it, which is as welcome.
+    fn welcomes(&mut self, contract: &Contract, player: &Player<'_, S>, step: &Step) -> bool {
+        let Act::Submit { author, transition } = &step.act else { return true };
+        if self.state.is_none() || *player.snapshot() != self.snapshot {
+            self.state = None;
+            self.snapshot = player.snapshot().clone();
+            self.state = self.machine.restore(&self.snapshot, contract.state_version).ok();
+        }
+        let Some(state) = &self.state else { return true };
+        let bytes = match self.machine.encode(&transition.to_string()) {
+            Ok(bytes) => bytes,
+            Err(CodecError::Refused(_)) => return false,
+            Err(CodecError::Fault(_)) => return true,
+        };
+        let event = player.event(author, bytes, step.after, step.entropy);
+        !matches!(self.machine.apply(state, &event), Err(ApplyError::Refused(_)))
     }
 }
 

@@ -128,21 +128,33 @@ impl<'a> Generator<'a> {
         Some(if self.random.percent(60) { self.mutate(&example) } else { example })
     }
 
-    /// One of a schema's branches, by this history's taste.
+    /// One of a schema's branches. Variants without content, which schemars puts together, count as one each.
     fn branch(&mut self, branches: &'a [Value], depth: usize) -> Option<&'a Value> {
         if self.is_large(depth) {
             return branches.iter().min_by_key(|branch| self.schema.follow(branch).to_string().len());
         }
-        let weight = |index: usize| {
-            let mut taste = Random::new(self.tastes, index as u64);
-            [1_usize, 2, 4, 8][taste.below(4)]
-        };
-        let mut left = self.random.below((0..branches.len()).map(weight).sum());
-        branches.iter().enumerate().find_map(|(index, branch)| {
-            let found = left < weight(index);
-            left = left.saturating_sub(weight(index));
-            found.then_some(branch)
-        })
+        let variants = |branch: &Value| branch.get("enum").and_then(Value::as_array).map_or(1, Vec::len);
+        let weights: Vec<usize> = branches.iter().map(variants).collect();
+        branches.get(self.choose(&weights))
+    }
+
+    /// One of so many, by their weights and by this history's taste: what it has no taste for does not happen in it, so that it comes to
+    /// states that would otherwise never last.
+    fn choose(&mut self, weights: &[usize]) -> usize {
+        let among = Random::new(self.tastes, weights.len() as u64).bits();
+        let taste = |index: usize| [0, 1, 3, 9][Random::new(among, index as u64).below(4)];
+        let mut tasted: Vec<usize> = weights.iter().enumerate().map(|(index, weight)| weight * taste(index)).collect();
+        if tasted.iter().sum::<usize>() == 0 {
+            tasted = weights.to_vec();
+        }
+        let mut left = self.random.below(tasted.iter().sum());
+        for (index, weight) in tasted.into_iter().enumerate() {
+            if left < weight {
+                return index;
+            }
+            left -= weight;
+        }
+        0
     }
 
     fn typed(&mut self, schema: &'a Value, keywords: &'a Map<String, Value>, types: &'a Value, depth: usize) -> Value {

@@ -40,6 +40,9 @@ impl Schema {
     }
 
     fn collect(&self, schema: &Value, path: &str, depth: usize, kinds: &mut Vec<String>) {
+        if is_never(self.follow(schema)) {
+            return;
+        }
         let Some(variants) = self.variants(schema).filter(|_| depth < DEPTH_MAX) else {
             kinds.push(path.to_owned());
             return;
@@ -78,6 +81,15 @@ impl Schema {
             None => (schema, value),
         }
     }
+}
+
+/// Whether a schema has no values at all, as that of an enum without variants.
+fn is_never(schema: &Value) -> bool {
+    let not = schema.get("not");
+    schema == &Value::Bool(false)
+        || not.is_some_and(|not| not == &Value::Bool(true) || not.as_object().is_some_and(serde_json::Map::is_empty))
+        || schema.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty)
+        || schema.get("oneOf").and_then(Value::as_array).is_some_and(Vec::is_empty)
 }
 
 fn unit_variants(schema: &Value) -> Option<Vec<(&str, Option<&Value>)>> {
@@ -142,6 +154,12 @@ mod tests {
         assert_eq!(kind(json!({ "Item": [1, { "Done": { "Replace": true } }] })), "Item.Done.Replace");
         assert_eq!(kind(json!({ "Item": [1, "Reset"] })), "Item.Reset");
         assert_eq!(kind(json!({ "Either": null })), "Either");
+    }
+
+    #[test]
+    fn what_has_no_values_has_no_kinds() {
+        assert_eq!(Schema::new(json!({ "not": {} })).kinds(), [""; 0]);
+        assert_eq!(Schema::new(json!(false)).kinds(), [""; 0]);
     }
 
     #[test]

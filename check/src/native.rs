@@ -90,9 +90,8 @@ impl<P: Program> Machine for Native<P> {
 
 impl<P: Program> Subject for Native<P> {
     fn describe(&mut self) -> Result<Description, Fault> {
-        let path = std::any::type_name::<P>();
-        let name = path.rsplit("::").next().unwrap_or(path);
-        let contract::Description { name, schemas, .. } = or_trap(|| contract::describe::<P>(name))?;
+        let name = without_paths(std::any::type_name::<P>());
+        let contract::Description { name, schemas, .. } = or_trap(|| contract::describe::<P>(&name))?;
         Ok(Description { name, schemas })
     }
 
@@ -107,6 +106,20 @@ impl<P: Program> Subject for Native<P> {
     fn view(&mut self, state: &P) -> Result<String, Fault> {
         or_trap(|| contract::view(state))
     }
+}
+
+/// A type's name as one writes it: `Map<String, Counter>`.
+fn without_paths(name: &str) -> String {
+    let parts = name.split_inclusive(|part: char| !part.is_alphanumeric() && part != '_');
+    let mut short = String::new();
+    for part in parts {
+        match part {
+            // What came before was the path.
+            ":" => {}
+            _ => short.push_str(part.strip_suffix(':').map_or(part, |_| "")),
+        }
+    }
+    short
 }
 
 fn lower(event: &Event) -> contract::Event {
@@ -155,4 +168,15 @@ fn note(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a panic");
     let place = info.location().map(|place| format!(", {place}")).unwrap_or_default();
     PANIC.set(Some(format!("{message}{place}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short() {
+        assert_eq!(without_paths("alloc::string::String"), "String");
+        assert_eq!(without_paths("a::Map<b_c::Id, d::List<(u8, e::F)>>"), "Map<Id, List<(u8, F)>>");
+    }
 }

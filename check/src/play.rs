@@ -11,7 +11,7 @@ use reapply_sync::{Alarm, ApplyError, Author, ClientId, Event, Fault, Input, Num
 use serde_json::Value;
 
 use crate::contract::Contract;
-use crate::rules::{check_nonsense, check_schema, while_malformed};
+use crate::rules::{check_nonsense, check_schema, restore, while_malformed};
 use crate::script::{Act, Step, from_hex};
 use crate::subject::{Subject, Usage};
 use crate::verdict::{Breach, Checked, Rule, answered, unbroken};
@@ -30,11 +30,14 @@ pub(crate) struct Player<'a, S: Subject> {
     pub(crate) scratch: S,
     pub(crate) now: Moment<S::State>,
     pub(crate) twin_state: S::State,
+    /// The newest state, made again from its snapshot. It goes on from there with the next event.
+    pub(crate) restored: S::State,
     seq: u64,
     pub(crate) time: u64,
     present: BTreeSet<String>,
     last_transition: Bytes,
     applied: Option<Usage>,
+    sounded: Value,
 }
 
 /// A state, and what can be seen of it.
@@ -42,6 +45,7 @@ pub(crate) struct Moment<T> {
     pub(crate) state: T,
     pub(crate) snapshot: Bytes,
     pub(crate) view: String,
+    pub(crate) shown: Value,
     pub(crate) alarm: Option<Alarm>,
 }
 
@@ -80,13 +84,26 @@ impl<'a, S: Subject> Player<'a, S> {
         let state = answered("create", main.create(&options))?.map_err(|why| {
             Breach::new(Rule::Deterministic, format!("`create` refused options that another instance took: {why}"))
         })?;
-        let now = look(&mut main, state)?;
-        let (seq, time) = (0, START);
+        let now = look(contract, &mut main, state)?;
+        let restored = restore(contract, &mut scratch, &now.snapshot)?;
+        let (seq, time, applied) = (0, START, None);
         let (present, last_transition) = (BTreeSet::new(), Bytes::new());
-        let mut player =
-            Self { contract, main, twin, scratch, now, twin_state, seq, time, present, last_transition, applied: None };
+        let mut player = Self {
+            contract,
+            main,
+            twin,
+            scratch,
+            now,
+            twin_state,
+            restored,
+            seq,
+            time,
+            present,
+            last_transition,
+            applied,
+            sounded: Value::Null,
+        };
         player.check_twin()?;
-        player.check_view()?;
         player.check_restored(0)?;
         Ok(Some(player))
     }
@@ -118,9 +135,15 @@ impl<'a, S: Subject> Player<'a, S> {
         self.apply(input, step.entropy)
     }
 
-    /// The newest state's view, as JSON.
-    pub(crate) fn view(&self) -> &str {
-        &self.now.view
+    /// The newest state's view.
+    pub(crate) fn view(&self) -> &Value {
+        &self.now.shown
+    }
+
+    /// The event that a transition would be, if it were asked for so much later.
+    pub(crate) fn event(&self, author: &str, transition: Bytes, after: u64, entropy: u64) -> Event {
+        let time = Timestamp(self.time.saturating_add(after));
+        Event { seq: Seq(self.seq + 1), time, entropy, input: self.submission(author, transition) }
     }
 
     /// The newest state's snapshot.
@@ -143,6 +166,11 @@ impl<'a, S: Subject> Player<'a, S> {
         &self.last_transition
     }
 
+    /// The transition of the last alarm that went off.
+    pub(crate) fn sounded(&self) -> &Value {
+        &self.sounded
+    }
+
     /// What the room's last `apply` took.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.applied
@@ -154,7 +182,8 @@ impl<'a, S: Subject> Player<'a, S> {
         if bytes.len() > TRANSITION_BYTES_MAX {
             return Ok(None);
         }
-        let json = self.check_codec(&bytes)?;
+        let conforms = self.contract.transition.validate(transition).is_ok();
+        let json = self.check_codec(&bytes, conforms)?;
         if entropy.is_multiple_of(GARBAGE_EVERY) {
             self.check_garbage(&bytes, &json)?;
         }
@@ -200,7 +229,8 @@ impl<'a, S: Subject> Player<'a, S> {
 
     fn sound_alarm(&mut self, step: &Step) -> Checked<Outcome> {
         let Some(alarm) = self.now.alarm.clone() else { return Ok(Outcome::Nothing) };
-        self.check_codec(&alarm.transition)?;
+        let json = self.check_codec(&alarm.transition, true)?;
+        self.sounded = serde_json::from_str(&json).unwrap_or_default();
         self.time = self.time.max(alarm.at.0).saturating_add(step.after);
         match self.apply(Input::Alarm(alarm.transition), step.entropy)? {
             Outcome::Conflict(conflict) => {
@@ -222,21 +252,24 @@ impl<'a, S: Subject> Player<'a, S> {
         let verdict = decided(result)?;
         self.check_unchanged(verdict.is_ok())?;
         let twins = decided(self.twin.apply(&self.twin_state, &event))?;
-        let restored = self.restored()?;
-        let restoreds = decided(self.scratch.apply(&restored, &event))?;
-        let state = match (verdict, twins, restoreds) {
+        let restoreds = decided(self.scratch.apply(&self.restored, &event))?;
+        match (verdict, twins, restoreds) {
             (Ok(state), Ok(twins), Ok(restoreds)) => {
+                let next = look(self.contract, &mut self.main, state)?;
+                let before = std::mem::replace(&mut self.now, next).alarm;
                 self.twin_state = twins;
                 self.seq += 1;
-                let before = std::mem::replace(&mut self.now, look(&mut self.main, state)?);
                 self.check_twin()?;
                 self.check_went_on(&restoreds)?;
-                before
+                self.restored = restore(self.contract, &mut self.scratch, &self.now.snapshot)?;
+                self.check_restored(entropy)?;
+                self.check_alarm(before.as_ref(), is_alarm)?;
+                Ok(Outcome::Accepted)
             }
             (Err(verdict), Err(twins), Err(restoreds)) => {
                 same_refusal(Rule::Deterministic, "the other instance", &verdict, &twins)?;
                 same_refusal(Rule::Restore, "the restored state", &verdict, &restoreds)?;
-                return self.refused(verdict);
+                self.refused(verdict)
             }
             (verdict, twins, _) => {
                 let is_twin = verdict.is_ok() != twins.is_ok();
@@ -246,13 +279,9 @@ impl<'a, S: Subject> Player<'a, S> {
                     (Rule::Restore, "the state restored from the snapshot")
                 };
                 let [one, two] = if verdict.is_ok() { ["accepted", "refused"] } else { ["refused", "accepted"] };
-                return Err(Breach::new(rule, format!("the event was {one}, and {other} {two} it")));
+                Err(Breach::new(rule, format!("the event was {one}, and {other} {two} it")))
             }
-        };
-        self.check_view()?;
-        self.check_restored(entropy)?;
-        self.check_alarm(state.alarm.as_ref(), is_alarm)?;
-        Ok(Outcome::Accepted)
+        }
     }
 
     fn refused(&self, refusal: Refusal) -> Checked<Outcome> {
@@ -262,11 +291,12 @@ impl<'a, S: Subject> Player<'a, S> {
     }
 }
 
-fn look<S: Subject>(machine: &mut S, state: S::State) -> Checked<Moment<S::State>> {
+fn look<S: Subject>(contract: &Contract, machine: &mut S, state: S::State) -> Checked<Moment<S::State>> {
     let snapshot = unbroken("snapshot", machine.snapshot(&state))?;
     let view = unbroken("view", machine.view(&state))?;
+    let shown = check_schema("view", &contract.view, &view)?;
     let alarm = unbroken("alarm", machine.alarm(&state))?;
-    Ok(Moment { state, snapshot, view, alarm })
+    Ok(Moment { state, snapshot, view, shown, alarm })
 }
 
 fn decided<T>(result: Result<T, ApplyError>) -> Checked<Result<T, Refusal>> {

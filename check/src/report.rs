@@ -48,7 +48,7 @@ pub struct Report {
 pub struct Kind {
     /// Its variants, as `Item.Done`.
     pub kind: String,
-    /// How often it was applied.
+    /// How often it was applied, by participants or by an alarm.
     pub accepted: u64,
     /// How often the machine said no.
     pub conflict: u64,

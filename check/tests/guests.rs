@@ -91,3 +91,23 @@ fn everything_of_a_program_is_tried() {
     assert!(report.alarms > 50 && report.malformed > 10 && report.options_refused > 5, "{report}");
     assert!(report.snapshot_bytes.max > report.snapshot_bytes.p50 && report.fuel.is_none(), "{report}");
 }
+
+/// An example machine keeps every rule, and takes every kind of transition.
+fn guest<P: Program>(histories: u64) {
+    let report = check::<P>().histories(histories).run().unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{report}");
+    assert_eq!(report.warnings, [""; 0], "{report}");
+}
+
+#[test]
+fn the_guests_keep_every_rule() {
+    guest::<auction::Auction>(200);
+    guest::<cells::Cells>(100);
+    guest::<counter::Counter>(100);
+    guest::<drop_four::DropFour>(400);
+    guest::<text::Document>(100);
+    guest::<tic_tac_toe::TicTacToe>(400);
+    guest::<timer::Timer>(200);
+    guest::<todo::Todo>(100);
+    guest::<whiteboard::Whiteboard>(100);
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use imbl::OrdMap;
 use reapply_guest::{Event, Input, Program, export};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Ids are below this, so that a full map fits well into a machine's memory.
 pub const CELLS_MAX: u32 = 100_000;
@@ -13,6 +13,8 @@ pub const CELLS_MAX: u32 = 100_000;
 /// The map. Two states share what is the same in both, so `apply` costs the same however many cells there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cells {
+    // imbl itself would make room for as many entries as the bytes claim to hold.
+    #[serde(deserialize_with = "from_entries")]
     #[schemars(with = "BTreeMap<u32, u64>")]
     cells: OrdMap<u32, u64>,
 }
@@ -87,6 +89,10 @@ impl Program for Cells {
     fn view(&self) -> impl Serialize + JsonSchema {
         View { entries: self.cells.len() }
     }
+}
+
+fn from_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrdMap<u32, u64>, D::Error> {
+    BTreeMap::<u32, u64>::deserialize(deserializer).map(OrdMap::from)
 }
 
 /// Values of ordinary width, so that a snapshot's size does not flatter us.
