@@ -1,0 +1,182 @@
+// Which characters stand where. The machine names characters and counts Unicode scalar values; a text area counts units of UTF-16. All
+// places here are a text area's.
+
+/**
+ * @typedef {{ id: string, offset: number }} CharId
+ * @typedef {{ id: string, offset: number, length: number, marks?: Record<string, string> }} Run
+ */
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** A text, and the names of its characters, as the machine's view gives them. It never changes. */
+export class Chars {
+  /** @type {(Run & { start: number, end: number })[]} */
+  #runs = [];
+  /** The runs of each id, by the numbers of their characters. */
+  #byId = new Map();
+
+  constructor({ text, runs }) {
+    this.text = text;
+    const isWide = SURROGATE.test(text);
+    let start = 0;
+    for (const run of runs) {
+      const end = isWide ? unitsAfter(text, start, run.length) : start + run.length;
+      const placed = { ...run, start, end };
+      this.#runs.push(placed);
+      if (!this.#byId.has(run.id)) this.#byId.set(run.id, []);
+      this.#byId.get(run.id).push(placed);
+      start = end;
+    }
+    for (const runsOfId of this.#byId.values()) runsOfId.sort((a, b) => a.offset - b.offset);
+  }
+
+  /** The characters between two places, in order. */
+  ranges(from, to) {
+    const ranges = [];
+    for (let n = this.#runAt(from); n < this.#runs.length && this.#runs[n].start < to; n += 1) {
+      const run = this.#runs[n];
+      const skipped = this.#count(run, Math.max(from, run.start));
+      const length = this.#count(run, Math.min(to, run.end)) - skipped;
+      if (length > 0) ranges.push({ ...named(run, skipped, length), ...(run.marks && { marks: run.marks }) });
+    }
+    return ranges;
+  }
+
+  /** The character before a place; `null` at the start. */
+  before(place) {
+    const run = this.#runs[this.#runAt(place - 1)];
+    return place === 0 || !run ? null : { id: run.id, offset: run.offset + this.#count(run, place) - 1 };
+  }
+
+  /** The place after a character; `undefined` if it is not there. `null` is the start. */
+  after(char) {
+    if (char === null) return 0;
+    return this.#lastOf(char.id, char.offset, 1);
+  }
+
+  /** Where a place of this text is in a later one: after the same character, or else after the nearest before it that is still there. */
+  follow(place, later) {
+    for (const { id, offset, length } of this.ranges(0, place).reverse()) {
+      const found = later.#lastOf(id, offset, length);
+      if (found !== undefined) return found;
+    }
+    return 0;
+  }
+
+  /** Those of these characters that are still there, in the order of the text: as ranges, and as text. */
+  present(ranges) {
+    const found = [];
+    for (const { id, offset, length } of ranges) {
+      for (const run of this.#runsOf(id, offset, length)) {
+        const [first, end] = [Math.max(offset, run.offset), Math.min(offset + length, run.offset + run.length)];
+        found.push({ id, offset: first, length: end - first, start: this.#placeIn(run, first - run.offset) });
+      }
+    }
+    found.sort((a, b) => a.start - b.start);
+    const text = found.map(({ start, length }) => this.text.slice(start, unitsAfter(this.text, start, length))).join("");
+    return { ranges: found, text };
+  }
+
+  /** The text in pieces: those with the same marks, of which another text has all characters or none. Without another, it has all. */
+  *pieces(other) {
+    for (const run of this.#runs) {
+      if (!other) {
+        yield { marks: run.marks ?? {}, isShared: true, text: this.text.slice(run.start, run.end) };
+        continue;
+      }
+      const shared = other.present([run]).ranges;
+      const cuts = shared.flatMap(({ offset, length }) => [offset - run.offset, offset + length - run.offset]).sort((a, b) => a - b);
+      let from = 0;
+      for (const [n, to] of [...cuts, run.length].entries()) {
+        const text = this.text.slice(this.#placeIn(run, from), this.#placeIn(run, to));
+        if (text !== "") yield { marks: run.marks ?? {}, isShared: n % 2 === 1, text };
+        from = to;
+      }
+    }
+  }
+
+  /** This text with other characters between two places. `first` names the first of them. */
+  edited(from, to, text, first) {
+    const inserted = text === "" ? [] : [{ ...first, length: lengthOf(text) }];
+    const runs = [...this.ranges(0, from), ...inserted, ...this.ranges(to, this.text.length)];
+    return new Chars({ text: this.text.slice(0, from) + text + this.text.slice(to), runs });
+  }
+
+  /** The place after the last of some characters of one id that are there. */
+  #lastOf(id, offset, length) {
+    const run = this.#runsOf(id, offset, length).at(-1);
+    return run && this.#placeIn(run, Math.min(offset + length, run.offset + run.length) - run.offset);
+  }
+
+  /** The runs that have some of these characters. */
+  #runsOf(id, offset, length) {
+    const runs = this.#byId.get(id) ?? [];
+    const first = firstWhere(runs, (run) => run.offset + run.length > offset);
+    let end = first;
+    while (end < runs.length && runs[end].offset < offset + length) end += 1;
+    return runs.slice(first, end);
+  }
+
+  /** The number of the run that a place is in. */
+  #runAt(place) {
+    return firstWhere(this.#runs, (run) => run.end > place);
+  }
+
+  /** How many characters of a run are before a place in it. */
+  #count(run, place) {
+    return run.end - run.start === run.length ? place - run.start : lengthOf(this.text.slice(run.start, place));
+  }
+
+  #placeIn(run, count) {
+    return unitsAfter(this.text, run.start, count);
+  }
+}
+
+/** How many characters a text has. */
+export function lengthOf(text) {
+  if (!SURROGATE.test(text)) return text.length;
+  let length = 0;
+  for (const _ of text) length += 1;
+  return length;
+}
+
+/** What was changed to make one text of another: what stood between two places of the first is now `text`. The caret stands behind it. */
+export function changeOf(before, after, caret) {
+  let end = 0;
+  const endMax = Math.min(before.length, after.length - caret);
+  while (end < endMax && before.at(-1 - end) === after.at(-1 - end)) end += 1;
+  let start = 0;
+  const startMax = Math.min(before.length, after.length) - end;
+  while (start < startMax && before[start] === after[start]) start += 1;
+  // Half a character is none.
+  if (isInside(before, start) || isInside(after, start)) start -= 1;
+  if (isInside(before, before.length - end) || isInside(after, after.length - end)) end -= 1;
+  return { from: start, to: before.length - end, text: after.slice(start, after.length - end) };
+}
+
+/** Whether a place is between the two units of one character. */
+export function isInside(text, place) {
+  const unit = (at) => text.charCodeAt(at) & 0xfc00;
+  return unit(place - 1) === 0xd800 && unit(place) === 0xdc00;
+}
+
+/** The number of the first item for which something is true that is so for all after it. */
+function firstWhere(items, isTrue) {
+  let [low, high] = [0, items.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isTrue(items[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The place so many characters after another. */
+function unitsAfter(text, place, count) {
+  for (let n = 0; n < count; n += 1) place += text.codePointAt(place) > 0xffff ? 2 : 1;
+  return place;
+}
+
+function named({ id, offset }, skipped, length) {
+  return { id, offset: offset + skipped, length };
+}

@@ -1,0 +1,183 @@
+// A text area that several people write in. What one types becomes transitions that name characters; what comes from others changes the
+// text around the caret, which stays with its character.
+
+import { Chars, changeOf, isInside, lengthOf } from "./chars.js";
+import { Undo, lastOf } from "./undo.js";
+
+/** The machine takes 32 KiB of text in one insert, and a unit of UTF-16 is at most three bytes. */
+const INSERT_UNITS_MAX = 8_192;
+
+/** The machine takes so many ranges in one transition. */
+const RANGES_MAX = 1_024;
+
+export class Editor {
+  #area;
+  #host;
+  /** The text in the area, and the names of its characters. */
+  #chars = new Chars({ text: "", runs: [] });
+  /** The room's text that this is, unless it is edited. */
+  #body;
+  #composing = false;
+  #undo = new Undo();
+  /** What this page inserts is named by an id of its own, and numbers that count on. */
+  #id = crypto.randomUUID();
+  #offset = 0;
+
+  /**
+   * `host` has `act(transition)`, and `body()`, the room's text as this page sees it; `selected()` is called when the selection has
+   * changed, and `changed()` when what can be taken back has.
+   */
+  constructor(area, host) {
+    this.#area = area;
+    this.#host = host;
+    area.addEventListener("input", () => this.#composing || this.#read());
+    // A text that is being composed belongs to the input method: nobody touches the area until it is done.
+    area.addEventListener("compositionstart", () => (this.#composing = true));
+    area.addEventListener("compositionend", () => {
+      this.#composing = false;
+      this.#read();
+    });
+    area.addEventListener("beforeinput", (event) => this.#beforeInput(event));
+    area.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("selectionchange", () => host.selected());
+  }
+
+  get chars() {
+    return this.#chars;
+  }
+
+  get canUndo() {
+    return this.#undo.canUndo;
+  }
+
+  get canRedo() {
+    return this.#undo.canRedo;
+  }
+
+  /** The character that the caret is after; `null` at the start. */
+  get caret() {
+    const { selectionStart, selectionEnd, selectionDirection } = this.#area;
+    return this.#chars.before(selectionDirection === "backward" ? selectionStart : selectionEnd);
+  }
+
+  /** Shows the room's text. */
+  show() {
+    const body = this.#host.body();
+    if (this.#composing || body === this.#body) return;
+    const chars = new Chars(body);
+    const area = this.#area;
+    const text = shown(chars.text);
+    if (text !== area.value) {
+      const { selectionStart, selectionEnd, selectionDirection } = area;
+      const [start, end] = [selectionStart, selectionEnd].map((place) => this.#chars.follow(place, chars));
+      area.value = text;
+      area.setSelectionRange(start, Math.max(start, end), selectionDirection);
+    }
+    this.#chars = chars;
+    this.#body = body;
+  }
+
+  /** Takes back the last thing that this page did to the text. */
+  undo() {
+    const edit = this.#composing ? undefined : this.#undo.takeDone();
+    if (edit) this.#undo.undone(this.#takeBack(edit));
+    this.#host.changed();
+  }
+
+  /** Does the last thing that was taken back again. */
+  redo() {
+    const edit = this.#composing ? undefined : this.#undo.takeUndone();
+    if (edit) this.#undo.redone(this.#takeBack(edit));
+    this.#host.changed();
+  }
+
+  /** Whether all selected characters have a mark; `undefined` if none are selected. */
+  isMarked(mark) {
+    const ranges = this.#selected();
+    return ranges.length === 0 ? undefined : ranges.every(({ marks }) => marks?.[mark] !== undefined);
+  }
+
+  /** Marks the selected characters, or takes the mark off if all have it. */
+  toggle(mark) {
+    const value = this.isMarked(mark) ? null : "true";
+    for (const ranges of inParts(this.#selected())) this.#host.act({ Mark: { ranges, mark, value } });
+  }
+
+  #selected() {
+    return this.#chars.ranges(this.#area.selectionStart, this.#area.selectionEnd);
+  }
+
+  /** Makes transitions of what has changed in the area. */
+  #read() {
+    const area = this.#area;
+    const value = area.value.toWellFormed?.() ?? area.value;
+    const { from, to, text } = changeOf(shown(this.#chars.text), value, area.selectionEnd);
+    if (from !== to || text !== "") {
+      const after = this.#chars.before(from);
+      const removed = this.#chars.ranges(from, to);
+      this.#delete(removed);
+      const inserted = this.#insert(after, text);
+      this.#undo.push({ after, inserted, removed, text: this.#chars.text.slice(from, to) }, performance.now());
+      this.#chars = this.#chars.edited(from, to, text, inserted[0]);
+      this.#body = undefined;
+    }
+    this.show();
+  }
+
+  /** Makes the opposite of an edit, wherever its characters are now, and answers with that. */
+  #takeBack({ after, inserted, removed, text }) {
+    const { ranges, text: taken } = this.#chars.present(inserted);
+    this.#delete(ranges);
+    const back = this.#insert(after, text);
+    this.#undo.renamed(removed, back);
+    this.show();
+    const place = this.#chars.after(lastOf(back) ?? after);
+    if (place !== undefined) this.#area.setSelectionRange(place, place);
+    return { after, inserted: back, removed: ranges, text: taken };
+  }
+
+  #delete(ranges) {
+    for (const part of inParts(ranges)) this.#host.act({ Delete: { ranges: part } });
+  }
+
+  /** Asks for characters, and answers with their names. */
+  #insert(after, text) {
+    const [id, offset] = [this.#id, this.#offset];
+    while (text !== "") {
+      const end = isInside(text, INSERT_UNITS_MAX) ? INSERT_UNITS_MAX - 1 : INSERT_UNITS_MAX;
+      const part = text.slice(0, end);
+      text = text.slice(end);
+      this.#host.act({ Insert: { id, offset: this.#offset, after, text: part } });
+      this.#offset += lengthOf(part);
+      after = { id, offset: this.#offset - 1 };
+    }
+    return this.#offset > offset ? [{ id, offset, length: this.#offset - offset }] : [];
+  }
+
+  /** The browser's own undoing knows nothing of others: it would bring back a text without theirs. */
+  #beforeInput(event) {
+    const action = { historyUndo: "undo", historyRedo: "redo" }[event.inputType];
+    if (!action) return;
+    event.preventDefault();
+    this[action]();
+  }
+
+  #key(event) {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.isComposing) return;
+    const pressed = event.key.toLowerCase();
+    if (pressed !== "z" && pressed !== "y") return;
+    event.preventDefault();
+    if (pressed === "y" || event.shiftKey) this.redo();
+    else this.undo();
+  }
+}
+
+/** What an area shows of a text: it would make a line end of a carriage return, and count otherwise. */
+function shown(text) {
+  return text.replaceAll("\r", "␍");
+}
+
+function* inParts(ranges) {
+  const named = ranges.map(({ id, offset, length }) => ({ id, offset, length }));
+  for (let n = 0; n < named.length; n += RANGES_MAX) yield named.slice(n, n + RANGES_MAX);
+}

@@ -1,0 +1,45 @@
+// The machine's transitions and conflicts, in words.
+
+const LABEL_CHARS_MAX = 24;
+
+/** What items are called, also those that are gone: transitions and conflicts only have their ids. */
+const labels = new Map();
+
+/** Keeps in mind what the items of a view are called. */
+export function remember(view) {
+  for (const { id, item } of view.items) labels.set(id, item.label);
+}
+
+/** What a transition does, in a few words. */
+export function describe({ Title: title, Items: items }) {
+  if (title) return `call it ${quoted(title.Replace)}`;
+  if (items.Insert) return `add ${quoted(items.Insert.item.label)}`;
+  if (items.Delete) return `delete ${nameOf(items.Delete)}`;
+  if (items.Move) return `move ${nameOf(items.Move.id)}`;
+  const [id, { Label: label, Done: done }] = items.Item;
+  if (label) return `rename to ${quoted(label.Replace)}`;
+  return `${done.Replace ? "tick" : "untick"} ${nameOf(id)}`;
+}
+
+/** Why the machine said no. */
+export function explain(conflict) {
+  const { NoSuchItem: gone, IdTaken: taken } = conflict.Items ?? {};
+  if (gone) return `Somebody has deleted ${nameOf(gone)}`;
+  if (taken) return `Another item has the id of ${nameOf(taken)}`;
+  return JSON.stringify(conflict);
+}
+
+/** How much is left to do. */
+export function situation(items) {
+  const left = items.filter(({ item }) => !item.done).length;
+  if (items.length === 0) return "\u00a0";
+  return left === 0 ? "All done" : `${left} of ${items.length} to do`;
+}
+
+function nameOf(id) {
+  return labels.has(id) ? quoted(labels.get(id)) : "an item";
+}
+
+function quoted(text) {
+  return `“${text.length > LABEL_CHARS_MAX ? `${text.slice(0, LABEL_CHARS_MAX).trimEnd()}…` : text}”`;
+}

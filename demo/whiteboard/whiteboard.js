@@ -1,0 +1,88 @@
+// A board to draw on together. A stroke is an event when it begins, and one for every few points after that; where somebody's pen is
+// without drawing is a signal, which no log keeps.
+
+import { connect } from "/reapply.js";
+import { address } from "/shared/address.js";
+import { Network } from "/shared/network.js";
+import { roomBar } from "/shared/room-bar.js";
+import { Board } from "./board.js";
+import { Cursors } from "./cursors.js";
+import { Pen } from "./pen.js";
+import { describe, explain, situation } from "./words.js";
+import "/shared/beside.js";
+
+const INKS = ["Plain", "Red", "Orange", "Green", "Blue", "Violet"];
+const WIDTHS = { Thin: 12, Medium: 28, Thick: 72 };
+
+const { room: name, key } = address();
+const path = `/rooms/whiteboard/${name}`;
+const network = new Network();
+
+// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+const room = connect(path, { key, socket: network.socket });
+const track = roomBar(room, network, path, { describe, explain });
+Object.assign(window, { room, network });
+
+const canvas = document.querySelector("#board canvas");
+const undo = document.querySelector("[data-action=undo]");
+const clear = document.querySelector("[data-action=clear]");
+const tools = document.querySelector(".tools");
+const said = document.querySelector("#situation");
+
+// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+function act(transition) {
+  const outcome = room.apply(transition);
+  // A stroke is extended many times a second: worth a word only when it fails.
+  if (transition.Extend) outcome.then(({ status }) => status === "rejected" && track(transition, outcome), () => {});
+  else track(transition, outcome);
+  return outcome;
+}
+
+const board = new Board(canvas);
+const cursors = new Cursors(document.querySelector("#cursors"), room);
+const pen = new Pen(canvas, {
+  act,
+  tool: () => ({ ink: tools.ink.value, width: WIDTHS[tools.width.value] }),
+  drawing: (stroke) => board.showOwn(stroke),
+  moved: (point) => cursors.tell(point),
+  say: (words) => (said.textContent = words),
+});
+
+choices(".inks", "ink", INKS);
+choices(".widths", "width", Object.keys(WIDTHS));
+undo.onclick = () => act("Undo");
+clear.onclick = () => act("Clear");
+tools.onsubmit = (event) => event.preventDefault();
+addEventListener("keydown", (event) => {
+  if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.target.closest?.("input[type=text]")) return;
+  event.preventDefault();
+  if (!undo.disabled) act("Undo");
+});
+
+let view;
+
+// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+room.subscribe(() => {
+  cursors.follow();
+  if (!room.view || (room.view === view && board.isSettled)) return;
+  view = room.view;
+  const { strokes } = view;
+  board.show(strokes, room.confirmed.strokes, room.participant);
+  pen.follow(strokes);
+  if (!pen.isDown) said.textContent = situation(strokes, room.participant);
+  undo.disabled = !strokes.some(({ item }) => item.author === room.participant);
+  clear.disabled = strokes.length === 0;
+});
+
+/** A group of radio buttons, of which the first is chosen. */
+function choices(group, name, values) {
+  document.querySelector(group).append(...values.map((value, index) => {
+    const label = document.createElement("label");
+    const input = Object.assign(document.createElement("input"), { type: "radio", name, value, checked: index === 0 });
+    input.ariaLabel = value === "Plain" ? "Ink" : value;
+    label.title = input.ariaLabel;
+    label.dataset[name] = value;
+    label.append(input, document.createElement("i"));
+    return label;
+  }));
+}

@@ -1,0 +1,37 @@
+// The machine's transitions and conflicts, in words.
+
+const CONFLICTS = {
+  NoPoints: "A stroke needs a point",
+  NothingToUndo: "There is no stroke of yours to undo",
+  NothingToClear: "The board is empty",
+};
+
+/** What a transition does, in a few words. */
+export function describe(transition) {
+  const { Start, Extend } = transition;
+  if (Start) return `draw in ${Start.ink === "Plain" ? "ink" : Start.ink.toLowerCase()}`;
+  if (Extend) return "draw on";
+  return { Undo: "undo", Clear: "clear the board" }[transition] ?? JSON.stringify(transition);
+}
+
+/** Why the machine said no. */
+export function explain(conflict) {
+  if (conflict.NoSuchStroke) return "The stroke was taken away while you drew it";
+  if (conflict.NotYourStroke) return "That stroke is somebody else's";
+  if (conflict.IdTaken) return "Another stroke has that id";
+  if (conflict.OffTheBoard) return `The board has ${conflict.OffTheBoard.width} by ${conflict.OffTheBoard.height} units`;
+  if (conflict.WidthOutOfRange) return `A stroke is ${conflict.WidthOutOfRange.min} to ${conflict.WidthOutOfRange.max} units thick`;
+  if (conflict.StrokeFull) return `A stroke has room for ${conflict.StrokeFull.points_max.toLocaleString()} points`;
+  if (conflict.BoardFull) {
+    const { strokes_max, points_max } = conflict.BoardFull;
+    return `The board is full: it has room for ${strokes_max.toLocaleString()} strokes with ${points_max.toLocaleString()} points`;
+  }
+  return CONFLICTS[conflict] ?? JSON.stringify(conflict);
+}
+
+/** What is on the board. */
+export function situation(strokes, participant) {
+  const own = strokes.filter(({ item }) => item.author === participant).length;
+  if (strokes.length === 0) return "An empty board";
+  return `${strokes.length} ${strokes.length === 1 ? "stroke" : "strokes"}, ${own} of them yours`;
+}
