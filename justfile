@@ -4,6 +4,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 export CARGO_TERM_COLOR := "always"
 
+# What the demo deploys
+guests := "counter drop-four timer tic-tac-toe todo whiteboard text auction"
+
 [private]
 default:
     @just --list --unsorted
@@ -22,7 +25,7 @@ demo listen="127.0.0.1:8080": _target
         kill -0 "$host" 2>/dev/null || exit 1
         sleep 0.1
     done
-    for guest in counter drop-four; do "$reapply" deploy "guests/$guest" --host "$address"; done
+    for guest in {{ guests }}; do "$reapply" deploy "guests/$guest" --host "$address"; done
     printf '\n  Open %s in two windows. Ctrl-C ends the demo.\n\n' "$address"
     wait "$host"
 

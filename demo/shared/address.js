@@ -19,6 +19,6 @@ export function address() {
 
 /** Where to meet in a room: the machine's own page if the demo has one, else the page for any machine. */
 export function pageOf(machine, room) {
-  const own = ["counter", "drop-four"].includes(machine);
+  const own = ["auction", "counter", "drop-four", "text", "tic-tac-toe", "timer", "todo", "whiteboard"].includes(machine);
   return own ? `/${machine}/?room=${encodeURIComponent(room)}` : `/room.html?${new URLSearchParams({ machine, room })}`;
 }

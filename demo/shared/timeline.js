@@ -69,7 +69,7 @@ export class Timeline {
     const when = document.createElement("time");
     when.dateTime = new Date(time).toISOString();
     when.textContent = new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
-    line.append(seq, author ? avatar(author) : "", text, when);
+    line.append(seq, author ? avatar(author) : document.createElement("span"), text, when);
     this.#list.prepend(line);
     while (this.#list.children.length > LINES_MAX) this.#list.lastChild.remove();
   }
