@@ -147,7 +147,10 @@ fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
         quote! {
             #[doc = #doc]
             #[must_use]
-            #visibility fn #map(&self, #make: impl ::core::ops::FnOnce(&#machine) -> #payload) -> #transition #parameters {
+            #visibility fn #map(
+                &self,
+                #make: impl ::core::ops::FnOnce(&#machine) -> #payload,
+            ) -> #transition #parameters {
                 #transition::#variant(#make(&self.#member))
             }
         }

@@ -1,6 +1,7 @@
 //! Enums with all that a transition or a conflict must be able to do.
 //!
-//! What the standard derives would write is written here, since they ask of every type parameter what only the fields need.
+//! What the standard derives would write is written here, since they ask of every type parameter what only the fields
+//! need.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -77,7 +78,9 @@ impl EnumVariant {
             self.fields.iter().map(|(member, _)| Some(field_ident(member)?.to_string())).collect();
         match names {
             Some(names) => quote! {
-                #pattern => ::core::fmt::Formatter::debug_struct(#formatter, #name) #(.field(#names, #locals))* .finish()
+                #pattern => {
+                    ::core::fmt::Formatter::debug_struct(#formatter, #name) #(.field(#names, #locals))* .finish()
+                }
             },
             None => quote! {
                 #pattern => ::core::fmt::Formatter::debug_tuple(#formatter, #name) #(.field(#locals))* .finish()

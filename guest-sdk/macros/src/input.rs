@@ -1,5 +1,7 @@
 //! What the derive was put on: a machine that is made of machines.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -211,8 +213,9 @@ fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
 }
 
-/// Adds what must hold, so that the author of `struct Pair<A, B>` may leave every bound out. That the parts are machines is said even of types
-/// without parameters: inside the expansion it then counts as true, and a part that is no machine is one error and not one for each use.
+/// Adds what must hold, so that the author of `struct Pair<A, B>` may leave every bound out. That the parts are
+/// machines is said even of types without parameters: inside the expansion it then counts as true, and a part that is
+/// no machine is one error and not one for each use.
 fn bounded(ident: &Ident, mut generics: Generics, parts: &Parts) -> Generics {
     let machine = {
         let (_, parameters, _) = generics.split_for_impl();
@@ -220,7 +223,11 @@ fn bounded(ident: &Ident, mut generics: Generics, parts: &Parts) -> Generics {
     };
     let parameters: Vec<_> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
     let predicates = &mut generics.make_where_clause().predicates;
+    let mut said = BTreeSet::new();
     for Part { machine, .. } in parts.as_slice() {
+        if !said.insert(machine.to_token_stream().to_string()) {
+            continue;
+        }
         predicates.push(parse_quote_spanned!(machine.span()=> #machine: ::reapply_guest::StateMachine));
     }
     for parameter in &parameters {

@@ -11,12 +11,12 @@ mod versions;
 
 /// Makes a machine of machines.
 ///
-/// Every field of a struct, and what every variant of an enum holds, is a machine itself: a building block such as `Atom` or
-/// `List`, or another type that implements `StateMachine`. What goes together goes into one `Atom`: two people who set two atoms at
-/// once both have their way, and two who set the same one do not.
+/// Every field of a struct, and what every variant of an enum holds, is a machine itself: a building block such as
+/// `Atom` or `List`, or another type that implements `StateMachine`. What goes together goes into one `Atom`: two
+/// people who set two atoms at once both have their way, and two who set the same one do not.
 ///
-/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`, and to be an item of a `List` or
-/// a value of a `Map`, `Debug` and `PartialEq`.
+/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`, and to be an
+/// item of a `List` or a value of a `Map`, `Debug` and `PartialEq`.
 ///
 /// # Structs
 ///
@@ -47,14 +47,16 @@ mod versions;
 ///
 /// It writes, for a `Proposal`:
 ///
-/// - `enum ProposalTransition`, with a variant for each field: `Text(AtomTransition<String>)`, `Votes(CounterTransition)`. In JSON,
+/// - `enum ProposalTransition`, with a variant for each field: `Text(AtomTransition<String>)`,
+///   `Votes(CounterTransition)`. In JSON,
 ///   `{"Votes": {"Add": 1}}`.
 /// - `enum ProposalConflict`, with a variant for each field, for that field's conflicts;
 /// - `map_text`, `map_votes`, as visible as the field;
 /// - `impl StateMachine for Proposal`.
 ///
-/// A field's docs are those of its variants, and so they are in the schemas too. In a tuple the variants are `Field0`, `Field1`, and the functions `map_0`,
-/// `map_1`. Renaming a field changes the JSON; moving one changes the encoding, so raise the state version (see [`machine`](macro@machine)) for it.
+/// A field's docs are those of its variants, and so they are in the schemas too. In a tuple the variants are `Field0`,
+/// `Field1`, and the functions `map_0`, `map_1`. Renaming a field changes the JSON; moving one changes the encoding, so
+/// raise the state version (see [`machine`](macro@machine)) for it.
 ///
 /// # Enums
 ///
@@ -80,8 +82,9 @@ mod versions;
 /// );
 /// ```
 ///
-/// Besides a variant for each of its own, the transition has `Become`, which replaces the state, and the conflict has `IsNot`. `enum AnswerVariant` names
-/// the variants without what they hold. Since a whole state is in `Become`, the enum derives `Debug` and `PartialEq` as well.
+/// Besides a variant for each of its own, the transition has `Become`, which replaces the state, and the conflict has
+/// `IsNot`. `enum AnswerVariant` names the variants without what they hold. Since a whole state is in `Become`, the
+/// enum derives `Debug` and `PartialEq` as well.
 ///
 /// # Type parameters
 ///
@@ -97,8 +100,8 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 
 /// Says which version of the state this build writes, and how it reads what earlier builds wrote.
 ///
-/// A state's encoding has no field names. When a field is added, removed, moved or given another type, keep the old type, raise `state_version`, and
-/// say how one becomes the other, by `From`, or by `TryFrom` where that can fail:
+/// A state's encoding has no field names. When a field is added, removed, moved or given another type, keep the old
+/// type, raise `state_version`, and say how one becomes the other, by `From`, or by `TryFrom` where that can fail:
 ///
 /// ```
 /// use reapply_guest::{Atom, StateMachine};
@@ -149,10 +152,11 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 /// assert_eq!((task.label.value().as_str(), *task.priority.value()), ("Go home", 2));
 /// ```
 ///
-/// `migrate_from` lists the type of every version before, from version 1 on; a single one needs no brackets. One that is missing is an error of the
-/// compiler, and so is one that does not become the state.
+/// `migrate_from` lists the type of every version before, from version 1 on; a single one needs no brackets. One that
+/// is missing is an error of the compiler, and so is one that does not become the state.
 ///
-/// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It writes `STATE_VERSION` and `restore` into it:
+/// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It writes
+/// `STATE_VERSION` and `restore` into it:
 ///
 /// ```
 /// # use reapply_guest::{Event, NoOptions, Program, machine};

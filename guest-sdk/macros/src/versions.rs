@@ -75,7 +75,8 @@ impl Parse for Versions {
     }
 }
 
-/// `#[machine(...)]` on an implementation of either trait. The item stays where there are errors, so that they are all there is.
+/// `#[machine(...)]` on an implementation of either trait. The item stays where there are errors, so that they are all
+/// there is.
 pub(crate) fn expand_on_impl(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = syn::parse2::<Item>(item.clone())
         .and_then(implementation)
