@@ -16,7 +16,8 @@ pub struct CharId {
     pub offset: u32,
 }
 
-/// Characters of one id with consecutive numbers. They need not stand side by side in the text.
+/// Characters of one id with consecutive numbers. They need not stand side by side in the text, and some may be deleted already: a range
+/// over these is shorter than two ranges around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CharRange {
     /// The id of the characters.
