@@ -19,7 +19,7 @@ use crate::verdict::{Breach, Checked, Rule, unbroken};
 pub const HISTORIES: u64 = 2000;
 
 /// Steps of the longest history, unless it is said otherwise.
-pub const LENGTH: usize = 60;
+pub const LENGTH: u32 = 60;
 
 /// The seed, unless it is said otherwise: the same check gives the same answer.
 pub const SEED: u64 = 1;
@@ -32,7 +32,7 @@ pub const TIME_MAX: Duration = Duration::from_secs(60);
 pub struct Check<S> {
     start: Box<dyn Fn() -> Result<S, Fault>>,
     histories: u64,
-    length: usize,
+    length: u32,
     seed: u64,
     time_max: Duration,
     limits: Option<Limits>,
@@ -61,7 +61,7 @@ impl<S: Subject> Check<S> {
     }
 
     /// How many steps the longest of them has; [`LENGTH`] by default.
-    pub fn length(self, length: usize) -> Self {
+    pub fn length(self, length: u32) -> Self {
         Self { length, ..self }
     }
 
@@ -91,14 +91,16 @@ impl<S: Subject> Check<S> {
         let begun = Instant::now();
         let mut warnings = contract.warnings();
         for index in 0..self.histories {
-            if begun.elapsed() >= self.time_max {
+            // One is played in any case, or nothing would be checked.
+            if index > 0 && begun.elapsed() >= self.time_max {
                 let seconds = self.time_max.as_secs();
                 warnings.push(format!("{index} of {} histories were played in {seconds} s", self.histories));
                 break;
             }
             let mut random = Random::new(self.seed, index);
             // Short histories too: what goes wrong at once should be found in the first steps of one.
-            let length = if random.percent(50) { self.length } else { 1 + random.below(self.length) };
+            let most = self.length as usize;
+            let length = if random.percent(50) { most } else { 1 + random.below(most) };
             if let Err(found) = self.explore(&contract, random, length, &mut tally) {
                 return Err(Box::new(self.shorten(&contract, index, *found)));
             }

@@ -49,6 +49,7 @@ mod pool;
 mod random;
 mod report;
 mod rules;
+mod scalars;
 mod schema;
 mod script;
 mod shrink;
