@@ -8,7 +8,8 @@ use reapply_sync::{
     ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp,
 };
 
-use crate::scenario::{Accepted, Ask, Scenario, StateOf};
+use crate::history::{Accepted, Conflict, History};
+use crate::scenario::{Ask, Scenario};
 
 /// A page's life: which client, and how often it has been loaded before.
 pub(crate) type Page = (ClientId, u64);
@@ -87,10 +88,9 @@ impl<S: Scenario> Auditor<S> {
         applied.outcome = Some(outcome);
     }
 
-    /// A replica shows `state` as confirmed at `seq`. Nothing that is not durable may be in it.
-    pub(crate) fn agrees(&self, seq: Seq, state: &StateOf<S>) -> bool {
-        let model = self.models.get(seq.0 as usize).expect("a replica is ahead of the durable log");
-        S::agrees(model, state)
+    /// The model at `seq`. Nothing that is not durable may be in what a replica shows as confirmed there.
+    pub(crate) fn model(&self, seq: Seq) -> &S::Model {
+        self.models.get(seq.0 as usize).expect("a replica is ahead of the durable log")
     }
 
     /// How many of a page's transitions have no outcome yet.
@@ -119,8 +119,8 @@ impl<S: Scenario> Auditor<S> {
         self.log.iter().filter(|event| matches!(event.input, Input::Left(_))).count() as u64
     }
 
-    /// The accepted transitions in their order, with what their authors knew.
-    pub(crate) fn history(&self) -> Vec<Accepted<S::What>> {
+    /// What became of the transitions, with what their authors knew.
+    pub(crate) fn history(&self) -> History<S::What> {
         let seen: BTreeMap<u64, Seq> =
             self.applied.values().map(|applied| (ask::<S>(&applied.transition).nonce, applied.seen)).collect();
         let accepted = |event: &Event| {
@@ -129,7 +129,14 @@ impl<S: Scenario> Auditor<S> {
             let seen = *seen.get(&nonce).expect("the log holds what nobody asked for");
             Some(Accepted { seq: event.seq, client: *client, seen, what })
         };
-        self.log.iter().filter_map(accepted).collect()
+        let conflict = |applied: &Applied| {
+            let Some(Outcome::Rejected(Rejection::Conflict(conflict))) = &applied.outcome else { return None };
+            Some(Conflict { what: ask::<S>(&applied.transition).what, conflict: conflict.clone() })
+        };
+        History {
+            accepted: self.log.iter().filter_map(accepted).collect(),
+            conflicts: self.applied.values().filter_map(conflict).collect(),
+        }
     }
 
     /// What must hold of the log as a whole, whatever happened.

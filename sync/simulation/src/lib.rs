@@ -13,6 +13,7 @@
 
 mod auditor;
 mod coverage;
+mod history;
 mod network;
 mod plan;
 mod random;
@@ -20,6 +21,7 @@ mod room;
 mod scenario;
 mod world;
 
+pub use history::{Accepted, Conflict, History};
 pub use plan::{Plan, simulate};
 pub use random::Random;
-pub use scenario::{Accepted, Ask, Place, Scenario, StateOf};
+pub use scenario::{Ask, Place, Scenario, StateOf};

@@ -3,16 +3,17 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use reapply_sync::{ApplyError, ClientId, Event, Machine, Seq};
+use reapply_sync::{ApplyError, Event, Machine};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::history::History;
 use crate::random::Random;
 
 /// A machine, what its participants do, and a naive model of it.
 pub trait Scenario: Sized {
     /// The machine under simulation. The transitions that it is given are encoded [`Ask`]s.
-    type Machine: Machine;
+    type Machine: Machine<State: Debug>;
 
     /// What a participant can ask for.
     type What: Clone + Debug + Serialize + DeserializeOwned;
@@ -53,7 +54,7 @@ pub trait Scenario: Sized {
 
     /// Checks what must hold of a whole history, by asserting it; `models` has the model after each seq, from 0. Answers how often what
     /// it looks for was there.
-    fn check(history: &[Accepted<Self::What>], models: &[Self::Model]) -> Vec<(&'static str, u64)> {
+    fn check(history: &History<Self::What>, models: &[Self::Model]) -> Vec<(&'static str, u64)> {
         let _ = (history, models);
         Vec::new()
     }
@@ -80,19 +81,6 @@ pub struct Ask<W> {
     pub what: W,
 }
 
-/// An accepted transition in its place in the log.
-#[derive(Clone, Debug)]
-pub struct Accepted<W> {
-    /// Its place.
-    pub seq: Seq,
-    /// The client that asked for it.
-    pub client: ClientId,
-    /// The last event that its client knew as confirmed when it asked.
-    pub seen: Seq,
-    /// What it asked for.
-    pub what: W,
-}
-
 impl<W: Serialize + DeserializeOwned> Ask<W> {
     /// The transition's bytes.
     ///
@@ -111,13 +99,5 @@ impl<W: Serialize + DeserializeOwned> Ask<W> {
     /// They are no [`Ask`]; the text says why.
     pub fn decode(transition: &[u8]) -> Result<Self, String> {
         postcard::from_bytes(transition).map_err(|error| error.to_string())
-    }
-}
-
-impl<W> Accepted<W> {
-    /// Whether this one was decided after `earlier` by somebody who did not know of it: two people at once.
-    #[must_use]
-    pub fn is_blind_to(&self, earlier: &Self) -> bool {
-        self.client != earlier.client && self.seen < earlier.seq && earlier.seq < self.seq
     }
 }

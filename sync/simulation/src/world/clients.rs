@@ -113,10 +113,14 @@ impl<S: Scenario> World<S> {
         assert_eq!(client.replica.pending(), undecided, "pending is not what has no outcome");
         let Some((seq, _)) = client.replica.confirmed_at() else { return };
         let Some((_, state)) = client.replica.confirmed() else { return };
-        if self.auditor.agrees(seq, state) {
+        let model = self.auditor.model(seq);
+        if S::agrees(model, state) {
             client.is_corrupted = false;
         } else {
-            assert!(client.is_corrupted, "the confirmed state at {seq} is not the log's");
+            assert!(
+                client.is_corrupted,
+                "the confirmed state at {seq} is\n{state:?}\nwhere the log makes it\n{model:?}"
+            );
         }
     }
 

@@ -235,11 +235,12 @@ impl<S: Scenario> World<S> {
             assert_eq!((replica.pending(), undecided), (0, 0), "client {index} still waits");
             assert_eq!(replica.confirmed_at().map(|(seq, _)| seq), Some(self.auditor.head()));
             let (machine, state) = replica.confirmed().expect("a live replica has a state");
-            assert!(S::agrees(self.auditor.newest(), state), "client {index} ends elsewhere");
+            let model = self.auditor.newest();
+            assert!(S::agrees(model, state), "client {index} ends with\n{state:?}\nwhere the log makes it\n{model:?}");
             let bytes = machine.snapshot(state).expect("a state has its bytes");
             assert_eq!(bytes, from_genesis.0.state, "client {index} has other bytes than the room");
             let (_, state) = replica.optimistic().expect("a live replica has a state");
-            assert!(S::agrees(self.auditor.newest(), state), "client {index} shows what is not there");
+            assert!(S::agrees(model, state), "client {index} shows\n{state:?}\nwhere the log makes it\n{model:?}");
         }
         for snapshot in &self.journal.snapshots {
             let reopened = at_rest(&mut self.journal.open(&self.scenario, Some(snapshot)));
