@@ -1,0 +1,98 @@
+//! Each building block through random histories of several people at once, over the simulated network: delays, lost connections,
+//! reloaded pages, a host that crashes. What comes of them is held against a naive model and against what the block's documentation
+//! promises of two people at once.
+//!
+//! ```text
+//! REAPPLY_SEEDS=10000 cargo test -p reapply-guest --test merge            many runs of each
+//! REAPPLY_SEED=17 cargo test -p reapply-guest --test merge -- --exact set   one run of one again
+//! ```
+
+mod atom;
+mod counter;
+mod derived;
+mod list;
+mod machine;
+mod map;
+mod naive;
+mod set;
+mod text;
+
+use atom::{NaiveAtom, NaiveAtomRc, NaiveConstant};
+use counter::NaiveCounter;
+use derived::{NaiveAnswer, NaiveBoard, NaiveTodo};
+use list::NaiveList;
+use map::NaiveMap;
+use naive::check_histories;
+use reapply_guest::Id;
+use set::NaiveSet;
+
+/// Nobody can be told of a conflict.
+const NO_CONFLICT: [&str; 1] = ["outcome: conflict"];
+
+#[test]
+fn atom() {
+    check_histories::<NaiveAtom<String>>("atom", &NO_CONFLICT);
+}
+
+#[test]
+fn atom_rc() {
+    check_histories::<NaiveAtomRc<String>>("atom_rc", &NO_CONFLICT);
+}
+
+#[test]
+fn constant() {
+    check_histories::<NaiveConstant<u8>>(
+        "constant",
+        &["outcome: conflict", "replica corrupted", "replica diverged", "room heard of a divergence"],
+    );
+}
+
+#[test]
+fn counter() {
+    check_histories::<NaiveCounter>("counter", &NO_CONFLICT);
+}
+
+#[test]
+fn set() {
+    check_histories::<NaiveSet>("set", &NO_CONFLICT);
+}
+
+#[test]
+fn map_of_counters() {
+    check_histories::<NaiveMap<Id, NaiveCounter>>("map_of_counters", &[]);
+}
+
+#[test]
+fn map_of_atoms() {
+    check_histories::<NaiveMap<String, NaiveAtom<String>>>("map_of_atoms", &[]);
+}
+
+#[test]
+fn list_of_atoms() {
+    check_histories::<NaiveList<NaiveAtom<u8>>>("list_of_atoms", &[]);
+}
+
+#[test]
+fn list_of_derived_structs() {
+    check_histories::<NaiveList<NaiveTodo>>("list_of_derived_structs", &[]);
+}
+
+#[test]
+fn derived_struct() {
+    check_histories::<NaiveTodo>("derived_struct", &NO_CONFLICT);
+}
+
+#[test]
+fn derived_enum() {
+    check_histories::<NaiveAnswer>("derived_enum", &[]);
+}
+
+#[test]
+fn derived_struct_of_all_blocks() {
+    check_histories::<NaiveBoard>("derived_struct_of_all_blocks", &[]);
+}
+
+#[test]
+fn text() {
+    check_histories::<text::NaiveText>("text", &[]);
+}
