@@ -45,6 +45,7 @@ async function bid(most) {
   if (status !== "accepted") return;
   // The machine shows nobody's maximum, one's own neither: every page gets the same view.
   sessionStorage[memory] = most;
+  part("most").value = view.least;
   part("own").textContent = ownWords(view, room.participant, sessionStorage[memoryOf(view.number)]);
 }
 

@@ -1,5 +1,7 @@
 //! A headless Chromium with any number of windows, and what a test does with a page.
 
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+pub use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -185,6 +187,48 @@ impl Page<'_> {
         let (_turn, client) = self.browser.client_at(&self.window).await;
         let element = client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
         element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Types into whatever has the focus, as a person would. [`Key`] has the keys that write no character.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn press(&self, keys: &str) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        let focused = client.active_element().await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
+        focused.send_keys(keys).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
+    }
+
+    /// Replaces what is in the one field that this selector finds.
+    ///
+    /// # Panics
+    ///
+    /// There is none, or it cannot be written to.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        let field = client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.clear().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Presses the mouse at the first of these places, moves it over the others, and lets it go at the last. In pixels from the
+    /// upper left corner of what is seen of the page.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn drag(&self, places: &[(i64, i64)]) {
+        let (_turn, client) = self.browser.client_at(&self.window).await;
+        let mut mouse = MouseActions::new("mouse".to_owned());
+        for (index, (x, y)) in places.iter().enumerate() {
+            mouse = mouse.then(PointerAction::MoveTo { duration: None, x: *x as f64, y: *y as f64 });
+            if index == 0 {
+                mouse = mouse.then(PointerAction::Down { button: MOUSE_BUTTON_LEFT });
+            }
+        }
+        let mouse = mouse.then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        client.perform_actions(mouse).await.unwrap_or_else(|error| panic!("{places:?}: {error}"));
     }
 
     /// A picture of the window, as PNG.

@@ -18,7 +18,7 @@ mod program;
 mod proxy;
 mod wait;
 
-pub use browser::{Browser, Page};
+pub use browser::{Browser, Key, Page};
 pub use host::{Host, Refused};
 pub use program::{component, reapply, repository};
 pub use proxy::Proxy;

@@ -1,11 +1,14 @@
 //! The product as its users see it: the real binary and a real browser with two pages.
 
 mod agreement;
+mod auction;
 mod conflict;
 mod crash;
 mod offline;
 mod pages;
 mod prediction;
+mod tic_tac_toe;
+mod timer;
 
 use reapply_e2e::{Browser, Host};
 

@@ -5,24 +5,35 @@ use serde_json::json;
 
 use crate::{LIVE, start};
 
+/// The guests that have a page of their own.
+const GUESTS: [&str; 8] = ["auction", "counter", "drop-four", "text", "tic-tac-toe", "timer", "todo", "whiteboard"];
+
 #[tokio::test]
 async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {
-    let (host, browser) = start(&["counter", "drop-four"]).await;
+    let (host, browser) = start(&GUESTS).await;
     for (width, height) in [(390, 844), (1280, 800)] {
         let page = browser.blank().await;
         page.resize(width, height).await;
-        for path in ["/counter/?room=look", "/drop-four/?room=look", "/room.html?machine=counter&room=look"] {
-            page.goto(&host.url(path)).await;
+        let own = GUESTS.map(|guest| format!("/{guest}/?room=look"));
+        for path in own.into_iter().chain(["/room.html?machine=counter&room=look".to_owned()]) {
+            page.goto(&host.url(&path)).await;
             page.until(LIVE).await;
             page.until("document.querySelector('#status').textContent === 'live'").await;
-            assert_fits(&page, path, width).await;
+            assert_fits(&page, &path, width).await;
         }
         page.goto(&host.url("/")).await;
-        page.until("document.querySelectorAll('#rooms > li').length === 2").await;
-        page.until("document.querySelectorAll('#machines > li').length === 2").await;
-        let keys =
-            "[...document.querySelectorAll('#rooms > li, #machines > li')].map(({ dataset }) => dataset.key).sort()";
-        assert_eq!(page.value(keys).await, json!(["counter", "counter/look", "drop-four", "drop-four/look"]));
+        for list in ["rooms", "machines"] {
+            page.until(&format!("document.querySelectorAll('#{list} > li').length === {}", GUESTS.len())).await;
+        }
+        // Each has a page of its own, and the start page leads there.
+        let links = page.value("[...document.querySelectorAll('#rooms a')].map((link) => link.pathname).sort()").await;
+        assert_eq!(links, json!(GUESTS.map(|guest| format!("/{guest}/"))));
+        let keys = "[...document.querySelectorAll('#rooms > li, #machines > li')].map(({ dataset }) => dataset.key)";
+        let keys = page.value(keys).await;
+        for guest in GUESTS {
+            let listed = |key: String| keys.as_array().is_some_and(|keys| keys.contains(&json!(key)));
+            assert!(listed(guest.to_owned()) && listed(format!("{guest}/look")), "{guest}: {keys}");
+        }
         assert_fits(&page, "/", width).await;
     }
     let complaints = browser.console().await;
