@@ -140,7 +140,12 @@ impl Naive for NaiveText {
                 }
                 other => other,
             },
-            9 => shown.insert(Id::from_bits(1), from, typed),
+            // Names that others choose as well.
+            9 => {
+                let id = Id::from_bits(1);
+                let TextTransition::Insert { after, text, .. } = shown.insert(id, from, typed) else { return None };
+                TextTransition::Insert { id, offset: random.below(12) as u32, after, text }
+            }
             // After any character there ever was, perhaps a deleted one.
             10..12 => {
                 let id = Id::from_bits((u128::from(random.below(8)) + 1) << 64 | u128::from(random.below(2)));
@@ -307,7 +312,7 @@ fn ids_of(ranges: &[CharRange]) -> impl Iterator<Item = CharId> {
 
 fn draw_text(random: &mut Random) -> String {
     let alphabet = ['a', 'b', 'c', ' ', '\n', 'ü', '語', '🚀'];
-    (0..1 + random.index(5)).map(|_| alphabet[random.index(alphabet.len())]).collect()
+    (0..random.index(6)).map(|_| alphabet[random.index(alphabet.len())]).collect()
 }
 
 fn draw_mark(random: &mut Random) -> &'static str {

@@ -182,6 +182,10 @@ impl<S: Scenario> World<S> {
     /// Flips something in a replica's confirmed state, as a bug of the machine or of its engine would.
     fn corrupt(&mut self, index: usize) {
         let client = &mut self.clients[index];
+        // A second corruption could hide the first one.
+        if client.is_corrupted {
+            return;
+        }
         let Some((_, state)) = client.replica.confirmed() else { return };
         if self.scenario.corrupt(state, &mut self.random) {
             client.is_corrupted = true;
