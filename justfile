@@ -50,6 +50,7 @@ fix: _target
 # The simulated network, over any number of seeds: just simulate 100000
 simulate seeds="10000":
     REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-sync --test simulation -- --nocapture
+    REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-guest --test merge -- --nocapture
 
 # Measure, with the release build: just bench --only a,b
 bench *args: _target
@@ -59,6 +60,10 @@ bench *args: _target
 # Make the npm package's dist/ from web-client/
 web: _target
     cargo run --bin reapply-web-bundle
+
+# Render the book in docs/, and print where it is
+book:
+    cargo run -q -p reapply-book
 
 # Take the README's picture anew
 screenshot: _target _chromium
