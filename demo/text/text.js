@@ -62,7 +62,9 @@ title.onchange = () => {
   const asked = title.value.trim();
   if (asked !== room.view?.title) act({ Title: { Replace: asked } });
 };
-title.onkeydown = ({ key: pressed }) => pressed === "Enter" && title.blur();
+title.onkeydown = ({ key: pressed }) => {
+  if (pressed === "Enter") title.blur();
+};
 
 let confirmed = { body: undefined, chars: new Chars({ text: "", runs: [] }) };
 

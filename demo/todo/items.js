@@ -34,7 +34,7 @@ export class Items {
       this.#fill(row, item);
       row.classList.toggle("predicted", before?.label !== item.label || before.done !== item.done || moved.has(id));
     }
-    if (!this.#dragged) this.#arrange(items.map(({ id }) => this.#rows.get(id)));
+    if (!this.#dragged) this.#arrange(items.map(({ id }) => this.#rows.get(id)), document.activeElement?.closest?.("#items > li"));
   }
 
   #make(id) {
@@ -72,9 +72,8 @@ export class Items {
     if (lost) this.#act.rename(id, label.value);
   }
 
-  /** Puts the rows in order. The one with the focus is not touched: the others move around it, since moving it would take the focus away. */
-  #arrange(rows) {
-    const kept = document.activeElement?.closest?.("#items > li");
+  /** Puts the rows in order. The others move around the one that is `kept`: moving it would take away the focus, or the pointer that drags it. */
+  #arrange(rows, kept) {
     const at = rows.indexOf(kept);
     rows.forEach((row, index) => {
       if (row === kept || this.#list.children[index] === row) return;
@@ -131,15 +130,15 @@ export class Items {
     row.classList.add("dragged");
     handle.onpointermove = ({ clientY }) => {
       const others = [...this.#list.children].filter((other) => other !== row);
-      const next = others.find((other) => clientY < middleOf(other));
-      if (next !== row.nextElementSibling) this.#list.insertBefore(row, next ?? null);
+      const before = others.filter((other) => middleOf(other) < clientY).length;
+      if (others[before - 1] !== (row.previousElementSibling ?? undefined)) this.#arrange(others.toSpliced(before, 0, row), row);
     };
     const end = (drop) => {
       handle.onpointermove = handle.onpointerup = handle.onlostpointercapture = null;
       row.classList.remove("dragged");
       this.#dragged = undefined;
       if (drop && this.#rows.has(id)) this.#move(id, [...this.#list.children].indexOf(row));
-      this.#arrange(this.#items.map((entry) => this.#rows.get(entry.id)));
+      this.#arrange(this.#items.map((entry) => this.#rows.get(entry.id)), row);
     };
     handle.onpointerup = () => end(true);
     handle.onlostpointercapture = () => end(false);

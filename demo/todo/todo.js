@@ -46,7 +46,9 @@ title.onchange = () => {
   const asked = title.value.trim();
   if (asked !== room.view?.title) act({ Title: { Replace: asked } });
 };
-title.onkeydown = ({ key: pressed }) => pressed === "Enter" && title.blur();
+title.onkeydown = ({ key: pressed }) => {
+  if (pressed === "Enter") title.blur();
+};
 
 clear.onclick = () => {
   for (const { id, item } of room.view.items) if (item.done) act({ Items: { Delete: id } });

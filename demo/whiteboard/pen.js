@@ -34,8 +34,12 @@ export class Pen {
     this.#host = host;
     canvas.onpointerdown = (event) => this.#down(event);
     canvas.onpointermove = (event) => this.#drag(event);
-    canvas.onpointerup = canvas.onpointercancel = (event) => event.pointerId === this.#pointer && this.#up();
-    canvas.onpointerleave = () => this.#stroke || host.moved(undefined);
+    canvas.onpointerup = canvas.onpointercancel = ({ pointerId }) => {
+      if (pointerId === this.#pointer) this.#up();
+    };
+    canvas.onpointerleave = () => {
+      if (!this.#stroke) host.moved(undefined);
+    };
     canvas.onkeydown = (event) => this.#key(event);
     canvas.onblur = () => this.#leave();
   }
