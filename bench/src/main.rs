@@ -68,6 +68,8 @@ enum Case {
     E,
     /// The sandbox against native code.
     F,
+    /// The building blocks by size.
+    G,
 }
 
 /// How much of everything there is.
@@ -138,6 +140,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         if is_wanted(Case::F) {
             cases::apply::run(&bench).context("(f)")?;
+        }
+        if is_wanted(Case::G) {
+            cases::blocks::run(&bench).context("(g)")?;
         }
         Ok(())
     })

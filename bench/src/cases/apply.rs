@@ -51,7 +51,7 @@ fn row<P: Program>(
 }
 
 /// Nanoseconds for each event, and the snapshot after one round of all.
-fn in_sandbox(bench: &Bench, name: &str, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
+pub(super) fn in_sandbox(bench: &Bench, name: &str, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
     let component = std::fs::read(guest_components::component(name))?;
     let mut instance = check(&Engine::new(None)?, &component)?.build.instantiate()?;
     let first = instance.create(options)?;
@@ -64,7 +64,7 @@ fn in_sandbox(bench: &Bench, name: &str, options: &str, events: &[Event]) -> any
     Ok((nanos, snapshot))
 }
 
-fn natively<P: Program>(bench: &Bench, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
+pub(super) fn natively<P: Program>(bench: &Bench, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
     let create = || contract::create::<P>(options).map_err(|error| anyhow!(error));
     let apply = |state: &P, event: &Event| {
         contract::apply(state, lower(event)).map_err(|rejection| anyhow!("rejected: {rejection}"))
@@ -97,7 +97,7 @@ fn nanos_each(
     Ok(began.elapsed().as_nanos() as f64 / applied as f64)
 }
 
-fn event(seq: Seq, transition: Vec<u8>) -> Event {
+pub(super) fn event(seq: Seq, transition: Vec<u8>) -> Event {
     let client = ClientId([7; 8]);
     let author: Author = client.anonymous_author();
     let input = Input::Transition { author, client, number: Number(seq.0), transition: transition.into() };

@@ -14,7 +14,8 @@ use crate::session::Session;
 const WRITE_BYTES: usize = 4096 + 24;
 
 /// The guests that are examples.
-const GUESTS: [&str; 3] = ["counter", "drop-four", "cells"];
+const GUESTS: [&str; 10] =
+    ["counter", "drop-four", "timer", "tic-tac-toe", "todo", "whiteboard", "text", "auction", "cells", "blocks"];
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     let mut disk = Vec::new();
@@ -65,8 +66,11 @@ async fn echo_ping(bench: &Bench, host: &Host) -> anyhow::Result<[f64; 2]> {
 fn sizes() -> anyhow::Result<()> {
     let table = Table::new("Sizes", &["what", "plain", "gzipped"]);
     for guest in GUESTS {
-        let bytes = std::fs::metadata(guest_components::component(guest))?.len();
-        table.row(&[format!("component `{guest}`"), size(bytes as f64), "".into()]);
+        let component = std::fs::read(guest_components::component(guest))?;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&component)?;
+        let gzipped = gzip.finish()?.len();
+        table.row(&[format!("component `{guest}`"), size(component.len() as f64), size(gzipped as f64)]);
     }
     let client = ASSETS.iter().filter(|asset| asset.path.ends_with(".js") || asset.path.ends_with(".wasm"));
     let (plain, gzip) =

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod basis;
+pub(crate) mod blocks;
 pub(crate) mod confirm;
 pub(crate) mod fan_out;
 pub(crate) mod join;

@@ -1,0 +1,143 @@
+//! The machine under the benchmark of building blocks: one of each, of a size that the room is created with.
+
+use reapply_guest::{
+    Atom, AtomRc, CharId, CharRange, Counter, Event, Id, Input, List, Map, Program, Rng, Set, StateMachine, Text,
+    TextConflict, TextTransition, export,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Entries of one block, so that a full one fits well into a machine's memory.
+pub const ENTRIES_MAX: u32 = 100_000;
+
+/// Edits that a text may have been through when its room is created.
+pub const EDITS_MAX: u32 = 10_000;
+
+/// One block of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+pub struct Blocks {
+    /// A value.
+    pub atom: Atom<u32>,
+    /// A large value.
+    pub atom_rc: AtomRc<Vec<u32>>,
+    /// A number.
+    pub counter: Counter,
+    /// Numbers by keys.
+    pub map: Map<u32, Counter>,
+    /// Keys.
+    pub set: Set<u32>,
+    /// Values in order.
+    pub list: List<Atom<u32>>,
+    /// Characters.
+    pub text: Text,
+}
+
+/// The blocks, as a room is created with them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Room(pub Blocks);
+
+/// How a room begins: everything is empty, but for what is named here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// How many entries the map, the set, the list, the large value or the text has.
+    pub entries: u32,
+    /// Which of them.
+    pub of: Block,
+    /// How often the text was edited, a few characters at random places.
+    pub edits: u32,
+}
+
+/// A block that grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Block {
+    /// The large value.
+    #[default]
+    AtomRc,
+    /// The map.
+    Map,
+    /// The set.
+    Set,
+    /// The list.
+    List,
+    /// The text.
+    Text,
+}
+
+impl Program for Room {
+    type Options = Options;
+    type Transition = BlocksTransition;
+    type Conflict = BlocksConflict;
+
+    fn create(Options { entries, of, edits }: Options) -> Result<Self, String> {
+        if entries > ENTRIES_MAX || edits > EDITS_MAX {
+            return Err(format!("the limits are {ENTRIES_MAX} entries and {EDITS_MAX} edits"));
+        }
+        let mut blocks = Blocks::default();
+        match of {
+            Block::AtomRc => blocks.atom_rc = (0..entries).collect::<Vec<_>>().into(),
+            Block::Map => blocks.map = (0..entries).map(|key| (key, Counter::default())).collect(),
+            Block::Set => blocks.set = (0..entries).collect(),
+            Block::List => {
+                let items = (0..entries).map(|index| (item(index), index.into()));
+                blocks.list = List::from_items(items).map_err(|conflict| format!("{conflict:?}"))?;
+            }
+            Block::Text => blocks.text = edited_text(entries, edits).map_err(|conflict| format!("{conflict:?}"))?,
+        }
+        Ok(Self(blocks))
+    }
+
+    fn apply(&self, event: &Event<BlocksTransition>) -> Result<Self, BlocksConflict> {
+        match &event.input {
+            Input::Transition { transition, .. } => StateMachine::apply(&self.0, transition).map(Self),
+            _ => Ok(self.clone()),
+        }
+    }
+}
+
+/// The id of the list's item with this index at the beginning. They are drawn, as people's are.
+#[must_use]
+pub fn item(index: u32) -> Id {
+    Rng::from_seed(index.into()).id()
+}
+
+/// The id of the characters that the text begins with.
+pub const WRITER: Id = Id::from_bits(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
+
+/// Asks for a few characters after one of the writer's.
+#[must_use]
+pub fn insert_after_writer(offset: u32, id: Id) -> TextTransition {
+    let after = Some(CharId { id: WRITER, offset });
+    TextTransition::Insert { id, offset: 0, after, text: "edits".to_owned() }
+}
+
+/// Asks to delete a few of the writer's characters.
+#[must_use]
+pub fn delete_of_writer(offset: u32) -> TextTransition {
+    TextTransition::Delete { ranges: vec![CharRange { id: WRITER, offset, length: 5 }] }
+}
+
+/// A text of so many characters, where some came and some went since, at so many places.
+fn edited_text(chars: u32, edits: u32) -> Result<Text, TextConflict> {
+    let mut text = Text::default();
+    for offset in (0..chars).step_by(PIECE.len()) {
+        let after = offset.checked_sub(1).map(|last| CharId { id: WRITER, offset: last });
+        let piece = &PIECE[..PIECE.len().min((chars - offset) as usize)];
+        let insert = TextTransition::Insert { id: WRITER, offset, after, text: piece.to_owned() };
+        text = StateMachine::apply(&text, &insert)?;
+    }
+    let mut rng = Rng::from_seed(edits.into());
+    let places = u64::from(chars.saturating_sub(5));
+    for _ in 0..edits {
+        text = StateMachine::apply(&text, &insert_after_writer(rng.below(places) as u32, rng.id()))?;
+        text = StateMachine::apply(&text, &delete_of_writer(rng.below(places) as u32))?;
+    }
+    Ok(text)
+}
+
+/// What the text begins with, again and again.
+const PIECE: &str = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs. \
+                     How vexingly quick daft zebras jump! Sphinx of black quartz, judge my vow. ";
+
+export!(Room);
