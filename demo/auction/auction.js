@@ -23,8 +23,8 @@ Object.assign(window, { room, network });
 
 const part = (id) => document.getElementById(id);
 const stage = document.querySelector(".auction");
-const toEnd = new Countdown(showRemaining);
-const toAnyone = new Countdown(showWait);
+const toEnd = new Countdown(room, showRemaining);
+const toAnyone = new Countdown(room, showWait);
 
 // Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
 function act(transition) {
@@ -94,7 +94,7 @@ function showLot() {
 /** Bids are for whoever does not sell, while the lot is open; the next lot is for those whose turn it is. */
 function showForms(before) {
   part("bid").hidden = view.phase !== "Open" || view.seller === room.participant;
-  const mayOffer = view.phase === "Waiting" || (view.phase === "Closed" && (isParty() || Date.now() >= view.anyone_from / 1000));
+  const mayOffer = view.phase === "Waiting" || (view.phase === "Closed" && (isParty() || room.now() >= view.anyone_from / 1000));
   part("offer").hidden = !mayOffer;
   part("wait").hidden = view.phase !== "Closed" || mayOffer;
   if (before?.phase !== view.phase || before?.number !== view.number) {

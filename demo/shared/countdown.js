@@ -1,14 +1,16 @@
-// What is left until a time, drawn in every frame. Only this page's clock is asked; the host's alarm decides when the time has come.
+// What is left until a time by the host's clock, drawn in every frame. The host's alarm decides when the time has come.
 
 const TENTHS_BELOW_MS = 60_000;
 
 export class Countdown {
+  #room;
   #draw;
   #due_ms;
   #frame;
 
   /** `draw(remaining_ms)` is called at once and in every frame, at the end with 0. */
-  constructor(draw) {
+  constructor(room, draw) {
+    this.#room = room;
     this.#draw = draw;
   }
 
@@ -20,7 +22,7 @@ export class Countdown {
   }
 
   #tick() {
-    const remaining_ms = Math.max(0, this.#due_ms - Date.now());
+    const remaining_ms = Math.max(0, this.#due_ms - this.#room.now());
     this.#draw(remaining_ms);
     if (remaining_ms > 0) this.#frame = requestAnimationFrame(() => this.#tick());
   }

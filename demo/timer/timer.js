@@ -23,7 +23,7 @@ Object.assign(window, { room, network });
 const part = (id) => document.getElementById(id);
 const stage = document.querySelector(".timer");
 const toggle = document.querySelector("[data-action=toggle]");
-const countdown = new Countdown(showRemaining);
+const countdown = new Countdown(room, showRemaining);
 
 // Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
 function act(transition) {

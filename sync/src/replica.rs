@@ -56,6 +56,7 @@ pub struct Replica<M: Machine> {
     presence: Presence,
     goodbye: Option<Goodbye>,
     pong: Option<u64>,
+    host_time: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -102,6 +103,7 @@ impl<M: Machine> Replica<M> {
             presence: Presence::default(),
             goodbye: None,
             pong: None,
+            host_time: None,
         }
     }
 
@@ -129,8 +131,13 @@ impl<M: Machine> Replica<M> {
     pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
         use ServerMessage::{Checkpoint, Events, Welcome};
         let message = ServerMessage::decode(frame)?;
-        if let Welcome(_) = &message {
-            self.welcomes_due = self.welcomes_due.saturating_sub(1);
+        match &message {
+            Welcome(welcome) => {
+                self.welcomes_due = self.welcomes_due.saturating_sub(1);
+                self.host_time = Some(welcome.time);
+            }
+            Events(events) => self.host_time = self.host_time.max(events.last().map(|event| event.time)),
+            _ => {}
         }
         if self.welcomes_due > 0 && matches!(message, Welcome(_) | Events(_) | Checkpoint { .. }) {
             return Ok(());
@@ -294,6 +301,13 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn confirmed_at(&self) -> Option<(Seq, Timestamp)> {
         self.confirmed.as_ref().map(|confirmed| (confirmed.seq, confirmed.time))
+    }
+
+    /// The latest of the host's times that its frames have named since the last `Welcome`. Whoever notes when that came can tell the host's
+    /// clock, for [`Replica::apply`].
+    #[must_use]
+    pub fn host_time(&self) -> Option<Timestamp> {
+        self.host_time
     }
 
     /// How many transitions are pending.

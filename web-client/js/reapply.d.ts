@@ -69,6 +69,8 @@ export class Room<View = any, Transition = any, Conflict = any> {
   readonly participantCount: number;
   /** The way to the host and back, in milliseconds, smoothed. */
   readonly latency: number | undefined;
+  /** The host's time, in milliseconds since the Unix epoch, as well as it is known here. Predictions are made at this time, and countdowns should be. */
+  now(): number;
   /** The build of the machine that runs here: the BLAKE3 digest of its component. */
   readonly digest: string | undefined;
 

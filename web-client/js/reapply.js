@@ -8,6 +8,7 @@ import "./reapply/client-key.js";
 import "./reapply/component.js";
 import "./reapply/connection.js";
 import "./reapply/effects.js";
+import "./reapply/host-clock.js";
 import "./reapply/reapply_wasm.js";
 import "./reapply/runtime.js";
 import "./reapply/views.js";

@@ -76,6 +76,12 @@ impl Replica {
         self.replica.handle_frame(frame).map_err(|error| JsError::new(&error.to_string()))
     }
 
+    /// The latest of the host's times that its frames have named since the last welcome, in microseconds; 0 before.
+    #[wasm_bindgen(js_name = hostTime)]
+    pub fn host_time(&self) -> f64 {
+        self.replica.host_time().map_or(0.0, |time| time.0 as f64)
+    }
+
     /// The digest of the build that must be loaded before this replica can go on.
     #[wasm_bindgen(js_name = needsMachine)]
     pub fn needs_machine(&self) -> Option<String> {

@@ -114,3 +114,22 @@ async fn two<'a>(host: &Host, browser: &'a Browser, room: &str) -> [Page<'a>; 2]
     }
     pages
 }
+
+/// A page whose clock is an hour ahead.
+const AHEAD: &str = "const now = Date.now; Date.now = () => now() + 3_600_000;";
+
+#[tokio::test]
+async fn a_page_whose_clock_is_wrong_predicts_at_the_hosts_time() {
+    let (host, browser) = start(&["timer"]).await;
+    let page = browser.open(&host.url("/timer/?room=clock")).await;
+    page.until(LIVE).await;
+    page.run(AHEAD).await;
+    assert_eq!(page.value("Math.abs(Date.now() - room.now() - 3_600_000) < 60_000").await, true);
+    page.run("room.apply('Start')").await;
+    page.until(SETTLED).await;
+    // By the page's own clock the time is up, and the machine would refuse to stop what has rung.
+    page.run("room.apply('Stop').then((outcome) => { window.stopped = outcome; })").await;
+    page.until("window.stopped !== undefined").await;
+    assert_eq!(page.value("stopped.status").await, "accepted", "{}", page.value("stopped").await);
+    assert_eq!(page.value("room.view.rings").await, 0);
+}

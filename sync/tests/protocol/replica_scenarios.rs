@@ -252,3 +252,24 @@ fn a_page_that_was_loaded_anew_goes_on_above_all_numbers_that_the_room_has_taken
     send(&mut replica, &ServerMessage::Welcome(Welcome { taken: Number(7), ..welcome(Start::Tail, 1, 3) }));
     assert_eq!(apply(&mut replica, 3), Number(8));
 }
+
+#[test]
+fn the_hosts_time_is_the_latest_that_it_named_since_the_welcome() {
+    let mut replica = Replica::<Tally>::new(KEY, Number(0));
+    assert_eq!(replica.host_time(), None);
+    replica.handle_connected();
+    let welcome_at =
+        |time| ServerMessage::Welcome(Welcome { time: Timestamp(time), ..welcome(snapshot(0, &[]), 0, 0) });
+    send(&mut replica, &welcome_at(100));
+    assert_eq!(replica.host_time(), Some(Timestamp(100)));
+    let event_at = |seq, time| Event { time: Timestamp(time), ..foreign(seq, seq) };
+    send(&mut replica, &ServerMessage::Events(vec![event_at(1, 90)]));
+    assert_eq!(replica.host_time(), Some(Timestamp(100)), "an event of before the welcome says nothing new");
+    send(&mut replica, &ServerMessage::Events(vec![event_at(2, 110), event_at(3, 120)]));
+    assert_eq!(replica.host_time(), Some(Timestamp(120)));
+    // Another host, whose clock is behind.
+    replica.handle_disconnected();
+    replica.handle_connected();
+    send(&mut replica, &welcome_at(50));
+    assert_eq!(replica.host_time(), Some(Timestamp(50)));
+}

@@ -6,6 +6,7 @@ import { drawKey, keyOfThisTab } from "./client-key.js";
 import { MachineError, load } from "./component.js";
 import { Connection } from "./connection.js";
 import { Effects } from "./effects.js";
+import { HostClock } from "./host-clock.js";
 import init, { Replica } from "./reapply_wasm.js";
 import { entropy, soon } from "./runtime.js";
 import { Views } from "./views.js";
@@ -62,6 +63,7 @@ export class Room {
   /** Whether the room has ended the session that is still open. */
   #parted = false;
   #closed = false;
+  #clock = new HostClock();
   #usesTabKey = false;
   /** @type {string | undefined} */
   #reason;
@@ -152,6 +154,11 @@ export class Room {
     return this.#replica?.digest();
   }
 
+  /** @returns {number} */
+  now() {
+    return this.#clock.now();
+  }
+
   /**
    * @param {unknown} transition
    * @returns {Promise<Outcome>}
@@ -224,6 +231,7 @@ export class Room {
   #opened() {
     this.#wasOpen = true;
     this.#parted = false;
+    this.#clock.begin();
     this.#replica?.handleConnected();
     this.#settle();
   }
@@ -262,6 +270,7 @@ export class Room {
     this.#frames = [];
     try {
       for (const frame of frames) this.#replica.handleFrame(frame);
+      this.#clock.hear(this.#replica.hostTime());
     } catch (error) {
       this.#broken(error);
     }
@@ -329,7 +338,7 @@ export class Room {
     const effects = new Effects();
     let number = 0;
     try {
-      number = replica.apply(waiter.json, Date.now() * 1000, entropy(), effects);
+      number = replica.apply(waiter.json, this.now() * 1000, entropy(), effects);
     } catch (error) {
       waiter.reject(/** @type {Error} */ (error));
       return this.#broken(error);
