@@ -7,8 +7,11 @@ mod crash;
 mod offline;
 mod pages;
 mod prediction;
+mod text;
 mod tic_tac_toe;
 mod timer;
+mod todo;
+mod whiteboard;
 
 use reapply_e2e::{Browser, Host};
 
