@@ -382,6 +382,8 @@ export class Room {
 
   /** @param {number} latency_ms */
   #measure(latency_ms) {
+    // The clock is coarse, and what was sent was rounded.
+    latency_ms = Math.max(0, latency_ms);
     this.#latency ??= latency_ms;
     this.#latency += (latency_ms - this.#latency) * LATENCY_WEIGHT;
   }
