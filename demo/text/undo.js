@@ -7,9 +7,11 @@ const TOGETHER_MS = 1_000;
 const EDITS_MAX = 500;
 
 /**
- * Characters that were inserted after one, in the place of others: by whom does not matter, only that this page did it.
+ * What was done: `text`, whose characters were `removed`, has given way to those that were `inserted`, directly behind one.
  * @typedef {{ after: CharId | null, inserted: Range[], removed: Range[], text: string }} Edit
  */
+
+/** What this page has done to the text, and what of that it has taken back. */
 export class Undo {
   #done = [];
   #undone = [];
@@ -23,7 +25,7 @@ export class Undo {
     return this.#undone.length > 0;
   }
 
-  /** Keeps an edit that somebody has made by hand. */
+  /** Keeps an edit that was made by hand. */
   push(edit, now_ms) {
     this.#undone = [];
     const last = this.#done.at(-1);
@@ -38,21 +40,23 @@ export class Undo {
     }
   }
 
-  /** The last edit that was made, to be taken back. What is done for that goes to `undone`. */
+  /** The last edit, to be taken back; what was done for that goes to `undone`. */
   takeDone() {
     this.#last_ms = 0;
     return this.#done.pop();
   }
 
+  /** The last edit that was taken back, to be done again by its opposite; what was done for that goes to `redone`. */
   takeUndone() {
     return this.#undone.pop();
   }
 
-  /** The opposite of an edit has been made: `edit` is that, to be done again. */
+  /** An edit has been taken back by this one. */
   undone(edit) {
     this.#undone.push(edit);
   }
 
+  /** An edit has been done again by this one. */
   redone(edit) {
     this.#done.push(edit);
   }
