@@ -30,7 +30,6 @@ use crate::subject::{CodecError, Description, Subject};
 /// # }
 /// reapply_check::check::<Total>().histories(50).seed(7).assert();
 /// ```
-#[must_use]
 pub fn check<P: Program>() -> Check<Native<P>> {
     Check::new(|| Ok(Native::default()))
 }

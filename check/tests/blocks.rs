@@ -19,7 +19,7 @@ fn accepts_all<P: Program>() {
 #[test]
 fn atoms_and_counters() {
     accepts_all::<Atom<String>>();
-    accepts_all::<Atom<f64>>();
+    accepts_all::<Atom<(u8, i64)>>();
     accepts_all::<Atom<Option<u64>>>();
     accepts_all::<AtomRc<Vec<i32>>>();
     accepts_all::<Counter>();

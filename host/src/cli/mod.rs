@@ -1,6 +1,7 @@
 //! The commands of `reapply`, one file each.
 
 pub mod build;
+pub mod check;
 pub mod deploy;
 pub mod serve;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Make a component from a machine's crate.
     Build(build::Args),
+    /// Play random histories on a machine, and say which rule it breaks.
+    Check(check::Args),
     /// Send a component, or a crate's, to a running host.
     Deploy(deploy::Args),
     /// Run a host.
@@ -31,6 +34,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Build(args) => build::main(&args),
+        Command::Check(args) => check::main(&args),
         Command::Deploy(args) => deploy::main(&args),
         Command::Serve(args) => serve::main(args),
     };

@@ -84,6 +84,13 @@ impl Instance {
         self.call_with(state, FUEL_PER_STATE, |guest, store, state| guest.state().call_view(store, state))
     }
 
+    /// Fuel of the last call, and bytes of linear memory; nothing after a fault.
+    pub(super) fn used(&self) -> Option<(u64, usize)> {
+        let running = self.running.as_ref()?;
+        let left = running.store.get_fuel().ok()?;
+        Some((running.fuel.saturating_sub(left), running.store.data().memory_bytes))
+    }
+
     fn call<T>(&mut self, fuel: u64, f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>) -> Result<T, Fault> {
         let running = self.running.as_mut().ok_or_else(broken_off)?;
         let result = running.call(fuel, f);
@@ -204,6 +211,8 @@ pub(super) struct Running {
     dropped: Arc<Dropped>,
     /// Kept for its allocation alone: empty between calls.
     dropping: Vec<ResourceAny>,
+    /// What the last call might use.
+    fuel: u64,
 }
 
 /// The store, as generated calls take it.
@@ -213,7 +222,7 @@ impl Running {
     pub(super) fn start(pre: &StateMachinePre<Usage>) -> Result<Self, Fault> {
         let mut store = new_store(pre.engine())?;
         let exports = pre.instantiate(&mut store).map_err(fault)?;
-        Ok(Self { store, exports, dropped: Arc::default(), dropping: Vec::new() })
+        Ok(Self { store, exports, dropped: Arc::default(), dropping: Vec::new(), fuel: 0 })
     }
 
     /// Makes one call, under a budget of its own. After an error this must not be used again.
@@ -223,6 +232,7 @@ impl Running {
         f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         self.free_dropped().map_err(fault)?;
+        self.fuel = fuel;
         self.store.set_fuel(fuel).map_err(fault)?;
         let result = f(self.exports.reapply_machine_machine(), &mut self.store);
         result.map_err(|error| match panic::report(&error, &self.store) {

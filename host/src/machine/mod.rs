@@ -19,6 +19,7 @@ pub mod engine;
 pub mod instance;
 pub mod limits;
 pub mod machines;
+mod subject;
 mod panic;
 
 pub use browser::{BrowserModule, CoreModule};

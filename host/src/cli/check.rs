@@ -1,0 +1,107 @@
+//! `reapply check`: plays random histories on a component, in the engine and under the limits that rooms run it with.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reapply_check::{Check, Failure, HISTORIES, LENGTH, Limits, SEED, Script, TIME_MAX};
+use serde::Deserialize;
+
+use super::build;
+use crate::machine::limits::{FUEL_PER_EVENT, MEMORY_BYTES_MAX};
+use crate::machine::{Engine, Instance};
+
+/// Arguments of `reapply check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A component, or the folder of a machine's crate, which is built first.
+    #[arg(default_value = ".", value_name = "DIR|FILE")]
+    machine: PathBuf,
+    /// How many histories are played.
+    #[arg(long, default_value_t = HISTORIES, value_parser = clap::value_parser!(u64).range(1..))]
+    histories: u64,
+    /// How many steps the longest of them has.
+    #[arg(long, default_value_t = LENGTH, value_parser = clap::value_parser!(u32).range(1..))]
+    length: u32,
+    /// Which histories are played: the same seed, the same histories.
+    #[arg(long, default_value_t = SEED)]
+    seed: u64,
+    /// Seconds after which no history is begun.
+    #[arg(long, default_value_t = TIME_MAX.as_secs())]
+    seconds: u64,
+    /// Play one history instead: the file of an earlier failure, or a script.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Where to write the history that breaks a rule.
+    #[arg(long, value_name = "FILE", default_value = "reapply-check-failure.json")]
+    out: PathBuf,
+    /// Print the report, or the failure, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args) -> anyhow::Result<()> {
+    let script = args.replay.as_deref().map(read_script).transpose()?;
+    let check = set_up(args)?;
+    match script {
+        Some(script) => match check.replay(&script) {
+            Ok(()) => {
+                if !args.json {
+                    println!("the history breaks no rule");
+                }
+                Ok(())
+            }
+            Err(failure) => fail(args, &failure, None),
+        },
+        None => match check.run() {
+            Ok(report) if args.json => print_json(&report),
+            Ok(report) => {
+                print!("{report}");
+                Ok(())
+            }
+            Err(failure) => fail(args, &failure, Some(&args.out)),
+        },
+    }
+}
+
+fn set_up(args: &Args) -> anyhow::Result<Check<Instance>> {
+    let Args { machine, histories, length, seed, seconds, .. } = args;
+    let file = if machine.is_dir() { build::build(machine)?.path } else { machine.clone() };
+    let component = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let engine = Engine::new(None)?;
+    let deployment = crate::machine::check(&engine, &component).with_context(|| file.display().to_string())?;
+    let limits = Limits { fuel_per_apply: FUEL_PER_EVENT, memory_bytes: MEMORY_BYTES_MAX as u64 };
+    Ok(Check::new(move || deployment.build.instantiate())
+        .histories(*histories)
+        .length(*length)
+        .seed(*seed)
+        .time_max(Duration::from_secs(*seconds))
+        .limits(limits))
+}
+
+/// A script, or the one of the failure that the file holds.
+fn read_script(file: &Path) -> anyhow::Result<Script> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let no_script = || format!("{} holds no history: give the file that a failed check wrote", file.display());
+    let value: serde_json::Value = serde_json::from_str(&text).with_context(no_script)?;
+    let script = value.get("script").unwrap_or(&value);
+    Script::deserialize(script).with_context(no_script)
+}
+
+/// Tells the failure, and where it is written down.
+fn fail(args: &Args, failure: &Failure, out: Option<&Path>) -> anyhow::Result<()> {
+    if args.json {
+        print_json(failure)?;
+    }
+    let Some(out) = out else { bail!("{failure}") };
+    let json = serde_json::to_string_pretty(failure)?;
+    std::fs::write(out, json + "\n")
+        .with_context(|| format!("{failure}\nit cannot be written to {}", out.display()))?;
+    let again = format!("reapply check --replay {} {}", out.display(), args.machine.display());
+    bail!("{failure}\nwritten to {}; play it again: {again}", out.display())
+}
+
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! `reapply check`, the command: what it finds in components, what it writes down, and what it prints.
+
+mod faults;
+mod guests;
+mod usage;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use reapply_check::Failure;
+
+/// Runs `reapply check` on the component of a guest, with these arguments besides.
+fn check(guest: &str, arguments: &[&str]) -> Output {
+    run(&[&[guest_components::component(guest).to_str().unwrap()], arguments].concat())
+}
+
+/// Runs `reapply check` with these arguments.
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reapply"));
+    command.arg("check").args(arguments).output().unwrap()
+}
+
+fn read(file: &Path) -> Failure {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}

@@ -1,0 +1,43 @@
+//! What the command says to what it cannot work with.
+
+use super::{check, run, text};
+
+fn refusal(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    text(&output.stderr).to_owned()
+}
+
+#[test]
+fn what_is_no_machine_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    assert!(refusal(&[&name("missing.wasm")]).contains("cannot read"));
+    std::fs::write(name("text.wasm"), "hello").unwrap();
+    assert!(refusal(&[&name("text.wasm")]).contains("this is no WebAssembly"));
+    assert!(refusal(&[&name("")]).contains("has no Cargo.toml"));
+}
+
+#[test]
+fn what_is_no_history_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("history.json");
+    let replay = || text(&check("counter", &["--replay", file.to_str().unwrap()]).stderr).to_owned();
+    assert!(replay().contains("cannot read"), "{}", replay());
+    for text in ["hello", "[]", r#"{"script":{"steps":[{"act":"sleep"}]}}"#, r#"{"step":[]}"#] {
+        std::fs::write(&file, text).unwrap();
+        assert!(replay().contains("holds no history: give the file that a failed check wrote"), "{text}: {}", replay());
+    }
+}
+
+#[test]
+fn a_history_that_cannot_be_written_is_told_all_the_same() {
+    let output = check("shared-cell", &["--out", "/nowhere/at/all.json", "--json"]);
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("breaks the rule `unchanged`") && told.contains("it cannot be written to /nowhere"),
+        "{told}"
+    );
+    let failure: reapply_check::Failure = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(failure.machine, "fixture-shared-cell");
+}
