@@ -63,15 +63,25 @@
 //!   `tag` and `skip_serializing_if` there; conflicts, options and views are JSON and may use them.
 //! - **Every element takes a byte, and no type holds itself.** Then reading bytes that anyone may have made up takes no more time
 //!   and memory than their number allows. A list of units, or a tree of boxes, could be claimed longer or deeper than a
-//!   machine can bear; the host would stop it, and reject the transition as exhausted or trapped and not as malformed.
+//!   machine can bear; the host would stop it, and reject the transition as exhausted or trapped and not as malformed. (imbl's
+//!   own collections believe the length that bytes claim; the [building blocks](#building-blocks) do not.)
+//! - **Floats may be anything.** Bytes can hold infinity or what is no number, which JSON cannot say: refuse what is not
+//!   [finite](f64::is_finite) with a conflict, as any value that makes no sense.
+//!
+//! `reapply check` finds machines that break these rules.
+//!
+//! # Building blocks
+//!
+//! [`Atom`], [`AtomRc`] and [`Constant`] hold plain values; [`Counter`], [`Map`], [`Set`], [`List`] and [`Text`] are data that several people
+//! change at once; [`derive(StateMachine)`](macro@StateMachine) composes them.
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod bindings;
 #[doc(hidden)]
 pub mod component;
 pub mod contract;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 
 mod blocks;
 mod codec;

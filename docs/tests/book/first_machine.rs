@@ -104,7 +104,7 @@ impl Reader {
             "export" => self.build_without("src/lib.rs", "export!(Poll);\n"),
             "folder" => {
                 fs::create_dir(self.somewhere.path().join("empty")).unwrap();
-                self.terminal.run("cd ../empty && reapply build")
+                self.terminal.run("(cd ../empty; reapply build)")
             }
             "no-host" => {
                 let mut gone = Host::start_program(reapply(), &[]);
@@ -142,7 +142,9 @@ impl Reader {
         bob.until("document.querySelector('#places button').textContent === 'Thai: 2'").await;
         bob.run("document.querySelector('input').value = 'Ramen'").await;
         bob.click("#suggest button").await;
-        ada.until("document.querySelectorAll('#places button').length === 2").await;
+        // In order, and without taking the focus from the button that Ada has pressed.
+        ada.until("document.querySelector('#places').innerText === 'Ramen: 0\\nThai: 2'").await;
+        ada.until("document.activeElement.textContent === 'Thai: 2'").await;
         ada.run("document.querySelector('input').value = 'Ramen'").await;
         ada.click("#suggest button").await;
         ada.until("document.querySelector('#trouble').textContent === 'No: \"AlreadySuggested\"'").await;

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use imbl::OrdMap;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -44,7 +44,7 @@ use crate::{Key, StateMachine};
 #[serde(transparent, bound = "")]
 #[schemars(inline, rename = "Map_from_{K}_to_{V}", description = "")]
 pub struct Map<K: Key, V: StateMachine> {
-    #[schemars(with = "std::collections::BTreeMap<K, V>")]
+    #[schemars(with = "std::collections::BTreeMap<K, V>", transform = name_the_keys::<K>)]
     entries: OrdMap<K, V>,
 }
 
@@ -70,6 +70,15 @@ pub enum MapConflict<K: Key, V: StateMachine> {
     NoSuchKey(K),
     /// The key's value has a conflict of its own.
     Value(K, V::Conflict),
+}
+
+/// schemars says of an object's values what they are, and nothing of its keys where these are strings of a certain form.
+fn name_the_keys<K: Key>(schema: &mut Schema) {
+    let key = K::json_schema(&mut SchemaGenerator::default());
+    let is_string = key.get("type").is_some_and(|kind| kind == "string");
+    if is_string && key.as_object().is_some_and(|keywords| keywords.len() > 1) {
+        schema.insert("propertyNames".to_owned(), key.to_value());
+    }
 }
 
 impl<K: Key, V: StateMachine> Map<K, V> {

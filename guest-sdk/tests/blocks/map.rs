@@ -166,6 +166,15 @@ fn the_schema_is_an_objects() {
 }
 
 #[test]
+fn the_schema_says_what_keys_are_like() {
+    let by_id = schema::<Map<Id, Counter>>("view");
+    assert_eq!(by_id["propertyNames"], serde_json::json!({ "type": "string", "format": "uuid" }));
+    assert_eq!(schema::<Map<char, Counter>>("view")["propertyNames"]["maxLength"], 1);
+    assert_eq!(schema::<Scores>("view").get("propertyNames"), None);
+    assert_eq!(schema::<Map<i64, Counter>>("view").get("propertyNames"), None);
+}
+
+#[test]
 fn people_may_write_the_keys_in_any_order_but_not_twice() {
     let read = serde_json::from_str::<Scores>;
     assert_eq!(read(r#"{"b":2,"a":1}"#).unwrap(), scores(&[("a", 1), ("b", 2)]));

@@ -135,7 +135,8 @@ fn texts_differ_in_ids_marks_and_deleted_characters() {
 
 #[test]
 fn a_snapshot_that_no_text_wrote_is_refused() {
-    let cases: [(&str, fn(&mut Stored)); 18] = [
+    type Change = fn(&mut Stored);
+    let cases: [(&str, Change); 18] = [
         ("an id twice", |stored| stored.ids[1] = ADA),
         ("an id that no run names", |stored| stored.ids.push(Id::from_bits(9))),
         ("ids in another order than the runs'", |stored| stored.runs[0].0 = 1),
