@@ -53,7 +53,7 @@ pub enum Conflict {
 #[derive(Serialize, JsonSchema)]
 struct View {
     /// How many cells are set.
-    entries: usize,
+    entries: u32,
 }
 
 impl Cells {
@@ -87,7 +87,7 @@ impl Program for Cells {
     }
 
     fn view(&self) -> impl Serialize + JsonSchema {
-        View { entries: self.cells.len() }
+        View { entries: u32::try_from(self.cells.len()).unwrap_or(u32::MAX) }
     }
 }
 

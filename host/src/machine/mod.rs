@@ -19,8 +19,8 @@ pub mod engine;
 pub mod instance;
 pub mod limits;
 pub mod machines;
-mod subject;
 mod panic;
+mod subject;
 
 pub use browser::{BrowserModule, CoreModule};
 pub use component::{Build, Description};
