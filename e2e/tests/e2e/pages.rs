@@ -1,6 +1,6 @@
 //! The demo's pages, and the bytes that they run.
 
-use reapply_e2e::{Page, http};
+use reapply_e2e::{Key, Page, http};
 use serde_json::json;
 
 use crate::{LIVE, start};
@@ -105,4 +105,50 @@ async fn a_reloaded_page_is_the_same_participant_and_a_new_one_is_another() {
     let other = browser.open(&url).await;
     other.until(LIVE).await;
     assert_ne!(other.value("room.participant").await, participant);
+}
+
+#[tokio::test]
+async fn the_counter_is_used_by_keyboard() {
+    let (host, browser) = start(&["counter"]).await;
+    let url = host.url("/counter/?room=keys");
+    let (page, other) = (browser.open(&url).await, browser.open(&url).await);
+    for page in [&page, &other] {
+        page.until(LIVE).await;
+    }
+    for keys in [Key::Up.to_string(), "+".to_owned(), Key::Up.to_string(), "-".to_owned()] {
+        page.press(&keys).await;
+    }
+    other.until("room.confirmed.count === 2").await;
+    other.press(&Key::Down.to_string()).await;
+    for page in [&page, &other] {
+        page.until("room.pending === 0 && document.querySelector('#confirmed').textContent === '1'").await;
+    }
+    assert_eq!(host.events("counter/keys").len(), 5);
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[tokio::test]
+async fn drop_four_is_played_by_keyboard() {
+    let (host, browser) = start(&["drop-four"]).await;
+    let url = host.url("/drop-four/?room=keys");
+    let (ada, bob) = (browser.open(&url).await, browser.open(&url).await);
+    for (seat, page) in [&ada, &bob].into_iter().enumerate() {
+        page.until(LIVE).await;
+        page.until(&format!("room.view.players.indexOf(null) === {seat}")).await;
+        page.run(&format!("document.querySelector('[data-seat=\"{seat}\"] [data-action=join]').focus()")).await;
+        page.press(&Key::Enter.to_string()).await;
+        page.until(&format!("room.confirmed.players[{seat}] === room.participant")).await;
+    }
+    ada.until("!room.confirmed.players.includes(null)").await;
+    ada.press("3").await;
+    bob.until("room.confirmed.board[5][2] === 0").await;
+    // The arrows go from column to column, and Enter drops.
+    bob.run("document.querySelector('[data-col=\"2\"]').focus()").await;
+    bob.press(&Key::Right.to_string()).await;
+    bob.press(&Key::Enter.to_string()).await;
+    ada.until("room.confirmed.board[5][3] === 1").await;
+    assert_eq!(host.events("drop-four/keys").len(), 4);
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
