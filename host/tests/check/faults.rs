@@ -63,6 +63,13 @@ fn a_field_that_the_snapshot_leaves_out() {
 }
 
 #[test]
+fn a_panic() {
+    let failure = failure("trap", Rule::Trap);
+    assert_eq!(steps(&failure.script), 1);
+    assert!(failure.what.ends_with(": asked to panic"), "{failure}");
+}
+
+#[test]
 fn a_loop_that_a_transition_makes_long() {
     let failure = failure("runaway", Rule::Limits);
     assert_eq!(steps(&failure.script), 1);
