@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use reapply_sync::Digest;
 use serde::Deserialize;
 use wasmparser::{Parser, Payload};
@@ -16,7 +17,7 @@ use wit_component::ComponentEncoder;
 
 use crate::machine::DeployError;
 use crate::machine::component::INTERFACE;
-use crate::machine::deploy::canonical_component;
+use crate::machine::deploy::{canonical_component, check_size};
 
 /// The target that machines are compiled for. It imports nothing; those of WASI do.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -137,6 +138,15 @@ pub fn build(dir: &Path) -> Result<Built, BuildError> {
     let path = package.target_directory.join("reapply").join(format!("{}.wasm", package.name));
     write(&path, &component)?;
     Ok(Built { package: package.name, path, bytes: component.len(), digest: Digest::of(&component) })
+}
+
+/// The component that a command is given: a file, or the folder of a crate, which is built first. Answers with the file as well.
+pub(super) fn read_component(machine: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
+    let file = if machine.is_dir() { build(machine)?.path } else { machine.to_owned() };
+    let component = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    // A host says the same, but need not be sent the whole of it first.
+    check_size(&component).with_context(|| file.display().to_string())?;
+    Ok((file, component))
 }
 
 /// What there is to know of a crate before it is compiled.

@@ -66,8 +66,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 
 fn set_up(args: &Args) -> anyhow::Result<Check<Instance>> {
     let Args { machine, histories, length, seed, seconds, .. } = args;
-    let file = if machine.is_dir() { build::build(machine)?.path } else { machine.clone() };
-    let component = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let (file, component) = build::read_component(machine)?;
     let engine = Engine::new(None)?;
     let deployment = crate::machine::check(&engine, &component).with_context(|| file.display().to_string())?;
     let limits = Limits { fuel_per_apply: FUEL_PER_EVENT, memory_bytes: MEMORY_BYTES_MAX as u64 };

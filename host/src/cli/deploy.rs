@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use reapply_sync::Name;
 
 use super::build;
-use crate::machine::deploy::check_size;
 
 /// How long a host may take to check and compile a component.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
@@ -30,10 +29,7 @@ pub struct Args {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let file = if args.machine.is_dir() { build::build(&args.machine)?.path } else { args.machine.clone() };
-    let component = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    // A host says the same, but need not read the whole of it first.
-    check_size(&component).with_context(|| file.display().to_string())?;
+    let (file, component) = build::read_component(&args.machine)?;
     let host = args.host.trim_end_matches('/');
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWER_WITHIN)).build().into();
