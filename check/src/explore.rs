@@ -1,8 +1,8 @@
 //! Chooses what happens next in a history.
 
 use bytes::Bytes;
-use reapply_sync::ApplyError;
 use reapply_sync::limits::TRANSITION_BYTES_MAX;
+use reapply_sync::{ApplyError, CodecError};
 use serde_json::Value;
 
 use crate::contract::Contract;
@@ -11,7 +11,7 @@ use crate::play::Player;
 use crate::random::Random;
 use crate::schema::Schema;
 use crate::script::{Act, Step, to_hex};
-use crate::subject::{CodecError, Subject};
+use crate::subject::Subject;
 
 /// The participants of histories; each history has the first few of them.
 const AUTHORS: [&str; 5] = ["ada", "bob", "cyd", "dee", "eve"];

@@ -63,5 +63,5 @@ pub use failure::Failure;
 pub use native::{Native, check};
 pub use report::{Count, Figures, Kind, Report};
 pub use script::{Act, Script, Step};
-pub use subject::{CodecError, Description, Limits, Subject, Usage};
+pub use subject::{Description, Limits, Subject, Usage};
 pub use verdict::Rule;

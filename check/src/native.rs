@@ -7,10 +7,10 @@ use std::sync::Once;
 
 use bytes::Bytes;
 use reapply_guest::{Program, contract};
-use reapply_sync::{Alarm, ApplyError, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
 
 use crate::check::Check;
-use crate::subject::{CodecError, Description, Subject};
+use crate::subject::{Description, Subject};
 
 /// Checks a machine natively: `check::<Counter>().assert()` in a test is all it takes.
 ///

@@ -1,7 +1,7 @@
 //! What can be checked.
 
 use bytes::Bytes;
-use reapply_sync::{Fault, Machine};
+use reapply_sync::{CodecError, Fault, Machine};
 
 /// A running machine, all of its contract: what the protocol uses of it ([`Machine`]), and what people and JavaScript do.
 pub trait Subject: Machine {
@@ -46,17 +46,6 @@ pub struct Description {
     pub name: String,
     /// JSON Schemas, as one JSON object: `options`, `transition`, `conflict`, `view`.
     pub schemas: String,
-}
-
-/// Why a transition was not translated to or from JSON.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// The machine refused it, and says why.
-    #[error("{0}")]
-    Refused(String),
-    /// The machine broke off.
-    #[error(transparent)]
-    Fault(#[from] Fault),
 }
 
 /// What a machine used.

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use reapply_sync::{Fault, LoadError};
+use reapply_sync::{CodecError, Fault, LoadError};
 use serde::{Deserialize, Serialize};
-
-use crate::subject::CodecError;
 
 /// What must hold of every machine. The names are those of the reports and the docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -126,7 +126,7 @@ pub mod snapshot;
 pub use event::{Batch, Chain, Event, Genesis, Input};
 pub use history::{History, Trimmed};
 pub use id::{Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, RoomId, Seq, SessionId, Timestamp};
-pub use machine::{Alarm, ApplyError, Fault, LoadError, Machine, Refusal};
+pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
 pub use message::{ClientMessage, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome};
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
 pub use replica::Replica;

@@ -113,3 +113,14 @@ pub enum LoadError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+/// Why a transition was not translated to or from JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The machine refused it, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// The machine broke off.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}

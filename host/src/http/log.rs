@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use reapply_sync::{Batch, Event, Input, RoomId, Seq};
+use reapply_sync::{Batch, CodecError, Event, Input, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,8 +96,8 @@ fn line(instance: &mut Instance, event: &Event) -> Result<Value, reapply_sync::F
     if let Some(transition) = transition {
         let decoded = match instance.decode(transition) {
             Ok(json) => serde_json::from_str(&json).ok(),
-            Err(crate::machine::CodecError::Refused(_)) => None,
-            Err(crate::machine::CodecError::Fault(fault)) => return Err(fault),
+            Err(CodecError::Refused(_)) => None,
+            Err(CodecError::Fault(fault)) => return Err(fault),
         };
         match decoded {
             Some(decoded) => line["transition"] = decoded,

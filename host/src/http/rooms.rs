@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
-use reapply_sync::{ClientKey, Name, Number, RoomId, Seq, Submit};
+use reapply_sync::{ClientKey, CodecError, Name, Number, RoomId, Seq, Submit};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use super::extract::{Asked, Body};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::{Served, room_id};
 use crate::clock::rfc3339;
-use crate::machine::{Build, CodecError};
+use crate::machine::Build;
 use crate::room::{Moment, OpenRoomError, Room, Verdict, state_at};
 
 /// Asks for a moment of a room.

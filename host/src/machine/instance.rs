@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reapply_sync::{Alarm, ApplyError, Event, Fault, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, LoadError, Machine, Refusal, Timestamp};
 use wasmtime::component::ResourceAny;
 use wasmtime::{ResourceLimiter, Store, Trap};
 
@@ -26,17 +26,6 @@ pub struct Instance {
 pub struct State {
     resource: ResourceAny,
     dropped: Arc<Dropped>,
-}
-
-/// Why a transition was not translated to or from JSON.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// The machine refused it, and says why.
-    #[error("{0}")]
-    Refused(String),
-    /// The machine broke off.
-    #[error(transparent)]
-    Fault(#[from] Fault),
 }
 
 impl Instance {

@@ -26,5 +26,5 @@ pub use browser::{BrowserModule, CoreModule};
 pub use component::{Build, Description};
 pub use deploy::{DeployError, Deployment, check};
 pub use engine::{Engine, EngineError};
-pub use instance::{CodecError, Instance, State};
+pub use instance::{Instance, State};
 pub use machines::{Machines, MachinesError};

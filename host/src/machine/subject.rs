@@ -1,10 +1,10 @@
 //! An instance as `reapply check` asks it.
 
 use bytes::Bytes;
-use reapply_check::{CodecError, Description, Subject, Usage};
-use reapply_sync::Fault;
+use reapply_check::{Description, Subject, Usage};
+use reapply_sync::{CodecError, Fault};
 
-use super::instance::{self, Instance, State};
+use super::instance::{Instance, State};
 
 impl Subject for Instance {
     fn describe(&mut self) -> Result<Description, Fault> {
@@ -13,11 +13,11 @@ impl Subject for Instance {
     }
 
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        Self::encode(self, json).map_err(told)
+        Self::encode(self, json)
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        Self::decode(self, transition).map_err(told)
+        Self::decode(self, transition)
     }
 
     fn view(&mut self, state: &State) -> Result<String, Fault> {
@@ -26,12 +26,5 @@ impl Subject for Instance {
 
     fn usage(&self) -> Option<Usage> {
         self.used().map(|(fuel, memory_bytes)| Usage { fuel, memory_bytes: memory_bytes as u64 })
-    }
-}
-
-fn told(error: instance::CodecError) -> CodecError {
-    match error {
-        instance::CodecError::Refused(why) => CodecError::Refused(why),
-        instance::CodecError::Fault(fault) => CodecError::Fault(fault),
     }
 }
