@@ -117,6 +117,7 @@ pub mod limits;
 pub mod machine;
 pub mod message;
 pub mod outcome;
+pub mod past;
 mod pending;
 pub mod replica;
 pub mod report;
@@ -129,6 +130,7 @@ pub use id::{Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number
 pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
 pub use message::{ClientMessage, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome};
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
+pub use past::{Origin, Past, PastRecord};
 pub use replica::Replica;
 pub use report::{OpenError, Report};
 pub use sequencer::{Rejected, Sequencer, Submit};

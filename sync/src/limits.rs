@@ -27,6 +27,9 @@ pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Characters of a machine's or room's name.
 pub const NAME_CHARS_MAX: usize = 64;
 
+/// Bytes of records in one part of a room's past. One larger record still goes whole.
+pub const PAST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Clients whose last decided number a room remembers; beyond it the one silent for longest is forgotten, and what that
 /// client then resubmits is decided afresh.
 pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
