@@ -1,0 +1,88 @@
+//! The host that a command speaks to.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use ureq::http::{Request, Response, request};
+use ureq::{Agent, AsSendBody, Body};
+
+/// How long a host may take to take a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Which host, and what to show it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Remote {
+    /// The host.
+    #[arg(long, value_name = "URL", env = "REAPPLY_HOST", default_value = "http://127.0.0.1:8080")]
+    host: String,
+    /// The host's deploy token, where it asks for one.
+    #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Remote {
+    /// A request for a path such as `/rooms`, to which headers and a body can be added.
+    pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.host()));
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// Sends a request, and reads the head of the answer, whatever its status; all of it `within` a time, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// No host answers.
+    pub(super) fn send(
+        &self,
+        request: Request<impl AsSendBody>,
+        within: Option<Duration>,
+    ) -> anyhow::Result<Response<Body>> {
+        let agent: Agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .timeout_global(within)
+            .build()
+            .into();
+        let host = self.host();
+        agent.run(request).with_context(|| {
+            format!("no host answers at {host}: start one with `reapply serve`, or name another with --host")
+        })
+    }
+
+    /// The answer, if the host did what it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// It did not; the message is its own.
+    pub(super) fn accepted(&self, mut response: Response<Body>) -> anyhow::Result<Response<Body>> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        match answer["error"]["message"].as_str() {
+            Some(message) => bail!("{message}"),
+            None => bail!("{} answered {status}, and is perhaps no Reapply host", self.host()),
+        }
+    }
+
+    /// [`Remote::send`] and [`Remote::accepted`], and the answer as JSON.
+    ///
+    /// # Errors
+    ///
+    /// No host answers, it did not do what it was asked for, or the answer broke off.
+    pub(super) fn ask(&self, request: Request<impl AsSendBody>, within: Duration) -> anyhow::Result<Value> {
+        let mut response = self.accepted(self.send(request, Some(within))?)?;
+        let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
+        serde_json::from_str(&body).with_context(|| format!("{} is perhaps no Reapply host", self.host()))
+    }
+
+    fn host(&self) -> &str {
+        self.host.trim_end_matches('/')
+    }
+}
