@@ -18,11 +18,15 @@ use crate::{program, until_blocking};
 pub struct Host {
     program: PathBuf,
     arguments: Vec<String>,
+    environment: Environment,
     data: TempDir,
     address: SocketAddr,
     process: Option<Process>,
     log: Log,
 }
+
+/// Variables that a host finds set.
+type Environment = Vec<(String, String)>;
 
 /// A host that did not start.
 #[derive(Debug)]
@@ -52,12 +56,28 @@ impl Host {
     /// It does not start.
     #[must_use]
     pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
-        let data = TempDir::new().expect("a temporary directory can be made");
+        Self::start_program_in(program, &std::env::temp_dir(), arguments, &[])
+    }
+
+    /// The same, with the data directory in `parent`, and with variables set.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start_program_in(
+        program: &Path,
+        parent: &Path,
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
+        let data = TempDir::new_in(parent).expect("a temporary directory can be made");
         let log = Log::default();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        match Process::serve(program, data.path(), "127.0.0.1:0", &arguments, &log) {
+        let environment = environment.to_vec();
+        match Process::serve(program, data.path(), "127.0.0.1:0", &arguments, &environment, &log) {
             Ok((process, address)) => {
-                Self { program: program.to_owned(), arguments, data, address, process: Some(process), log }
+                Self { program: program.to_owned(), arguments, environment, data, address, process: Some(process), log }
             }
             Err(refused) => panic!("the host did not start: {}", refused.message),
         }
@@ -71,7 +91,7 @@ impl Host {
     #[must_use]
     pub fn refusal(program: &Path, data: &Path, arguments: &[&str]) -> Refused {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        match Process::serve(program, data, "127.0.0.1:0", &arguments, &Log::default()) {
+        match Process::serve(program, data, "127.0.0.1:0", &arguments, &[], &Log::default()) {
             Ok((mut process, _)) => {
                 process.kill();
                 panic!("the host started on {}", data.display())
@@ -160,6 +180,11 @@ impl Host {
         http::post(&self.url(&format!("/rooms/{room}")), transition)
     }
 
+    /// Sets what its next starts find in their environment.
+    pub fn set_environment(&mut self, environment: &[(String, String)]) {
+        self.environment = environment.to_vec();
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill_9(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -225,7 +250,8 @@ impl Host {
     pub fn try_restart(&mut self) -> Result<(), Refused> {
         assert!(self.process.is_none(), "the host still runs");
         let listen = self.address.to_string();
-        let (process, _) = Process::serve(&self.program, self.data.path(), &listen, &self.arguments, &self.log)?;
+        let (arguments, environment) = (&self.arguments, &self.environment);
+        let (process, _) = Process::serve(&self.program, self.data.path(), &listen, arguments, environment, &self.log)?;
         self.process = Some(process);
         Ok(())
     }
@@ -286,10 +312,12 @@ impl Process {
         data: &Path,
         listen: &str,
         arguments: &[String],
+        environment: &[(String, String)],
         log: &Log,
     ) -> Result<(Self, SocketAddr), Refused> {
         let mut command = clean_command(program);
         command.arg("serve").arg("--data").arg(data).args(["--listen", listen]).args(arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let own_log = Log::default();

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod clock;
+mod crash;
 pub mod http;
 pub mod journal;
 pub mod machine;

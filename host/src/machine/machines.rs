@@ -12,6 +12,7 @@ use super::deploy::{self, DeployError};
 use super::engine::Engine;
 use super::limits::BUILDS_LOADED_MAX;
 use crate::clock;
+use crate::crash;
 use crate::journal::{Component, Journal, JournalError, MachineRecord};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
@@ -75,6 +76,7 @@ impl Machines {
                 browser_js: deployment.browser.js,
             })
             .await?;
+        crash::point("component-stored");
         self.shared.journal.set_current(&name, digest, clock::now()).await?;
         self.cell(digest).get_or_init(|| async { build.clone() }).await;
         Ok((name, build))

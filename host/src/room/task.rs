@@ -20,6 +20,7 @@ use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_M
 use super::room::{Command, Entered, News, Outbox, Room, Verdict, View};
 use super::sessions::Sessions;
 use crate::clock;
+use crate::crash;
 use crate::journal::{Appended, Appending, BatchId, Journal, Record};
 use crate::machine::Instance;
 
@@ -330,8 +331,11 @@ impl Task {
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             let (journal, id) = (Arc::clone(&self.journal), self.id.clone());
             tokio::spawn(async move {
-                if let Err(why) = journal.put_snapshot(&id, (*snapshot).clone()).await {
-                    warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
+                match journal.put_snapshot(&id, (*snapshot).clone()).await {
+                    Ok(()) => crash::point("snapshot-stored"),
+                    Err(why) => {
+                        warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
+                    }
                 }
             });
         }

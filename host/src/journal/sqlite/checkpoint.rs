@@ -12,6 +12,8 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
 
+use crate::crash;
+
 /// Frames of the log after which it is moved: 8 MiB.
 pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
 
@@ -68,6 +70,7 @@ impl Checkpoints {
         }
         self.frames_before = frames;
         if self.moved.swap(false, Ordering::Acquire) {
+            crash::point("log-half-moved");
             move_once(writer);
         } else if frames >= self.due_frames {
             // Should this one fail, or a reader hold the log back, the next is tried after as many frames again.

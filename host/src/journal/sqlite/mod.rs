@@ -36,6 +36,7 @@ use self::wal::WalError;
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenError};
 use super::{Answer, Appending, Component, Journal, JournalError, MachineRecord, Record, RoomRecord};
+use crate::crash;
 
 /// The embedded journal. It has its data directory to itself until it is dropped.
 ///
@@ -229,6 +230,7 @@ fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenEr
     let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
     keep_log(true).map_err(|error| storage(&error))?;
     verify::verify(&connection, file)?;
+    crash::point("proved-not-mended");
     // Closing the only connection moves the old log into the database, and removes it.
     keep_log(false).map_err(|error| storage(&error))?;
     connection.close().map_err(|(_, error)| storage(&error))?;
@@ -238,6 +240,7 @@ fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenEr
         tracing::warn!(file = %wal_file.display(), %error, "the write-ahead log could not be laid out beforehand; commits will be slower");
     }
     directory.sync().map_err(|error| storage(&error))?;
+    crash::point("mended-not-served");
     Ok(warnings)
 }
 

@@ -7,6 +7,7 @@ use reapply_sync::{Chain, Digest, Genesis, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, Error, ErrorCode, params};
 
 use super::query;
+use crate::crash;
 use crate::journal::{Component, JournalError, Record};
 
 /// Rooms whose heads the writer remembers. Beyond it all are forgotten, and looked up again as they are needed.
@@ -149,6 +150,7 @@ fn put_snapshot(
     connection
         .prepare_cached("INSERT INTO snapshots (room, seq, hash, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
         .execute(params![key, query::integer(seq.0)?, hash.0, body])?;
+    crash::point("snapshot-half-stored");
     Ok(Outcome::Done)
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpoints;
 use super::query::journal_error;
 use super::store::{Operation, Outcome, Store};
+use crate::crash;
 use crate::journal::{Appended, JournalError, Record};
 
 /// Bytes that may wait for the writer, of the whole host: the largest snapshot, and as much again.
@@ -198,7 +199,9 @@ impl Writer {
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(failure(false))?;
         let perform = |request: &Request| self.store.perform(connection, &request.operation);
         let outcomes = requests.iter().map(perform).collect::<Result<Vec<_>, _>>().map_err(failure(false))?;
+        crash::point("before-commit");
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(failure(true))?;
+        crash::point("committed-not-told");
         self.commits.fetch_add(1, Ordering::Relaxed);
         if std::mem::take(&mut self.is_failing) {
             tracing::warn!("the journal stores again");

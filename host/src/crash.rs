@@ -1,0 +1,39 @@
+//! Places where a test lets the host die, to see what a crash right there leaves behind.
+//!
+//! `REAPPLY_CRASH_AT=committed-not-told:17` ends the process the 17th time that it comes by the point of that name. Nothing is
+//! flushed, finished or told, as with `kill -9`. Release builds have no such points.
+//!
+//! | point | where the host is |
+//! | --- | --- |
+//! | `before-commit` | a transaction is written, and not committed |
+//! | `committed-not-told` | it is committed, and nobody knows |
+//! | `snapshot-half-stored` | a snapshot is written, and its transaction not committed |
+//! | `snapshot-stored` | a snapshot is stored, and its checkpoint is not in the log |
+//! | `component-stored` | a deployment's component is stored, and not current |
+//! | `log-half-moved` | the write-ahead log is moved into the database, and not begun again |
+//! | `proved-not-mended` | the start has proved what the last crash left, and not moved it |
+//! | `mended-not-served` | the start has moved it, and nobody is served yet |
+
+/// Comes by the point `name`.
+#[cfg(debug_assertions)]
+pub(crate) fn point(name: &str) {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static ARMED: LazyLock<Option<(String, AtomicU64)>> = LazyLock::new(|| {
+        let setting = std::env::var("REAPPLY_CRASH_AT").ok()?;
+        let (name, count) = setting.split_once(':').unwrap_or((&setting, "1"));
+        Some((name.to_owned(), AtomicU64::new(count.parse().ok()?)))
+    });
+    if let Some((armed, left)) = &*ARMED
+        && armed == name
+        && left.fetch_sub(1, Ordering::Relaxed) == 1
+    {
+        std::process::abort();
+    }
+}
+
+/// Comes by the point `name`: nothing happens.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn point(_name: &str) {}

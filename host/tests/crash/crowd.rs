@@ -1,0 +1,183 @@
+//! Several clients in several rooms of one host, and whether they and the host come to agree.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
+use reapply_e2e::{Host, http, until};
+use reapply_host::machine::{Build, Engine, Instance};
+use reapply_sync::{ClientId, Digest, RoomId, Seq};
+
+use crate::client::{Client, Order, Standing};
+use crate::ledger::Ledger;
+
+/// Clients in each room.
+const CLIENTS_PER_ROOM: usize = 3;
+
+/// A machine under load, with the one room of it that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Its state tells how many transitions were applied.
+    Counter,
+    /// Its state grows, and so do its snapshots.
+    Cells,
+    /// It has alarms, and conflicts that only the host can tell.
+    Timer,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Counter, Self::Cells, Self::Timer];
+
+    /// The guest's name, which is the machine's as well.
+    pub(crate) fn guest(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Cells => "cells",
+            Self::Timer => "timer",
+        }
+    }
+
+    pub(crate) fn room(self) -> RoomId {
+        let name = |text: &str| text.parse().expect("it is a name");
+        RoomId { machine: name(self.guest()), room: name("pressed") }
+    }
+
+    /// How often a client submits when it is its turn.
+    pub(crate) fn eagerness(self) -> f64 {
+        match self {
+            Self::Counter | Self::Cells => 1.0,
+            Self::Timer => 0.05,
+        }
+    }
+
+    /// A transition, as JSON.
+    pub(crate) fn transition(self, rng: &mut StdRng) -> String {
+        match self {
+            Self::Counter => r#"{"Increment":1}"#.to_owned(),
+            Self::Cells => {
+                let (id, value) = (rng.random_range(0..20_000_u32), rng.next_u64());
+                format!(r#"{{"Set":{{"id":{id},"value":{value}}}}}"#)
+            }
+            Self::Timer => match rng.random_range(0..8) {
+                0 => r#""Reset""#.to_owned(),
+                1 => r#""Stop""#.to_owned(),
+                2..=4 => r#"{"Set":{"seconds":1,"repeats":true}}"#.to_owned(),
+                _ => r#""Start""#.to_owned(),
+            },
+        }
+    }
+}
+
+/// The builds that clients run, fetched from the host by digest and compiled once.
+#[derive(Clone)]
+pub(crate) struct Builds {
+    engine: Engine,
+    compiled: Arc<Mutex<HashMap<Digest, Build>>>,
+}
+
+impl Builds {
+    pub(crate) fn new() -> Self {
+        Self { engine: Engine::new(None).expect("the engine runs here"), compiled: Arc::default() }
+    }
+
+    /// A running instance of this build; `None` if the host does not answer.
+    pub(crate) async fn instance(&self, host: SocketAddr, digest: Digest) -> Option<Instance> {
+        let builds = self.clone();
+        let started = tokio::task::spawn_blocking(move || {
+            let mut compiled = builds.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            if !compiled.contains_key(&digest) {
+                let url = format!("http://{host}/components/{digest}.wasm");
+                let answer = http::try_send("GET", &url, &[], None).ok().filter(|answer| answer.status == 200)?;
+                assert_eq!(Digest::of(&answer.body), digest, "the host serves other bytes under this digest");
+                let build = Build::load(&builds.engine, answer.body.into()).expect("what the host runs, runs here");
+                compiled.insert(digest, build);
+            }
+            Some(compiled[&digest].instantiate().expect("the machine starts"))
+        });
+        started.await.expect("loading a build does not panic")
+    }
+}
+
+/// The clients of one host.
+pub(crate) struct Crowd {
+    host: SocketAddr,
+    builds: Builds,
+    pub(crate) ledger: Ledger,
+    clients: Vec<Client>,
+}
+
+impl Crowd {
+    /// Deploys the machines to `host`, and lets clients into their rooms. They wait for orders.
+    pub(crate) fn gather(host: &Host, builds: &Builds, rng: &mut StdRng) -> Self {
+        let ledger = Ledger::default();
+        let mut clients = Vec::new();
+        for kind in Kind::ALL {
+            host.deploy(kind.guest());
+            for _ in 0..CLIENTS_PER_ROOM {
+                clients.push(Client::start(host.address(), kind, builds, &ledger, rng.next_u64()));
+            }
+        }
+        Self { host: host.address(), builds: builds.clone(), ledger, clients }
+    }
+
+    /// Lets everyone submit, without end.
+    pub(crate) fn press(&self) {
+        self.clients.iter().for_each(|client| client.order(Order::Press));
+    }
+
+    /// Waits until so many more events were acknowledged.
+    pub(crate) async fn pressed(&self, events: u64) {
+        let enough = self.ledger.acknowledged() + events;
+        until("clients are told of events", async || match self.ledger.acknowledged() {
+            acknowledged if acknowledged >= enough => Ok(()),
+            acknowledged => Err(format!("{acknowledged} of {enough}")),
+        })
+        .await;
+    }
+
+    /// Lets everyone come to rest, and sees that all of them, a newcomer and the host show the same.
+    pub(crate) async fn converge(&self, host: &Host) {
+        self.clients.iter().for_each(|client| client.order(Order::Settle));
+        for kind in Kind::ALL {
+            let newcomer = Client::start(self.host, kind, &self.builds, &self.ledger, rand::random());
+            let room = kind.room();
+            let own = || self.clients.iter().filter(|client| client.room == room);
+            let standings = until("all clients of a room show the same", async || {
+                agreement(own().chain([&newcomer]).map(|client| (client.id, client.standing())))
+            })
+            .await;
+            newcomer.end().await;
+            let one = standings.values().next().expect("a room has clients");
+            let there = host.room(&format!("{room}?seq={}", one.seq));
+            assert_eq!(there["view"], one.view, "{room}: what the host shows of event {}", one.seq);
+            if kind == Kind::Counter {
+                // Each of its transitions adds one, and none can be refused.
+                let submitted: u64 = standings.values().map(|standing| standing.last_number.0).sum();
+                assert_eq!(one.view["count"], submitted, "{room}: each transition was applied once");
+            }
+        }
+    }
+
+    /// Sees everyone off.
+    pub(crate) async fn end(self) {
+        for client in self.clients {
+            client.end().await;
+        }
+    }
+}
+
+/// Where all stand, if that is the same place.
+fn agreement(
+    standings: impl Iterator<Item = (ClientId, Option<Standing>)>,
+) -> Result<BTreeMap<ClientId, Standing>, String> {
+    let standings: BTreeMap<_, _> = standings.collect();
+    let places: Vec<Option<(Seq, Digest)>> =
+        standings.values().map(|standing| standing.as_ref().map(|standing| (standing.seq, standing.hash))).collect();
+    let is_agreed = places.iter().all(|place| place.is_some() && *place == places[0]);
+    if !is_agreed {
+        return Err(format!("{places:?}"));
+    }
+    Ok(standings.into_iter().filter_map(|(client, standing)| Some((client, standing?))).collect())
+}

@@ -1,0 +1,170 @@
+//! What the host has told its clients, and whether what it holds agrees with that.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reapply_sync::{ClientId, Event, Input, Number, Outcome, RoomId, Seq};
+
+use crate::stored::Log;
+
+/// The ledger that all clients write in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger(Arc<Mutex<Pages>>);
+
+/// What an audit found against the host. All of it must be nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Acknowledged, and not there, or not the same.
+    pub(crate) lost: Vec<String>,
+    /// There more than once.
+    pub(crate) doubled: Vec<String>,
+    /// Anything else that was promised and is not so.
+    pub(crate) broken: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    rooms: BTreeMap<RoomId, Page>,
+    /// What the clients themselves saw go wrong.
+    complaints: Vec<String>,
+}
+
+/// What was said of one room.
+#[derive(Debug, Default)]
+struct Page {
+    /// Every event that some client was told of, as its bytes.
+    told: BTreeMap<Seq, Bytes>,
+    /// What a client was told of its own.
+    decided: HashMap<(ClientId, Number), Outcome>,
+    /// The furthest head that a client was told.
+    head: Seq,
+}
+
+impl Ledger {
+    /// A client was told of these events.
+    pub(crate) fn told(&self, room: &RoomId, events: &[Event]) {
+        let mut pages = self.lock();
+        let mut complaints = Vec::new();
+        let page = pages.rooms.entry(room.clone()).or_default();
+        for event in events {
+            let bytes = Bytes::from(postcard::to_allocvec(event).unwrap());
+            let known = page.told.entry(event.seq).or_insert_with(|| bytes.clone());
+            if *known != bytes {
+                complaints.push(format!("{room}: event {} was told in two ways", event.seq));
+            }
+            page.head = page.head.max(event.seq);
+        }
+        pages.complaints.extend(complaints);
+    }
+
+    /// A client was told where the log ends.
+    pub(crate) fn head(&self, room: &RoomId, head: Seq) {
+        let mut pages = self.lock();
+        let page = pages.rooms.entry(room.clone()).or_default();
+        page.head = page.head.max(head);
+    }
+
+    /// A client was told what became of its transition.
+    pub(crate) fn decided(&self, room: &RoomId, client: ClientId, number: Number, outcome: Outcome) {
+        let mut pages = self.lock();
+        let page = pages.rooms.entry(room.clone()).or_default();
+        let before = page.decided.insert((client, number), outcome.clone());
+        if let Some(before) = before {
+            let complaint = format!("{room}: {number} of {client} was decided twice: {before:?}, and then {outcome:?}");
+            pages.complaints.push(complaint);
+        }
+    }
+
+    /// A client saw something that must not be.
+    pub(crate) fn complain(&self, complaint: String) {
+        self.lock().complaints.push(complaint);
+    }
+
+    /// Events that were acknowledged: told to anyone.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.lock().rooms.values().map(|page| page.told.len() as u64).sum()
+    }
+
+    /// Holds the logs that the host left against all that it said.
+    pub(crate) fn audit(&self, logs: &BTreeMap<RoomId, Log>) -> Findings {
+        let pages = self.lock();
+        let mut findings = Findings { broken: pages.complaints.clone(), ..Findings::default() };
+        for (room, page) in &pages.rooms {
+            match logs.get(room) {
+                Some(log) => page.audit(room, log, &mut findings),
+                None => findings.lost.push(format!("{room}: the whole room, at {}", page.head)),
+            }
+        }
+        findings
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    fn audit(&self, room: &RoomId, log: &Log, findings: &mut Findings) {
+        for (seq, told) in &self.told {
+            match log.event(*seq) {
+                Some((_, bytes)) if bytes == told => {}
+                Some((event, _)) => findings.lost.push(format!("{room}: event {seq} is another now: {event:?}")),
+                None => findings.lost.push(format!("{room}: event {seq}, beyond the head {}", log.head())),
+            }
+        }
+        if log.head() < self.head {
+            findings.lost.push(format!("{room}: the head was {} and is {}", self.head, log.head()));
+        }
+        let mut places: HashMap<(ClientId, Number), Seq> = HashMap::new();
+        let mut last: HashMap<ClientId, Number> = HashMap::new();
+        for (event, _) in log.events() {
+            let Input::Transition { client, number, .. } = event.input else { continue };
+            let first = *places.entry((client, number)).or_insert(event.seq);
+            if first != event.seq {
+                findings.doubled.push(format!("{room}: {number} of {client}, at {first} and at {}", event.seq));
+            } else if last.insert(client, number).is_some_and(|last| last > number) {
+                findings.broken.push(format!("{room}: {number} of {client} came after a later one of its"));
+            }
+        }
+        for (own @ (client, number), outcome) in &self.decided {
+            let place = places.get(own);
+            match outcome {
+                Outcome::Accepted { seq, .. } if place == Some(seq) => {}
+                Outcome::Accepted { seq, .. } => {
+                    findings
+                        .lost
+                        .push(format!("{room}: {number} of {client} was accepted at {seq}, and is at {place:?}"));
+                }
+                Outcome::Rejected(why) if place.is_some() => {
+                    findings
+                        .broken
+                        .push(format!("{room}: {number} of {client} was rejected ({why}), and is at {place:?}"));
+                }
+                Outcome::Rejected(_) | Outcome::Decided => {}
+            }
+        }
+    }
+}
+
+impl Findings {
+    /// Sees that there are none.
+    ///
+    /// # Panics
+    ///
+    /// There are.
+    pub(crate) fn assert_none(&self, when: &str) {
+        let Self { lost, doubled, broken } = self;
+        let few = |found: &[String]| found.iter().take(5).map(|one| format!("\n    {one}")).collect::<String>();
+        assert!(
+            lost.is_empty() && doubled.is_empty() && broken.is_empty(),
+            "{when}:\n  lost: {}{}\n  doubled: {}{}\n  broken otherwise: {}{}",
+            lost.len(),
+            few(lost),
+            doubled.len(),
+            few(doubled),
+            broken.len(),
+            few(broken)
+        );
+    }
+}

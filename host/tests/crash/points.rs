@@ -1,0 +1,43 @@
+//! Where the host is let die: at the points of `host/src/crash.rs`, and what has to be done so that it comes by.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+/// A crash point.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    pub(crate) name: &'static str,
+    pub(crate) reached: Reached,
+    /// The crash is at one of so many passes.
+    passes_max: u64,
+}
+
+/// When the host comes by a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// By itself, under load.
+    UnderLoad,
+    /// In a deployment.
+    AtDeployment,
+    /// In a start that follows a crash.
+    AtStart,
+}
+
+/// Every point.
+pub(crate) const POINTS: [Point; 8] = [
+    Point { name: "before-commit", reached: Reached::UnderLoad, passes_max: 300 },
+    Point { name: "committed-not-told", reached: Reached::UnderLoad, passes_max: 300 },
+    Point { name: "snapshot-half-stored", reached: Reached::UnderLoad, passes_max: 4 },
+    Point { name: "snapshot-stored", reached: Reached::UnderLoad, passes_max: 4 },
+    Point { name: "log-half-moved", reached: Reached::UnderLoad, passes_max: 1 },
+    Point { name: "component-stored", reached: Reached::AtDeployment, passes_max: 1 },
+    Point { name: "proved-not-mended", reached: Reached::AtStart, passes_max: 1 },
+    Point { name: "mended-not-served", reached: Reached::AtStart, passes_max: 1 },
+];
+
+impl Point {
+    /// One of its passes, as the host's environment names it.
+    pub(crate) fn setting(&self, rng: &mut StdRng) -> String {
+        format!("{}:{}", self.name, rng.random_range(1..=self.passes_max))
+    }
+}

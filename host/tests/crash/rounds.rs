@@ -1,0 +1,195 @@
+//! The crash loop: rounds of load, a crash, an audit of what it left, a recovery, and everyone's agreement on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use reapply_e2e::{Host, http};
+use serde_json::Value;
+
+use crate::crowd::{Builds, Crowd};
+use crate::machine_wat::{MachineWat, describe};
+use crate::points::{POINTS, Point, Reached};
+use crate::{PROGRAM, seed, stored};
+
+/// Rounds where the environment names no number.
+const ROUNDS: u32 = 5;
+
+/// Rounds on one data directory. A later one starts on more data, an earlier one on a directory that has hardly begun.
+const ROUNDS_PER_DIRECTORY: u32 = 10;
+
+/// The longest load before a crash at any moment.
+const LOAD_MAX: Duration = Duration::from_millis(1200);
+
+/// Events that are acknowledged in a round before the host is let run into a crash point.
+const EVENTS_BEFORE_POINT: u64 = 100;
+
+const ARGUMENTS: [&str; 2] = ["--submits-per-second", "1000000"];
+
+/// SIGABRT: how a crash point ends the host.
+const ABORTED: i32 = 6;
+
+/// How a round ends its host.
+#[derive(Clone, Copy, Debug)]
+enum Crash {
+    AnyMoment,
+    At(Point),
+}
+
+/// What came of all rounds.
+#[derive(Debug, Default)]
+struct Tally {
+    rounds: u32,
+    crashes: BTreeMap<&'static str, u32>,
+    acknowledged: u64,
+    lost: usize,
+    doubled: usize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_every_crash_and_is_there_once() {
+    let rounds = std::env::var("REAPPLY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed = seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let builds = Builds::new();
+    let mut tally = Tally::default();
+    let mut crashes = plan(&mut rng);
+    while tally.rounds < rounds {
+        let mut stage = Stage::new(&builds, &mut rng);
+        let last = rounds.min(tally.rounds + ROUNDS_PER_DIRECTORY);
+        while tally.rounds < last {
+            let crash = crashes.next().unwrap();
+            stage.round(crash, &mut rng, &mut tally).await;
+        }
+        stage.crowd.end().await;
+    }
+    println!("{tally}");
+    let reached: BTreeSet<&str> = tally.crashes.keys().copied().collect();
+    let missed: Vec<&str> = POINTS.iter().map(|point| point.name).filter(|name| !reached.contains(name)).collect();
+    assert!(missed.is_empty() || rounds < 2 * POINTS.len() as u32, "no round crashed at {missed:?}");
+}
+
+/// In turn a crash at any moment, and one at a point; all points before any again.
+fn plan(rng: &mut StdRng) -> impl Iterator<Item = Crash> + use<> {
+    let mut points = POINTS;
+    points.shuffle(rng);
+    points.into_iter().cycle().flat_map(|point| [Crash::At(point), Crash::AnyMoment])
+}
+
+/// A data directory, the host on it, and those who use it.
+struct Stage {
+    host: Host,
+    crowd: Crowd,
+    /// The digests of machines whose deployment was acknowledged.
+    deployed: BTreeMap<String, String>,
+}
+
+impl Stage {
+    fn new(builds: &Builds, rng: &mut StdRng) -> Self {
+        let host = Host::start_program(Path::new(PROGRAM), &ARGUMENTS);
+        let crowd = Crowd::gather(&host, builds, rng);
+        Self { host, crowd, deployed: BTreeMap::new() }
+    }
+
+    async fn round(&mut self, crash: Crash, rng: &mut StdRng, tally: &mut Tally) {
+        let began = Instant::now();
+        let acknowledged_before = self.crowd.ledger.acknowledged();
+        self.crowd.press();
+        let how = match crash {
+            Crash::AnyMoment => self.crash_at_any_moment(rng).await,
+            Crash::At(point) => self.crash_at(point, rng).await,
+        };
+        let acknowledged = self.crowd.ledger.acknowledged() - acknowledged_before;
+        let findings = self.crowd.ledger.audit(&stored::read(self.host.data()).await);
+        tally.rounds += 1;
+        tally.acknowledged += acknowledged;
+        (tally.lost, tally.doubled) = (tally.lost + findings.lost.len(), tally.doubled + findings.doubled.len());
+        let name = match crash {
+            Crash::AnyMoment => "any moment",
+            Crash::At(point) => point.name,
+        };
+        *tally.crashes.entry(name).or_default() += 1;
+        println!(
+            "round {}: {how}; {acknowledged} events acknowledged, {} lost, {} doubled",
+            tally.rounds,
+            findings.lost.len(),
+            findings.doubled.len()
+        );
+        findings.assert_none(&format!("after round {} ({how})\n{tally}", tally.rounds));
+        self.host.set_environment(&[]);
+        self.host.restart();
+        self.crowd.converge(&self.host).await;
+        self.check_machines();
+        println!("    all agree again, {} ms after the round began", began.elapsed().as_millis());
+    }
+
+    async fn crash_at_any_moment(&mut self, rng: &mut StdRng) -> String {
+        let load = LOAD_MAX.mul_f64(rng.random());
+        tokio::time::sleep(load).await;
+        self.host.kill_9();
+        format!("kill -9 after {} ms", load.as_millis())
+    }
+
+    /// Kills the host under load, starts it with the point armed, and lets it run into it.
+    async fn crash_at(&mut self, point: Point, rng: &mut StdRng) -> String {
+        self.crowd.pressed(EVENTS_BEFORE_POINT).await;
+        self.host.kill_9();
+        let setting = point.setting(rng);
+        self.host.set_environment(&[("REAPPLY_CRASH_AT".to_owned(), setting.clone())]);
+        let status = match (point.reached, self.host.try_restart()) {
+            (Reached::AtStart, Err(refused)) => refused.status,
+            (Reached::AtStart, Ok(())) => panic!("the host came up, and not by {}", point.name),
+            (_, Err(refused)) => panic!("the host did not start again: {}", refused.message),
+            (Reached::AtDeployment, Ok(())) => {
+                let name = format!("probe-{}", self.deployed.len());
+                assert_eq!(self.deploy(&name), None, "the deployment of {name} was acknowledged");
+                self.host.wait_for_end()
+            }
+            (Reached::UnderLoad, Ok(())) => self.host.wait_for_end(),
+        };
+        assert_eq!(status.signal(), Some(ABORTED), "the host ended otherwise than by {setting}: {status}");
+        format!("crash at {setting}")
+    }
+
+    /// Deploys a machine that was never deployed before, and gives its digest if that was acknowledged.
+    fn deploy(&self, name: &str) -> Option<String> {
+        let machine = MachineWat { describe: describe(name, 1, "{}"), ..MachineWat::default() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), machine.component()).unwrap();
+        let output = self.host.command("deploy", &[&file.path().to_string_lossy(), "--name", name]);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let digest = printed.split_whitespace().find(|word| word.len() == 64).map(str::to_owned);
+        assert_eq!(output.status.success(), digest.is_some(), "{printed}");
+        digest
+    }
+
+    /// Sees that each machine is as it was acknowledged, that there is none else, and that a new one is taken.
+    fn check_machines(&mut self) {
+        let listed = http::get(&self.host.url("/machines")).json();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let machines = listed["machines"].as_array().cloned().unwrap_or_default();
+        let probes: BTreeMap<String, String> = machines
+            .iter()
+            .map(|machine| (text(&machine["name"]), text(&machine["digest"])))
+            .filter(|(name, _)| name.starts_with("probe-"))
+            .collect();
+        assert_eq!(probes, self.deployed, "the machines that are there, and those whose deployment was acknowledged");
+        let name = format!("probe-{}", self.deployed.len());
+        let digest = self.deploy(&name).unwrap_or_else(|| panic!("{name} is not deployed: {}", self.host.log()));
+        self.deployed.insert(name, digest);
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "| rounds | events acknowledged | lost | doubled |")?;
+        writeln!(f, "| ---: | ---: | ---: | ---: |")?;
+        writeln!(f, "| {} | {} | {} | {} |", self.rounds, self.acknowledged, self.lost, self.doubled)?;
+        writeln!(f, "\n| crash | rounds |\n| --- | ---: |")?;
+        self.crashes.iter().try_for_each(|(name, count)| writeln!(f, "| {name} | {count} |"))
+    }
+}
