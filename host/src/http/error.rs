@@ -74,6 +74,13 @@ impl From<JournalError> for HttpError {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::QueueFull { .. } | JournalError::Closed => Self::unavailable(error.to_string()),
+            JournalError::NoSuchRoom(_) | JournalError::NoSuchMachine(_) | JournalError::NoSuchComponent(_) => {
+                Self::not_found(error.to_string())
+            }
+            JournalError::RoomExists(_) | JournalError::RoomStaged(_) => {
+                Self::new(StatusCode::CONFLICT, "exists", error.to_string())
+            }
+            JournalError::Trimmed { .. } => Self::new(StatusCode::GONE, "trimmed", error.to_string()),
             _ => Self::host_fault(error.to_string()),
         }
     }

@@ -20,7 +20,7 @@ use crate::journal::MachineRecord;
 pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
     let journal = served.rooms.machines().journal();
     let mut machines = Vec::new();
-    for MachineRecord { name, digest, deployed } in journal.machines().await? {
+    for MachineRecord { name, digest, deployed, .. } in journal.machines().await? {
         let rooms = journal.rooms(Some(&name), None, ROOMS_LISTED_MAX).await?.len();
         machines.push(json!({
             "name": name,

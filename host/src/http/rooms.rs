@@ -48,15 +48,15 @@ pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> R
     let rooms: Vec<_> = rooms
         .iter()
         .map(|room| {
-            let RoomId { machine, room: name } = &room.genesis.room;
+            let RoomId { machine, room: name } = &room.room;
             json!({
                 "machine": machine,
                 "room": name,
-                "digest": room.genesis.digest.to_string(),
+                "digest": room.digest.to_string(),
                 "seq": room.head,
                 "created": rfc3339(room.genesis.time),
                 "changed": rfc3339(room.time),
-                "participants": served.rooms.participants(&room.genesis.room),
+                "participants": served.rooms.participants(&room.room),
             })
         })
         .collect();
@@ -154,7 +154,7 @@ async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
         let room: Room = served.rooms.find(id).await?;
         if let Ok(viewed) = room.view().await {
             let view = viewed.map_err(|fault| HttpError::host_fault(fault.to_string()))?;
-            return Ok(Moment { seq: view.seq, time: view.time, digest: record.genesis.digest, view: view.json });
+            return Ok(Moment { seq: view.seq, time: view.time, digest: record.digest, view: view.json });
         }
     }
 }
@@ -175,7 +175,7 @@ async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Bytes, HttpE
 pub(super) async fn build(served: &Served, id: &RoomId) -> Result<Build, HttpError> {
     let machines = served.rooms.machines();
     let digest = match machines.journal().room(id).await? {
-        Some(record) => record.genesis.digest,
+        Some(record) => record.digest,
         None => {
             let current = machines.current(&id.machine).await?;
             current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reapply_sync::{Chain, Digest, Event, Genesis, Input, RoomId, Seq, Snapshot, Timestamp};
 
-use super::{Appended, Appending, BatchId, Component, Journal, JournalError, Record};
+use super::{Appended, Appending, BatchId, Component, Journal, JournalError, NewRoom, Record};
 
 /// Makes a test of each rule. `$open` is an async function that gives the storage to keep and a journal on it, both new.
 macro_rules! conformance {
@@ -74,15 +74,15 @@ impl LogWriter {
             self.chain = self.chain.after(&encoded);
             body.extend(encoded);
         }
-        let id = BatchId(u128::from(expected.0) << 64 | u128::from(self.genesis.nonce));
+        let id = BatchId(expected.0 << 32 | self.genesis.nonce);
         let time = Timestamp(1_000 + self.head.0);
-        Record { id, expected, last: self.head, time, body: body.into(), chain: self.chain }
+        Record { id, expected, last: self.head, time, upgrade: None, body: body.into(), chain: self.chain }
     }
 
     /// Appends the next `count` events.
     pub fn append(&mut self, journal: &Shared, count: u64) -> Appending {
         let record = self.next(count);
-        journal.append(self.room(), record)
+        journal.append(self.room(), record, None)
     }
 
     /// A snapshot at the head.
@@ -107,7 +107,7 @@ pub type Shared = Arc<dyn Journal>;
 /// Begins a room, and appends batches of these counts of events to it.
 pub async fn room_with(journal: &Shared, name: &str, counts: &[u64]) -> LogWriter {
     let mut log = LogWriter::new("counter", name);
-    journal.create_room(log.genesis.clone()).await.unwrap();
+    journal.create_room(NewRoom::of(log.genesis.clone())).await.unwrap();
     for count in counts {
         assert_eq!(log.append(journal, *count).await, Appended::Committed);
     }
@@ -133,14 +133,14 @@ pub async fn prove(journal: &Shared, room: &RoomId) -> (Seq, Chain) {
 
 pub(crate) async fn a_log_reads_back_as_it_was_appended(journal: Shared) {
     let mut log = LogWriter::new("counter", "lobby");
-    journal.create_room(log.genesis.clone()).await.unwrap();
+    journal.create_room(NewRoom::of(log.genesis.clone())).await.unwrap();
     let begun = journal.room(log.room()).await.unwrap().unwrap();
     assert_eq!((begun.head, begun.chain, begun.time, begun.batch), (Seq(0), log.chain, log.genesis.time, None));
     assert_eq!(journal.read(log.room(), Seq(0), 1000).await, Ok(Vec::new()));
 
     let records: Vec<_> = [1, 3, 2, 40].into_iter().map(|count| log.next(count)).collect();
     for record in &records {
-        assert_eq!(journal.append(log.room(), record.clone()).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record.clone(), None).await, Appended::Committed);
     }
     let room = journal.room(log.room()).await.unwrap().unwrap();
     assert_eq!((room.head, room.chain, room.time), (Seq(46), log.chain, Timestamp(1_046)));
@@ -177,15 +177,15 @@ pub(crate) async fn an_append_that_expects_another_head_is_a_conflict(journal: S
     assert_eq!(owner.append(&journal, 2).await, Appended::Committed);
     for count in [1, 2, 3] {
         let mut stale = stale.clone();
-        let append = journal.append(owner.room(), stale.next(count));
+        let append = journal.append(owner.room(), stale.next(count), None);
         assert_eq!(append.await, Appended::Conflict { head: Seq(5) }, "{count} events");
     }
     let mut ahead = owner.clone();
     ahead.next(1);
     let gap = ahead.next(1);
     let after_gap = ahead.next(1);
-    assert_eq!(journal.append(owner.room(), gap).await, Appended::Conflict { head: Seq(5) });
-    assert_eq!(journal.append(owner.room(), after_gap).await, Appended::Conflict { head: Seq(5) });
+    assert_eq!(journal.append(owner.room(), gap, None).await, Appended::Conflict { head: Seq(5) });
+    assert_eq!(journal.append(owner.room(), after_gap, None).await, Appended::Conflict { head: Seq(5) });
     assert_eq!(owner.append(&journal, 1).await, Appended::Committed);
     assert_eq!(prove(&journal, owner.room()).await, (Seq(6), owner.chain));
 }
@@ -194,10 +194,10 @@ pub(crate) async fn a_batch_that_landed_is_committed_when_it_is_appended_again(j
     let mut log = room_with(&journal, "lobby", &[1]).await;
     let record = log.next(2);
     for _ in 0..2 {
-        assert_eq!(journal.append(log.room(), record.clone()).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record.clone(), None).await, Appended::Committed);
     }
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
-    assert_eq!(journal.append(log.room(), record).await, Appended::Committed);
+    assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
     assert_eq!(prove(&journal, log.room()).await, (Seq(4), log.chain));
 }
 
@@ -207,19 +207,19 @@ pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
     assert_eq!(journal.room(nobody.room()).await, Ok(None));
     assert_eq!(journal.read(nobody.room(), Seq(0), 1).await, Err(missing.clone()));
     assert_eq!(journal.snapshot(nobody.room(), None).await, Err(missing.clone()));
-    assert_eq!(journal.append(&nobody.room().clone(), nobody.next(1)).await, Appended::Failed(missing));
+    assert_eq!(journal.append(&nobody.room().clone(), nobody.next(1), None).await, Appended::Failed(missing));
 
     let beta = room_with(&journal, "beta", &[4]).await;
     let alpha = room_with(&journal, "alpha", &[]).await;
     let other = LogWriter::new("board", "alpha");
-    journal.create_room(other.genesis.clone()).await.unwrap();
-    let again = journal.create_room(beta.genesis.clone()).await;
+    journal.create_room(NewRoom::of(other.genesis.clone())).await.unwrap();
+    let again = journal.create_room(NewRoom::of(beta.genesis.clone())).await;
     assert_eq!(again, Err(JournalError::RoomExists(beta.room().clone())));
 
     let list = async |machine: Option<&str>, after: Option<&RoomId>, count_max| {
         let machine = machine.map(|name| name.parse().unwrap());
         let rooms = journal.rooms(machine.as_ref(), after, count_max).await.unwrap();
-        rooms.into_iter().map(|room| (room.genesis.room, room.head.0)).collect::<Vec<_>>()
+        rooms.into_iter().map(|room| (room.room, room.head.0)).collect::<Vec<_>>()
     };
     let all = [(other.room().clone(), 0), (alpha.room().clone(), 0), (beta.room().clone(), 4)];
     assert_eq!(list(None, None, 10).await, all);

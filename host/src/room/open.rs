@@ -6,7 +6,7 @@ use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, OpenError, RoomId, Seq,
 
 use super::limits::READ_BYTES;
 use crate::clock;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
 use crate::machine::{Build, Instance, Machines, MachinesError};
 
 /// Why a room could not be brought to life.
@@ -75,7 +75,7 @@ pub(super) async fn open(machines: &Machines, id: &RoomId, begin: Begin) -> Resu
     let journal = machines.journal();
     match (journal.room(id).await?, begin) {
         (Some(_), Begin::Only(_)) => Err(OpenRoomError::RoomExists(id.clone())),
-        (Some(record), _) => reopen(machines, record.genesis).await,
+        (Some(record), _) => reopen(machines, record).await,
         (None, Begin::No) => Err(OpenRoomError::NoSuchRoom(id.clone())),
         (None, Begin::IfNew) => create(machines, id, String::new()).await,
         (None, Begin::Only(options)) => create(machines, id, options).await,
@@ -104,13 +104,13 @@ pub(super) async fn read_batches(
     }
 }
 
-async fn reopen(machines: &Machines, genesis: Genesis) -> Result<Sequencer<Instance>, OpenRoomError> {
-    let id = genesis.room.clone();
-    let snapshot = machines.journal().snapshot(&id, None).await?;
-    let (seq, chain) = snapshot.as_ref().map_or((Seq(0), genesis.chain()), |snapshot| (snapshot.seq, snapshot.chain));
-    let batches = read_batches(machines.journal(), &id, seq, chain, None).await?;
-    let build = build_of(machines, &id, genesis.digest).await?;
-    open_sequencer(build, genesis, snapshot, batches).await
+async fn reopen(machines: &Machines, record: RoomRecord) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let id = &record.room;
+    let snapshot = machines.journal().snapshot(id, None).await?;
+    let (seq, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
+    let batches = read_batches(machines.journal(), id, seq, chain, None).await?;
+    let build = build_of(machines, id, record.digest).await?;
+    open_sequencer(build, record.genesis, snapshot, batches).await
 }
 
 async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Sequencer<Instance>, OpenRoomError> {
@@ -125,7 +125,7 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Seq
         }
         other => other,
     })?;
-    machines.journal().create_room(genesis).await?;
+    machines.journal().create_room(NewRoom::of(genesis)).await?;
     Ok(sequencer)
 }
 

@@ -65,12 +65,11 @@ pub async fn state_at(machines: &Machines, id: &RoomId, seq: Seq) -> Result<Mome
     if seq > record.head {
         return Err(ReplayError::Beyond { asked: seq, head: record.head });
     }
-    let genesis = record.genesis;
     let snapshot = journal.snapshot(id, Some(seq)).await.map_err(OpenRoomError::from)?;
-    let (from, chain) = snapshot.as_ref().map_or((Seq(0), genesis.chain()), |snapshot| (snapshot.seq, snapshot.chain));
+    let (from, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
     let batches = read_batches(journal, id, from, chain, Some(seq)).await?;
-    let build = build_of(machines, id, genesis.digest).await?;
-    let digest = build.digest();
+    let build = build_of(machines, id, record.digest).await?;
+    let (digest, genesis) = (build.digest(), record.genesis);
     let replayed = tokio::task::spawn_blocking(move || {
         let mut instance = build.instantiate()?;
         let loaded = match &snapshot {

@@ -319,7 +319,7 @@ impl Task {
     fn pump(&mut self) {
         if let Some(batch) = self.sequencer.poll_batch() {
             let record = Record::new(BatchId(rand::random()), &batch);
-            self.in_flight = Some((batch, self.journal.append(&self.id, record)));
+            self.in_flight = Some((batch, self.journal.append(&self.id, record, self.sequencer.alarm_at())));
         }
         while let Some(rejected) = self.sequencer.poll_rejected() {
             self.answer(rejected.client, rejected.number, &Verdict::Rejected(rejected.why.clone()));

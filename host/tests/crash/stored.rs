@@ -49,9 +49,9 @@ pub(crate) async fn read(data: &Path) -> BTreeMap<RoomId, Log> {
     let journal: Arc<dyn Journal> = Arc::new(opened.journal);
     let mut logs = BTreeMap::new();
     for record in journal.rooms(None, None, usize::MAX).await.unwrap() {
-        let room = record.genesis.room.clone();
+        let room = record.room.clone();
         let mut log = Log::default();
-        let mut chain = record.genesis.chain();
+        let (_, mut chain) = record.start();
         loop {
             let records = journal.read(&room, log.head(), READ_BYTES).await.unwrap();
             if records.is_empty() {

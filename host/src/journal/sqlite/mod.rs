@@ -1,41 +1,51 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
-//! One thread writes and a few read (`writer`, `readers`); what they do is in `store` and `query`, on the tables of
-//! `schema`. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
+//! One thread writes and a few read (`writer`, `readers`). The tables are in `schema`, and what is done with them in `log`, `rooms`,
+//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
 //! database beside the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in
 //! proportion to the data.
 
+mod backup;
 mod checkpoint;
-mod query;
+mod log;
+mod machines;
 mod readers;
+mod rejections;
+mod rooms;
+mod row;
 mod schema;
+mod snapshots;
 mod store;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod wal;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use bytes::Bytes;
-use reapply_sync::{Digest, Genesis, Name, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 
 use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
-use self::query::journal_error;
 use self::readers::Readers;
+use self::row::{Failed, journal_error};
 use self::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
+use self::snapshots::NewSnapshot;
 use self::store::Operation;
 use self::wal::WalError;
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenError};
-use super::{Answer, Appending, Component, Journal, JournalError, MachineRecord, Record, RoomRecord};
+use super::{
+    Answer, Appending, Component, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount, Retention,
+    RoomRecord, SnapshotRecord,
+};
 use crate::crash;
 
 /// The embedded journal. It has its data directory to itself until it is dropped.
@@ -48,6 +58,7 @@ pub struct SqliteJournal {
     readers: Option<Arc<Readers>>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
+    file: PathBuf,
     /// Let go last of all.
     _directory: DataDirectory,
 }
@@ -74,6 +85,10 @@ impl SqliteJournal {
         let storage = |error: &dyn ToString| OpenError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
+        sweep::all(&connection).map_err(|failed| match failed {
+            Failed::Refused(error) => storage(&error),
+            Failed::Storage(error) => schema::refusal(&file, "what a crash left", &error),
+        })?;
         let own = schema::open_checkpointer(&file).map_err(|error| storage(&error))?;
         let checkpoints = Checkpoints::start(&mut connection, own).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
@@ -83,8 +98,8 @@ impl SqliteJournal {
             .name("journal-write".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| storage(&error))?;
-        let journal =
-            Self { queue, readers: Some(Arc::new(readers)), writer: Some(writer), commits, _directory: directory };
+        let (readers, writer) = (Some(Arc::new(readers)), Some(writer));
+        let journal = Self { queue, readers, writer, commits, file, _directory: directory };
         Ok(Opened { journal, warnings })
     }
 
@@ -94,11 +109,18 @@ impl SqliteJournal {
         self.commits.load(Ordering::Relaxed)
     }
 
+    /// Reads on one of the readers' threads, all of it as of one moment.
     fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Answer<'static, T> {
-        let read = move |connection: &Connection| read(connection).map_err(|error| journal_error(connection, &error));
+        let read = move |connection: &Connection| {
+            let transaction = connection.unchecked_transaction().map_err(Failed::from);
+            transaction.and_then(|_open| read(connection)).map_err(|failed| match failed {
+                Failed::Refused(error) => error,
+                Failed::Storage(error) => journal_error(connection, &error),
+            })
+        };
         answer(self.readers.as_ref().map(|readers| readers.read(read)))
     }
 
@@ -126,67 +148,119 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
-    fn append(&self, room: &RoomId, record: Record) -> Appending {
+    fn append(&self, room: &RoomId, record: Record, alarm: Option<Timestamp>) -> Appending {
         let (answer, appending) = Appending::new();
-        self.queue.append(room, record, answer);
+        self.queue.append(room, record, alarm, answer);
         appending
     }
 
-    fn create_room(&self, genesis: Genesis) -> Answer<'_, ()> {
-        self.write(Operation::CreateRoom(genesis))
+    fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>> {
+        let room = room.clone();
+        self.read(move |connection| log::read(connection, &room, after, bytes_max))
+    }
+
+    fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()> {
+        self.write(Operation::Trim(room.clone(), upto))
+    }
+
+    fn create_room(&self, room: NewRoom) -> Answer<'_, ()> {
+        self.write(Operation::CreateRoom(room))
+    }
+
+    fn publish(&self, room: &RoomId) -> Answer<'_, ()> {
+        self.write(Operation::Publish(room.clone()))
+    }
+
+    fn discard(&self, room: &RoomId) -> Answer<'_, ()> {
+        self.write(Operation::Discard(room.clone()))
     }
 
     fn room(&self, room: &RoomId) -> Answer<'_, Option<RoomRecord>> {
         let room = room.clone();
-        self.read(move |connection| query::room(connection, &room))
+        self.read(move |connection| rooms::room(connection, &room))
     }
 
     fn rooms(&self, machine: Option<&Name>, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomRecord>> {
         let (machine, after) = (machine.cloned(), after.cloned());
-        self.read(move |connection| query::rooms(connection, machine.as_ref(), after.as_ref(), count_max))
+        self.read(move |connection| rooms::rooms(connection, machine.as_ref(), after.as_ref(), count_max))
     }
 
-    fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>> {
-        let id = room.clone();
-        let records = self.read(move |connection| query::read(connection, &id, after, bytes_max));
-        or_no_such_room(room, records)
+    fn set_alarm(&self, room: &RoomId, alarm: Option<Timestamp>) -> Answer<'_, ()> {
+        self.write(Operation::SetAlarm(room.clone(), alarm))
+    }
+
+    fn alarms(&self, count_max: usize) -> Answer<'_, Vec<(RoomId, Timestamp)>> {
+        self.read(move |connection| rooms::alarms(connection, count_max))
+    }
+
+    fn count_rejections(&self, room: &RoomId, counts: Vec<RejectionCount>) -> Answer<'_, ()> {
+        self.write(Operation::CountRejections(room.clone(), counts))
+    }
+
+    fn rejections(&self, room: &RoomId) -> Answer<'_, Vec<RejectionCount>> {
+        let room = room.clone();
+        self.read(move |connection| rejections::rejections(connection, &room))
     }
 
     fn put_snapshot(&self, room: &RoomId, snapshot: Snapshot) -> Answer<'_, ()> {
         let room = room.clone();
         self.write_prepared(move || {
-            let body = postcard::to_allocvec(&snapshot).map_err(|error| JournalError::Storage(error.to_string()))?;
-            let (seq, chain, hash, bytes) = (snapshot.seq, snapshot.chain, Digest::of(&body), body.len());
-            Ok((Operation::PutSnapshot { room, seq, chain, hash, body: Bytes::from(body) }, bytes))
+            let new = NewSnapshot::new(room, snapshot).map_err(|error| JournalError::Storage(error.to_string()))?;
+            let bytes = new.bytes();
+            Ok((Operation::PutSnapshot(new), bytes))
         })
     }
 
     fn snapshot(&self, room: &RoomId, at_most: Option<Seq>) -> Answer<'_, Option<Snapshot>> {
-        let id = room.clone();
-        or_no_such_room(room, self.read(move |connection| query::snapshot(connection, &id, at_most)))
+        let room = room.clone();
+        self.read(move |connection| snapshots::snapshot(connection, &room, at_most))
+    }
+
+    fn snapshots(&self, room: &RoomId) -> Answer<'_, Vec<SnapshotRecord>> {
+        let room = room.clone();
+        self.read(move |connection| snapshots::snapshots(connection, &room))
     }
 
     fn put_component(&self, component: Component) -> Answer<'_, ()> {
         self.write_prepared(move || {
-            if Digest::of(&component.bytes) != component.digest {
-                return Err(JournalError::ComponentMismatch(component.digest));
+            let Component { digest, bytes, description, browser_js } = &component;
+            if Digest::of(bytes) != *digest {
+                return Err(JournalError::ComponentMismatch(*digest));
             }
-            let hash = component_hash(&component.description, &component.browser_js);
-            let bytes = component.bytes.len() + component.description.len() + component.browser_js.len();
-            Ok((Operation::PutComponent { component, hash }, bytes))
+            let checksum = machines::component_checksum(*digest, description, browser_js)
+                .map_err(|error| JournalError::Storage(error.to_string()))?;
+            let bytes = bytes.len() + description.len() + browser_js.len();
+            Ok((Operation::PutComponent { component, checksum }, bytes))
         })
     }
 
     fn component(&self, digest: Digest) -> Answer<'_, Option<Component>> {
-        self.read(move |connection| query::component(connection, digest))
+        self.read(move |connection| machines::component(connection, digest))
     }
 
     fn set_current(&self, machine: &Name, digest: Digest, time: Timestamp) -> Answer<'_, ()> {
         self.write(Operation::SetCurrent { machine: machine.clone(), digest, time })
     }
 
+    fn set_retention(&self, machine: &Name, retention: Retention) -> Answer<'_, ()> {
+        self.write(Operation::SetRetention(machine.clone(), retention))
+    }
+
     fn machines(&self) -> Answer<'_, Vec<MachineRecord>> {
-        self.read(query::machines)
+        self.read(machines::machines)
+    }
+
+    fn backup(&self, to: &Path) -> Answer<'_, ()> {
+        let (sender, receiver) = oneshot::channel();
+        let (file, to) = (self.file.clone(), to.to_owned());
+        // It takes a while, for which the readers are not to be missed.
+        let started = thread::Builder::new()
+            .name("journal-backup".to_owned())
+            .spawn(move || drop(sender.send(backup::backup(&file, &to))));
+        match started {
+            Ok(_) => answer(Some(receiver)),
+            Err(error) => Box::pin(async move { Err(JournalError::Storage(error.to_string())) }),
+        }
     }
 }
 
@@ -244,15 +318,6 @@ fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenEr
     Ok(warnings)
 }
 
-/// The hash of what is stored of a component besides its bytes.
-fn component_hash(description: &str, browser_js: &str) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(description.len() as u64).to_le_bytes());
-    hasher.update(description.as_bytes());
-    hasher.update(browser_js.as_bytes());
-    Digest(*hasher.finalize().as_bytes())
-}
-
 fn answer<T: Send + 'static>(receiver: Option<oneshot::Receiver<Result<T, JournalError>>>) -> Answer<'static, T> {
     Box::pin(async move {
         match receiver {
@@ -260,9 +325,4 @@ fn answer<T: Send + 'static>(receiver: Option<oneshot::Receiver<Result<T, Journa
             None => Err(JournalError::Closed),
         }
     })
-}
-
-fn or_no_such_room<T: Send + 'static>(room: &RoomId, found: Answer<'static, Option<T>>) -> Answer<'static, T> {
-    let room = room.clone();
-    Box::pin(async move { found.await?.ok_or(JournalError::NoSuchRoom(room)) })
 }

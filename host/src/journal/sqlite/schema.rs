@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::query::is_damage;
+use super::row::{RowDamage, is_damage, row_damage};
 use crate::journal::directory::OpenError;
 
 /// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
@@ -27,39 +27,71 @@ const MIGRATIONS: [&str; 1] = [FORMAT_1];
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// Records are kept in append order, so that a commit of many rooms' records writes few pages; `UNIQUE (room, expected)` finds a room's
-/// records, and is what refuses the record of an owner who does not know the head. Every hash lets the start find damage.
+/// records, and is what refuses the record of an owner who does not know the head. Each row's `checksum` is over all its other columns
+/// but those that a hash of their own proves: a record's body by the chain, a state by `hash`, a component by its digest.
 const FORMAT_1: &str = "
     CREATE TABLE rooms (
         id INTEGER PRIMARY KEY,
         machine TEXT NOT NULL,
         room TEXT NOT NULL,
         genesis BLOB NOT NULL,
-        chain BLOB NOT NULL,
+        log BLOB NOT NULL,
+        base BLOB,
+        staged INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
         UNIQUE (machine, room)
     ) STRICT;
+    CREATE TABLE alarms (
+        room INTEGER PRIMARY KEY,
+        due INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX alarms_due ON alarms (due, room);
     CREATE TABLE batches (
         id INTEGER PRIMARY KEY,
         room INTEGER NOT NULL,
         expected INTEGER NOT NULL,
         last INTEGER NOT NULL,
         time INTEGER NOT NULL,
-        batch BLOB NOT NULL,
+        batch INTEGER NOT NULL,
+        upgrade BLOB,
         chain BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
         body BLOB NOT NULL,
         UNIQUE (room, expected)
     ) STRICT;
+    CREATE INDEX upgrades ON batches (room, expected) WHERE upgrade IS NOT NULL;
     CREATE TABLE snapshots (
         id INTEGER PRIMARY KEY,
         room INTEGER NOT NULL,
         seq INTEGER NOT NULL,
+        digest BLOB NOT NULL,
         hash BLOB NOT NULL,
-        body BLOB NOT NULL,
+        bytes INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        head BLOB NOT NULL,
         UNIQUE (room, seq)
     ) STRICT;
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY,
+        snapshot INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (snapshot, number)
+    ) STRICT;
+    CREATE TABLE rejections (
+        room INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (room, author, kind)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE components (
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE,
-        hash BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
         description TEXT NOT NULL,
         browser_js TEXT NOT NULL,
         bytes BLOB NOT NULL
@@ -67,7 +99,11 @@ const FORMAT_1: &str = "
     CREATE TABLE machines (
         name TEXT PRIMARY KEY,
         digest BLOB NOT NULL,
-        deployed INTEGER NOT NULL
+        deployed INTEGER NOT NULL,
+        snapshot_events INTEGER,
+        snapshot_bytes INTEGER,
+        trim INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
     ) STRICT;
 ";
 
@@ -78,7 +114,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const CACHE_KIB: i64 = -8192;
 
 /// Statements that each connection keeps prepared: more than there are.
-const STATEMENTS_CACHED: usize = 32;
+const STATEMENTS_CACHED: usize = 64;
 
 /// Opens the one connection that writes, and brings the file to [`FORMAT`].
 pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
@@ -116,10 +152,10 @@ pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
 /// The refusal to open that `error` asks for.
 pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> OpenError {
     let file = file.to_owned();
-    if is_damage(error) {
-        OpenError::Damaged { file, place: place.to_owned(), what: error.to_string() }
-    } else {
-        OpenError::Storage { file, error: error.to_string() }
+    match row_damage(error) {
+        Some(RowDamage { place, what }) => OpenError::Damaged { file, place: place.clone(), what: what.clone() },
+        None if is_damage(error) => OpenError::Damaged { file, place: place.to_owned(), what: error.to_string() },
+        None => OpenError::Storage { file, error: error.to_string() },
     }
 }
 

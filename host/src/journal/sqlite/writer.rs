@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use reapply_sync::RoomId;
+use reapply_sync::{RoomId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
-use super::query::journal_error;
+use super::row::journal_error;
+use super::snapshots::CHUNK_BYTES;
 use super::store::{Operation, Outcome, Store};
 use crate::crash;
 use crate::journal::{Appended, JournalError, Record};
@@ -46,6 +47,8 @@ struct Request {
     operation: Operation,
     answer: Answer,
     bytes: usize,
+    /// How many portions of it are stored already.
+    portion: usize,
 }
 
 #[derive(Debug)]
@@ -56,13 +59,16 @@ enum Answer {
 
 impl Queue {
     /// Enqueues an append.
-    pub(super) fn append(&self, room: &RoomId, record: Record, answer: oneshot::Sender<Appended>) {
+    pub(super) fn append(
+        &self,
+        room: &RoomId,
+        record: Record,
+        alarm: Option<Timestamp>,
+        answer: oneshot::Sender<Appended>,
+    ) {
         let bytes = record.body.len() + REQUEST_BYTES;
-        self.push(Request {
-            operation: Operation::Append(room.clone(), record),
-            answer: Answer::Append(answer),
-            bytes,
-        });
+        let operation = Operation::Append(room.clone(), record, alarm);
+        self.push(Request { operation, answer: Answer::Append(answer), bytes, portion: 0 });
     }
 
     /// Enqueues anything else; `bytes` is the size of its body.
@@ -72,7 +78,7 @@ impl Queue {
         bytes: usize,
         answer: oneshot::Sender<Result<(), JournalError>>,
     ) {
-        self.push(Request { operation, answer: Answer::Other(answer), bytes: bytes + REQUEST_BYTES });
+        self.push(Request { operation, answer: Answer::Other(answer), bytes: bytes + REQUEST_BYTES, portion: 0 });
     }
 
     /// Lets the writer end once it has stored what is waiting.
@@ -101,6 +107,17 @@ impl Queue {
         self.filled.notify_one();
     }
 
+    /// Puts a request at the end of the queue again, for the next portion of it.
+    fn push_again(&self, request: Request) {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            drop(waiting);
+            return request.answer.fail(JournalError::Closed);
+        }
+        waiting.bytes += request.bytes;
+        waiting.requests.push_back(request);
+    }
+
     /// Waits for requests, and takes as many as one transaction holds. `None` once the queue is closed and empty.
     fn take(&self) -> Option<Vec<Request>> {
         let mut waiting = self.lock();
@@ -112,7 +129,7 @@ impl Queue {
         }
         let mut bytes = 0;
         let fits = |request: &&Request| {
-            bytes += request.bytes;
+            bytes += request.transaction_bytes();
             bytes <= TRANSACTION_BYTES
         };
         let count = waiting.requests.iter().take_while(fits).count().max(1);
@@ -172,12 +189,19 @@ impl Writer {
     fn store_all(&mut self, requests: Vec<Request>) {
         match self.transact(&requests) {
             Ok(outcomes) => {
-                requests.into_iter().zip(outcomes).for_each(|(request, outcome)| request.answer.send(outcome))
+                requests.into_iter().zip(outcomes).for_each(|(request, outcome)| self.answer(request, outcome))
             }
             Err(failure) if requests.len() == 1 => {
                 requests.into_iter().for_each(|request| self.settle(request, &failure))
             }
             Err(_) => requests.into_iter().for_each(|request| self.store_all(vec![request])),
+        }
+    }
+
+    fn answer(&self, request: Request, outcome: Outcome) {
+        match outcome {
+            Outcome::More => self.queue.push_again(Request { portion: request.portion + 1, ..request }),
+            outcome => request.answer.send(outcome),
         }
     }
 
@@ -197,7 +221,7 @@ impl Writer {
             |in_commit| move |error: rusqlite::Error| Failure { error: journal_error(connection, &error), in_commit };
         self.roll_back().map_err(failure(false))?;
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(failure(false))?;
-        let perform = |request: &Request| self.store.perform(connection, &request.operation);
+        let perform = |request: &Request| self.store.perform(connection, &request.operation, request.portion);
         let outcomes = requests.iter().map(perform).collect::<Result<Vec<_>, _>>().map_err(failure(false))?;
         crash::point("before-commit");
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(failure(true))?;
@@ -220,8 +244,13 @@ impl Writer {
         if !std::mem::replace(&mut self.is_failing, true) {
             tracing::error!(%error, "the journal cannot store; it goes on trying with what comes");
         }
+        if let Operation::PutSnapshot(new) = &request.operation {
+            // What is stored of it takes up room, which may be what is short.
+            let (nobody, _) = oneshot::channel();
+            self.queue.push_other(Operation::DropChunks(new.id()), 0, nobody);
+        }
         match (&request.operation, request.answer) {
-            (Operation::Append(room, record), Answer::Append(answer)) if failure.in_commit => {
+            (Operation::Append(room, record, _), Answer::Append(answer)) if failure.in_commit => {
                 let appended = match self.store.holds(&self.connection, room, record) {
                     Ok(true) => Appended::Committed,
                     Ok(false) => Appended::Failed(error),
@@ -234,15 +263,25 @@ impl Writer {
     }
 }
 
+impl Request {
+    /// What it adds to a transaction: of a snapshot, a portion at a time.
+    fn transaction_bytes(&self) -> usize {
+        match &self.operation {
+            Operation::PutSnapshot(_) => self.bytes.min(CHUNK_BYTES),
+            _ => self.bytes,
+        }
+    }
+}
+
 impl Answer {
     /// Nobody may be waiting any more; what was done stays done.
     fn send(self, outcome: Outcome) {
         match (self, outcome) {
-            (Self::Append(answer), Outcome::Done) => drop(answer.send(Appended::Committed)),
+            (Self::Append(answer), Outcome::Done | Outcome::More) => drop(answer.send(Appended::Committed)),
             (Self::Append(answer), Outcome::Conflict(head)) => drop(answer.send(Appended::Conflict { head })),
             (Self::Append(answer), Outcome::Refused(error)) => drop(answer.send(Appended::Failed(error))),
             (Self::Other(answer), Outcome::Refused(error)) => drop(answer.send(Err(error))),
-            (Self::Other(answer), Outcome::Done | Outcome::Conflict(_)) => drop(answer.send(Ok(()))),
+            (Self::Other(answer), Outcome::Done | Outcome::More | Outcome::Conflict(_)) => drop(answer.send(Ok(()))),
         }
     }
 

@@ -30,7 +30,7 @@ async fn load_until_killed() {
         let mut log = room_with(&journal, &format!("room-{index}"), &[]).await;
         loop {
             let record = log.next(3);
-            assert_eq!(journal.append(log.room(), record).await, Appended::Committed);
+            assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
             // A whole line in one write, so that the parent never reads half of one as another number.
             let line = format!("\nacknowledged {index} {}\n", log.head);
             std::io::stdout().write_all(line.as_bytes()).unwrap();

@@ -89,10 +89,10 @@ async fn reads_wait_for_no_write_and_a_full_queue_says_so() {
     stale.expected = Seq(1);
     stale.body = Bytes::from(vec![0; 1024 * 1024]);
     let appends: Vec<_> =
-        (0..QUEUE_BYTES_MAX / stale.body.len()).map(|_| journal.append(log.room(), stale.clone())).collect();
+        (0..QUEUE_BYTES_MAX / stale.body.len()).map(|_| journal.append(log.room(), stale.clone(), None)).collect();
     assert_eq!(journal.read(log.room(), Seq(0), 1000).await.unwrap().len(), 1);
 
-    let overflow = journal.append(log.room(), stale.clone()).await;
+    let overflow = journal.append(log.room(), stale.clone(), None).await;
     let Appended::Failed(error @ JournalError::QueueFull { .. }) = overflow else { panic!("{overflow:?}") };
     assert!(error.to_string().starts_with("the journal's queue is full"), "{error}");
     held_up.release();
@@ -118,11 +118,14 @@ async fn the_database_itself_refuses_a_record_that_another_program_forestalled()
     let mut log = room_with(&journal, "lobby", &[2]).await;
     // Another program that does not heed the lock appends to the log behind the writer's back.
     let record = log.clone().next(1);
+    let columns = (1_i64, Seq(2), Seq(3), record.time, 9_u64, record.upgrade, record.chain);
+    let sum = super::row::checksum("batches", &columns).unwrap();
     let intruder = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
     intruder
         .execute(
-            "INSERT INTO batches (room, expected, last, time, batch, chain, body) VALUES (1, 2, 3, ?1, ?2, ?3, ?4)",
-            rusqlite::params![record.time.0 as i64, [9_u8; 16], record.chain.0, &record.body[..]],
+            "INSERT INTO batches (room, expected, last, time, batch, chain, checksum, body)
+             VALUES (1, 2, 3, ?1, 9, ?2, ?3, ?4)",
+            rusqlite::params![record.time.0 as i64, record.chain.0, sum, &record.body[..]],
         )
         .unwrap();
     assert_eq!(log.append(&journal, 1).await, Appended::Conflict { head: Seq(3) });

@@ -1,0 +1,42 @@
+//! A copy of the whole database, made while it is in use.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{self, Path};
+
+use super::row::journal_error;
+use super::schema;
+use crate::journal::JournalError;
+
+/// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since what is being read
+/// cannot be overwritten in it.
+pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
+    let storage = |error: std::io::Error| JournalError::Storage(format!("{}: {error}", to.display()));
+    // A file of a crash's is no backup, but it may be somebody else's: only a new one is written.
+    File::create_new(to).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => JournalError::BackupExists(to.to_owned()),
+        _ => storage(error),
+    })?;
+    let copied = copy(file, to).and_then(|()| sync(to).map_err(storage));
+    if copied.is_err() {
+        let _ = fs::remove_file(to);
+    }
+    copied
+}
+
+fn copy(file: &Path, to: &Path) -> Result<(), JournalError> {
+    let storage = |error: &dyn ToString| JournalError::Storage(format!("{}: {}", to.display(), error.to_string()));
+    // An absolute path is taken for nothing else.
+    let to = path::absolute(to).map_err(|error| storage(&error))?;
+    let to = to.to_str().ok_or_else(|| storage(&"the path is not UTF-8"))?;
+    let connection = schema::open_reader(file).map_err(|error| storage(&error))?;
+    connection.execute("VACUUM INTO ?1", [to]).map_err(|error| journal_error(&connection, &error))?;
+    Ok(())
+}
+
+/// Makes the file and its name durable.
+fn sync(to: &Path) -> std::io::Result<()> {
+    File::open(to)?.sync_all()?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,169 @@
+//! The table `batches`: records in append order, and what is found from them.
+
+use bytes::Bytes;
+use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::rooms::{self, RoomRow};
+use super::row::{Failed, checksum, integer, number, placed, prove};
+use crate::journal::{BatchId, JournalError, Record};
+
+/// What [`record`] reads.
+pub(super) const COLUMNS: &str = "expected, last, time, batch, upgrade, chain, checksum, body";
+
+/// Where a room's log ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) last: Seq,
+    pub(super) time: Timestamp,
+    pub(super) chain: Chain,
+    pub(super) batch: BatchId,
+}
+
+/// Stores a record of the room with this key. The database refuses one that expects what another has expected.
+pub(super) fn insert(connection: &Connection, key: i64, record: &Record) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO batches (room, expected, last, time, batch, upgrade, chain, checksum, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            key,
+            integer(record.expected.0)?,
+            integer(record.last.0)?,
+            integer(record.time.0)?,
+            record.id.0.cast_signed(),
+            record.upgrade.map(|digest| digest.0),
+            record.chain.0,
+            record_checksum(key, record)?,
+            &record.body[..],
+        ])?;
+    Ok(())
+}
+
+/// Where the log of the room with this key ends; `None` if it has no records.
+pub(super) fn head(connection: &Connection, key: i64) -> rusqlite::Result<Option<Head>> {
+    connection
+        .prepare_cached("SELECT last, time, chain, batch FROM batches WHERE room = ?1 ORDER BY expected DESC LIMIT 1")?
+        .query_row([key], |row| {
+            Ok(Head {
+                last: Seq(number(row, 0)?),
+                time: Timestamp(number(row, 1)?),
+                chain: Chain(row.get(2)?),
+                batch: BatchId(row.get::<_, i64>(3)?.cast_unsigned()),
+            })
+        })
+        .optional()
+}
+
+/// Whether the log holds this very batch after `expected`.
+pub(super) fn holds(connection: &Connection, key: i64, expected: Seq, batch: BatchId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2 AND batch = ?3")?
+        .exists(params![key, integer(expected.0)?, batch.0.cast_signed()])
+}
+
+/// Whether a record follows `seq`: that is where one ends and the next begins.
+pub(super) fn goes_on_after(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2")?
+        .exists(params![key, integer(seq.0)?])
+}
+
+/// The records of `Journal::read`.
+pub(super) fn read(
+    connection: &Connection,
+    room: &RoomId,
+    after: Seq,
+    bytes_max: usize,
+) -> Result<Vec<Record>, Failed> {
+    let found = rooms::existing(connection, room)?;
+    if let Some(base) = found.base.filter(|base| base.seq > after) {
+        return Err(JournalError::Trimmed { room: room.clone(), begins: base.seq }.into());
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT expected, last, time, batch, upgrade, chain, checksum, body FROM batches
+         WHERE room = ?1 AND last > ?2 AND expected >=
+             (SELECT coalesce(max(expected), 0) FROM batches WHERE room = ?1 AND expected <= ?2)
+         ORDER BY expected",
+    )?;
+    let mut rows = statement.query(params![found.key, integer(after.0)?])?;
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let from = records.last().map_or(after, |record: &Record| record.last).next();
+        let record = record(row, found.key, || place(room, from))?;
+        bytes += record.body.len();
+        if bytes > bytes_max && !records.is_empty() {
+            break;
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// A record from a row of [`COLUMNS`], with all but its body proved: the chain proves that. `place` says which record it must be.
+pub(super) fn record(row: &Row<'_>, key: i64, place: impl Fn() -> String) -> rusqlite::Result<Record> {
+    let read = || {
+        Ok(Record {
+            expected: Seq(number(row, 0)?),
+            last: Seq(number(row, 1)?),
+            time: Timestamp(number(row, 2)?),
+            id: BatchId(row.get::<_, i64>(3)?.cast_unsigned()),
+            upgrade: row.get::<_, Option<_>>(4)?.map(Digest),
+            chain: Chain(row.get(5)?),
+            body: Bytes::from(row.get::<_, Vec<u8>>(7)?),
+        })
+    };
+    let record = placed(read(), &place)?;
+    prove(row, 6, record_checksum(key, &record)?, &place)?;
+    Ok(record)
+}
+
+/// How the record that holds the event `seq` is named.
+pub(super) fn place(room: &RoomId, seq: Seq) -> String {
+    format!("room {room}, event {seq}")
+}
+
+/// The log's chain at `seq`; `None` if the log does not hold it, or cannot be read as far.
+pub(super) fn chain_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rusqlite::Result<Option<Chain>> {
+    let (begins, first) = room.start();
+    if seq <= begins {
+        return Ok((seq == begins).then_some(first));
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT expected, last, time, batch, upgrade, chain, checksum, body FROM batches
+         WHERE room = ?1 AND expected < ?2 AND expected >= ?3 ORDER BY expected DESC LIMIT 2",
+    )?;
+    let mut records = statement.query_and_then(params![room.key, integer(seq.0)?, integer(begins.0)?], |row| {
+        record(row, room.key, || place(&room.room, seq))
+    })?;
+    let Some(holder) = records.next().transpose()?.filter(|record| record.last >= seq) else { return Ok(None) };
+    if holder.last == seq {
+        return Ok(Some(holder.chain));
+    }
+    let before = records.next().transpose()?.map_or(first, |record| record.chain);
+    Ok(holder.decode(before).ok().map(|batch| chain_within(before, &batch.encoded, seq.0 - holder.expected.0)))
+}
+
+/// The chain after the first `count` of `encoded` events.
+pub(super) fn chain_within(before: Chain, encoded: &[Bytes], count: u64) -> Chain {
+    encoded.iter().take(usize::try_from(count).unwrap_or(usize::MAX)).fold(before, |chain, event| chain.after(event))
+}
+
+/// The build that the room runs after `seq`.
+pub(super) fn build_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rusqlite::Result<Digest> {
+    let upgraded = connection
+        .prepare_cached(
+            "SELECT upgrade FROM batches INDEXED BY upgrades
+             WHERE room = ?1 AND upgrade IS NOT NULL AND expected < ?2 ORDER BY expected DESC LIMIT 1",
+        )?
+        .query_row(params![room.key, integer(seq.0)?], |row| row.get(0).map(Digest))
+        .optional()?;
+    Ok(upgraded.unwrap_or_else(|| room.first_digest()))
+}
+
+fn record_checksum(key: i64, record: &Record) -> rusqlite::Result<i64> {
+    let Record { id, expected, last, time, upgrade, chain, body: _ } = record;
+    checksum("batches", &(key, expected, last, time, id.0, upgrade, chain))
+}

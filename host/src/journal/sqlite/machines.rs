@@ -1,0 +1,146 @@
+//! The tables `components` and `machines`.
+
+use bytes::Bytes;
+use reapply_sync::{Digest, Name, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::row::{Failed, checksum, damage, integer, name, number, prove, saturated};
+use super::store::Outcome;
+use crate::journal::{Component, JournalError, MachineRecord, Retention};
+
+/// Stores a build whose bytes have its digest.
+pub(super) fn put_component(connection: &Connection, component: &Component, sum: i64) -> Result<Outcome, Failed> {
+    connection
+        .prepare_cached(
+            "INSERT INTO components (digest, checksum, description, browser_js, bytes) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![component.digest.0, sum, component.description, component.browser_js, &component.bytes[..]])?;
+    Ok(Outcome::Done)
+}
+
+/// The checksum of a component's row. Its bytes have its digest.
+pub(super) fn component_checksum(digest: Digest, description: &str, browser_js: &str) -> rusqlite::Result<i64> {
+    checksum("components", &(digest, description, browser_js))
+}
+
+/// The build with this digest.
+pub(super) fn component(connection: &Connection, digest: Digest) -> Result<Option<Component>, Failed> {
+    let found = connection
+        .prepare_cached("SELECT digest, checksum, description, browser_js, bytes FROM components WHERE digest = ?1")?
+        .query_row([digest.0], read_component)
+        .optional()?;
+    Ok(found)
+}
+
+/// Proves every component, one after the other.
+pub(super) fn prove_components(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare("SELECT digest, checksum, description, browser_js, bytes FROM components")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        read_component(row)?;
+    }
+    Ok(())
+}
+
+/// Makes a stored build the machine's current one.
+pub(super) fn set_current(
+    connection: &Connection,
+    machine: &Name,
+    digest: Digest,
+    deployed: Timestamp,
+) -> Result<Outcome, Failed> {
+    let is_stored = connection.prepare_cached("SELECT 1 FROM components WHERE digest = ?1")?.exists([digest.0])?;
+    if !is_stored {
+        return Err(JournalError::NoSuchComponent(digest).into());
+    }
+    let retention = machine_record(connection, machine)?.map(|machine| machine.retention).unwrap_or_default();
+    write_machine(connection, &MachineRecord { name: machine.clone(), digest, deployed, retention })?;
+    Ok(Outcome::Done)
+}
+
+/// Sets how much of its rooms' past a machine keeps.
+pub(super) fn set_retention(connection: &Connection, machine: &Name, retention: &Retention) -> Result<Outcome, Failed> {
+    let found = machine_record(connection, machine)?;
+    let found = found.ok_or_else(|| JournalError::NoSuchMachine(machine.clone()))?;
+    write_machine(connection, &MachineRecord { retention: retention.clone(), ..found })?;
+    Ok(Outcome::Done)
+}
+
+/// The machines, by name.
+pub(super) fn machines(connection: &Connection) -> Result<Vec<MachineRecord>, Failed> {
+    connection
+        .prepare_cached(
+            "SELECT name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum FROM machines ORDER BY name",
+        )?
+        .query_and_then([], |row| Ok(read_machine(row)?))?
+        .collect()
+}
+
+fn machine_record(connection: &Connection, machine: &Name) -> rusqlite::Result<Option<MachineRecord>> {
+    connection
+        .prepare_cached(
+            "SELECT name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum FROM machines WHERE name = ?1",
+        )?
+        .query_row([machine.as_str()], read_machine)
+        .optional()
+}
+
+fn write_machine(connection: &Connection, machine: &MachineRecord) -> rusqlite::Result<()> {
+    let Retention { snapshot_events, snapshot_bytes, trim } = machine.retention;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO machines (name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            machine.name.as_str(),
+            machine.digest.0,
+            integer(machine.deployed.0)?,
+            snapshot_events.map(saturated),
+            snapshot_bytes.map(saturated),
+            trim,
+            machine_checksum(machine)?,
+        ])?;
+    Ok(())
+}
+
+fn read_machine(row: &Row<'_>) -> rusqlite::Result<MachineRecord> {
+    let optional = |column| match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => number(row, column).map(Some),
+    };
+    let machine = MachineRecord {
+        name: name(row, 0)?,
+        digest: Digest(row.get(1)?),
+        deployed: Timestamp(number(row, 2)?),
+        retention: Retention { snapshot_events: optional(3)?, snapshot_bytes: optional(4)?, trim: row.get(5)? },
+    };
+    prove(row, 6, machine_checksum(&machine)?, || format!("machine {}", machine.name))?;
+    Ok(machine)
+}
+
+fn machine_checksum(machine: &MachineRecord) -> rusqlite::Result<i64> {
+    let MachineRecord { name, digest, deployed, retention } = machine;
+    let Retention { snapshot_events, snapshot_bytes, trim } = retention;
+    let (events, bytes) = (snapshot_events.map(saturated), snapshot_bytes.map(saturated));
+    checksum("machines", &(name, digest, deployed, events, bytes, trim))
+}
+
+fn read_component(row: &Row<'_>) -> rusqlite::Result<Component> {
+    let digest = Digest(row.get(0)?);
+    let place = || format!("component {digest}");
+    let component = Component {
+        digest,
+        description: row.get(2)?,
+        browser_js: row.get(3)?,
+        bytes: Bytes::from(row.get::<_, Vec<u8>>(4)?),
+    };
+    prove(row, 1, component_checksum(digest, &component.description, &component.browser_js)?, place)?;
+    if Digest::of(&component.bytes) == digest {
+        Ok(component)
+    } else {
+        Err(damage(place(), "its bytes do not match their digest"))
+    }
+}

@@ -1,0 +1,87 @@
+//! The table `rejections`: how often whose transitions were rejected, and in which way.
+
+use reapply_sync::{Author, RoomId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::rooms;
+use super::row::{Failed, checksum, integer, number, prove, saturated};
+use super::store::Outcome;
+use crate::journal::RejectionCount;
+
+/// Counts that are kept of one room: authors times kinds. Anyone may come as many authors.
+pub(super) const REJECTION_COUNTS_MAX: usize = 1000;
+
+/// Adds to a room's counts.
+pub(super) fn count(connection: &Connection, room: &RoomId, counts: &[RejectionCount]) -> Result<Outcome, Failed> {
+    let key = rooms::existing(connection, room)?.key;
+    for added in counts {
+        let stored = connection
+            .prepare_cached(
+                "SELECT author, kind, count, last, checksum FROM rejections WHERE room = ?1 AND author = ?2 AND kind = ?3",
+            )?
+            .query_row(params![key, &*added.author.0, added.kind], |row| read(row, key))
+            .optional()?;
+        let sum = match stored {
+            Some(stored) => RejectionCount {
+                count: stored.count.saturating_add(added.count),
+                last: stored.last.max(added.last),
+                ..stored
+            },
+            None => added.clone(),
+        };
+        write(connection, key, &sum)?;
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM rejections WHERE room = ?1 AND (author, kind) IN
+                 (SELECT author, kind FROM rejections WHERE room = ?1 ORDER BY last DESC, author, kind LIMIT -1 OFFSET ?2)",
+        )?
+        .execute(params![key, saturated(REJECTION_COUNTS_MAX as u64)])?;
+    Ok(Outcome::Done)
+}
+
+/// A room's counts, by author and kind.
+pub(super) fn rejections(connection: &Connection, room: &RoomId) -> Result<Vec<RejectionCount>, Failed> {
+    let key = rooms::existing(connection, room)?.key;
+    connection
+        .prepare_cached(
+            "SELECT author, kind, count, last, checksum FROM rejections WHERE room = ?1 ORDER BY author, kind",
+        )?
+        .query_and_then([key], |row| Ok(read(row, key)?))?
+        .collect()
+}
+
+/// A count from a row of `author, kind, count, last, checksum`, proved.
+pub(super) fn read(row: &Row<'_>, key: i64) -> rusqlite::Result<RejectionCount> {
+    let author: String = row.get(0)?;
+    let count = RejectionCount {
+        author: Author(author.into()),
+        kind: row.get(1)?,
+        count: number(row, 2)?,
+        last: Timestamp(number(row, 3)?),
+    };
+    let place = || format!("the {} rejections of {} in room {key}", count.kind, count.author);
+    prove(row, 4, count_checksum(key, &count)?, place)?;
+    Ok(count)
+}
+
+fn write(connection: &Connection, key: i64, count: &RejectionCount) -> rusqlite::Result<()> {
+    let count = RejectionCount { count: saturated(count.count).cast_unsigned(), ..count.clone() };
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO rejections (room, author, kind, count, last, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            key,
+            &*count.author.0,
+            count.kind,
+            integer(count.count)?,
+            integer(count.last.0)?,
+            count_checksum(key, &count)?
+        ])?;
+    Ok(())
+}
+
+fn count_checksum(key: i64, count: &RejectionCount) -> rusqlite::Result<i64> {
+    checksum("rejections", &(key, &count.author, &count.kind, count.count, count.last))
+}

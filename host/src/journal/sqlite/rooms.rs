@@ -1,0 +1,279 @@
+//! The tables `rooms` and `alarms`.
+
+use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::log::{self, Head};
+use super::row::{Failed, checksum, decoded, encoded, name, number, placed, prove, saturated};
+use super::store::Outcome;
+use super::{snapshots, sweep};
+use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
+
+/// What [`RoomRow::read`] reads.
+const COLUMNS: &str = "id, machine, room, genesis, log, base, staged, checksum";
+
+/// The least of a room's row.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The number under which the database keeps the room.
+    pub(super) key: i64,
+    pub(super) base: Option<Base>,
+}
+
+/// A room's row.
+#[derive(Clone, Debug)]
+pub(super) struct RoomRow {
+    pub(super) key: i64,
+    pub(super) room: RoomId,
+    genesis: Genesis,
+    log: LogId,
+    pub(super) base: Option<Base>,
+    pub(super) staged: bool,
+}
+
+impl RoomRow {
+    /// From a row of [`COLUMNS`], proved.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (key, room) = (row.get(0)?, RoomId { machine: name(row, 1)?, room: name(row, 2)? });
+        let place = || format!("room {room}");
+        let (genesis, log) = (placed(decoded(row, 3), place)?, placed(row.get(4), place)?);
+        let (base, staged) = (placed(decoded_base(row, 5), place)?, placed(row.get(6), place)?);
+        let read = Self { key, room: room.clone(), genesis, log: LogId(log), base, staged };
+        prove(row, 7, read.checksum()?, place)?;
+        Ok(read)
+    }
+
+    /// The row of this room; refuses where there is none.
+    pub(super) fn of(connection: &Connection, room: &RoomId) -> Result<Self, Failed> {
+        let sql = format!("SELECT {COLUMNS} FROM rooms WHERE machine = ?1 AND room = ?2");
+        let found = connection
+            .prepare_cached(&sql)?
+            .query_row(params![room.machine.as_str(), room.room.as_str()], Self::read)
+            .optional()?;
+        found.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
+    }
+
+    /// Calls `each` with every room, in the order of their keys.
+    pub(super) fn each(
+        connection: &Connection,
+        mut each: impl FnMut(Self) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM rooms ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(Self::read(row)?)?;
+        }
+        Ok(())
+    }
+
+    /// The event after which the log begins, and the chain there.
+    pub(super) fn start(&self) -> (Seq, Chain) {
+        self.base.as_ref().map_or_else(|| (Seq(0), self.genesis.chain()), |base| (base.seq, base.chain))
+    }
+
+    /// The build that the room ran there.
+    pub(super) fn first_digest(&self) -> Digest {
+        self.base.as_ref().map_or(self.genesis.digest, |base| base.digest)
+    }
+
+    fn update(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("UPDATE rooms SET base = ?2, staged = ?3, checksum = ?4 WHERE id = ?1")?
+            .execute(params![self.key, self.base.as_ref().map(encoded).transpose()?, self.staged, self.checksum()?])?;
+        Ok(())
+    }
+
+    fn checksum(&self) -> rusqlite::Result<i64> {
+        checksum("rooms", &(&self.room, &self.genesis, self.log, &self.base, self.staged))
+    }
+
+    fn into_record(self, connection: &Connection) -> rusqlite::Result<RoomRecord> {
+        let (begins, first) = self.start();
+        let began = self.base.as_ref().map_or(self.genesis.time, |base| base.time);
+        let head = log::head(connection, self.key)?;
+        let (head, time, chain, batch) = match head {
+            Some(Head { last, time, chain, batch }) => (last, time, chain, Some(batch)),
+            None => (begins, began, first, None),
+        };
+        Ok(RoomRecord {
+            digest: log::build_at(connection, &self, head)?,
+            alarm: alarm(connection, self.key)?,
+            room: self.room,
+            genesis: self.genesis,
+            log: self.log,
+            base: self.base,
+            head,
+            time,
+            chain,
+            batch,
+        })
+    }
+}
+
+/// A room, staged or not.
+pub(super) fn find(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<Found>> {
+    connection
+        .prepare_cached("SELECT id, base FROM rooms WHERE machine = ?1 AND room = ?2")?
+        .query_row(params![room.machine.as_str(), room.room.as_str()], |row| {
+            Ok(Found { key: row.get(0)?, base: decoded_base(row, 1)? })
+        })
+        .optional()
+}
+
+/// A room, staged or not; refuses where there is none.
+pub(super) fn existing(connection: &Connection, room: &RoomId) -> Result<Found, Failed> {
+    find(connection, room)?.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
+}
+
+/// A room that is not staged.
+pub(super) fn room(connection: &Connection, room: &RoomId) -> Result<Option<RoomRecord>, Failed> {
+    match RoomRow::of(connection, room) {
+        Ok(row) if row.staged => Ok(None),
+        Ok(row) => Ok(Some(row.into_record(connection)?)),
+        Err(Failed::Refused(JournalError::NoSuchRoom(_))) => Ok(None),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// The rooms of `Journal::rooms`.
+pub(super) fn rooms(
+    connection: &Connection,
+    machine: Option<&Name>,
+    after: Option<&RoomId>,
+    count_max: usize,
+) -> Result<Vec<RoomRecord>, Failed> {
+    let after = after.map_or(("", ""), |after| (after.machine.as_str(), after.room.as_str()));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM rooms WHERE (machine, room) > (?1, ?2) AND (?3 IS NULL OR machine = ?3) AND NOT staged
+         ORDER BY machine, room LIMIT ?4"
+    );
+    let limit = i64::try_from(count_max).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(&sql)?
+        .query_and_then(params![after.0, after.1, machine.map(Name::as_str), limit], |row| {
+            Ok(RoomRow::read(row)?.into_record(connection)?)
+        })?
+        .collect()
+}
+
+/// Begins a room.
+pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, Failed> {
+    match RoomRow::of(connection, &new.room) {
+        Ok(row) if row.staged => return Err(JournalError::RoomStaged(row.room).into()),
+        Ok(row) => return Err(JournalError::RoomExists(row.room).into()),
+        Err(Failed::Refused(_)) => {}
+        Err(failed) => return Err(failed),
+    }
+    let NewRoom { room, genesis, log, base, staged } = new.clone();
+    let row = RoomRow { key: 0, room, genesis, log, base, staged };
+    connection
+        .prepare_cached(
+            "INSERT INTO rooms (machine, room, genesis, log, base, staged, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            row.room.machine.as_str(),
+            row.room.room.as_str(),
+            encoded(&row.genesis)?,
+            row.log.0,
+            row.base.as_ref().map(encoded).transpose()?,
+            row.staged,
+            row.checksum()?,
+        ])?;
+    Ok(Outcome::Done)
+}
+
+/// Makes a staged room one like any other.
+pub(super) fn publish(connection: &Connection, room: &RoomId) -> Result<Outcome, Failed> {
+    let row = RoomRow::of(connection, room)?;
+    if let Some(base) = row.base.as_ref().filter(|_| row.staged)
+        && !snapshots::stands(connection, row.key, base.seq)?
+    {
+        return Err(JournalError::SnapshotMissing { room: room.clone(), seq: base.seq }.into());
+    }
+    RoomRow { staged: false, ..row }.update(connection)?;
+    Ok(Outcome::Done)
+}
+
+/// Removes a staged room, a portion at a time; its row goes last.
+pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome, Failed> {
+    let row = RoomRow::of(connection, room)?;
+    if !row.staged {
+        return Err(JournalError::NotStaged(row.room).into());
+    }
+    if !sweep::portion(connection, row.key, None)? {
+        return Ok(Outcome::More);
+    }
+    for table in ["alarms WHERE room", "rejections WHERE room", "rooms WHERE id"] {
+        connection.prepare_cached(&format!("DELETE FROM {table} = ?1"))?.execute([row.key])?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Lets a log begin at `upto`. That alone is what readers see; the records and snapshots before it are removed a portion at a time.
+pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq) -> Result<Outcome, Failed> {
+    let row = RoomRow::of(connection, room)?;
+    let (begins, _) = row.start();
+    if upto != begins {
+        let refuse = |why| JournalError::NotTrimmable { room: room.clone(), upto, why };
+        if upto < begins {
+            return Err(refuse("it begins after that already").into());
+        }
+        if !log::goes_on_after(connection, row.key, upto)? {
+            return Err(refuse("it has no record that begins there").into());
+        }
+        let snapshot = snapshots::head_at(connection, row.key, room, upto)?;
+        let snapshot = snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq: upto })?;
+        let base = Base { seq: upto, time: snapshot.time, digest: snapshot.digest, chain: snapshot.chain };
+        RoomRow { base: Some(base), ..row.clone() }.update(connection)?;
+    }
+    Ok(if sweep::portion(connection, row.key, Some(upto))? { Outcome::Done } else { Outcome::More })
+}
+
+/// When the alarm of the room with this key is due.
+pub(super) fn alarm(connection: &Connection, key: i64) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT room, due, checksum FROM alarms WHERE room = ?1")?
+        .query_row([key], |row| proved_alarm(row).map(|(_, due)| due))
+        .optional()
+}
+
+/// Notes when the alarm of the room with this key is due.
+pub(super) fn set_alarm(connection: &Connection, key: i64, alarm: Option<Timestamp>) -> rusqlite::Result<()> {
+    match alarm {
+        Some(alarm) => connection
+            .prepare_cached(
+                "INSERT INTO alarms (room, due, checksum) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (room) DO UPDATE SET due = excluded.due, checksum = excluded.checksum",
+            )?
+            .execute(params![key, saturated(alarm.0), checksum("alarms", &(key, saturated(alarm.0)))?])?,
+        None => connection.prepare_cached("DELETE FROM alarms WHERE room = ?1")?.execute([key])?,
+    };
+    Ok(())
+}
+
+/// The alarms of `Journal::alarms`.
+pub(super) fn alarms(connection: &Connection, count_max: usize) -> Result<Vec<(RoomId, Timestamp)>, Failed> {
+    connection
+        .prepare_cached(
+            "SELECT alarms.room, due, alarms.checksum, rooms.machine, rooms.room
+             FROM alarms JOIN rooms ON rooms.id = alarms.room
+             WHERE NOT staged ORDER BY due, alarms.room LIMIT ?1",
+        )?
+        .query_and_then([i64::try_from(count_max).unwrap_or(i64::MAX)], |row| {
+            let (_, due) = proved_alarm(row)?;
+            Ok((RoomId { machine: name(row, 3)?, room: name(row, 4)? }, due))
+        })?
+        .collect()
+}
+
+/// A room's key and when its alarm is due, from a row of `room, due, checksum`.
+pub(super) fn proved_alarm(row: &Row<'_>) -> rusqlite::Result<(i64, Timestamp)> {
+    let (key, due) = (row.get(0)?, number(row, 1)?);
+    prove(row, 2, checksum("alarms", &(key, saturated(due)))?, || format!("the alarm of room {key}"))?;
+    Ok((key, Timestamp(due)))
+}
+
+fn decoded_base(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Base>> {
+    let is_null = row.get_ref(column)?.as_blob_or_null()?.is_none();
+    if is_null { Ok(None) } else { decoded(row, column).map(Some) }
+}

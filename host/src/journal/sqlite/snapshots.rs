@@ -1,0 +1,229 @@
+//! The tables `snapshots` and `chunks`: a snapshot's row, and its state in pieces.
+//!
+//! A large state is written over several transactions, so that no room's records wait for the whole of it. Its chunks stand under a
+//! number drawn for this one attempt, and mean nothing until the last transaction writes the row with that number.
+
+use bytes::Bytes;
+use reapply_sync::{Chain, Digest, RoomId, Seq, Snapshot};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::log;
+use super::rooms::{self, RoomRow};
+use super::row::{Failed, checksum, damage, decoded, encoded, integer, number, placed, prove, saturated};
+use super::store::Outcome;
+use crate::crash;
+use crate::journal::{JournalError, SnapshotRecord};
+
+/// Bytes of a state that are written in one transaction.
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// What [`Stored::read`] reads.
+const COLUMNS: &str = "id, seq, digest, hash, bytes, checksum, head";
+
+/// A snapshot that is to be stored.
+#[derive(Debug)]
+pub(super) struct NewSnapshot {
+    /// The number of its row, and of its chunks: drawn at random.
+    id: i64,
+    room: RoomId,
+    seq: Seq,
+    chain: Chain,
+    digest: Digest,
+    hash: Digest,
+    /// The snapshot without its state.
+    head: Vec<u8>,
+    state: Bytes,
+}
+
+impl NewSnapshot {
+    /// Encodes and hashes: that takes a while for a large one.
+    pub(super) fn new(room: RoomId, mut snapshot: Snapshot) -> rusqlite::Result<Self> {
+        let hash = snapshot.state_hash();
+        let state = std::mem::take(&mut snapshot.state);
+        let head = encoded(&snapshot)?;
+        let Snapshot { seq, chain, digest, .. } = snapshot;
+        // Not negative, as people expect of numbers of rows.
+        let id = (rand::random::<u64>() >> 1).cast_signed();
+        Ok(Self { id, room, seq, chain, digest, hash, head, state })
+    }
+
+    /// What it weighs while it waits.
+    pub(super) fn bytes(&self) -> usize {
+        self.head.len() + self.state.len()
+    }
+
+    /// The number under which its chunks stand.
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+/// Writes the next portion of a snapshot; the last one makes it a snapshot of its room.
+pub(super) fn put(connection: &Connection, new: &NewSnapshot, portion: usize) -> Result<Outcome, Failed> {
+    let room = RoomRow::of(connection, &new.room)?;
+    let belongs = log::chain_at(connection, &room, new.seq)? == Some(new.chain)
+        && log::build_at(connection, &room, new.seq)? == new.digest;
+    if !belongs || stands(connection, room.key, new.seq)? {
+        drop_chunks(connection, new.id)?;
+        let refusal = JournalError::SnapshotMismatch { room: room.room, seq: new.seq };
+        return if belongs { Ok(Outcome::Done) } else { Ok(Outcome::Refused(refusal)) };
+    }
+    let start = (portion * CHUNK_BYTES).min(new.state.len());
+    let end = (start + CHUNK_BYTES).min(new.state.len());
+    if start < end {
+        connection
+            .prepare_cached("INSERT INTO chunks (snapshot, number, bytes) VALUES (?1, ?2, ?3)")?
+            .execute(params![new.id, saturated(portion as u64), &new.state[start..end]])?;
+    }
+    if end < new.state.len() {
+        crash::point("snapshot-half-stored");
+        return Ok(Outcome::More);
+    }
+    let bytes = new.state.len() as u64;
+    let sum = row_checksum(room.key, new.id, new.seq, new.digest, new.hash, bytes, &new.head)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO snapshots (id, room, seq, digest, hash, bytes, checksum, head)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            new.id,
+            room.key,
+            integer(new.seq.0)?,
+            new.digest.0,
+            new.hash.0,
+            integer(bytes)?,
+            sum,
+            new.head
+        ])?;
+    crash::point("snapshot-half-stored");
+    Ok(Outcome::Done)
+}
+
+/// Removes the chunks under this number, unless they have become a snapshot.
+pub(super) fn drop_chunks(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM chunks WHERE snapshot = ?1 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)",
+        )?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Whether the room with this key has a snapshot at `seq`.
+pub(super) fn stands(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM snapshots WHERE room = ?1 AND seq = ?2")?
+        .exists(params![key, integer(seq.0)?])
+}
+
+/// The snapshot at `seq` without its state, if there is one.
+pub(super) fn head_at(
+    connection: &Connection,
+    key: i64,
+    room: &RoomId,
+    seq: Seq,
+) -> rusqlite::Result<Option<Snapshot>> {
+    newest(connection, key, room, seq, saturated(seq.0)).map(|stored| stored.map(|stored| stored.snapshot))
+}
+
+/// The snapshot at `seq`, proved, if there is one.
+pub(super) fn at(connection: &Connection, key: i64, room: &RoomId, seq: Seq) -> rusqlite::Result<Option<Snapshot>> {
+    let stored = newest(connection, key, room, seq, saturated(seq.0))?;
+    stored.map(|stored| stored.whole(connection, room)).transpose()
+}
+
+/// The snapshot of `Journal::snapshot`.
+pub(super) fn snapshot(
+    connection: &Connection,
+    room: &RoomId,
+    at_most: Option<Seq>,
+) -> Result<Option<Snapshot>, Failed> {
+    let found = rooms::existing(connection, room)?;
+    let at_most = at_most.map_or(i64::MAX, |seq| saturated(seq.0));
+    let begins = found.base.map_or(Seq(0), |base| base.seq);
+    let stored = newest(connection, found.key, room, begins, at_most)?;
+    Ok(stored.map(|stored| stored.whole(connection, room)).transpose()?)
+}
+
+/// The snapshots of `Journal::snapshots`.
+pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<SnapshotRecord>, Failed> {
+    let found = rooms::existing(connection, room)?;
+    let begins = found.base.map_or(Seq(0), |base| base.seq);
+    let sql = format!("SELECT {COLUMNS} FROM snapshots WHERE room = ?1 AND seq >= ?2 ORDER BY seq");
+    connection
+        .prepare_cached(&sql)?
+        .query_and_then(params![found.key, integer(begins.0)?], |row| {
+            let Stored { snapshot: Snapshot { seq, digest, .. }, hash, bytes, .. } =
+                Stored::read(row, found.key, room)?;
+            Ok(SnapshotRecord { seq, digest, bytes, hash })
+        })?
+        .collect()
+}
+
+/// A snapshot's row.
+struct Stored {
+    id: i64,
+    hash: Digest,
+    bytes: u64,
+    /// Without its state.
+    snapshot: Snapshot,
+}
+
+impl Stored {
+    /// From a row of [`COLUMNS`], proved.
+    fn read(row: &Row<'_>, key: i64, room: &RoomId) -> rusqlite::Result<Self> {
+        let (id, seq) = (row.get(0)?, Seq(number(row, 1)?));
+        let (digest, hash, bytes) = (Digest(row.get(2)?), Digest(row.get(3)?), number(row, 4)?);
+        let sum = row_checksum(key, id, seq, digest, hash, bytes, row.get_ref(6)?.as_blob()?)?;
+        prove(row, 5, sum, || place(room, seq))?;
+        Ok(Self { id, hash, bytes, snapshot: placed(decoded(row, 6), || place(room, seq))? })
+    }
+
+    /// With its state, proved.
+    fn whole(self, connection: &Connection, room: &RoomId) -> rusqlite::Result<Snapshot> {
+        let mut statement =
+            connection.prepare_cached("SELECT bytes FROM chunks WHERE snapshot = ?1 ORDER BY number")?;
+        let mut rows = statement.query([self.id])?;
+        let mut state = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+        while let Some(row) = rows.next()? {
+            state.extend_from_slice(row.get_ref(0)?.as_blob()?);
+        }
+        if Digest::of(&state) != self.hash {
+            return Err(damage(place(room, self.snapshot.seq), "its bytes do not match their hash"));
+        }
+        Ok(Snapshot { state: Bytes::from(state), ..self.snapshot })
+    }
+}
+
+/// The newest snapshot from `begins` to `at_most`.
+fn newest(
+    connection: &Connection,
+    key: i64,
+    room: &RoomId,
+    begins: Seq,
+    at_most: i64,
+) -> rusqlite::Result<Option<Stored>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM snapshots WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC LIMIT 1");
+    connection
+        .prepare_cached(&sql)?
+        .query_row(params![key, integer(begins.0)?, at_most], |row| Stored::read(row, key, room))
+        .optional()
+}
+
+fn place(room: &RoomId, seq: Seq) -> String {
+    format!("room {room}, snapshot at {seq}")
+}
+
+fn row_checksum(
+    key: i64,
+    id: i64,
+    seq: Seq,
+    digest: Digest,
+    hash: Digest,
+    bytes: u64,
+    head: &[u8],
+) -> rusqlite::Result<i64> {
+    checksum("snapshots", &(key, id, seq, digest, hash, bytes, Digest::of(head)))
+}
