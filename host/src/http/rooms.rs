@@ -196,7 +196,8 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
             "this client's number was decided before; if it was accepted, it is in the room's log",
         )),
         Verdict::NotStored => {
-            Err(HttpError::unavailable("the journal did not store it; nothing has happened: try again"))
+            let message = "the journal could not store it: try again. With the same reapply-client and reapply-number it is applied once";
+            Err(HttpError::unavailable(message))
         }
         Verdict::Busy => {
             Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, "too-fast", "the room's queue is full: try again later"))

@@ -23,5 +23,9 @@ pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one turn of a room may take on a shared thread. Beyond it, the room's further work of that turn moves to a thread of its own.
 pub const TURN_MAX: Duration = Duration::from_millis(2);
 
+/// How long a room that could not store its events waits before it lets its alarm go off again: nobody asks for it, so nobody else
+/// would slow it down.
+pub const ALARM_WAITS_FOR_STORAGE: Duration = Duration::from_secs(1);
+
 /// Bytes of events read from the journal at a time.
 pub const READ_BYTES: usize = 4 * 1024 * 1024;

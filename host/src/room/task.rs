@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
 use tracing::{debug, error, info, warn};
 
-use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
+use super::limits::{ALARM_WAITS_FOR_STORAGE, PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
 use super::room::{Command, Entered, News, Outbox, Room, Verdict, View};
 use super::sessions::Sessions;
 use crate::clock;
@@ -49,6 +49,7 @@ pub(super) fn start(
         in_flight: None,
         presence_due: None,
         last_used: Instant::now(),
+        failing_until: None,
         stopping: false,
     };
     (room, task.run())
@@ -69,6 +70,8 @@ struct Task {
     /// When a changed presence is told.
     presence_due: Option<Instant>,
     last_used: Instant,
+    /// Since the journal failed last: when an alarm may try again whether it stores. A failure that lasts is logged once.
+    failing_until: Option<Instant>,
     stopping: bool,
 }
 
@@ -107,7 +110,8 @@ impl Task {
         }
         if let Some(alarm_at) = self.sequencer.alarm_at() {
             let wait_micros = alarm_at.0.saturating_sub(clock::now().0);
-            wake_at = wake_at.min(now + Duration::from_micros(wait_micros).min(self.sleep_after));
+            let rings_at = now + Duration::from_micros(wait_micros).min(self.sleep_after);
+            wake_at = wake_at.min(self.failing_until.map_or(rings_at, |until| until.max(rings_at)));
         }
         wake_at
     }
@@ -117,7 +121,8 @@ impl Task {
     }
 
     fn handle_timer(&mut self) {
-        if self.sequencer.alarm_at().is_some_and(|alarm_at| alarm_at <= clock::now()) {
+        let may_ring = self.failing_until.is_none_or(|until| until <= Instant::now());
+        if may_ring && self.sequencer.alarm_at().is_some_and(|alarm_at| alarm_at <= clock::now()) {
             self.sequencer.handle_alarm(clock::now(), rand::random());
         }
         if self.presence_due.is_some_and(|due| due <= Instant::now()) {
@@ -253,13 +258,17 @@ impl Task {
         let Some((batch, _)) = self.in_flight.take() else { return };
         match appended {
             Appended::Committed => {
+                self.failing_until = None;
                 self.sequencer.handle_appended();
                 self.answer_waiting(&batch);
                 let head = self.sequencer.history().head();
                 self.news.send_modify(|news| news.head = head);
             }
             Appended::Failed(why) => {
-                warn!(room = %self.id, %why, events = batch.events.len(), "events were not stored; the room fell back");
+                if self.failing_until.replace(Instant::now() + ALARM_WAITS_FOR_STORAGE).is_none() {
+                    let events = batch.events.len();
+                    warn!(room = %self.id, %why, events, "events were not stored; the room falls back until they are");
+                }
                 self.fall_back();
             }
             Appended::Unknown => {
