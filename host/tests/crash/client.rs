@@ -161,7 +161,8 @@ impl Worker {
             }
             self.replica.settle();
             self.note();
-            if self.replica.goodbye().is_some() {
+            if let Some(goodbye) = self.replica.goodbye() {
+                self.ledger.goodbye(&self.room, goodbye.clone());
                 return Err(Lost);
             }
             if *self.orders.borrow() == Order::End {

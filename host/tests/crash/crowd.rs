@@ -8,13 +8,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use reapply_e2e::{Host, http, until};
 use reapply_host::machine::{Build, Engine, Instance};
-use reapply_sync::{ClientId, Digest, RoomId, Seq};
+use reapply_sync::{ClientId, Digest, Goodbye, RoomId, Seq};
 
 use crate::client::{Client, Order, Standing};
 use crate::ledger::Ledger;
 
 /// Clients in each room.
 const CLIENTS_PER_ROOM: usize = 3;
+
+/// Sessions that have to be ended before storage counts as failing: two for each room.
+const SESSIONS_ENDED_MIN: usize = 2 * Kind::ALL.len();
 
 /// A machine under load, with the one room of it that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,6 +136,18 @@ impl Crowd {
         until("clients are told of events", async || match self.ledger.acknowledged() {
             acknowledged if acknowledged >= enough => Ok(()),
             acknowledged => Err(format!("{acknowledged} of {enough}")),
+        })
+        .await;
+    }
+
+    /// Waits until sessions are ended because the host cannot store what they submit.
+    pub(crate) async fn refused(&self) {
+        self.ledger.take_goodbyes();
+        let mut ended = 0;
+        until("sessions are ended, and told why", async || {
+            let goodbyes = self.ledger.take_goodbyes();
+            ended += goodbyes.iter().filter(|(_, why)| *why == Goodbye::StorageFailed).count();
+            if ended < SESSIONS_ENDED_MIN { Err(format!("{ended} by now")) } else { Ok(()) }
         })
         .await;
     }

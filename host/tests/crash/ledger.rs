@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use reapply_sync::{ClientId, Event, Input, Number, Outcome, RoomId, Seq};
+use reapply_sync::{ClientId, Event, Goodbye, Input, Number, Outcome, RoomId, Seq};
 
 use crate::stored::Log;
 
@@ -28,6 +28,7 @@ struct Pages {
     rooms: BTreeMap<RoomId, Page>,
     /// What the clients themselves saw go wrong.
     complaints: Vec<String>,
+    goodbyes: Vec<(RoomId, Goodbye)>,
 }
 
 /// What was said of one room.
@@ -76,9 +77,19 @@ impl Ledger {
         }
     }
 
+    /// A client's session was ended with a word.
+    pub(crate) fn goodbye(&self, room: &RoomId, goodbye: Goodbye) {
+        self.lock().goodbyes.push((room.clone(), goodbye));
+    }
+
     /// A client saw something that must not be.
     pub(crate) fn complain(&self, complaint: String) {
         self.lock().complaints.push(complaint);
+    }
+
+    /// The words with which sessions were ended since this was asked last.
+    pub(crate) fn take_goodbyes(&self) -> Vec<(RoomId, Goodbye)> {
+        std::mem::take(&mut self.lock().goodbyes)
     }
 
     /// Events that were acknowledged: told to anyone.

@@ -12,15 +12,22 @@
 
 mod client;
 mod crowd;
+mod failing;
+mod full;
 mod ledger;
 #[path = "../machine_wat/mod.rs"]
 mod machine_wat;
 mod points;
+mod power;
 mod rounds;
+mod storage;
 mod stored;
 
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");
+
+/// So that the clients are held back by nothing but the host's own speed.
+const ARGUMENTS: [&str; 2] = ["--submits-per-second", "1000000"];
 
 /// The seed that the environment names, or a new one. It is printed.
 fn seed() -> u64 {
