@@ -10,6 +10,7 @@ use reapply_e2e::{Host, http, until};
 use reapply_host::machine::{Build, Engine, Instance};
 use reapply_sync::{ClientId, Digest, Goodbye, RoomId, Seq};
 
+use crate::asker::Asker;
 use crate::client::{Client, Order, Standing};
 use crate::ledger::Ledger;
 
@@ -109,6 +110,7 @@ pub(crate) struct Crowd {
     builds: Builds,
     pub(crate) ledger: Ledger,
     clients: Vec<Client>,
+    asker: Asker,
 }
 
 impl Crowd {
@@ -122,12 +124,13 @@ impl Crowd {
                 clients.push(Client::start(host.address(), kind, builds, &ledger, rng.next_u64()));
             }
         }
-        Self { host: host.address(), builds: builds.clone(), ledger, clients }
+        let asker = Asker::start(host.address(), &ledger, rng.next_u64());
+        Self { host: host.address(), builds: builds.clone(), ledger, clients, asker }
     }
 
     /// Lets everyone submit, without end.
     pub(crate) fn press(&self) {
-        self.clients.iter().for_each(|client| client.order(Order::Press));
+        self.order(Order::Press);
     }
 
     /// Waits until so many more events were acknowledged.
@@ -154,7 +157,15 @@ impl Crowd {
 
     /// Lets everyone come to rest, and sees that all of them, a newcomer and the host show the same.
     pub(crate) async fn converge(&self, host: &Host) {
-        self.clients.iter().for_each(|client| client.order(Order::Settle));
+        self.order(Order::Settle);
+        let answered = until("the client over HTTP is answered", async || {
+            self.asker.answered().ok_or_else(|| "it is not".to_owned())
+        })
+        .await;
+        if answered > 0 {
+            let view = &host.room(&Asker::room().to_string())["view"];
+            assert_eq!(view["count"], answered, "{}: each transition was applied once", Asker::room());
+        }
         for kind in Kind::ALL {
             let newcomer = Client::start(self.host, kind, &self.builds, &self.ledger, rand::random());
             let room = kind.room();
@@ -180,6 +191,12 @@ impl Crowd {
         for client in self.clients {
             client.end().await;
         }
+        self.asker.end().await;
+    }
+
+    fn order(&self, order: Order) {
+        self.clients.iter().for_each(|client| client.order(order));
+        self.asker.order(order);
     }
 }
 

@@ -94,7 +94,7 @@ impl Ledger {
 
     /// Events that were acknowledged: told to anyone.
     pub(crate) fn acknowledged(&self) -> u64 {
-        self.lock().rooms.values().map(|page| page.told.len() as u64).sum()
+        self.lock().rooms.values().map(Page::acknowledged).sum()
     }
 
     /// Holds the logs that the host left against all that it said.
@@ -116,6 +116,11 @@ impl Ledger {
 }
 
 impl Page {
+    /// Where sessions are told of every event, answers over HTTP tell of nothing more; where there are none, of everything.
+    fn acknowledged(&self) -> u64 {
+        self.told.len().max(self.decided.len()) as u64
+    }
+
     fn audit(&self, room: &RoomId, log: &Log, findings: &mut Findings) {
         for (seq, told) in &self.told {
             match log.event(*seq) {

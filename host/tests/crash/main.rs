@@ -10,6 +10,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod asker;
 mod client;
 mod crowd;
 mod failing;
