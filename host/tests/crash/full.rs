@@ -11,6 +11,7 @@ use reapply_e2e::{Host, http};
 
 use crate::crowd::{Builds, Crowd};
 use crate::failing::{assert_readable, assert_refused};
+use crate::probe::Probes;
 use crate::{ARGUMENTS, PROGRAM, seed, stored};
 
 /// Enough for the journal, its log and the compiled machines, and soon full.
@@ -83,6 +84,7 @@ async fn fill_and_free(disk: &Disk) {
     let mut host = Host::start_program_in(Path::new(PROGRAM), disk.path(), &ARGUMENTS, &[]);
     let crowd = Crowd::gather(&host, &Builds::new(), &mut rng);
     assert_eq!(host.submit("counter/aside", "{\"Increment\":1}").status, 200);
+    let mut probes = Probes::default();
     for _ in 0..2 {
         crowd.press();
         crowd.pressed(EVENTS_BEFORE).await;
@@ -92,21 +94,27 @@ async fn fill_and_free(disk: &Disk) {
         assert_readable(&host);
         assert_eq!(http::get(&host.url("/healthz")).status, 200);
         assert!(host.log().contains("full"), "the operator is told: {}", host.log());
+        let refusal = probes.deploy(&host).unwrap_err();
+        assert!(refusal.contains("full"), "{refusal}");
         println!("{} events were acknowledged when the disk was full", crowd.ledger.acknowledged());
 
         fs::remove_file(&ballast).unwrap();
         crowd.converge(&host).await;
+        probes.check(&host);
     }
-    // A crash on a full disk loses nothing either.
+    // A crash on a full disk loses nothing either, and the next host shows at least what there is.
     crowd.press();
     crowd.pressed(EVENTS_BEFORE).await;
     let ballast = disk.fill();
     crowd.refused().await;
     host.kill_9();
     crowd.ledger.audit(&stored::read(host.data()).await).assert_none("killed on a full disk");
-    fs::remove_file(&ballast).unwrap();
     host.restart();
+    assert_readable(&host);
+    assert_refused(&host);
+    fs::remove_file(&ballast).unwrap();
     crowd.converge(&host).await;
+    probes.check(&host);
     println!("{} events were acknowledged, 0 lost, 0 doubled", crowd.ledger.acknowledged());
     crowd.end().await;
     host.kill_9();

@@ -20,6 +20,7 @@ mod ledger;
 mod machine_wat;
 mod points;
 mod power;
+mod probe;
 mod rounds;
 mod storage;
 mod stored;

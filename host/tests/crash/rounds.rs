@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::{Host, http};
-use serde_json::Value;
+use reapply_e2e::Host;
 
 use crate::crowd::{Builds, Crowd};
-use crate::machine_wat::{MachineWat, describe};
 use crate::points::{POINTS, Point, Reached};
 use crate::power::TakenBack;
+use crate::probe::Probes;
 use crate::storage::Storage;
 use crate::{ARGUMENTS, PROGRAM, power, seed, stored};
 
@@ -97,8 +96,7 @@ struct Stage {
     storage: Storage,
     host: Host,
     crowd: Crowd,
-    /// The digests of machines whose deployment was acknowledged.
-    deployed: BTreeMap<String, String>,
+    probes: Probes,
 }
 
 impl Stage {
@@ -106,7 +104,7 @@ impl Stage {
         let storage = Storage::new();
         let host = Host::start_program_in(Path::new(PROGRAM), &storage.data_parent(), &ARGUMENTS, &[]);
         let crowd = Crowd::gather(&host, builds, rng);
-        Self { storage, host, crowd, deployed: BTreeMap::new() }
+        Self { storage, host, crowd, probes: Probes::default() }
     }
 
     async fn round(&mut self, crash: Crash, rng: &mut StdRng, tally: &mut Tally) {
@@ -134,7 +132,7 @@ impl Stage {
         self.host.set_environment(&[]);
         self.host.restart();
         self.crowd.converge(&self.host).await;
-        self.check_machines();
+        self.probes.check(&self.host);
         println!("    all agree again, {} ms after the round began", began.elapsed().as_millis());
     }
 
@@ -156,8 +154,7 @@ impl Stage {
             (Reached::AtStart, Ok(())) => panic!("the host came up, and not by {}", point.name),
             (_, Err(refused)) => panic!("the host did not start again: {}", refused.message),
             (Reached::AtDeployment, Ok(())) => {
-                let name = format!("probe-{}", self.deployed.len());
-                assert_eq!(self.deploy(&name), None, "the deployment of {name} was acknowledged");
+                assert!(self.probes.deploy(&self.host).is_err(), "a deployment was acknowledged that was not done");
                 self.host.wait_for_end()
             }
             (Reached::UnderLoad, Ok(())) => self.host.wait_for_end(),
@@ -175,34 +172,6 @@ impl Stage {
         let killed = self.crash_at_any_moment(rng).await;
         let TakenBack { unsynced, lost } = power::cut(self.host.data(), &self.storage.unsynced(), rng);
         format!("{killed}, power cut: {lost} of {unsynced} unsynced sectors lost")
-    }
-
-    /// Deploys a machine that was never deployed before, and gives its digest if that was acknowledged.
-    fn deploy(&self, name: &str) -> Option<String> {
-        let machine = MachineWat { describe: describe(name, 1, "{}"), ..MachineWat::default() };
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), machine.component()).unwrap();
-        let output = self.host.command("deploy", &[&file.path().to_string_lossy(), "--name", name]);
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        let digest = printed.split_whitespace().find(|word| word.len() == 64).map(str::to_owned);
-        assert_eq!(output.status.success(), digest.is_some(), "{printed}");
-        digest
-    }
-
-    /// Sees that each machine is as it was acknowledged, that there is none else, and that a new one is taken.
-    fn check_machines(&mut self) {
-        let listed = http::get(&self.host.url("/machines")).json();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let machines = listed["machines"].as_array().cloned().unwrap_or_default();
-        let probes: BTreeMap<String, String> = machines
-            .iter()
-            .map(|machine| (text(&machine["name"]), text(&machine["digest"])))
-            .filter(|(name, _)| name.starts_with("probe-"))
-            .collect();
-        assert_eq!(probes, self.deployed, "the machines that are there, and those whose deployment was acknowledged");
-        let name = format!("probe-{}", self.deployed.len());
-        let digest = self.deploy(&name).unwrap_or_else(|| panic!("{name} is not deployed: {}", self.host.log()));
-        self.deployed.insert(name, digest);
     }
 }
 

@@ -1,0 +1,58 @@
+//! Machines that are deployed only to see whether they are taken, and kept.
+
+use std::collections::BTreeMap;
+
+use reapply_e2e::{Host, http};
+use serde_json::Value;
+
+use crate::machine_wat::{MachineWat, describe};
+
+/// What the names of such machines begin with.
+const PREFIX: &str = "probe-";
+
+/// The machines whose deployment was acknowledged, with their digests.
+#[derive(Debug, Default)]
+pub(crate) struct Probes {
+    acknowledged: BTreeMap<String, String>,
+}
+
+impl Probes {
+    /// Deploys a machine that was never deployed before.
+    ///
+    /// # Errors
+    ///
+    /// It is not acknowledged; what the command said.
+    pub(crate) fn deploy(&mut self, host: &Host) -> Result<(), String> {
+        let name = format!("{PREFIX}{}", self.acknowledged.len());
+        let machine = MachineWat { describe: describe(&name, 1, "{}"), ..MachineWat::default() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), machine.component()).unwrap();
+        let output = host.command("deploy", &[&file.path().to_string_lossy(), "--name", &name]);
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let digest = printed.split_whitespace().find(|word| word.len() == 64);
+        self.acknowledged.insert(name, digest.expect("`reapply deploy` names the digest").to_owned());
+        Ok(())
+    }
+
+    /// Sees that the host has the machines that it acknowledged, and no other, and that it takes one more.
+    pub(crate) fn check(&mut self, host: &Host) {
+        let listed = http::get(&host.url("/machines")).json();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let machines = listed["machines"].as_array().cloned().unwrap_or_default();
+        let found: BTreeMap<String, String> = machines
+            .iter()
+            .map(|machine| (text(&machine["name"]), text(&machine["digest"])))
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect();
+        assert_eq!(
+            found, self.acknowledged,
+            "the machines that are there, and those whose deployment was acknowledged"
+        );
+        if let Err(refusal) = self.deploy(host) {
+            panic!("one more machine is not taken: {refusal}");
+        }
+    }
+}
