@@ -55,7 +55,8 @@ impl<P: Program> Machine for Native<P> {
     }
 
     fn apply(&mut self, state: &P, event: &Event) -> Result<P, ApplyError> {
-        guarded(|| contract::apply(state, lower(event)))?.map_err(|rejection| {
+        let event = lower(event)?;
+        guarded(|| contract::apply(state, event))?.map_err(|rejection| {
             match rejection {
                 contract::Rejection::Malformed(why) => Refusal::Malformed(why),
                 contract::Rejection::Conflict(json) => Refusal::Conflict(json),
@@ -71,6 +72,14 @@ impl<P: Program> Machine for Native<P> {
     fn alarm(&mut self, state: &P) -> Result<Option<Alarm>, Fault> {
         let alarm = or_trap(|| contract::alarm(state))?;
         Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
+    }
+
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        guarded(|| contract::encode::<P>(json))?.map(Bytes::from).map_err(CodecError::Refused)
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        guarded(|| contract::decode::<P>(transition))?.map_err(CodecError::Refused)
     }
 
     fn state_version(&self) -> u32 {
@@ -94,14 +103,6 @@ impl<P: Program> Subject for Native<P> {
         Ok(Description { name, schemas })
     }
 
-    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        guarded(|| contract::encode::<P>(json))?.map(Bytes::from).map_err(CodecError::Refused)
-    }
-
-    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        guarded(|| contract::decode::<P>(transition))?.map_err(CodecError::Refused)
-    }
-
     fn view(&mut self, state: &P) -> Result<String, Fault> {
         or_trap(|| contract::view(state))
     }
@@ -121,7 +122,7 @@ fn without_paths(name: &str) -> String {
     short
 }
 
-fn lower(event: &Event) -> contract::Event {
+fn lower(event: &Event) -> Result<contract::Event, Refusal> {
     let input = match &event.input {
         Input::Transition { author, transition, .. } => contract::Input::Transition(contract::Submission {
             author: author.0.to_string(),
@@ -130,8 +131,9 @@ fn lower(event: &Event) -> contract::Event {
         Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
         Input::Joined(author) => contract::Input::Joined(author.0.to_string()),
         Input::Left(author) => contract::Input::Left(author.0.to_string()),
+        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => return Err(Refusal::not_for_machines()),
     };
-    contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
+    Ok(contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input })
 }
 
 /// The component traps where its contract leaves no room for an error.

@@ -1,9 +1,8 @@
 //! What can be checked.
 
-use bytes::Bytes;
-use reapply_sync::{CodecError, Fault, Machine};
+use reapply_sync::{Fault, Machine};
 
-/// A running machine, all of its contract: what the protocol uses of it ([`Machine`]), and what people and JavaScript do.
+/// A running machine, all of its contract: what the protocol uses of it ([`Machine`]), and what people see.
 pub trait Subject: Machine {
     /// What the machine says of itself.
     ///
@@ -11,20 +10,6 @@ pub trait Subject: Machine {
     ///
     /// The machine faults.
     fn describe(&mut self) -> Result<Description, Fault>;
-
-    /// A transition from its JSON.
-    ///
-    /// # Errors
-    ///
-    /// The JSON is no transition of this machine, or the machine faults.
-    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError>;
-
-    /// A transition as JSON.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are no transition of this machine, or the machine faults.
-    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError>;
 
     /// What user interfaces see of a state, as JSON.
     ///

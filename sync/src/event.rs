@@ -42,6 +42,22 @@ pub enum Input {
     Joined(Author),
     /// A participant's last session in the room ended.
     Left(Author),
+    /// From here on the room runs this build. Its state is the one before, as this build restores it; alone in its batch.
+    Upgraded(Digest),
+    /// The state at `seq` was bound into the chain: `hash` is BLAKE3 of the machine's snapshot of it.
+    Checkpoint {
+        /// The last event in that state: the end of one of the batches just before.
+        seq: Seq,
+        /// The hash of its snapshot.
+        hash: Digest,
+    },
+    /// From here on the log is that of this room: it shares its past with another one.
+    Forked {
+        /// The room that begins here.
+        room: RoomId,
+        /// Random bits, so that no two forks are the same.
+        nonce: u64,
+    },
 }
 
 impl Input {
@@ -50,7 +66,16 @@ impl Input {
     pub fn author(&self) -> Option<&Author> {
         match self {
             Self::Transition { author, .. } | Self::Joined(author) | Self::Left(author) => Some(author),
-            Self::Alarm(_) => None,
+            Self::Alarm(_) | Self::Upgraded(_) | Self::Checkpoint { .. } | Self::Forked { .. } => None,
+        }
+    }
+
+    /// Whether the machine applies it. The others are the room's own: they leave the state as it is, but for an upgrade.
+    #[must_use]
+    pub fn is_for_machine(&self) -> bool {
+        match self {
+            Self::Transition { .. } | Self::Alarm(_) | Self::Joined(_) | Self::Left(_) => true,
+            Self::Upgraded(_) | Self::Checkpoint { .. } | Self::Forked { .. } => false,
         }
     }
 }
@@ -81,9 +106,7 @@ impl Genesis {
     /// Which log this begins.
     #[must_use]
     pub fn log_id(&self) -> LogId {
-        let mut id = [0; 16];
-        id.copy_from_slice(&self.chain().0[..16]);
-        LogId(id)
+        self.chain().log_id()
     }
 }
 
@@ -100,6 +123,14 @@ impl Chain {
         hasher.update(&self.0);
         hasher.update(encoded_event);
         Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The log that has its own beginning here: at its genesis, or at the event that forked it.
+    #[must_use]
+    pub fn log_id(&self) -> LogId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.0[..16]);
+        LogId(id)
     }
 }
 
@@ -129,6 +160,32 @@ impl Batch {
     #[must_use]
     pub fn last(&self) -> Seq {
         Seq(self.expected.0 + self.events.len() as u64)
+    }
+
+    /// A batch of one event that is the room's own, after the log's head `expected`.
+    #[must_use]
+    pub fn of_one(expected: Seq, chain: Chain, time: Timestamp, input: Input) -> Self {
+        let mut builder = BatchBuilder::new(expected, chain);
+        builder.push(Event { seq: expected.next(), time, entropy: 0, input });
+        builder.finish()
+    }
+
+    /// The build that the room runs after this batch, where the batch is an upgrade: that is alone in its batch.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Digest> {
+        match self.events[..] {
+            [Event { input: Input::Upgraded(digest), .. }] => Some(digest),
+            _ => None,
+        }
+    }
+
+    /// The part of this batch up to `upto`, which must lie within it.
+    #[must_use]
+    pub fn up_to(&self, chain_before: Chain, upto: Seq) -> Self {
+        let count = usize::try_from(upto.0.saturating_sub(self.expected.0)).unwrap_or(usize::MAX);
+        let mut builder = BatchBuilder::new(self.expected, chain_before);
+        self.events.iter().take(count).for_each(|event| builder.push(event.clone()));
+        builder.finish()
     }
 
     /// Reads a stored body back and proves it: the events must decode to the last byte, follow `expected` one by one, and

@@ -34,6 +34,8 @@ struct Inner {
     bytes_after_base: usize,
     readers_tail_bytes: usize,
     chain: Chain,
+    /// The last upgrade since the floor. No tail leads across it.
+    upgraded: Seq,
     checkpoint: Option<(Seq, Digest)>,
 }
 
@@ -60,6 +62,7 @@ impl History {
     pub fn new(log: LogId, base: Snapshot) -> Self {
         let inner = Inner {
             floor: base.seq,
+            upgraded: base.seq,
             chain: base.chain,
             base: Arc::new(base),
             events: VecDeque::new(),
@@ -112,7 +115,7 @@ impl History {
     pub fn start(&self, resume: Option<Resume>) -> (Start, Seq) {
         self.with(|inner| {
             let tail = resume.filter(|resume| {
-                let known = inner.floor <= resume.seq && resume.seq <= inner.head();
+                let known = inner.floor.max(inner.upgraded) <= resume.seq && resume.seq <= inner.head();
                 let same = resume.log == self.log && resume.digest == inner.base.digest;
                 known && same && inner.is_tail_cheaper(resume.seq)
             });
@@ -161,6 +164,9 @@ impl History {
             inner.bytes += batch.body.len();
             inner.bytes_after_base += batch.body.len();
             inner.chain = batch.chain;
+            if batch.upgrade().is_some() {
+                inner.upgraded = batch.last();
+            }
         });
     }
 
@@ -268,6 +274,7 @@ mod tests {
             time: Timestamp(0),
             chain: Chain([0; 32]),
             clients: vec![],
+            clients_forgotten: false,
             present: vec![],
             state: Bytes::from_static(b"state"),
         }

@@ -38,6 +38,12 @@
 //!     fn alarm(&mut self, _state: &u64) -> Result<Option<Alarm>, Fault> {
 //!         Ok(None)
 //!     }
+//!     fn encode(&mut self, _json: &str) -> Result<Bytes, CodecError> {
+//!         Ok(Bytes::new())
+//!     }
+//!     fn decode(&mut self, _transition: &[u8]) -> Result<String, CodecError> {
+//!         Ok("\"Increment\"".to_owned())
+//!     }
 //!     fn state_version(&self) -> u32 {
 //!         1
 //!     }
@@ -60,7 +66,8 @@
 //!                 welcomed = Some((ServerMessage::Welcome(welcome).encode(), after));
 //!             }
 //!             ClientMessage::Submit { number, transition } => {
-//!                 let submit = Submit { author: author.clone(), client: key.client_id(), number, transition };
+//!                 let (author, client, upgraded) = (author.clone(), key.client_id(), room.upgraded());
+//!                 let submit = Submit { author, client, number, upgraded, transition };
 //!                 room.handle_submit(submit, Timestamp(2), 0x5eed);
 //!             }
 //!             _ => {}
@@ -72,7 +79,7 @@
 //! let digest = Digest::of(b"the machine's component");
 //! let room_id = RoomId { machine: "counter".parse()?, room: "lobby".parse()? };
 //! let genesis = Genesis { room: room_id, digest, options: String::new(), time: Timestamp(0), nonce: 7 };
-//! let mut room = Sequencer::open(Counter, genesis, None, [])?;
+//! let mut room = Sequencer::open(|_| Ok(Counter), genesis.log_id(), genesis, None, [])?;
 //!
 //! // Two participants connect: Hello goes up, Welcome comes down, and each loads the build that it names.
 //! let keys = [ClientKey([1; 16]), ClientKey([2; 16])];
@@ -119,6 +126,7 @@ pub mod message;
 pub mod outcome;
 pub mod past;
 mod pending;
+pub mod replay;
 pub mod replica;
 pub mod report;
 pub mod sequencer;
@@ -131,10 +139,11 @@ pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refu
 pub use message::{ClientMessage, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome};
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
 pub use past::{Origin, Past, PastRecord};
+pub use replay::{Replay, ReplayError};
 pub use replica::Replica;
-pub use report::{OpenError, Report};
-pub use sequencer::{Rejected, Sequencer, Submit};
-pub use snapshot::Snapshot;
+pub use report::{OpenError, Report, UpgradeError};
+pub use sequencer::{Rejected, Sequencer, SnapshotPolicy, Submit};
+pub use snapshot::{KnownClient, Snapshot};
 
 /// The WebSocket subprotocol that these messages make up. A change that an older peer cannot read gets a new name.
 pub const SUBPROTOCOL: &str = "reapply.v1";

@@ -30,9 +30,13 @@ pub const NAME_CHARS_MAX: usize = 64;
 /// Bytes of records in one part of a room's past. One larger record still goes whole.
 pub const PAST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Clients whose last decided number a room remembers; beyond it the one silent for longest is forgotten, and what that
-/// client then resubmits is decided afresh.
+/// Clients whose last decided number a room remembers; beyond it the one silent for longest is forgotten. When a forgotten client
+/// comes back, what it may have sent before is not sent again: its outcome is unknown, but nothing is ever applied twice.
 pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
+
+/// Microseconds of the room's time for which a client is remembered after its last accepted transition: 90 days. See
+/// [`CLIENTS_REMEMBERED_MAX`].
+pub const CLIENT_REMEMBERED_MICROS: u64 = 90 * 24 * 60 * 60 * 1_000_000;
 
 /// Rejections that a room remembers for each client, to repeat them after a lost connection.
 pub const REJECTIONS_REMEMBERED_MAX: usize = 32;

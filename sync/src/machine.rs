@@ -47,6 +47,20 @@ pub trait Machine {
     /// The machine faults.
     fn alarm(&mut self, state: &Self::State) -> Result<Option<Alarm>, Fault>;
 
+    /// A transition's bytes, from its JSON.
+    ///
+    /// # Errors
+    ///
+    /// The JSON is no transition of this build, or the machine faults.
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError>;
+
+    /// A transition's JSON, from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no transition of this build, or the machine faults.
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError>;
+
     /// The version of the snapshots that this build writes.
     fn state_version(&self) -> u32;
 
@@ -79,6 +93,14 @@ pub enum Refusal {
     /// The machine's typed conflict, as JSON.
     #[error("conflict: {0}")]
     Conflict(String),
+}
+
+impl Refusal {
+    /// What a machine answers when it is given an input that is the room's own: see [`Input::is_for_machine`](crate::Input::is_for_machine).
+    #[must_use]
+    pub fn not_for_machines() -> Self {
+        Self::Malformed("this input is the room's own, and for no machine".to_owned())
+    }
 }
 
 /// The machine broke off. It must be [reset](Machine::reset) before it is used again.

@@ -33,6 +33,9 @@ pub enum ClientMessage {
         /// The hash of the replica's own snapshot there.
         ours: Digest,
     },
+    /// The replica has followed the upgrade at this seq: what it submits from here on is in that build's encoding. What it had submitted
+    /// before, and the room did not take, follows again.
+    Upgraded(Seq),
 }
 
 /// Begins a session.
@@ -107,6 +110,8 @@ pub struct Welcome {
     pub taken: Number,
     /// The last of this client's numbers that were rejected, and why: it may have missed that.
     pub rejected: Vec<(Number, Rejection)>,
+    /// Whether the room may have known this client once, and has forgotten it. What the client may have sent before is not sent again.
+    pub is_forgotten: bool,
     /// The host's clock.
     pub time: Timestamp,
 }

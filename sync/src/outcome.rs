@@ -19,6 +19,9 @@ pub enum Outcome {
     /// It was decided while this replica was away for so long that it came back by a snapshot. The snapshot includes it,
     /// unless the room had rejected it and has since forgotten that.
     Decided,
+    /// It may have been sent from here before, and the room has forgotten this client since: whether it was applied cannot be told.
+    /// It is not sent again, so that nothing is ever applied twice.
+    Unknown,
 }
 
 /// How far a replica is.

@@ -184,6 +184,7 @@ mod tests {
             time: Timestamp(30),
             chain: crate::Chain([2; 32]),
             clients: vec![],
+            clients_forgotten: false,
             present: vec![Author("someone".into())],
             state: vec![1, 2, 3].into(),
         };

@@ -4,15 +4,18 @@ use bytes::Bytes;
 
 use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, Number, Seq, Timestamp};
-use crate::message::ClientMessage;
+use crate::machine::{CodecError, Fault, Machine};
+use crate::message::{ClientMessage, Rejection};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) number: Number,
-    transition: Bytes,
+    body: Body,
     /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
     time: Timestamp,
     entropy: u64,
+    /// Whether it may have been sent to the room, from here or by an earlier replica of this client.
+    pub(crate) may_be_sent: bool,
     /// Whether it was decided when a snapshot came that it may be part of. This outlives the session: a resume from that
     /// snapshot's state will not show its event either.
     pub(crate) may_be_in_snapshot: bool,
@@ -20,25 +23,78 @@ pub(crate) struct Pending {
     pub(crate) faulted: bool,
 }
 
+/// A transition, in a build's encoding or in that of all builds.
+#[derive(Clone, Debug)]
+enum Body {
+    /// In the encoding of the build that the replica runs.
+    Encoded(Bytes),
+    /// As JSON, until the build that is to run is there.
+    Json(String),
+}
+
 impl Pending {
     pub(crate) fn new(number: Number, transition: Bytes, time: Timestamp, entropy: u64) -> Self {
-        Self { number, transition, time, entropy, may_be_in_snapshot: false, faulted: false }
+        Self::with(number, Body::Encoded(transition), time, entropy)
+    }
+
+    pub(crate) fn from_json(number: Number, json: String, time: Timestamp, entropy: u64) -> Self {
+        Self::with(number, Body::Json(json), time, entropy)
     }
 
     /// Whether the optimistic state does without it.
     pub(crate) fn is_not_predicted(&self) -> bool {
-        self.may_be_in_snapshot || self.faulted
+        self.may_be_in_snapshot || self.faulted || matches!(self.body, Body::Json(_))
     }
 
-    /// The message that asks for it.
-    pub(crate) fn submit(&self) -> Bytes {
-        ClientMessage::Submit { number: self.number, transition: self.transition.clone() }.encode()
+    /// The message that asks for it; none while it is not encoded.
+    pub(crate) fn submit(&mut self) -> Option<Bytes> {
+        let Body::Encoded(transition) = &self.body else { return None };
+        self.may_be_sent = true;
+        Some(ClientMessage::Submit { number: self.number, transition: transition.clone() }.encode())
     }
 
-    /// The event that it will probably become.
-    pub(crate) fn event(&self, client: ClientId, author: Author, seq: Seq, not_before: Timestamp) -> Event {
-        let Self { number, transition, time, entropy, .. } = self;
+    /// The event that it will probably become; none while it is not encoded.
+    pub(crate) fn event(&self, client: ClientId, author: Author, seq: Seq, not_before: Timestamp) -> Option<Event> {
+        let Self { number, body: Body::Encoded(transition), time, entropy, .. } = self else { return None };
         let input = Input::Transition { author, client, number: *number, transition: transition.clone() };
-        Event { seq, time: (*time).max(not_before), entropy: *entropy, input }
+        Some(Event { seq, time: (*time).max(not_before), entropy: *entropy, input })
+    }
+
+    /// Lays the encoding of a build down that is about to go.
+    pub(crate) fn decode<M: Machine>(&mut self, machine: &mut M) -> Result<(), Unencodable> {
+        if let Body::Encoded(transition) = &self.body {
+            self.body = Body::Json(machine.decode(transition)?);
+        }
+        Ok(())
+    }
+
+    /// Takes on the encoding of the build that has come.
+    pub(crate) fn encode<M: Machine>(&mut self, machine: &mut M) -> Result<(), Unencodable> {
+        if let Body::Json(json) = &self.body {
+            self.body = Body::Encoded(machine.encode(json)?);
+            self.faulted = false;
+        }
+        Ok(())
+    }
+
+    fn with(number: Number, body: Body, time: Timestamp, entropy: u64) -> Self {
+        Self { number, body, time, entropy, may_be_sent: false, may_be_in_snapshot: false, faulted: false }
+    }
+}
+
+/// Why a transition does not go over from one build to another.
+pub(crate) enum Unencodable {
+    /// It is none of that build's transitions.
+    Rejected(Rejection),
+    /// The machine faulted: it must be started again.
+    Faulted(Fault),
+}
+
+impl From<CodecError> for Unencodable {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::Refused(why) => Self::Rejected(Rejection::Malformed(why)),
+            CodecError::Fault(fault) => Self::Faulted(fault),
+        }
     }
 }

@@ -11,7 +11,11 @@
 //!  needs_machine() ──▶ load the build with that digest ──▶ handle_machine
 //! ```
 //!
-//! Pending transitions survive lost connections and restarts of the host. Each ends in exactly one [`Outcome`].
+//! Pending transitions survive lost connections and restarts of the host, and what an owner keeps of them survives the owner too
+//! ([`Replica::restore_pending`]). Each ends in exactly one [`Outcome`].
+//!
+//! When the room is upgraded, the replica comes upon that among the events. It then waits for the new build as it did for the first,
+//! hands its state and its pending transitions over to it, and goes on. What it had sent that the room did not take any more follows again.
 
 use std::collections::VecDeque;
 
@@ -21,11 +25,12 @@ use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use crate::machine::{ApplyError, Fault, LoadError, Machine};
+use crate::replay::{MigrateError, migrate};
 use crate::message::{
     ClientMessage, DecodeError, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
 };
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
-use crate::pending::Pending;
+use crate::pending::{Pending, Unencodable};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -43,7 +48,8 @@ pub struct Replica<M: Machine> {
     phase: Phase,
     /// How many `Hello`s are not answered yet. Until the last one is, what comes is meant for a state that is gone.
     welcomes_due: usize,
-    /// Messages that wait for the machine, and the size of their frames. The first one is the `Welcome` that names it.
+    /// Messages that wait for the machine, and the size of their frames. The first one is what names it: a `Welcome`, or `Events` that begin
+    /// with an upgrade.
     waiting: VecDeque<ServerMessage>,
     waiting_bytes: usize,
     /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
@@ -107,6 +113,17 @@ impl<M: Machine> Replica<M> {
         }
     }
 
+    /// Takes on what an earlier replica of this client had left pending, in the order of its numbers, before anything else is done. `json` is
+    /// the transition as any build reads it; `may_be_sent` whether the room may have got it already. It waits for the machine.
+    pub fn restore_pending(&mut self, number: Number, json: String, now: Timestamp, entropy: u64, may_be_sent: bool) {
+        if self.pending.back().is_none_or(|last| last.number < number) {
+            let mut restored = Pending::from_json(number, json, now, entropy);
+            restored.may_be_sent = may_be_sent;
+            self.pending.push_back(restored);
+            self.last_number = self.last_number.max(number);
+        }
+    }
+
     /// A connection is there: the first thing to be sent is `Hello`.
     pub fn handle_connected(&mut self) {
         self.handle_disconnected();
@@ -160,13 +177,25 @@ impl<M: Machine> Replica<M> {
         if self.needs_machine() != Some(digest) {
             return;
         }
-        self.optimistic = None;
-        self.confirmed = None;
-        self.machine = Some((digest, machine));
-        let waiting = std::mem::take(&mut self.waiting);
+        let migrated = self.take_over(digest, machine);
+        let mut waiting = std::mem::take(&mut self.waiting);
         let welcomes_due = self.welcomes_due;
+        if let Some(ServerMessage::Events(events)) = waiting.front_mut() {
+            let rest = events.split_off(1.min(events.len()));
+            if let (true, Some(upgrade)) = (migrated, events.pop()) {
+                self.handle_upgraded(&upgrade);
+            } else {
+                self.greet(None);
+            }
+            *events = rest;
+        }
         for message in waiting {
-            self.handle_message(message);
+            // Another upgrade may be among them.
+            if self.waiting.is_empty() {
+                self.handle_message(message);
+            } else {
+                self.waiting.push_back(message);
+            }
         }
         if self.waiting_bytes > WAITING_BYTES_MAX && self.welcomes_due == welcomes_due && self.phase != Phase::Offline {
             self.greet(self.resume());
@@ -206,7 +235,7 @@ impl<M: Machine> Replica<M> {
             return Err(SubmitError::Rejected(Rejection::TooLarge { bytes, bytes_max }));
         }
         let number = self.last_number.next();
-        let pending = Pending::new(number, transition, now, entropy);
+        let mut pending = Pending::new(number, transition, now, entropy);
         match self.predict(&pending, self.pending.len()) {
             Some(Ok(state)) => self.optimistic = Some(state),
             Some(Err(ApplyError::Fault(fault))) => {
@@ -218,7 +247,7 @@ impl<M: Machine> Replica<M> {
         }
         self.last_number = number;
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
-            self.transmit.push_back(pending.submit());
+            self.transmit.extend(pending.submit());
         }
         self.pending.push_back(pending);
         Ok(number)
@@ -268,9 +297,14 @@ impl<M: Machine> Replica<M> {
     /// The build that must be loaded before this replica can go on.
     #[must_use]
     pub fn needs_machine(&self) -> Option<Digest> {
-        let Some(ServerMessage::Welcome(welcome)) = self.waiting.front() else { return None };
-        let loaded = self.machine.as_ref().map(|(digest, _)| *digest);
-        (loaded != Some(welcome.digest)).then_some(welcome.digest)
+        match self.waiting.front()? {
+            ServerMessage::Welcome(welcome) => Some(welcome.digest),
+            ServerMessage::Events(events) => match events.first()?.input {
+                Input::Upgraded(digest) => Some(digest),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// How far the replica is.
@@ -314,6 +348,14 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Whether the room may have got the pending transition with this number: what its owner keeps for
+    /// [`Replica::restore_pending`].
+    #[must_use]
+    pub fn may_be_sent(&self, number: Number) -> bool {
+        let index = self.pending.binary_search_by_key(&number, |pending| pending.number);
+        index.is_ok_and(|index| self.pending[index].may_be_sent)
     }
 
     /// The last number used.
@@ -391,8 +433,13 @@ impl<M: Machine> Replica<M> {
         });
         self.phase = Phase::CatchingUp;
         self.must_rebase = true;
-        let undecided = self.pending.iter().filter(|pending| pending.number > welcome.decided);
-        self.transmit.extend(undecided.map(Pending::submit));
+        if welcome.is_forgotten {
+            let sent = self.pending.iter().filter(|pending| pending.may_be_sent).map(|pending| pending.number);
+            sent.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
+        }
+        // What the room has taken on will be decided as it was sent, whatever this build makes of it.
+        self.encode_pending(welcome.taken);
+        self.submit_above(welcome.decided);
         self.last_number = self.last_number.max(welcome.taken);
         self.catch_up();
     }
@@ -426,7 +473,8 @@ impl<M: Machine> Replica<M> {
         if !matches!(self.phase, Phase::CatchingUp | Phase::Live) {
             return;
         }
-        for event in events {
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
             let (Some((_, machine)), Some(confirmed)) = (&mut self.machine, &mut self.confirmed) else { return };
             if event.seq <= confirmed.seq {
                 continue;
@@ -435,18 +483,25 @@ impl<M: Machine> Replica<M> {
                 self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
                 return;
             }
-            match machine.apply(&confirmed.state, &event) {
-                Ok(state) => confirmed.state = state,
-                Err(error) => {
-                    if let ApplyError::Fault(fault) = error {
-                        self.restart_machine(&fault);
+            if let Input::Upgraded(_) = event.input {
+                let rest = std::iter::once(event).chain(events).collect();
+                self.waiting.push_front(ServerMessage::Events(rest));
+                return;
+            }
+            if event.input.is_for_machine() {
+                match machine.apply(&confirmed.state, &event) {
+                    Ok(state) => confirmed.state = state,
+                    Err(error) => {
+                        if let ApplyError::Fault(fault) = error {
+                            self.restart_machine(&fault);
+                        }
+                        self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                        return;
                     }
-                    self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
-                    return;
                 }
+                self.must_rebase = true;
             }
             (confirmed.seq, confirmed.time) = (event.seq, event.time);
-            self.must_rebase = true;
             if let Input::Transition { client, number, .. } = event.input
                 && client == self.client
             {
@@ -454,6 +509,77 @@ impl<M: Machine> Replica<M> {
             }
         }
         self.catch_up();
+    }
+
+    /// Has a build that has come take the place of the one before, with all that is pending, and with the confirmed state where the room
+    /// was upgraded under it; answers whether that was taken over.
+    fn take_over(&mut self, digest: Digest, machine: M) -> bool {
+        self.optimistic = None;
+        self.must_rebase = true;
+        let confirmed = self.confirmed.take();
+        let Some((_, mut former)) = self.machine.replace((digest, machine)) else { return false };
+        let is_upgrade = matches!(self.waiting.front(), Some(ServerMessage::Events(_)));
+        if let (Some(confirmed), Some((_, machine)), true) = (confirmed, &mut self.machine, is_upgrade) {
+            match migrate(&mut former, &confirmed.state, machine) {
+                Ok(state) => self.confirmed = Some(Confirmed { digest, state, ..confirmed }),
+                Err(MigrateError::Restore(LoadError::Fault(fault))) => drop(self.restart_machine(&fault)),
+                Err(MigrateError::Restore(LoadError::Refused(_)) | MigrateError::Snapshot(_)) => {}
+            }
+        }
+        self.recode_pending(Number(0), |pending| pending.decode(&mut former));
+        self.confirmed.is_some()
+    }
+
+    /// The confirmed state has been taken over by the build that the room was upgraded to: says so, and sends again what is pending.
+    fn handle_upgraded(&mut self, upgrade: &Event) {
+        if let Some(confirmed) = &mut self.confirmed {
+            (confirmed.seq, confirmed.time) = (upgrade.seq, upgrade.time);
+        }
+        let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
+        self.encode_pending(decided);
+        self.transmit.push_back(ClientMessage::Upgraded(upgrade.seq).encode());
+        self.submit_above(decided);
+        self.catch_up();
+    }
+
+    /// Puts what is undecided into the encoding of the build that is here; what that refuses will never be a transition.
+    fn encode_pending(&mut self, decided: Number) {
+        let Some((digest, mut machine)) = self.machine.take() else { return };
+        let faulted = self.recode_pending(decided, |pending| pending.encode(&mut machine));
+        self.machine = Some((digest, machine));
+        if let Some(fault) = faulted {
+            self.handle_fault(&fault);
+        }
+    }
+
+    /// Changes the encoding of what is pending above `decided`. What cannot be changed is rejected; gives the last fault.
+    fn recode_pending(
+        &mut self,
+        decided: Number,
+        mut recode: impl FnMut(&mut Pending) -> Result<(), Unencodable>,
+    ) -> Option<Fault> {
+        let mut refused = Vec::new();
+        let mut faulted = None;
+        for pending in self.pending.iter_mut().filter(|pending| pending.number > decided) {
+            match recode(pending) {
+                Ok(()) => {}
+                Err(Unencodable::Rejected(why)) => refused.push((pending.number, why)),
+                Err(Unencodable::Faulted(fault)) => {
+                    refused.push((pending.number, ApplyError::Fault(fault.clone()).into()));
+                    faulted = Some(fault);
+                }
+            }
+        }
+        refused.into_iter().for_each(|(number, why)| self.finish(number, Outcome::Rejected(why)));
+        faulted
+    }
+
+    /// Sends what is pending with numbers above `decided`.
+    fn submit_above(&mut self, decided: Number) {
+        if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            let undecided = self.pending.iter_mut().filter(|pending| pending.number > decided);
+            self.transmit.extend(undecided.filter_map(Pending::submit));
+        }
     }
 
     /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.
@@ -550,7 +676,7 @@ impl<M: Machine> Replica<M> {
         let confirmed = self.confirmed.as_ref()?;
         let author = self.session.as_ref().map(|session| session.participant.clone())?;
         let seq = Seq(confirmed.seq.0.saturating_add(before as u64 + 1));
-        let event = pending.event(self.client, author, seq, confirmed.time);
+        let event = pending.event(self.client, author, seq, confirmed.time)?;
         Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::id::{Author, Seq};
 use crate::limits::SNAPSHOT_BYTES_MAX;
-use crate::machine::{ApplyError, Fault, LoadError, Refusal};
+use crate::machine::{Fault, LoadError, Refusal};
+use crate::replay::ReplayError;
 
 /// Something that an operator or a machine's author should know of. The room goes on, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +41,9 @@ pub enum Report {
 /// Why a room could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The first state, or the snapshot's, could not be made.
-    #[error("the state at {seq} could not be made: {error}")]
-    Load {
-        /// The snapshot's seq; 0 for the first state.
-        seq: Seq,
-        /// Why.
-        error: LoadError,
-    },
+    /// The log could not be gone through again.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The machine did not write a snapshot of the state it had made.
     #[error("the first snapshot could not be taken: {0}")]
     Snapshot(Fault),
@@ -59,12 +55,33 @@ pub enum OpenError {
         /// The head that it should follow on.
         head: Seq,
     },
-    /// An event that was accepted once was not applied.
-    #[error("event {seq} could not be applied again: {error}")]
-    Apply {
-        /// The event.
-        seq: Seq,
-        /// Why.
-        error: ApplyError,
+}
+
+/// Why a room does not go on with another build. It is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpgradeError {
+    /// Something else is under way in the room, or the room cannot go on at all.
+    #[error("the room is not at rest")]
+    NotSettled,
+    /// The room runs that build.
+    #[error("the room runs that build already")]
+    IsCurrent,
+    /// The current build did not write its state.
+    #[error("the current build does not write its state: {0}")]
+    OldSnapshot(Fault),
+    /// The new build does not take the state over.
+    #[error("the new build does not restore the room's state: {0}")]
+    Restore(LoadError),
+    /// The new build does not write the state that it restored.
+    #[error("the new build does not write the state that it restored: {0}")]
+    NewSnapshot(Fault),
+    /// The new build does not tell the alarm of the state that it restored.
+    #[error("the new build does not tell the alarm of the state that it restored: {0}")]
+    NewAlarm(Fault),
+    /// The new build's snapshot is larger than the limit.
+    #[error("the new build's snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
     },
 }

@@ -19,12 +19,27 @@ pub struct Snapshot {
     pub time: Timestamp,
     /// The log's chain at `seq`.
     pub chain: Chain,
-    /// Each remembered client's last accepted number and the seq of that event.
-    pub clients: Vec<(ClientId, Number, Seq)>,
+    /// The clients that the room remembers.
+    pub clients: Vec<KnownClient>,
+    /// Whether the room has ever forgotten a client.
+    pub clients_forgotten: bool,
     /// Participants who had joined and not left, where the machine asks for membership.
     pub present: Vec<Author>,
     /// The machine's own bytes.
     pub state: Bytes,
+}
+
+/// What a room remembers of a client, so that nothing of it is applied twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownClient {
+    /// The client.
+    pub client: ClientId,
+    /// The last of its numbers that was accepted.
+    pub number: Number,
+    /// The event that this number became.
+    pub seq: Seq,
+    /// That event's time.
+    pub time: Timestamp,
 }
 
 impl Snapshot {

@@ -26,7 +26,9 @@ export type Outcome<Conflict = any> =
   /** It was not applied. `predicted`: it was refused here already, and never sent. */
   | { status: "rejected"; kind: RejectionKind; message: string; conflict?: Conflict; predicted: boolean }
   /** It was decided while this page was away for long; the state includes it, unless the room rejected it and has forgotten. */
-  | { status: "decided" };
+  | { status: "decided" }
+  /** It was sent long ago, and the room has forgotten this client since. It is not sent again, so that nothing is applied twice. */
+  | { status: "unknown" };
 
 export type RejectionKind =
   | "conflict"

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use js_sys::{Error, Reflect};
-use reapply_sync::{Alarm, ApplyError, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -39,6 +39,8 @@ extern "C" {
     ) -> Result<StateHandle, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn encode(this: &Component, json: &JsValue) -> Result<Vec<u8>, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn decode(this: &Component, transition: &[u8]) -> Result<String, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn reset(this: &Component) -> Result<(), JsValue>;
 
@@ -75,15 +77,6 @@ impl Drop for State {
     }
 }
 
-/// Why a JSON text did not become a transition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EncodeError {
-    /// It is no transition of this machine; the machine says why.
-    Malformed(String),
-    /// The machine broke off.
-    Fault(Fault),
-}
-
 impl ComponentMachine {
     /// The machine that `component` runs; its bytes have this digest.
     #[must_use]
@@ -112,12 +105,9 @@ impl ComponentMachine {
     /// # Errors
     ///
     /// It describes none, or the machine faults.
-    pub fn encode(&mut self, json: &JsValue) -> Result<Bytes, EncodeError> {
-        self.usable().map_err(EncodeError::Fault)?;
-        self.component.encode(json).map(Bytes::from).map_err(|thrown| match payload(&thrown) {
-            Some(payload) => EncodeError::Malformed(text(&payload)),
-            None => EncodeError::Fault(fault(&thrown)),
-        })
+    pub fn encode_text(&mut self, json: &JsValue) -> Result<Bytes, CodecError> {
+        self.usable()?;
+        self.component.encode(json).map(Bytes::from).map_err(|thrown| codec_error(&thrown))
     }
 
     fn usable(&self) -> Result<(), Fault> {
@@ -145,6 +135,9 @@ impl Machine for ComponentMachine {
             Input::Alarm(transition) => (1, "", transition),
             Input::Joined(author) => (2, &author.0, &[]),
             Input::Left(author) => (3, &author.0, &[]),
+            Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
+                return Err(Refusal::not_for_machines().into());
+            }
         };
         self.component
             .apply(&state.0, event.seq.0, event.time.0, event.entropy, kind, author, transition)
@@ -161,6 +154,15 @@ impl Machine for ComponentMachine {
         self.usable()?;
         let alarm = state.0.alarm().map_err(|thrown| fault(&thrown))?;
         Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at()), transition: alarm.transition().into() }))
+    }
+
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        self.encode_text(&JsValue::from_str(json))
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        self.usable()?;
+        self.component.decode(transition).map_err(|thrown| codec_error(&thrown))
     }
 
     fn state_version(&self) -> u32 {
@@ -187,6 +189,13 @@ fn load_error(thrown: &JsValue) -> LoadError {
     match payload(thrown) {
         Some(payload) => LoadError::Refused(text(&payload)),
         None => LoadError::Fault(fault(thrown)),
+    }
+}
+
+fn codec_error(thrown: &JsValue) -> CodecError {
+    match payload(thrown) {
+        Some(payload) => CodecError::Refused(text(&payload)),
+        None => CodecError::Fault(fault(thrown)),
     }
 }
 

@@ -5,10 +5,10 @@
 
 use js_sys::Uint8Array;
 use reapply_sync as sync;
-use reapply_sync::{Divergence, Outcome, Phase, Rejection, SubmitError};
+use reapply_sync::{CodecError, Divergence, Outcome, Phase, Rejection, SubmitError};
 use wasm_bindgen::prelude::*;
 
-use crate::machine::{Component, ComponentMachine, EncodeError};
+use crate::machine::{Component, ComponentMachine};
 use crate::rejection;
 
 #[wasm_bindgen]
@@ -24,6 +24,8 @@ extern "C" {
     fn rejected(this: &Effects, number: f64, kind: &str, message: &str, conflict: Option<&str>);
     #[wasm_bindgen(method)]
     fn decided(this: &Effects, number: f64);
+    #[wasm_bindgen(method)]
+    fn unknown(this: &Effects, number: f64);
     #[wasm_bindgen(method)]
     fn signal(this: &Effects, participant: &str, session: f64, body: Uint8Array);
     #[wasm_bindgen(method)]
@@ -134,6 +136,7 @@ impl Replica {
                 Outcome::Accepted { seq, time } => effects.accepted(number, seq.0 as f64, time.0 as f64),
                 Outcome::Rejected(why) => reject(effects, number, &why),
                 Outcome::Decided => effects.decided(number),
+                Outcome::Unknown => effects.unknown(number),
             }
         }
         while let Some(signal) = self.replica.poll_signal() {
@@ -218,10 +221,10 @@ impl Replica {
 impl Replica {
     fn try_apply(&mut self, json: &JsValue, now_us: u64, entropy: u64) -> Result<sync::Number, SubmitError> {
         let machine = self.replica.machine().ok_or(SubmitError::NotReady)?;
-        let transition = match machine.encode(json) {
+        let transition = match machine.encode_text(json) {
             Ok(transition) => transition,
-            Err(EncodeError::Malformed(message)) => return Err(SubmitError::Rejected(Rejection::Malformed(message))),
-            Err(EncodeError::Fault(fault)) => {
+            Err(CodecError::Refused(message)) => return Err(SubmitError::Rejected(Rejection::Malformed(message))),
+            Err(CodecError::Fault(fault)) => {
                 self.replica.handle_fault(&fault);
                 return Err(SubmitError::Rejected(sync::ApplyError::Fault(fault).into()));
             }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use reapply_guest::{Program, contract};
 use reapply_simulation::{Ask, Place};
-use reapply_sync::{Alarm, ApplyError, Author, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{CodecError, Alarm, ApplyError, Author, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of the machine.
@@ -70,6 +70,14 @@ impl<P: Program + Clone + Debug + PartialEq> Machine for Native<P> {
         Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
     }
 
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        contract::encode::<P>(json).map(Bytes::from).map_err(CodecError::Refused)
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        contract::decode::<P>(transition).map_err(CodecError::Refused)
+    }
+
     fn state_version(&self) -> u32 {
         P::STATE_VERSION
     }
@@ -102,6 +110,9 @@ fn typed(event: &Event) -> Result<Option<contract::Event>, ApplyError> {
         Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
         Input::Joined(Author(author)) => contract::Input::Joined(author.to_string()),
         Input::Left(Author(author)) => contract::Input::Left(author.to_string()),
+        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
+            return Err(Refusal::not_for_machines().into());
+        }
     };
     Ok(Some(contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }))
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
-use reapply_sync::{ClientKey, CodecError, Name, Number, RoomId, Seq, Submit};
+use reapply_sync::{ClientKey, CodecError, Digest, Machine, Name, Number, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -16,8 +16,8 @@ use super::extract::{Asked, Body};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::{Served, room_id};
 use crate::clock::rfc3339;
-use crate::machine::Build;
-use crate::room::{Moment, OpenRoomError, Room, Verdict, state_at};
+use crate::machine::{Build, MachinesError};
+use crate::room::{Moment, OpenRoomError, Room, SubmitOnce, Verdict, state_at};
 
 /// Asks for a moment of a room.
 #[derive(Debug, Default, Deserialize)]
@@ -130,42 +130,36 @@ pub async fn submit(
         None => 1,
     };
     let json = body.text()?;
-    // Before the room is entered, so that nonsense does not begin one.
-    let transition = encode(&served, &id, json).await?;
-    let submit = |transition| Submit {
-        author: key.client_id().anonymous_author(),
-        client: key.client_id(),
-        number: Number(number),
-        transition,
-    };
+    let client = key.client_id();
     loop {
+        // Before the room is entered, so that nonsense does not begin one.
+        let (digest, transition) = encode(&served, &id, json).await?;
         let room = served.rooms.enter(&id).await?;
-        match room.submit_once(submit(transition.clone())).await {
+        let (author, number) = (client.anonymous_author(), Number(number));
+        match room.submit_once(SubmitOnce { author, client, number, digest, transition }).await {
+            Ok(Verdict::Upgraded) | Err(_) => continue,
             Ok(verdict) => return answer(verdict),
-            Err(_gone) => continue,
         }
     }
 }
 
 async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
-    let record = served.rooms.machines().journal().room(id).await?;
-    let record = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?;
     loop {
         let room: Room = served.rooms.find(id).await?;
         if let Ok(viewed) = room.view().await {
             let view = viewed.map_err(|fault| HttpError::host_fault(fault.to_string()))?;
-            return Ok(Moment { seq: view.seq, time: view.time, digest: record.digest, view: view.json });
+            return Ok(Moment { seq: view.seq, time: view.time, digest: view.digest, view: view.json });
         }
     }
 }
 
-/// The machine's bytes for a transition's JSON. Made in an instance of its own, so that odd JSON can hurt no room.
-async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Bytes, HttpError> {
+/// The machine's bytes for a transition's JSON, and the build that made them. Made in an instance of its own, so that odd JSON can hurt no room.
+async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<(Digest, Bytes), HttpError> {
     let build = build(served, id).await?;
-    let json = json.to_owned();
+    let (digest, json) = (build.digest(), json.to_owned());
     let encoded = tokio::task::spawn_blocking(move || build.instantiate()?.encode(&json)).await;
     match encoded.map_err(|error| HttpError::host_fault(error.to_string()))? {
-        Ok(transition) => Ok(transition),
+        Ok(transition) => Ok((digest, transition)),
         Err(CodecError::Refused(why)) => Err(reapply_sync::Rejection::Malformed(why).into()),
         Err(CodecError::Fault(fault)) => Err(HttpError::host_fault(format!("encode: {fault}"))),
     }
@@ -182,7 +176,7 @@ pub(super) async fn build(served: &Served, id: &RoomId) -> Result<Build, HttpErr
         }
     };
     let build = machines.build(digest).await?;
-    build.ok_or_else(|| OpenRoomError::NoSuchBuild { room: id.clone(), digest }.into())
+    build.ok_or_else(|| MachinesError::NotStored(digest).into())
 }
 
 fn answer(verdict: Verdict) -> Result<Response, HttpError> {
@@ -199,6 +193,7 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
             let message = "the journal could not store it: try again. With the same reapply-client and reapply-number it is applied once";
             Err(HttpError::unavailable(message))
         }
+        Verdict::Upgraded => Err(HttpError::unavailable("the room is being upgraded: try again")),
         Verdict::Busy => {
             Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, "too-fast", "the room's queue is full: try again later"))
         }

@@ -283,6 +283,7 @@ impl Session {
             }
             ClientMessage::Signal(_) => Ok(()),
             ClientMessage::Diverged { seq, ours } => self.room.diverged(self.id, seq, ours).await,
+            ClientMessage::Upgraded(upgrade) => self.room.followed(self.id, upgrade).await,
             ClientMessage::Hello(hello) => match self.room.resync(self.id, hello).await {
                 Ok(entered) => return self.welcome(socket, entered).await,
                 Err(gone) => Err(gone),

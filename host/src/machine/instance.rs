@@ -40,30 +40,6 @@ impl Instance {
         &self.build
     }
 
-    /// A transition from its JSON.
-    ///
-    /// # Errors
-    ///
-    /// The JSON is no transition of this machine, or the machine faults.
-    pub fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_encode(store, json))? {
-            Ok(transition) => Ok(transition.into()),
-            Err(why) => Err(CodecError::Refused(cut(why))),
-        }
-    }
-
-    /// A transition as JSON.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are no transition of this machine, or the machine faults.
-    pub fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_decode(store, transition))? {
-            Ok(json) => Ok(json),
-            Err(why) => Err(CodecError::Refused(cut(why))),
-        }
-    }
-
     /// What user interfaces see of `state`, as JSON.
     ///
     /// # Errors
@@ -136,7 +112,7 @@ impl Machine for Instance {
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
-        let event = lower(event);
+        let event = lower(event)?;
         match self
             .call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_apply(store, state, event))?
         {
@@ -155,6 +131,20 @@ impl Machine for Instance {
         let alarm =
             self.call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_alarm(store, state))?;
         Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
+    }
+
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_encode(store, json))? {
+            Ok(transition) => Ok(transition.into()),
+            Err(why) => Err(CodecError::Refused(cut(why))),
+        }
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_decode(store, transition))? {
+            Ok(json) => Ok(json),
+            Err(why) => Err(CodecError::Refused(cut(why))),
+        }
     }
 
     fn state_version(&self) -> u32 {
@@ -312,7 +302,7 @@ fn exceeds_its_own(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_some_and(|maximum| desired > maximum)
 }
 
-fn lower(event: &Event) -> wit::Event<'_> {
+fn lower(event: &Event) -> Result<wit::Event<'_>, Refusal> {
     use reapply_sync::Input;
     let input = match &event.input {
         Input::Transition { author, transition, .. } => {
@@ -321,8 +311,9 @@ fn lower(event: &Event) -> wit::Event<'_> {
         Input::Alarm(transition) => wit::Input::Alarm(transition),
         Input::Joined(author) => wit::Input::Joined(&author.0),
         Input::Left(author) => wit::Input::Left(&author.0),
+        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => return Err(Refusal::not_for_machines()),
     };
-    wit::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
+    Ok(wit::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input })
 }
 
 fn refusal(rejection: wit::Rejection) -> Refusal {

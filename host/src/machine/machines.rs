@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reapply_sync::{Digest, Name};
 use tokio::sync::OnceCell;
 
+use super::builds::Builds;
 use super::component::Build;
 use super::deploy::{self, DeployError};
 use super::engine::Engine;
@@ -37,6 +38,9 @@ pub enum MachinesError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A log names a build that is not stored.
+    #[error("the build {0} is not stored")]
+    NotStored(Digest),
     /// A build that was accepted once does not load any more.
     #[error("the stored component {digest} does not load: {why}")]
     Stored {
@@ -100,6 +104,22 @@ impl Machines {
             loaded.map_err(|error| stored(error.to_string()))?.map_err(|error| stored(error.to_string()))
         };
         cell.get_or_try_init(load).await.map(|build| Some(build.clone()))
+    }
+
+    /// All builds with these digests.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not stored, or does not load.
+    pub async fn builds(&self, digests: impl IntoIterator<Item = Digest>) -> Result<Builds, MachinesError> {
+        let mut builds = Builds::default();
+        for digest in digests {
+            if builds.get(digest).is_none() {
+                let build = self.build(digest).await?;
+                builds.insert(build.ok_or_else(|| MachinesError::NotStored(digest))?);
+            }
+        }
+        Ok(builds)
     }
 
     /// What new rooms of this machine run; `None` where there is no such machine.

@@ -12,6 +12,7 @@
 
 mod bindings;
 pub mod browser;
+pub mod builds;
 pub mod canonical;
 pub mod component;
 pub mod deploy;
@@ -23,6 +24,7 @@ mod panic;
 mod subject;
 
 pub use browser::{BrowserModule, CoreModule};
+pub use builds::Builds;
 pub use component::{Build, Description};
 pub use deploy::{DeployError, Deployment, check};
 pub use engine::{Engine, EngineError};

@@ -19,8 +19,10 @@ mod room;
 mod rooms;
 mod sessions;
 mod task;
+mod upgrade;
 
 pub use open::OpenRoomError;
 pub use replay::{Moment, ReplayError, state_at};
-pub use room::{Entered, Gone, Letter, News, Outbox, Room, Verdict, View};
+pub use room::{Entered, Gone, Letter, News, Outbox, Room, SubmitOnce, Verdict, View};
 pub use rooms::{EnterError, Rooms, RoomsOptions};
+pub use upgrade::UpgradeRoomError;

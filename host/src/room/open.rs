@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, OpenError, RoomId, Seq, Sequencer, Snapshot};
+use reapply_sync::{
+    Batch, Chain, Digest, Fault, Genesis, LogId, OpenError, ReplayError, RoomId, Seq, Sequencer, Snapshot,
+};
 
 use super::limits::READ_BYTES;
 use crate::clock;
 use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
-use crate::machine::{Build, Instance, Machines, MachinesError};
+use crate::machine::{Builds, Instance, Machines, MachinesError};
 
 /// Why a room could not be brought to life.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +32,6 @@ pub enum OpenRoomError {
     /// The machine is not to be had.
     #[error(transparent)]
     Machines(#[from] MachinesError),
-    /// The build that the room's log names is not stored.
-    #[error("the room {room} runs {digest}, which is not stored")]
-    NoSuchBuild {
-        /// The room.
-        room: RoomId,
-        /// The build.
-        digest: Digest,
-    },
     /// The machine did not start.
     #[error("the machine did not start: {0}")]
     Start(#[from] Fault),
@@ -109,18 +103,24 @@ async fn reopen(machines: &Machines, record: RoomRecord) -> Result<Sequencer<Ins
     let snapshot = machines.journal().snapshot(id, None).await?;
     let (seq, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
     let batches = read_batches(machines.journal(), id, seq, chain, None).await?;
-    let build = build_of(machines, id, record.digest).await?;
-    open_sequencer(build, record.genesis, snapshot, batches).await
+    let first = snapshot.as_ref().map_or(record.genesis.digest, |snapshot| snapshot.digest);
+    let builds = machines.builds(digests_of(first, &batches)).await?;
+    open_sequencer(builds, record.room, record.log, record.genesis, snapshot, batches).await
+}
+
+/// The builds that going through `batches` takes, which begin under the build `first`.
+pub(super) fn digests_of(first: Digest, batches: &[Batch]) -> impl Iterator<Item = Digest> {
+    std::iter::once(first).chain(batches.iter().filter_map(Batch::upgrade))
 }
 
 async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Sequencer<Instance>, OpenRoomError> {
     let current = machines.current(&id.machine).await?;
     let digest = current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest;
-    let build = build_of(machines, id, digest).await?;
+    let builds = machines.builds([digest]).await?;
     let genesis = Genesis { room: id.clone(), digest, options, time: clock::now(), nonce: rand::random() };
-    let opened = open_sequencer(build, genesis.clone(), None, Vec::new()).await;
+    let opened = open_sequencer(builds, id.clone(), genesis.log_id(), genesis.clone(), None, Vec::new()).await;
     let sequencer = opened.map_err(|error| match error {
-        OpenRoomError::Open { error: OpenError::Load { error, .. }, .. } => {
+        OpenRoomError::Open { error: OpenError::Replay(ReplayError::Load { error, .. }), .. } => {
             OpenRoomError::OptionsRefused(error.to_string())
         }
         other => other,
@@ -129,23 +129,18 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Seq
     Ok(sequencer)
 }
 
-/// The build with this digest, which the log of `id` names.
-pub(super) async fn build_of(machines: &Machines, id: &RoomId, digest: Digest) -> Result<Build, OpenRoomError> {
-    let build = machines.build(digest).await?;
-    build.ok_or_else(|| OpenRoomError::NoSuchBuild { room: id.clone(), digest })
-}
-
 /// A long log takes a while to replay, so it is done away from the threads that serve sockets.
 async fn open_sequencer(
-    build: Build,
+    builds: Builds,
+    room: RoomId,
+    log: LogId,
     genesis: Genesis,
     snapshot: Option<Snapshot>,
     batches: Vec<Batch>,
 ) -> Result<Sequencer<Instance>, OpenRoomError> {
-    let room = genesis.room.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let instance = build.instantiate()?;
-        Sequencer::open(instance, genesis, snapshot, batches).map_err(|error| OpenRoomError::Open { room, error })
+        Sequencer::open(|digest| builds.start(digest), log, genesis, snapshot, batches)
+            .map_err(|error| OpenRoomError::Open { room, error })
     });
     opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
 }

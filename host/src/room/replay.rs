@@ -1,9 +1,9 @@
 //! Past states: made again from the nearest snapshot and the log, in an instance of their own.
 
-use reapply_sync::{ApplyError, Digest, LoadError, Machine, RoomId, Seq, Timestamp};
+use reapply_sync::{Digest, Replay, RoomId, Seq, Timestamp};
 
-use super::open::{OpenRoomError, build_of, read_batches};
-use crate::machine::Machines;
+use super::open::{OpenRoomError, digests_of, read_batches};
+use crate::machine::{Machines, MachinesError};
 
 /// A room as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +32,12 @@ pub enum ReplayError {
     /// The room could not be read.
     #[error(transparent)]
     Open(#[from] OpenRoomError),
-    /// The machine did not make its first state, or the snapshot's.
-    #[error("the state at {seq} could not be made: {error}")]
-    Load {
-        /// Where.
-        seq: Seq,
-        /// Why.
-        error: LoadError,
-    },
-    /// The machine did not apply what it had applied once.
-    #[error("event {seq} could not be applied again: {error}")]
-    Apply {
-        /// Where.
-        seq: Seq,
-        /// Why.
-        error: ApplyError,
-    },
+    /// The log could not be gone through again.
+    #[error(transparent)]
+    Replay(#[from] reapply_sync::ReplayError),
+    /// A build that the log names is not to be had.
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
     /// The machine faulted.
     #[error(transparent)]
     Fault(#[from] reapply_sync::Fault),
@@ -68,22 +58,21 @@ pub async fn state_at(machines: &Machines, id: &RoomId, seq: Seq) -> Result<Mome
     let snapshot = journal.snapshot(id, Some(seq)).await.map_err(OpenRoomError::from)?;
     let (from, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
     let batches = read_batches(journal, id, from, chain, Some(seq)).await?;
-    let build = build_of(machines, id, record.digest).await?;
-    let (digest, genesis) = (build.digest(), record.genesis);
+    let genesis = record.genesis;
+    let first = snapshot.as_ref().map_or(genesis.digest, |snapshot| snapshot.digest);
+    let builds = machines.builds(digests_of(first, &batches)).await?;
     let replayed = tokio::task::spawn_blocking(move || {
-        let mut instance = build.instantiate()?;
-        let loaded = match &snapshot {
-            Some(snapshot) => instance.restore(&snapshot.state, snapshot.state_version),
-            None => instance.create(&genesis.options),
+        let start = |digest| builds.start(digest);
+        let mut replay = match &snapshot {
+            Some(snapshot) => Replay::from_snapshot(start, snapshot)?,
+            None => Replay::from_genesis(start, &genesis)?,
         };
-        let mut state = loaded.map_err(|error| ReplayError::Load { seq: from, error })?;
-        let mut time = snapshot.map_or(genesis.time, |snapshot| snapshot.time);
         for event in batches.iter().flat_map(|batch| &batch.events).take_while(|event| event.seq <= seq) {
-            let applied = instance.apply(&state, event);
-            state = applied.map_err(|error| ReplayError::Apply { seq: event.seq, error })?;
-            time = event.time;
+            replay.apply(event)?;
         }
-        Ok(Moment { seq, time, digest, view: instance.view(&state)? })
+        let (time, digest) = (replay.time(), replay.digest());
+        let (machine, state) = replay.state();
+        Ok(Moment { seq, time, digest, view: machine.view(state)? })
     });
     replayed.await.unwrap_or_else(|error| Err(reapply_sync::Fault::Trapped(error.to_string()).into()))
 }

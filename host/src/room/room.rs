@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::{
-    Author, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Submit, Timestamp, Welcome,
+    Author, ClientId, Digest, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Timestamp, Welcome,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+
+use super::upgrade::UpgradeRoomError;
+use crate::machine::Instance;
 
 /// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
 #[derive(Clone, Debug)]
@@ -76,6 +79,23 @@ pub enum Verdict {
     NotStored,
     /// The room's queue is full.
     Busy,
+    /// The room runs another build by now: encode it anew.
+    Upgraded,
+}
+
+/// A transition that comes without a session.
+#[derive(Clone, Debug)]
+pub struct SubmitOnce {
+    /// Who asks.
+    pub author: Author,
+    /// The client they ask from.
+    pub client: ClientId,
+    /// That client's number for it.
+    pub number: Number,
+    /// The build whose encoding it is in.
+    pub digest: Digest,
+    /// In that build's own encoding.
+    pub transition: Bytes,
 }
 
 /// What the room is asked to do.
@@ -85,11 +105,21 @@ pub(super) enum Command {
     Resync { session: SessionId, hello: Hello, reply: oneshot::Sender<Entered> },
     Submit { session: SessionId, number: Number, transition: Bytes },
     Signal { session: SessionId, body: Bytes },
-    Diverged { session: SessionId, seq: Seq, ours: reapply_sync::Digest },
+    Diverged { session: SessionId, seq: Seq, ours: Digest },
+    Followed { session: SessionId, upgrade: Seq },
     Leave { session: SessionId },
-    SubmitOnce { submit: Submit, reply: oneshot::Sender<Verdict> },
+    SubmitOnce { submit: SubmitOnce, reply: oneshot::Sender<Verdict> },
+    Upgrade(Upgrade),
     View { reply: oneshot::Sender<Result<View, Fault>> },
     Stop,
+}
+
+/// A build that is to take over.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) instance: Box<Instance>,
+    pub(super) digest: Digest,
+    pub(super) reply: oneshot::Sender<Result<Seq, UpgradeRoomError>>,
 }
 
 /// A durable state, as the machine shows it.
@@ -99,6 +129,8 @@ pub struct View {
     pub seq: Seq,
     /// That event's time.
     pub time: Timestamp,
+    /// The build that made it.
+    pub digest: Digest,
     /// The JSON that the machine made of it.
     pub json: String,
 }
@@ -150,8 +182,26 @@ impl Room {
     /// # Errors
     ///
     /// The room is gone.
-    pub async fn diverged(&self, session: SessionId, seq: Seq, ours: reapply_sync::Digest) -> Result<(), Gone> {
+    pub async fn diverged(&self, session: SessionId, seq: Seq, ours: Digest) -> Result<(), Gone> {
         self.tell(Command::Diverged { session, seq, ours }).await
+    }
+
+    /// Notes that a replica has followed the upgrade at this seq.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub async fn followed(&self, session: SessionId, upgrade: Seq) -> Result<(), Gone> {
+        self.tell(Command::Followed { session, upgrade }).await
+    }
+
+    /// Has another build take over, and waits until that is durable or refused.
+    pub(super) async fn upgrade(
+        &self,
+        instance: Instance,
+        digest: Digest,
+    ) -> Result<Result<Seq, UpgradeRoomError>, Gone> {
+        self.ask(|reply| Command::Upgrade(Upgrade { instance: Box::new(instance), digest, reply })).await
     }
 
     /// Ends a session. Never fails: a room that is gone has no sessions.
@@ -164,7 +214,7 @@ impl Room {
     /// # Errors
     ///
     /// The room is gone; nothing was submitted, or it was not stored.
-    pub async fn submit_once(&self, submit: Submit) -> Result<Verdict, Gone> {
+    pub async fn submit_once(&self, submit: SubmitOnce) -> Result<Verdict, Gone> {
         let (reply, verdict) = oneshot::channel();
         match self.commands.try_send(Command::SubmitOnce { submit, reply }) {
             Ok(()) => verdict.await.map_err(|_| Gone),

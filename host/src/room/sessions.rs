@@ -14,7 +14,9 @@ use super::room::{Letter, Outbox};
 pub(super) struct Session {
     pub(super) participant: Author,
     pub(super) client: ClientId,
-    outbox: Outbox,
+    /// The last upgrade that its replica has followed.
+    pub(super) upgraded: Seq,
+    pub(super) outbox: Outbox,
 }
 
 /// All connections to a room. A client has one at most: the newest.
@@ -35,16 +37,28 @@ impl Sessions {
         self.by_id.get(&session)
     }
 
+    /// Notes the last upgrade that a session's replica has followed.
+    pub(super) fn set_upgraded(&mut self, session: SessionId, upgraded: Seq) {
+        if let Some(session) = self.by_id.get_mut(&session) {
+            session.upgraded = upgraded;
+        }
+    }
+
+    pub(super) fn all_participants(&self) -> Vec<Author> {
+        self.participants.keys().cloned().collect()
+    }
+
     pub(super) fn has(&self, participant: &Author) -> bool {
         self.participants.contains_key(participant)
     }
 
     /// Adds a session, and ends the one that the same client had. Answers whether the participant was not there before.
-    pub(super) fn insert(&mut self, id: SessionId, participant: Author, client: ClientId, outbox: Outbox) -> bool {
-        let count = self.participants.entry(participant.clone()).or_default();
+    pub(super) fn insert(&mut self, id: SessionId, session: Session) -> bool {
+        let client = session.client;
+        let count = self.participants.entry(session.participant.clone()).or_default();
         *count += 1;
         let is_first = *count == 1;
-        self.by_id.insert(id, Session { participant, client, outbox });
+        self.by_id.insert(id, session);
         if let Some(former) = self.by_client.insert(client, id) {
             self.end(former, Goodbye::Replaced);
         }

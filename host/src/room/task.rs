@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reapply_sync::{
-    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, ServerMessage, SessionId,
+    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, Seq, ServerMessage, SessionId,
     Signal, Submit,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,8 +17,9 @@ use tokio::time::Sleep;
 use tracing::{debug, error, info, warn};
 
 use super::limits::{ALARM_WAITS_FOR_STORAGE, PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
-use super::room::{Command, Entered, News, Outbox, Room, Verdict, View};
-use super::sessions::Sessions;
+use super::room::{Command, Entered, News, Outbox, Room, SubmitOnce, Upgrade, Verdict, View};
+use super::sessions::{Session, Sessions};
+use super::upgrade::UpgradeRoomError;
 use crate::clock;
 use crate::crash;
 use crate::journal::{Appended, Appending, BatchId, Journal, Record};
@@ -47,6 +48,8 @@ pub(super) fn start(
         sessions: Sessions::default(),
         waiting: HashMap::new(),
         in_flight: None,
+        upgrade: None,
+        upgrading: None,
         presence_due: None,
         last_used: Instant::now(),
         failing_until: None,
@@ -67,6 +70,10 @@ struct Task {
     /// Who waits for the verdict on a transition that came over HTTP.
     waiting: HashMap<(ClientId, Number), Vec<oneshot::Sender<Verdict>>>,
     in_flight: Option<(Arc<Batch>, Appending)>,
+    /// A build that takes over as soon as the room is at rest; nothing more is taken in until then.
+    upgrade: Option<Upgrade>,
+    /// Who waits for the upgrade that is being stored.
+    upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
     /// When a changed presence is told.
     presence_due: Option<Instant>,
     last_used: Instant,
@@ -86,7 +93,7 @@ impl Task {
         while !(self.stopping && self.sequencer.is_settled()) {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
-            let is_open = !self.sequencer.is_full() && !self.stopping;
+            let is_open = !self.sequencer.is_full() && self.upgrade.is_none() && !self.stopping;
             tokio::select! {
                 biased;
                 appended = appended(&mut self.in_flight) => self.handle_appended(appended),
@@ -173,20 +180,21 @@ impl Task {
             }
             Command::Resync { session, hello, reply } => {
                 if let Some(participant) = self.sessions.get(session).map(|session| session.participant.clone()) {
+                    self.sessions.set_upgraded(session, self.sequencer.upgraded());
                     let _session_gone = reply.send(self.welcome(session, &hello, participant));
                 }
             }
             Command::Signal { session, body } => self.signal(session, body),
             Command::Diverged { session, seq, ours } => {
                 let participant = self.sessions.get(session).map(|session| &session.participant);
-                let digest = self.sequencer.genesis().digest;
+                let digest = self.sequencer.digest();
                 warn!(room = %self.id, %digest, %seq, %ours, ?participant, "a replica diverged; it heals from a snapshot");
             }
+            Command::Followed { session, upgrade } => self.sessions.set_upgraded(session, upgrade),
             Command::Leave { session } => self.leave(session),
-            Command::SubmitOnce { submit, reply } => {
-                self.waiting.entry((submit.client, submit.number)).or_default().push(reply);
-                self.sequencer.handle_submit(submit, clock::now(), rand::random());
-            }
+            Command::SubmitOnce { submit, reply } => self.submit_once(submit, reply),
+            Command::Upgrade(upgrade) if self.upgrade.is_none() => self.upgrade = Some(upgrade),
+            Command::Upgrade(upgrade) => drop(upgrade.reply.send(Err(UpgradeRoomError::Busy))),
             Command::View { reply } => {
                 let _asker_gone = reply.send(self.view());
             }
@@ -202,7 +210,9 @@ impl Task {
             return Err(Goodbye::Full(format!("the room has {ROOM_SESSIONS_MAX} sessions, which is its limit")));
         }
         let session = (self.next_session)();
-        let is_first = self.sessions.insert(session, participant.clone(), hello.key.client_id(), outbox);
+        let (client, upgraded) = (hello.key.client_id(), self.sequencer.upgraded());
+        let is_first =
+            self.sessions.insert(session, Session { participant: participant.clone(), client, upgraded, outbox });
         if is_first {
             self.sequencer.handle_joined(participant.clone(), clock::now(), rand::random());
         }
@@ -218,7 +228,20 @@ impl Task {
     fn submit(&mut self, session: SessionId, number: Number, transition: bytes::Bytes) {
         // A session that was ended may still have had frames under way; its client sends them again in its next one.
         let Some(session) = self.sessions.get(session) else { return };
-        let submit = Submit { author: session.participant.clone(), client: session.client, number, transition };
+        let Session { participant, client, upgraded, .. } = session;
+        let (author, client, upgraded) = (participant.clone(), *client, *upgraded);
+        let submit = Submit { author, client, number, upgraded, transition };
+        self.sequencer.handle_submit(submit, clock::now(), rand::random());
+    }
+
+    fn submit_once(&mut self, submit: SubmitOnce, reply: oneshot::Sender<Verdict>) {
+        let SubmitOnce { author, client, number, digest, transition } = submit;
+        if digest != self.sequencer.digest() {
+            let _asker_gone = reply.send(Verdict::Upgraded);
+            return;
+        }
+        self.waiting.entry((client, number)).or_default().push(reply);
+        let submit = Submit { author, client, number, upgraded: self.sequencer.upgraded(), transition };
         self.sequencer.handle_submit(submit, clock::now(), rand::random());
     }
 
@@ -251,7 +274,8 @@ impl Task {
         if let Err(fault) = &viewed {
             self.sequencer.handle_fault("view", fault.clone());
         }
-        Ok(View { seq, time: self.sequencer.durable_time(), json: viewed? })
+        let (time, digest) = (self.sequencer.durable_time(), self.sequencer.digest());
+        Ok(View { seq, time, digest, json: viewed? })
     }
 
     fn handle_appended(&mut self, appended: Appended) {
@@ -261,6 +285,7 @@ impl Task {
                 self.failing_until = None;
                 self.sequencer.handle_appended();
                 self.answer_waiting(&batch);
+                self.handle_upgraded(batch.last());
                 let head = self.sequencer.history().head();
                 self.news.send_modify(|news| news.head = head);
             }
@@ -284,9 +309,36 @@ impl Task {
         }
     }
 
+    /// Lets the build that is waiting take over, once the room is at rest.
+    fn begin_upgrade(&mut self) {
+        if !self.sequencer.is_settled() {
+            return;
+        }
+        let Some(Upgrade { instance, digest, reply }) = self.upgrade.take() else { return };
+        let begun = tokio::task::block_in_place(|| self.sequencer.begin_upgrade(*instance, digest, clock::now()));
+        match begun {
+            Ok(()) => self.upgrading = Some(reply),
+            Err(error) => drop(reply.send(Err(error.into()))),
+        }
+    }
+
+    /// Where the batch that is durable now was an upgrade, the new build is current.
+    fn handle_upgraded(&mut self, seq: Seq) {
+        let Some(reply) = self.upgrading.take() else { return };
+        info!(room = %self.id, digest = %self.sequencer.digest(), %seq, "the room was upgraded");
+        let _asker_gone = reply.send(Ok(seq));
+        // The build before may not have asked for membership.
+        for participant in self.sessions.all_participants() {
+            self.sequencer.handle_joined(participant, clock::now(), rand::random());
+        }
+    }
+
     /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
     fn fall_back(&mut self) {
         self.sequencer.handle_append_failed();
+        if let Some(reply) = self.upgrading.take() {
+            let _asker_gone = reply.send(Err(UpgradeRoomError::NotStored));
+        }
         for (_, replies) in self.waiting.drain() {
             send_all(replies, &Verdict::NotStored);
         }
@@ -326,6 +378,7 @@ impl Task {
 
     /// Carries out what the sequencer has come to.
     fn pump(&mut self) {
+        self.begin_upgrade();
         if let Some(batch) = self.sequencer.poll_batch() {
             let record = Record::new(BatchId(rand::random()), &batch);
             self.in_flight = Some((batch, self.journal.append(&self.id, record, self.sequencer.alarm_at())));

@@ -8,6 +8,7 @@ use reapply_sync::{
     ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp,
 };
 
+use crate::build::{number_of, plain};
 use crate::history::{Accepted, Conflict, History};
 use crate::scenario::{Ask, Scenario};
 
@@ -32,7 +33,9 @@ pub(crate) struct OutcomeCounts {
 }
 
 pub(crate) struct Auditor<S: Scenario> {
+    /// The durable events, without the marks of the builds that wrote them.
     log: Vec<Event>,
+    build: u8,
     /// The model at each seq, from 0.
     models: Vec<S::Model>,
     applied: BTreeMap<(Page, Number), Applied>,
@@ -42,7 +45,7 @@ pub(crate) struct Auditor<S: Scenario> {
 impl<S: Scenario> Auditor<S> {
     pub(crate) fn new() -> Self {
         let (log, models, applied) = (Vec::new(), vec![S::genesis()], BTreeMap::new());
-        Self { log, models, applied, counts: OutcomeCounts::default() }
+        Self { log, build: 0, models, applied, counts: OutcomeCounts::default() }
     }
 
     /// A batch is durable now, whether or not the host comes to know it.
@@ -51,17 +54,39 @@ impl<S: Scenario> Auditor<S> {
             assert_eq!(event.seq.0, self.log.len() as u64 + 1, "the log has a gap or a fork");
             let last_time = self.log.last().map_or(Timestamp(0), |last| last.time);
             assert!(last_time <= event.time, "time went back at {}", event.seq);
-            let model = S::expected(self.newest(), event);
-            let why = "was logged, but the model does not take it";
-            self.models
-                .push(model.unwrap_or_else(|no| panic!("event {} {why}: {no}; {:?}", event.seq, what::<S>(event))));
-            self.log.push(event.clone());
+            if let Input::Upgraded(digest) = event.input {
+                assert_eq!(batch.events.len(), 1, "an upgrade is alone in its batch");
+                self.build = number_of(S::NAME, digest);
+            }
+            let event = plain(event, self.build);
+            let model = if event.input.is_for_machine() {
+                let why = "was logged, but the model does not take it";
+                let model = S::expected(self.newest(), &event);
+                model.unwrap_or_else(|no| panic!("event {} {why}: {no}; {:?}", event.seq, what::<S>(&event)))
+            } else {
+                self.newest().clone()
+            };
+            self.models.push(model);
+            self.log.push(event);
         }
     }
 
     pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq) {
         let former = self.applied.insert((page, number), Applied { transition, seen, outcome: None });
         assert!(former.is_none(), "number {number} was used twice");
+    }
+
+    /// What a page has in its queue.
+    pub(crate) fn queue(&self, page: Page) -> Vec<(Number, Bytes)> {
+        let of_page = self.applied.range((page, Number(0))..=(page, Number(u64::MAX)));
+        let undecided = of_page.filter(|(_, applied)| applied.outcome.is_none());
+        undecided.map(|(&(_, number), applied)| (number, applied.transition.clone())).collect()
+    }
+
+    /// A transition goes from a page's queue over into that of the next page.
+    pub(crate) fn note_restored(&mut self, page: Page, number: Number) {
+        let applied = self.applied.remove(&(page, number)).expect("the queue holds what was never applied");
+        self.applied.insert(((page.0, page.1 + 1), number), applied);
     }
 
     pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome) {
@@ -84,6 +109,7 @@ impl<S: Scenario> Auditor<S> {
             }
             Outcome::Rejected(_) => self.counts.faulted += 1,
             Outcome::Decided => self.counts.decided += 1,
+            Outcome::Unknown => panic!("the room has forgotten a client"),
         }
         applied.outcome = Some(outcome);
     }
@@ -113,6 +139,10 @@ impl<S: Scenario> Auditor<S> {
 
     pub(crate) fn alarms(&self) -> u64 {
         self.log.iter().filter(|event| matches!(event.input, Input::Alarm(_))).count() as u64
+    }
+
+    pub(crate) fn upgrades(&self) -> u64 {
+        self.log.iter().filter(|event| matches!(event.input, Input::Upgraded(_))).count() as u64
     }
 
     pub(crate) fn left(&self) -> u64 {
@@ -159,7 +189,7 @@ impl<S: Scenario> Auditor<S> {
                 Some(Outcome::Decided) if !has_restarted => assert!(is_logged, "{page:?} {number} is not in the log"),
                 Some(Outcome::Rejected(why)) => assert!(!is_logged, "{page:?} {number} is in the log, but: {why}"),
                 Some(Outcome::Accepted { .. }) => assert!(is_logged, "{page:?} {number} was accepted, and is lost"),
-                Some(Outcome::Decided) | None => {}
+                Some(Outcome::Decided | Outcome::Unknown) | None => {}
             }
         }
         assert!(logged.is_empty(), "the log holds what nobody asked for: {logged:?}");

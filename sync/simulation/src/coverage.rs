@@ -16,6 +16,8 @@ pub(crate) struct Coverage {
     pub(crate) snapshots: u64,
     pub(crate) alarms: u64,
     pub(crate) left: u64,
+    pub(crate) upgrades: u64,
+    pub(crate) restored: u64,
 }
 
 impl RoomCounts {
@@ -46,6 +48,7 @@ impl Coverage {
             ("alarm went off", self.alarms),
             ("alarm refused", room.alarms_refused),
             ("participant left", self.left),
+            ("room upgraded", self.upgrades),
             ("append failed", room.fall_backs),
             ("host crashed", self.restarts),
             ("snapshot taken", self.snapshots),
@@ -53,6 +56,7 @@ impl Coverage {
             ("joined by tail", room.tails),
             ("joined by snapshot", room.by_snapshot),
             ("page reloaded", self.reloads),
+            ("transition restored from a queue", self.restored),
             ("stale frame passed on", room.stale_frames),
             ("replica corrupted", self.corruptions),
             ("replica diverged", self.divergences),

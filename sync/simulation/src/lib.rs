@@ -12,6 +12,7 @@
 //! the durable log, and each transition against the one outcome it may have; at the end everyone must have the same bytes.
 
 mod auditor;
+mod build;
 mod coverage;
 mod history;
 mod network;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{
     Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Machine, Rejection, Report, RoomId, Seq,
-    Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp,
+    Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp, UpgradeError,
 };
 
+use crate::build::{Build, digest_of, number_of};
 use crate::random::Random;
 use crate::scenario::{Place, Scenario};
 
@@ -23,7 +24,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(machine: &str, nonce: u64) -> Self {
-        let digest = Digest::of(machine.as_bytes());
+        let digest = digest_of(machine, 0);
         let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
         let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
         Self { genesis, records: Vec::new(), snapshots: Vec::new() }
@@ -34,7 +35,7 @@ impl Journal {
     }
 
     /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
-    pub(crate) fn open<S: Scenario>(&self, scenario: &S, snapshot: Option<&Snapshot>) -> Sequencer<S::Machine> {
+    pub(crate) fn open<S: Scenario>(&self, scenario: &S, snapshot: Option<&Snapshot>) -> Sequencer<Build<S::Machine>> {
         let mut chain = self.genesis.chain();
         let mut batches = Vec::new();
         for (expected, body, chain_after) in &self.records {
@@ -44,9 +45,9 @@ impl Journal {
                 batches.push(batch);
             }
         }
-        let machine = scenario.machine(Place::Host);
-        let sequencer =
-            Sequencer::open(machine, self.genesis.clone(), snapshot.cloned(), batches).expect("the room opens");
+        let builds = |digest| Ok(Build::new(scenario.machine(Place::Host), number_of(S::NAME, digest)));
+        let (log, genesis) = (self.genesis.log_id(), self.genesis.clone());
+        let sequencer = Sequencer::open(builds, log, genesis, snapshot.cloned(), batches).expect("the room opens");
         // Little, so that slow readers are cut off in runs of this length.
         sequencer.history().keep_for_readers(SNAPSHOT_TAIL_BYTES_MIN);
         sequencer
@@ -74,6 +75,8 @@ pub(crate) enum Effect {
 
 struct Session {
     client: ClientId,
+    /// The last upgrade that its replica has followed.
+    upgraded: Seq,
     author: Author,
     place: Seq,
     /// How long this reader takes between two reads; 0 reads at once.
@@ -102,12 +105,14 @@ pub(crate) struct Room<M: Machine> {
     stale_frames_pass: bool,
     pub(crate) effects: Vec<Effect>,
     pub(crate) counts: RoomCounts,
+    /// The build that is to take over when the room is at rest.
+    upgrade: Option<(Digest, M)>,
 }
 
 impl<M: Machine> Room<M> {
     pub(crate) fn new(sequencer: Sequencer<M>, stale_frames_pass: bool, now: Timestamp, entropy: u64) -> Self {
         let (sessions, effects, counts) = (BTreeMap::new(), Vec::new(), RoomCounts::default());
-        let mut room = Self { sequencer, sessions, stale_frames_pass, effects, counts };
+        let mut room = Self { sequencer, sessions, stale_frames_pass, effects, counts, upgrade: None };
         room.absent_leave(now, entropy);
         room
     }
@@ -141,18 +146,25 @@ impl<M: Machine> Room<M> {
                     reapply_sync::Start::Snapshot { .. } => self.counts.by_snapshot += 1,
                 }
                 self.send(connection, &ServerMessage::Welcome(welcome));
-                let session = Session { client, author, place, slowness, is_waiting: false, is_replaced: false };
+                let upgraded = self.sequencer.upgraded();
+                let session =
+                    Session { client, upgraded, author, place, slowness, is_waiting: false, is_replaced: false };
                 self.sessions.insert(connection, session);
             }
             ClientMessage::Submit { number, transition } => {
                 let Some(session) = self.sessions.get(&connection) else { return };
                 self.counts.stale_frames += u64::from(session.is_replaced);
-                let (author, client) = (session.author.clone(), session.client);
+                let (author, client, upgraded) = (session.author.clone(), session.client, session.upgraded);
+                let submit = Submit { author, client, number, upgraded, transition };
                 if world.percent(2) {
-                    self.sequencer.handle_refused(client, number, Rejection::TooFast { per_second_max: 1 });
+                    self.sequencer.handle_refused(&submit, Rejection::TooFast { per_second_max: 1 });
                 } else {
-                    let submit = Submit { author, client, number, transition };
                     self.sequencer.handle_submit(submit, now, world.bits());
+                }
+            }
+            ClientMessage::Upgraded(seq) => {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.upgraded = seq;
                 }
             }
             ClientMessage::Diverged { .. } => self.counts.divergences += 1,
@@ -165,6 +177,11 @@ impl<M: Machine> Room<M> {
         if self.sessions.remove(&connection).is_some() {
             self.absent_leave(now, entropy);
         }
+    }
+
+    /// Has another build take over at the next rest.
+    pub(crate) fn upgrade_to(&mut self, digest: Digest, machine: M) {
+        self.upgrade = Some((digest, machine));
     }
 
     pub(crate) fn handle_appended(&mut self) {
@@ -189,6 +206,14 @@ impl<M: Machine> Room<M> {
 
     /// Carries out what the sequencer has come to.
     pub(crate) fn pump(&mut self, now: Timestamp, entropy: u64) {
+        if self.sequencer.is_settled()
+            && let Some((digest, machine)) = self.upgrade.take()
+        {
+            match self.sequencer.begin_upgrade(machine, digest, now) {
+                Ok(()) | Err(UpgradeError::IsCurrent) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
         if let Some(batch) = self.sequencer.poll_batch() {
             self.effects.push(Effect::Append(batch));
         }

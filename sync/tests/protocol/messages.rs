@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use reapply_sync::{
     Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Hello, Input, LogId, Number, Presence,
-    Rejection, Resume, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
+    Rejection, RoomId, Resume, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -30,6 +30,12 @@ fn input() -> impl Strategy<Value = Input> {
         bytes().prop_map(Input::Alarm),
         author().prop_map(Input::Joined),
         author().prop_map(Input::Left),
+        digest().prop_map(Input::Upgraded),
+        (any::<u64>(), digest()).prop_map(|(seq, hash)| Input::Checkpoint { seq: Seq(seq), hash }),
+        any::<u64>().prop_map(|nonce| {
+            let room = RoomId { machine: "counter".parse().unwrap(), room: "other".parse().unwrap() };
+            Input::Forked { room, nonce }
+        }),
     ]
 }
 
@@ -77,6 +83,7 @@ pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
             decided: Number(decided),
             taken: Number(taken),
             rejected,
+            is_forgotten: session % 2 == 0,
             time: Timestamp(time),
         },
     )

@@ -155,6 +155,7 @@ impl Model {
             decided: Number(self.decided),
             taken: Number(self.last_number),
             rejected: Vec::new(),
+            is_forgotten: false,
             time: Timestamp(self.time),
         }));
         if self.replica.needs_machine().is_none() {

@@ -13,12 +13,12 @@ use crate::tally::{TRAP, Tally, genesis, transition};
 const KEY: ClientKey = ClientKey([1; 16]);
 
 fn open() -> Sequencer<Tally> {
-    Sequencer::open(Tally::default(), genesis(), None, []).unwrap()
+    Sequencer::open(|_| Ok(Tally::default()), genesis().log_id(), genesis(), None, []).unwrap()
 }
 
 fn submit(sequencer: &mut Sequencer<Tally>, client: ClientId, number: u64, value: u64) {
     let (author, number, transition) = (Author("a".into()), Number(number), transition(value));
-    sequencer.handle_submit(Submit { author, client, number, transition }, Timestamp(10), 7);
+    sequencer.handle_submit(Submit { author, client, number, upgraded: Seq(0), transition }, Timestamp(10), 7);
 }
 
 fn append(sequencer: &mut Sequencer<Tally>) {
@@ -129,7 +129,7 @@ fn a_log_with_a_gap_does_not_open() {
         batches.push(Arc::unwrap_or_clone(sequencer.poll_batch().unwrap()));
         sequencer.handle_appended();
     }
-    let opened = Sequencer::open(Tally::default(), genesis(), None, batches.split_off(1));
+    let opened = Sequencer::open(|_| Ok(Tally::default()), genesis().log_id(), genesis(), None, batches.split_off(1));
     assert_eq!(opened.unwrap_err(), OpenError::Disordered { expected: Seq(1), head: Seq(0) });
 }
 

@@ -1,7 +1,7 @@
 //! A small machine whose answers depend on everything that they may depend on.
 
 use bytes::Bytes;
-use reapply_sync::{Alarm, ApplyError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp};
 
 /// What was applied, with the bits and the time it was applied with.
 pub(crate) type Applied = Vec<(u64, u64, u64)>;
@@ -31,6 +31,9 @@ pub(crate) fn apply(applied: &Applied, event: &Event) -> Result<Applied, ApplyEr
         }
         Input::Alarm(_) => 1_000_001,
         Input::Joined(_) | Input::Left(_) => 1_000_003,
+        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
+            return Err(Refusal::not_for_machines().into());
+        }
     };
     if value == TRAP && applied.len() % 2 == 1 {
         return Err(Fault::Trapped("13".to_owned()).into());
@@ -99,6 +102,15 @@ impl Machine for Tally {
         self.check(state);
         let alarm = |&(_, _, time): &(u64, u64, u64)| Alarm { at: Timestamp(time), transition: Bytes::new() };
         Ok(state.applied.last().filter(|_| state.applied.len() % 4 == 3).map(alarm))
+    }
+
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        json.parse().map(transition).map_err(|_| CodecError::Refused(format!("{json} is no whole number")))
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        let value = postcard::from_bytes::<u64>(transition).map_err(|error| CodecError::Refused(error.to_string()))?;
+        Ok(value.to_string())
     }
 
     fn state_version(&self) -> u32 {

@@ -64,6 +64,9 @@ impl Book {
                 assert!(next.members.insert(author.to_string()), "{author} joined twice");
             }
             Input::Left(Author(author)) => assert!(next.members.remove(&**author), "{author} left before they joined"),
+            Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
+                panic!("a machine was given {:?}", event.input)
+            }
         }
         Ok(next)
     }

@@ -155,6 +155,11 @@ class Component {
     return this.#machine.encode(json);
   }
 
+  /** @param {Uint8Array} transition */
+  decode(transition) {
+    return this.#machine.decode(transition);
+  }
+
   /** Starts afresh after a fault. The replica cannot wait, so neither does this. */
   reset() {
     const instantiateNow = (/** @type {WebAssembly.Module} */ module, /** @type {WebAssembly.Imports} */ imports) =>

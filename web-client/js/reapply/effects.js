@@ -41,6 +41,11 @@ export class Effects {
     this.outcomes.push([number, { status: "decided" }]);
   }
 
+  /** @param {number} number */
+  unknown(number) {
+    this.outcomes.push([number, { status: "unknown" }]);
+  }
+
   /** @param {string} participant @param {number} session @param {Uint8Array} body */
   signal(participant, session, body) {
     this.signals.push({ participant, session, body });

@@ -4,6 +4,7 @@ use reapply_sync::{Number, Rejection, Replica, Seq, SubmitError, Timestamp};
 
 use super::{Task, World};
 use crate::auditor::Page;
+use crate::build::to_json;
 use crate::network::Connection;
 use crate::scenario::{Ask, Scenario};
 
@@ -136,14 +137,15 @@ impl<S: Scenario> World<S> {
 
     pub(super) fn apply(&mut self, index: usize, what: S::What) {
         self.nonces += 1;
-        let transition = Ask { nonce: self.nonces, what }.encode();
+        let plain = Ask { nonce: self.nonces, what }.encode();
         // A client's clock is its own.
         let clock = Timestamp(self.random.below(self.now * 2));
         let page = self.page(index);
         let replica = &mut self.clients[index].replica;
         let seen = replica.confirmed_at().map_or(Seq(0), |(seq, _)| seq);
-        match replica.apply(transition.clone(), clock, self.random.bits()) {
-            Ok(number) => self.auditor.note_applied(page, number, transition, seen),
+        let transition = replica.machine().map_or_else(|| plain.clone(), |machine| machine.write(&plain));
+        match replica.apply(transition, clock, self.random.bits()) {
+            Ok(number) => self.auditor.note_applied(page, number, plain, seen),
             Err(SubmitError::Rejected(Rejection::Trapped(_))) => self.coverage.local_traps += 1,
             Err(SubmitError::Rejected(_) | SubmitError::NotReady) => {}
             Err(error) => panic!("{error}"),
@@ -153,7 +155,8 @@ impl<S: Scenario> World<S> {
 
     pub(super) fn mischief(&mut self) {
         let index = self.random.index(self.clients.len());
-        match self.random.below(10) {
+        match self.random.below(12) {
+            10.. => self.upgrade_room(),
             0..5 => {
                 if let Some(connection) = self.clients[index].connection {
                     self.cut(connection);
@@ -166,15 +169,29 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The page is loaded anew: only the client's key is left of it.
+    /// The page is loaded anew: only the client's key is left of it, and, where it kept that, its queue.
     fn reload(&mut self, index: usize) {
         self.coverage.reloads += 1;
+        let (page, keeps) = (self.page(index), self.random.percent(50));
         if let Some(connection) = self.clients[index].connection.take() {
             self.cut(connection);
         }
         let client = &mut self.clients[index];
         client.page += 1;
-        client.replica = Replica::new(client.key.clone(), Number(0));
+        let former = std::mem::replace(&mut client.replica, Replica::new(client.key.clone(), Number(0)));
+        if keeps {
+            // Numbers were reserved beforehand; and the queue's newest entries may not have been written yet.
+            client.replica = Replica::new(client.key.clone(), Number(former.last_number().0 + 7));
+            let kept = self.auditor.queue(page);
+            let kept_count = kept.len() - if self.random.percent(80) { 0 } else { self.random.index(kept.len() + 1) };
+            for (number, transition) in kept.into_iter().take(kept_count) {
+                let may_be_sent = former.may_be_sent(number);
+                let (now, entropy) = (Timestamp(self.now), self.random.bits());
+                client.replica.restore_pending(number, to_json(&transition), now, entropy, may_be_sent);
+                self.auditor.note_restored(page, number);
+                self.coverage.restored += 1;
+            }
+        }
         (client.is_connecting, client.is_loading, client.is_corrupted) = (false, false, false);
         self.connect_later(index);
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use reapply_sync::Timestamp;
 
 use super::{Task, World};
+use crate::build::{BUILDS, Build, digest_of};
 use crate::network::Connection;
 use crate::room::{Effect, Room};
-use crate::scenario::Scenario;
+use crate::scenario::{Place, Scenario};
 
 impl<S: Scenario> World<S> {
     pub(super) fn start_host(&mut self) {
@@ -26,6 +27,15 @@ impl<S: Scenario> World<S> {
         let (now, entropy) = (Timestamp(self.now), self.random.bits());
         self.room = Some(Room::new(sequencer, self.stale_frames_pass, now, entropy));
         self.alarm_scheduled = None;
+        self.pump_room();
+    }
+
+    /// Another build is to take over the room.
+    pub(super) fn upgrade_room(&mut self) {
+        let number = self.random.below(BUILDS.into()) as u8;
+        let machine = Build::new(self.scenario.machine(Place::Host), number);
+        let Some(room) = &mut self.room else { return };
+        room.upgrade_to(digest_of(S::NAME, number), machine);
         self.pump_room();
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Snapshot, Timestamp};
 
 use crate::auditor::Auditor;
+use crate::build::{Build, number_of};
 use crate::coverage::Coverage;
 use crate::network::Connection;
 use crate::random::Random;
@@ -36,7 +37,7 @@ enum Task {
 struct Client<M: Machine> {
     key: ClientKey,
     author: Author,
-    replica: Replica<M>,
+    replica: Replica<Build<M>>,
     /// How often the page has been loaded before.
     page: u64,
     connection: Option<usize>,
@@ -53,7 +54,7 @@ struct World<S: Scenario> {
     tasks_made: u64,
     journal: Journal,
     auditor: Auditor<S>,
-    room: Option<Room<S::Machine>>,
+    room: Option<Room<Build<S::Machine>>>,
     in_flight: Option<Arc<Batch>>,
     /// How often the host has started.
     host: u64,
@@ -80,6 +81,7 @@ pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     let mut counts = S::check(&world.auditor.history(), world.auditor.models());
     world.coverage.alarms = world.auditor.alarms();
     world.coverage.left = world.auditor.left();
+    world.coverage.upgrades = world.auditor.upgrades();
     world.coverage.outcomes = world.auditor.counts;
     let last_room = world.room.map(|room| room.counts).unwrap_or_default();
     world.coverage.room.add(&last_room);
@@ -194,7 +196,7 @@ impl<S: Scenario> World<S> {
             Task::MachineLoaded { client, page, digest } => {
                 if self.clients[client].page == page {
                     self.clients[client].is_loading = false;
-                    let machine = self.scenario.machine(Place::Replica);
+                    let machine = Build::new(self.scenario.machine(Place::Replica), number_of(S::NAME, digest));
                     self.clients[client].replica.handle_machine(digest, machine);
                     self.flush(client);
                 }

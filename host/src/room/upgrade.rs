@@ -1,0 +1,49 @@
+//! Has a room go on with another build. Whether that is wise is for others to find out beforehand: here it is done, or the room stays as
+//! it was.
+
+use reapply_sync::{Fault, RoomId, Seq, UpgradeError};
+
+use super::room::Gone;
+use super::rooms::{EnterError, Rooms};
+use crate::machine::Build;
+
+/// Why a room was not upgraded. It runs its build on, untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum UpgradeRoomError {
+    /// The room could not be woken.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// The new build does not start.
+    #[error("the new build does not start: {0}")]
+    Start(#[from] Fault),
+    /// The new build does not take the room's state over.
+    #[error(transparent)]
+    Refused(#[from] UpgradeError),
+    /// The event of the upgrade was not stored.
+    #[error("the journal did not store the upgrade; the room fell back to its former build: try again")]
+    NotStored,
+    /// Another upgrade of this room is under way.
+    #[error("another upgrade of this room is under way")]
+    Busy,
+}
+
+impl Rooms {
+    /// Upgrades the room `id` to `build`; wakes it for that. Answers the upgrade's seq, once that is durable.
+    ///
+    /// # Errors
+    ///
+    /// There is no such room, the build does not take its state over, or the upgrade was not stored.
+    pub async fn upgrade(&self, id: &RoomId, build: &Build) -> Result<Seq, UpgradeRoomError> {
+        loop {
+            let room = self.find(id).await?;
+            let starting = build.clone();
+            let started = tokio::task::spawn_blocking(move || starting.instantiate()).await;
+            let instance = started.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string())))?;
+            match room.upgrade(instance, build.digest()).await {
+                Ok(upgraded) => return upgraded,
+                // It fell asleep in the meantime.
+                Err(Gone) => continue,
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Builds of one machine that differ only in how they write: a transition or a state that is read by another build than the one
+//! that wrote it, without having been carried over, is found out at once.
+
+use bytes::Bytes;
+use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal};
+
+/// How many builds there are.
+pub(crate) const BUILDS: u8 = 4;
+
+/// One build. Its transitions begin with its number, and its snapshots end with it.
+#[derive(Debug)]
+pub(crate) struct Build<M> {
+    machine: M,
+    number: u8,
+}
+
+impl<M> Build<M> {
+    pub(crate) fn new(machine: M, number: u8) -> Self {
+        Self { machine, number }
+    }
+
+    /// A transition in this build's own encoding.
+    pub(crate) fn write(&self, transition: &[u8]) -> Bytes {
+        [&[self.number], transition].concat().into()
+    }
+
+    fn read<'a>(&self, transition: &'a [u8]) -> Result<&'a [u8], Refusal> {
+        match transition.split_first() {
+            Some((&number, plain)) if number == self.number => Ok(plain),
+            _ => Err(Refusal::Malformed(format!("written by another build than {}", self.number))),
+        }
+    }
+}
+
+/// The digest of a build of the machine `name`.
+pub(crate) fn digest_of(name: &str, number: u8) -> Digest {
+    Digest::of(format!("{name} {number}").as_bytes())
+}
+
+/// The build with this digest.
+pub(crate) fn number_of(name: &str, digest: Digest) -> u8 {
+    (0..BUILDS).find(|&number| digest_of(name, number) == digest).expect("a digest that no build has")
+}
+
+/// The event without its build's mark.
+pub(crate) fn plain(event: &Event, number: u8) -> Event {
+    let strip = |transition: &Bytes| {
+        assert_eq!(transition.first(), Some(&number), "event {} was written by another build", event.seq);
+        transition.slice(1..)
+    };
+    let mut plain = event.clone();
+    match &mut plain.input {
+        Input::Transition { transition, .. } | Input::Alarm(transition) => *transition = strip(transition),
+        _ => {}
+    }
+    plain
+}
+
+impl<M: Machine> Machine for Build<M> {
+    type State = M::State;
+
+    fn create(&mut self, options: &str) -> Result<M::State, LoadError> {
+        self.machine.create(options)
+    }
+
+    fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<M::State, LoadError> {
+        let (number, plain) = snapshot.split_last().expect("a snapshot has the mark of its build");
+        assert_eq!(u32::from(*number), state_version >> 16, "a snapshot has lost its version");
+        self.machine.restore(plain, state_version & 0xffff)
+    }
+
+    fn apply(&mut self, state: &M::State, event: &Event) -> Result<M::State, ApplyError> {
+        assert!(event.input.is_for_machine(), "a machine was given {:?}", event.input);
+        if let Input::Transition { transition, .. } | Input::Alarm(transition) = &event.input {
+            self.read(transition)?;
+        }
+        self.machine.apply(state, &plain(event, self.number))
+    }
+
+    fn snapshot(&mut self, state: &M::State) -> Result<Bytes, Fault> {
+        Ok([&self.machine.snapshot(state)?[..], &[self.number]].concat().into())
+    }
+
+    fn alarm(&mut self, state: &M::State) -> Result<Option<Alarm>, Fault> {
+        let alarm = self.machine.alarm(state)?;
+        Ok(alarm.map(|alarm| Alarm { transition: self.write(&alarm.transition), ..alarm }))
+    }
+
+    /// Not every build takes every transition.
+    fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        if json.len() % 16 == usize::from(self.number) {
+            return Err(CodecError::Refused("this build has no such transition".to_owned()));
+        }
+        let digits = json.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let plain: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        Ok(self.write(&plain))
+    }
+
+    fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        let plain = self.read(transition).map_err(|refusal| CodecError::Refused(refusal.to_string()))?;
+        Ok(to_json(plain))
+    }
+
+    fn state_version(&self) -> u32 {
+        self.machine.state_version() | u32::from(self.number) << 16
+    }
+
+    fn membership(&self) -> bool {
+        self.machine.membership()
+    }
+
+    fn reset(&mut self) -> Result<(), Fault> {
+        self.machine.reset()
+    }
+}
+
+/// A transition as all builds read it.
+pub(crate) fn to_json(transition: &[u8]) -> String {
+    transition.iter().map(|byte| format!("{byte:02x}")).collect()
+}
