@@ -114,6 +114,9 @@ fn lower(event: &Event) -> contract::Event {
         Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
         Input::Joined(author) => contract::Input::Joined(author.0.to_string()),
         Input::Left(author) => contract::Input::Left(author.0.to_string()),
+        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
+            unreachable!("these events are made here, as transitions")
+        }
     };
     contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
 }

@@ -101,7 +101,7 @@ impl From<MachinesError> for HttpError {
         match error {
             MachinesError::Refused(error) => error.into(),
             MachinesError::Journal(error) => error.into(),
-            MachinesError::Stored { .. } => Self::host_fault(error.to_string()),
+            MachinesError::Stored { .. } | MachinesError::NotStored(_) => Self::host_fault(error.to_string()),
         }
     }
 }

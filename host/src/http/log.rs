@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use reapply_sync::{Batch, CodecError, Event, Input, RoomId, Seq};
+use reapply_sync::{Batch, CodecError, Event, Input, Machine, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -88,6 +88,18 @@ fn line(instance: &mut Instance, event: &Event) -> Result<Value, reapply_sync::F
         Input::Alarm(transition) => ("alarm", Some(transition)),
         Input::Joined(_) => ("joined", None),
         Input::Left(_) => ("left", None),
+        Input::Upgraded(digest) => {
+            line["digest"] = json!(digest.to_string());
+            ("upgraded", None)
+        }
+        Input::Checkpoint { seq, hash } => {
+            line["checkpoint"] = json!({ "seq": seq, "hash": hash.to_string() });
+            ("checkpoint", None)
+        }
+        Input::Forked { room, .. } => {
+            line["room"] = json!(room.to_string());
+            ("forked", None)
+        }
     };
     line["kind"] = json!(kind);
     if let Some(author) = event.input.author() {

@@ -95,6 +95,7 @@ impl LogWriter {
             time: Timestamp(1_000 + self.head.0),
             chain: self.chain,
             clients: Vec::new(),
+            clients_forgotten: false,
             present: Vec::new(),
             state: Bytes::from_static(state),
         }

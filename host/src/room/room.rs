@@ -99,7 +99,6 @@ pub struct SubmitOnce {
 }
 
 /// What the room is asked to do.
-#[derive(Debug)]
 pub(super) enum Command {
     Enter { hello: Hello, participant: Author, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
     Resync { session: SessionId, hello: Hello, reply: oneshot::Sender<Entered> },
@@ -115,7 +114,6 @@ pub(super) enum Command {
 }
 
 /// A build that is to take over.
-#[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) instance: Box<Instance>,
     pub(super) digest: Digest,
