@@ -25,12 +25,12 @@ use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use crate::machine::{ApplyError, Fault, LoadError, Machine};
-use crate::replay::{MigrateError, migrate};
 use crate::message::{
     ClientMessage, DecodeError, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
 };
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
 use crate::pending::{Pending, Unencodable};
+use crate::replay::{MigrateError, migrate};
 
 /// See the module's documentation.
 #[derive(Debug)]

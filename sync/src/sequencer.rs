@@ -590,8 +590,7 @@ impl<M: Machine> Sequencer<M> {
             *in_flight = apply_all_again(&mut self.machine, &self.durable, &batch.events)?;
         }
         let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
-        self.open_state =
-            apply_all_again(&mut self.machine, in_flight.unwrap_or(&self.durable), self.open.events())?;
+        self.open_state = apply_all_again(&mut self.machine, in_flight.unwrap_or(&self.durable), self.open.events())?;
         Ok(())
     }
 
@@ -613,7 +612,8 @@ impl<M: Machine> Sequencer<M> {
         }
         // The checkpoint of the last one does not call for another.
         let events = self.history.head().0 - self.history.base().seq.0;
-        events_max.is_some_and(|max| events > max.max(1)) || bytes_max.is_some_and(|max| bytes as u64 > max.max(CHECKPOINT_BYTES))
+        events_max.is_some_and(|max| events > max.max(1))
+            || bytes_max.is_some_and(|max| bytes as u64 > max.max(CHECKPOINT_BYTES))
     }
 
     /// Answers whether it was taken.

@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 use js_sys::{Error, Reflect};
-use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{
+    Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp,
+};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use reapply_guest::{Program, contract};
 use reapply_simulation::{Ask, Place};
-use reapply_sync::{CodecError, Alarm, ApplyError, Author, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{
+    Alarm, ApplyError, Author, CodecError, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of the machine.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use reapply_sync::limits::PARTICIPANTS_NAMED_MAX;
-use reapply_sync::{Author, ClientId, Goodbye, Presence, ServerMessage, Seq, SessionId};
+use reapply_sync::{Author, ClientId, Goodbye, Presence, Seq, ServerMessage, SessionId};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::room::{Letter, Outbox};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reapply_sync::{
-    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Sequencer, Seq, ServerMessage, SessionId,
+    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Seq, Sequencer, ServerMessage, SessionId,
     Signal, Submit,
 };
 use tokio::sync::{mpsc, oneshot, watch};

@@ -157,7 +157,7 @@ impl Page {
                         .broken
                         .push(format!("{room}: {number} of {client} was rejected ({why}), and is at {place:?}"));
                 }
-                Outcome::Rejected(_) | Outcome::Decided => {}
+                Outcome::Rejected(_) | Outcome::Decided | Outcome::Unknown => {}
             }
         }
     }

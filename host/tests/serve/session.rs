@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use reapply_e2e::{DEADLINE, Host};
 use reapply_sync::{
-    ClientKey, ClientMessage, Event, Goodbye, Hello, Number, Rejection, Resume, SUBPROTOCOL, Seq, ServerMessage, Start,
-    Welcome,
+    ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq, ServerMessage,
+    Start, Welcome,
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -186,8 +186,18 @@ async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
     writer.socket.flush().await.unwrap();
     // Far more than one snapshot's worth of events, and several snapshots on the way.
     for session in [&mut writer, &mut reader] {
-        let seqs: Vec<u64> = session.events_to(3_000).await.iter().map(|event| event.seq.0).collect();
-        assert_eq!(seqs, (1..=3_000).collect::<Vec<_>>());
+        let (mut seqs, mut numbers) = (Vec::new(), Vec::new());
+        while numbers.len() < 3_000 {
+            for event in session.events().await {
+                seqs.push(event.seq.0);
+                if let Input::Transition { number, .. } = event.input {
+                    numbers.push(number.0);
+                }
+            }
+        }
+        assert_eq!(numbers, (1..=3_000).collect::<Vec<_>>());
+        assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+        assert!(seqs.len() > numbers.len(), "checkpoints are among the events");
     }
 }
 

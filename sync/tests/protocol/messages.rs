@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use reapply_sync::{
     Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Hello, Input, LogId, Number, Presence,
-    Rejection, RoomId, Resume, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
+    Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {

@@ -29,7 +29,7 @@ fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
         decided: Number(decided),
         taken: Number(decided),
         rejected: Vec::new(),
-            is_forgotten: false,
+        is_forgotten: false,
         time: Timestamp(5),
     }
 }

@@ -81,7 +81,11 @@ impl Seen {
         match call {
             Call::Submit { client, number, transition } => {
                 let (author, client) = (author(client % 3), client_id(client));
-                sequencer.handle_submit(Submit { author, client, number: Number(number), upgraded: Seq(0), transition }, now, number);
+                sequencer.handle_submit(
+                    Submit { author, client, number: Number(number), upgraded: Seq(0), transition },
+                    now,
+                    number,
+                );
             }
             Call::Refused { client, number } => {
                 let (author, client, number) = (author(client), client_id(client), Number(number));
@@ -156,7 +160,16 @@ impl Seen {
         let open = |snapshot: Option<Snapshot>| {
             let from = snapshot.as_ref().map_or(Seq(0), |snapshot| snapshot.seq);
             let batches = self.log.iter().filter(|batch| batch.expected >= from).map(|batch| (**batch).clone());
-            head(&mut Sequencer::open(|_| Ok(Tally::default()), genesis().log_id(), genesis(), snapshot, batches.collect::<Vec<_>>()).unwrap())
+            head(
+                &mut Sequencer::open(
+                    |_| Ok(Tally::default()),
+                    genesis().log_id(),
+                    genesis(),
+                    snapshot,
+                    batches.collect::<Vec<_>>(),
+                )
+                .unwrap(),
+            )
         };
         let from_genesis = open(None);
         for snapshot in &self.snapshots {

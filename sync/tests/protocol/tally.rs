@@ -1,7 +1,9 @@
 //! A small machine whose answers depend on everything that they may depend on.
 
 use bytes::Bytes;
-use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp};
+use reapply_sync::{
+    Alarm, ApplyError, CodecError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp,
+};
 
 /// What was applied, with the bits and the time it was applied with.
 pub(crate) type Applied = Vec<(u64, u64, u64)>;
