@@ -124,6 +124,15 @@ impl Host {
         self.log.text()
     }
 
+    /// Waits until the host has said this to its operator: it writes at its own pace.
+    ///
+    /// # Panics
+    ///
+    /// It does not say so in time.
+    pub fn wait_for_log(&self, words: &str) {
+        until_blocking(&format!("the host says {words:?}"), || self.log().contains(words).then_some(()));
+    }
+
     /// Deploys a guest by the command line, and gives its digest.
     ///
     /// # Panics

@@ -47,7 +47,7 @@ async fn a_misdeed_is_rejected_and_the_room_and_all_others_go_on() {
     }
     assert_eq!(host.room("trap/room")["view"]["count"], MISDEEDS.len());
     assert_eq!(host.events("trap/room").len(), MISDEEDS.len());
-    assert!(host.log().contains("trapped"), "the operator hears of it: {}", host.log());
+    host.wait_for_log("trapped");
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn what_a_panic_says_and_where_reaches_the_one_who_caused_it_and_the_log()
     let line = place.strip_prefix("it panicked at guests/fixtures/trap/src/lib.rs:").unwrap_or_else(|| panic!("{why}"));
     assert!(line.starts_with(|digit: char| digit.is_ascii_digit()), "{why}");
     assert_eq!(message, "asked to panic");
-    assert!(host.log().contains(&why), "{}", host.log());
+    host.wait_for_log(&why);
 }
 
 #[tokio::test]
