@@ -130,7 +130,10 @@ impl Host {
     ///
     /// It does not say so in time.
     pub fn wait_for_log(&self, words: &str) {
-        until_blocking(&format!("the host says {words:?}"), || self.log().contains(words).then_some(()));
+        until_blocking(&format!("the host says {words:?}"), || {
+            let log = self.log();
+            if log.contains(words) { Ok(()) } else { Err(log) }
+        });
     }
 
     /// Deploys a guest by the command line, and gives its digest.
