@@ -228,6 +228,8 @@ pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
     assert_eq!(list(None, Some(alpha.room()), 2).await, all[2..]);
     assert_eq!(list(Some("counter"), None, 10).await, all[1..]);
     assert_eq!(list(Some("nothing"), None, 10).await, []);
+    assert_eq!(journal.builds(&beta.room().machine).await, Ok(vec![(beta.genesis.digest, 2)]));
+    assert_eq!(journal.builds(&"nothing".parse().unwrap()).await, Ok(vec![]));
 }
 
 pub(crate) async fn snapshots_are_found_at_or_below_a_seq(journal: Shared) {
@@ -291,6 +293,12 @@ pub(crate) async fn components_and_machines_are_kept(journal: Shared) {
         assert_eq!((&machines[0].name, machines[0].digest), (&name, build.digest));
         assert_eq!(machines[0].deployed, Timestamp(index as u64));
     }
+    let [first, last] = [old.digest.min(new.digest), old.digest.max(new.digest)];
+    let digests = |from, upto, count_max| journal.digests(from, upto, count_max);
+    assert_eq!(digests(Digest([0; 32]), Digest([255; 32]), 9).await, Ok(vec![first, last]));
+    assert_eq!(digests(first, last, 1).await, Ok(vec![first]));
+    assert_eq!(digests(last, last, 9).await, Ok(vec![last]));
+    assert_eq!(digests(last, first, 9).await, Ok(vec![]));
     let false_name = Component { digest: old.digest, ..new.clone() };
     assert_eq!(journal.put_component(false_name).await, Err(JournalError::ComponentMismatch(old.digest)));
 }

@@ -88,6 +88,9 @@ pub trait Journal: Send + Sync {
     /// All rooms, or all of one machine, by name: at most `count_max` of those after `after`.
     fn rooms(&self, machine: Option<&Name>, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomRecord>>;
 
+    /// How many rooms of a machine run which build, in the order of the builds' digests.
+    fn builds(&self, machine: &Name) -> Answer<'_, Vec<(Digest, u64)>>;
+
     /// Notes when the room's alarm is due, or that it has none.
     fn set_alarm(&self, room: &RoomId, alarm: Option<Timestamp>) -> Answer<'_, ()>;
 
@@ -123,6 +126,9 @@ pub trait Journal: Send + Sync {
 
     /// The build with this digest, if it is stored.
     fn component(&self, digest: Digest) -> Answer<'_, Option<Component>>;
+
+    /// The digests of stored builds from `first` to `last`, both of them included: at most `count_max`, in order.
+    fn digests(&self, first: Digest, last: Digest, count_max: usize) -> Answer<'_, Vec<Digest>>;
 
     /// Makes a stored build the one that the machine's new rooms run.
     ///

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use reapply_sync::event::Damage;
-use reapply_sync::{Batch, Chain, Digest, Event, Seq, Timestamp};
+use reapply_sync::{Batch, Chain, Digest, Seq, Timestamp};
 use tokio::sync::oneshot;
 
 use super::JournalError;
@@ -42,7 +42,7 @@ impl Record {
             expected: batch.expected,
             last: batch.last(),
             time: batch.events.last().map(|event| event.time).unwrap_or_default(),
-            upgrade: upgrade(&batch.events),
+            upgrade: batch.upgrade(),
             body: batch.body.clone(),
             chain: batch.chain,
         }
@@ -62,7 +62,7 @@ impl Record {
         if batch.events.last().is_none_or(|event| event.time != self.time) {
             return Err(Damage { seq: self.last, what: "its time differs from its record's".to_owned() });
         }
-        if upgrade(&batch.events) != self.upgrade {
+        if batch.upgrade() != self.upgrade {
             let what = "the build that its record upgrades to is not that of its events".to_owned();
             return Err(Damage { seq: self.last, what });
         }
@@ -106,9 +106,4 @@ impl Future for Appending {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Appended> {
         Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Appended::Unknown))
     }
-}
-
-/// The build that a room runs after these events, if they upgrade it.
-fn upgrade(_events: &[Event]) -> Option<Digest> {
-    None
 }

@@ -33,6 +33,21 @@ pub(super) fn component(connection: &Connection, digest: Digest) -> Result<Optio
     Ok(found)
 }
 
+/// The digests of `Journal::digests`.
+pub(super) fn digests(
+    connection: &Connection,
+    first: Digest,
+    last: Digest,
+    count_max: usize,
+) -> Result<Vec<Digest>, Failed> {
+    connection
+        .prepare_cached("SELECT digest FROM components WHERE digest BETWEEN ?1 AND ?2 ORDER BY digest LIMIT ?3")?
+        .query_and_then(params![first.0, last.0, i64::try_from(count_max).unwrap_or(i64::MAX)], |row| {
+            Ok(Digest(row.get(0)?))
+        })?
+        .collect()
+}
+
 /// Proves every component, one after the other.
 pub(super) fn prove_components(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement =

@@ -185,6 +185,11 @@ impl Journal for SqliteJournal {
         self.read(move |connection| rooms::rooms(connection, machine.as_ref(), after.as_ref(), count_max))
     }
 
+    fn builds(&self, machine: &Name) -> Answer<'_, Vec<(Digest, u64)>> {
+        let machine = machine.clone();
+        self.read(move |connection| rooms::builds(connection, &machine))
+    }
+
     fn set_alarm(&self, room: &RoomId, alarm: Option<Timestamp>) -> Answer<'_, ()> {
         self.write(Operation::SetAlarm(room.clone(), alarm))
     }
@@ -236,6 +241,10 @@ impl Journal for SqliteJournal {
 
     fn component(&self, digest: Digest) -> Answer<'_, Option<Component>> {
         self.read(move |connection| machines::component(connection, digest))
+    }
+
+    fn digests(&self, first: Digest, last: Digest, count_max: usize) -> Answer<'_, Vec<Digest>> {
+        self.read(move |connection| machines::digests(connection, first, last, count_max))
     }
 
     fn set_current(&self, machine: &Name, digest: Digest, time: Timestamp) -> Answer<'_, ()> {

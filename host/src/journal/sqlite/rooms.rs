@@ -1,5 +1,7 @@
 //! The tables `rooms` and `alarms`.
 
+use std::collections::BTreeMap;
+
 use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -154,6 +156,20 @@ pub(super) fn rooms(
             Ok(RoomRow::read(row)?.into_record(connection)?)
         })?
         .collect()
+}
+
+/// The counts of `Journal::builds`.
+pub(super) fn builds(connection: &Connection, machine: &Name) -> Result<Vec<(Digest, u64)>, Failed> {
+    const NEWEST: Seq = Seq(i64::MAX as u64);
+    let sql = format!("SELECT {COLUMNS} FROM rooms WHERE machine = ?1 AND NOT staged");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([machine.as_str()])?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let build = log::build_at(connection, &RoomRow::read(row)?, NEWEST)?;
+        *counts.entry(build).or_default() += 1;
+    }
+    Ok(counts.into_iter().collect())
 }
 
 /// Begins a room.
