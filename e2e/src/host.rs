@@ -142,10 +142,27 @@ impl Host {
     ///
     /// The guest does not build, or is refused.
     pub fn deploy(&self, guest: &str) -> String {
-        let component = program::component(&self.program, guest);
-        let output = self.command("deploy", &[&component.to_string_lossy(), "--name", guest]);
+        self.deploy_as(guest, guest)
+    }
+
+    /// The same, as the machine `name`.
+    ///
+    /// # Panics
+    ///
+    /// Likewise.
+    pub fn deploy_as(&self, name: &str, guest: &str) -> String {
+        self.deploy_file(name, &program::component(&self.program, guest))
+    }
+
+    /// Deploys a component as the machine `name`, and gives its digest.
+    ///
+    /// # Panics
+    ///
+    /// It is refused.
+    pub fn deploy_file(&self, name: &str, component: &Path) -> String {
+        let output = self.command("deploy", &[&component.to_string_lossy(), "--name", name]);
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{guest} was not deployed: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name} was not deployed: {}", String::from_utf8_lossy(&output.stderr));
         let digest = printed.split_whitespace().find(|word| word.len() == 64);
         digest.unwrap_or_else(|| panic!("`reapply deploy` named no digest: {printed}")).to_owned()
     }

@@ -1,7 +1,7 @@
 //! Runs state machines: a host's rooms, its journal, its HTTP surface and its command line.
 //!
-//! Read in this order: [`machine`] (the sandbox), [`room`] (a room's life), [`journal`] (what is remembered), [`http`] (the surface),
-//! [`cli`] (the commands of `reapply`). The protocol itself is in `reapply-sync`.
+//! Read in this order: [`machine`] (the sandbox), [`room`] (a room's life), [`upgrade`] (rooms that get another build),
+//! [`journal`] (what is remembered), [`http`] (the surface), [`cli`] (the commands of `reapply`). The protocol itself is in `reapply-sync`.
 
 #![warn(missing_docs)]
 
@@ -12,3 +12,4 @@ pub mod http;
 pub mod journal;
 pub mod machine;
 pub mod room;
+pub mod upgrade;

@@ -11,6 +11,7 @@ mod text;
 mod tic_tac_toe;
 mod timer;
 mod todo;
+mod upgrade;
 mod whiteboard;
 
 use reapply_e2e::{Browser, Host};

@@ -39,6 +39,13 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let answer = answer.body_mut().read_to_string().context("the host's answer broke off")?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
-    println!("deployed {} as {} ({} bytes)", text("name"), text("digest"), component.len());
+    let name = text("name");
+    println!("deployed {name} as {} ({} bytes)", text("digest"), component.len());
+    match answer["rooms_of_other_builds"].as_u64().unwrap_or(0) {
+        0 => return Ok(()),
+        1 => print!("1 room still runs another build; "),
+        rooms => print!("{rooms} rooms still run other builds; "),
+    }
+    println!("see what an upgrade would do: reapply upgrade {name} --dry-run");
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod deploy;
 pub mod remote;
 pub mod serve;
+pub mod upgrade;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ enum Command {
     Deploy(deploy::Args),
     /// Run a host.
     Serve(serve::Args),
+    /// Have rooms run another build, after a look at what that would do to them.
+    Upgrade(upgrade::Args),
 }
 
 /// Runs the command that the arguments name. Whatever fails is one line on standard error, and exit code 1.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Deploy(args) => deploy::main(&args),
         Command::Serve(args) => serve::main(args),
+        Command::Upgrade(args) => upgrade::main(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

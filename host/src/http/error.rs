@@ -10,6 +10,7 @@ use tracing::error;
 use crate::journal::JournalError;
 use crate::machine::{DeployError, MachinesError};
 use crate::room::{EnterError, OpenRoomError, ReplayError};
+use crate::upgrade::OrderError;
 
 /// A failed request.
 #[derive(Debug)]
@@ -136,6 +137,20 @@ impl From<ReplayError> for HttpError {
             ReplayError::Beyond { .. } => Self::not_found(error.to_string()),
             ReplayError::Open(error) => error.into(),
             _ => Self::host_fault(error.to_string()),
+        }
+    }
+}
+
+impl From<OrderError> for HttpError {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::NoSuchMachine(_) | OrderError::NoSuchRoom(_) | OrderError::NoSuchBuild(_) => {
+                Self::not_found(error.to_string())
+            }
+            OrderError::NoDigest(_) | OrderError::Ambiguous { .. } => Self::bad_request(error.to_string()),
+            OrderError::Busy => Self::unavailable(error.to_string()),
+            OrderError::Machines(error) => error.into(),
+            OrderError::Journal(error) => error.into(),
         }
     }
 }

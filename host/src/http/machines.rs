@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use super::Served;
 use super::error::HttpError;
 use super::extract::Body;
-use super::limits::{DEPLOY_BYTES_MAX, ROOMS_LISTED_MAX};
+use super::limits::DEPLOY_BYTES_MAX;
 use crate::clock::rfc3339;
 use crate::journal::MachineRecord;
 
@@ -21,7 +21,7 @@ pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
     let journal = served.rooms.machines().journal();
     let mut machines = Vec::new();
     for MachineRecord { name, digest, deployed, .. } in journal.machines().await? {
-        let rooms = journal.rooms(Some(&name), None, ROOMS_LISTED_MAX).await?.len();
+        let rooms: u64 = journal.builds(&name).await?.iter().map(|(_, rooms)| rooms).sum();
         machines.push(json!({
             "name": name,
             "digest": digest.to_string(),
@@ -41,12 +41,15 @@ pub async fn describe(State(served): State<Served>, Path(machine): Path<String>)
     let component = machines.journal().component(current.digest).await?;
     let component = component.ok_or_else(|| HttpError::host_fault(format!("{} is not stored", current.digest)))?;
     let description: serde_json::Value = serde_json::from_str(&component.description).unwrap_or_default();
+    let builds = machines.journal().builds(&name).await?;
+    let builds = builds.iter().map(|(digest, rooms)| json!({ "digest": digest.to_string(), "rooms": rooms }));
     Ok(Json(json!({
         "name": name,
         "digest": current.digest.to_string(),
         "deployed": rfc3339(current.deployed),
         "bytes": component.bytes.len(),
         "description": description,
+        "builds": builds.collect::<Vec<_>>(),
     }))
     .into_response())
 }
@@ -83,7 +86,14 @@ async fn deploy_as(
     served.guard.may_deploy(peer, headers)?;
     let (name, build) = served.rooms.machines().deploy(name, body).await?;
     tracing::info!(machine = %name, digest = %build.digest(), %peer, "deployed");
-    let deployed = json!({ "name": name, "digest": build.digest().to_string(), "bytes": build.component().len() });
+    let builds = served.rooms.machines().journal().builds(&name).await?;
+    let others = builds.iter().filter(|(digest, _)| *digest != build.digest());
+    let deployed = json!({
+        "name": name,
+        "digest": build.digest().to_string(),
+        "bytes": build.component().len(),
+        "rooms_of_other_builds": others.map(|(_, rooms)| rooms).sum::<u64>(),
+    });
     Ok((StatusCode::CREATED, Json(deployed)).into_response())
 }
 

@@ -5,6 +5,7 @@
 //! | `GET /healthz` | whether the host serves |
 //! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
 //! | `GET /components/{digest}.wasm`, `.js` | the bytes that everyone runs, immutable ([`machines`]) |
+//! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | another build for rooms ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |
 //! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
@@ -23,6 +24,7 @@ pub mod pages;
 pub mod rooms;
 pub mod socket;
 mod throttle;
+pub mod upgrades;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,12 +37,15 @@ use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 
 use crate::room::Rooms;
+use crate::upgrade::Upgrades;
 
 /// What the host serves with.
 #[derive(Clone)]
 pub struct Served {
     /// The rooms, and through them the machines and the journal.
     pub rooms: Rooms,
+    /// Has them run other builds.
+    pub upgrades: Upgrades,
     /// Who may deploy, and from which pages browsers may use the host.
     pub guard: Arc<guard::Guard>,
     /// Transitions that one session may submit in a second; it is read no faster than that.
@@ -66,13 +71,17 @@ const IMMUTABLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The host's routes. `sessions` holds [`limits::SESSIONS_MAX`] permits; when all are back, all sessions have ended.
 pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Router {
     let served = Served {
+        upgrades: Upgrades::new(rooms.clone()),
         rooms,
         guard: Arc::new(options.guard),
         submits_per_second_max: options.submits_per_second_max,
         sessions,
     };
-    let sockets_and_rooms = Router::new()
-        .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit));
+    // These are not compressed: sockets cannot be, and of an upgrade each line is to be read when it is told.
+    let uncompressed = Router::new()
+        .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit))
+        .route("/machines/{machine}/upgrade", post(upgrades::machine))
+        .route("/rooms/{machine}/{room}/upgrade", post(upgrades::room));
     let plain = Router::new()
         .route("/healthz", get(healthz))
         .route("/machines", post(machines::deploy).get(machines::list))
@@ -81,7 +90,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         .route("/rooms", get(rooms::list))
         .route("/rooms/{machine}/{room}/log", get(log::log))
         .layer(CompressionLayer::new());
-    sockets_and_rooms
+    uncompressed
         .merge(plain)
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))
         .with_state(served)

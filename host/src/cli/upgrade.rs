@@ -1,0 +1,208 @@
+//! `reapply upgrade`: has rooms run another build, after a look at what that would do to them.
+
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+
+use anyhow::{Context, bail};
+use reapply_sync::{Name, RoomId};
+use serde_json::json;
+
+use super::remote::Remote;
+use crate::upgrade::limits::REPLAY_EVENTS;
+use crate::upgrade::report::{Differences, Finding, Line, Named, Plan, Refused, Report, Tried};
+
+/// Rooms whose differences are printed in full. Most often they are the same for all.
+const ROOMS_SHOWN_MAX: u64 = 10;
+
+/// Digits of a digest that are enough for people.
+const DIGITS_SHOWN: usize = 12;
+
+/// Arguments of `reapply upgrade`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A machine, for all of its rooms, or one room as `machine/room`.
+    #[arg(value_name = "MACHINE|ROOM")]
+    which: Which,
+    /// The build: its digest, or the beginning of that. By default the one that was deployed last.
+    #[arg(long, value_name = "DIGEST")]
+    to: Option<String>,
+    /// Only tell what would happen. Fails where the upgrade would be refused.
+    #[arg(long)]
+    dry_run: bool,
+    /// How many events of each room are played on both builds.
+    #[arg(long, value_name = "N", default_value_t = REPLAY_EVENTS)]
+    replay: u64,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Clone, Debug)]
+enum Which {
+    Machine(Name),
+    Room(RoomId),
+}
+
+pub(super) fn main(args: &Args) -> anyhow::Result<()> {
+    let Args { which, to, dry_run, replay, remote } = args;
+    let path = match which {
+        Which::Machine(machine) => format!("/machines/{machine}/upgrade"),
+        Which::Room(RoomId { machine, room }) => format!("/rooms/{machine}/{room}/upgrade"),
+    };
+    let mut how = json!({ "dry_run": dry_run, "replay": replay });
+    if let Some(to) = to {
+        how["to"] = json!(to);
+    }
+    let request = remote.request("POST", &path).header("content-type", "application/json").body(how.to_string())?;
+    let answer = remote.accepted(remote.send(request, None)?)?;
+    let mut printer = Printer::default();
+    for line in BufReader::new(answer.into_body().into_reader()).lines() {
+        let line = line.ok().and_then(|line| serde_json::from_str(&line).ok());
+        match line.context(BROKE_OFF)? {
+            Line::Report(report) => return printer.conclude(&report),
+            Line::Failed { why } => bail!("{why}; what was told as upgraded is so. Begin it again for the rest"),
+            line => printer.print(&line)?,
+        }
+    }
+    bail!(BROKE_OFF)
+}
+
+const BROKE_OFF: &str =
+    "the host's answer broke off; what was told as upgraded is so. Begin the upgrade again for the rest";
+
+impl std::str::FromStr for Which {
+    type Err = reapply_sync::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once('/') {
+            Some((machine, room)) => Self::Room(RoomId { machine: machine.parse()?, room: room.parse()? }),
+            None => Self::Machine(text.parse()?),
+        })
+    }
+}
+
+/// Tells people what the host tells.
+#[derive(Debug, Default)]
+struct Printer {
+    rooms: u64,
+    tried: u64,
+    differ: u64,
+}
+
+impl Printer {
+    fn print(&mut self, line: &Line) -> anyhow::Result<()> {
+        let mut text = String::new();
+        match line {
+            Line::Plan(plan) => self.print_plan(plan, &mut text),
+            Line::Tried(tried) => self.print_tried(tried, &mut text),
+            Line::Upgraded { room, seq } => text = format!("upgraded {room} at event {seq}\n"),
+            Line::Kept { room, why } => text = format!("kept     {room}: {why}\n"),
+            Line::Report(_) | Line::Failed { .. } => {}
+        }
+        // A machine's own words may hold anything, and this may be a terminal.
+        let text = text.replace(|c: char| c.is_control() && c != '\n', " ");
+        self.progress(false);
+        std::io::stdout().write_all(text.as_bytes())?;
+        self.progress(true);
+        Ok(())
+    }
+
+    fn print_plan(&mut self, plan: &Plan, text: &mut String) {
+        self.rooms = plan.rooms;
+        let rooms = count(plan.rooms, "room");
+        *text = format!("{rooms} to try with {}", short(&plan.to));
+        if plan.skipped > 0 {
+            text.push_str(&format!("; {} it already", count_of(plan.skipped, "room runs", "rooms run")));
+        }
+        if plan.more {
+            text.push_str("; there are more, for which it has to be begun again");
+        }
+        text.push('\n');
+    }
+
+    fn print_tried(&mut self, tried: &Tried, text: &mut String) {
+        self.tried += 1;
+        let room = &tried.room;
+        match &tried.finding {
+            Finding::Same { .. } => {}
+            Finding::Fails(failure) => *text = format!("fails    {room}: {failure}\n"),
+            Finding::Differs(differences) => {
+                self.differ += 1;
+                *text = format!("differs  {room}\n");
+                if self.differ <= ROOMS_SHOWN_MAX {
+                    print_differences(differences, text);
+                }
+            }
+        }
+    }
+
+    /// How far it is, for whoever sits at a terminal; or nothing in its place.
+    fn progress(&self, is_shown: bool) {
+        let mut terminal = std::io::stderr();
+        if terminal.is_terminal() {
+            let _nobody_looks = match is_shown && self.tried < self.rooms {
+                true => write!(terminal, "\r{} of {} tried", self.tried, self.rooms),
+                false => write!(terminal, "\r\x1b[K"),
+            };
+        }
+    }
+
+    fn conclude(&self, report: &Report) -> anyhow::Result<()> {
+        self.progress(false);
+        let Report { same, differ, failing, kept, upgraded, .. } = report;
+        let tried = same + differ + failing.count;
+        if failing.count > 0 {
+            let refused = if report.dry_run { "would be refused" } else { "is refused, and nothing has changed" };
+            bail!(
+                "the upgrade {refused}: {} of {} would fail: {}",
+                failing.count,
+                count(tried, "room"),
+                named(failing)
+            );
+        }
+        if report.dry_run {
+            println!("nothing fails; {same} would be the same, {differ} would differ");
+            return Ok(());
+        }
+        println!("upgraded {} to {}", count(*upgraded, "room"), short(&report.to));
+        if kept.count > 0 {
+            let rooms = count_of(kept.count, "room stays as it is", "rooms stay as they are");
+            bail!("{rooms}: {}", named(kept));
+        }
+        Ok(())
+    }
+}
+
+fn print_differences(differences: &Differences, text: &mut String) {
+    let Differences { replayed, view, replay, refused } = differences;
+    if let Some(view) = view {
+        indent(view, text);
+    }
+    if let Some(Refused { seq, transition, why, count: refused }) = refused {
+        let events = count(*replayed, "event");
+        text.push_str(&format!("  of the last {events} it refuses {refused}, first {seq}, {transition}: {why}\n"));
+    }
+    if let Some(replay) = replay {
+        indent(replay, text);
+    }
+}
+
+fn indent(lines: &str, text: &mut String) {
+    lines.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
+}
+
+fn named(rooms: &Named) -> String {
+    let unnamed = rooms.count.saturating_sub(rooms.rooms.len() as u64);
+    let names = rooms.rooms.join(", ");
+    if unnamed == 0 { names } else { format!("{names} and {unnamed} more") }
+}
+
+fn count(count: u64, what: &str) -> String {
+    count_of(count, what, &format!("{what}s"))
+}
+
+fn count_of(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..DIGITS_SHOWN).unwrap_or(digest)
+}

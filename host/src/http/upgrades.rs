@@ -1,0 +1,75 @@
+//! Upgrades over HTTP: what is tried and done is told as it goes on, as JSON lines.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::body::Body as Answer;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::error::HttpError;
+use super::extract::Body;
+use super::limits::BODY_BYTES_MAX;
+use super::{Served, room_id};
+use crate::upgrade::limits::{LINES_WAITING_MAX, REPLAY_EVENTS};
+use crate::upgrade::report::Line;
+use crate::upgrade::{Asked, Which};
+
+/// How to upgrade, as the body says it; it may be empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct How {
+    /// The build's digest, or the beginning of it; the machine's current one where it is left out.
+    to: Option<String>,
+    /// Whether nothing is to be changed.
+    dry_run: bool,
+    /// Events that the gate plays of each room.
+    replay: Option<u64>,
+}
+
+/// Answers `POST /machines/{machine}/upgrade`: all rooms of a machine.
+pub async fn machine(
+    State(served): State<Served>,
+    Path(machine): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body<BODY_BYTES_MAX>,
+) -> Result<Response, HttpError> {
+    served.guard.may_deploy(peer, &headers)?;
+    upgrade(&served, Which::Machine(machine.parse()?), &body).await
+}
+
+/// Answers `POST /rooms/{machine}/{room}/upgrade`: one room.
+pub async fn room(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body<BODY_BYTES_MAX>,
+) -> Result<Response, HttpError> {
+    served.guard.may_deploy(peer, &headers)?;
+    upgrade(&served, Which::Room(room_id(&machine, &room)?), &body).await
+}
+
+async fn upgrade(served: &Served, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
+    let How { to, dry_run, replay } = match body.text()?.trim() {
+        "" => How::default(),
+        json => serde_json::from_str(json).map_err(|error| {
+            HttpError::bad_request(format!("an upgrade is asked for by `to`, `dry_run` and `replay`, as JSON: {error}"))
+        })?,
+    };
+    let asked = Asked { which, to, dry_run, replay: replay.unwrap_or(REPLAY_EVENTS) };
+    let order = served.upgrades.begin(asked).await?;
+    let (lines, told) = mpsc::channel(LINES_WAITING_MAX);
+    tokio::spawn(order.run(lines));
+    let body = futures_util::stream::unfold(told, async |mut told: mpsc::Receiver<Line>| {
+        let line = told.recv().await?;
+        // These types are always JSON; an empty line would be read as a broken answer.
+        let json = serde_json::to_string(&line).unwrap_or_default() + "\n";
+        Some((Ok::<_, Infallible>(json), told))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Answer::from_stream(body)).into_response())
+}

@@ -1,0 +1,21 @@
+//! Upgrades: rooms go over to another build, all of them or none, and only where that was tried before.
+//!
+//! ```text
+//!  http::upgrades ──▶ Upgrades::begin ──▶ Order ──run──▶ gate::try_room, for each room ──▶ Line::Tried
+//!                       one at a time                      │ none fails
+//!                                                          ▼
+//!                                              Room::upgrade, for each room ──▶ Line::Upgraded, Line::Kept
+//! ```
+//!
+//! The gate plays a room's last events on both builds, in instances of its own ([`trial`]); neither the room nor its log notices. What
+//! is found, and then done, is told line by line ([`report`]).
+
+pub mod limits;
+pub mod report;
+
+mod diff;
+mod gate;
+mod order;
+mod trial;
+
+pub use order::{Asked, Order, OrderError, Upgrades, Which};

@@ -1,0 +1,280 @@
+//! An upgrade from the question to the report.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use reapply_sync::{Digest, Name, RoomId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::{info, warn};
+
+use super::gate;
+use super::limits::{DIGEST_DIGITS_MIN, TRIALS_AT_ONCE, UPGRADE_ROOMS_MAX};
+use super::report::{Line, Plan, Report, Tried};
+use crate::journal::{Journal, JournalError, RoomRecord};
+use crate::machine::{Build, Machines, MachinesError};
+use crate::room::Rooms;
+
+/// Rooms that are read from the journal's list at a time.
+const LISTED_AT_ONCE: usize = 1_000;
+
+/// Digits of a whole digest.
+const DIGEST_DIGITS: usize = 64;
+
+/// Digests that are named where an abbreviation stands for several.
+const DIGESTS_NAMED_MAX: usize = 4;
+
+/// Upgrades the rooms of a host, one order at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct Upgrades {
+    rooms: Rooms,
+    turn: Arc<Semaphore>,
+}
+
+/// What someone asks for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Which rooms.
+    pub which: Which,
+    /// The build's digest, or the beginning of it; the machine's current one where it is left out.
+    pub to: Option<String>,
+    /// Whether to stop after the gate.
+    pub dry_run: bool,
+    /// Events that the gate plays of each room.
+    pub replay: u64,
+}
+
+/// Which rooms are to be upgraded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of a machine.
+    Machine(Name),
+    /// One.
+    Room(RoomId),
+}
+
+/// An upgrade that can begin. No other one begins while this is there.
+pub struct Order {
+    rooms: Rooms,
+    which: Which,
+    to: Build,
+    dry_run: bool,
+    replay: u64,
+    _turn: OwnedSemaphorePermit,
+}
+
+/// Why an upgrade cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// There is no machine of that name.
+    #[error("there is no machine {0}")]
+    NoSuchMachine(Name),
+    /// There is no such room.
+    #[error("there is no room {0}")]
+    NoSuchRoom(RoomId),
+    /// The digest is none.
+    #[error("{0:?} names no build: give a digest's hexadecimal digits, the first {DIGEST_DIGITS_MIN} at least")]
+    NoDigest(String),
+    /// No build has this digest.
+    #[error("no build that was ever deployed here has a digest that begins with {0}")]
+    NoSuchBuild(String),
+    /// Several have.
+    #[error("several builds have digests that begin with {asked}: {found}; give more digits")]
+    Ambiguous {
+        /// What was asked for.
+        asked: String,
+        /// Some of the digests.
+        found: String,
+    },
+    /// Another one is under way.
+    #[error("another upgrade is under way on this host; try again when it has ended")]
+    Busy,
+    /// The build is not to be had.
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Upgrades {
+    /// Upgrades of these rooms.
+    #[must_use]
+    pub fn new(rooms: Rooms) -> Self {
+        Self { rooms, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Looks whether there is what is asked for, and takes its turn.
+    ///
+    /// # Errors
+    ///
+    /// There is no such machine, room or build, or another upgrade is under way.
+    pub async fn begin(&self, asked: Asked) -> Result<Order, OrderError> {
+        let Asked { which, to, dry_run, replay } = asked;
+        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| OrderError::Busy)?;
+        let machines = self.rooms.machines();
+        let machine = match &which {
+            Which::Machine(machine) => machine,
+            Which::Room(room) => {
+                let found = machines.journal().room(room).await?;
+                found.ok_or_else(|| OrderError::NoSuchRoom(room.clone()))?;
+                &room.machine
+            }
+        };
+        let digest = match to {
+            Some(to) => find_build(machines.journal(), &to).await?,
+            None => {
+                let current = machines.current(machine).await?;
+                current.ok_or_else(|| OrderError::NoSuchMachine(machine.clone()))?.digest
+            }
+        };
+        if machines.current(machine).await?.is_none() {
+            return Err(OrderError::NoSuchMachine(machine.clone()));
+        }
+        let build = machines.build(digest).await?;
+        let to = build.ok_or_else(|| OrderError::NoSuchBuild(digest.to_string()))?;
+        Ok(Order { rooms: self.rooms.clone(), which, to, dry_run, replay, _turn: turn })
+    }
+}
+
+impl Order {
+    /// Carries it out, and tells what it does. Whoever stops listening stops it; what was upgraded by then stays so.
+    pub async fn run(self, lines: mpsc::Sender<Line>) {
+        match self.try_run(&lines).await {
+            Ok(report) => {
+                info!(to = report.to, upgraded = report.upgraded, kept = report.kept.count, "an upgrade has ended");
+                let _gone = lines.send(Line::Report(report)).await;
+            }
+            Err(Stopped::Gone) => info!(to = %self.to.digest(), "whoever asked for an upgrade has left, which ends it"),
+            Err(Stopped::Failed(error)) => {
+                warn!(to = %self.to.digest(), %error, "an upgrade failed");
+                let _gone = lines.send(Line::Failed { why: error.to_string() }).await;
+            }
+        }
+    }
+
+    async fn try_run(&self, lines: &mpsc::Sender<Line>) -> Result<Report, Stopped> {
+        let (rooms, plan) = self.plan().await?;
+        let Plan { to, skipped, more, .. } = plan.clone();
+        tell(lines, Line::Plan(plan)).await?;
+        let mut report = Report { to, skipped, more, dry_run: self.dry_run, ..Report::default() };
+        self.pass_gate(&rooms, &mut report, lines).await?;
+        if !self.dry_run && report.failing.count == 0 {
+            for room in &rooms {
+                let line = self.upgrade(room).await;
+                match &line {
+                    Line::Kept { room, .. } => report.kept.add(room),
+                    _ => report.upgraded += 1,
+                }
+                tell(lines, line).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// The rooms that do not run the build yet.
+    async fn plan(&self) -> Result<(Vec<RoomId>, Plan), JournalError> {
+        let journal = self.machines().journal();
+        let mut rooms = Vec::new();
+        let mut plan = Plan { to: self.to.digest().to_string(), rooms: 0, skipped: 0, more: false };
+        let mut take = |record: &RoomRecord| match record.digest == self.to.digest() {
+            true => plan.skipped += 1,
+            false if rooms.len() >= UPGRADE_ROOMS_MAX => plan.more = true,
+            false => rooms.push(record.room.clone()),
+        };
+        match &self.which {
+            Which::Room(room) => journal.room(room).await?.iter().for_each(take),
+            Which::Machine(machine) => {
+                let mut after = None;
+                loop {
+                    let listed = journal.rooms(Some(machine), after.as_ref(), LISTED_AT_ONCE).await?;
+                    let Some(last) = listed.last() else { break };
+                    after = Some(last.room.clone());
+                    listed.iter().for_each(&mut take);
+                }
+            }
+        }
+        plan.rooms = rooms.len() as u64;
+        Ok((rooms, plan))
+    }
+
+    async fn pass_gate(
+        &self,
+        rooms: &[RoomId],
+        report: &mut Report,
+        lines: &mpsc::Sender<Line>,
+    ) -> Result<(), Stopped> {
+        let trials = (0..rooms.len()).map(|index| self.try_room(&rooms[index]));
+        let mut trials = futures_util::stream::iter(trials).buffered(TRIALS_AT_ONCE);
+        while let Some(tried) = trials.next().await {
+            let tried = tried?;
+            report.count(&tried);
+            tell(lines, Line::Tried(tried)).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_room(&self, room: &RoomId) -> Result<Tried, JournalError> {
+        let record = self.machines().journal().room(room).await?;
+        let record = record.ok_or_else(|| JournalError::NoSuchRoom(room.clone()))?;
+        Ok(gate::try_room(self.machines(), &record, &self.to, self.replay).await)
+    }
+
+    async fn upgrade(&self, room: &RoomId) -> Line {
+        let upgraded = self.rooms.upgrade(room, &self.to).await;
+        let name = room.to_string();
+        match upgraded {
+            Ok(seq) => {
+                info!(room = name, to = %self.to.digest(), %seq, "a room was upgraded");
+                Line::Upgraded { room: name, seq }
+            }
+            Err(why) => {
+                warn!(room = name, to = %self.to.digest(), %why, "a room was not upgraded, and stays as it is");
+                Line::Kept { room: name, why: why.to_string() }
+            }
+        }
+    }
+
+    fn machines(&self) -> &Machines {
+        self.rooms.machines()
+    }
+}
+
+/// Why an upgrade ended before its end.
+enum Stopped {
+    /// Nobody listens any more.
+    Gone,
+    Failed(JournalError),
+}
+
+impl From<JournalError> for Stopped {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn tell(lines: &mpsc::Sender<Line>, line: Line) -> Result<(), Stopped> {
+    lines.send(line).await.map_err(|_| Stopped::Gone)
+}
+
+/// The one stored build whose digest begins with these digits.
+async fn find_build(journal: &Arc<dyn Journal>, asked: &str) -> Result<Digest, OrderError> {
+    let asked = asked.to_ascii_lowercase();
+    let bound = |digit: char| {
+        let is_long_enough = asked.len() >= DIGEST_DIGITS_MIN;
+        let padded = format!("{asked}{}", digit.to_string().repeat(DIGEST_DIGITS.saturating_sub(asked.len())));
+        padded.parse::<Digest>().ok().filter(|_| is_long_enough)
+    };
+    let (Some(first), Some(last)) = (bound('0'), bound('f')) else { return Err(OrderError::NoDigest(asked)) };
+    let found = journal.digests(first, last, DIGESTS_NAMED_MAX + 1).await?;
+    match found[..] {
+        [] => Err(OrderError::NoSuchBuild(asked)),
+        [digest] => Ok(digest),
+        _ => Err(OrderError::Ambiguous { asked, found: list(&found) }),
+    }
+}
+
+fn list(digests: &[Digest]) -> String {
+    let named: Vec<String> = digests.iter().take(DIGESTS_NAMED_MAX).map(Digest::to_string).collect();
+    let more = if digests.len() > DIGESTS_NAMED_MAX { " and more" } else { "" };
+    named.join(", ") + more
+}

@@ -1,0 +1,170 @@
+//! One room on both builds, side by side: pure computation over events, for a thread that may block.
+
+use bytes::Bytes;
+use reapply_sync::limits::{SNAPSHOT_BYTES_MAX, TRANSITION_BYTES_MAX};
+use reapply_sync::{ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Replay, Seq};
+
+use super::diff::{View, diff};
+use super::limits::TRANSITION_SHOWN_BYTES_MAX;
+use super::report::{Differences, Failure, Finding, Refused, Step};
+use crate::machine::{Build, Instance, State};
+
+/// Plays a room's log on the build that it runs, and from some event on also on another one.
+pub(super) struct Trial<B> {
+    old: Replay<Instance, B>,
+    new: Instance,
+    /// The new build's own state, once the replay has come to where it begins.
+    state: Option<State>,
+    begins_at: Seq,
+    replayed: u64,
+    refused: Option<Refused>,
+}
+
+impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
+    /// A trial of `to`, which plays what comes after `begins_at`; `old` stands there or before it.
+    pub(super) fn new(old: Replay<Instance, B>, to: &Build, begins_at: Seq) -> Result<Self, Failure> {
+        let new = to.instantiate().map_err(|fault| failure(Step::Start, begins_at, fault))?;
+        let mut trial = Self { old, new, state: None, begins_at, replayed: 0, refused: None };
+        if trial.old.seq() == begins_at {
+            trial.begin()?;
+        }
+        Ok(trial)
+    }
+
+    /// Plays the next event.
+    pub(super) fn apply(&mut self, event: &Event) -> Result<(), Failure> {
+        self.old.apply(event).map_err(|error| failure(Step::Past, event.seq, error))?;
+        // At an earlier upgrade the room's state became another one, so the comparison begins anew.
+        let is_upgrade = matches!(event.input, Input::Upgraded(_)) && self.state.is_some();
+        if is_upgrade || event.seq == self.begins_at {
+            return self.begin();
+        }
+        let Some(state) = self.state.take() else { return Ok(()) };
+        self.state = Some(self.follow(state, event)?);
+        Ok(())
+    }
+
+    /// What was found, with the state here on both builds.
+    pub(super) fn finish(mut self) -> Result<Finding, Failure> {
+        let seq = self.old.seq();
+        // The snapshot is taken first: a view that faults costs the instance.
+        let restored = self.restore()?;
+        let (machine, state) = self.old.state();
+        let now = machine.view(state).unwrap_or_else(|fault| fault.to_string());
+        let upgraded = self.view(&restored)?;
+        let snapshot = self.new.snapshot(&restored).map_err(|fault| failure(Step::Snapshot, seq, fault))?;
+        if snapshot.len() > SNAPSHOT_BYTES_MAX {
+            let why = format!("it has {} bytes; the limit is {SNAPSHOT_BYTES_MAX}", snapshot.len());
+            return Err(Failure { step: Step::Snapshot, seq, why });
+        }
+        self.new.alarm(&restored).map_err(|fault| failure(Step::Alarm, seq, fault))?;
+        let replayed = match self.state.take() {
+            Some(state) => self.view(&state)?,
+            None => upgraded.clone(),
+        };
+
+        let now = View { name: "now", json: &now };
+        let upgraded = View { name: "upgraded", json: &upgraded };
+        let differences = Differences {
+            replayed: self.replayed,
+            view: diff(now, upgraded),
+            replay: diff(upgraded, View { name: "replayed on the new build", json: &replayed }),
+            refused: self.refused,
+        };
+        Ok(match differences {
+            Differences { replayed, view: None, replay: None, refused: None } => Finding::Same { replayed },
+            differences => Finding::Differs(differences),
+        })
+    }
+
+    /// Takes over the state here, as an upgrade at this place would.
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.state = Some(self.restore()?);
+        self.replayed = 0;
+        self.refused = None;
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<State, Failure> {
+        let seq = self.old.seq();
+        let (state_version, snapshot) = self.old.snapshot().map_err(|fault| failure(Step::Past, seq, fault))?;
+        let restored = self.new.restore(&snapshot, state_version);
+        restored.map_err(|error: LoadError| failure(Step::Restore, seq, error))
+    }
+
+    fn view(&mut self, state: &State) -> Result<String, Failure> {
+        let seq = self.old.seq();
+        self.new.view(state).map_err(|fault| failure(Step::View, seq, fault))
+    }
+
+    /// The new build's state after an event that the old one has accepted; the same state where the new one refuses it.
+    fn follow(&mut self, state: State, event: &Event) -> Result<State, Failure> {
+        let replay_failed = |fault: Fault| failure(Step::Replay, event.seq, fault);
+        let translated = match &event.input {
+            Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => return Ok(state),
+            Input::Joined(_) | Input::Left(_) if !self.new.membership() => return Ok(state),
+            Input::Joined(_) | Input::Left(_) => Ok(event.input.clone()),
+            Input::Transition { author, client, number, transition } => self.translate(transition).map(|transition| {
+                Input::Transition { author: author.clone(), client: *client, number: *number, transition }
+            }),
+            Input::Alarm(transition) => self.translate(transition).map(Input::Alarm),
+        };
+        self.replayed += 1;
+        let input = match translated {
+            Ok(input) => input,
+            Err(CodecError::Refused(why)) => {
+                self.refuse(event, format!("malformed transition: {why}"));
+                return Ok(state);
+            }
+            Err(CodecError::Fault(fault)) => return Err(replay_failed(fault)),
+        };
+        match self.new.apply(&state, &Event { input, ..event.clone() }) {
+            Ok(after) => Ok(after),
+            Err(ApplyError::Refused(refusal)) => {
+                self.refuse(event, refusal.to_string());
+                Ok(state)
+            }
+            Err(ApplyError::Fault(fault)) => Err(replay_failed(fault)),
+        }
+    }
+
+    /// A transition of the old build in the new one's encoding, by way of its JSON.
+    fn translate(&mut self, transition: &Bytes) -> Result<Bytes, CodecError> {
+        let (old, _) = self.old.state();
+        let json = old.decode(transition)?;
+        let encoded = self.new.encode(&json)?;
+        if encoded.len() > TRANSITION_BYTES_MAX {
+            let bytes = encoded.len();
+            return Err(CodecError::Refused(format!("it has {bytes} bytes; the limit is {TRANSITION_BYTES_MAX}")));
+        }
+        Ok(encoded)
+    }
+
+    fn refuse(&mut self, event: &Event, why: String) {
+        if let Some(refused) = &mut self.refused {
+            refused.count += 1;
+            return;
+        }
+        let transition = match &event.input {
+            Input::Transition { transition, .. } | Input::Alarm(transition) => {
+                let (old, _) = self.old.state();
+                old.decode(transition).map_or_else(|error| error.to_string(), shown)
+            }
+            input => format!("{input:?}"),
+        };
+        self.refused = Some(Refused { seq: event.seq, transition, why, count: 1 });
+    }
+}
+
+fn failure(step: Step, seq: Seq, why: impl std::fmt::Display) -> Failure {
+    Failure { step, seq, why: why.to_string() }
+}
+
+/// As much of a transition's JSON as a message may have.
+fn shown(mut json: String) -> String {
+    if json.len() > TRANSITION_SHOWN_BYTES_MAX {
+        json.truncate(json.floor_char_boundary(TRANSITION_SHOWN_BYTES_MAX));
+        json.push('…');
+    }
+    json
+}
