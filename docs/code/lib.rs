@@ -47,6 +47,7 @@ chapters! {
     merges "merges.md"
     programs "programs.md"
     testing "testing.md"
+    upgrading "upgrading.md"
     json "json.md"
     from_aper "from-aper.md"
 }
