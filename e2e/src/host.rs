@@ -160,11 +160,27 @@ impl Host {
     ///
     /// It is refused.
     pub fn deploy_file(&self, name: &str, component: &Path) -> String {
+        let deployed = self.try_deploy_file(name, component);
+        deployed.unwrap_or_else(|refusal| panic!("{name} was not deployed: {refusal}"))
+    }
+
+    /// Deploys a component as the machine `name`, and gives its digest, where that may be refused.
+    ///
+    /// # Errors
+    ///
+    /// The command fails; what it says.
+    ///
+    /// # Panics
+    ///
+    /// The command succeeds and names no digest.
+    pub fn try_deploy_file(&self, name: &str, component: &Path) -> Result<String, String> {
         let output = self.command("deploy", &[&component.to_string_lossy(), "--name", name]);
-        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{name} was not deployed: {}", String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let printed = String::from_utf8_lossy(&output.stdout);
         let digest = printed.split_whitespace().find(|word| word.len() == 64);
-        digest.unwrap_or_else(|| panic!("`reapply deploy` named no digest: {printed}")).to_owned()
+        Ok(digest.unwrap_or_else(|| panic!("`reapply deploy` named no digest: {printed}")).to_owned())
     }
 
     /// Runs another command of the binary against this host.

@@ -8,8 +8,10 @@
 //! | `before-commit` | a transaction is written, and not committed |
 //! | `committed-not-told` | it is committed, and nobody knows |
 //! | `snapshot-half-stored` | a snapshot is written, and its transaction not committed |
-//! | `snapshot-stored` | a snapshot is stored, and its checkpoint is not in the log |
+//! | `snapshot-stored` | a snapshot is stored, and its checkpoint perhaps not in the log yet |
 //! | `component-stored` | a deployment's component is stored, and not current |
+//! | `upgrade-not-stored` | a room runs its new build, and its log does not say so |
+//! | `upgraded-no-snapshot` | its log says so, and there is no snapshot of the new build |
 //! | `log-half-moved` | the write-ahead log is moved into the database, and not begun again |
 //! | `proved-not-mended` | the start has proved what the last crash left, and not moved it |
 //! | `mended-not-served` | the start has moved it, and nobody is served yet |

@@ -317,7 +317,10 @@ impl Task {
         let Some(Upgrade { instance, digest, reply }) = self.upgrade.take() else { return };
         let begun = tokio::task::block_in_place(|| self.sequencer.begin_upgrade(*instance, digest, clock::now()));
         match begun {
-            Ok(()) => self.upgrading = Some(reply),
+            Ok(()) => {
+                crash::point("upgrade-not-stored");
+                self.upgrading = Some(reply);
+            }
             Err(error) => drop(reply.send(Err(error.into()))),
         }
     }
@@ -325,6 +328,7 @@ impl Task {
     /// Where the batch that is durable now was an upgrade, the new build is current.
     fn handle_upgraded(&mut self, seq: Seq) {
         let Some(reply) = self.upgrading.take() else { return };
+        crash::point("upgraded-no-snapshot");
         info!(room = %self.id, digest = %self.sequencer.digest(), %seq, "the room was upgraded");
         let _asker_gone = reply.send(Ok(seq));
         // The build before may not have asked for membership.

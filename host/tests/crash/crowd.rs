@@ -13,6 +13,7 @@ use reapply_sync::{ClientId, Digest, Goodbye, RoomId, Seq};
 use crate::asker::Asker;
 use crate::client::{Client, Order, Standing};
 use crate::ledger::Ledger;
+use crate::upgrades::Upgrades;
 
 /// Clients in each room.
 const CLIENTS_PER_ROOM: usize = 3;
@@ -29,23 +30,26 @@ pub(crate) enum Kind {
     Cells,
     /// It has alarms, and conflicts that only the host can tell.
     Timer,
+    /// Its room is upgraded again and again, and it asks for membership. Its state tells how many transitions were applied.
+    Changing,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Counter, Self::Cells, Self::Timer];
+    pub(crate) const ALL: [Self; 4] = [Self::Counter, Self::Cells, Self::Timer, Self::Changing];
 
-    /// The guest's name, which is the machine's as well.
-    pub(crate) fn guest(self) -> &'static str {
+    /// The machine's name. That of the guest as well, where it is one.
+    pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Cells => "cells",
             Self::Timer => "timer",
+            Self::Changing => "changing",
         }
     }
 
     pub(crate) fn room(self) -> RoomId {
         let name = |text: &str| text.parse().expect("it is a name");
-        RoomId { machine: name(self.guest()), room: name("pressed") }
+        RoomId { machine: name(self.machine()), room: name("pressed") }
     }
 
     /// How often a client submits when it is its turn.
@@ -53,6 +57,7 @@ impl Kind {
         match self {
             Self::Counter | Self::Cells => 1.0,
             Self::Timer => 0.05,
+            Self::Changing => 0.3,
         }
     }
 
@@ -70,6 +75,7 @@ impl Kind {
                 2..=4 => r#"{"Set":{"seconds":1,"repeats":true}}"#.to_owned(),
                 _ => r#""Start""#.to_owned(),
             },
+            Self::Changing => "1".to_owned(),
         }
     }
 }
@@ -109,6 +115,7 @@ pub(crate) struct Crowd {
     host: SocketAddr,
     builds: Builds,
     pub(crate) ledger: Ledger,
+    pub(crate) upgrades: Upgrades,
     clients: Vec<Client>,
     asker: Asker,
 }
@@ -118,14 +125,17 @@ impl Crowd {
     pub(crate) fn gather(host: &Host, builds: &Builds, rng: &mut StdRng) -> Self {
         let ledger = Ledger::default();
         let mut clients = Vec::new();
+        let upgrades = Upgrades::begin(host);
         for kind in Kind::ALL {
-            host.deploy(kind.guest());
+            if kind != Kind::Changing {
+                host.deploy(kind.machine());
+            }
             for _ in 0..CLIENTS_PER_ROOM {
                 clients.push(Client::start(host.address(), kind, builds, &ledger, rng.next_u64()));
             }
         }
         let asker = Asker::start(host.address(), &ledger, rng.next_u64());
-        Self { host: host.address(), builds: builds.clone(), ledger, clients, asker }
+        Self { host: host.address(), builds: builds.clone(), ledger, upgrades, clients, asker }
     }
 
     /// Lets everyone submit, without end.
@@ -178,10 +188,14 @@ impl Crowd {
             let one = standings.values().next().expect("a room has clients");
             let there = host.room(&format!("{room}?seq={}", one.seq));
             assert_eq!(there["view"], one.view, "{room}: what the host shows of event {}", one.seq);
+            // Each of its transitions adds one, and none can be refused.
+            let submitted: u64 = standings.values().map(|standing| standing.last_number.0).sum();
             if kind == Kind::Counter {
-                // Each of its transitions adds one, and none can be refused.
-                let submitted: u64 = standings.values().map(|standing| standing.last_number.0).sum();
                 assert_eq!(one.view["count"], submitted, "{room}: each transition was applied once");
+            }
+            if kind == Kind::Changing {
+                let snapshot = u32::try_from(submitted).unwrap().to_le_bytes();
+                assert_eq!(one.hash, Digest::of(&snapshot), "{room}: each transition was applied once: {submitted}");
             }
         }
     }

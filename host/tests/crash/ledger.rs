@@ -122,7 +122,7 @@ impl Page {
     }
 
     fn audit(&self, room: &RoomId, log: &Log, findings: &mut Findings) {
-        for (seq, told) in &self.told {
+        for (seq, told) in self.told.iter().filter(|(seq, _)| !log.is_trimmed(**seq)) {
             match log.event(*seq) {
                 Some((_, bytes)) if bytes == told => {}
                 Some((event, _)) => findings.lost.push(format!("{room}: event {seq} is another now: {event:?}")),
@@ -146,7 +146,7 @@ impl Page {
         for (own @ (client, number), outcome) in &self.decided {
             let place = places.get(own);
             match outcome {
-                Outcome::Accepted { seq, .. } if place == Some(seq) => {}
+                Outcome::Accepted { seq, .. } if place == Some(seq) || log.is_trimmed(*seq) => {}
                 Outcome::Accepted { seq, .. } => {
                     findings
                         .lost

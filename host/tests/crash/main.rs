@@ -24,6 +24,7 @@ mod probe;
 mod rounds;
 mod storage;
 mod stored;
+mod upgrades;
 
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");

@@ -19,18 +19,22 @@ pub(crate) enum Reached {
     UnderLoad,
     /// In a deployment.
     AtDeployment,
+    /// In an upgrade.
+    AtUpgrade,
     /// In a start that follows a crash.
     AtStart,
 }
 
 /// Every point.
-pub(crate) const POINTS: [Point; 8] = [
+pub(crate) const POINTS: [Point; 10] = [
     Point { name: "before-commit", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "committed-not-told", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "snapshot-half-stored", reached: Reached::UnderLoad, passes_max: 4 },
     Point { name: "snapshot-stored", reached: Reached::UnderLoad, passes_max: 4 },
     Point { name: "log-half-moved", reached: Reached::UnderLoad, passes_max: 1 },
     Point { name: "component-stored", reached: Reached::AtDeployment, passes_max: 1 },
+    Point { name: "upgrade-not-stored", reached: Reached::AtUpgrade, passes_max: 1 },
+    Point { name: "upgraded-no-snapshot", reached: Reached::AtUpgrade, passes_max: 1 },
     Point { name: "proved-not-mended", reached: Reached::AtStart, passes_max: 1 },
     Point { name: "mended-not-served", reached: Reached::AtStart, passes_max: 1 },
 ];

@@ -27,13 +27,8 @@ impl Probes {
         let machine = MachineWat { describe: describe(&name, 1, "{}"), ..MachineWat::default() };
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), machine.component()).unwrap();
-        let output = host.command("deploy", &[&file.path().to_string_lossy(), "--name", &name]);
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let digest = printed.split_whitespace().find(|word| word.len() == 64);
-        self.acknowledged.insert(name, digest.expect("`reapply deploy` names the digest").to_owned());
+        let digest = host.try_deploy_file(&name, file.path())?;
+        self.acknowledged.insert(name, digest);
         Ok(())
     }
 

@@ -133,6 +133,7 @@ impl Stage {
         self.host.restart();
         self.crowd.converge(&self.host).await;
         self.probes.check(&self.host);
+        self.crowd.upgrades.check(&self.host);
         println!("    all agree again, {} ms after the round began", began.elapsed().as_millis());
     }
 
@@ -155,6 +156,13 @@ impl Stage {
             (_, Err(refused)) => panic!("the host did not start again: {}", refused.message),
             (Reached::AtDeployment, Ok(())) => {
                 assert!(self.probes.deploy(&self.host).is_err(), "a deployment was acknowledged that was not done");
+                self.host.wait_for_end()
+            }
+            (Reached::AtUpgrade, Ok(())) => {
+                assert!(
+                    self.crowd.upgrades.upgrade(&self.host).is_err(),
+                    "an upgrade was acknowledged that was not done"
+                );
                 self.host.wait_for_end()
             }
             (Reached::UnderLoad, Ok(())) => self.host.wait_for_end(),

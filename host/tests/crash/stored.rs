@@ -14,21 +14,31 @@ use reapply_sync::{Event, RoomId, Seq};
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// A room's log, proven by its hash chain.
-#[derive(Debug, Default)]
-pub(crate) struct Log(Vec<(Event, Bytes)>);
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// The event before its first one: later than 0 where it was trimmed.
+    start: Seq,
+    events: Vec<(Event, Bytes)>,
+}
 
 impl Log {
     /// The event at `seq`, and its bytes.
     pub(crate) fn event(&self, seq: Seq) -> Option<&(Event, Bytes)> {
-        self.0.get(usize::try_from(seq.0.checked_sub(1)?).ok()?)
+        let index = seq.0.checked_sub(self.start.0 + 1)?;
+        self.events.get(usize::try_from(index).ok()?)
+    }
+
+    /// Whether there was an event at `seq`, which was trimmed.
+    pub(crate) fn is_trimmed(&self, seq: Seq) -> bool {
+        seq <= self.start
     }
 
     pub(crate) fn events(&self) -> impl Iterator<Item = &(Event, Bytes)> {
-        self.0.iter()
+        self.events.iter()
     }
 
     pub(crate) fn head(&self) -> Seq {
-        Seq(self.0.len() as u64)
+        Seq(self.start.0 + self.events.len() as u64)
     }
 }
 
@@ -50,8 +60,8 @@ pub(crate) async fn read(data: &Path) -> BTreeMap<RoomId, Log> {
     let mut logs = BTreeMap::new();
     for record in journal.rooms(None, None, usize::MAX).await.unwrap() {
         let room = record.room.clone();
-        let mut log = Log::default();
-        let (_, mut chain) = record.start();
+        let (start, mut chain) = record.start();
+        let mut log = Log { start, events: Vec::new() };
         loop {
             let records = journal.read(&room, log.head(), READ_BYTES).await.unwrap();
             if records.is_empty() {
@@ -60,7 +70,7 @@ pub(crate) async fn read(data: &Path) -> BTreeMap<RoomId, Log> {
             for record in records {
                 let batch = record.decode(chain).unwrap_or_else(|damage| panic!("{room}: {damage}"));
                 chain = batch.chain;
-                log.0.extend(batch.events.into_iter().zip(batch.encoded));
+                log.events.extend(batch.events.into_iter().zip(batch.encoded));
             }
         }
         assert_eq!((log.head(), chain), (record.head, record.chain), "{room}: the log does not lead to its head");

@@ -1,10 +1,8 @@
-//! What is SQLite's own: group commit, limits, crashes, damage, a full disk, backups.
+//! What is SQLite's own: group commit, limits, crashes, damage, a full disk.
 
-mod backup;
 mod crash;
 mod damage;
 mod full;
-mod sweep;
 
 use std::path::Path;
 use std::sync::Arc;
