@@ -73,8 +73,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
-    /// Held for its lock.
-    _lock: File,
+    lock: File,
 }
 
 impl DataDirectory {
@@ -100,7 +99,7 @@ impl DataDirectory {
             Err(TryLockError::Error(error)) => return Err(refusal(path, error)),
         }
         write_pid(&mut lock).map_err(|error| refusal(path, error))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Where it is.
@@ -112,6 +111,13 @@ impl DataDirectory {
     /// Makes the names of files that were created in it durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+}
+
+impl Drop for DataDirectory {
+    /// Closing the file would leave the lock to a child process that is just being started, and has not closed its own copy yet.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
     }
 }
 

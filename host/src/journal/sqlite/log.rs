@@ -5,7 +5,7 @@ use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rooms::{self, RoomRow};
-use super::row::{Failed, checksum, integer, number, placed, prove};
+use super::row::{Failed, checksum, integer, number, placed, prove, saturated};
 use crate::journal::{BatchId, JournalError, Record};
 
 /// What [`record`] reads.
@@ -60,14 +60,14 @@ pub(super) fn head(connection: &Connection, key: i64) -> rusqlite::Result<Option
 pub(super) fn holds(connection: &Connection, key: i64, expected: Seq, batch: BatchId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2 AND batch = ?3")?
-        .exists(params![key, integer(expected.0)?, batch.0.cast_signed()])
+        .exists(params![key, saturated(expected.0), batch.0.cast_signed()])
 }
 
 /// Whether a record follows `seq`: that is where one ends and the next begins.
 pub(super) fn goes_on_after(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2")?
-        .exists(params![key, integer(seq.0)?])
+        .exists(params![key, saturated(seq.0)])
 }
 
 /// The records of `Journal::read`.
@@ -87,7 +87,7 @@ pub(super) fn read(
              (SELECT coalesce(max(expected), 0) FROM batches WHERE room = ?1 AND expected <= ?2)
          ORDER BY expected",
     )?;
-    let mut rows = statement.query(params![found.key, integer(after.0)?])?;
+    let mut rows = statement.query(params![found.key, saturated(after.0)])?;
     let mut records = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
@@ -135,7 +135,7 @@ pub(super) fn chain_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rus
         "SELECT expected, last, time, batch, upgrade, chain, checksum, body FROM batches
          WHERE room = ?1 AND expected < ?2 AND expected >= ?3 ORDER BY expected DESC LIMIT 2",
     )?;
-    let mut records = statement.query_and_then(params![room.key, integer(seq.0)?, integer(begins.0)?], |row| {
+    let mut records = statement.query_and_then(params![room.key, saturated(seq.0), saturated(begins.0)], |row| {
         record(row, room.key, || place(&room.room, seq))
     })?;
     let Some(holder) = records.next().transpose()?.filter(|record| record.last >= seq) else { return Ok(None) };
@@ -158,7 +158,7 @@ pub(super) fn build_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rus
             "SELECT upgrade FROM batches INDEXED BY upgrades
              WHERE room = ?1 AND upgrade IS NOT NULL AND expected < ?2 ORDER BY expected DESC LIMIT 1",
         )?
-        .query_row(params![room.key, integer(seq.0)?], |row| row.get(0).map(Digest))
+        .query_row(params![room.key, saturated(seq.0)], |row| row.get(0).map(Digest))
         .optional()?;
     Ok(upgraded.unwrap_or_else(|| room.first_digest()))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reapply_sync::{Digest, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::row::{Failed, checksum, damage, integer, name, number, prove, saturated};
+use super::row::{Failed, checksum, damage, flag, integer, name, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::journal::{Component, JournalError, MachineRecord, Retention};
 
@@ -126,13 +126,16 @@ fn read_machine(row: &Row<'_>) -> rusqlite::Result<MachineRecord> {
         rusqlite::types::ValueRef::Null => Ok(None),
         _ => number(row, column).map(Some),
     };
-    let machine = MachineRecord {
-        name: name(row, 0)?,
-        digest: Digest(row.get(1)?),
-        deployed: Timestamp(number(row, 2)?),
-        retention: Retention { snapshot_events: optional(3)?, snapshot_bytes: optional(4)?, trim: row.get(5)? },
+    let name = name(row, 0)?;
+    let place = || format!("machine {name}");
+    let read = || {
+        let (snapshot_events, snapshot_bytes, trim) = (optional(3)?, optional(4)?, flag(row, 5)?);
+        let retention = Retention { snapshot_events, snapshot_bytes, trim };
+        let (digest, deployed) = (Digest(row.get(1)?), Timestamp(number(row, 2)?));
+        Ok(MachineRecord { name: name.clone(), digest, deployed, retention })
     };
-    prove(row, 6, machine_checksum(&machine)?, || format!("machine {}", machine.name))?;
+    let machine = placed(read(), place)?;
+    prove(row, 6, machine_checksum(&machine)?, place)?;
     Ok(machine)
 }
 
@@ -146,12 +149,8 @@ fn machine_checksum(machine: &MachineRecord) -> rusqlite::Result<i64> {
 fn read_component(row: &Row<'_>) -> rusqlite::Result<Component> {
     let digest = Digest(row.get(0)?);
     let place = || format!("component {digest}");
-    let component = Component {
-        digest,
-        description: row.get(2)?,
-        browser_js: row.get(3)?,
-        bytes: Bytes::from(row.get::<_, Vec<u8>>(4)?),
-    };
+    let (description, browser_js) = (placed(row.get(2), place)?, placed(row.get(3), place)?);
+    let component = Component { digest, description, browser_js, bytes: Bytes::from(row.get::<_, Vec<u8>>(4)?) };
     prove(row, 1, component_checksum(digest, &component.description, &component.browser_js)?, place)?;
     if Digest::of(&component.bytes) == digest {
         Ok(component)

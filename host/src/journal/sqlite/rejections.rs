@@ -4,7 +4,7 @@ use reapply_sync::{Author, RoomId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rooms;
-use super::row::{Failed, checksum, integer, number, prove, saturated};
+use super::row::{Failed, checksum, integer, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::journal::RejectionCount;
 
@@ -53,14 +53,11 @@ pub(super) fn rejections(connection: &Connection, room: &RoomId) -> Result<Vec<R
 
 /// A count from a row of `author, kind, count, last, checksum`, proved.
 pub(super) fn read(row: &Row<'_>, key: i64) -> rusqlite::Result<RejectionCount> {
-    let author: String = row.get(0)?;
-    let count = RejectionCount {
-        author: Author(author.into()),
-        kind: row.get(1)?,
-        count: number(row, 2)?,
-        last: Timestamp(number(row, 3)?),
-    };
-    let place = || format!("the {} rejections of {} in room {key}", count.kind, count.author);
+    let (author, kind): (String, String) = (row.get(0)?, row.get(1)?);
+    let place = || format!("the {kind} rejections of {author} in room {key}");
+    let (count, last) = (placed(number(row, 2), place)?, placed(number(row, 3), place)?);
+    let count =
+        RejectionCount { author: Author(author.as_str().into()), kind: kind.clone(), count, last: Timestamp(last) };
     prove(row, 4, count_checksum(key, &count)?, place)?;
     Ok(count)
 }

@@ -6,7 +6,7 @@ use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log::{self, Head};
-use super::row::{Failed, checksum, decoded, encoded, name, number, placed, prove, saturated};
+use super::row::{Failed, checksum, decoded, encoded, flag, name, number, placed, prove, saturated};
 use super::store::Outcome;
 use super::{snapshots, sweep};
 use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
@@ -39,7 +39,7 @@ impl RoomRow {
         let (key, room) = (row.get(0)?, RoomId { machine: name(row, 1)?, room: name(row, 2)? });
         let place = || format!("room {room}");
         let (genesis, log) = (placed(decoded(row, 3), place)?, placed(row.get(4), place)?);
-        let (base, staged) = (placed(decoded_base(row, 5), place)?, placed(row.get(6), place)?);
+        let (base, staged) = (placed(decoded_base(row, 5), place)?, placed(flag(row, 6), place)?);
         let read = Self { key, room: room.clone(), genesis, log: LogId(log), base, staged };
         prove(row, 7, read.checksum()?, place)?;
         Ok(read)
@@ -284,8 +284,10 @@ pub(super) fn alarms(connection: &Connection, count_max: usize) -> Result<Vec<(R
 
 /// A room's key and when its alarm is due, from a row of `room, due, checksum`.
 pub(super) fn proved_alarm(row: &Row<'_>) -> rusqlite::Result<(i64, Timestamp)> {
-    let (key, due) = (row.get(0)?, number(row, 1)?);
-    prove(row, 2, checksum("alarms", &(key, saturated(due)))?, || format!("the alarm of room {key}"))?;
+    let key = row.get(0)?;
+    let place = || format!("the alarm of room {key}");
+    let due = placed(number(row, 1), place)?;
+    prove(row, 2, checksum("alarms", &(key, saturated(due)))?, place)?;
     Ok((key, Timestamp(due)))
 }
 

@@ -116,6 +116,15 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| unreadable(column, Type::Integer, error))
 }
 
+/// A column's flag: 0 or 1.
+pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
+    match row.get(column)? {
+        0_i64 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::IntegralValueOutOfRange(column, other)),
+    }
+}
+
 /// A column's name.
 pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable(column, Type::Text, error))

@@ -3,13 +3,15 @@
 //! A large state is written over several transactions, so that no room's records wait for the whole of it. Its chunks stand under a
 //! number drawn for this one attempt, and mean nothing until the last transaction writes the row with that number.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use reapply_sync::{Chain, Digest, RoomId, Seq, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log;
 use super::rooms::{self, RoomRow};
-use super::row::{Failed, checksum, damage, decoded, encoded, integer, number, placed, prove, saturated};
+use super::row::{Failed, checksum, damage, decoded, encoded, integer, name, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::crash;
 use crate::journal::{JournalError, SnapshotRecord};
@@ -114,7 +116,7 @@ pub(super) fn drop_chunks(connection: &Connection, id: i64) -> rusqlite::Result<
 pub(super) fn stands(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT 1 FROM snapshots WHERE room = ?1 AND seq = ?2")?
-        .exists(params![key, integer(seq.0)?])
+        .exists(params![key, saturated(seq.0)])
 }
 
 /// The snapshot at `seq` without its state, if there is one.
@@ -161,6 +163,24 @@ pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<Sn
         .collect()
 }
 
+/// Proves every snapshot's row, whichever room it is of; not their states.
+pub(super) fn prove_rows(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT snapshots.id, seq, digest, hash, bytes, snapshots.checksum, head, snapshots.room, machine, rooms.room
+         FROM snapshots LEFT JOIN rooms ON rooms.id = snapshots.room",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let key: i64 = row.get(7)?;
+        if row.get_ref(8)?.as_str_or_null()?.is_none() {
+            let place = format!("snapshot {}", row.get::<_, i64>(0)?);
+            return Err(damage(place, "its room is missing"));
+        }
+        Stored::read(row, key, &RoomId { machine: name(row, 8)?, room: name(row, 9)? })?;
+    }
+    Ok(())
+}
+
 /// A snapshot's row.
 struct Stored {
     id: i64,
@@ -173,23 +193,27 @@ struct Stored {
 impl Stored {
     /// From a row of [`COLUMNS`], proved.
     fn read(row: &Row<'_>, key: i64, room: &RoomId) -> rusqlite::Result<Self> {
-        let (id, seq) = (row.get(0)?, Seq(number(row, 1)?));
-        let (digest, hash, bytes) = (Digest(row.get(2)?), Digest(row.get(3)?), number(row, 4)?);
-        let sum = row_checksum(key, id, seq, digest, hash, bytes, row.get_ref(6)?.as_blob()?)?;
-        prove(row, 5, sum, || place(room, seq))?;
-        Ok(Self { id, hash, bytes, snapshot: placed(decoded(row, 6), || place(room, seq))? })
+        let stands_at: i64 = row.get(1)?;
+        let place = || place(room, stands_at);
+        let (seq, bytes) = (Seq(placed(number(row, 1), place)?), placed(number(row, 4), place)?);
+        let (id, digest, hash) = (row.get(0)?, Digest(row.get(2)?), Digest(row.get(3)?));
+        prove(row, 5, row_checksum(key, id, seq, digest, hash, bytes, row.get_ref(6)?.as_blob()?)?, place)?;
+        Ok(Self { id, hash, bytes, snapshot: placed(decoded(row, 6), place)? })
     }
 
     /// With its state, proved.
     fn whole(self, connection: &Connection, room: &RoomId) -> rusqlite::Result<Snapshot> {
         let mut statement =
-            connection.prepare_cached("SELECT bytes FROM chunks WHERE snapshot = ?1 ORDER BY number")?;
+            connection.prepare_cached("SELECT bytes, number FROM chunks WHERE snapshot = ?1 ORDER BY number")?;
         let mut rows = statement.query([self.id])?;
         let mut state = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
-        while let Some(row) = rows.next()? {
+        let mut in_order = true;
+        for expected in 0_u64.. {
+            let Some(row) = rows.next()? else { break };
             state.extend_from_slice(row.get_ref(0)?.as_blob()?);
+            in_order &= number(row, 1)? == expected;
         }
-        if Digest::of(&state) != self.hash {
+        if !in_order || Digest::of(&state) != self.hash {
             return Err(damage(place(room, self.snapshot.seq), "its bytes do not match their hash"));
         }
         Ok(Snapshot { state: Bytes::from(state), ..self.snapshot })
@@ -212,7 +236,7 @@ fn newest(
         .optional()
 }
 
-fn place(room: &RoomId, seq: Seq) -> String {
+fn place(room: &RoomId, seq: impl Display) -> String {
     format!("room {room}, snapshot at {seq}")
 }
 

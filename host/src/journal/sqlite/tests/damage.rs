@@ -5,14 +5,15 @@ use std::path::Path;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reapply_sync::{Digest, Timestamp};
+use reapply_sync::{Author, Digest, Seq, Timestamp};
 use rusqlite::Connection;
+use rusqlite::types::Value;
 
 use super::crash::flip;
-use super::{SqliteJournal, open, room_with};
+use super::{LogWriter, SqliteJournal, open, room_with};
 use crate::journal::sqlite::schema::DATABASE_FILE;
 use crate::journal::sqlite::verify;
-use crate::journal::{Appended, Component, OpenError};
+use crate::journal::{Appended, Component, NewRoom, OpenError, RejectionCount, Retention};
 
 const STATE: &[u8] = b"the state that a machine has made, and that nothing but its hash protects from damage";
 
@@ -22,16 +23,29 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     for name in ["alpha", "beta", "gamma"] {
         let mut log = room_with(&journal, name, &[1, 40]).await;
+        let is_kept = name != "gamma";
         pieces.push(postcard::to_allocvec(&log.genesis).unwrap());
         journal.put_snapshot(log.room(), log.snapshot(STATE)).await.unwrap();
-        pieces.push(postcard::to_allocvec(&log.snapshot(b"")).unwrap());
+        pieces.extend(is_kept.then(|| postcard::to_allocvec(&log.snapshot(b"")).unwrap()));
         pieces.push(STATE.to_vec());
         for _ in 0..6 {
             let record = log.next(2);
-            pieces.extend([record.body.to_vec(), record.chain.0.to_vec()]);
-            assert_eq!(journal.append(&log.room().clone(), record, None).await, Appended::Committed);
+            pieces.extend([record.body.to_vec(), record.chain.0.to_vec()].into_iter().filter(|_| is_kept));
+            assert_eq!(journal.append(&log.room().clone(), record, Some(Timestamp(77))).await, Appended::Committed);
         }
+        let author = Author(format!("{name}, who is rejected").into());
+        pieces.push(author.0.as_bytes().to_vec());
+        let count = RejectionCount { author, kind: "conflict".to_owned(), count: 3, last: Timestamp(4) };
+        journal.count_rejections(log.room(), vec![count]).await.unwrap();
+        journal.put_snapshot(log.room(), log.snapshot(STATE)).await.unwrap();
+        let record = log.upgrade(Digest::of(b"another build"));
+        assert_eq!(journal.append(log.room(), record, Some(Timestamp(77))).await, Appended::Committed);
     }
+    let trimmed = LogWriter::new("counter", "gamma");
+    journal.trim(trimmed.room(), Seq(53)).await.unwrap();
+    let staged = LogWriter::new("counter", "staged").genesis;
+    pieces.push(postcard::to_allocvec(&staged).unwrap());
+    journal.create_room(NewRoom { staged: true, ..NewRoom::of(staged) }).await.unwrap();
     let bytes = b"a component's bytes".as_slice();
     let component = Component {
         digest: Digest::of(bytes),
@@ -41,9 +55,11 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
     };
     pieces.push(component.browser_js.clone().into_bytes());
     pieces.push(bytes.to_vec());
-    let digest = component.digest;
+    let (digest, name) = (component.digest, "counter".parse().unwrap());
     journal.put_component(component).await.unwrap();
-    journal.set_current(&"counter".parse().unwrap(), digest, Timestamp(5)).await.unwrap();
+    journal.set_current(&name, digest, Timestamp(5)).await.unwrap();
+    let retention = Retention { snapshot_events: Some(1_000), snapshot_bytes: None, trim: true };
+    journal.set_retention(&name, retention).await.unwrap();
     pieces
 }
 
@@ -52,6 +68,9 @@ fn verify(file: &Path) -> Result<(), OpenError> {
     let connection = super::super::schema::open_writer(file)?;
     verify::verify(&connection, file)
 }
+
+/// How many bytes apart the flips in one piece are.
+const STEP: usize = 5;
 
 /// The tables, with the columns on which something hangs: all but the numbers of rows that nothing else refers to.
 const TABLES: [(&str, &str); 8] = [
@@ -96,7 +115,7 @@ async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
         let places = bytes.windows(piece.len()).enumerate().filter(|(_, window)| *window == piece);
         let mut found_at = 0;
         for (start, _) in places {
-            let found = (0..piece.len()).step_by(3).filter(|offset| {
+            let found = (0..piece.len()).step_by(STEP).filter(|offset| {
                 let mut bytes = bytes.clone();
                 bytes[start + offset] ^= 0x10;
                 fs::write(&copy, bytes).unwrap();
@@ -105,7 +124,7 @@ async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
             // A page may keep a dead copy of what was moved out of it: all of the piece is read from there, or nothing.
             match found.count() {
                 0 => {}
-                count if count == piece.len().div_ceil(3) => found_at += 1,
+                count if count == piece.len().div_ceil(STEP) => found_at += 1,
                 count => panic!("{count} flips of the {} bytes at {start} were found, not all", piece.len()),
             }
         }
@@ -121,19 +140,106 @@ fn is_found(file: &Path, whole: &str) -> bool {
             false
         }
         Err(OpenError::Damaged { place, what, .. }) => {
-            let named = ["room counter/", "component ", "its structure"].iter().any(|name| place.starts_with(name));
-            assert!(named, "{place}: {what}");
+            assert!(is_named(&place), "{place}: {what}");
             true
         }
         Err(error) => panic!("{error}"),
     }
 }
 
+/// Whether a place says which row it is.
+fn is_named(place: &str) -> bool {
+    let names = [
+        "room counter/",
+        "record ",
+        "snapshot ",
+        "the alarm of room ",
+        "the conflict rejections of ",
+        "component ",
+        "machine ",
+        "its structure",
+    ];
+    names.iter().any(|name| place.starts_with(name))
+}
+
+/// Damage that leaves the database's structure and indexes whole: only checksums and hashes can find it.
 #[tokio::test]
-async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_of_a_log() {
+async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
+    let mut rng = seeded();
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path()).await;
+    let journal = open(directory.path());
+    let mut log = room_with(&journal, "large", &[3]).await;
+    let state: Vec<u8> = (0..1_200_000_u32).map(|index| (index >> 7) as u8).collect();
+    journal.put_snapshot(log.room(), log.snapshot(&state)).await.unwrap();
+    assert_eq!(log.append(&journal, 2).await, Appended::Committed);
+    drop(journal);
+    let file = directory.path().join(DATABASE_FILE);
+    let connection = super::super::schema::open_writer(&file).unwrap();
+    verify::verify(&connection, &file).unwrap();
+    for (table, columns) in TABLES {
+        for column in columns.split(", ") {
+            let mut tried = 0;
+            for _ in 0..5 {
+                connection.execute_batch("BEGIN").unwrap();
+                if let Some(changed) = change_a_value(&connection, &mut rng, table, column) {
+                    tried += 1;
+                    let error = verify::verify(&connection, &file).expect_err(&changed);
+                    let OpenError::Damaged { place, what, .. } = &error else { panic!("{changed}: {error}") };
+                    // What makes no name or no text cannot be called by it.
+                    let is_nameless = matches!(
+                        (table, column),
+                        ("rooms", "machine" | "room") | ("rejections", "author" | "kind") | ("machines", "name")
+                    );
+                    assert!(is_named(place) || is_nameless, "{changed}: {place}: {what}");
+                }
+                connection.execute_batch("ROLLBACK").unwrap();
+            }
+            assert!(tried > 0, "{table}.{column} was never changed");
+        }
+    }
+}
+
+/// Flips a bit of a random row's value, and says what it did; `None` where the database has no such row, or refuses the change.
+fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column: &str) -> Option<String> {
+    let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+    let offset = rng.random_range(0..count);
+    let select = format!("SELECT {column} FROM {table} LIMIT 1 OFFSET {offset}");
+    let value: Value = connection.query_row(&select, [], |row| row.get(0)).ok()?;
+    let mut flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let at = rng.random_range(0..bytes.len());
+        bytes[at] ^= 1 << rng.random_range(0..8);
+        bytes
+    };
+    let (cast, changed) = match &value {
+        Value::Null if column == "upgrade" || column == "base" => ("BLOB", Value::Blob(vec![1; 32])),
+        Value::Null => ("INTEGER", Value::Integer(1)),
+        Value::Integer(number) => ("INTEGER", Value::Integer(number ^ (1 << rng.random_range(0..64)))),
+        Value::Text(text) => ("TEXT", Value::Blob(flipped(text.as_bytes()))),
+        Value::Blob(bytes) => ("BLOB", Value::Blob(flipped(bytes))),
+        Value::Real(number) => panic!("{table}.{column} is {number}"),
+    };
+    // Tables without numbers of rows are told by their keys.
+    let row = if table == "rejections" { "author" } else { "rowid" };
+    let update = format!(
+        "UPDATE {table} SET {column} = CAST(?1 AS {cast})
+         WHERE {row} = (SELECT {row} FROM {table} LIMIT 1 OFFSET {offset})"
+    );
+    let count = connection.execute(&update, [&changed]).ok()?;
+    assert_eq!(count, 1, "{update}");
+    Some(format!("{table}.{column}, row {offset}"))
+}
+
+fn seeded() -> StdRng {
     let seed: u64 = std::env::var("REAPPLY_TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("REAPPLY_TEST_SEED={seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    StdRng::seed_from_u64(seed)
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_of_a_log() {
+    let mut rng = seeded();
     let directory = tempfile::tempdir().unwrap();
     filled(directory.path()).await;
     let file = directory.path().join(DATABASE_FILE);
@@ -146,7 +252,7 @@ async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_of_a_log() {
         fs::write(&copy, &bytes).unwrap();
         flip(&copy, at as u64, bit);
         if verify(&copy).is_ok() {
-            assert_eq!(contents(&copy).unwrap(), whole, "seed {seed}: bit {bit} of byte {at} was not found");
+            assert_eq!(contents(&copy).unwrap(), whole, "bit {bit} of byte {at} was not found");
         }
     }
 }

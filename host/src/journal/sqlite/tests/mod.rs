@@ -1,8 +1,10 @@
-//! What is SQLite's own: group commit, limits, crashes, damage, a full disk.
+//! What is SQLite's own: group commit, limits, crashes, damage, a full disk, backups.
 
+mod backup;
 mod crash;
 mod damage;
 mod full;
+mod sweep;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,184 @@
+//! What every engine must do, as tests: an engine's own tests call [`conformance!`] with how to open it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reapply_sync::{Chain, Digest, Event, Genesis, Input, RoomId, Seq, Snapshot, Timestamp};
+
+use super::{Appended, Appending, Base, BatchId, Journal, NewRoom, Record};
+
+mod logs;
+mod machines;
+mod past;
+mod rooms;
+mod snapshots;
+
+pub(crate) use logs::*;
+pub(crate) use machines::*;
+pub(crate) use past::*;
+pub(crate) use rooms::*;
+pub(crate) use snapshots::*;
+
+/// Makes a test of each rule. `$open` is an async function that gives the storage to keep and a journal on it, both new.
+macro_rules! conformance {
+    ($open:path; $($rule:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $rule() {
+                let (_storage, journal) = $open().await;
+                crate::journal::conformance::$rule(journal).await;
+            }
+        )*
+    };
+    ($open:path) => {
+        crate::journal::conformance::conformance! {
+            $open;
+            a_log_reads_back_as_it_was_appended
+            appends_of_one_room_are_stored_in_the_order_of_the_calls
+            an_append_that_expects_another_head_is_a_conflict
+            a_batch_that_landed_is_committed_when_it_is_appended_again
+            rooms_are_begun_once_and_listed
+            a_room_may_have_the_genesis_of_another
+            a_staged_room_is_found_when_it_is_published
+            a_staged_room_can_be_discarded_and_no_other
+            a_log_may_begin_after_its_first_event
+            a_trimmed_log_begins_at_its_snapshot
+            a_room_runs_the_build_of_its_last_upgrade
+            a_log_is_trimmed_only_where_a_snapshot_and_a_record_meet
+            alarms_are_kept_with_the_records_that_set_them
+            rejections_are_counted_by_author_and_kind
+            rejections_have_a_bound
+            snapshots_are_found_at_or_below_a_seq
+            snapshots_of_another_log_are_refused
+            a_large_snapshot_reads_back
+            components_and_machines_are_kept
+            retention_is_kept_until_it_is_changed
+            a_backup_refuses_a_file_that_is_there
+        }
+    };
+}
+pub(crate) use conformance;
+
+/// Writes one room's log: a sequencer's part in these tests.
+#[derive(Clone, Debug)]
+pub struct LogWriter {
+    /// The room.
+    pub genesis: Genesis,
+    /// The last event made so far.
+    pub head: Seq,
+    /// The chain there.
+    pub chain: Chain,
+    /// The build there.
+    pub digest: Digest,
+}
+
+impl LogWriter {
+    /// Begins the log of `machine/room`.
+    #[must_use]
+    pub fn new(machine: &str, room: &str) -> Self {
+        let room = RoomId { machine: machine.parse().unwrap(), room: room.parse().unwrap() };
+        let time = Timestamp(1_000);
+        let genesis = Genesis { room, digest: Digest::of(b"build"), options: "{}".to_owned(), time, nonce: 7 };
+        Self { head: Seq(0), chain: genesis.chain(), digest: genesis.digest, genesis }
+    }
+
+    /// The room.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        &self.genesis.room
+    }
+
+    /// The record of the next `count` events.
+    pub fn next(&mut self, count: u64) -> Record {
+        let input = |seq: Seq| Input::Alarm(seq.0.to_le_bytes().repeat(3).into());
+        self.record((self.head.0..self.head.0 + count).map(|before| input(Seq(before + 1))).collect())
+    }
+
+    /// The record of an upgrade to `digest`.
+    pub fn upgrade(&mut self, digest: Digest) -> Record {
+        let record = self.record(vec![Input::Upgraded(digest)]);
+        self.digest = digest;
+        Record { upgrade: Some(digest), ..record }
+    }
+
+    fn record(&mut self, inputs: Vec<Input>) -> Record {
+        let expected = self.head;
+        let mut body = Vec::new();
+        for input in inputs {
+            self.head = self.head.next();
+            let time = Timestamp(1_000 + self.head.0);
+            let event = Event { seq: self.head, time, entropy: self.head.0.wrapping_mul(0x9e37_79b9_7f4a_7c15), input };
+            let encoded = postcard::to_allocvec(&event).unwrap();
+            self.chain = self.chain.after(&encoded);
+            body.extend(encoded);
+        }
+        let id = BatchId(expected.0 << 32 | self.genesis.nonce);
+        let time = Timestamp(1_000 + self.head.0);
+        Record { id, expected, last: self.head, time, upgrade: None, body: body.into(), chain: self.chain }
+    }
+
+    /// Appends the next `count` events.
+    pub fn append(&mut self, journal: &Shared, count: u64) -> Appending {
+        let record = self.next(count);
+        journal.append(self.room(), record, None)
+    }
+
+    /// A snapshot at the head.
+    #[must_use]
+    pub fn snapshot(&self, state: &[u8]) -> Snapshot {
+        Snapshot {
+            seq: self.head,
+            digest: self.digest,
+            state_version: 1,
+            time: Timestamp(1_000 + self.head.0),
+            chain: self.chain,
+            clients: Vec::new(),
+            clients_forgotten: false,
+            present: Vec::new(),
+            state: Bytes::copy_from_slice(state),
+        }
+    }
+}
+
+impl From<&LogWriter> for Base {
+    fn from(log: &LogWriter) -> Self {
+        Self { seq: log.head, time: Timestamp(1_000 + log.head.0), digest: log.digest, chain: log.chain }
+    }
+}
+
+/// A journal, as the tests are given it.
+pub type Shared = Arc<dyn Journal>;
+
+/// Begins a room, and appends batches of these counts of events to it.
+pub async fn room_with(journal: &Shared, name: &str, counts: &[u64]) -> LogWriter {
+    let mut log = LogWriter::new("counter", name);
+    journal.create_room(NewRoom::of(log.genesis.clone())).await.unwrap();
+    for count in counts {
+        assert_eq!(log.append(journal, *count).await, Appended::Committed);
+    }
+    log
+}
+
+/// Reads and proves a room's whole log, a few records at a time; gives its head and chain.
+pub async fn prove(journal: &Shared, room: &RoomId) -> (Seq, Chain) {
+    let record = journal.room(room).await.unwrap().unwrap();
+    let found = prove_from(journal, room, record.start()).await;
+    assert_eq!(found, (record.head, record.chain));
+    found
+}
+
+/// Reads and proves what follows `start`, of a room that is staged as well.
+pub async fn prove_from(journal: &Shared, room: &RoomId, start: (Seq, Chain)) -> (Seq, Chain) {
+    let (mut head, mut chain) = start;
+    loop {
+        let records = journal.read(room, head, 500).await.unwrap();
+        if records.is_empty() {
+            return (head, chain);
+        }
+        for record in records {
+            assert_eq!(record.expected, head);
+            record.decode(chain).unwrap();
+            (head, chain) = (record.last, record.chain);
+        }
+    }
+}
