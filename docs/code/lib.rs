@@ -49,5 +49,6 @@ chapters! {
     testing "testing.md"
     upgrading "upgrading.md"
     json "json.md"
+    reliability "reliability.md"
     from_aper "from-aper.md"
 }
