@@ -120,16 +120,12 @@ impl Upgrades {
                 &room.machine
             }
         };
+        let current = machines.current(machine).await?;
+        let current = current.ok_or_else(|| OrderError::NoSuchMachine(machine.clone()))?;
         let digest = match to {
             Some(to) => find_build(machines.journal(), &to).await?,
-            None => {
-                let current = machines.current(machine).await?;
-                current.ok_or_else(|| OrderError::NoSuchMachine(machine.clone()))?.digest
-            }
+            None => current.digest,
         };
-        if machines.current(machine).await?.is_none() {
-            return Err(OrderError::NoSuchMachine(machine.clone()));
-        }
         let build = machines.build(digest).await?;
         let to = build.ok_or_else(|| OrderError::NoSuchBuild(digest.to_string()))?;
         Ok(Order { rooms: self.rooms.clone(), which, to, dry_run, replay, _turn: turn })

@@ -19,6 +19,10 @@ pub(crate) struct MachineWat {
     pub(crate) apply: &'static str,
     /// The body of `snapshot`; `$state` is the state's number.
     pub(crate) snapshot: &'static str,
+    /// The body of `alarm`; `$state` is the state's number.
+    pub(crate) alarm: &'static str,
+    /// The body of `view`; `$state` is the state's number.
+    pub(crate) view: &'static str,
     /// The body of the destructor; `$state` is the state's number.
     pub(crate) drop: &'static str,
     /// The memory's limits, in pages.
@@ -34,6 +38,8 @@ impl Default for MachineWat {
             restore: "(call $ok (call $new (i32.load (local.get $snapshot))))",
             apply: "(call $ok (call $new (i32.add (local.get $state) (local.get $length))))",
             snapshot: "(i32.store (i32.const 16) (local.get $state)) (call $bytes (i32.const 16) (i32.const 4))",
+            alarm: "(i64.store (i32.const 96) (i64.const 0)) (i32.const 96)",
+            view: "(i32.store8 (i32.const 16) (i32.const 48)) (call $bytes (i32.const 16) (i32.const 1))",
             drop: "",
             memory: "2",
         }
@@ -71,7 +77,7 @@ impl MachineWat {
 
     /// The core module.
     pub(crate) fn module(&self) -> String {
-        let Self { more, describe, create, restore, apply, snapshot, drop, memory } = self;
+        let Self { more, describe, create, restore, apply, snapshot, alarm, view, drop, memory } = self;
         let interface = "reapply:machine/machine@0.1.0";
         format!(
             r#"(module
@@ -114,10 +120,8 @@ impl MachineWat {
     (param $state i32) (param $seq i64) (param $time i64) (param $entropy i64) (param $case i32)
     (param $author i32) (param $author_length i32) (param $transition i32) (param $length i32) (result i32) {apply})
   (func (export "{interface}#[method]state.snapshot") (param $state i32) (result i32) {snapshot})
-  (func (export "{interface}#[method]state.alarm") (param $state i32) (result i32)
-    (i64.store (i32.const 96) (i64.const 0)) (i32.const 96))
-  (func (export "{interface}#[method]state.view") (param $state i32) (result i32)
-    (i32.store8 (i32.const 16) (i32.const 48)) (call $bytes (i32.const 16) (i32.const 1)))
+  (func (export "{interface}#[method]state.alarm") (param $state i32) (result i32) {alarm})
+  (func (export "{interface}#[method]state.view") (param $state i32) (result i32) {view})
   (func (export "{interface}#[dtor]state") (param $state i32) {drop}))"#
         )
     }

@@ -1,7 +1,9 @@
 //! Upgrades with the running binary: what the gate refuses and shows, and what rooms, their logs and their people have of it.
 
 mod access;
+mod failures;
 mod gate;
+mod order;
 mod rooms;
 mod under_load;
 
