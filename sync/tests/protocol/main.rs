@@ -8,3 +8,4 @@ mod replica_scenarios;
 mod sequencer;
 mod sequencer_scenarios;
 mod tally;
+mod upgrades;

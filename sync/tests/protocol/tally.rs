@@ -10,10 +10,14 @@ pub(crate) type Applied = Vec<(u64, u64, u64)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    start: u64,
-    is_broken: bool,
+    pub(crate) start: u64,
+    pub(crate) is_broken: bool,
     /// Refuses every alarm.
     pub(crate) refuses_alarms: bool,
+    /// Refuses every snapshot.
+    pub(crate) refuses_snapshots: bool,
+    /// A value that is no transition of this build.
+    pub(crate) unknown: Option<u64>,
 }
 
 /// A handle; lost when the machine breaks off.
@@ -81,6 +85,9 @@ impl Machine for Tally {
     }
 
     fn restore(&mut self, snapshot: &[u8], _state_version: u32) -> Result<Handle, LoadError> {
+        if self.refuses_snapshots {
+            return Err(LoadError::Refused("not mine".to_owned()));
+        }
         let applied = postcard::from_bytes(snapshot).map_err(|error| LoadError::Refused(error.to_string()))?;
         Ok(self.handle(applied))
     }
@@ -107,7 +114,11 @@ impl Machine for Tally {
     }
 
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        json.parse().map(transition).map_err(|_| CodecError::Refused(format!("{json} is no whole number")))
+        let value = json.parse().map_err(|_| CodecError::Refused(format!("{json} is no whole number")))?;
+        if self.unknown == Some(value) {
+            return Err(CodecError::Refused(format!("{value} is not known to this build")));
+        }
+        Ok(transition(value))
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {

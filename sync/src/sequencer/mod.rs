@@ -25,6 +25,11 @@
 //! An upgrade ([`Sequencer::begin_upgrade`]) is an event too, alone in its batch: until that is durable nothing else is decided, and both
 //! builds' machines are held, so that falling back costs nothing here either.
 
+mod opening;
+mod recovery;
+mod snapshots;
+mod upgrade;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -33,16 +38,15 @@ use bytes::Bytes;
 use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Event, Genesis, Input};
 use crate::history::History;
-use crate::id::{Author, ClientId, Digest, LogId, Number, Seq, SessionId, Timestamp};
-use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, REJECTIONS_HELD_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_TAIL_BYTES_MIN,
-    SNAPSHOT_TAIL_RATIO, TRANSITION_BYTES_MAX,
-};
+use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, REJECTIONS_HELD_MAX, TRANSITION_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, Machine, Refusal};
 use crate::message::{Hello, Rejection, Welcome};
-use crate::replay::{MigrateError, Replay, migrate};
-use crate::report::{OpenError, Report, UpgradeError};
+use crate::report::Report;
 use crate::snapshot::Snapshot;
+
+pub use self::snapshots::SnapshotPolicy;
+use self::upgrade::Upgrade;
 
 /// What a participant asks for.
 #[derive(Clone, Debug)]
@@ -60,16 +64,6 @@ pub struct Submit {
     pub transition: Bytes,
 }
 
-/// When a room takes a snapshot: whichever comes first. With neither, when the events since the last one outgrow it (see
-/// [`SNAPSHOT_TAIL_BYTES_MIN`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotPolicy {
-    /// After so many events.
-    pub events: Option<u64>,
-    /// After so many bytes of events.
-    pub bytes: Option<u64>,
-}
-
 /// A rejection, to be told to the client's session, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
@@ -80,9 +74,6 @@ pub struct Rejected {
     /// Why.
     pub why: Rejection,
 }
-
-/// Bytes that a checkpoint takes in the log, about.
-const CHECKPOINT_BYTES: u64 = 64;
 
 /// A room's decisions. See the module's documentation.
 #[derive(Debug)]
@@ -121,84 +112,7 @@ pub struct Sequencer<M: Machine> {
     broken: bool,
 }
 
-/// A build that takes over once its event is durable.
-#[derive(Debug)]
-struct Upgrade<M> {
-    machine: M,
-    digest: Digest,
-    /// The snapshot of its first state, and the alarm of that.
-    snapshot: Bytes,
-    alarm: Option<Alarm>,
-}
-
 impl<M: Machine> Sequencer<M> {
-    /// Opens a room: at its genesis, or at a snapshot, and then through the batches that follow. Call it once, with all of them. `builds`
-    /// makes a machine of the build with a digest; `log` is the log's id, that of its genesis or of the event that forked it.
-    ///
-    /// # Errors
-    ///
-    /// A state could not be made. The room's log is untouched.
-    pub fn open(
-        builds: impl FnMut(Digest) -> Result<M, String>,
-        log: LogId,
-        genesis: Genesis,
-        snapshot: Option<Snapshot>,
-        batches: impl IntoIterator<Item = Batch>,
-    ) -> Result<Self, OpenError> {
-        let mut replay = match &snapshot {
-            Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
-            None => Replay::from_genesis(builds, &genesis)?,
-        };
-        let base = match snapshot {
-            Some(snapshot) => snapshot,
-            None => first_snapshot(&mut replay, &genesis).map_err(OpenError::Snapshot)?,
-        };
-        let mut opening = Opening {
-            clients: Clients::restore(&base.clients, base.clients_forgotten),
-            present: base.present.iter().cloned().collect(),
-            history: History::new(log, base),
-            snapshot: None,
-        };
-        for batch in batches {
-            opening.go_through(&mut replay, &batch)?;
-        }
-        let Opening { clients, present, history, snapshot } = opening;
-        let (digest, time) = (replay.digest(), replay.time());
-        let (machine, durable) = replay.into_state();
-        let mut sequencer = Self {
-            clients,
-            durable_time: time,
-            time,
-            durable_present: present.clone(),
-            present,
-            open: BatchBuilder::new(history.head(), history.chain()),
-            history: Arc::new(history),
-            machine,
-            digest,
-            upgraded: Seq(0),
-            genesis,
-            durable,
-            in_flight: None,
-            open_state: None,
-            upgrade: None,
-            rejected: VecDeque::new(),
-            reports: VecDeque::new(),
-            alarm: None,
-            alarm_spent: None,
-            snapshot_policy: SnapshotPolicy::default(),
-            snapshot_due_bytes: 0,
-            snapshot,
-            broken: false,
-        };
-        sequencer.take_snapshot_if_due();
-        Ok(sequencer)
-    }
-
-    /// When to take snapshots from now on.
-    pub fn set_snapshot_policy(&mut self, policy: SnapshotPolicy) {
-        self.snapshot_policy = policy;
-    }
-
     /// Decides a submission, unless the number was decided before.
     ///
     /// A client's submissions come in the order of their numbers. So the owner hands in nothing from a session that has been
@@ -268,38 +182,6 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Has another build take over: its first state is the durable one, as it restores it. The event of it is the next batch; when that is
-    /// durable the build is current, and what is submitted in the old one's encoding is dropped. Meanwhile the room
-    /// [is full](Sequencer::is_full).
-    ///
-    /// # Errors
-    ///
-    /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room is as it was.
-    pub fn begin_upgrade(&mut self, mut machine: M, digest: Digest, now: Timestamp) -> Result<(), UpgradeError> {
-        if !self.is_settled() || self.broken || self.upgrade.is_some() {
-            return Err(UpgradeError::NotSettled);
-        }
-        if digest == self.digest {
-            return Err(UpgradeError::IsCurrent);
-        }
-        let state = migrate(&mut self.machine, &self.durable, &mut machine).map_err(|error| match error {
-            MigrateError::Snapshot(fault) => {
-                self.handle_fault("snapshot", fault.clone());
-                UpgradeError::OldSnapshot(fault)
-            }
-            MigrateError::Restore(error) => UpgradeError::Restore(error),
-        })?;
-        let snapshot = machine.snapshot(&state).map_err(UpgradeError::NewSnapshot)?;
-        let alarm = machine.alarm(&state).map_err(UpgradeError::NewAlarm)?;
-        if snapshot.len() > SNAPSHOT_BYTES_MAX {
-            return Err(UpgradeError::TooLarge { bytes: snapshot.len() });
-        }
-        self.push_own(Input::Upgraded(digest), now);
-        self.open_state = Some(state);
-        self.upgrade = Some(Upgrade { machine, digest, snapshot, alarm });
-        Ok(())
-    }
-
     /// The batch from [`Sequencer::poll_batch`] is durable.
     pub fn handle_appended(&mut self) {
         let Some((batch, state)) = self.in_flight.take() else { return };
@@ -331,12 +213,6 @@ impl<M: Machine> Sequencer<M> {
         self.rejected.retain(|&(decided_at, _)| decided_at <= head);
         self.clients.fall_back();
         self.rejected.iter().for_each(|(_, held)| self.clients.decide(held.client, held.number, head));
-    }
-
-    /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again.
-    pub fn handle_fault(&mut self, function: &'static str, fault: Fault) {
-        self.reports.push_back(Report::FunctionFaulted { function, fault });
-        self.recover();
     }
 
     /// The next batch for the journal, unless one is with it already.
@@ -371,14 +247,6 @@ impl<M: Machine> Sequencer<M> {
     /// Something for the operator's log.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
-    }
-
-    /// Takes a snapshot of the durable state now, if there are events since the last one: before a room goes to sleep. No checkpoint in the
-    /// log speaks of it.
-    pub fn take_snapshot(&mut self) {
-        if self.history.bytes_after_base() > 0 && !self.broken {
-            self.snapshot_durable();
-        }
     }
 
     /// Answers `Hello`: the welcome, and the place from which the session reads [`History`].
@@ -559,155 +427,6 @@ impl<M: Machine> Sequencer<M> {
             note_presence(&mut self.durable_present, &event.input);
         }
     }
-
-    /// The machine faulted and its states are gone: makes the durable, the in-flight and the open state again.
-    fn recover(&mut self) {
-        if let Err(error) = self.try_recover() {
-            self.broken = true;
-            self.reports.push_back(Report::Broken(error));
-        }
-    }
-
-    fn try_recover(&mut self) -> Result<(), String> {
-        let base = self.history.base();
-        self.machine.reset().map_err(|fault| fault.to_string())?;
-        let mut state = self
-            .machine
-            .restore(&base.state, base.state_version)
-            .map_err(|error| format!("snapshot {}: {error}", base.seq))?;
-        for encoded in self.history.tail() {
-            let event: Event = postcard::from_bytes(&encoded).map_err(|error| error.to_string())?;
-            if let Some(after) = apply_all_again(&mut self.machine, &state, [&event])? {
-                state = after;
-            }
-        }
-        self.durable = state;
-        if self.upgrade.is_some() {
-            // The state that is on its way is of the other machine, which is well.
-            return Ok(());
-        }
-        if let Some((batch, in_flight)) = &mut self.in_flight {
-            *in_flight = apply_all_again(&mut self.machine, &self.durable, &batch.events)?;
-        }
-        let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
-        self.open_state = apply_all_again(&mut self.machine, in_flight.unwrap_or(&self.durable), self.open.events())?;
-        Ok(())
-    }
-
-    fn take_snapshot_if_due(&mut self) {
-        if self.broken || !self.is_snapshot_due() || !self.snapshot_durable() {
-            return;
-        }
-        self.push_checkpoint();
-    }
-
-    fn is_snapshot_due(&self) -> bool {
-        let bytes = self.history.bytes_after_base();
-        if bytes <= self.snapshot_due_bytes {
-            return false;
-        }
-        let SnapshotPolicy { events: events_max, bytes: bytes_max } = self.snapshot_policy;
-        if events_max.is_none() && bytes_max.is_none() {
-            return bytes > (self.history.base().state.len() * SNAPSHOT_TAIL_RATIO).max(SNAPSHOT_TAIL_BYTES_MIN);
-        }
-        // The checkpoint of the last one does not call for another.
-        let events = self.history.head().0 - self.history.base().seq.0;
-        events_max.is_some_and(|max| events > max.max(1))
-            || bytes_max.is_some_and(|max| bytes as u64 > max.max(CHECKPOINT_BYTES))
-    }
-
-    /// Answers whether it was taken.
-    fn snapshot_durable(&mut self) -> bool {
-        match self.machine.snapshot(&self.durable) {
-            Ok(state) if state.len() <= SNAPSHOT_BYTES_MAX => {
-                self.rebase(state);
-                return true;
-            }
-            // Tried again when the tail has doubled, so that a machine that cannot do it costs little.
-            Ok(state) => {
-                self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
-                self.reports.push_back(Report::SnapshotTooLarge { bytes: state.len() });
-            }
-            Err(fault) => {
-                self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
-                self.handle_fault("snapshot", fault);
-            }
-        }
-        false
-    }
-
-    /// The durable state, whose bytes are `state`, is what newcomers and recoveries start from; and the log says so.
-    fn stand_on(&mut self, state: Bytes) {
-        self.rebase(state);
-        self.push_checkpoint();
-    }
-
-    fn rebase(&mut self, state: Bytes) {
-        self.snapshot_due_bytes = 0;
-        self.history.rebase(Snapshot {
-            seq: self.history.head(),
-            digest: self.digest,
-            state_version: self.machine.state_version(),
-            time: self.durable_time,
-            chain: self.history.chain(),
-            clients: self.clients.record(self.durable_time),
-            clients_forgotten: self.clients.has_forgotten(),
-            present: self.durable_present.iter().cloned().collect(),
-            state,
-        });
-        self.snapshot = Some(self.history.base());
-    }
-
-    fn push_checkpoint(&mut self) {
-        let base = self.history.base();
-        self.push_own(Input::Checkpoint { seq: base.seq, hash: base.state_hash() }, self.time);
-    }
-}
-
-/// A room on its way up, which goes through what the journal holds.
-struct Opening {
-    clients: Clients,
-    present: BTreeSet<Author>,
-    history: History,
-    snapshot: Option<Arc<Snapshot>>,
-}
-
-impl Opening {
-    fn go_through<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
-        &mut self,
-        replay: &mut Replay<M, B>,
-        batch: &Batch,
-    ) -> Result<(), OpenError> {
-        let head = self.history.head();
-        if batch.expected != head {
-            return Err(OpenError::Disordered { expected: batch.expected, head });
-        }
-        for event in &batch.events {
-            replay.apply(event)?;
-            if let Input::Transition { client, number, .. } = event.input {
-                self.clients.replay(client, number, event.seq, event.time);
-            }
-            note_presence(&mut self.present, &event.input);
-        }
-        self.history.push(batch);
-        if batch.upgrade().is_some() {
-            // Recovery restores the newest snapshot with the current build, so an upgrade always has one of its own.
-            let (state_version, state) = replay.snapshot().map_err(OpenError::Snapshot)?;
-            self.history.rebase(Snapshot {
-                seq: replay.seq(),
-                digest: replay.digest(),
-                state_version,
-                time: replay.time(),
-                chain: batch.chain,
-                clients: self.clients.record(replay.time()),
-                clients_forgotten: self.clients.has_forgotten(),
-                present: self.present.iter().cloned().collect(),
-                state,
-            });
-            self.snapshot = Some(self.history.base());
-        }
-        Ok(())
-    }
 }
 
 impl From<ApplyError> for Rejection {
@@ -721,24 +440,6 @@ impl From<ApplyError> for Rejection {
     }
 }
 
-fn first_snapshot<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
-    replay: &mut Replay<M, B>,
-    genesis: &Genesis,
-) -> Result<Snapshot, Fault> {
-    let (state_version, state) = replay.snapshot()?;
-    Ok(Snapshot {
-        seq: Seq(0),
-        digest: genesis.digest,
-        state_version,
-        time: genesis.time,
-        chain: genesis.chain(),
-        clients: Vec::new(),
-        clients_forgotten: false,
-        present: Vec::new(),
-        state,
-    })
-}
-
 /// Who is there, after this input.
 fn note_presence(present: &mut BTreeSet<Author>, input: &Input) {
     match input {
@@ -746,18 +447,4 @@ fn note_presence(present: &mut BTreeSet<Author>, input: &Input) {
         Input::Left(author) => drop(present.remove(author)),
         _ => {}
     }
-}
-
-/// The state after `events`; none where that is the one before.
-fn apply_all_again<'a, M: Machine>(
-    machine: &mut M,
-    before: &M::State,
-    events: impl IntoIterator<Item = &'a Event>,
-) -> Result<Option<M::State>, String> {
-    let mut after = None;
-    for event in events.into_iter().filter(|event| event.input.is_for_machine()) {
-        let applied = machine.apply(after.as_ref().unwrap_or(before), event);
-        after = Some(applied.map_err(|error| format!("event {}: {error}", event.seq))?);
-    }
-    Ok(after)
 }

@@ -17,6 +17,9 @@
 //! When the room is upgraded, the replica comes upon that among the events. It then waits for the new build as it did for the first,
 //! hands its state and its pending transitions over to it, and goes on. What it had sent that the room did not take any more follows again.
 
+mod builds;
+mod queue;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -29,8 +32,7 @@ use crate::message::{
     ClientMessage, DecodeError, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
 };
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
-use crate::pending::{Pending, Unencodable};
-use crate::replay::{MigrateError, migrate};
+use crate::pending::Pending;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -113,17 +115,6 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Takes on what an earlier replica of this client had left pending, in the order of its numbers, before anything else is done. `json` is
-    /// the transition as any build reads it; `may_be_sent` whether the room may have got it already. It waits for the machine.
-    pub fn restore_pending(&mut self, number: Number, json: String, now: Timestamp, entropy: u64, may_be_sent: bool) {
-        if self.pending.back().is_none_or(|last| last.number < number) {
-            let mut restored = Pending::from_json(number, json, now, entropy);
-            restored.may_be_sent = may_be_sent;
-            self.pending.push_back(restored);
-            self.last_number = self.last_number.max(number);
-        }
-    }
-
     /// A connection is there: the first thing to be sent is `Hello`.
     pub fn handle_connected(&mut self) {
         self.handle_disconnected();
@@ -170,36 +161,6 @@ impl<M: Machine> Replica<M> {
             }
         }
         Ok(())
-    }
-
-    /// The build that [`Replica::needs_machine`] asked for. Call [`Replica::settle`] after it.
-    pub fn handle_machine(&mut self, digest: Digest, machine: M) {
-        if self.needs_machine() != Some(digest) {
-            return;
-        }
-        let migrated = self.take_over(digest, machine);
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let welcomes_due = self.welcomes_due;
-        if let Some(ServerMessage::Events(events)) = waiting.front_mut() {
-            let rest = events.split_off(1.min(events.len()));
-            if let (true, Some(upgrade)) = (migrated, events.pop()) {
-                self.handle_upgraded(&upgrade);
-            } else {
-                self.greet(None);
-            }
-            *events = rest;
-        }
-        for message in waiting {
-            // Another upgrade may be among them.
-            if self.waiting.is_empty() {
-                self.handle_message(message);
-            } else {
-                self.waiting.push_back(message);
-            }
-        }
-        if self.waiting_bytes > WAITING_BYTES_MAX && self.welcomes_due == welcomes_due && self.phase != Phase::Offline {
-            self.greet(self.resume());
-        }
     }
 
     /// One of the machine's functions faulted while its owner used [`Replica::confirmed`] or [`Replica::optimistic`]: its states
@@ -294,19 +255,6 @@ impl<M: Machine> Replica<M> {
         self.pong.take()
     }
 
-    /// The build that must be loaded before this replica can go on.
-    #[must_use]
-    pub fn needs_machine(&self) -> Option<Digest> {
-        match self.waiting.front()? {
-            ServerMessage::Welcome(welcome) => Some(welcome.digest),
-            ServerMessage::Events(events) => match events.first()?.input {
-                Input::Upgraded(digest) => Some(digest),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// How far the replica is.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -348,14 +296,6 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending.len()
-    }
-
-    /// Whether the room may have got the pending transition with this number: what its owner keeps for
-    /// [`Replica::restore_pending`].
-    #[must_use]
-    pub fn may_be_sent(&self, number: Number) -> bool {
-        let index = self.pending.binary_search_by_key(&number, |pending| pending.number);
-        index.is_ok_and(|index| self.pending[index].may_be_sent)
     }
 
     /// The last number used.
@@ -509,77 +449,6 @@ impl<M: Machine> Replica<M> {
             }
         }
         self.catch_up();
-    }
-
-    /// Has a build that has come take the place of the one before, with all that is pending, and with the confirmed state where the room
-    /// was upgraded under it; answers whether that was taken over.
-    fn take_over(&mut self, digest: Digest, machine: M) -> bool {
-        self.optimistic = None;
-        self.must_rebase = true;
-        let confirmed = self.confirmed.take();
-        let Some((_, mut former)) = self.machine.replace((digest, machine)) else { return false };
-        let is_upgrade = matches!(self.waiting.front(), Some(ServerMessage::Events(_)));
-        if let (Some(confirmed), Some((_, machine)), true) = (confirmed, &mut self.machine, is_upgrade) {
-            match migrate(&mut former, &confirmed.state, machine) {
-                Ok(state) => self.confirmed = Some(Confirmed { digest, state, ..confirmed }),
-                Err(MigrateError::Restore(LoadError::Fault(fault))) => drop(self.restart_machine(&fault)),
-                Err(MigrateError::Restore(LoadError::Refused(_)) | MigrateError::Snapshot(_)) => {}
-            }
-        }
-        self.recode_pending(Number(0), |pending| pending.decode(&mut former));
-        self.confirmed.is_some()
-    }
-
-    /// The confirmed state has been taken over by the build that the room was upgraded to: says so, and sends again what is pending.
-    fn handle_upgraded(&mut self, upgrade: &Event) {
-        if let Some(confirmed) = &mut self.confirmed {
-            (confirmed.seq, confirmed.time) = (upgrade.seq, upgrade.time);
-        }
-        let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
-        self.encode_pending(decided);
-        self.transmit.push_back(ClientMessage::Upgraded(upgrade.seq).encode());
-        self.submit_above(decided);
-        self.catch_up();
-    }
-
-    /// Puts what is undecided into the encoding of the build that is here; what that refuses will never be a transition.
-    fn encode_pending(&mut self, decided: Number) {
-        let Some((digest, mut machine)) = self.machine.take() else { return };
-        let faulted = self.recode_pending(decided, |pending| pending.encode(&mut machine));
-        self.machine = Some((digest, machine));
-        if let Some(fault) = faulted {
-            self.handle_fault(&fault);
-        }
-    }
-
-    /// Changes the encoding of what is pending above `decided`. What cannot be changed is rejected; gives the last fault.
-    fn recode_pending(
-        &mut self,
-        decided: Number,
-        mut recode: impl FnMut(&mut Pending) -> Result<(), Unencodable>,
-    ) -> Option<Fault> {
-        let mut refused = Vec::new();
-        let mut faulted = None;
-        for pending in self.pending.iter_mut().filter(|pending| pending.number > decided) {
-            match recode(pending) {
-                Ok(()) => {}
-                Err(Unencodable::Rejected(why)) => refused.push((pending.number, why)),
-                Err(Unencodable::Faulted(fault)) => {
-                    refused.push((pending.number, ApplyError::Fault(fault.clone()).into()));
-                    faulted = Some(fault);
-                }
-            }
-        }
-        refused.into_iter().for_each(|(number, why)| self.finish(number, Outcome::Rejected(why)));
-        faulted
-    }
-
-    /// Sends what is pending with numbers above `decided`.
-    fn submit_above(&mut self, decided: Number) {
-        if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
-            let undecided = self.pending.iter_mut().filter(|pending| pending.number > decided);
-            self.transmit.extend(undecided.filter_map(Pending::submit));
-        }
     }
 
     /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.

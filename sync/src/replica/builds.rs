@@ -1,0 +1,127 @@
+//! Going over to another build: what is confirmed is migrated, and what is pending is put into the new build's encoding.
+
+use super::{Confirmed, Replica};
+use crate::event::{Event, Input};
+use crate::id::{Digest, Number};
+use crate::limits::WAITING_BYTES_MAX;
+use crate::machine::{ApplyError, Fault, LoadError, Machine};
+use crate::message::{ClientMessage, ServerMessage};
+use crate::outcome::{Outcome, Phase};
+use crate::pending::{Pending, Unencodable};
+use crate::replay::{MigrateError, migrate};
+
+impl<M: Machine> Replica<M> {
+    /// The build that [`Replica::needs_machine`] asked for. Call [`Replica::settle`] after it.
+    pub fn handle_machine(&mut self, digest: Digest, machine: M) {
+        if self.needs_machine() != Some(digest) {
+            return;
+        }
+        let migrated = self.take_over(digest, machine);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let welcomes_due = self.welcomes_due;
+        if let Some(ServerMessage::Events(events)) = waiting.front_mut() {
+            let rest = events.split_off(1.min(events.len()));
+            if let (true, Some(upgrade)) = (migrated, events.pop()) {
+                self.handle_upgraded(&upgrade);
+            } else {
+                self.greet(None);
+            }
+            *events = rest;
+        }
+        for message in waiting {
+            // Another upgrade may be among them.
+            if self.waiting.is_empty() {
+                self.handle_message(message);
+            } else {
+                self.waiting.push_back(message);
+            }
+        }
+        if self.waiting_bytes > WAITING_BYTES_MAX && self.welcomes_due == welcomes_due && self.phase != Phase::Offline {
+            self.greet(self.resume());
+        }
+    }
+
+    /// The build that must be loaded before this replica can go on.
+    #[must_use]
+    pub fn needs_machine(&self) -> Option<Digest> {
+        match self.waiting.front()? {
+            ServerMessage::Welcome(welcome) => Some(welcome.digest),
+            ServerMessage::Events(events) => match events.first()?.input {
+                Input::Upgraded(digest) => Some(digest),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Has a build that has come take the place of the one before, with all that is pending, and with the confirmed state where the room
+    /// was upgraded under it; answers whether that was taken over.
+    fn take_over(&mut self, digest: Digest, machine: M) -> bool {
+        self.optimistic = None;
+        self.must_rebase = true;
+        let confirmed = self.confirmed.take();
+        let Some((_, mut former)) = self.machine.replace((digest, machine)) else { return false };
+        let is_upgrade = matches!(self.waiting.front(), Some(ServerMessage::Events(_)));
+        if let (Some(confirmed), Some((_, machine)), true) = (confirmed, &mut self.machine, is_upgrade) {
+            match migrate(&mut former, &confirmed.state, machine) {
+                Ok(state) => self.confirmed = Some(Confirmed { digest, state, ..confirmed }),
+                Err(MigrateError::Restore(LoadError::Fault(fault))) => drop(self.restart_machine(&fault)),
+                Err(MigrateError::Restore(LoadError::Refused(_)) | MigrateError::Snapshot(_)) => {}
+            }
+        }
+        self.recode_pending(Number(0), |pending| pending.decode(&mut former));
+        self.confirmed.is_some()
+    }
+
+    /// The confirmed state has been taken over by the build that the room was upgraded to: says so, and sends again what is pending.
+    fn handle_upgraded(&mut self, upgrade: &Event) {
+        if let Some(confirmed) = &mut self.confirmed {
+            (confirmed.seq, confirmed.time) = (upgrade.seq, upgrade.time);
+        }
+        let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
+        self.encode_pending(decided);
+        self.transmit.push_back(ClientMessage::Upgraded(upgrade.seq).encode());
+        self.submit_above(decided);
+        self.catch_up();
+    }
+
+    /// Puts what is undecided into the encoding of the build that is here; what that refuses will never be a transition.
+    pub(super) fn encode_pending(&mut self, decided: Number) {
+        let Some((digest, mut machine)) = self.machine.take() else { return };
+        let faulted = self.recode_pending(decided, |pending| pending.encode(&mut machine));
+        self.machine = Some((digest, machine));
+        if let Some(fault) = faulted {
+            self.handle_fault(&fault);
+        }
+    }
+
+    /// Changes the encoding of what is pending above `decided`. What cannot be changed is rejected; gives the last fault.
+    fn recode_pending(
+        &mut self,
+        decided: Number,
+        mut recode: impl FnMut(&mut Pending) -> Result<(), Unencodable>,
+    ) -> Option<Fault> {
+        let mut refused = Vec::new();
+        let mut faulted = None;
+        for pending in self.pending.iter_mut().filter(|pending| pending.number > decided) {
+            match recode(pending) {
+                Ok(()) => {}
+                Err(Unencodable::Rejected(why)) => refused.push((pending.number, why)),
+                Err(Unencodable::Faulted(fault)) => {
+                    refused.push((pending.number, ApplyError::Fault(fault.clone()).into()));
+                    faulted = Some(fault);
+                }
+            }
+        }
+        refused.into_iter().for_each(|(number, why)| self.finish(number, Outcome::Rejected(why)));
+        faulted
+    }
+
+    /// Sends what is pending with numbers above `decided`.
+    pub(super) fn submit_above(&mut self, decided: Number) {
+        if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            let undecided = self.pending.iter_mut().filter(|pending| pending.number > decided);
+            self.transmit.extend(undecided.filter_map(Pending::submit));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Opening a room: through all that its journal holds.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::{Sequencer, SnapshotPolicy, note_presence};
+use crate::clients::Clients;
+use crate::event::{Batch, BatchBuilder, Genesis, Input};
+use crate::history::History;
+use crate::id::{Author, Digest, LogId, Seq};
+use crate::machine::{Fault, Machine};
+use crate::replay::Replay;
+use crate::report::OpenError;
+use crate::snapshot::Snapshot;
+
+impl<M: Machine> Sequencer<M> {
+    /// Opens a room: at its genesis, or at a snapshot, and then through the batches that follow. Call it once, with all of them. `builds`
+    /// makes a machine of the build with a digest; `log` is the log's id, that of its genesis or of the event that forked it.
+    ///
+    /// # Errors
+    ///
+    /// A state could not be made. The room's log is untouched.
+    pub fn open(
+        builds: impl FnMut(Digest) -> Result<M, String>,
+        log: LogId,
+        genesis: Genesis,
+        snapshot: Option<Snapshot>,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Result<Self, OpenError> {
+        let mut replay = match &snapshot {
+            Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
+            None => Replay::from_genesis(builds, &genesis)?,
+        };
+        let base = match snapshot {
+            Some(snapshot) => snapshot,
+            None => first_snapshot(&mut replay, &genesis).map_err(OpenError::Snapshot)?,
+        };
+        let mut opening = Opening {
+            clients: Clients::restore(&base.clients, base.clients_forgotten),
+            present: base.present.iter().cloned().collect(),
+            history: History::new(log, base),
+            snapshot: None,
+        };
+        for batch in batches {
+            opening.go_through(&mut replay, &batch)?;
+        }
+        let Opening { clients, present, history, snapshot } = opening;
+        let (digest, time) = (replay.digest(), replay.time());
+        let (machine, durable) = replay.into_state();
+        let mut sequencer = Self {
+            clients,
+            durable_time: time,
+            time,
+            durable_present: present.clone(),
+            present,
+            open: BatchBuilder::new(history.head(), history.chain()),
+            history: Arc::new(history),
+            machine,
+            digest,
+            upgraded: Seq(0),
+            genesis,
+            durable,
+            in_flight: None,
+            open_state: None,
+            upgrade: None,
+            rejected: VecDeque::new(),
+            reports: VecDeque::new(),
+            alarm: None,
+            alarm_spent: None,
+            snapshot_policy: SnapshotPolicy::default(),
+            snapshot_due_bytes: 0,
+            snapshot,
+            broken: false,
+        };
+        sequencer.take_snapshot_if_due();
+        Ok(sequencer)
+    }
+}
+
+/// A room on its way up, which goes through what the journal holds.
+struct Opening {
+    clients: Clients,
+    present: BTreeSet<Author>,
+    history: History,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Opening {
+    fn go_through<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
+        &mut self,
+        replay: &mut Replay<M, B>,
+        batch: &Batch,
+    ) -> Result<(), OpenError> {
+        let head = self.history.head();
+        if batch.expected != head {
+            return Err(OpenError::Disordered { expected: batch.expected, head });
+        }
+        for event in &batch.events {
+            replay.apply(event)?;
+            if let Input::Transition { client, number, .. } = event.input {
+                self.clients.replay(client, number, event.seq, event.time);
+            }
+            note_presence(&mut self.present, &event.input);
+        }
+        self.history.push(batch);
+        if batch.upgrade().is_some() {
+            // Recovery restores the newest snapshot with the current build, so an upgrade always has one of its own.
+            let (state_version, state) = replay.snapshot().map_err(OpenError::Snapshot)?;
+            self.history.rebase(Snapshot {
+                seq: replay.seq(),
+                digest: replay.digest(),
+                state_version,
+                time: replay.time(),
+                chain: batch.chain,
+                clients: self.clients.record(replay.time()),
+                clients_forgotten: self.clients.has_forgotten(),
+                present: self.present.iter().cloned().collect(),
+                state,
+            });
+            self.snapshot = Some(self.history.base());
+        }
+        Ok(())
+    }
+}
+
+fn first_snapshot<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
+    replay: &mut Replay<M, B>,
+    genesis: &Genesis,
+) -> Result<Snapshot, Fault> {
+    let (state_version, state) = replay.snapshot()?;
+    Ok(Snapshot {
+        seq: Seq(0),
+        digest: genesis.digest,
+        state_version,
+        time: genesis.time,
+        chain: genesis.chain(),
+        clients: Vec::new(),
+        clients_forgotten: false,
+        present: Vec::new(),
+        state,
+    })
+}

@@ -1,0 +1,62 @@
+//! Recovery: a machine that faulted has lost its states, and they are made again.
+
+use super::Sequencer;
+use crate::event::Event;
+use crate::machine::{Fault, Machine};
+use crate::report::Report;
+
+impl<M: Machine> Sequencer<M> {
+    /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again.
+    pub fn handle_fault(&mut self, function: &'static str, fault: Fault) {
+        self.reports.push_back(Report::FunctionFaulted { function, fault });
+        self.recover();
+    }
+
+    /// The machine faulted and its states are gone: makes the durable, the in-flight and the open state again.
+    pub(super) fn recover(&mut self) {
+        if let Err(error) = self.try_recover() {
+            self.broken = true;
+            self.reports.push_back(Report::Broken(error));
+        }
+    }
+
+    fn try_recover(&mut self) -> Result<(), String> {
+        let base = self.history.base();
+        self.machine.reset().map_err(|fault| fault.to_string())?;
+        let mut state = self
+            .machine
+            .restore(&base.state, base.state_version)
+            .map_err(|error| format!("snapshot {}: {error}", base.seq))?;
+        for encoded in self.history.tail() {
+            let event: Event = postcard::from_bytes(&encoded).map_err(|error| error.to_string())?;
+            if let Some(after) = apply_all_again(&mut self.machine, &state, [&event])? {
+                state = after;
+            }
+        }
+        self.durable = state;
+        if self.upgrade.is_some() {
+            // The state that is on its way is of the other machine, which is well.
+            return Ok(());
+        }
+        if let Some((batch, in_flight)) = &mut self.in_flight {
+            *in_flight = apply_all_again(&mut self.machine, &self.durable, &batch.events)?;
+        }
+        let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
+        self.open_state = apply_all_again(&mut self.machine, in_flight.unwrap_or(&self.durable), self.open.events())?;
+        Ok(())
+    }
+}
+
+/// The state after `events`; none where that is the one before.
+fn apply_all_again<'a, M: Machine>(
+    machine: &mut M,
+    before: &M::State,
+    events: impl IntoIterator<Item = &'a Event>,
+) -> Result<Option<M::State>, String> {
+    let mut after = None;
+    for event in events.into_iter().filter(|event| event.input.is_for_machine()) {
+        let applied = machine.apply(after.as_ref().unwrap_or(before), event);
+        after = Some(applied.map_err(|error| format!("event {}: {error}", event.seq))?);
+    }
+    Ok(after)
+}

@@ -1,0 +1,55 @@
+//! Upgrades: another build takes the room over, in the middle of its log.
+
+use bytes::Bytes;
+
+use super::Sequencer;
+use crate::event::Input;
+use crate::id::{Digest, Timestamp};
+use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::machine::{Alarm, Machine};
+use crate::replay::{MigrateError, migrate};
+use crate::report::UpgradeError;
+
+/// A build that takes over once its event is durable.
+#[derive(Debug)]
+pub(super) struct Upgrade<M> {
+    pub(super) machine: M,
+    pub(super) digest: Digest,
+    /// The snapshot of its first state, and the alarm of that.
+    pub(super) snapshot: Bytes,
+    pub(super) alarm: Option<Alarm>,
+}
+
+impl<M: Machine> Sequencer<M> {
+    /// Has another build take over: its first state is the durable one, as it restores it. The event of it is the next batch; when that is
+    /// durable the build is current, and what is submitted in the old one's encoding is dropped. Meanwhile the room
+    /// [is full](Sequencer::is_full).
+    ///
+    /// # Errors
+    ///
+    /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room is as it was.
+    pub fn begin_upgrade(&mut self, mut machine: M, digest: Digest, now: Timestamp) -> Result<(), UpgradeError> {
+        if !self.is_settled() || self.broken || self.upgrade.is_some() {
+            return Err(UpgradeError::NotSettled);
+        }
+        if digest == self.digest {
+            return Err(UpgradeError::IsCurrent);
+        }
+        let state = migrate(&mut self.machine, &self.durable, &mut machine).map_err(|error| match error {
+            MigrateError::Snapshot(fault) => {
+                self.handle_fault("snapshot", fault.clone());
+                UpgradeError::OldSnapshot(fault)
+            }
+            MigrateError::Restore(error) => UpgradeError::Restore(error),
+        })?;
+        let snapshot = machine.snapshot(&state).map_err(UpgradeError::NewSnapshot)?;
+        let alarm = machine.alarm(&state).map_err(UpgradeError::NewAlarm)?;
+        if snapshot.len() > SNAPSHOT_BYTES_MAX {
+            return Err(UpgradeError::TooLarge { bytes: snapshot.len() });
+        }
+        self.push_own(Input::Upgraded(digest), now);
+        self.open_state = Some(state);
+        self.upgrade = Some(Upgrade { machine, digest, snapshot, alarm });
+        Ok(())
+    }
+}
