@@ -3,10 +3,9 @@
 use anyhow::{Context, bail};
 use reapply_sync::ClientId;
 
-/// What is looked at of an event.
+/// What is looked at of a transition's event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
-    pub(crate) seq: u64,
     pub(crate) client: ClientId,
     pub(crate) number: u64,
     /// The value that the transition sets its cell to.
@@ -16,20 +15,26 @@ pub(crate) struct Scanned {
 /// The discriminant that postcard gives `ServerMessage::Events`.
 const EVENTS_TAG: u8 = 1;
 
-/// The discriminants of `Input::Transition` and of `cells::Transition::Set`.
+/// The discriminants of `Input::Transition`, of `Input::Checkpoint`, and of `cells::Transition::Set`.
 const TRANSITION_TAG: u64 = 0;
+const CHECKPOINT_TAG: u64 = 5;
 const SET_TAG: u64 = 0;
 
-/// Hands each event of an `Events` message to `f`. Answers whether it was such a message.
+/// Hands each event of an `Events` message to `f`: its seq, and what it sets, unless it is the room's own checkpoint. Answers whether it
+/// was such a message.
 ///
 /// # Errors
 ///
 /// An event is cut off, or is no transition of `cells`.
-pub(crate) fn scan(message: &[u8], mut f: impl FnMut(Scanned) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+pub(crate) fn scan(
+    message: &[u8],
+    mut f: impl FnMut(u64, Option<Scanned>) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
     let [EVENTS_TAG, rest @ ..] = message else { return Ok(false) };
     let mut reader = Reader(rest);
     for _ in 0..reader.varint()? {
-        f(reader.event()?)?;
+        let (seq, scanned) = reader.event()?;
+        f(seq, scanned)?;
     }
     anyhow::ensure!(reader.0.is_empty(), "{} bytes follow the events", reader.0.len());
     Ok(true)
@@ -38,12 +43,18 @@ pub(crate) fn scan(message: &[u8], mut f: impl FnMut(Scanned) -> anyhow::Result<
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
-    fn event(&mut self) -> anyhow::Result<Scanned> {
+    fn event(&mut self) -> anyhow::Result<(u64, Option<Scanned>)> {
         let seq = self.varint()?;
         let _time = self.varint()?;
         let _entropy = self.varint()?;
-        if self.varint()? != TRANSITION_TAG {
-            bail!("event {seq} is no participant's transition");
+        match self.varint()? {
+            TRANSITION_TAG => {}
+            CHECKPOINT_TAG => {
+                let _checkpoint_seq = self.varint()?;
+                self.take(32)?;
+                return Ok((seq, None));
+            }
+            _ => bail!("event {seq} is no participant's transition"),
         }
         let author_bytes = self.varint()?;
         self.take(author_bytes as usize)?;
@@ -55,7 +66,7 @@ impl Reader<'_> {
             bail!("event {seq} sets no cell");
         }
         let _id = self.varint()?;
-        Ok(Scanned { seq, client, number, value: self.varint()? })
+        Ok((seq, Some(Scanned { client, number, value: self.varint()? })))
     }
 
     fn varint(&mut self) -> anyhow::Result<u64> {
@@ -79,7 +90,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use reapply_sync::{Author, Event, Input, Number, Seq, ServerMessage, Timestamp};
+    use reapply_sync::{Author, Digest, Event, Input, Number, Seq, ServerMessage, Timestamp};
 
     use super::*;
 
@@ -96,22 +107,25 @@ mod tests {
                 transition: postcard::to_allocvec(&cells::Transition::Set { id: 9_999, value }).unwrap().into(),
             },
         };
-        let message = ServerMessage::Events((1..300).map(|seq| event(seq, u64::MAX >> (seq % 64))).collect()).encode();
+        let checkpoint = Input::Checkpoint { seq: Seq(1 << 40), hash: Digest([0xff; 32]) };
+        let mut events: Vec<_> = (1..300).map(|seq| event(seq, u64::MAX >> (seq % 64))).collect();
+        events.push(Event { input: checkpoint, ..event(300, 0) });
+        let message = ServerMessage::Events(events).encode();
         let mut next = 1;
-        let is_events = scan(&message, |scanned| {
+        let is_events = scan(&message, |seq, scanned| {
+            assert_eq!(seq, next);
             let expected = Scanned {
-                seq: next,
                 client: ClientId([next as u8; 8]),
                 number: next * 1000,
                 value: u64::MAX >> (next % 64),
             };
-            assert_eq!(scanned, expected);
+            assert_eq!(scanned, (seq < 300).then_some(expected));
             next += 1;
             Ok(())
         });
         assert!(is_events.unwrap());
-        assert_eq!(next, 300);
-        assert!(scan(&message[..message.len() - 1], |_| Ok(())).is_err());
-        assert!(!scan(&ServerMessage::Pong(1).encode(), |_| Ok(())).unwrap());
+        assert_eq!(next, 301);
+        assert!(scan(&message[..message.len() - 1], |_, _| Ok(())).is_err());
+        assert!(!scan(&ServerMessage::Pong(1).encode(), |_, _| Ok(())).unwrap());
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) welcome: Welcome,
     /// The last event that came.
     pub(crate) seq: Seq,
+    /// The transitions that came among the events, anyone's.
+    pub(crate) transitions: u64,
     /// The last transition that was submitted.
     submitted: u64,
     /// The last own transition that came back.
@@ -41,7 +43,7 @@ impl Session {
             socket.fill().await?;
         };
         let Start::Snapshot { seq, .. } = welcome.start else { bail!("a new client was told to keep its state") };
-        Ok(Self { socket, client, welcome, seq, submitted: 0, confirmed: 0 })
+        Ok(Self { socket, client, welcome, seq, transitions: 0, submitted: 0, confirmed: 0 })
     }
 
     /// Adds a transition that sets some cell to `value` to the next write.
@@ -66,7 +68,7 @@ impl Session {
         self.confirmed
     }
 
-    /// Reads what has come, waiting if that is nothing, and hands each event to `f`. Answers how many own transitions came back.
+    /// Reads what has come, waiting if that is nothing, and hands each transition's event to `f`. Answers how many own transitions came back.
     ///
     /// # Errors
     ///
@@ -74,11 +76,13 @@ impl Session {
     pub(crate) async fn read(&mut self, mut f: impl FnMut(Scanned)) -> anyhow::Result<u64> {
         self.socket.fill().await?;
         let before = self.confirmed;
-        let Self { socket, client, seq, confirmed, .. } = self;
+        let Self { socket, client, seq, transitions, confirmed, .. } = self;
         while let Some(message) = socket.next_message()? {
-            let is_events = scan(message, |event| {
+            let is_events = scan(message, |came, event| {
                 *seq = seq.next();
-                ensure!(event.seq == seq.0, "event {} came in place of event {seq}", event.seq);
+                ensure!(came == seq.0, "event {came} came in place of event {seq}");
+                let Some(event) = event else { return Ok(()) };
+                *transitions += 1;
                 if event.client == *client {
                     *confirmed += 1;
                     ensure!(event.number == *confirmed, "transition {} came back as number {confirmed}", event.number);

@@ -45,7 +45,7 @@ async fn measure(bench: &Bench) -> anyhow::Result<[f64; 7]> {
     }
     let used = meter.stop()?;
     let [disk_after, _] = sync_disk(bench)?;
-    ensure!(host.head(&room)? == histogram.count(), "the room's log has other events than were confirmed");
+    ensure!(host.head(&room)? >= histogram.count(), "the room's log has fewer events than were confirmed");
     let disk = f64::midpoint(disk_before, disk_after);
     let p50 = histogram.quantile_ms(0.5);
     let per_second = histogram.count() as f64 / used.elapsed.as_secs_f64();

@@ -85,7 +85,7 @@ async fn measure(bench: &Bench, readers: usize, per_second: u32) -> anyhow::Resu
     writing.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
     let latencies = latencies.borrow();
     ensure!(latencies.count() == events * readers as u64, "{} deliveries came", latencies.count());
-    ensure!(host.head(&room)? == events, "the room's log has other events than were submitted");
+    ensure!(host.head(&room)? >= events, "the room's log has fewer events than were submitted");
     Ok([
         latencies.count() as f64 / used.elapsed.as_secs_f64(),
         latencies.quantile_ms(0.5),
@@ -104,7 +104,7 @@ async fn read(
     epoch: Instant,
     latencies: Rc<RefCell<Histogram>>,
 ) -> anyhow::Result<()> {
-    while session.seq.0 < events {
+    while session.transitions < events {
         let mut arrived = None;
         session
             .read(|event| {
