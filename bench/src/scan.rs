@@ -114,11 +114,8 @@ mod tests {
         let mut next = 1;
         let is_events = scan(&message, |seq, scanned| {
             assert_eq!(seq, next);
-            let expected = Scanned {
-                client: ClientId([next as u8; 8]),
-                number: next * 1000,
-                value: u64::MAX >> (next % 64),
-            };
+            let expected =
+                Scanned { client: ClientId([next as u8; 8]), number: next * 1000, value: u64::MAX >> (next % 64) };
             assert_eq!(scanned, (seq < 300).then_some(expected));
             next += 1;
             Ok(())
