@@ -1,7 +1,7 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
 //! One thread writes and a few read (`writer`, `readers`). The tables are in `schema`, and what is done with them in `log`, `rooms`,
-//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
+//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in, and `sweep` removes what no log needs any more. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
 //! database beside the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in
 //! proportion to the data.
 
@@ -15,6 +15,7 @@ mod rooms;
 mod row;
 mod schema;
 mod snapshots;
+mod space;
 mod store;
 mod sweep;
 #[cfg(test)]
@@ -208,10 +209,13 @@ impl Journal for SqliteJournal {
     }
 
     fn put_snapshot(&self, room: &RoomId, snapshot: Snapshot) -> Answer<'_, ()> {
-        let room = room.clone();
+        let (room, file) = (room.clone(), self.file.clone());
         self.write_prepared(move || {
             let new = NewSnapshot::new(room, snapshot).map_err(|error| JournalError::Storage(error.to_string()))?;
             let bytes = new.bytes();
+            if new.portions() > 1 {
+                space::probe(&file, new.id(), bytes)?;
+            }
             Ok((Operation::PutSnapshot(new), bytes))
         })
     }

@@ -54,6 +54,11 @@ impl NewSnapshot {
         self.head.len() + self.state.len()
     }
 
+    /// In how many transactions it is written.
+    pub(super) fn portions(&self) -> usize {
+        self.state.len().div_ceil(CHUNK_BYTES).max(1)
+    }
+
     /// The number under which its chunks stand.
     pub(super) fn id(&self) -> i64 {
         self.id

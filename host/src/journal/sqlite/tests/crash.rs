@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use reapply_sync::Seq;
+use reapply_sync::{Seq, Timestamp};
 
 use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
 use crate::journal::conformance::Shared;
@@ -28,15 +28,35 @@ async fn load_until_killed() {
     let journal = open(Path::new(&directory));
     let rooms = (0..ROOMS).map(async |index| {
         let mut log = room_with(&journal, &format!("room-{index}"), &[]).await;
+        let mut snapshots = Vec::new();
         loop {
             let record = log.next(3);
-            assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
+            assert_eq!(journal.append(log.room(), record, Some(log_alarm(&log))).await, Appended::Committed);
+            if index == 0 {
+                snapshot_and_trim(&journal, &log, &mut snapshots).await;
+            }
             // A whole line in one write, so that the parent never reads half of one as another number.
             let line = format!("\nacknowledged {index} {}\n", log.head);
             std::io::stdout().write_all(line.as_bytes()).unwrap();
         }
     });
     let _: Vec<()> = futures_util::future::join_all(rooms).await;
+}
+
+/// The alarm that the room sets with its last record: another one each time.
+fn log_alarm(log: &LogWriter) -> Timestamp {
+    Timestamp(log.head.0 * 1_000)
+}
+
+/// Now and then takes a snapshot of several chunks, and trims the log up to the one before.
+async fn snapshot_and_trim(journal: &Shared, log: &LogWriter, snapshots: &mut Vec<Seq>) {
+    if log.head.0 % 60 == 0 {
+        journal.put_snapshot(log.room(), log.snapshot(&[1; 2_500_000])).await.unwrap();
+        if let Some(before) = snapshots.last() {
+            journal.trim(log.room(), *before).await.unwrap();
+        }
+        snapshots.push(log.head);
+    }
 }
 
 #[tokio::test]
@@ -54,6 +74,8 @@ async fn every_acknowledged_append_outlives_kill_9() {
             let (head, chain) = prove(&journal, log.room()).await;
             assert!(head >= acknowledged, "room {index} was acknowledged {acknowledged} and holds {head}");
             let mut log = LogWriter { head, chain, ..log };
+            let alarm = journal.room(log.room()).await.unwrap().unwrap().alarm;
+            assert_eq!(alarm, (head > Seq(0)).then(|| log_alarm(&log)), "the alarm is that of the last record");
             assert_eq!(log.append(&journal, 1).await, Appended::Committed);
         }
     }

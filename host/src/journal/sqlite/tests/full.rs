@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::{LogWriter, open, prove, room_with};
 use crate::journal::conformance::Shared;
+use crate::journal::sqlite::schema::DATABASE_FILE;
 use crate::journal::{Appended, JournalError};
 
 /// A mounted tmpfs, until it is dropped.
@@ -52,6 +53,33 @@ async fn a_full_disk_fails_appends_and_nothing_else_and_they_go_on_when_there_is
     drop(journal);
     let journal = open(root.path());
     assert_eq!(prove(&journal, log.room()).await, (log.head, log.chain));
+}
+
+#[tokio::test]
+async fn a_snapshot_that_does_not_fit_leaves_the_disk_to_the_records() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::new(root.path(), "48m") else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let journal = open(root.path());
+    let mut log = room_with(&journal, "lobby", &[1]).await;
+    let chunks = || {
+        let connection = rusqlite::Connection::open(root.path().join(DATABASE_FILE)).unwrap();
+        connection.query_row("SELECT count(*) FROM chunks", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let error = journal.put_snapshot(log.room(), log.snapshot(&vec![7; 60 << 20])).await.unwrap_err();
+    let JournalError::Storage(text) = &error else { panic!("{error}") };
+    assert!(text.contains("no room for the"), "{text}");
+    assert_eq!(journal.snapshots(log.room()).await, Ok(Vec::new()));
+    assert_eq!(chunks(), 0, "none of it is written");
+    assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
+    journal.put_snapshot(log.room(), log.snapshot(&vec![7; 4 << 20])).await.unwrap();
+    assert_eq!(chunks(), 4);
+    drop(journal);
+    let journal = open(root.path());
+    assert_eq!(prove(&journal, log.room()).await, (log.head, log.chain));
+    assert_eq!(journal.snapshots(log.room()).await.unwrap().len(), 1);
 }
 
 /// Appends until an append fails; gives the log as it was stored, and the error.

@@ -1,0 +1,40 @@
+//! Whether the disk has room for something large, found out before any of it is stored.
+//!
+//! What is committed in pieces takes up room even if the rest of it does not fit, and room on a full disk is what other rooms' records
+//! need. So the room is taken and given back first, by a file without a name that is never synced: most systems write none of it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::checkpoint::CHECKPOINT_FRAMES;
+use super::schema::PAGE_BYTES;
+use crate::journal::JournalError;
+
+/// What the write-ahead log takes besides, until it is moved.
+const SPARE_BYTES: u64 = CHECKPOINT_FRAMES * PAGE_BYTES;
+
+/// Refuses where `bytes` more do not fit beside the database `file`. `id` tells this attempt from others at the same time.
+pub(super) fn probe(file: &Path, id: i64, bytes: usize) -> Result<(), JournalError> {
+    let path = file.with_extension(format!("room-{id}"));
+    take(&path, bytes as u64 + SPARE_BYTES).map_err(|error| {
+        JournalError::Storage(format!(
+            "{}: there is no room for the {bytes} bytes of a snapshot: {error}",
+            file.display()
+        ))
+    })
+}
+
+fn take(path: &Path, bytes: u64) -> io::Result<()> {
+    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    // A crash leaves nothing of a file that has no name any more.
+    fs::remove_file(path)?;
+    let mut left = bytes;
+    while left > 0 {
+        let count = left.min(ZEROS.len() as u64);
+        file.write_all(&ZEROS[..count as usize])?;
+        left -= count;
+    }
+    Ok(())
+}
