@@ -1,9 +1,9 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
 //! One thread writes and a few read (`writer`, `readers`). The tables are in `schema`, and what is done with them in `log`, `rooms`,
-//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in, and `sweep` removes what no log needs any more. A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the
-//! database beside the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in
-//! proportion to the data.
+//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in, and `sweep` removes what no log needs any more.
+//! A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the database beside
+//! the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in proportion to the data.
 
 mod backup;
 mod checkpoint;
