@@ -77,10 +77,14 @@ pub(super) fn journal_error(connection: &Connection, error: &Error) -> JournalEr
 
 /// What stands in a row's column `checksum`, by which damage to its other columns is found.
 pub(super) fn checksum(table: &str, columns: &impl Serialize) -> rusqlite::Result<i64> {
-    let bytes = encoded(&(table, columns))?;
+    encoded(&(table, columns)).map(|bytes| checksum_of(&bytes))
+}
+
+/// The checksum of columns that are encoded already.
+pub(super) fn checksum_of(bytes: &[u8]) -> i64 {
     let mut sum = [0; 8];
-    sum.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
-    Ok(i64::from_le_bytes(sum))
+    sum.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
+    i64::from_le_bytes(sum)
 }
 
 /// Compares a row's checksum with what it must be; `place` says which row it is.

@@ -18,7 +18,7 @@ use super::schema::DATABASE_FILE;
 use super::writer::QUEUE_BYTES_MAX;
 use super::{Opened, SqliteJournal};
 use crate::journal::conformance::{LogWriter, Shared, conformance, prove, room_with};
-use crate::journal::{Appended, JournalError, OpenError};
+use crate::journal::{Appended, BatchId, JournalError, OpenError, Record};
 
 conformance!(open_new);
 
@@ -120,8 +120,7 @@ async fn the_database_itself_refuses_a_record_that_another_program_forestalled()
     let mut log = room_with(&journal, "lobby", &[2]).await;
     // Another program that does not heed the lock appends to the log behind the writer's back.
     let record = log.clone().next(1);
-    let columns = (1_i64, Seq(2), Seq(3), record.time, 9_u64, record.upgrade, record.chain);
-    let sum = super::row::checksum("batches", &columns).unwrap();
+    let sum = super::log::record_checksum(1, &Record { id: BatchId(9), ..record.clone() });
     let intruder = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
     intruder
         .execute(
