@@ -19,9 +19,27 @@ pub fn rfc3339(time: Timestamp) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
 
+/// A time that a person wrote: RFC 3339, with or without fractions of a second. A text without a zone is taken as UTC.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let time = humantime::parse_rfc3339_weak(text).ok()?;
+    let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since_epoch.as_micros()).ok().map(Timestamp)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_that_are_printed_read_back() {
+        let time = Timestamp(951_782_400_000_001);
+        assert_eq!(parse_rfc3339(&rfc3339(time)), Some(time));
+        assert_eq!(parse_rfc3339("2000-02-29 00:00:00"), Some(Timestamp(951_782_400_000_000)));
+        for bad in ["", "yesterday", "2000-02-30T00:00:00Z", "12"] {
+            assert_eq!(parse_rfc3339(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_printed_as_rfc_3339() {

@@ -1,10 +1,12 @@
 //! Runs state machines: a host's rooms, its journal, its HTTP surface and its command line.
 //!
 //! Read in this order: [`machine`] (the sandbox), [`room`] (a room's life), [`upgrade`] (rooms that get another build),
-//! [`journal`] (what is remembered), [`http`] (the surface), [`cli`] (the commands of `reapply`). The protocol itself is in `reapply-sync`.
+//! [`journal`] (what is remembered), [`archive`] (files that people hold), [`http`] (the surface), [`cli`] (the commands of
+//! `reapply`). The protocol itself is in `reapply-sync`.
 
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 mod crash;

@@ -195,6 +195,21 @@ impl Batch {
     ///
     /// Says at which seq the body is damaged, and how.
     pub fn decode(expected: Seq, chain_before: Chain, body: Bytes, chain: Chain) -> Result<Self, Damage> {
+        let batch = Self::open(expected, chain_before, body)?;
+        if batch.chain == chain {
+            Ok(batch)
+        } else {
+            Err(Damage { seq: batch.last(), what: "the hash chain does not match".to_owned() })
+        }
+    }
+
+    /// Reads a body whose chain is proved later: the events must decode to the last byte, and follow `expected` one by one. The chain
+    /// is the one that they lead to.
+    ///
+    /// # Errors
+    ///
+    /// Says at which seq the body is damaged, and how.
+    pub fn open(expected: Seq, chain_before: Chain, body: Bytes) -> Result<Self, Damage> {
         let mut batch = Self { expected, events: vec![], encoded: vec![], body: body.clone(), chain: chain_before };
         for read in read_events(expected, &body) {
             let (event, range) = read?;
@@ -203,8 +218,8 @@ impl Batch {
             batch.events.push(event);
             batch.encoded.push(encoded);
         }
-        if batch.events.is_empty() || batch.chain != chain {
-            return Err(Damage { seq: batch.last(), what: "the hash chain does not match".to_owned() });
+        if batch.events.is_empty() {
+            return Err(Damage { seq: expected.next(), what: "it is missing: its record is empty".to_owned() });
         }
         Ok(batch)
     }

@@ -1,11 +1,19 @@
 //! The commands of `reapply`, one file each.
 
+pub mod backup;
 pub mod build;
 pub mod check;
 pub mod deploy;
+pub mod export;
+pub mod fork;
+pub mod import;
 pub mod remote;
+pub mod replay;
+pub mod restore;
 pub mod serve;
+pub mod source;
 pub mod upgrade;
+pub mod verify;
 
 use std::process::ExitCode;
 
@@ -21,27 +29,48 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Copy all that a host keeps, while it serves.
+    Backup(backup::Args),
     /// Make a component from a machine's crate.
     Build(build::Args),
     /// Play random histories on a machine, and say which rule it breaks.
     Check(check::Args),
     /// Send a component, or a crate's, to a running host.
     Deploy(deploy::Args),
+    /// Write a room into a file: its log, and all that it takes to prove and replay it.
+    Export(export::Args),
+    /// Make a new room that shares the past of another one.
+    Fork(fork::Args),
+    /// Make a room from a file that `reapply export` wrote.
+    Import(import::Args),
+    /// Show the states of a room or of an export, as they were.
+    Replay(replay::Args),
+    /// Make a data directory from a backup, and prove it whole.
+    Restore(restore::Args),
     /// Run a host.
     Serve(serve::Args),
     /// Have rooms run another build, after a look at what that would do to them.
     Upgrade(upgrade::Args),
+    /// Prove a room or an export: its log, its states and its snapshots.
+    Verify(verify::Args),
 }
 
 /// Runs the command that the arguments name. Whatever fails is one line on standard error, and exit code 1.
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Backup(args) => backup::main(&args),
         Command::Build(args) => build::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Deploy(args) => deploy::main(&args),
+        Command::Export(args) => export::main(&args),
+        Command::Fork(args) => fork::main(&args),
+        Command::Import(args) => import::main(&args),
+        Command::Replay(args) => replay::main(&args),
+        Command::Restore(args) => restore::main(&args),
         Command::Serve(args) => serve::main(args),
         Command::Upgrade(args) => upgrade::main(&args),
+        Command::Verify(args) => verify::main(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -68,12 +68,20 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data).await?);
+    // A host that ended in the middle of a backup has left its copy there. The journal's lock makes the folder ours.
+    let scratch = args.data.join("scratch");
+    if let Err(error) = std::fs::remove_dir_all(&scratch)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        warn!(folder = %scratch.display(), %error, "a folder for temporary files cannot be emptied");
+    }
     let engine = Engine::new(Some(&args.data.join("cache")))?;
     let machines = Machines::new(engine, journal);
     let rooms = Rooms::new(machines, RoomsOptions { sleep_after: args.sleep_after.into() });
     let options = Options {
         guard: Guard { deploy_token: args.deploy_token, origins: args.allow_origin },
         pages: args.pages,
+        scratch,
         submits_per_second_max: args.submits_per_second,
     };
     let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));

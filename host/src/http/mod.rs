@@ -10,10 +10,15 @@
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |
 //! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
 //! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines ([`log`]) |
+//! | `GET /rooms/{machine}/{room}/past` | what it takes to see a moment again, elsewhere ([`past`]) |
+//! | `GET /rooms/{machine}/{room}/export`; `POST .../import`, `.../fork` | the room as a file; rooms that share a past ([`archive`]) |
+//! | `GET /backup` | all that the host keeps, in one file ([`backup`]) |
 //! | `GET /reapply.js` and what it loads | the browser's client ([`assets`]) |
 //! | all else | the pages given with `--pages`, or a start page ([`pages`]) |
 
+pub mod archive;
 pub mod assets;
+pub mod backup;
 pub mod error;
 pub mod extract;
 pub mod guard;
@@ -21,12 +26,13 @@ pub mod limits;
 pub mod log;
 pub mod machines;
 pub mod pages;
+pub mod past;
 pub mod rooms;
 pub mod socket;
 mod throttle;
 pub mod upgrades;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +58,10 @@ pub struct Served {
     pub submits_per_second_max: u32,
     /// A permit for each session that the host may have.
     pub sessions: Arc<Semaphore>,
+    /// A permit for each export, import, fork and backup that may be under way.
+    pub archives: Arc<Semaphore>,
+    /// Where files are made that are sent and removed.
+    pub scratch: Arc<Path>,
 }
 
 /// How the surface is set up.
@@ -61,6 +71,8 @@ pub struct Options {
     pub guard: guard::Guard,
     /// Static pages to serve at `/`.
     pub pages: Option<PathBuf>,
+    /// A folder for files that are made to be sent, and then removed. Made where it is missing.
+    pub scratch: PathBuf,
     /// Transitions that one session may submit in a second.
     pub submits_per_second_max: u32,
 }
@@ -76,10 +88,14 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         guard: Arc::new(options.guard),
         submits_per_second_max: options.submits_per_second_max,
         sessions,
+        archives: Arc::new(Semaphore::new(limits::ARCHIVES_MAX)),
+        scratch: options.scratch.into(),
     };
-    // These are not compressed: sockets cannot be, and of an upgrade each line is to be read when it is told.
+    // These are not compressed: sockets cannot be, exports are, and of an upgrade each line is to be read when it is told.
     let uncompressed = Router::new()
         .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit))
+        .route("/rooms/{machine}/{room}/export", get(archive::export))
+        .route("/backup", get(backup::backup))
         .route("/machines/{machine}/upgrade", post(upgrades::machine))
         .route("/rooms/{machine}/{room}/upgrade", post(upgrades::room));
     let plain = Router::new()
@@ -89,6 +105,9 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         .route("/components/{file}", get(machines::component))
         .route("/rooms", get(rooms::list))
         .route("/rooms/{machine}/{room}/log", get(log::log))
+        .route("/rooms/{machine}/{room}/past", get(past::past))
+        .route("/rooms/{machine}/{room}/import", post(archive::import))
+        .route("/rooms/{machine}/{room}/fork", post(archive::fork))
         .layer(CompressionLayer::new());
     uncompressed
         .merge(plain)

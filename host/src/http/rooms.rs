@@ -15,15 +15,17 @@ use super::error::HttpError;
 use super::extract::{Asked, Body};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::{Served, room_id};
-use crate::clock::rfc3339;
+use crate::clock::{parse_rfc3339, rfc3339};
 use crate::machine::{Build, MachinesError};
-use crate::room::{Moment, OpenRoomError, Room, SubmitOnce, Verdict, state_at};
+use crate::room::{Moment, OpenRoomError, Place, Room, SubmitOnce, Verdict, state_at};
 
 /// Asks for a moment of a room.
 #[derive(Debug, Default, Deserialize)]
 pub struct At {
     /// The last event in the state that is asked for; the newest if it is left out.
     seq: Option<u64>,
+    /// Or its time.
+    time: Option<String>,
 }
 
 /// Asks for some of the rooms.
@@ -65,9 +67,9 @@ pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> R
 
 /// A room as JSON: now, or as it was.
 pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Response, HttpError> {
-    let moment = match at.seq {
-        Some(seq) => state_at(served.rooms.machines(), id, Seq(seq)).await?,
-        None => now(served, id).await?,
+    let moment = match place(at.seq, at.time.as_deref())? {
+        Place::Head => now(served, id).await?,
+        place => state_at(served.rooms.machines(), id, place).await?,
     };
     let view: Box<RawValue> = RawValue::from_string(moment.view)
         .map_err(|error| HttpError::host_fault(format!("the machine's view is no JSON: {error}")))?;
@@ -140,6 +142,19 @@ pub async fn submit(
             Ok(Verdict::Upgraded) | Err(_) => continue,
             Ok(verdict) => return answer(verdict),
         }
+    }
+}
+
+/// The place in a log that a request names, by a seq or by a time.
+pub(super) fn place(seq: Option<u64>, time: Option<&str>) -> Result<Place, HttpError> {
+    match (seq, time) {
+        (None, None) => Ok(Place::Head),
+        (Some(seq), None) => Ok(Place::Seq(Seq(seq))),
+        (None, Some(time)) => match parse_rfc3339(time) {
+            Some(time) => Ok(Place::Time(time)),
+            None => Err(HttpError::bad_request("`time` is a time such as 2026-01-31T12:00:00Z")),
+        },
+        (Some(_), Some(_)) => Err(HttpError::bad_request("give either `seq` or `time`")),
     }
 }
 

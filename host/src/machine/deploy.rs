@@ -9,6 +9,7 @@ use super::canonical::canonicalise;
 use super::component::Build;
 use super::engine::{Engine, FEATURES};
 use super::limits::COMPONENT_BYTES_MAX;
+use crate::journal::Component;
 
 /// A component that may be deployed.
 pub struct Deployment {
@@ -16,6 +17,19 @@ pub struct Deployment {
     pub build: Build,
     /// The JavaScript that runs it in a browser.
     pub browser: BrowserModule,
+}
+
+impl Deployment {
+    /// What a journal keeps of it.
+    #[must_use]
+    pub fn to_component(&self) -> Component {
+        Component {
+            digest: self.build.digest(),
+            bytes: self.build.component().clone(),
+            description: self.build.description().to_json().to_string(),
+            browser_js: self.browser.js.clone(),
+        }
+    }
 }
 
 /// Why a component is not deployed.

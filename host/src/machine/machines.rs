@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::limits::BUILDS_LOADED_MAX;
 use crate::clock;
 use crate::crash;
-use crate::journal::{Component, Journal, JournalError, MachineRecord};
+use crate::journal::{Journal, JournalError, MachineRecord};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]
@@ -68,18 +68,10 @@ impl Machines {
         let engine = self.shared.engine.clone();
         let checked = tokio::task::spawn_blocking(move || deploy::check(&engine, &component));
         let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
-        let build = deployment.build;
+        let build = deployment.build.clone();
         let digest = build.digest();
         let name = name.unwrap_or_else(|| build.description().name.clone());
-        self.shared
-            .journal
-            .put_component(Component {
-                digest,
-                bytes: build.component().clone(),
-                description: build.description().to_json().to_string(),
-                browser_js: deployment.browser.js,
-            })
-            .await?;
+        self.shared.journal.put_component(deployment.to_component()).await?;
         crash::point("component-stored");
         self.shared.journal.set_current(&name, digest, clock::now()).await?;
         self.cell(digest).get_or_init(|| async { build.clone() }).await;
@@ -116,7 +108,7 @@ impl Machines {
         for digest in digests {
             if builds.get(digest).is_none() {
                 let build = self.build(digest).await?;
-                builds.insert(build.ok_or_else(|| MachinesError::NotStored(digest))?);
+                builds.insert(build.ok_or(MachinesError::NotStored(digest))?);
             }
         }
         Ok(builds)
@@ -130,6 +122,12 @@ impl Machines {
     pub async fn current(&self, name: &Name) -> Result<Option<MachineRecord>, JournalError> {
         let machines = self.shared.journal.machines().await?;
         Ok(machines.into_iter().find(|machine| machine.name == *name))
+    }
+
+    /// What they run on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
     }
 
     /// The journal that keeps them.

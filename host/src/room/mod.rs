@@ -22,7 +22,8 @@ mod task;
 mod upgrade;
 
 pub use open::OpenRoomError;
-pub use replay::{Moment, ReplayError, state_at};
+pub(crate) use replay::look_at;
+pub use replay::{Moment, Place, ReplayError, find, seq_at, state_at};
 pub use room::{Entered, Gone, Letter, News, Outbox, Room, SubmitOnce, Verdict, View};
 pub use rooms::{EnterError, Rooms, RoomsOptions};
 pub use upgrade::UpgradeRoomError;

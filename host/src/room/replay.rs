@@ -1,9 +1,22 @@
 //! Past states: made again from the nearest snapshot and the log, in an instance of their own.
 
-use reapply_sync::{Digest, Replay, RoomId, Seq, Timestamp};
+use reapply_sync::{Batch, Chain, Digest, Fault, Replay, RoomId, Seq, Timestamp};
 
 use super::open::{OpenRoomError, digests_of, read_batches};
-use crate::machine::{Machines, MachinesError};
+use crate::clock::rfc3339;
+use crate::journal::RoomRecord;
+use crate::machine::{Instance, Machines, MachinesError, State};
+
+/// A place in a room's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// After its newest event.
+    Head,
+    /// After this event.
+    Seq(Seq),
+    /// After the last event up to this time.
+    Time(Timestamp),
+}
 
 /// A room as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +42,20 @@ pub enum ReplayError {
         /// The last event.
         head: Seq,
     },
+    /// The log does not go back so far.
+    #[error("the log of {room} begins at {begins}, of {}; before it there is nothing left", rfc3339(*time))]
+    Before {
+        /// The room.
+        room: RoomId,
+        /// The first seq that there is a state of.
+        begins: Seq,
+        /// That event's time; the room's creation where there is none.
+        time: Timestamp,
+    },
     /// The room could not be read.
     #[error(transparent)]
     Open(#[from] OpenRoomError),
-    /// The log could not be gone through again.
+    /// The log does not do again what it did once.
     #[error(transparent)]
     Replay(#[from] reapply_sync::ReplayError),
     /// A build that the log names is not to be had.
@@ -40,25 +63,71 @@ pub enum ReplayError {
     Machines(#[from] MachinesError),
     /// The machine faulted.
     #[error(transparent)]
-    Fault(#[from] reapply_sync::Fault),
+    Fault(#[from] Fault),
 }
 
-/// The state of the room `id` at `seq`.
+/// The state of the room `id` at a place in its log.
 ///
 /// # Errors
 ///
-/// There is no such room or seq, or the state cannot be made again.
-pub async fn state_at(machines: &Machines, id: &RoomId, seq: Seq) -> Result<Moment, ReplayError> {
-    let journal = machines.journal();
-    let record = journal.room(id).await.map_err(OpenRoomError::from)?;
-    let record = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?;
-    if seq > record.head {
-        return Err(ReplayError::Beyond { asked: seq, head: record.head });
+/// There is no such room or place, or the state cannot be made again.
+pub async fn state_at(machines: &Machines, id: &RoomId, place: Place) -> Result<Moment, ReplayError> {
+    let record = find(machines, id).await?;
+    let seq = seq_at(machines, &record, place).await?;
+    look_at(machines, &record, seq, |Standing { seq, time, digest, machine, state, .. }| {
+        Ok(Moment { seq, time, digest, view: machine.view(state)? })
+    })
+    .await
+}
+
+/// The last event at a place in the room's log; 0 where there is none.
+///
+/// # Errors
+///
+/// There is no such room, or its log does not go back so far.
+pub async fn seq_at(machines: &Machines, record: &RoomRecord, place: Place) -> Result<Seq, ReplayError> {
+    let begins = begin(record);
+    match place {
+        Place::Head => Ok(record.head),
+        Place::Seq(asked) if asked > record.head => Err(ReplayError::Beyond { asked, head: record.head }),
+        Place::Seq(asked) if asked < begins.0 => Err(before(record)),
+        Place::Seq(asked) => Ok(asked),
+        Place::Time(time) if time >= record.time => Ok(record.head),
+        Place::Time(time) if time < begins.1 => Err(before(record)),
+        Place::Time(time) => search(machines, record, time).await,
     }
+}
+
+/// The record of the room `id`.
+///
+/// # Errors
+///
+/// There is no such room, or the journal fails.
+pub async fn find(machines: &Machines, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
+    machines.journal().room(id).await?.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))
+}
+
+/// A past state, with all that belongs to it.
+pub(crate) struct Standing<'a> {
+    pub(crate) seq: Seq,
+    pub(crate) time: Timestamp,
+    pub(crate) digest: Digest,
+    pub(crate) chain: Chain,
+    pub(crate) machine: &'a mut Instance,
+    pub(crate) state: &'a State,
+}
+
+/// Makes the state at `seq`, which lies within the log, again, and lets `look` see it, on a thread that may block.
+pub(crate) async fn look_at<T: Send + 'static>(
+    machines: &Machines,
+    record: &RoomRecord,
+    seq: Seq,
+    look: impl FnOnce(Standing<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, ReplayError> {
+    let (id, genesis, journal) = (&record.room, record.genesis.clone(), machines.journal());
     let snapshot = journal.snapshot(id, Some(seq)).await.map_err(OpenRoomError::from)?;
-    let (from, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
-    let batches = read_batches(journal, id, from, chain, Some(seq)).await?;
-    let genesis = record.genesis;
+    let (after, chain) = snapshot.as_ref().map_or_else(|| record.start(), |snapshot| (snapshot.seq, snapshot.chain));
+    let batches = read_batches(journal, id, after, chain, Some(seq)).await?;
     let first = snapshot.as_ref().map_or(genesis.digest, |snapshot| snapshot.digest);
     let builds = machines.builds(digests_of(first, &batches)).await?;
     let replayed = tokio::task::spawn_blocking(move || {
@@ -67,12 +136,47 @@ pub async fn state_at(machines: &Machines, id: &RoomId, seq: Seq) -> Result<Mome
             Some(snapshot) => Replay::from_snapshot(start, snapshot)?,
             None => Replay::from_genesis(start, &genesis)?,
         };
-        for event in batches.iter().flat_map(|batch| &batch.events).take_while(|event| event.seq <= seq) {
+        let mut chain = chain;
+        for (event, encoded) in batches.iter().flat_map(|batch| batch.events.iter().zip(&batch.encoded)) {
+            if event.seq > seq {
+                break;
+            }
             replay.apply(event)?;
+            chain = chain.after(encoded);
         }
-        let (time, digest) = (replay.time(), replay.digest());
+        let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());
         let (machine, state) = replay.state();
-        Ok(Moment { seq, time, digest, view: machine.view(state)? })
+        Ok(look(Standing { seq, time, digest, chain, machine, state })?)
     });
-    replayed.await.unwrap_or_else(|error| Err(reapply_sync::Fault::Trapped(error.to_string()).into()))
+    replayed.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+}
+
+/// The last event up to `time`, which lies within the log. Times never decrease, so halving finds it.
+async fn search(machines: &Machines, record: &RoomRecord, time: Timestamp) -> Result<Seq, ReplayError> {
+    // The event after `low` is not after `time` as far as is known; all after `high` are.
+    let (mut low, mut high) = (begin(record).0, record.head);
+    while low < high {
+        let middle = Seq(low.0 + (high.0 - low.0) / 2);
+        let read = machines.journal().read(&record.room, middle, 1).await.map_err(OpenRoomError::from)?;
+        let Some(found) = read.into_iter().next() else { break };
+        let events = Batch::read(found.expected, &found.body);
+        let damaged = |damage| OpenRoomError::Damaged { room: record.room.clone(), damage };
+        let events = events.map_err(damaged)?;
+        match events.iter().rev().find(|event| event.time <= time) {
+            Some(event) if event.seq < found.last => return Ok(event.seq),
+            Some(_) => low = found.last,
+            None => high = found.expected,
+        }
+    }
+    Ok(low)
+}
+
+/// The first seq that there is a state of, and its time.
+fn begin(record: &RoomRecord) -> (Seq, Timestamp) {
+    record.base.as_ref().map_or((Seq(0), record.genesis.time), |base| (base.seq, base.time))
+}
+
+fn before(record: &RoomRecord) -> ReplayError {
+    let (begins, time) = begin(record);
+    ReplayError::Before { room: record.room.clone(), begins, time }
 }

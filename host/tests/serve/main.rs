@@ -4,10 +4,13 @@ mod access;
 mod components;
 mod data;
 mod deploy;
+mod exports;
 mod faults;
 mod frames;
 mod life;
+mod live_damage;
 mod names;
+mod replays;
 mod rooms;
 mod session;
 

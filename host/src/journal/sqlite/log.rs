@@ -5,7 +5,7 @@ use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rooms::{self, RoomRow};
-use super::row::{Failed, checksum_of, integer, number, placed, prove, saturated};
+use super::row::{Failed, checksum_of, damage, integer, number, placed, prove, saturated};
 use crate::journal::{BatchId, JournalError, Record};
 
 /// What [`record`] reads.
@@ -91,7 +91,11 @@ pub(super) fn read(
     let mut records = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let from = records.last().map_or(after, |record: &Record| record.last).next();
+        let before = records.last().map(|record: &Record| record.last);
+        let from = before.unwrap_or(after).next();
+        if before.is_some_and(|before| row.get(0).ok() != integer(before.0).ok()) {
+            return Err(damage(place(room, from), "its record does not stand after the one before").into());
+        }
         let record = record(row, found.key, || place(room, from))?;
         bytes += record.body.len();
         if bytes > bytes_max && !records.is_empty() {

@@ -9,10 +9,10 @@ use super::row::{RowDamage, is_damage, row_damage};
 use crate::journal::directory::OpenError;
 
 /// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
-pub(super) const DATABASE_FILE: &str = "journal.db";
+pub const DATABASE_FILE: &str = "journal.db";
 
 /// The name of the database's write-ahead log.
-pub(super) const WAL_FILE: &str = "journal.db-wal";
+pub const WAL_FILE: &str = "journal.db-wal";
 
 /// Bytes of a page, which is what a commit writes at least two of: one of records, one of their index.
 pub(super) const PAGE_BYTES: u64 = 4096;

@@ -1,0 +1,51 @@
+//! The builds that an export brings along.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use reapply_sync::{Digest, Replay};
+
+use super::finding::Finding;
+use super::limits::COMPONENTS_BYTES_MAX;
+use crate::machine::{self, Builds, Deployment, Engine, Instance};
+
+/// A replay that takes its builds from an export.
+pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
+
+/// The builds of an export, as they come.
+pub(super) struct ExportBuilds {
+    engine: Engine,
+    /// Shared with the replays, which were begun when not all had come.
+    builds: Rc<RefCell<Builds>>,
+    bytes: usize,
+}
+
+impl ExportBuilds {
+    pub(super) fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), builds: Rc::default(), bytes: 0 }
+    }
+
+    /// Puts a component through all that a deployment must pass: an export comes from anywhere.
+    pub(super) fn add(&mut self, digest: Digest, component: &[u8]) -> Result<Deployment, Finding> {
+        let wrong = |why: String| Finding::Component { digest, why };
+        self.bytes = self.bytes.saturating_add(component.len());
+        if self.bytes > COMPONENTS_BYTES_MAX {
+            let bytes = self.bytes;
+            return Err(wrong(format!(
+                "with it the components have {bytes} bytes; the limit is {COMPONENTS_BYTES_MAX}"
+            )));
+        }
+        let deployment = machine::check(&self.engine, component).map_err(|error| wrong(error.to_string()))?;
+        if deployment.build.digest() != digest {
+            return Err(wrong("it is not canonical, as all are that a host has deployed".to_owned()));
+        }
+        self.builds.borrow_mut().insert(deployment.build.clone());
+        Ok(deployment)
+    }
+
+    /// What gives a replay its machines.
+    pub(super) fn source(&self) -> Box<dyn FnMut(Digest) -> Result<Instance, String>> {
+        let builds = Rc::clone(&self.builds);
+        Box::new(move |digest| builds.borrow().start(digest))
+    }
+}

@@ -1,0 +1,66 @@
+//! What a room's events say of its clients and participants, to compare with what its snapshots remember of them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use reapply_sync::snapshot::KnownClient;
+use reapply_sync::{Author, ClientId, Event, Input, Seq, Snapshot};
+
+use super::limits::CLIENTS_FOLLOWED_MAX;
+
+/// The clients and participants that a log has told of so far.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    clients: HashMap<ClientId, KnownClient>,
+    present: BTreeSet<Author>,
+    /// Clients whose last event is not beyond this one may have been left out.
+    blurred: Seq,
+}
+
+impl Followed {
+    /// What a log starts with that begins at a snapshot.
+    pub(super) fn from_snapshot(snapshot: &Snapshot) -> Self {
+        Self {
+            clients: snapshot.clients.iter().map(|known| (known.client, *known)).collect(),
+            present: snapshot.present.iter().cloned().collect(),
+            blurred: snapshot.seq,
+        }
+    }
+
+    pub(super) fn handle_event(&mut self, event: &Event) {
+        match &event.input {
+            Input::Transition { client, number, .. } => {
+                let known = KnownClient { client: *client, number: *number, seq: event.seq, time: event.time };
+                self.clients.insert(*client, known);
+                if self.clients.len() > CLIENTS_FOLLOWED_MAX {
+                    self.leave_out_the_silent();
+                }
+            }
+            Input::Joined(author) => drop(self.present.insert(author.clone())),
+            Input::Left(author) => drop(self.present.remove(author)),
+            Input::Alarm(_) | Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {}
+        }
+    }
+
+    /// Compares. A snapshot may have forgotten a client, but not remember one otherwise than it was.
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let is_wrong = |known: &&KnownClient| match self.clients.get(&known.client) {
+            Some(followed) => followed != *known,
+            None => known.seq > self.blurred,
+        };
+        if let Some(KnownClient { client, number, .. }) = snapshot.clients.iter().find(is_wrong) {
+            return Err(format!("it says that {number} was the last number of client {client}, and the log does not"));
+        }
+        if !snapshot.present.iter().eq(&self.present) {
+            return Err("it names other participants than had joined by then".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Half at once, so that the search for them is rare.
+    fn leave_out_the_silent(&mut self) {
+        let mut seqs: Vec<Seq> = self.clients.values().map(|known| known.seq).collect();
+        let (_, middle, _) = seqs.select_nth_unstable(CLIENTS_FOLLOWED_MAX / 2);
+        self.blurred = *middle;
+        self.clients.retain(|_, known| known.seq > self.blurred);
+    }
+}

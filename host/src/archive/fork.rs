@@ -1,0 +1,82 @@
+//! A new room that shares the past of another one.
+
+use reapply_sync::{LogId, Machine, RoomId, Seq, Timestamp};
+use tokio::runtime::Handle;
+
+use super::limits::RECORDS_BYTES;
+use super::staging::{Staging, forked};
+use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
+use crate::machine::Machines;
+use crate::room::{OpenRoomError, ReplayError, look_at};
+
+/// A room that was forked off another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// Which log it writes.
+    pub log: LogId,
+    /// The time of the last event that both have.
+    pub time: Timestamp,
+}
+
+/// Makes the room `to` share the log of `from` up to the event `at`, and go on as a log of its own.
+///
+/// # Errors
+///
+/// The state there cannot be made again, the room `to` exists, or the journal fails. Then nothing has changed.
+pub async fn fork(machines: &Machines, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, ReplayError> {
+    // Whether the state can be made again shows before anything is copied.
+    let (chain, time, alarm) = look_at(machines, from, at, |standing| {
+        Ok((standing.chain, standing.time, standing.machine.alarm(standing.state)?))
+    })
+    .await?;
+    let (journal, runtime) = (machines.journal().clone(), Handle::current());
+    let (from, own) = (from.clone(), forked(to, at, chain, time));
+    let log = own.chain.log_id();
+    let RoomRecord { genesis, base, .. } = from.clone();
+    let room = NewRoom { room: to.clone(), genesis, log, base, staged: true };
+    let copied = tokio::task::spawn_blocking(move || {
+        let mut staging = Staging::begin(journal.as_ref(), &runtime, room)?;
+        copy(journal.as_ref(), &runtime, &from, at, &mut staging)?;
+        staging.batch(&own)?;
+        staging.publish(alarm.map(|alarm| alarm.at))
+    });
+    let copied = copied.await.unwrap_or_else(|error| Err(JournalError::Storage(error.to_string())));
+    copied.map_err(OpenRoomError::from)?;
+    Ok(Fork { log, time })
+}
+
+/// Copies the records and snapshots up to `upto`, each proved by the chain.
+fn copy(
+    journal: &dyn Journal,
+    runtime: &Handle,
+    from: &RoomRecord,
+    upto: Seq,
+    staging: &mut Staging<'_>,
+) -> Result<(), JournalError> {
+    let snapshots = runtime.block_on(journal.snapshots(&from.room))?;
+    let mut snapshots = snapshots.into_iter().map(|snapshot| snapshot.seq).filter(|seq| *seq <= upto).peekable();
+    let (mut after, mut chain) = from.start();
+    loop {
+        while let Some(seq) = snapshots.next_if(|seq| *seq <= after) {
+            let snapshot = runtime.block_on(journal.snapshot(&from.room, Some(seq)))?;
+            snapshot.filter(|snapshot| snapshot.seq == seq).map_or(Ok(()), |snapshot| staging.snapshot(&snapshot))?;
+        }
+        if after >= upto {
+            return Ok(());
+        }
+        let records = runtime.block_on(journal.read(&from.room, after, RECORDS_BYTES))?;
+        let damaged = |what: String| JournalError::Damaged(format!("the log of {}: {what}", from.room));
+        if records.is_empty() {
+            return Err(damaged(format!("it ends at {after}")));
+        }
+        for record in records {
+            if after >= upto {
+                break;
+            }
+            let batch = record.decode(chain).map_err(|damage| damaged(damage.to_string()))?;
+            let batch = if batch.last() > upto { batch.up_to(chain, upto) } else { batch };
+            staging.batch(&batch)?;
+            (after, chain) = (batch.last(), batch.chain);
+        }
+    }
+}

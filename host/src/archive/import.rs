@@ -1,0 +1,134 @@
+//! Taking an export in: it becomes a room once all of it is proved, or not at all.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use reapply_sync::{Batch, Chain, Digest, LogId, RoomId, Seq};
+use tokio::runtime::Handle;
+
+use super::part::Header;
+use super::staging::{Staging, forked};
+use super::verify::{Proof, Proven, VerifyError, verify};
+use crate::clock;
+use crate::journal::{Component, Journal, JournalError, NewRoom};
+use crate::machine::Engine;
+
+/// Why an export was not taken in. Nothing of it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The export is not what it must be.
+    #[error(transparent)]
+    Unproven(#[from] VerifyError),
+    /// The journal refused it, or failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// A room that was made from an export.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// What was proved of the export.
+    pub proof: Proof,
+    /// Whether its log goes on as that of another room than was exported.
+    pub is_fork: bool,
+    /// Which log it writes.
+    pub log: LogId,
+    /// The last event of its log.
+    pub head: Seq,
+    /// Its log's chain there.
+    pub chain: Chain,
+    /// The build that became its machine's current one, where there had been no such machine.
+    pub deployed: Option<Digest>,
+}
+
+/// Makes the room `to` from an export. Under the name that it was exported from, the log is the very same; under another one, it goes on
+/// as a fork of it. Blocks.
+///
+/// # Errors
+///
+/// The export is not proved, or the journal does not store it. Then nothing has changed.
+pub fn import(
+    journal: &dyn Journal,
+    runtime: &Handle,
+    engine: &Engine,
+    to: &RoomId,
+    from: impl Read + Send,
+) -> Result<Imported, ImportError> {
+    let mut importer = Importer { journal, runtime, to, staging: None, forked: None, components: Vec::new() };
+    let mut failure = None;
+    let proved = verify(from, engine, &mut |proven| match importer.take(proven) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    });
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(importer.finish(proved?)?),
+    }
+}
+
+struct Importer<'a> {
+    journal: &'a dyn Journal,
+    runtime: &'a Handle,
+    to: &'a RoomId,
+    staging: Option<Staging<'a>>,
+    /// The batch with which the log goes on as that of another room.
+    forked: Option<Batch>,
+    /// Stored last, so that nothing stays of an export that is not proved.
+    components: Vec<Component>,
+}
+
+impl<'a> Importer<'a> {
+    fn take(&mut self, proven: Proven<'_>) -> Result<(), JournalError> {
+        match proven {
+            Proven::Header(header) => self.begin(header),
+            Proven::Component(deployment) => {
+                self.components.push(deployment.to_component());
+                Ok(())
+            }
+            Proven::Snapshot(snapshot) => self.staging()?.snapshot(snapshot),
+            Proven::Batch(batch) => self.staging()?.batch(batch),
+        }
+    }
+
+    fn begin(&mut self, header: &Header) -> Result<(), JournalError> {
+        let Header { genesis, base, log, head, chain, time, room, .. } = header;
+        self.forked = (room != self.to).then(|| forked(self.to, *head, *chain, *time));
+        let log = self.forked.as_ref().map_or(*log, |batch| batch.chain.log_id());
+        let room = NewRoom { room: self.to.clone(), genesis: genesis.clone(), log, base: base.clone(), staged: true };
+        self.staging = Some(Staging::begin(self.journal, self.runtime, room)?);
+        Ok(())
+    }
+
+    fn staging(&mut self) -> Result<&mut Staging<'a>, JournalError> {
+        self.staging.as_mut().ok_or_else(|| JournalError::NoSuchRoom(self.to.clone()))
+    }
+
+    fn finish(mut self, proof: Proof) -> Result<Imported, JournalError> {
+        let forked = self.forked.take();
+        forked.as_ref().map_or(Ok(()), |batch| self.staging()?.batch(batch))?;
+        for component in std::mem::take(&mut self.components) {
+            self.runtime.block_on(self.journal.put_component(component))?;
+        }
+        let Some(staging) = self.staging.take() else { return Err(JournalError::NoSuchRoom(self.to.clone())) };
+        staging.publish(proof.alarm)?;
+        let deployed = self.deploy_where_missing(proof.header.digest)?;
+        let (log, head, chain) =
+            forked.as_ref().map_or((proof.header.log, proof.header.head, proof.header.chain), |batch| {
+                (batch.chain.log_id(), batch.last(), batch.chain)
+            });
+        Ok(Imported { proof, is_fork: forked.is_some(), log, head, chain, deployed })
+    }
+
+    /// A room whose machine is not there could be entered, but no other one could begin.
+    fn deploy_where_missing(&self, digest: Digest) -> Result<Option<Digest>, JournalError> {
+        let machines = self.runtime.block_on(self.journal.machines())?;
+        if machines.iter().any(|machine| machine.name == self.to.machine) {
+            return Ok(None);
+        }
+        self.runtime.block_on(self.journal.set_current(&self.to.machine, digest, clock::now()))?;
+        Ok(Some(digest))
+    }
+}

@@ -1,0 +1,139 @@
+//! Going through an export event by event, to look at its states.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use reapply_sync::{CodecError, Event, Machine, Seq, Timestamp};
+
+use super::builds::{ExportBuilds, ExportReplay};
+use super::finding::Finding;
+use super::part::Header;
+use super::parts::{Part, Parts};
+use crate::machine::Engine;
+
+/// A place in an export, and the state there.
+pub struct Playback<R> {
+    parts: Parts<R>,
+    builds: ExportBuilds,
+    header: Header,
+    replay: ExportReplay,
+    /// Those that were read and not applied.
+    events: VecDeque<Event>,
+    is_at_end: bool,
+}
+
+impl<R: Read> Playback<R> {
+    /// Stands before the first event that the export holds.
+    ///
+    /// # Errors
+    ///
+    /// It is no export, or its first state cannot be made.
+    pub fn open(from: R, engine: &Engine) -> Result<Self, Finding> {
+        let (mut parts, mut builds) = (Parts::new(from)?, ExportBuilds::new(engine));
+        let header = match next(&mut parts)? {
+            Part::Header(header) => *header,
+            _ => return Err(Finding::Header { why: "there is none".to_owned() }),
+        };
+        // What the first state is made from comes next: a component, and where the log's beginning was trimmed a snapshot.
+        let (replay, first) = loop {
+            match next(&mut parts)? {
+                Part::Component(digest, bytes) => drop(builds.add(digest, &bytes)?),
+                Part::Snapshot(snapshot) if header.base.is_some() => {
+                    break (ExportReplay::from_snapshot(builds.source(), &snapshot)?, None);
+                }
+                part => break (ExportReplay::from_genesis(builds.source(), &header.genesis)?, Some(part)),
+            }
+        };
+        let mut playback = Self { parts, builds, header, replay, events: VecDeque::new(), is_at_end: false };
+        first.map_or(Ok(()), |part| playback.take(part))?;
+        Ok(playback)
+    }
+
+    /// Which log it is.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The event that follows on this place; `None` at the head.
+    ///
+    /// # Errors
+    ///
+    /// The export is damaged there.
+    pub fn peek(&mut self) -> Result<Option<&Event>, Finding> {
+        while self.events.is_empty() && !self.is_at_end {
+            let part = next(&mut self.parts)?;
+            self.take(part)?;
+        }
+        Ok(self.events.front())
+    }
+
+    /// Goes on by one event, and gives it; `None` at the head.
+    ///
+    /// # Errors
+    ///
+    /// The export is damaged there, or the event does not do again what it did once.
+    pub fn step(&mut self) -> Result<Option<Event>, Finding> {
+        self.peek()?;
+        let Some(event) = self.events.pop_front() else { return Ok(None) };
+        self.replay.apply(&event)?;
+        Ok(Some(event))
+    }
+
+    /// The last event in the state here, and its time.
+    #[must_use]
+    pub fn place(&self) -> (Seq, Timestamp) {
+        (self.replay.seq(), self.replay.time())
+    }
+
+    /// The build that is current here.
+    #[must_use]
+    pub fn digest(&self) -> reapply_sync::Digest {
+        self.replay.digest()
+    }
+
+    /// What the machine shows of the state here, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The machine faults.
+    pub fn view(&mut self) -> Result<String, Finding> {
+        let seq = self.replay.seq();
+        let (machine, state) = self.replay.state();
+        let viewed = machine.view(state);
+        viewed.map_err(|fault| Finding::Event { seq, why: format!("the state after it cannot be shown: {fault}") })
+    }
+
+    /// A transition as JSON, by the build that is current here; `None` where that refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The machine faults.
+    pub fn decode(&mut self, transition: &[u8]) -> Result<Option<String>, Finding> {
+        let seq = self.replay.seq();
+        match self.replay.state().0.decode(transition) {
+            Ok(json) => Ok(Some(json)),
+            Err(CodecError::Refused(_)) => Ok(None),
+            Err(CodecError::Fault(fault)) => {
+                Err(Finding::Event { seq, why: format!("a transition cannot be shown: {fault}") })
+            }
+        }
+    }
+
+    fn take(&mut self, part: Part) -> Result<(), Finding> {
+        match part {
+            Part::Header(_) | Part::Snapshot(_) => {}
+            Part::Component(digest, bytes) => drop(self.builds.add(digest, &bytes)?),
+            Part::Records(batches) => self.events.extend(batches.into_iter().flat_map(|batch| batch.events)),
+            Part::End(..) => self.is_at_end = true,
+        }
+        Ok(())
+    }
+}
+
+fn next<R: Read>(parts: &mut Parts<R>) -> Result<Part, Finding> {
+    match parts.next() {
+        Some(part) => part,
+        None => Err(Finding::Header { why: "nothing follows it".to_owned() }),
+    }
+}

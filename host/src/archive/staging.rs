@@ -1,0 +1,95 @@
+//! A room that is being made from another one's log. It is neither found nor listed before it is whole; given up, it leaves nothing behind.
+
+use std::collections::VecDeque;
+
+use reapply_sync::{Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp};
+use tokio::runtime::Handle;
+
+use crate::clock;
+use crate::journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
+
+/// Records that may be with the journal at once: enough to share its commits, few enough to be no burden to other rooms.
+const APPENDS_WAITING_MAX: usize = 16;
+
+/// Fills a staged room. Its methods block. Dropped before it is published, it removes the room.
+pub(super) struct Staging<'a> {
+    journal: &'a dyn Journal,
+    runtime: &'a Handle,
+    room: RoomId,
+    appending: VecDeque<Appending>,
+    is_published: bool,
+}
+
+impl<'a> Staging<'a> {
+    /// Begins the room.
+    pub(super) fn begin(journal: &'a dyn Journal, runtime: &'a Handle, room: NewRoom) -> Result<Self, JournalError> {
+        let id = room.room.clone();
+        runtime.block_on(journal.create_room(NewRoom { staged: true, ..room }))?;
+        Ok(Self { journal, runtime, room: id, appending: VecDeque::new(), is_published: false })
+    }
+
+    /// Adds the batch that follows.
+    pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        if self.appending.len() >= APPENDS_WAITING_MAX {
+            self.await_one()?;
+        }
+        let record = Record::new(BatchId(rand::random()), batch);
+        self.appending.push_back(self.journal.append(&self.room, record, None));
+        Ok(())
+    }
+
+    /// Adds a snapshot of the batches so far.
+    pub(super) fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.settle()?;
+        self.runtime.block_on(self.journal.put_snapshot(&self.room, snapshot.clone()))
+    }
+
+    /// Makes it a room like any other, whose alarm is due then.
+    pub(super) fn publish(mut self, alarm: Option<Timestamp>) -> Result<(), JournalError> {
+        self.settle()?;
+        self.runtime.block_on(self.journal.set_alarm(&self.room, alarm))?;
+        self.runtime.block_on(self.journal.publish(&self.room))?;
+        self.is_published = true;
+        Ok(())
+    }
+
+    /// Waits until all batches so far are durable.
+    fn settle(&mut self) -> Result<(), JournalError> {
+        while !self.appending.is_empty() {
+            self.await_one()?;
+        }
+        Ok(())
+    }
+
+    fn await_one(&mut self) -> Result<(), JournalError> {
+        let Some(appending) = self.appending.pop_front() else { return Ok(()) };
+        match self.runtime.block_on(appending) {
+            Appended::Committed => Ok(()),
+            Appended::Failed(error) => Err(error),
+            Appended::Conflict { head } => {
+                Err(JournalError::Storage(format!("{} was written to by another, up to event {head}", self.room)))
+            }
+            Appended::Unknown => {
+                Err(JournalError::Storage(format!("whether a record of {} is stored is unknown", self.room)))
+            }
+        }
+    }
+}
+
+/// The batch with which a log goes on as that of `room`, after its head.
+pub(super) fn forked(room: &RoomId, head: Seq, chain: Chain, time: Timestamp) -> Batch {
+    let input = Input::Forked { room: room.clone(), nonce: rand::random() };
+    Batch::of_one(head, chain, time.max(clock::now()), input)
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if self.is_published {
+            return;
+        }
+        self.appending.clear();
+        if let Err(error) = self.runtime.block_on(self.journal.discard(&self.room)) {
+            tracing::warn!(room = %self.room, %error, "a room that was given up stays until the next start");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Proving an export: that it is whole, and that its events, applied by the very components that it holds, lead to every state that it
+//! tells of.
+//!
+//! ```text
+//!  file ── Reader: sections ── Parts: records, chain ──▶ channel ──▶ Prover: replay, checkpoints, snapshots ──▶ Proof
+//!          └──────────── a thread of its own ────────┘
+//! ```
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use reapply_sync::{Batch, Digest, Input, Machine, ReplayError, Snapshot, Timestamp};
+
+use super::builds::{ExportBuilds, ExportReplay};
+use super::finding::Finding;
+use super::limits::PARTS_WAITING_MAX;
+use super::part::{Counts, Header};
+use super::parts::{Part, Parts};
+use super::read::ReadError;
+use crate::machine::{Deployment, Engine};
+
+/// What was proved of an export.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Which log it is, and where it has led.
+    pub header: Header,
+    /// How much it holds.
+    pub counts: Counts,
+    /// Checkpoints in the log, each compared with the state that it speaks of.
+    pub checkpoints: u64,
+    /// The builds that applied the events, in this order.
+    pub builds: Vec<Digest>,
+    /// When the alarm of the last state is due, if it has set one.
+    pub alarm: Option<Timestamp>,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+/// A part of an export, as soon as it is proved. What comes later may still show that the export is damaged.
+pub enum Proven<'a> {
+    /// Which log it is. The log has yet to lead there.
+    Header(&'a Header),
+    /// A component that would pass a deployment.
+    Component(&'a Deployment),
+    /// A snapshot of the state that the log leads to; or the one that a trimmed log begins with.
+    Snapshot(&'a Snapshot),
+    /// Events that were applied again.
+    Batch(&'a Batch),
+}
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The export is not what it must be.
+    #[error(transparent)]
+    Finding(#[from] Finding),
+    /// The witness would not go on.
+    #[error("the verification was stopped")]
+    Stopped,
+}
+
+/// Proves an export from its first byte to its last. Shows `witness` each part when it is proved, and stops when that says so.
+///
+/// # Errors
+///
+/// The first thing that is wrong with the export, or it was stopped.
+pub fn verify(
+    from: impl Read + Send,
+    engine: &Engine,
+    witness: &mut dyn FnMut(Proven<'_>) -> ControlFlow<()>,
+) -> Result<Proof, VerifyError> {
+    let (sender, parts) = mpsc::sync_channel(PARTS_WAITING_MAX);
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().name("export-read".to_owned());
+        let started = reader.spawn_scoped(scope, move || read(from, &sender));
+        started.map_err(|error| Finding::File(ReadError::Io { offset: 0, error }))?;
+        prove(&parts, engine, witness)
+    })
+}
+
+fn read(from: impl Read, to: &SyncSender<Result<Part, Finding>>) {
+    let parts = match Parts::new(from) {
+        Ok(parts) => parts,
+        Err(error) => return drop(to.send(Err(error.into()))),
+    };
+    for part in parts {
+        if to.send(part).is_err() {
+            return;
+        }
+    }
+}
+
+fn prove(
+    parts: &Receiver<Result<Part, Finding>>,
+    engine: &Engine,
+    witness: &mut dyn FnMut(Proven<'_>) -> ControlFlow<()>,
+) -> Result<Proof, VerifyError> {
+    let mut tell = |proven: Proven<'_>| match witness(proven) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(VerifyError::Stopped),
+    };
+    let header = match parts.recv() {
+        Ok(Ok(Part::Header(header))) => *header,
+        Ok(Err(finding)) => return Err(finding.into()),
+        Ok(Ok(_)) | Err(_) => return Err(VerifyError::Stopped),
+    };
+    tell(Proven::Header(&header))?;
+    let mut prover =
+        Prover { header, builds: ExportBuilds::new(engine), replay: None, checkpoints: 0, used: Vec::new() };
+    for part in parts {
+        match part? {
+            Part::Header(_) => {}
+            Part::Component(digest, bytes) => tell(Proven::Component(&prover.builds.add(digest, &bytes)?))?,
+            Part::Snapshot(snapshot) => {
+                prover.snapshot(&snapshot)?;
+                tell(Proven::Snapshot(&snapshot))?;
+            }
+            Part::Records(batches) => {
+                for batch in &batches {
+                    prover.batch(batch)?;
+                    tell(Proven::Batch(batch))?;
+                }
+            }
+            Part::End(counts, bytes) => return Ok(prover.end(counts, bytes)?),
+        }
+    }
+    // The parts end with the last one, or with what is wrong; so this thread was left alone.
+    Err(VerifyError::Stopped)
+}
+
+struct Prover {
+    header: Header,
+    builds: ExportBuilds,
+    replay: Option<ExportReplay>,
+    checkpoints: u64,
+    used: Vec<Digest>,
+}
+
+impl Prover {
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), Finding> {
+        if self.replay.is_none() && self.header.base.is_some() {
+            let replay = self.begin(ExportReplay::from_snapshot(self.builds.source(), snapshot)?);
+            self.replay = Some(replay);
+        }
+        let wrong = |why: String| Err(Finding::Snapshot { seq: snapshot.seq, why });
+        let taken = self.replay()?.snapshot();
+        let (version, state) = taken.map_err(|fault| ReplayError::Snapshot { seq: snapshot.seq, fault })?;
+        if version != snapshot.state_version {
+            return wrong(format!(
+                "it says that its state has version {}, and its build writes {version}",
+                snapshot.state_version
+            ));
+        }
+        if state != snapshot.state {
+            let place = state.iter().zip(&snapshot.state).take_while(|(ours, theirs)| ours == theirs).count();
+            let (ours, theirs) = (state.len(), snapshot.state.len());
+            return wrong(format!(
+                "its state ({theirs} bytes) is not the one that the log leads to ({ours} bytes): they differ from byte {place} on"
+            ));
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<(), Finding> {
+        let replay = self.replay()?;
+        batch.events.iter().try_for_each(|event| replay.apply(event))?;
+        replay.end_batch();
+        for event in &batch.events {
+            match &event.input {
+                Input::Upgraded(digest) => self.used.push(*digest),
+                Input::Checkpoint { .. } => self.checkpoints += 1,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn end(mut self, counts: Counts, bytes: u64) -> Result<Proof, Finding> {
+        let replay = self.replay()?;
+        let seq = replay.seq();
+        let (machine, state) = replay.state();
+        let alarm = machine.alarm(state).map_err(|fault| Finding::Event { seq, why: format!("its alarm: {fault}") })?;
+        let Self { header, checkpoints, used: builds, .. } = self;
+        Ok(Proof { header, counts, checkpoints, builds, alarm: alarm.map(|alarm| alarm.at), bytes })
+    }
+
+    /// The replay. It begins with the first part that needs it, since components come after the header.
+    fn replay(&mut self) -> Result<&mut ExportReplay, Finding> {
+        let replay = match self.replay.take() {
+            Some(replay) => replay,
+            None => self.begin(ExportReplay::from_genesis(self.builds.source(), &self.header.genesis)?),
+        };
+        Ok(self.replay.insert(replay))
+    }
+
+    fn begin(&mut self, mut replay: ExportReplay) -> ExportReplay {
+        replay.check_checkpoints(true);
+        self.used.push(replay.digest());
+        replay
+    }
+}

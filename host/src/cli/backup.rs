@@ -1,0 +1,82 @@
+//! `reapply backup`: all that a host keeps, while it serves.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use super::remote::Remote;
+use crate::http::backup::HASH_HEADER;
+use crate::journal::sqlite::DATABASE_FILE;
+
+/// Arguments of `reapply backup`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder to write. It must not be there yet, or be empty. A host can serve it as it is.
+    dir: PathBuf,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub(super) fn main(args: &Args) -> anyhow::Result<()> {
+    let Args { dir, remote } = args;
+    check_empty(dir)?;
+    let answer = remote.accepted(remote.send(remote.request("GET", "/backup").body(())?, None)?)?;
+    let announced = answer.headers().get(HASH_HEADER).and_then(|hash| hash.to_str().ok()).map(str::to_owned);
+    let announced = announced.context("the host is perhaps no Reapply host: it names no hash of its backup")?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let file = dir.join(DATABASE_FILE);
+    let part = file.with_added_extension("part");
+    let written = write(answer.into_body().into_reader(), &part).and_then(|(hash, bytes)| {
+        ensure!(hash == announced, "what came is not what the host sent (its BLAKE3 differs): try again");
+        Ok(bytes)
+    });
+    let bytes = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
+    put_in_place(&part, &file).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("backed up to {} ({bytes} bytes); prove and restore it: reapply restore {0} --data DIR", dir.display());
+    Ok(())
+}
+
+/// Whether a folder may be written to: it is not there, or empty.
+///
+/// # Errors
+///
+/// It holds something, or cannot be looked at.
+pub(super) fn check_empty(dir: &Path) -> anyhow::Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("{} cannot be used", dir.display()))?,
+    };
+    ensure!(entries.count() == 0, "{} is not empty, and nothing is overwritten: name a new folder", dir.display());
+    Ok(())
+}
+
+/// Gives a file its name, durably.
+///
+/// # Errors
+///
+/// The system refuses.
+pub(super) fn put_in_place(part: &Path, file: &Path) -> io::Result<()> {
+    fs::rename(part, file)?;
+    File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Copies, durably; answers the hash and the length.
+fn write(mut from: impl Read, to: &Path) -> anyhow::Result<(String, u64)> {
+    let cannot_write = || format!("cannot write {}", to.display());
+    let mut file = File::create(to).with_context(cannot_write)?;
+    let mut hasher = blake3::Hasher::new();
+    let (mut buffer, mut bytes) = (vec![0; 1024 * 1024], 0);
+    loop {
+        let count = from.read(&mut buffer).context("the backup broke off")?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        file.write_all(&buffer[..count]).with_context(cannot_write)?;
+        bytes += count as u64;
+    }
+    file.sync_all().with_context(cannot_write)?;
+    Ok((hasher.finalize().to_string(), bytes))
+}

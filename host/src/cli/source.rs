@@ -1,0 +1,76 @@
+//! What a command is given to read: an export in a file, or a room, whose export its host makes on the spot.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use reapply_sync::{NameError, RoomId};
+
+use super::remote::Remote;
+use crate::clock;
+
+/// The export that `name` means: a file of that name, if there is one, or else a room.
+///
+/// # Errors
+///
+/// It is neither.
+pub(super) fn open(name: &str, remote: &Remote) -> anyhow::Result<Box<dyn Read + Send>> {
+    if Path::new(name).is_file() {
+        let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
+        return Ok(Box::new(BufReader::new(file)));
+    }
+    let room =
+        parse_room(name).map_err(|why| anyhow!("there is no file {name}, and no room has such a name: {why}"))?;
+    let export = request_export(&room, remote);
+    let no_file = || format!("there is no file {name}, and the room is not to be had");
+    Ok(Box::new(export.with_context(no_file)?))
+}
+
+/// Asks a room's host for its export.
+///
+/// # Errors
+///
+/// No host answers, or it has no such room.
+pub(super) fn request_export(room: &RoomId, remote: &Remote) -> anyhow::Result<impl Read + Send + use<>> {
+    let request = remote.request("GET", &format!("/rooms/{room}/export")).body(())?;
+    let answer = remote.accepted(remote.send(request, None)?)?;
+    Ok(answer.into_body().into_reader())
+}
+
+/// Reads a room's address, `machine/room`, from the command line.
+///
+/// # Errors
+///
+/// It is none.
+pub(super) fn parse_room(text: &str) -> Result<RoomId, String> {
+    let (machine, room) = text.split_once('/').ok_or("a room is written as machine/room, such as counter/lobby")?;
+    let name = |text: &str| text.parse().map_err(|error: NameError| error.to_string());
+    Ok(RoomId { machine: name(machine)?, room: name(room)? })
+}
+
+/// A place in a log, as the command line names it: a seq, or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// After this event.
+    Seq(reapply_sync::Seq),
+    /// After the last event up to this time.
+    Time(reapply_sync::Timestamp),
+}
+
+impl At {
+    /// Reads it from the command line.
+    ///
+    /// # Errors
+    ///
+    /// It is neither.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(seq) = text.parse() {
+            return Ok(Self::Seq(reapply_sync::Seq(seq)));
+        }
+        match clock::parse_rfc3339(text) {
+            Some(time) => Ok(Self::Time(time)),
+            None => Err("give the number of an event, or a time such as 2026-01-31T12:00:00Z".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A room's log as a file: out, and in again; and rooms that share their past.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use reapply_sync::Digest;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::{info, warn};
+
+use super::error::HttpError;
+use super::extract;
+use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX};
+use super::rooms::place;
+use super::{Served, room_id};
+use crate::archive::limits::IMPORT_BYTES_MAX;
+use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format::SUFFIX};
+use crate::clock::rfc3339;
+use crate::room::{OpenRoomError, find, seq_at};
+
+/// Answers `GET /rooms/{machine}/{room}/export`. The file is made as it is sent.
+pub async fn export(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    let permit = permit(&served)?;
+    let journal = Arc::clone(served.rooms.machines().journal());
+    let record = find(served.rooms.machines(), &id).await?;
+    let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let to = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender));
+        match archive::export(journal.as_ref(), &runtime, record, to) {
+            Ok(counts) => info!(room = %id, events = counts.events, "exported"),
+            Err(error) => warn!(room = %id, %error, "an export ended early"),
+        }
+    });
+    let file = format!("attachment; filename=\"{machine}-{room}.{SUFFIX}\"");
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, file)];
+    let chunks =
+        stream::unfold(chunks, |mut chunks| async { Some((Ok::<Bytes, io::Error>(chunks.recv().await?), chunks)) });
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+/// Answers `POST /rooms/{machine}/{room}/import`: the body, an export, becomes the room.
+pub async fn import(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    served.guard.may_deploy(peer, request.headers())?;
+    let permit = permit(&served)?;
+    if served.rooms.machines().journal().room(&id).await?.is_some() {
+        return Err(OpenRoomError::RoomExists(id).into());
+    }
+    let machines = served.rooms.machines().clone();
+    let runtime = Handle::current();
+    let mut upload = Upload {
+        runtime: runtime.clone(),
+        body: request.into_body().into_data_stream(),
+        chunk: Bytes::new(),
+        bytes: 0,
+    };
+    let to = id.clone();
+    let imported = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let journal = machines.journal().as_ref();
+        let imported = archive::import(journal, &runtime, machines.engine(), &to, &mut upload);
+        if imported.is_err() {
+            upload.drain();
+        }
+        imported
+    });
+    let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
+    info!(room = %id, %peer, events = imported.proof.counts.events, "imported");
+    let answer = json!({
+        "machine": id.machine,
+        "room": id.room,
+        "seq": imported.head,
+        "log": imported.log.to_string(),
+        "chain": Digest(imported.chain.0).to_string(),
+        "deployed": imported.deployed.map(|digest| digest.to_string()),
+    });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// Asks for a fork.
+#[derive(Debug, Deserialize)]
+struct Fork {
+    /// The new room, as `machine/room`.
+    to: String,
+    /// The last event that both have; the newest one if it is left out.
+    seq: Option<u64>,
+    /// Or its time.
+    time: Option<String>,
+}
+
+/// Answers `POST /rooms/{machine}/{room}/fork`.
+pub async fn fork(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: extract::Body<BODY_BYTES_MAX>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    served.guard.may_deploy(peer, &headers)?;
+    let asked: Fork = serde_json::from_str(body.text()?)
+        .map_err(|error| HttpError::bad_request(format!("the body says which fork, as JSON: {error}")))?;
+    let to = asked.to.split_once('/').map(|(machine, room)| room_id(machine, room));
+    let to = to.ok_or_else(|| HttpError::bad_request("`to` names the new room as machine/room"))??;
+    let permit = permit(&served)?;
+    let machines = served.rooms.machines();
+    let record = find(machines, &id).await?;
+    let seq = seq_at(machines, &record, place(asked.seq, asked.time.as_deref())?).await?;
+    let forked = archive::fork(machines, &record, seq, &to).await?;
+    drop(permit);
+    info!(room = %to, from = %id, at = %seq, %peer, "forked");
+    let answer = json!({
+        "machine": to.machine,
+        "room": to.room,
+        "at": seq,
+        "time": rfc3339(forked.time),
+        "log": forked.log.to_string(),
+    });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
+}
+
+/// Bytes of an export that are sent at a time.
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+
+pub(super) fn permit(served: &Served) -> Result<OwnedSemaphorePermit, HttpError> {
+    let permit = Arc::clone(&served.archives).try_acquire_owned();
+    permit.map_err(|_| {
+        HttpError::unavailable("as many exports, imports, forks and backups are under way as may be; try again later")
+    })
+}
+
+/// Where an export goes: to a body that is read at its reader's pace.
+struct Chunks(mpsc::Sender<Bytes>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "its reader is gone"))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where an import comes from: a body, read by a thread that may block.
+struct Upload {
+    runtime: Handle,
+    body: BodyDataStream,
+    chunk: Bytes,
+    bytes: u64,
+}
+
+impl Upload {
+    /// Reads and drops the rest: one who is still sending does not hear the answer.
+    fn drain(&mut self) {
+        while self.next_chunk().is_ok_and(|more| more) {}
+    }
+
+    /// Whether there was another one.
+    fn next_chunk(&mut self) -> io::Result<bool> {
+        match self.runtime.block_on(self.body.next()) {
+            Some(Ok(chunk)) => {
+                self.bytes += chunk.len() as u64;
+                self.chunk = chunk;
+                if self.bytes > IMPORT_BYTES_MAX {
+                    return Err(io::Error::other(format!(
+                        "it has more bytes than the limit, which is {IMPORT_BYTES_MAX}"
+                    )));
+                }
+                Ok(true)
+            }
+            Some(Err(error)) => Err(io::Error::other(format!("the upload broke off: {error}"))),
+            None => Ok(false),
+        }
+    }
+}
+
+impl Read for Upload {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            if !self.next_chunk()? {
+                return Ok(0);
+            }
+        }
+        let count = self.chunk.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.chunk.split_to(count));
+        Ok(count)
+    }
+}
+
+impl From<ImportError> for HttpError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Journal(error) => error.into(),
+            ImportError::Unproven(VerifyError::Finding(Finding::File(ReadError::Io { .. }))) => {
+                Self::bad_request(error.to_string())
+            }
+            ImportError::Unproven(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unproven", format!("the export is not taken in: {error}"))
+            }
+        }
+    }
+}

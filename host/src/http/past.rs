@@ -1,0 +1,59 @@
+//! What it takes to see a moment of a room again, elsewhere: a page replays it with the same builds.
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use reapply_sync::limits::PAST_BYTES_MAX;
+use reapply_sync::{Origin, Past, PastRecord, Seq};
+use serde::Deserialize;
+
+use super::error::HttpError;
+use super::extract::Asked;
+use super::rooms::place;
+use super::{Served, room_id};
+use crate::journal::RoomRecord;
+use crate::room::{find, seq_at};
+
+/// Asks for a moment, and says what is held already.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asking {
+    /// The last event in the moment.
+    seq: Option<u64>,
+    /// Or its time.
+    time: Option<String>,
+    /// The last event of a state that whoever asks has.
+    held: Option<u64>,
+}
+
+/// Answers `GET /rooms/{machine}/{room}/past`: with a [`Past`], or as much of it as goes into one part.
+pub async fn past(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    Asked(asking): Asked<Asking>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    let machines = served.rooms.machines();
+    let record = find(machines, &id).await?;
+    let seq = seq_at(machines, &record, place(asking.seq, asking.time.as_deref())?).await?;
+    let origin = origin(&served, &record, seq, asking.held.map(Seq)).await?;
+    let mut past = Past { log: record.log, seq, head: record.head, origin, records: Vec::new() };
+    if past.from() < seq {
+        let records = machines.journal().read(&id, past.from(), PAST_BYTES_MAX).await?;
+        let needed = records.into_iter().take_while(|record| record.expected < seq);
+        past.records = needed
+            .map(|record| PastRecord { expected: record.expected, last: record.last, body: record.body })
+            .collect();
+    }
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], past.encode()).into_response())
+}
+
+/// The nearest place before `seq` to begin at.
+async fn origin(served: &Served, record: &RoomRecord, seq: Seq, held: Option<Seq>) -> Result<Origin, HttpError> {
+    let snapshot = served.rooms.machines().journal().snapshot(&record.room, Some(seq)).await?;
+    let nearest = snapshot.as_ref().map_or(record.start().0, |snapshot| snapshot.seq);
+    Ok(match (held.filter(|held| (nearest..=seq).contains(held)), snapshot) {
+        (Some(held), _) => Origin::Held(held),
+        (None, Some(snapshot)) => snapshot.into(),
+        (None, None) => Origin::Genesis(record.genesis.clone()),
+    })
+}
