@@ -85,38 +85,58 @@ impl Bench {
             bail!("the host did not start; it said {said:?}");
         };
         let host = Host { address: address.parse()?, process };
-        self.deploy(&host)?;
+        self.deploy_component(&host, &self.cells)?;
         Ok(host)
     }
 
-    /// A room name that was not used before.
-    pub(crate) fn new_room(&self) -> String {
-        format!("room-{}", self.next_room.fetch_add(1, Ordering::Relaxed))
+    /// Deploys another guest.
+    pub(crate) fn deploy(&self, host: &Host, guest: &str) -> anyhow::Result<()> {
+        self.deploy_component(host, &guest_components::component(guest))
     }
 
-    fn deploy(&self, host: &Host) -> anyhow::Result<()> {
-        let deployed = Command::new(&self.host_bin)
-            .arg("deploy")
-            .arg(&self.cells)
-            .args(["--host", &format!("http://{}", host.address)])
-            .stdout(Stdio::null())
-            .status()?;
-        ensure!(deployed.success(), "the host did not take the machine");
+    /// Runs one of the program's commands.
+    pub(crate) fn command(&self, args: &[&str]) -> anyhow::Result<()> {
+        let output = Command::new(&self.host_bin).args(args).output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`reapply {}` failed: {complaint}", args.join(" "));
         Ok(())
+    }
+
+    /// A room of `cells` that was not used before.
+    pub(crate) fn new_room(&self) -> String {
+        format!("cells/room-{}", self.next_room.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn deploy_component(&self, host: &Host, component: &Path) -> anyhow::Result<()> {
+        self.command(&["deploy", &component.to_string_lossy(), "--host", &host.url()])
     }
 }
 
 impl Host {
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it as an operator does: its rooms take their snapshots, and its journal is left tidy.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
+        ensure!(asked.success(), "the host could not be asked to stop");
+        let status = self.process.wait()?;
+        ensure!(status.success(), "the host did not stop well: {status}");
+        Ok(())
+    }
+
     /// Begins a room with so many cells set.
     pub(crate) fn create_room(&self, room: &str, entries: u32) -> anyhow::Result<()> {
-        let url = format!("http://{}/rooms/cells/{room}", self.address);
+        let url = format!("http://{}/rooms/{room}", self.address);
         ureq::put(url).send(format!("{{\"entries\":{entries}}}")).context("the room was not created")?;
         Ok(())
     }
 
     /// The last event of a room, as the host says it.
     pub(crate) fn head(&self, room: &str) -> anyhow::Result<u64> {
-        let body = self.get(&format!("/rooms/cells/{room}"), &[])?;
+        let body = self.get(&format!("/rooms/{room}"), &[])?;
         let shown: serde_json::Value = serde_json::from_slice(&body)?;
         shown["seq"].as_u64().context("the room has no seq")
     }

@@ -70,6 +70,10 @@ enum Case {
     F,
     /// The building blocks by size.
     G,
+    /// A long log.
+    H,
+    /// Waking a room that sleeps.
+    I,
 }
 
 /// How much of everything there is.
@@ -143,6 +147,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         if is_wanted(Case::G) {
             cases::blocks::run(&bench).context("(g)")?;
+        }
+        if is_wanted(Case::H) {
+            cases::log::run(&bench).await.context("(h)")?;
+        }
+        if is_wanted(Case::I) {
+            cases::wake::run(&bench).await.context("(i)")?;
         }
         Ok(())
     })

@@ -26,11 +26,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects to a room of `cells` as a new client, and waits for the welcome.
+    /// Connects to the room `machine/room` as a new client, and waits for the welcome.
     pub(crate) async fn enter(address: SocketAddr, room: &str) -> anyhow::Result<Self> {
         let key = ClientKey(rand::random());
         let client = key.client_id();
-        let mut socket = Socket::connect(address, &format!("/rooms/cells/{room}")).await?;
+        let mut socket = Socket::connect(address, &format!("/rooms/{room}")).await?;
         socket.push(&ClientMessage::Hello(Hello { key, resume: None }).encode());
         socket.flush().await?;
         let welcome = loop {

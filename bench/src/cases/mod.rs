@@ -6,8 +6,10 @@ pub(crate) mod blocks;
 pub(crate) mod confirm;
 pub(crate) mod fan_out;
 pub(crate) mod join;
+pub(crate) mod log;
 pub(crate) mod memory;
 pub(crate) mod throughput;
+pub(crate) mod wake;
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Ids are below this, so that a full map fits well into a machine's memory.
-pub const CELLS_MAX: u32 = 100_000;
+pub const CELLS_MAX: u32 = 1_000_000;
 
 /// The map. Two states share what is the same in both, so `apply` costs the same however many cells there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

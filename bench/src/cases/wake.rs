@@ -1,0 +1,62 @@
+//! (i) Waking a room that sleeps: from connecting to the state in hand, beside joining the same room while it is awake.
+
+use std::time::Instant;
+
+use crate::histogram::Histogram;
+use crate::host::Bench;
+use crate::report::{Table, medians, ms, size};
+use crate::session::Session;
+
+/// Cells of each room, and how many rooms there are of that size.
+const SIZES: [(u32, u32); 3] = [(100, 300), (9_000, 300), (900_000, 20)];
+
+pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
+    let title = "(i) Waking a room that sleeps, after a start of the host: connect to state in hand";
+    let headings = ["state", "wake p50", "wake p99", "join p50, awake", "join p99, awake", "wake / join, p50"];
+    let table = Table::new(title, &headings);
+    for (entries, rooms) in SIZES {
+        let rooms = bench.scale.pick(rooms, 2);
+        let mut runs = Vec::new();
+        for _ in 0..bench.scale.runs {
+            runs.push(measure(bench, entries, rooms).await?);
+        }
+        let [bytes, wake50, wake99, join50, join99] = medians(&runs);
+        let ratio = format!("{:.1}", wake50 / join50);
+        table.row(&[size(bytes), ms(wake50), ms(wake99), ms(join50), ms(join99), ratio]);
+    }
+    Ok(())
+}
+
+async fn measure(bench: &Bench, entries: u32, rooms: u32) -> anyhow::Result<[f64; 5]> {
+    let data = bench.directory()?;
+    let host = bench.start(data.path(), &[])?;
+    let names: Vec<String> = (0..rooms).map(|_| bench.new_room()).collect();
+    for room in &names {
+        host.create_room(room, entries)?;
+        // An event of its own, so that there is something to take a snapshot of.
+        let mut session = Session::enter(host.address, room).await?;
+        session.push_submit(1);
+        session.socket.flush().await?;
+        while session.outstanding() > 0 {
+            session.read(|_| {}).await?;
+        }
+    }
+    host.stop()?;
+    let host = bench.start(data.path(), &[])?;
+    // The first room compiles the component, or finds it in the cache; that is once for each start.
+    let compiled = bench.new_room();
+    host.create_room(&compiled, 1)?;
+    let (mut wakes, mut joins) = (Histogram::default(), Histogram::default());
+    let mut bytes = 0;
+    for room in &names {
+        for histogram in [&mut wakes, &mut joins] {
+            let began = Instant::now();
+            let session = Session::enter(host.address, room).await?;
+            bytes = session.snapshot()?.0.len();
+            histogram.record(began.elapsed());
+        }
+    }
+    let [wake50, wake99] = [0.5, 0.99].map(|quantile| wakes.quantile_ms(quantile));
+    let [join50, join99] = [0.5, 0.99].map(|quantile| joins.quantile_ms(quantile));
+    Ok([bytes as f64, wake50, wake99, join50, join99])
+}
