@@ -218,6 +218,21 @@ pub enum Goodbye {
 }
 
 impl Rejection {
+    /// What kind of rejection it is, as one word.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Conflict(_) => "conflict",
+            Self::Exhausted(_) => "exhausted",
+            Self::Trapped(_) => "trapped",
+            Self::Forbidden(_) => "forbidden",
+            Self::TooLarge { .. } => "too-large",
+            Self::TooFast { .. } => "too-fast",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
     /// Bytes of its text: what remembering it costs.
     #[must_use]
     pub(crate) fn text_bytes(&self) -> usize {

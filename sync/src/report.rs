@@ -2,7 +2,7 @@
 
 use crate::id::{Author, Seq};
 use crate::limits::SNAPSHOT_BYTES_MAX;
-use crate::machine::{Fault, LoadError, Refusal};
+use crate::machine::{Alarm, ApplyError, Fault, LoadError};
 use crate::replay::ReplayError;
 
 /// Something that an operator or a machine's author should know of. The room goes on, unless it says otherwise.
@@ -11,7 +11,7 @@ pub enum Report {
     /// The machine faulted on an input. The input was rejected, and the room went back to its last good state.
     #[error("{fault}, on an input by {author}; it was rejected and the room is as it was")]
     Faulted {
-        /// Whose input it was; "alarm" where it was nobody's.
+        /// Whose input it was.
         author: Author,
         /// What happened.
         fault: Fault,
@@ -30,9 +30,14 @@ pub enum Report {
         /// Its size.
         bytes: usize,
     },
-    /// The machine refused the alarm that it had set itself. It is not tried again.
-    #[error("the machine refused its own alarm: {0}")]
-    AlarmRefused(Refusal),
+    /// The machine refused the alarm that it had set itself, or faulted on it. That is not tried again.
+    #[error("the alarm failed, and is not tried again: {why}")]
+    AlarmFailed {
+        /// The alarm.
+        alarm: Alarm,
+        /// Why.
+        why: ApplyError,
+    },
     /// The last good state could not be made again. The room cannot go on.
     #[error("the room's last good state could not be made again: {0}")]
     Broken(String),

@@ -7,9 +7,11 @@ pub mod deploy;
 pub mod export;
 pub mod fork;
 pub mod import;
+pub mod log;
 pub mod remote;
 pub mod replay;
 pub mod restore;
+pub mod retain;
 pub mod serve;
 pub mod source;
 pub mod upgrade;
@@ -47,6 +49,10 @@ enum Command {
     Replay(replay::Args),
     /// Make a data directory from a backup, and prove it whole.
     Restore(restore::Args),
+    /// Print a room's log.
+    Log(log::Args),
+    /// Say, or set, how much of its rooms' past a machine keeps.
+    Retain(retain::Args),
     /// Run a host.
     Serve(serve::Args),
     /// Have rooms run another build, after a look at what that would do to them.
@@ -68,6 +74,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Restore(args) => restore::main(&args),
+        Command::Log(args) => log::main(&args),
+        Command::Retain(args) => retain::main(&args),
         Command::Serve(args) => serve::main(args),
         Command::Upgrade(args) => upgrade::main(&args),
         Command::Verify(args) => verify::main(&args),

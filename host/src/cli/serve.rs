@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::http::guard::Guard;
-use crate::http::limits::{SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
+use crate::http::limits::{LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
 use crate::http::{self, Options};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
@@ -85,7 +85,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         submits_per_second_max: args.submits_per_second,
     };
     let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
-    let router = http::router(rooms.clone(), options, Arc::clone(&sessions));
+    let followers = Arc::new(Semaphore::new(LOG_FOLLOWERS_MAX));
+    let looked_after = rooms.clone();
+    tokio::spawn(async move { looked_after.look_after().await });
+    let router = http::router(rooms.clone(), options, Arc::clone(&sessions), Arc::clone(&followers));
     let stopped = stop_signal()?;
     println!("listening on http://{}", listener.local_addr()?);
 
@@ -104,10 +107,18 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if tokio::time::timeout(SETTLE_WITHIN, rooms.stop()).await.is_err() {
         warn!("some rooms did not settle in time; what they had not stored, nobody was told of");
     }
-    let all = u32::try_from(SESSIONS_MAX).unwrap_or(u32::MAX);
-    let _some_still_reading = tokio::time::timeout(LEAVE_WITHIN, sessions.acquire_many(all)).await;
+    let left = async {
+        all_back(&sessions, SESSIONS_MAX).await;
+        all_back(&followers, LOG_FOLLOWERS_MAX).await;
+    };
+    let _some_still_reading = tokio::time::timeout(LEAVE_WITHIN, left).await;
     info!("stopped");
     Ok(())
+}
+
+/// Waits until all `count` permits are free.
+async fn all_back(permits: &Semaphore, count: usize) {
+    let _never_closed = permits.acquire_many(u32::try_from(count).unwrap_or(u32::MAX)).await;
 }
 
 async fn open_journal(data: &std::path::Path) -> anyhow::Result<SqliteJournal> {

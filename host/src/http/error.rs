@@ -7,13 +7,15 @@ use reapply_sync::{Goodbye, NameError, Rejection};
 use serde_json::json;
 use tracing::error;
 
+use super::log::QueryError;
 use crate::journal::JournalError;
 use crate::machine::{DeployError, MachinesError};
 use crate::room::{EnterError, OpenRoomError, ReplayError};
 use crate::upgrade::OrderError;
 
 /// A failed request.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct HttpError {
     status: StatusCode,
     kind: &'static str,
@@ -62,6 +64,12 @@ impl IntoResponse for HttpError {
             error["detail"] = detail;
         }
         (self.status, Json(json!({ "error": error }))).into_response()
+    }
+}
+
+impl From<QueryError> for HttpError {
+    fn from(error: QueryError) -> Self {
+        Self::bad_request(error.to_string())
     }
 }
 
@@ -158,16 +166,16 @@ impl From<OrderError> for HttpError {
 
 impl From<Rejection> for HttpError {
     fn from(why: Rejection) -> Self {
-        let (status, kind) = match &why {
-            Rejection::Malformed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "malformed"),
-            Rejection::Conflict(_) | Rejection::Forgotten => (StatusCode::CONFLICT, "conflict"),
-            Rejection::Exhausted(_) => (StatusCode::UNPROCESSABLE_ENTITY, "exhausted"),
-            Rejection::Trapped(_) => (StatusCode::UNPROCESSABLE_ENTITY, "trapped"),
-            Rejection::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Rejection::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
-            Rejection::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-fast"),
+        let status = match &why {
+            Rejection::Malformed(_) | Rejection::Exhausted(_) | Rejection::Trapped(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Rejection::Conflict(_) | Rejection::Forgotten => StatusCode::CONFLICT,
+            Rejection::Forbidden(_) => StatusCode::FORBIDDEN,
+            Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
         };
-        let mut error = Self::new(status, kind, why.to_string());
+        let mut error = Self::new(status, why.kind(), why.to_string());
         if let Rejection::Conflict(conflict) = &why {
             error.detail = serde_json::from_str(conflict).ok();
         }

@@ -28,8 +28,14 @@ pub const SOCKET_READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes that a session's socket collects before it writes on its own. What waits goes out in one write anyway.
 pub const SOCKET_WRITE_BUFFER_BYTES: usize = 128 * 1024;
 
-/// Events that one request for a log gets, unless it asks for fewer.
-pub const LOG_EVENTS_MAX: usize = 10_000;
+/// Bytes of a log's records that are read, decoded and sent at a time.
+pub const LOG_READ_BYTES: usize = 256 * 1024;
+
+/// Requests that follow a log at once, in the whole host.
+pub const LOG_FOLLOWERS_MAX: usize = 1_000;
+
+/// How often at most the log of a busy room is read for one who follows it.
+pub const LOG_FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Rooms that one request for a list gets.
 pub const ROOMS_LISTED_MAX: usize = 1_000;

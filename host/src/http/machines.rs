@@ -6,15 +6,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
+use serde::Deserialize;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 
 use super::Served;
 use super::error::HttpError;
 use super::extract::Body;
-use super::limits::DEPLOY_BYTES_MAX;
+use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
 use crate::clock::rfc3339;
-use crate::journal::MachineRecord;
+use crate::journal::{MachineRecord, Retention};
 
 /// Answers `GET /machines`.
 pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
@@ -47,6 +49,7 @@ pub async fn describe(State(served): State<Served>, Path(machine): Path<String>)
         "name": name,
         "digest": current.digest.to_string(),
         "deployed": rfc3339(current.deployed),
+        "retention": current.retention,
         "bytes": component.bytes.len(),
         "description": description,
         "builds": builds.collect::<Vec<_>>(),
@@ -95,6 +98,35 @@ async fn deploy_as(
         "rooms_of_other_builds": others.map(|(_, rooms)| rooms).sum::<u64>(),
     });
     Ok((StatusCode::CREATED, Json(deployed)).into_response())
+}
+
+/// What may be asked of a machine's retention. What is left out is as by default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Wanted {
+    snapshot_events: Option<NonZeroU64>,
+    snapshot_bytes: Option<NonZeroU64>,
+    trim: bool,
+}
+
+/// Answers `PUT /machines/{machine}/retention`: how much of their past its rooms keep from now on.
+pub async fn retain(
+    State(served): State<Served>,
+    Path(machine): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body<BODY_BYTES_MAX>,
+) -> Result<Response, HttpError> {
+    served.guard.may_deploy(peer, &headers)?;
+    let name: Name = machine.parse()?;
+    let wanted = serde_json::from_str(body.text()?);
+    let Wanted { snapshot_events, snapshot_bytes, trim } =
+        wanted.map_err(|error| HttpError::bad_request(format!("this is no retention: {error}")))?;
+    let (snapshot_events, snapshot_bytes) = (snapshot_events.map(u64::from), snapshot_bytes.map(u64::from));
+    let retention = Retention { snapshot_events, snapshot_bytes, trim };
+    served.rooms.retain(&name, retention.clone()).await?;
+    tracing::info!(machine = %name, ?retention, %peer, "its rooms keep their past by this from now on");
+    Ok(Json(json!({ "name": name, "retention": retention })).into_response())
 }
 
 /// Answers `GET /components/{digest}.wasm` and `.js`. Their digest names them for ever.

@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `GET /healthz` | whether the host serves |
 //! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
+//! | `PUT /machines/{machine}/retention` | how much of their past its rooms keep ([`machines`]) |
 //! | `GET /components/{digest}.wasm`, `.js` | the bytes that everyone runs, immutable ([`machines`]) |
 //! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | another build for rooms ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |
 //! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
-//! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines ([`log`]) |
+//! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines or CSV, filtered, and followed ([`mod@log`]) |
+//! | `GET /rooms/{machine}/{room}/rejections` | how often whose transitions were rejected ([`mod@log`]) |
 //! | `GET /rooms/{machine}/{room}/past` | what it takes to see a moment again, elsewhere ([`past`]) |
 //! | `GET /rooms/{machine}/{room}/export`; `POST .../import`, `.../fork` | the room as a file; rooms that share a past ([`archive`]) |
 //! | `GET /backup` | all that the host keeps, in one file ([`backup`]) |
@@ -37,10 +39,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::routing::{get, post, put};
 use reapply_sync::{NameError, RoomId};
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 
 use crate::room::Rooms;
 use crate::upgrade::Upgrades;
@@ -62,7 +66,13 @@ pub struct Served {
     pub archives: Arc<Semaphore>,
     /// Where files are made that are sent and removed.
     pub scratch: Arc<Path>,
+    /// A permit for each log that may be followed.
+    pub followers: Arc<Semaphore>,
 }
+
+/// Marks a response that goes on as things happen: it is not compressed, since a compressor would keep back what it has.
+#[derive(Clone, Copy, Debug)]
+struct Live;
 
 /// How the surface is set up.
 #[derive(Clone, Debug)]
@@ -80,8 +90,9 @@ pub struct Options {
 /// How long a client may cache an answer that its digest names for ever.
 const IMMUTABLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The host's routes. `sessions` holds [`limits::SESSIONS_MAX`] permits; when all are back, all sessions have ended.
-pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Router {
+/// The host's routes. `sessions` holds [`limits::SESSIONS_MAX`] permits, and `followers` [`limits::LOG_FOLLOWERS_MAX`]; when all are back,
+/// all have ended.
+pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, followers: Arc<Semaphore>) -> Router {
     let served = Served {
         upgrades: Upgrades::new(rooms.clone()),
         rooms,
@@ -90,7 +101,11 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         sessions,
         archives: Arc::new(Semaphore::new(limits::ARCHIVES_MAX)),
         scratch: options.scratch.into(),
+        followers,
     };
+    let is_done =
+        |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| extensions.get::<Live>().is_none();
+    let compression = CompressionLayer::new().compress_when(DefaultPredicate::new().and(is_done));
     // These are not compressed: sockets cannot be, exports are, and of an upgrade each line is to be read when it is told.
     let uncompressed = Router::new()
         .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit))
@@ -102,13 +117,15 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>) -> Route
         .route("/healthz", get(healthz))
         .route("/machines", post(machines::deploy).get(machines::list))
         .route("/machines/{machine}", put(machines::deploy_named).get(machines::describe))
+        .route("/machines/{machine}/retention", put(machines::retain))
         .route("/components/{file}", get(machines::component))
         .route("/rooms", get(rooms::list))
         .route("/rooms/{machine}/{room}/log", get(log::log))
         .route("/rooms/{machine}/{room}/past", get(past::past))
         .route("/rooms/{machine}/{room}/import", post(archive::import))
         .route("/rooms/{machine}/{room}/fork", post(archive::fork))
-        .layer(CompressionLayer::new());
+        .route("/rooms/{machine}/{room}/rejections", get(log::rejections))
+        .layer(compression);
     uncompressed
         .merge(plain)
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))

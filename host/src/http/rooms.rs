@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
-use reapply_sync::{ClientKey, CodecError, Digest, Machine, Name, Number, RoomId, Seq};
+use reapply_sync::{ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -36,6 +36,9 @@ pub struct Which {
     /// Only those after this one, as `machine/room`.
     after: Option<String>,
 }
+
+/// The kind of what comes while the room's queue is full.
+const TOO_FAST: &str = "too-fast";
 
 /// Answers `GET /rooms`.
 pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
@@ -135,11 +138,24 @@ pub async fn submit(
     let client = key.client_id();
     loop {
         // Before the room is entered, so that nonsense does not begin one.
-        let (digest, transition) = encode(&served, &id, json).await?;
+        let (digest, transition) = match encode(&served, &id, json).await? {
+            Ok(encoded) => encoded,
+            Err(why) => {
+                // A room that has not begun has nothing to count.
+                if let Ok(room) = served.rooms.find(&id).await {
+                    room.count_rejection(&client.anonymous_author(), why.kind());
+                }
+                return Err(why.into());
+            }
+        };
         let room = served.rooms.enter(&id).await?;
         let (author, number) = (client.anonymous_author(), Number(number));
         match room.submit_once(SubmitOnce { author, client, number, digest, transition }).await {
             Ok(Verdict::Upgraded) | Err(_) => continue,
+            Ok(Verdict::Busy) => {
+                room.count_rejection(&client.anonymous_author(), TOO_FAST);
+                return answer(Verdict::Busy);
+            }
             Ok(verdict) => return answer(verdict),
         }
     }
@@ -169,13 +185,13 @@ async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
 }
 
 /// The machine's bytes for a transition's JSON, and the build that made them. Made in an instance of its own, so that odd JSON can hurt no room.
-async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<(Digest, Bytes), HttpError> {
+async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Result<(Digest, Bytes), Rejection>, HttpError> {
     let build = build(served, id).await?;
     let (digest, json) = (build.digest(), json.to_owned());
     let encoded = tokio::task::spawn_blocking(move || build.instantiate()?.encode(&json)).await;
     match encoded.map_err(|error| HttpError::host_fault(error.to_string()))? {
-        Ok(transition) => Ok((digest, transition)),
-        Err(CodecError::Refused(why)) => Err(reapply_sync::Rejection::Malformed(why).into()),
+        Ok(transition) => Ok(Ok((digest, transition))),
+        Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
         Err(CodecError::Fault(fault)) => Err(HttpError::host_fault(format!("encode: {fault}"))),
     }
 }
@@ -210,7 +226,7 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
         }
         Verdict::Upgraded => Err(HttpError::unavailable("the room is being upgraded: try again")),
         Verdict::Busy => {
-            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, "too-fast", "the room's queue is full: try again later"))
+            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, TOO_FAST, "the room's queue is full: try again later"))
         }
     }
 }

@@ -52,6 +52,13 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::Trimmed`] where the log begins after `after`.
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>>;
 
+    /// The build that the room ran after its event `seq`.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Trimmed`] where the log begins after `seq`.
+    fn build_at(&self, room: &RoomId, seq: Seq) -> Answer<'_, Digest>;
+
     /// Removes the events up to `upto` from the room's log, and the snapshots before it. The chain goes on from the snapshot at `upto`.
     /// A log that begins there already stays as it is.
     ///

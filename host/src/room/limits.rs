@@ -29,3 +29,33 @@ pub const ALARM_WAITS_FOR_STORAGE: Duration = Duration::from_secs(1);
 
 /// Bytes of events read from the journal at a time.
 pub const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rooms that are woken for their alarms at the same time: after a long rest of the host, thousands may be due at once.
+pub const ALARMS_AT_ONCE: usize = 16;
+
+/// Rooms that may be awake for alarms to wake more. The rest is for people.
+pub const ROOMS_AWAKE_FOR_ALARMS_MAX: usize = ROOMS_AWAKE_MAX / 2;
+
+/// How long it may take until an alarm is noticed that nobody told of, because the clock was set for example.
+pub const ALARMS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long after a room could not be woken for its alarm that is tried again.
+pub const ALARM_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Alarms that rooms were woken for and that the journal still tells of. Beyond it no more are tried until some are settled.
+pub const ALARMS_RUNG_MAX: usize = 10_000;
+
+/// Counts of rejections, by author and kind, that a room keeps until the journal is told.
+pub const TALLY_COUNTS_MAX: usize = 1_000;
+
+/// How long a count of rejections may be known to the room alone.
+pub const TALLY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Rooms that are read from the journal at a time, to go through all.
+pub const ROOMS_READ_MAX: usize = 1_000;
+
+/// Rooms that wait for their logs to be trimmed.
+pub const TRIM_QUEUE_MAX: usize = 10_000;
+
+/// Snapshots, from the newest on, among which one with a checkpoint is looked for. Those that a room takes before it sleeps have none.
+pub const TRIM_CANDIDATES_MAX: usize = 16;

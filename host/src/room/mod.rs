@@ -11,6 +11,8 @@
 //!
 //! A confirmation takes these steps and no other: session task, room task, journal thread, room task, session task.
 
+mod alarms;
+mod follow;
 pub mod limits;
 mod open;
 mod replay;
@@ -18,9 +20,12 @@ mod replay;
 mod room;
 mod rooms;
 mod sessions;
+mod tally;
 mod task;
+mod trim;
 mod upgrade;
 
+pub use follow::Follower;
 pub use open::OpenRoomError;
 pub(crate) use replay::look_at;
 pub use replay::{Moment, Place, ReplayError, find, seq_at, state_at};

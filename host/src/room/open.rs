@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use reapply_sync::{
-    Batch, Chain, Digest, Fault, Genesis, LogId, OpenError, ReplayError, RoomId, Seq, Sequencer, Snapshot,
+    Batch, Chain, Digest, Fault, Genesis, LogId, OpenError, ReplayError, RoomId, Seq, Sequencer, Snapshot, Timestamp,
 };
 
 use super::limits::READ_BYTES;
 use crate::clock;
-use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
+use crate::journal::{Journal, JournalError, MachineRecord, NewRoom, Retention, RoomRecord};
 use crate::machine::{Builds, Instance, Machines, MachinesError};
 
 /// Why a room could not be brought to life.
@@ -64,8 +64,17 @@ pub(super) enum Begin {
     Only(String),
 }
 
+/// A room that was brought to life.
+pub(super) struct Opened {
+    pub(super) sequencer: Sequencer<Instance>,
+    /// When its alarm is due, as the journal has it.
+    pub(super) noted_alarm: Option<Timestamp>,
+    /// How much of its past it keeps.
+    pub(super) retention: Retention,
+}
+
 /// Opens the room `id`: from its newest snapshot and the events after it, or with a new log.
-pub(super) async fn open(machines: &Machines, id: &RoomId, begin: Begin) -> Result<Sequencer<Instance>, OpenRoomError> {
+pub(super) async fn open(machines: &Machines, id: &RoomId, begin: Begin) -> Result<Opened, OpenRoomError> {
     let journal = machines.journal();
     match (journal.room(id).await?, begin) {
         (Some(_), Begin::Only(_)) => Err(OpenRoomError::RoomExists(id.clone())),
@@ -98,14 +107,19 @@ pub(super) async fn read_batches(
     }
 }
 
-async fn reopen(machines: &Machines, record: RoomRecord) -> Result<Sequencer<Instance>, OpenRoomError> {
+async fn reopen(machines: &Machines, record: RoomRecord) -> Result<Opened, OpenRoomError> {
     let id = &record.room;
+    let retention = machines.current(&id.machine).await?.map(|machine| machine.retention).unwrap_or_default();
     let snapshot = machines.journal().snapshot(id, None).await?;
     let (seq, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
     let batches = read_batches(machines.journal(), id, seq, chain, None).await?;
     let first = snapshot.as_ref().map_or(record.genesis.digest, |snapshot| snapshot.digest);
     let builds = machines.builds(digests_of(first, &batches)).await?;
-    open_sequencer(builds, record.room, record.log, record.genesis, snapshot, batches).await
+    // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
+    let noted_alarm = record.alarm;
+    let is_spent = noted_alarm.is_none() && record.batch.is_some();
+    let opening = open_sequencer(builds, record.room, record.log, record.genesis, snapshot, batches, is_spent);
+    Ok(Opened { sequencer: opening.await?, noted_alarm, retention })
 }
 
 /// The builds that going through `batches` takes, which begin under the build `first`.
@@ -113,12 +127,13 @@ pub(super) fn digests_of(first: Digest, batches: &[Batch]) -> impl Iterator<Item
     std::iter::once(first).chain(batches.iter().filter_map(Batch::upgrade))
 }
 
-async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Sequencer<Instance>, OpenRoomError> {
+async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Opened, OpenRoomError> {
     let current = machines.current(&id.machine).await?;
-    let digest = current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest;
+    let current = current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?;
+    let MachineRecord { digest, retention, .. } = current;
     let builds = machines.builds([digest]).await?;
     let genesis = Genesis { room: id.clone(), digest, options, time: clock::now(), nonce: rand::random() };
-    let opened = open_sequencer(builds, id.clone(), genesis.log_id(), genesis.clone(), None, Vec::new()).await;
+    let opened = open_sequencer(builds, id.clone(), genesis.log_id(), genesis.clone(), None, Vec::new(), false).await;
     let sequencer = opened.map_err(|error| match error {
         OpenRoomError::Open { error: OpenError::Replay(ReplayError::Load { error, .. }), .. } => {
             OpenRoomError::OptionsRefused(error.to_string())
@@ -126,7 +141,7 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Seq
         other => other,
     })?;
     machines.journal().create_room(NewRoom::of(genesis)).await?;
-    Ok(sequencer)
+    Ok(Opened { sequencer, noted_alarm: None, retention })
 }
 
 /// A long log takes a while to replay, so it is done away from the threads that serve sockets.
@@ -137,10 +152,15 @@ async fn open_sequencer(
     genesis: Genesis,
     snapshot: Option<Snapshot>,
     batches: Vec<Batch>,
+    is_alarm_spent: bool,
 ) -> Result<Sequencer<Instance>, OpenRoomError> {
     let opened = tokio::task::spawn_blocking(move || {
-        Sequencer::open(|digest| builds.start(digest), log, genesis, snapshot, batches)
-            .map_err(|error| OpenRoomError::Open { room, error })
+        let opened = Sequencer::open(|digest| builds.start(digest), log, genesis, snapshot, batches);
+        let mut sequencer = opened.map_err(|error| OpenRoomError::Open { room, error })?;
+        if is_alarm_spent {
+            sequencer.spend_alarm();
+        }
+        Ok(sequencer)
     });
     opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
 }

@@ -8,7 +8,10 @@ use reapply_sync::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::tally::Tally;
 use super::upgrade::UpgradeRoomError;
+use crate::clock;
+use crate::journal::Retention;
 use crate::machine::Instance;
 
 /// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
@@ -17,6 +20,7 @@ pub struct Room {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) history: Arc<History>,
     pub(super) news: watch::Receiver<News>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// The room is not awake any more. Nothing of what was asked has happened.
@@ -100,17 +104,63 @@ pub struct SubmitOnce {
 
 /// What the room is asked to do.
 pub(super) enum Command {
-    Enter { hello: Hello, participant: Author, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
-    Resync { session: SessionId, hello: Hello, reply: oneshot::Sender<Entered> },
-    Submit { session: SessionId, number: Number, transition: Bytes },
-    Signal { session: SessionId, body: Bytes },
-    Diverged { session: SessionId, seq: Seq, ours: Digest },
-    Followed { session: SessionId, upgrade: Seq },
-    Leave { session: SessionId },
-    SubmitOnce { submit: SubmitOnce, reply: oneshot::Sender<Verdict> },
+    Enter {
+        hello: Hello,
+        participant: Author,
+        outbox: Outbox,
+        reply: oneshot::Sender<Result<Entered, Goodbye>>,
+    },
+    Resync {
+        session: SessionId,
+        hello: Hello,
+        reply: oneshot::Sender<Entered>,
+    },
+    Submit {
+        session: SessionId,
+        number: Number,
+        transition: Bytes,
+    },
+    Signal {
+        session: SessionId,
+        body: Bytes,
+    },
+    Diverged {
+        session: SessionId,
+        seq: Seq,
+        ours: Digest,
+    },
+    Followed {
+        session: SessionId,
+        upgrade: Seq,
+    },
+    Leave {
+        session: SessionId,
+    },
+    SubmitOnce {
+        submit: SubmitOnce,
+        reply: oneshot::Sender<Verdict>,
+    },
     Upgrade(Upgrade),
-    View { reply: oneshot::Sender<Result<View, Fault>> },
+    View {
+        reply: oneshot::Sender<Result<View, Fault>>,
+    },
+    /// The alarm is due; answered when the room is settled.
+    Ring {
+        reply: oneshot::Sender<()>,
+    },
+    /// Answered when the journal knows of all rejections until now.
+    TellTally {
+        reply: oneshot::Sender<()>,
+    },
+    Retain(Retention),
     Stop,
+}
+
+impl Command {
+    /// Whether somebody uses the room by it.
+    pub(super) fn is_use(&self) -> bool {
+        !matches!(self, Self::Ring { .. } | Self::TellTally { .. } | Self::Retain(_) | Self::Stop)
+    }
 }
 
 /// A build that is to take over.
@@ -228,6 +278,21 @@ impl Room {
     /// The room is gone, or (inside) the machine faulted.
     pub async fn view(&self) -> Result<Result<View, Fault>, Gone> {
         self.ask(|reply| Command::View { reply }).await
+    }
+
+    /// Counts a rejection that did not come to the room's own ears.
+    pub fn count_rejection(&self, author: &Author, kind: &str) {
+        self.tally.count(author, kind, clock::now());
+    }
+
+    /// Lets the alarm go off, if it is due. Answers once what came of it is stored.
+    pub(super) async fn ring(&self) -> Result<(), Gone> {
+        self.ask(|reply| Command::Ring { reply }).await
+    }
+
+    /// Has the journal know of all rejections until now.
+    pub(super) async fn tell_tally(&self) -> Result<(), Gone> {
+        self.ask(|reply| Command::TellTally { reply }).await
     }
 
     /// What sessions read.

@@ -5,14 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reapply_sync::{RoomId, SessionId};
+use reapply_sync::{Name, RoomId, SessionId};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
-use super::limits::ROOMS_AWAKE_MAX;
-use super::open::{self, Begin, OpenRoomError};
-use super::room::{Command, Room};
-use super::task;
+use super::alarms::Alarms;
+use super::follow::{Followed, Follower};
+use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX};
+use super::open::{self, Begin, OpenRoomError, Opened};
+use super::room::{Command, Gone, News, Room};
+use super::task::{self, Surroundings};
+use super::trim::{self, Trimmer};
+use crate::journal::{JournalError, RejectionCount, Retention};
 use crate::machine::Machines;
 
 /// How rooms are kept.
@@ -50,8 +55,11 @@ pub struct Rooms {
 
 struct Shared {
     machines: Machines,
-    options: RoomsOptions,
     slots: Mutex<HashMap<RoomId, Slot>>,
+    followed: Followed,
+    surroundings: Surroundings,
+    /// What trims logs, until it is started.
+    trimmer: Mutex<Option<Trimmer>>,
     next_session: AtomicU64,
     stopping: AtomicBool,
 }
@@ -68,15 +76,32 @@ impl Rooms {
     /// The rooms that `machines` and their journal hold; all of them asleep.
     #[must_use]
     pub fn new(machines: Machines, options: RoomsOptions) -> Self {
+        let (trims, trimmer) = trim::trimmer();
+        let surroundings = Surroundings {
+            journal: Arc::clone(machines.journal()),
+            sleep_after: options.sleep_after,
+            trims: Arc::new(trims),
+            alarms_changed: Arc::default(),
+        };
         Self {
             shared: Arc::new(Shared {
                 machines,
-                options,
                 slots: Mutex::default(),
+                followed: Followed::default(),
+                surroundings,
+                trimmer: Mutex::new(Some(trimmer)),
                 next_session: AtomicU64::new(1),
                 stopping: AtomicBool::new(false),
             }),
         }
+    }
+
+    /// Does what rooms need besides their own tasks, until the host stops: wakes them for their alarms, and trims their logs. Call it once.
+    pub async fn look_after(&self) {
+        let trimmer = self.shared.trimmer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let trims = trimmer.map(|trimmer| tokio::spawn(trimmer.run(self.clone())));
+        Alarms::new(self.clone()).run().await;
+        trims.inspect(JoinHandle::abort);
     }
 
     /// The room, awake. One that has not begun begins, with the default options.
@@ -85,7 +110,7 @@ impl Rooms {
     ///
     /// It cannot be opened, or the host has no room for it.
     pub async fn enter(&self, id: &RoomId) -> Result<Room, EnterError> {
-        self.wake(id, Begin::IfNew).await
+        self.wake(id, Begin::IfNew, true).await
     }
 
     /// The room, awake, if it has begun.
@@ -94,7 +119,7 @@ impl Rooms {
     ///
     /// There is no such room, it cannot be opened, or the host has no room for it.
     pub async fn find(&self, id: &RoomId) -> Result<Room, EnterError> {
-        self.wake(id, Begin::No).await
+        self.wake(id, Begin::No, true).await
     }
 
     /// Begins a room with options of its own, as JSON.
@@ -103,7 +128,7 @@ impl Rooms {
     ///
     /// The room has begun already, its machine refuses the options, or it cannot be opened.
     pub async fn create(&self, id: &RoomId, options: String) -> Result<Room, EnterError> {
-        self.wake(id, Begin::Only(options)).await
+        self.wake(id, Begin::Only(options), true).await
     }
 
     /// The machines that these rooms run.
@@ -120,9 +145,55 @@ impl Rooms {
         awake.and_then(|awake| awake.as_ref().map(|awake| awake.room.news.borrow().participants)).unwrap_or(0)
     }
 
+    /// Sets how much of its rooms' past a machine keeps. Rooms that are awake follow it as well, and what may be trimmed by it soon is.
+    ///
+    /// # Errors
+    ///
+    /// There is no such machine, or the journal does not store it.
+    pub async fn retain(&self, machine: &Name, retention: Retention) -> Result<(), JournalError> {
+        self.machines().journal().set_retention(machine, retention.clone()).await?;
+        // A room that is being opened may have read the former one.
+        let slots = self.shared.slots().clone();
+        for (_, slot) in slots.into_iter().filter(|(id, _)| id.machine == *machine) {
+            if let Some(awake) = &*slot.lock().await {
+                let _gone = awake.room.commands.send(Command::Retain(retention.clone())).await;
+            }
+        }
+        if retention.trim {
+            let (rooms, machine) = (self.clone(), machine.clone());
+            tokio::spawn(async move {
+                if let Err(why) = rooms.offer_all(&machine).await {
+                    warn!(%machine, %why, "not all logs are looked at now; each will be at its next checkpoint");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// How often whose transitions were rejected in a room, and why.
+    ///
+    /// # Errors
+    ///
+    /// There is no such room, or the journal fails.
+    pub async fn rejections(&self, id: &RoomId) -> Result<Vec<RejectionCount>, JournalError> {
+        if let Some(room) = self.awake(id).await {
+            // Where it falls asleep meanwhile it tells as well.
+            let _gone = room.tell_tally().await;
+        }
+        self.machines().journal().rejections(id).await
+    }
+
+    /// Follows a room's log, whether it is awake or not.
+    #[must_use]
+    pub fn follow(&self, id: &RoomId) -> Follower {
+        Follower::new(self.clone(), id.clone())
+    }
+
     /// Puts all rooms to sleep: their sessions end, what they accepted becomes durable, snapshots are taken. None wakes after it.
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.followed.ring_all();
+        self.shared.surroundings.alarms_changed.notify_one();
         let slots: Vec<Slot> = self.shared.slots().values().cloned().collect();
         let mut tasks = Vec::new();
         for slot in slots {
@@ -138,11 +209,60 @@ impl Rooms {
         }
     }
 
-    async fn wake(&self, id: &RoomId, begin: Begin) -> Result<Room, EnterError> {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn followed(&self) -> &Followed {
+        &self.shared.followed
+    }
+
+    /// The news of a room that is awake.
+    pub(super) async fn news(&self, id: &RoomId) -> Option<watch::Receiver<News>> {
+        self.awake(id).await.map(|room| room.news())
+    }
+
+    /// Wakes a room for its alarm, if it is not awake. Answers once what came of the alarm is stored; nobody's use, it then sleeps again.
+    pub(super) async fn ring(&self, id: &RoomId) -> Result<(), EnterError> {
+        while let Err(Gone) = self.wake(id, Begin::No, false).await?.ring().await {}
+        Ok(())
+    }
+
+    /// Whether so many rooms are awake that none should be woken for its alarm.
+    pub(super) fn are_many_awake(&self) -> bool {
+        self.shared.slots().len() >= ROOMS_AWAKE_FOR_ALARMS_MAX
+    }
+
+    /// Waits until a room has fallen asleep that has an alarm, or the host stops.
+    pub(super) async fn alarms_changed(&self) {
+        self.shared.surroundings.alarms_changed.notified().await;
+    }
+
+    /// Has the logs of all rooms of a machine looked at, whether they can be trimmed.
+    async fn offer_all(&self, machine: &Name) -> Result<(), JournalError> {
+        let mut after = None;
+        loop {
+            let rooms = self.machines().journal().rooms(Some(machine), after.as_ref(), ROOMS_READ_MAX).await?;
+            let Some(last) = rooms.last() else { return Ok(()) };
+            after = Some(last.room.clone());
+            for room in rooms {
+                self.shared.surroundings.trims.offer_when_free(&room.room).await;
+            }
+        }
+    }
+
+    /// A room, if it is awake.
+    async fn awake(&self, id: &RoomId) -> Option<Room> {
+        let slot = self.shared.slots().get(id).cloned()?;
+        let awake = slot.lock().await;
+        awake.as_ref().filter(|awake| !awake.room.is_gone()).map(|awake| awake.room.clone())
+    }
+
+    async fn wake(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
         loop {
             let slot = self.slot(id)?;
             let mut awake = slot.lock().await;
-            if self.shared.stopping.load(Ordering::SeqCst) {
+            if self.is_stopping() {
                 return Err(EnterError::ShuttingDown);
             }
             if !self.holds(id, &slot) {
@@ -159,11 +279,12 @@ impl Rooms {
                 let _ended = task.await;
             }
             return match open::open(&self.shared.machines, id, begin).await {
-                Ok(sequencer) => {
-                    debug!(room = %id, head = %sequencer.history().head(), "the room is awake");
-                    let opened = self.start(id, sequencer);
+                Ok(opened) => {
+                    debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
+                    let opened = self.start(id, opened, is_used);
                     let room = opened.room.clone();
                     *awake = Some(opened);
+                    self.shared.followed.ring(id);
                     Ok(room)
                 }
                 Err(error) => {
@@ -175,12 +296,10 @@ impl Rooms {
         }
     }
 
-    fn start(&self, id: &RoomId, sequencer: reapply_sync::Sequencer<crate::machine::Instance>) -> Awake {
+    fn start(&self, id: &RoomId, opened: Opened, is_used: bool) -> Awake {
         let shared = Arc::clone(&self.shared);
         let next_session = move || SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let journal = Arc::clone(self.shared.machines.journal());
-        let sleep_after = self.shared.options.sleep_after;
-        let (room, run) = task::start(id.clone(), sequencer, journal, sleep_after, next_session);
+        let (room, run) = task::start(id.clone(), opened, is_used, self.shared.surroundings.clone(), next_session);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let task = tokio::spawn(async move {
             run.await;

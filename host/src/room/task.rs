@@ -3,40 +3,61 @@
 //! One turn handles everything that is waiting, then pumps once. So under load the work shares its journal records and its
 //! wake-ups, and an idle room answers a lone transition at once.
 
+mod alarm;
+mod tally;
+
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reapply_sync::{
-    Author, Batch, ClientId, Goodbye, Hello, Input, Number, Report, RoomId, Seq, Sequencer, ServerMessage, SessionId,
-    Signal, Submit,
+    Author, Batch, ClientId, Event, Goodbye, Hello, Input, Number, Report, RoomId, Seq, Sequencer, ServerMessage,
+    SessionId, Signal, SnapshotPolicy, Submit,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Sleep;
 use tracing::{debug, error, info, warn};
 
+use self::alarm::AlarmNote;
 use super::limits::{ALARM_WAITS_FOR_STORAGE, PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
+use super::open::Opened;
 use super::room::{Command, Entered, News, Outbox, Room, SubmitOnce, Upgrade, Verdict, View};
 use super::sessions::{Session, Sessions};
+use super::tally::Tally;
+use super::trim::TrimQueue;
 use super::upgrade::UpgradeRoomError;
 use crate::clock;
 use crate::crash;
-use crate::journal::{Appended, Appending, BatchId, Journal, Record};
+use crate::journal::{Appended, Appending, BatchId, Journal, Record, Retention};
 use crate::machine::Instance;
 
-/// Starts the task of a room that was just opened.
+/// What all rooms' tasks have around them.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) sleep_after: Duration,
+    pub(super) trims: Arc<TrimQueue>,
+    /// Told when a room falls asleep that has an alarm.
+    pub(super) alarms_changed: Arc<Notify>,
+}
+
+/// Starts the task of a room that was just opened: for its alarm alone, or because somebody uses it.
 pub(super) fn start(
     id: RoomId,
-    sequencer: Sequencer<Instance>,
-    journal: Arc<dyn Journal>,
-    sleep_after: Duration,
+    opened: Opened,
+    is_used: bool,
+    surroundings: Surroundings,
     next_session: impl Fn() -> SessionId + Send + 'static,
 ) -> (Room, impl Future<Output = ()>) {
+    let Opened { mut sequencer, noted_alarm, retention } = opened;
+    let Surroundings { journal, sleep_after, trims, alarms_changed } = surroundings;
+    sequencer.set_snapshot_policy(snapshot_policy(&retention));
     let (commands, inbox) = mpsc::channel(ROOM_INBOX_MAX);
     let history = Arc::clone(sequencer.history());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
-    let room = Room { commands, history, news: news_receiver };
+    let tally = Arc::<Tally>::default();
+    let room = Room { commands, history, news: news_receiver, tally: Arc::clone(&tally) };
     let task = Task {
         id,
         sequencer,
@@ -51,7 +72,14 @@ pub(super) fn start(
         upgrade: None,
         upgrading: None,
         presence_due: None,
-        last_used: Instant::now(),
+        alarm: AlarmNote::new(noted_alarm),
+        alarms_changed,
+        tally,
+        tally_due: None,
+        trims,
+        is_trimmed: retention.trim,
+        last_used: is_used.then(Instant::now),
+        is_letting_go: false,
         failing_until: None,
         stopping: false,
     };
@@ -76,7 +104,18 @@ struct Task {
     upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
     /// When a changed presence is told.
     presence_due: Option<Instant>,
-    last_used: Instant,
+    alarm: AlarmNote,
+    alarms_changed: Arc<Notify>,
+    tally: Arc<Tally>,
+    /// When the journal is told what was rejected.
+    tally_due: Option<Instant>,
+    trims: Arc<TrimQueue>,
+    /// Whether the machine's retention has the log trimmed.
+    is_trimmed: bool,
+    /// `None` where the room was woken for its alarm, and nobody has used it since.
+    last_used: Option<Instant>,
+    /// Whether the log may hold more than this room knows: it stops, and notes nothing more.
+    is_letting_go: bool,
     /// Since the journal failed last: when an alarm may try again whether it stores. A failure that lasts is logged once.
     failing_until: Option<Instant>,
     stopping: bool,
@@ -90,6 +129,7 @@ impl Task {
         let mut commands = Vec::new();
         let mut timer = Box::pin(tokio::time::sleep(self.sleep_after));
         self.pump();
+        self.note_alarm().await;
         while !(self.stopping && self.sequencer.is_settled()) {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
@@ -104,6 +144,7 @@ impl Task {
                 () = timer.as_mut() => self.handle_timer(),
             }
             self.pump();
+            self.note_alarm().await;
         }
         self.end().await;
     }
@@ -112,15 +153,11 @@ impl Task {
     fn wake_at(&mut self) -> Instant {
         let now = Instant::now();
         let mut wake_at = self.presence_due.unwrap_or(now + self.sleep_after);
-        if self.is_idle() {
-            wake_at = wake_at.min(self.last_used + self.sleep_after);
+        if self.is_idle() && !self.is_alarm_near() {
+            wake_at = wake_at.min(self.last_used.map_or(now, |last_used| last_used + self.sleep_after));
         }
-        if let Some(alarm_at) = self.sequencer.alarm_at() {
-            let wait_micros = alarm_at.0.saturating_sub(clock::now().0);
-            let rings_at = now + Duration::from_micros(wait_micros).min(self.sleep_after);
-            wake_at = wake_at.min(self.failing_until.map_or(rings_at, |until| until.max(rings_at)));
-        }
-        wake_at
+        let others = [self.alarm_wake_at(now), self.tally_due];
+        others.into_iter().flatten().fold(wake_at, Instant::min)
     }
 
     fn is_idle(&self) -> bool {
@@ -128,10 +165,8 @@ impl Task {
     }
 
     fn handle_timer(&mut self) {
-        let may_ring = self.failing_until.is_none_or(|until| until <= Instant::now());
-        if may_ring && self.sequencer.alarm_at().is_some_and(|alarm_at| alarm_at <= clock::now()) {
-            self.sequencer.handle_alarm(clock::now(), rand::random());
-        }
+        self.handle_alarm();
+        self.tell_tally_if_due();
         if self.presence_due.is_some_and(|due| due <= Instant::now()) {
             self.presence_due = None;
             // Leaving may have failed with the journal; then it is told now.
@@ -146,17 +181,19 @@ impl Task {
                 news.presence = presence;
             });
         }
-        // A room that has set an alarm stays awake for it.
-        let is_unused = self.is_idle() && self.last_used.elapsed() >= self.sleep_after;
-        if is_unused && self.sequencer.alarm_at().is_none() && self.inbox.is_empty() {
+        let is_unused =
+            self.is_idle() && self.last_used.is_none_or(|last_used| last_used.elapsed() >= self.sleep_after);
+        if is_unused && !self.is_alarm_near() && self.inbox.is_empty() {
             self.stopping = true;
         }
     }
 
     /// Handles a turn's commands. A machine that is slow must not hold up the thread that other rooms and sockets share.
     fn handle_commands(&mut self, commands: &mut Vec<Command>) {
-        self.last_used = Instant::now();
-        let turn_began = self.last_used;
+        let turn_began = Instant::now();
+        if commands.iter().any(Command::is_use) {
+            self.last_used = Some(turn_began);
+        }
         let mut commands = commands.drain(..);
         for command in commands.by_ref() {
             self.handle(command);
@@ -197,6 +234,12 @@ impl Task {
             Command::Upgrade(upgrade) => drop(upgrade.reply.send(Err(UpgradeRoomError::Busy))),
             Command::View { reply } => {
                 let _asker_gone = reply.send(self.view());
+            }
+            Command::Ring { reply } => self.ring(reply),
+            Command::TellTally { reply } => self.tell_tally(Some(reply)),
+            Command::Retain(retention) => {
+                self.sequencer.set_snapshot_policy(snapshot_policy(&retention));
+                self.is_trimmed = retention.trim;
             }
             Command::Stop => self.stopping = true,
         }
@@ -286,6 +329,10 @@ impl Task {
                 self.sequencer.handle_appended();
                 self.answer_waiting(&batch);
                 self.handle_upgraded(batch.last());
+                let is_checkpoint = |event: &Event| matches!(event.input, Input::Checkpoint { .. });
+                if self.is_trimmed && batch.events.iter().any(is_checkpoint) {
+                    self.trims.offer(&self.id);
+                }
                 let head = self.sequencer.history().head();
                 self.news.send_modify(|news| news.head = head);
             }
@@ -298,13 +345,11 @@ impl Task {
             }
             Appended::Unknown => {
                 error!(room = %self.id, "whether events were stored is unknown; the room starts again from its log");
-                self.fall_back();
-                self.stopping = true;
+                self.let_go();
             }
             Appended::Conflict { head } => {
                 error!(room = %self.id, %head, "another host writes this room's log; this one lets go of it");
-                self.fall_back();
-                self.stopping = true;
+                self.let_go();
             }
         }
     }
@@ -337,9 +382,16 @@ impl Task {
         }
     }
 
+    /// The log may hold more than this room knows.
+    fn let_go(&mut self) {
+        self.fall_back();
+        (self.is_letting_go, self.stopping) = (true, true);
+    }
+
     /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
     fn fall_back(&mut self) {
         self.sequencer.handle_append_failed();
+        self.alarm.handle_refused();
         if let Some(reply) = self.upgrading.take() {
             let _asker_gone = reply.send(Err(UpgradeRoomError::NotStored));
         }
@@ -385,20 +437,27 @@ impl Task {
         self.begin_upgrade();
         if let Some(batch) = self.sequencer.poll_batch() {
             let record = Record::new(BatchId(rand::random()), &batch);
-            self.in_flight = Some((batch, self.journal.append(&self.id, record, self.sequencer.alarm_at())));
+            let note = self.note_with_batch();
+            self.in_flight = Some((batch, self.journal.append(&self.id, record, note)));
         }
         while let Some(rejected) = self.sequencer.poll_rejected() {
+            self.count(&rejected);
             self.answer(rejected.client, rejected.number, &Verdict::Rejected(rejected.why.clone()));
             let frame = ServerMessage::Rejected { number: rejected.number, why: rejected.why }.encode();
             let left = self.sessions.send_to_client(rejected.client, frame);
             self.leave_all(left);
         }
         self.answer_repeated();
+        self.schedule_tally();
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             let (journal, id) = (Arc::clone(&self.journal), self.id.clone());
+            let trims = self.is_trimmed.then(|| Arc::clone(&self.trims));
             tokio::spawn(async move {
                 match journal.put_snapshot(&id, (*snapshot).clone()).await {
-                    Ok(()) => crash::point("snapshot-stored"),
+                    Ok(()) => {
+                        crash::point("snapshot-stored");
+                        trims.inspect(|trims| trims.offer(&id));
+                    }
                     Err(why) => {
                         warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
                     }
@@ -411,12 +470,14 @@ impl Task {
     }
 
     fn report(&mut self, report: &Report) {
-        if let Report::Broken(_) = report {
-            error!(room = %self.id, "{report}");
-            self.end_sessions(&Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
-            self.stopping = true;
-        } else {
-            warn!(room = %self.id, "{report}");
+        match report {
+            Report::Broken(_) => {
+                error!(room = %self.id, "{report}");
+                self.end_sessions(&Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
+                self.stopping = true;
+            }
+            Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, why),
+            _ => warn!(room = %self.id, "{report}"),
         }
     }
 
@@ -432,8 +493,16 @@ impl Task {
         {
             info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
         }
+        self.tell_tally_for_sleep().await;
+        if self.note_alarm_for_sleep().await {
+            self.alarms_changed.notify_one();
+        }
         debug!(room = %self.id, participants = self.sessions.participants(), "the room is asleep");
     }
+}
+
+fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {
+    SnapshotPolicy { events: retention.snapshot_events, bytes: retention.snapshot_bytes }
 }
 
 fn send_all(replies: Vec<oneshot::Sender<Verdict>>, verdict: &Verdict) {

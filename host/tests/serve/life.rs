@@ -14,7 +14,7 @@ fn sleepy_host() -> Host {
 }
 
 /// Waits until the journal has a snapshot of the room at `seq`, which a room leaves as it falls asleep.
-fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
+pub(crate) fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
     let file = host.data().join("journal.db");
     let query =
         "SELECT count(*) FROM snapshots JOIN rooms ON rooms.id = snapshots.room WHERE rooms.room = ?1 AND seq = ?2";

@@ -1,6 +1,7 @@
 //! The running binary, over real HTTP and WebSockets: what it answers to good input and to bad.
 
 mod access;
+mod alarms;
 mod components;
 mod data;
 mod deploy;
@@ -9,8 +10,10 @@ mod faults;
 mod frames;
 mod life;
 mod live_damage;
+mod log;
 mod names;
 mod replays;
+mod retention;
 mod rooms;
 mod session;
 

@@ -79,6 +79,7 @@ fn odd_queries_are_a_400_as_json() {
         "/rooms/counter/q?seq=-1",
         "/rooms/counter/q/log?after=x",
         "/rooms/counter/q/log?limit=-1",
+        "/rooms/counter/q/log?kinds=alarm",
     ] {
         assert_eq!(error(&host, "GET", path, None).0, 400, "{path}");
     }

@@ -230,7 +230,7 @@ impl<M: Machine> Room<M> {
         while let Some(report) = self.sequencer.poll_report() {
             match report {
                 Report::Faulted { .. } => self.counts.faults += 1,
-                Report::AlarmRefused(_) => self.counts.alarms_refused += 1,
+                Report::AlarmFailed { .. } => self.counts.alarms_refused += 1,
                 other => panic!("{other}"),
             }
         }

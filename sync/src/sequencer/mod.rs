@@ -67,12 +67,16 @@ pub struct Submit {
 /// A rejection, to be told to the client's session, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
+    /// Who asked.
+    pub author: Author,
     /// The client that asked.
     pub client: ClientId,
     /// Its number for the transition.
     pub number: Number,
     /// Why.
     pub why: Rejection,
+    /// Whether it was told before, and was asked for again.
+    pub is_repeated: bool,
 }
 
 /// A room's decisions. See the module's documentation.
@@ -123,18 +127,18 @@ impl<M: Machine> Sequencer<M> {
             return;
         }
         if number <= self.clients.decided(client) {
-            self.repeat_rejection(client, number);
+            self.repeat_rejection(author, client, number);
             return;
         }
         if transition.len() > TRANSITION_BYTES_MAX {
             let (bytes, bytes_max) = (transition.len() as u64, TRANSITION_BYTES_MAX as u64);
-            self.reject(client, number, Rejection::TooLarge { bytes, bytes_max });
+            self.reject(author, client, number, Rejection::TooLarge { bytes, bytes_max });
             return;
         }
-        let input = Input::Transition { author, client, number, transition };
+        let input = Input::Transition { author: author.clone(), client, number, transition };
         match self.decide(input, now, entropy) {
             Ok(()) => self.clients.decide(client, number, self.newest_seq()),
-            Err(error) => self.reject(client, number, error.into()),
+            Err(error) => self.reject(author, client, number, error.into()),
         }
     }
 
@@ -145,10 +149,11 @@ impl<M: Machine> Sequencer<M> {
         if upgraded != self.upgraded || self.upgrade.is_some() {
             return;
         }
+        let author = submit.author.clone();
         if number <= self.clients.decided(client) {
-            self.repeat_rejection(client, number);
+            self.repeat_rejection(author, client, number);
         } else {
-            self.reject(client, number, why);
+            self.reject(author, client, number, why);
         }
     }
 
@@ -172,14 +177,16 @@ impl<M: Machine> Sequencer<M> {
     /// Lets the alarm go off, if it is due. Call it when [`Sequencer::alarm_at`] has come; an early call does nothing.
     pub fn handle_alarm(&mut self, now: Timestamp, entropy: u64) {
         let Some(alarm) = self.alarm().filter(|alarm| alarm.at <= now && self.upgrade.is_none()) else { return };
-        let decided = self.decide(Input::Alarm(alarm.transition.clone()), now, entropy);
-        if let Err(error) = decided {
-            if let ApplyError::Refused(refusal) = error {
-                self.reports.push_back(Report::AlarmRefused(refusal));
-            }
+        if let Err(why) = self.decide(Input::Alarm(alarm.transition.clone()), now, entropy) {
+            self.reports.push_back(Report::AlarmFailed { alarm: alarm.clone(), why });
             self.alarm_spent = Some(alarm);
             self.alarm = None;
         }
+    }
+
+    /// Takes the alarm for one that was tried in vain: its owner knows so from before the room was opened.
+    pub fn spend_alarm(&mut self) {
+        self.alarm_spent = self.alarm();
     }
 
     /// The batch from [`Sequencer::poll_batch`] is durable.
@@ -369,8 +376,9 @@ impl<M: Machine> Sequencer<M> {
             }
             Err(error) => {
                 if let ApplyError::Fault(fault) = &error {
-                    let author = event.input.author().cloned().unwrap_or_else(|| Author("the alarm".into()));
-                    self.reports.push_back(Report::Faulted { author, fault: fault.clone() });
+                    if let Some(author) = event.input.author() {
+                        self.reports.push_back(Report::Faulted { author: author.clone(), fault: fault.clone() });
+                    }
                     self.recover();
                 }
                 Err(error)
@@ -384,17 +392,17 @@ impl<M: Machine> Sequencer<M> {
         self.open.push(Event { seq: self.newest_seq().next(), time: self.time, entropy: 0, input });
     }
 
-    fn reject(&mut self, client: ClientId, number: Number, why: Rejection) {
+    fn reject(&mut self, author: Author, client: ClientId, number: Number, why: Rejection) {
         let head = self.newest_seq();
         self.clients.decide(client, number, head);
-        self.rejected.push_back((head, Rejected { client, number, why }));
+        self.rejected.push_back((head, Rejected { author, client, number, why, is_repeated: false }));
     }
 
     /// The client asks again for what was rejected: it may have missed the answer.
-    fn repeat_rejection(&mut self, client: ClientId, number: Number) {
+    fn repeat_rejection(&mut self, author: Author, client: ClientId, number: Number) {
         let known = self.clients.rejections(client).find(|&&(rejected, _)| rejected == number);
         if let Some((_, why)) = known.cloned() {
-            self.rejected.push_front((Seq(0), Rejected { client, number, why }));
+            self.rejected.push_front((Seq(0), Rejected { author, client, number, why, is_repeated: true }));
         }
     }
 

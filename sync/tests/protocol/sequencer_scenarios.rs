@@ -37,9 +37,10 @@ fn a_rejection_waits_for_what_it_rests_on_and_is_repeated_when_asked_again() {
     sequencer.handle_appended();
     let rejected = sequencer.poll_rejected().unwrap();
     let why = Rejection::Conflict("even again".to_owned());
-    assert_eq!(rejected, Rejected { client, number: Number(2), why });
+    let (author, number) = (Author("a".into()), Number(2));
+    assert_eq!(rejected, Rejected { author, client, number, why, is_repeated: false });
     submit(&mut sequencer, client, 2, 4);
-    assert_eq!(sequencer.poll_rejected(), Some(rejected.clone()));
+    assert_eq!(sequencer.poll_rejected(), Some(Rejected { is_repeated: true, ..rejected.clone() }));
     assert_eq!(sequencer.poll_rejected(), None);
     let hello = Hello { key: KEY, resume: None };
     let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
@@ -82,10 +83,28 @@ fn an_alarm_refused_on_a_state_that_was_not_stored_is_tried_again() {
     sequencer.durable().0.refuses_alarms = true;
     assert!(sequencer.alarm_at().is_some());
     sequencer.handle_alarm(Timestamp(10), 1);
-    assert!(matches!(sequencer.poll_report(), Some(Report::AlarmRefused(_))));
+    assert!(matches!(sequencer.poll_report(), Some(Report::AlarmFailed { .. })));
     assert_eq!(sequencer.alarm_at(), None);
     sequencer.handle_append_failed();
     assert!(sequencer.alarm_at().is_some());
+}
+
+#[test]
+fn an_alarm_that_was_spent_before_the_room_was_opened_stays_so_until_it_changes() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    for (number, value) in [(1, 1), (2, 3), (3, 5)] {
+        submit(&mut sequencer, client, number, value);
+    }
+    append(&mut sequencer);
+    sequencer.spend_alarm();
+    assert_eq!(sequencer.alarm_at(), None);
+    sequencer.handle_alarm(Timestamp(u64::MAX), 1);
+    assert!(sequencer.is_settled());
+    for (number, value) in [(4, 7), (5, 9), (6, 11), (7, 13)] {
+        let (author, number, transition) = (Author("a".into()), Number(number), transition(value));
+        sequencer.handle_submit(Submit { author, client, number, upgraded: Seq(0), transition }, Timestamp(20), 7);
+    }
+    assert_eq!(sequencer.alarm_at(), Some(Timestamp(20)), "another alarm is another matter");
 }
 
 #[test]

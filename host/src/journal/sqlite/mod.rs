@@ -36,6 +36,7 @@ use tokio::sync::oneshot;
 
 use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
 use self::readers::Readers;
+use self::rooms::RoomRow;
 use self::row::{Failed, journal_error};
 use self::schema::PAGE_BYTES;
 pub use self::schema::{DATABASE_FILE, WAL_FILE};
@@ -159,6 +160,17 @@ impl Journal for SqliteJournal {
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>> {
         let room = room.clone();
         self.read(move |connection| log::read(connection, &room, after, bytes_max))
+    }
+
+    fn build_at(&self, room: &RoomId, seq: Seq) -> Answer<'_, Digest> {
+        let room = room.clone();
+        self.read(move |connection| {
+            let room = RoomRow::of(connection, &room)?;
+            match room.start() {
+                (begins, _) if seq < begins => Err(JournalError::Trimmed { room: room.room, begins }.into()),
+                _ => Ok(log::build_at(connection, &room, seq)?),
+            }
+        })
     }
 
     fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()> {

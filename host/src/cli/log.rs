@@ -1,0 +1,113 @@
+//! `reapply log`: prints a room's log, or goes on as things happen.
+
+use std::io::{ErrorKind, Read, Write};
+
+use anyhow::Context;
+use reapply_sync::RoomId;
+
+use super::remote::Remote;
+use crate::http::log::LOG_BEGINS;
+
+/// Bytes that are taken from the host and printed at a time.
+const PRINT_BYTES: usize = 64 * 1024;
+
+/// Arguments of `reapply log`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The room, as MACHINE/ROOM.
+    room: String,
+    /// Only what this participant did. May be given again, for another.
+    #[arg(long, value_name = "AUTHOR")]
+    author: Vec<String>,
+    /// Not what was before this time, such as 2026-11-23T09:00:00Z or 2026-11-23 (in UTC).
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only what was before this time.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Only events of this kind: transition, alarm, joined, left, upgraded, checkpoint or forked; or transitions of one name, as in
+    /// transition:Increment. May be given again, for another.
+    #[arg(long, value_name = "KIND")]
+    kind: Vec<String>,
+    /// Only what follows this event.
+    #[arg(long, value_name = "SEQ")]
+    after: Option<String>,
+    /// At most so many events.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<String>,
+    /// How to print: jsonl (a JSON object on each line) or csv.
+    #[arg(long, default_value = "jsonl")]
+    format: String,
+    /// Go on with the events to come, until it is interrupted.
+    #[arg(long)]
+    follow: bool,
+    /// Instead of the log, how often whose transitions were rejected, and why.
+    #[arg(long, conflicts_with_all = ["author", "from", "to", "kind", "after", "limit", "follow"])]
+    rejections: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+pub(super) fn main(args: &Args) -> anyhow::Result<()> {
+    let room = room(&args.room)?;
+    let mut query = vec![("format", args.format.as_str())];
+    let options = [("from", &args.from), ("to", &args.to), ("after", &args.after), ("limit", &args.limit)];
+    query.extend(options.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
+    query.extend(args.author.iter().map(|author| ("author", author.as_str())));
+    query.extend(args.kind.iter().map(|kind| ("kind", kind.as_str())));
+    if args.follow {
+        query.push(("follow", "true"));
+    }
+    let what = if args.rejections { "rejections" } else { "log" };
+    let request = args.remote.request("GET", &format!("/rooms/{room}/{what}?{}", encode(&query))).body(())?;
+    let answer = args.remote.accepted(args.remote.send(request, None)?)?;
+    if let Some(begins) = answer.headers().get(LOG_BEGINS).and_then(|begins| begins.to_str().ok()) {
+        eprintln!("reapply: the log of {room} begins after event {begins}; what was before it is not kept any more");
+    }
+    print_as_it_comes(answer.into_body().into_reader())
+}
+
+fn room(argument: &str) -> anyhow::Result<RoomId> {
+    let named = argument.split_once('/');
+    let (machine, room) =
+        named.with_context(|| format!("{argument:?} is no room: write MACHINE/ROOM, as in counter/lobby"))?;
+    Ok(RoomId { machine: machine.parse()?, room: room.parse()? })
+}
+
+/// A query string: all that could mean something in one is escaped.
+fn encode(query: &[(&str, &str)]) -> String {
+    let escape = |text: &str| -> String {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let bytes =
+            text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+        bytes.collect()
+    };
+    let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    pairs.join("&")
+}
+
+/// Prints what comes at once. One who reads no further, such as `head`, has what they wanted.
+fn print_as_it_comes(mut answer: impl Read) -> anyhow::Result<()> {
+    let mut part = vec![0; PRINT_BYTES];
+    let mut printed = std::io::stdout().lock();
+    loop {
+        let count = answer.read(&mut part).context("the host's answer broke off")?;
+        let written = printed.write_all(&part[..count]).and_then(|()| printed.flush());
+        match written {
+            Ok(()) if count > 0 => {}
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print"),
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_escaped() {
+        let query = [("kind", "transition:Add"), ("author", "a&b=ü +%")];
+        assert_eq!(encode(&query), "kind=transition%3AAdd&author=a%26b%3D%C3%BC%20%2B%25");
+    }
+}

@@ -1,0 +1,148 @@
+//! A room's log as people want it: JSON lines or a table, filtered, and followed live.
+//!
+//! ```text
+//!  journal ──records──▶ stream::LogReader ──events, by build──▶ line::render ──▶ the response's body
+//!                            ▲ again, when there is more
+//!                       room::Follower
+//! ```
+//!
+//! Everything is read from the journal. So nothing is shown before it is durable, and no room is woken or kept awake by being read.
+
+mod line;
+mod query;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream as streams};
+use reapply_sync::{RoomId, Seq};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use self::query::{Format, Query};
+use self::stream::{LogReader, Next};
+use super::error::HttpError;
+use super::extract::Asked;
+use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
+use super::{Live, Served, room_id};
+use crate::room::{Follower, OpenRoomError};
+
+pub use self::query::QueryError;
+
+/// The header that says after which event a log begins that was trimmed.
+pub const LOG_BEGINS: &str = "reapply-log-begins";
+
+/// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: [`Query::parse`].
+pub async fn log(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    Asked(parameters): Asked<Vec<(String, String)>>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    let query = Query::parse(&parameters)?;
+    let machines = served.rooms.machines();
+    let record = machines.journal().room(&id).await?;
+    let record = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?;
+    let format = query.format;
+    let is_followed = query.follow;
+    // Before the first read, so that it hears of all that comes after it.
+    let following = is_followed.then(|| Following::begin(&served, &id)).transpose()?;
+    let (begins, _) = record.start();
+    let after = query.after.unwrap_or(begins);
+    let digest = machines.journal().build_at(&id, after).await?;
+    let mut reader = LogReader::new(machines.clone(), id, query, after, digest);
+    // What is wrong with the whole shows at its beginning, and is answered as an error.
+    let first = reader.next().await?;
+    let heading = streams::once(std::future::ready(Ok(line::heading(format))));
+    let lines = streams::try_unfold(Reading { reader, read: Some(first), following }, Reading::go_on);
+    let mut response =
+        ([(header::CONTENT_TYPE, format.content_type())], Body::from_stream(heading.chain(lines))).into_response();
+    if begins > Seq(0) {
+        response.headers_mut().insert(LOG_BEGINS, begins.0.into());
+    }
+    if is_followed {
+        response.extensions_mut().insert(Live);
+    }
+    Ok(response)
+}
+
+/// Asks for counts.
+#[derive(Debug, Deserialize)]
+pub struct Counts {
+    /// In which form.
+    format: Option<String>,
+}
+
+/// Answers `GET /rooms/{machine}/{room}/rejections`, in the forms of a log.
+pub async fn rejections(
+    State(served): State<Served>,
+    Path((machine, room)): Path<(String, String)>,
+    Asked(counts): Asked<Counts>,
+) -> Result<Response, HttpError> {
+    let id = room_id(&machine, &room)?;
+    let format = counts.format.as_deref().map(Format::parse).transpose()?.unwrap_or_default();
+    let rejections = served.rooms.rejections(&id).await?;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], line::render_rejections(&rejections, format)).into_response())
+}
+
+/// A log that is being sent.
+struct Reading {
+    reader: LogReader,
+    /// What was read and not sent yet.
+    read: Option<Next>,
+    following: Option<Following>,
+}
+
+impl Reading {
+    /// The next part of the body, and what is left; nothing at its end.
+    async fn go_on(mut self) -> Result<Option<(Bytes, Self)>, HttpError> {
+        loop {
+            let next = match self.read.take() {
+                Some(read) => read,
+                None => self.reader.next().await?,
+            };
+            let is_more = match (next, &mut self.following) {
+                (Next::Lines(lines), _) => return Ok(Some((lines, self))),
+                (Next::CaughtUp, Some(following)) => following.wait(self.reader.after()).await,
+                (Next::CaughtUp | Next::Over, _) => false,
+            };
+            if !is_more {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// One who stays for what is to come.
+struct Following {
+    follower: Follower,
+    /// A room that is busy is read in larger parts.
+    pace: Interval,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Following {
+    fn begin(served: &Served, id: &RoomId) -> Result<Self, HttpError> {
+        let permit = Arc::clone(&served.followers).try_acquire_owned().map_err(|_| {
+            HttpError::unavailable(format!("{LOG_FOLLOWERS_MAX} logs are followed, which is the host's limit"))
+        })?;
+        let mut pace = tokio::time::interval(LOG_FOLLOW_INTERVAL);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { follower: served.rooms.follow(id), pace, _permit: permit })
+    }
+
+    /// Waits until there may be more; answers `false` when there will be none.
+    async fn wait(&mut self, after: Seq) -> bool {
+        let is_more = self.follower.wait(after).await;
+        if is_more {
+            self.pace.tick().await;
+        }
+        is_more
+    }
+}

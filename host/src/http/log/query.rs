@@ -1,0 +1,288 @@
+//! What a request asks of a log: which events, in which form, and whether to go on with those to come.
+
+use std::time::UNIX_EPOCH;
+
+use reapply_sync::{Author, Event, Input, Seq, Timestamp};
+
+/// What is wrong with a query, and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct QueryError(String);
+
+/// What a request asks for. [`Query::parse`] says how it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    /// The event before the first one; the log's beginning where it is left out.
+    pub(super) after: Option<Seq>,
+    /// How many events at most.
+    pub(super) limit: Option<u64>,
+    /// Which events.
+    pub(super) filter: Filter,
+    /// In which form.
+    pub(super) format: Format,
+    /// Whether to go on with the events to come.
+    pub(super) follow: bool,
+}
+
+/// Which events are wanted: those that satisfy all that is given here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// One of these authors; any where there is none.
+    authors: Vec<Author>,
+    /// Not before this time.
+    from: Option<Timestamp>,
+    /// Before this time.
+    to: Option<Timestamp>,
+    /// Of one of these kinds; any where there is none.
+    kinds: Vec<Kind>,
+}
+
+/// The form of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A JSON object on each line.
+    #[default]
+    JsonLines,
+    /// Comma-separated values, with a header.
+    Csv,
+}
+
+/// A kind of event: what an event's `kind` is, and, where it carries a transition, perhaps that transition's variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind {
+    name: &'static str,
+    variant: Option<String>,
+}
+
+/// The names of all kinds.
+const KINDS: [&str; 7] = ["transition", "alarm", "joined", "left", "upgraded", "checkpoint", "forked"];
+
+impl Query {
+    /// Reads a query such as `author=ann&kind=alarm&kind=transition:Increment&from=2026-11-23T09:00:00Z&format=csv`. `author` and `kind` may be
+    /// repeated, and then any of them will do.
+    ///
+    /// # Errors
+    ///
+    /// Names what is unknown or out of form, and how it is written. An unknown parameter is an error too: whoever misspells a filter
+    /// would take the whole log for the answer.
+    pub(super) fn parse(parameters: &[(String, String)]) -> Result<Self, QueryError> {
+        let mut query = Self::default();
+        for (name, value) in parameters {
+            match name.as_str() {
+                "after" => query.after = Some(Seq(number(name, value)?)),
+                "limit" => query.limit = Some(number(name, value)?),
+                "author" => query.filter.authors.push(Author(value.as_str().into())),
+                "from" => query.filter.from = Some(time(name, value)?),
+                "to" => query.filter.to = Some(time(name, value)?),
+                "kind" => query.filter.kinds.push(Kind::parse(value)?),
+                "format" => query.format = Format::parse(value)?,
+                "follow" => query.follow = flag(name, value)?,
+                _ => {
+                    let known = "after, limit, author, from, to, kind, format and follow";
+                    return Err(QueryError(format!("a log knows no `{name}`, only {known}")));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+impl Filter {
+    /// Whether the event is wanted, as far as it can be told before its transition is decoded.
+    #[must_use]
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        let by_author = || event.input.author().is_some_and(|author| self.authors.contains(author));
+        let name = kind_name(&event.input);
+        let in_time = self.from.is_none_or(|from| from <= event.time) && !self.is_over(event.time);
+        in_time
+            && (self.authors.is_empty() || by_author())
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.name == name))
+    }
+
+    /// Whether an admitted event is wanted, now that its transition's variant is known.
+    #[must_use]
+    pub(super) fn admits_variant(&self, input: &Input, variant: Option<&str>) -> bool {
+        let name = kind_name(input);
+        let is_wanted =
+            |kind: &Kind| kind.name == name && (kind.variant.is_none() || kind.variant.as_deref() == variant);
+        self.kinds.is_empty() || self.kinds.iter().any(is_wanted)
+    }
+
+    /// Whether everything before this time is unwanted.
+    #[must_use]
+    pub(super) fn begins_after(&self, time: Timestamp) -> bool {
+        self.from.is_some_and(|from| time < from)
+    }
+
+    /// Whether this time and all after it are unwanted.
+    #[must_use]
+    pub(super) fn is_over(&self, time: Timestamp) -> bool {
+        self.to.is_some_and(|to| to <= time)
+    }
+}
+
+impl Format {
+    /// Reads `jsonl` or `csv`.
+    ///
+    /// # Errors
+    ///
+    /// It is neither.
+    pub(super) fn parse(text: &str) -> Result<Self, QueryError> {
+        match text {
+            "jsonl" => Ok(Self::JsonLines),
+            "csv" => Ok(Self::Csv),
+            _ => Err(QueryError(format!("{text:?} is no format: use jsonl or csv"))),
+        }
+    }
+
+    /// Its media type.
+    #[must_use]
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::JsonLines => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+impl Kind {
+    fn parse(text: &str) -> Result<Self, QueryError> {
+        let (name, variant) = text.split_once(':').map_or((text, None), |(name, variant)| (name, Some(variant)));
+        let Some(name) = KINDS.into_iter().find(|kind| *kind == name) else {
+            let kinds = KINDS.join(", ");
+            let what = format!(
+                "{text:?} is no kind of event: use one of {kinds}, or a transition's name as in transition:Increment"
+            );
+            return Err(QueryError(what));
+        };
+        if variant.is_some_and(str::is_empty) || (variant.is_some() && !["transition", "alarm"].contains(&name)) {
+            let what = format!(
+                "{text:?} is no kind of event: only a transition or an alarm has a name, as in transition:Increment"
+            );
+            return Err(QueryError(what));
+        }
+        Ok(Self { name, variant: variant.map(str::to_owned) })
+    }
+}
+
+/// What an event's `kind` is.
+pub(super) fn kind_name(input: &Input) -> &'static str {
+    match input {
+        Input::Transition { .. } => "transition",
+        Input::Alarm(_) => "alarm",
+        Input::Joined(_) => "joined",
+        Input::Left(_) => "left",
+        Input::Upgraded(_) => "upgraded",
+        Input::Checkpoint { .. } => "checkpoint",
+        Input::Forked { .. } => "forked",
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<u64, QueryError> {
+    value.parse().map_err(|_| QueryError(format!("{name}: {value:?} is no whole number")))
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, QueryError> {
+    value.parse().map_err(|_| QueryError(format!("{name}: use true or false, not {value:?}")))
+}
+
+/// A time in RFC 3339, or only its date.
+fn time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
+    let is_date = value.len() == "2026-11-23".len();
+    let parsed = if is_date {
+        humantime::parse_rfc3339(&format!("{value}T00:00:00Z"))
+    } else {
+        humantime::parse_rfc3339_weak(value)
+    };
+    let since_epoch = parsed.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let micros = since_epoch.and_then(|since_epoch| u64::try_from(since_epoch.as_micros()).ok());
+    micros.map(Timestamp).ok_or_else(|| {
+        let what = "is no time: write it in UTC, as in 2026-11-23T09:00:00Z or 2026-11-23";
+        QueryError(format!("{name}: {value:?} {what}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reapply_sync::{ClientId, Number};
+
+    use super::*;
+
+    fn parse(query: &[(&str, &str)]) -> Result<Query, String> {
+        let parameters: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Query::parse(&parameters).map_err(|error| error.to_string())
+    }
+
+    fn event(author: &str, time: u64) -> Event {
+        let input = Input::Transition {
+            author: Author(author.into()),
+            client: ClientId([0; 8]),
+            number: Number(1),
+            transition: Bytes::new(),
+        };
+        Event { seq: Seq(1), time: Timestamp(time), entropy: 0, input }
+    }
+
+    #[test]
+    fn times_are_read_as_dates_and_to_the_microsecond() {
+        for (text, micros) in [
+            ("1970-01-02", 86_400_000_000),
+            ("1970-01-01T00:00:01Z", 1_000_000),
+            ("1970-01-01 00:00:01", 1_000_000),
+            ("1970-01-01T00:00:00.000001Z", 1),
+        ] {
+            assert_eq!(parse(&[("from", text)]).unwrap().filter.from, Some(Timestamp(micros)), "{text}");
+        }
+        for text in
+            ["", "yesterday", "2026-13-01", "1969-12-31", "2026-11-23T09:00", "2026-11-23T09:00:00+02:00", "２０２６"]
+        {
+            let error = parse(&[("to", text)]).unwrap_err();
+            assert!(error.starts_with("to: ") && error.contains("2026-11-23T09:00:00Z"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_misspelled_is_named() {
+        for (name, value, says) in [
+            ("kinds", "alarm", "`kinds`"),
+            ("kind", "alarms", "\"alarms\" is no kind"),
+            ("kind", "Increment", "transition:Increment"),
+            ("kind", "joined:Increment", "only a transition or an alarm"),
+            ("kind", "transition:", "only a transition or an alarm"),
+            ("format", "xml", "jsonl or csv"),
+            ("follow", "yes", "true or false"),
+            ("limit", "-1", "no whole number"),
+        ] {
+            let error = parse(&[(name, value)]).unwrap_err();
+            assert!(error.contains(says), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_filter_admits_what_satisfies_all_of_it() {
+        let query =
+            [("author", "ann"), ("author", "bob"), ("from", "1970-01-01T00:00:01Z"), ("to", "1970-01-01T00:00:02Z")];
+        let filter = parse(&query).unwrap().filter;
+        assert!(filter.admits(&event("ann", 1_000_000)));
+        assert!(filter.admits(&event("bob", 1_999_999)));
+        assert!(!filter.admits(&event("cleo", 1_500_000)));
+        assert!(!filter.admits(&event("ann", 999_999)));
+        assert!(!filter.admits(&event("ann", 2_000_000)));
+        let alarm = Event { input: Input::Alarm(Bytes::new()), ..event("", 1_500_000) };
+        assert!(!filter.admits(&alarm), "an alarm is nobody's");
+    }
+
+    #[test]
+    fn kinds_may_ask_for_a_variant() {
+        let filter = parse(&[("kind", "alarm"), ("kind", "transition:Add")]).unwrap().filter;
+        let (add, alarm) = (event("ann", 0), Event { input: Input::Alarm(Bytes::new()), ..event("", 0) });
+        assert!(filter.admits(&add) && filter.admits(&alarm));
+        assert!(filter.admits_variant(&add.input, Some("Add")));
+        assert!(!filter.admits_variant(&add.input, Some("Remove")));
+        assert!(!filter.admits_variant(&add.input, None));
+        assert!(filter.admits_variant(&alarm.input, Some("Ring")));
+        let left = Event { input: Input::Left(Author("ann".into())), ..event("", 0) };
+        assert!(!filter.admits(&left));
+    }
+}

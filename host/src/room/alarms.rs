@@ -1,0 +1,103 @@
+//! Wakes sleeping rooms for their alarms.
+//!
+//! A room that is awake lets its own alarm go off. The journal knows when each room's alarm is due, with the events that set it; so
+//! a room may sleep, and the host may be down. What was due meanwhile goes off at once, once, as soon as it can.
+//!
+//! ```text
+//!  journal.alarms ──earliest──▶ Alarms ──ring, a few at a time──▶ Rooms::ring ──▶ the room decides, stores, sleeps again
+//!        ▲                                                                            │
+//!        └────────────────────────────── when to wake it next ◀───────────────────────┘
+//! ```
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use reapply_sync::{RoomId, Timestamp};
+use tokio::task::JoinSet;
+use tracing::{error, warn};
+
+use super::limits::{ALARM_RETRY_AFTER, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
+use super::rooms::{EnterError, Rooms};
+use crate::clock;
+use crate::journal::JournalError;
+
+/// Looks after the alarms of all rooms that sleep.
+pub(super) struct Alarms {
+    rooms: Rooms,
+    /// Rooms that are being rung for the alarm that was due then.
+    ringing: JoinSet<(RoomId, Result<(), EnterError>)>,
+    /// Alarms that rooms were rung for, and when it may be tried again. The journal forgets them when the room has stored what came of it,
+    /// or never, if the room does not open.
+    rung: HashMap<RoomId, (Timestamp, Instant)>,
+}
+
+impl Alarms {
+    pub(super) fn new(rooms: Rooms) -> Self {
+        Self { rooms, ringing: JoinSet::new(), rung: HashMap::new() }
+    }
+
+    /// Rings until the host stops.
+    pub(super) async fn run(mut self) {
+        while !self.rooms.is_stopping() {
+            let wait = match self.ring_all_due().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    warn!(%error, "the journal does not tell which alarms are due; it is asked again");
+                    ALARMS_LOOK_INTERVAL
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.rooms.alarms_changed() => {}
+                Some(rung) = self.ringing.join_next() => {
+                    // A panic in there was told where it happened.
+                    if let Ok((room, Err(error))) = rung {
+                        self.report(&room, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rings rooms whose alarms are due. Answers how long to wait until there may be more to do.
+    async fn ring_all_due(&mut self) -> Result<Duration, JournalError> {
+        let now = Instant::now();
+        self.rung.retain(|_, (_, retry_at)| *retry_at > now);
+        let free = ALARMS_AT_ONCE.saturating_sub(self.ringing.len());
+        if free == 0 || self.rung.len() >= ALARMS_RUNG_MAX || self.rooms.are_many_awake() {
+            return Ok(ALARMS_LOOK_INTERVAL);
+        }
+        // Of these, at least one for each free place has not been rung.
+        let earliest = self.rooms.machines().journal().alarms(self.rung.len() + free).await?;
+        let is_rung = |room: &RoomId, due| self.rung.get(room).is_some_and(|(rung_for, _)| *rung_for == due);
+        let waiting: Vec<_> = earliest.into_iter().filter(|(room, due)| !is_rung(room, *due)).take(free).collect();
+        for (room, due) in waiting {
+            let wait = due.0.saturating_sub(clock::now().0);
+            if wait > 0 {
+                // Never for long: the clock may be set.
+                return Ok(Duration::from_micros(wait).min(ALARMS_LOOK_INTERVAL));
+            }
+            self.rung.insert(room.clone(), (due, now + ALARM_RETRY_AFTER));
+            let rooms = self.rooms.clone();
+            self.ringing.spawn(async move {
+                let rung = rooms.ring(&room).await;
+                (room, rung)
+            });
+        }
+        Ok(ALARMS_LOOK_INTERVAL)
+    }
+
+    fn report(&mut self, room: &RoomId, why: &EnterError) {
+        let Some(&(due, _)) = self.rung.get(room) else { return };
+        match why {
+            EnterError::ShuttingDown => {}
+            // There will be space.
+            EnterError::Full => drop(self.rung.remove(room)),
+            EnterError::Open(_) => {
+                let due = clock::rfc3339(due);
+                let retry_s = ALARM_RETRY_AFTER.as_secs();
+                error!(%room, %due, %why, "the room could not be woken for its alarm; it is tried again in {retry_s} s");
+            }
+        }
+    }
+}

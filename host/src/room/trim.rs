@@ -1,0 +1,185 @@
+//! Trims logs, where a machine's retention says so: what lies before a snapshot goes, once all of it was proved.
+//!
+//! ```text
+//!  a snapshot is stored ────┐
+//!  its checkpoint is stored ├─▶ Trimmer (a room at a time) ──▶ the newest snapshot that a checkpoint of the log speaks of
+//!  a policy was set ────────┘        │ replays all up to it, in an instance of its own
+//!                                    ▼
+//!                    the chain, the checkpoints and the snapshot agree with it? ──▶ Journal::trim
+//! ```
+//!
+//! It looks at the journal alone, so it does not matter how often, when or by whom it is told of a room.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reapply_sync::event::Damage;
+use reapply_sync::{Batch, Digest, Fault, Input, Replay, ReplayError, RoomId, Seq};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIM_QUEUE_MAX};
+use super::rooms::Rooms;
+use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
+use crate::machine::{Instance, Machines};
+
+/// The rooms that wait to be looked at. Each waits once.
+#[derive(Debug)]
+pub(super) struct TrimQueue {
+    sender: mpsc::Sender<RoomId>,
+    waiting: Arc<Mutex<HashSet<RoomId>>>,
+}
+
+/// Trims one room after the other.
+pub(super) struct Trimmer {
+    queue: mpsc::Receiver<RoomId>,
+    waiting: Arc<Mutex<HashSet<RoomId>>>,
+}
+
+/// A queue, and what works it off.
+pub(super) fn trimmer() -> (TrimQueue, Trimmer) {
+    let (sender, queue) = mpsc::channel(TRIM_QUEUE_MAX);
+    let waiting = Arc::<Mutex<HashSet<RoomId>>>::default();
+    (TrimQueue { sender, waiting: Arc::clone(&waiting) }, Trimmer { queue, waiting })
+}
+
+impl TrimQueue {
+    /// Has a room looked at some time soon. One that finds the queue full is offered again at its next checkpoint.
+    pub(super) fn offer(&self, room: &RoomId) {
+        if lock(&self.waiting).insert(room.clone()) && self.sender.try_send(room.clone()).is_err() {
+            lock(&self.waiting).remove(room);
+        }
+    }
+
+    /// [`TrimQueue::offer`], which waits while the queue is full.
+    pub(super) async fn offer_when_free(&self, room: &RoomId) {
+        let is_new = lock(&self.waiting).insert(room.clone());
+        if is_new && self.sender.send(room.clone()).await.is_err() {
+            lock(&self.waiting).remove(room);
+        }
+    }
+}
+
+impl Trimmer {
+    /// Works the queue off until the host stops.
+    pub(super) async fn run(mut self, rooms: Rooms) {
+        while let Some(room) = self.queue.recv().await {
+            // Before it is looked at: what comes meanwhile may have come too late.
+            lock(&self.waiting).remove(&room);
+            match trim(&rooms, &room).await {
+                Ok(None) | Err(TrimError::Stopped) => {}
+                Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
+                Err(TrimError::Journal(why)) => {
+                    warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
+                }
+                Err(why) => error!(%room, %why, "the log is not as it was, so it is not trimmed; see `reapply verify`"),
+            }
+        }
+    }
+}
+
+/// Why a log was not trimmed. All of it is there.
+#[derive(Debug, thiserror::Error)]
+enum TrimError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("no snapshot could be taken at {seq}: {fault}")]
+    Faulted { seq: Seq, fault: Fault },
+    #[error("the stored snapshot at {seq} is not that of the log: {what} differs")]
+    Differs { seq: Seq, what: &'static str },
+    #[error("no record ends at the snapshot, but one at {0}")]
+    Short(Seq),
+    #[error("the host stops")]
+    Stopped,
+}
+
+/// Trims the log of `room` as far as it may be. Answers up to where, if anything was there to trim.
+async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
+    let machines = rooms.machines();
+    let journal = machines.journal();
+    let is_wanted = machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim);
+    let Some(record) = journal.room(room).await?.filter(|_| is_wanted) else { return Ok(None) };
+    let Some(upto) = last_checkpoint(machines, &record).await? else { return Ok(None) };
+    let (proving, runtime) = (rooms.clone(), Handle::current());
+    let proved = tokio::task::spawn_blocking(move || prove(&proving, &runtime, &record, upto)).await;
+    proved.map_err(|error| JournalError::Storage(error.to_string()))??;
+    journal.trim(room, upto).await?;
+    Ok(Some(upto))
+}
+
+/// The newest snapshot after the log's beginning that a checkpoint in the log speaks of.
+async fn last_checkpoint(machines: &Machines, record: &RoomRecord) -> Result<Option<Seq>, TrimError> {
+    let (begins, _) = record.start();
+    let snapshots = machines.journal().snapshots(&record.room).await?;
+    let candidates = snapshots.iter().rev().take_while(|snapshot| snapshot.seq > begins).take(TRIM_CANDIDATES_MAX);
+    for SnapshotRecord { seq, hash, .. } in candidates {
+        // It follows in one of the next batches.
+        for record in machines.journal().read(&record.room, *seq, READ_BYTES).await? {
+            let speaks_of_it = Input::Checkpoint { seq: *seq, hash: *hash };
+            if Batch::read(record.expected, &record.body)?.iter().any(|event| event.input == speaks_of_it) {
+                return Ok(Some(*seq));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Goes through the log from its beginning to `upto`, by the very builds, and compares the snapshot there with what it comes to. Blocks.
+fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Result<(), TrimError> {
+    let (machines, room) = (rooms.machines(), &record.room);
+    let journal = machines.journal();
+    let snapshot_at = |seq: Seq| {
+        let snapshot = runtime.block_on(journal.snapshot(room, Some(seq)))?;
+        let snapshot = snapshot.filter(|snapshot| snapshot.seq == seq);
+        snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq })
+    };
+    let builds = |digest: Digest| start(machines, runtime, digest);
+    let (mut after, mut chain) = record.start();
+    let mut replay = match record.base {
+        Some(_) => Replay::from_snapshot(builds, &snapshot_at(after)?)?,
+        None => Replay::from_genesis(builds, &record.genesis)?,
+    };
+    replay.check_checkpoints(true);
+    while after < upto {
+        if rooms.is_stopping() {
+            return Err(TrimError::Stopped);
+        }
+        let records = runtime.block_on(journal.read(room, after, READ_BYTES))?;
+        if records.first().is_none_or(|record| record.last > upto) {
+            return Err(TrimError::Short(after));
+        }
+        for record in records.into_iter().take_while(|record| record.last <= upto) {
+            let batch = record.decode(chain)?;
+            batch.events.iter().try_for_each(|event| replay.apply(event))?;
+            replay.end_batch();
+            (after, chain) = (batch.last(), batch.chain);
+        }
+    }
+    let snapshot = snapshot_at(upto)?;
+    let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
+    let differing = [
+        ("its chain", snapshot.chain == chain),
+        ("its build", snapshot.digest == replay.digest()),
+        ("its time", snapshot.time == replay.time()),
+        ("its state", (snapshot.state_version, snapshot.state) == taken),
+    ];
+    match differing.into_iter().find(|(_, is_same)| !is_same) {
+        Some((what, _)) => Err(TrimError::Differs { seq: upto, what }),
+        None => Ok(()),
+    }
+}
+
+fn start(machines: &Machines, runtime: &Handle, digest: Digest) -> Result<Instance, String> {
+    let build = runtime.block_on(machines.build(digest)).map_err(|error| error.to_string())?;
+    let build = build.ok_or_else(|| "it is not stored".to_owned())?;
+    build.instantiate().map_err(|fault| fault.to_string())
+}
+
+fn lock(waiting: &Mutex<HashSet<RoomId>>) -> MutexGuard<'_, HashSet<RoomId>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

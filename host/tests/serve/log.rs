@@ -1,0 +1,242 @@
+//! The log as an audit trail: filtered, as a table, followed live, by HTTP and by `reapply log`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use reapply_e2e::{Host, http};
+use reapply_sync::ClientKey;
+use serde_json::{Value, json};
+
+use super::life::wait_for_sleep;
+use super::session::Session;
+use crate::{PROGRAM, counter_host, increment};
+
+/// The author that a session with this key is.
+fn author(key: u8) -> String {
+    ClientKey([key; 16]).client_id().anonymous_author().to_string()
+}
+
+/// Submits as the client with this key.
+fn submit_as(host: &Host, room: &str, key: u8, number: u64, transition: &str) -> Value {
+    let (key, number) = (format!("{key:02x}").repeat(16), number.to_string());
+    let headers = [("reapply-client", key.as_str()), ("reapply-number", number.as_str())];
+    let answer = http::send("POST", &host.url(&format!("/rooms/{room}")), &headers, Some(transition.as_bytes()));
+    assert_eq!(answer.status, 200, "{transition}: {}", answer.text());
+    answer.json()
+}
+
+/// The seqs that a query of the room's log gives.
+fn seqs(host: &Host, room: &str, query: &str) -> Vec<u64> {
+    let answer = http::get(&host.url(&format!("/rooms/{room}/log?{query}")));
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    answer.json_lines().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn the_log_is_filtered_by_author_time_and_kind() {
+    let host = counter_host(&[]);
+    let mut times = Vec::new();
+    for (key, number, transition) in
+        [(1, 1, "{\"Increment\":5}"), (2, 1, "{\"Decrement\":1}"), (1, 2, "\"Reset\""), (2, 2, "{\"Increment\":1}")]
+    {
+        times.push(submit_as(&host, "counter/who", key, number, transition)["time"].as_str().unwrap().to_owned());
+    }
+    let (ann, bob) = (author(1), author(2));
+    for (query, expected) in [
+        (format!("author={ann}"), vec![1, 3]),
+        (format!("author={ann}&author={bob}"), vec![1, 2, 3, 4]),
+        ("author=nobody".to_owned(), vec![]),
+        ("kind=transition:Increment".to_owned(), vec![1, 4]),
+        ("kind=transition:Increment&kind=transition:Reset".to_owned(), vec![1, 3, 4]),
+        ("kind=alarm".to_owned(), vec![]),
+        ("kind=transition&kind=alarm".to_owned(), vec![1, 2, 3, 4]),
+        (format!("kind=transition:Increment&author={bob}"), vec![4]),
+        (format!("from={}", times[1]), vec![2, 3, 4]),
+        (format!("to={}", times[1]), vec![1]),
+        (format!("from={}&to={}", times[1], times[3]), vec![2, 3]),
+        ("to=2000-01-01".to_owned(), vec![]),
+        ("from=2000-01-01&kind=transition:Increment&after=1".to_owned(), vec![4]),
+        ("kind=transition:Increment&limit=1".to_owned(), vec![1]),
+    ] {
+        assert_eq!(seqs(&host, "counter/who", &query), expected, "{query}");
+    }
+}
+
+#[test]
+fn the_log_as_csv_has_a_header_and_quotes_what_has_commas() {
+    let host = counter_host(&[]);
+    submit_as(&host, "counter/table", 1, 1, "{\"Increment\":5}");
+    submit_as(&host, "counter/table", 1, 2, "\"Reset\"");
+    let answer = http::get(&host.url("/rooms/counter/table/log?format=csv&kind=transition:Increment"));
+    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+    let mut table = csv::Reader::from_reader(&answer.body[..]);
+    let names = table.headers().unwrap().clone();
+    let columns = ["seq", "kind", "author", "number", "transition", "digest"]
+        .map(|name| names.iter().position(|header| header == name).unwrap());
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1);
+    let row = columns.map(|column| rows[0][column].to_owned());
+    assert_eq!(
+        row,
+        ["1".to_owned(), "transition".into(), author(1), "1".into(), "{\"Increment\":5}".into(), String::new()]
+    );
+}
+
+#[tokio::test]
+async fn a_log_without_a_limit_is_sent_whole() {
+    let host = counter_host(&["--submits-per-second", "1000000"]);
+    let mut writer = Session::join(&host, "counter/long", 1).await;
+    for number in 1..=12_000 {
+        writer.submit(number, increment(1)).await;
+        if number.is_multiple_of(1_000) {
+            writer.events_to(number).await;
+        }
+    }
+    // With the checkpoints that came between there are even more.
+    let all = seqs(&host, "counter/long", "");
+    assert!(all.len() > 12_000 && all.iter().copied().eq(1..=all.len() as u64), "{}", all.len());
+    assert!(seqs(&host, "counter/long", "after=11&limit=11000").into_iter().eq(12..=11_011));
+    // Compressed it is the same.
+    let packed = http::send("GET", &host.url("/rooms/counter/long/log"), &[("accept-encoding", "gzip")], None);
+    assert_eq!(packed.header("content-encoding"), "gzip");
+}
+
+/// `reapply log --follow`, which goes on until it is dropped.
+struct Followed {
+    process: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Followed {
+    fn start(host: &Host, arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(["log", "--follow"]).args(arguments).env("REAPPLY_HOST", host.url("")).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    fn next(&mut self) -> Option<String> {
+        self.lines.next().map(Result::unwrap)
+    }
+
+    fn next_event(&mut self) -> Value {
+        serde_json::from_str(&self.next().expect("another event")).unwrap()
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _ended = self.process.wait();
+    }
+}
+
+#[test]
+fn a_log_is_followed_through_sleep_to_the_end_of_the_host() {
+    let mut host = counter_host(&["--sleep-after", "100ms"]);
+    submit_as(&host, "counter/live", 1, 1, "{\"Increment\":1}");
+    let mut followed = Followed::start(&host, &["counter/live"]);
+    assert_eq!(followed.next_event()["seq"], 1);
+    for number in 2..5 {
+        // Nobody who follows it keeps the room awake, and none misses what happens when it wakes.
+        wait_for_sleep(&host, "live", number - 1);
+        submit_as(&host, "counter/live", 1, number, "{\"Increment\":1}");
+        assert_eq!(followed.next_event()["seq"], number);
+    }
+    assert!(host.stop().success());
+    assert_eq!(followed.next(), None);
+    assert!(followed.process.wait().unwrap().success());
+}
+
+#[test]
+fn a_follower_gets_what_it_filters_for_and_as_many_as_it_asks_for() {
+    let host = counter_host(&[]);
+    submit_as(&host, "counter/some", 1, 1, "{\"Increment\":1}");
+    let mut followed =
+        Followed::start(&host, &["counter/some", "--kind", "transition:Reset", "--limit", "2", "--format", "csv"]);
+    assert!(followed.next().unwrap().starts_with("seq,time,kind,author,"));
+    for (number, transition) in [(2, "\"Reset\""), (3, "{\"Increment\":1}"), (4, "\"Reset\""), (5, "\"Reset\"")] {
+        submit_as(&host, "counter/some", 1, number, transition);
+    }
+    let got: Vec<String> = std::iter::from_fn(|| followed.next()).collect();
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert!(got[0].starts_with("2,") && got[1].starts_with("4,"), "{got:?}");
+    assert!(followed.process.wait().unwrap().success());
+}
+
+/// What a command that fails says: one line.
+fn refusal(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    assert!(said.starts_with("reapply: ") && said.lines().count() == 1, "{said}");
+    said
+}
+
+#[test]
+fn the_command_prints_the_log_and_says_what_is_wrong_in_one_line() {
+    let host = counter_host(&[]);
+    submit_as(&host, "counter/cli", 1, 1, "{\"Increment\":1}");
+    submit_as(&host, "counter/cli", 2, 1, "\"Reset\"");
+    let output = host.command("log", &["counter/cli", "--author", &author(2)]);
+    assert!(output.status.success(), "{output:?}");
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&printed["seq"], &printed["transition"]), (&json!(2), &json!("Reset")));
+
+    for (arguments, says) in [
+        (&["counter/none"][..], "there is no room counter/none"),
+        (&["counter"][..], "write MACHINE/ROOM, as in counter/lobby"),
+        (&["counter/Lobby"][..], "is no name"),
+        (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is no time"),
+        (&["counter/cli", "--kind", "increment"][..], "\"increment\" is no kind of event"),
+        (&["counter/cli", "--format", "xml"][..], "\"xml\" is no format"),
+        (&["counter/cli", "--after", "-"][..], "after: \"-\" is no whole number"),
+        (&["counter/cli", "--host", "http://127.0.0.1:1"][..], "no host answers at http://127.0.0.1:1"),
+    ] {
+        let said = refusal(&host.command("log", arguments));
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_host() {
+    let mut host = counter_host(&["--sleep-after", "100ms"]);
+    let mut session = Session::join(&host, "counter/no", 7).await;
+    session.submit(1, increment(1)).await;
+    // Below zero; nonsense; and the first again, which is no other rejection.
+    for (number, transition) in [(2, vec![1, 9]), (3, vec![1, 9]), (4, vec![9]), (2, vec![1, 9])] {
+        session.submit(number, transition).await;
+        session.rejection().await;
+    }
+    let own = author(7);
+    let counts = |host: &Host| -> Vec<(String, String, u64)> {
+        let answer = http::get(&host.url("/rooms/counter/no/rejections"));
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let lines = answer.json_lines();
+        lines.iter().map(|line| (text(&line["author"]), text(&line["kind"]), line["count"].as_u64().unwrap())).collect()
+    };
+    let expected = vec![(own.clone(), "conflict".to_owned(), 2), (own.clone(), "malformed".to_owned(), 1)];
+    assert_eq!(counts(&host), expected, "who asks hears of all until now");
+    drop(session);
+    wait_for_sleep(&host, "no", 1);
+    assert_eq!(counts(&host), expected);
+    // What does not even reach the room counts as well: nonsense over HTTP.
+    let key = "07".repeat(16);
+    let headers = [("reapply-client", key.as_str()), ("reapply-number", "9")];
+    let url = host.url("/rooms/counter/no");
+    assert_eq!(http::send("POST", &url, &headers, Some(b"nonsense")).status, 422);
+    let expected = vec![(own.clone(), "conflict".to_owned(), 2), (own, "malformed".to_owned(), 2)];
+    assert_eq!(counts(&host), expected);
+    host.kill_9();
+    host.restart();
+    assert_eq!(counts(&host), expected);
+    assert_eq!(host.events("counter/no").len(), 1, "the log knows nothing of them");
+
+    let table = host.command("log", &["counter/no", "--rejections", "--format", "csv"]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.starts_with("author,kind,count,last\n") && table.contains(",conflict,2,20"), "{table}");
+    let refused = refusal(&host.command("log", &["counter/none", "--rejections"]));
+    assert!(refused.contains("there is no room counter/none"), "{refused}");
+}
