@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::{Compression, write::GzEncoder};
-use reapply_web_bundle::{ENTRY, PARTS, TYPES, bundle, sources};
+use reapply_web_bundle::{ENTRY, PARTS, SCRUBBER, TYPES, bundle, sources};
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -30,6 +30,9 @@ fn main() -> Result<()> {
     let mut table = String::from("[\n");
     add(&mut table, &web.join(ENTRY), &format!("/{ENTRY}"), false)?;
     add(&mut table, &web.join(TYPES), &format!("/{TYPES}"), false)?;
+    for name in SCRUBBER {
+        add(&mut table, &web.join(name), &format!("/{PARTS}/{name}"), false)?;
+    }
     for part in parts {
         let name = part.file_name().unwrap_or_default().display().to_string();
         add(&mut table, &part, &format!("/{PARTS}/{version}/{name}"), true)?;

@@ -37,6 +37,7 @@ export function roomBar(room, network, path, { describe, explain }) {
     timeline.follow();
   };
   room.subscribe(show);
+  room.onreturn = reporter(room, timeline, part("returned"), { describe, explain });
   // A room that cannot be joined for good (there is no such machine, say) is closed, and `room.reason` says why.
   room.ready.catch(show);
   show();
@@ -64,7 +65,8 @@ const HEAD = `
     <dl class="pending"><dt title="Own transitions that the host has not decided yet">pending</dt><dd id="pending">0</dd></dl>
   </div>
   <ul id="participants" aria-label="Participants"></ul>
-  <p id="notice" role="alert"></p>`;
+  <p id="notice" role="alert"></p>
+  <p id="returned" role="status"></p>`;
 
 const SIDE = `
   <section class="card network" aria-labelledby="network-title">
@@ -111,6 +113,25 @@ function showReason(notice, room) {
   const text = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
   if (notice.textContent !== text) notice.textContent = text;
 }
+
+/** Tells what became of one's own transitions from before: made in this tab before a reload, or in one that is gone. */
+function reporter(room, timeline, line, { describe, explain }) {
+  const counts = { accepted: 0, rejected: 0, decided: 0, unknown: 0 };
+  return ({ transition, outcome }) => {
+    counts[outcome.status] += 1;
+    const told = Object.entries(RETURNED).filter(([status]) => counts[status] > 0).map(([status, words]) => `${counts[status]} ${words}`);
+    line.textContent = `From before: ${told.join(", ")}.`;
+    if (outcome.status === "rejected") {
+      const reason = outcome.conflict === undefined ? outcome.message : explain(outcome.conflict, transition);
+      timeline.rejected(transition, reason);
+      toast(`While you were away: ${reason}`, `Not applied: ${describe(transition)}.`);
+    } else if (outcome.status === "unknown") {
+      timeline.rejected(transition, "the room has forgotten whether it was applied");
+    }
+  };
+}
+
+const RETURNED = { accepted: "applied", decided: "decided while you were away", rejected: "not applied", unknown: "of which nobody knows" };
 
 /** Slider, switch, and the wire on which every frame is seen to travel. */
 function networkPanel(network, side) {

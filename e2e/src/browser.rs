@@ -94,6 +94,29 @@ impl Browser {
         lines(&self.client.issue_cmd(command).await.expect("the browser keeps a log"))
     }
 
+    /// Opens a page from a script of `opener`, whose tab's storage it gets a copy of.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn open_from(&self, opener: &Page<'_>, url: &str) -> Page<'_> {
+        let before = self.client.windows().await.expect("a browser has windows");
+        opener.run(&format!("window.open({})", json!(url))).await;
+        let window = until("the window is open", async || {
+            let windows = self.client.windows().await.map_err(|error| error.to_string())?;
+            windows.into_iter().find(|window| !before.contains(window)).ok_or_else(|| "no window more".to_owned())
+        });
+        Page { browser: self, window: window.await }
+    }
+
+    /// Goes to another window than this one, which is of no more use: the driver must always have one.
+    async fn other_than(&self, window: &WindowHandle) -> WindowHandle {
+        let windows = self.client.windows().await.expect("a browser has windows");
+        let other = windows.into_iter().find(|other| other != window).expect("another window is open");
+        self.client.switch_to_window(other.clone()).await.expect("the window is there");
+        other
+    }
+
     async fn client_at(&self, window: &WindowHandle) -> (tokio::sync::MutexGuard<'_, Option<WindowHandle>>, &Client) {
         let mut current = self.current.lock().await;
         if current.as_ref() != Some(window) {
@@ -134,6 +157,41 @@ impl Page<'_> {
     /// As above.
     pub async fn before_each_page(&self, script: &str) {
         self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
+    /// Closes the window, as a person would. The browser ends with its last window.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn close(self) {
+        let (mut current, client) = self.browser.client_at(&self.window).await;
+        client.close_window().await.expect("the window closes");
+        *current = Some(self.browser.other_than(&self.window).await);
+    }
+
+    /// Has the page's process crash. The window shows that it did, and no page any more.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn crash(self) {
+        let (mut current, client) = self.browser.client_at(&self.window).await;
+        let body = json!({ "cmd": "Page.crash", "params": {} });
+        let answered = client.issue_cmd(Extension { path: "goog/cdp/execute", body }).await;
+        // Whoever crashes does not answer, and the driver says so.
+        assert!(answered.is_err(), "the page did not crash");
+        *current = Some(self.browser.other_than(&self.window).await);
+    }
+
+    /// Lets the pages of this page's origin store so many bytes.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn limit_storage(&self, bytes: u64) {
+        let origin = self.value("location.origin").await;
+        self.devtools("Storage.overrideQuotaForOrigin", json!({ "origin": origin, "quotaSize": bytes })).await;
     }
 
     /// Gives the page a screen of this size.

@@ -6,8 +6,9 @@ export function connect<View = any, Transition = any, Conflict = any>(
 ): Room<View, Transition, Conflict>;
 
 export interface Options {
-  /** The client's key, 32 hexadecimal digits: whoever holds it is that client. Left out, each tab has its own and keeps it over reloads. A room takes
-   * a key once: a second connection with the same key replaces the first. (Where a page joins a room twice without giving keys, the second has one of its own.) */
+  /** The client's key, 32 hexadecimal digits: whoever holds it is that client. Left out, each tab has its own and keeps it over reloads; and a new
+   * tab takes over that of a tab that was closed or crashed with something undelivered in this room. A room takes a key once: a second connection with
+   * the same key replaces the first. (Where a page joins a room twice without giving keys, the second has one of its own.) */
   key?: string;
   /** Makes the connection, in place of `new WebSocket(url, protocol)`. */
   socket?: (url: string, protocol: string) => WebSocket;
@@ -27,8 +28,27 @@ export type Outcome<Conflict = any> =
   | { status: "rejected"; kind: RejectionKind; message: string; conflict?: Conflict; predicted: boolean }
   /** It was decided while this page was away for long; the state includes it, unless the room rejected it and has forgotten. */
   | { status: "decided" }
-  /** It was sent long ago, and the room has forgotten this client since. It is not sent again, so that nothing is applied twice. */
+  /** The client was away for so long that the room has forgotten it. This one may have been sent before: it may be in the log or not, and it is not
+   * sent again. */
   | { status: "unknown" };
+
+/** A transition of an earlier page: of this tab before a reload, or of a tab that was closed or crashed. */
+export interface Returned<Transition = any, Conflict = any> {
+  readonly transition: Transition;
+  /** What became of it, now that it was delivered. */
+  readonly outcome: Outcome<Conflict>;
+  /** When it was made. */
+  readonly time: Date;
+}
+
+/** A room as it was. */
+export interface Moment<View = any> {
+  /** The last event in it; 0 for the room's first state. */
+  readonly seq: number;
+  /** That event's time. */
+  readonly time: Date;
+  readonly view: View;
+}
 
 export type RejectionKind =
   | "conflict"
@@ -50,14 +70,17 @@ export interface Signal {
 export class Room<View = any, Transition = any, Conflict = any> {
   private constructor();
 
-  /** Resolves when the first state is here; rejects when the room cannot be joined. */
+  /** Resolves when the room's present is here; rejects when the room cannot be joined. */
   readonly ready: Promise<this>;
   /** What the machine shows of the state after the pending transitions. The same object until it changes; not to be written to. */
   readonly view: View | undefined;
   /** What it shows of the state after the log. */
   readonly confirmed: View | undefined;
-  /** How many transitions have no outcome yet. */
+  /** How many transitions have no outcome yet, those of earlier pages included. */
   readonly pending: number;
+  /** Whether transitions that have no outcome yet are kept in the browser, so that they arrive even if this page is closed or crashes. Not so over
+   * plain http, where storage is forbidden or full, and before the page has found out. */
+  readonly durable: boolean;
   readonly status: Status;
   /** Why the room is closed, or was cut off, where that is known. */
   readonly reason: string | undefined;
@@ -76,15 +99,21 @@ export class Room<View = any, Transition = any, Conflict = any> {
   /** The build of the machine that runs here: the BLAKE3 digest of its component. */
   readonly digest: string | undefined;
 
-  /** Asks for a transition. Once there is a state, `view` shows its effect before this returns. Resolves to the outcome, whatever it is; rejects
-   * only when the room is closed or the argument is no JSON value. */
+  /** Asks for a transition. From `ready` on, `view` shows its effect before this returns; what comes earlier is kept and taken on then. Resolves to the
+   * outcome, whatever it is; rejects only when the room is closed or the argument is no JSON value. */
   apply(transition: Transition): Promise<Outcome<Conflict>>;
+  /** Called with each transition of an earlier page when it has its outcome, one by one; what had one before this was set comes at once. */
+  onreturn: ((returned: Returned<Transition, Conflict>) => void) | null;
+  /** The room as it was after an event, or at a time: made again in this page, by the builds of the machine that were current then. Rejects when
+   * there is no such moment, or the host cannot be asked. */
+  at(where: number | { time: Date | number | string }): Promise<Moment<View>>;
   /** Sends an ephemeral message to everyone in the room; `false` when it is over 1,024 bytes or there is no connection. */
   signal(body: Uint8Array | string): boolean;
   /** Called with each such message of the others. */
   onsignal: ((signal: Signal) => void) | null;
   /** Calls `subscriber` after every change, once for all changes of a tick. Returns what ends that. */
   subscribe(subscriber: (room: this) => void): () => void;
-  /** Leaves the room. Transitions without an outcome reject, though the room may still accept those that were sent. */
+  /** Leaves the room. Transitions without an outcome reject, though the room may still accept them: where `durable` says so they stay in the browser,
+   * and are delivered when a page joins the room again. */
   close(): void;
 }

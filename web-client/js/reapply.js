@@ -4,11 +4,19 @@
 
 export { connect, Room } from "./reapply/room.js";
 import "./reapply/address.js";
-import "./reapply/client-key.js";
+import "./reapply/client.js";
 import "./reapply/component.js";
 import "./reapply/connection.js";
+import "./reapply/courier.js";
 import "./reapply/effects.js";
 import "./reapply/host-clock.js";
+import "./reapply/locks.js";
+import "./reapply/notify.js";
+import "./reapply/outbox.js";
+import "./reapply/past.js";
+import "./reapply/queue.js";
 import "./reapply/reapply_wasm.js";
 import "./reapply/runtime.js";
+import "./reapply/store.js";
+import "./reapply/transitions.js";
 import "./reapply/views.js";

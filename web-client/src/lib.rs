@@ -10,13 +10,15 @@
 //! ```
 //!
 //! Everything that is protocol is here, everything that is browser (sockets, timers, promises) is in `js/`. JSON crosses as
-//! strings, unread. Read in this order: [`replica`], [`machine`], [`rejection`].
+//! strings, unread. Read in this order: [`replica`], [`machine`], [`rejection`], [`past`], [`stretches`].
 
 #![warn(missing_docs)]
 
 pub mod machine;
+pub mod past;
 pub mod rejection;
 pub mod replica;
+pub mod stretches;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -12,6 +12,7 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen]
 extern "C" {
     /// One instance of a component: `Component` of `js/reapply/component.js`.
+    #[derive(Clone)]
     pub type Component;
 
     /// A state of that instance.

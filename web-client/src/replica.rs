@@ -5,6 +5,7 @@
 
 use js_sys::Uint8Array;
 use reapply_sync as sync;
+use reapply_sync::limits::PENDING_MAX;
 use reapply_sync::{CodecError, Divergence, Outcome, Phase, Rejection, SubmitError};
 use wasm_bindgen::prelude::*;
 
@@ -45,15 +46,22 @@ pub struct Replica {
 
 #[wasm_bindgen]
 impl Replica {
-    /// A replica for the client that holds `key`.
+    /// A replica for the client that holds `key`, and never uses a number up to `last_number` again.
     ///
     /// # Errors
     ///
     /// The key is not 32 hexadecimal digits.
     #[wasm_bindgen(constructor)]
-    pub fn new(key: &str) -> Result<Replica, JsError> {
+    pub fn new(key: &str, last_number: f64) -> Result<Replica, JsError> {
         let key = key.parse().map_err(|error| JsError::new(&format!("the client key is not valid: {error}")))?;
-        Ok(Self { replica: sync::Replica::new(key, sync::Number(0)) })
+        Ok(Self { replica: sync::Replica::new(key, sync::Number(last_number as u64)) })
+    }
+
+    /// Takes on what an earlier page had made and may have sent, in the order of its numbers, before the first connection.
+    #[wasm_bindgen(js_name = restorePending)]
+    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64) {
+        let (number, now) = (sync::Number(number as u64), sync::Timestamp(now_us as u64));
+        self.replica.restore_pending(number, json, now, entropy, true);
     }
 
     /// A connection is there.
@@ -169,6 +177,18 @@ impl Replica {
         self.replica.confirmed_at().is_some()
     }
 
+    /// Whether what is taken on is sent at once.
+    #[wasm_bindgen(js_name = isJoined)]
+    pub fn is_joined(&self) -> bool {
+        matches!(self.replica.phase(), Phase::CatchingUp | Phase::Live)
+    }
+
+    /// Whether as many transitions are pending as may be.
+    #[wasm_bindgen(js_name = isFull)]
+    pub fn is_full(&self) -> bool {
+        self.replica.pending() >= PENDING_MAX
+    }
+
     /// Whether the replica shows the present.
     #[wasm_bindgen(js_name = isLive)]
     pub fn is_live(&self) -> bool {
@@ -209,6 +229,12 @@ impl Replica {
     /// Why the room ended the session, if it did.
     pub fn goodbye(&self) -> Option<String> {
         self.replica.goodbye().map(ToString::to_string)
+    }
+
+    /// Whether it did so because the same client connected anew.
+    #[wasm_bindgen(js_name = wasReplaced)]
+    pub fn was_replaced(&self) -> bool {
+        self.replica.goodbye() == Some(&sync::Goodbye::Replaced)
     }
 
     /// Whether to connect again after that.

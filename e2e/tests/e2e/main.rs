@@ -4,6 +4,7 @@ mod agreement;
 mod auction;
 mod conflict;
 mod crash;
+mod kept;
 mod offline;
 mod pages;
 mod prediction;

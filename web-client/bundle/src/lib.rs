@@ -18,6 +18,9 @@ pub const ENTRY: &str = "reapply.js";
 /// Its types.
 pub const TYPES: &str = "reapply.d.ts";
 
+/// The file that a page imports for a slider through a room's past, and its types.
+pub const SCRUBBER: [&str; 2] = ["scrubber.js", "scrubber.d.ts"];
+
 /// The folder of everything that [`ENTRY`] loads.
 pub const PARTS: &str = "reapply";
 

@@ -1,7 +1,10 @@
 // @ts-check
 // Where a room is, and why one cannot be joined.
 
-/** @typedef {{ base: string, machine: string, room: string, http: string, socket: string }} Address */
+/**
+ * `name` is the room's URL without a query: what tells it from all other rooms.
+ * @typedef {{ base: string, machine: string, room: string, name: string, http: string, socket: string }} Address
+ */
 
 /**
  * Reads a room's URL: `/rooms/{machine}/{room}`, below whatever the host is mounted under.
@@ -18,7 +21,8 @@ export function addressOf(url) {
   }
   const [, prefix, machine, room] = match;
   const http = absolute.href;
-  return { base: absolute.origin + prefix, machine, room, http, socket: http.replace(/^http/, "ws") };
+  const base = absolute.origin + prefix;
+  return { base, machine, room, name: `${base}/rooms/${machine}/${room}`, http, socket: http.replace(/^http/, "ws") };
 }
 
 /**

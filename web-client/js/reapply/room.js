@@ -2,35 +2,50 @@
 // A room, as a page sees it: drives the replica, and turns what it brings forth into views, promises and calls.
 
 import { addressOf, whyRefused } from "./address.js";
-import { drawKey, keyOfThisTab } from "./client-key.js";
+import { becomeClient } from "./client.js";
 import { MachineError, load } from "./component.js";
 import { Connection } from "./connection.js";
+import { Couriers } from "./courier.js";
 import { Effects } from "./effects.js";
 import { HostClock } from "./host-clock.js";
+import { Letters, Subscribers, guarded } from "./notify.js";
+import { Outbox } from "./outbox.js";
+import { Past } from "./past.js";
 import init, { Replica } from "./reapply_wasm.js";
-import { entropy, soon } from "./runtime.js";
+import { soon } from "./runtime.js";
+import { Transitions } from "./transitions.js";
 import { Views } from "./views.js";
 
 /**
  * @typedef {import("../reapply.d.ts").Options} Options
  * @typedef {import("../reapply.d.ts").Outcome} Outcome
+ * @typedef {import("../reapply.d.ts").Returned} Returned
  * @typedef {import("../reapply.d.ts").Status} Status
- * @typedef {{ json: string, resolve: (outcome: Outcome) => void, reject: (error: Error) => void }} Waiter
+ * @typedef {import("./client.js").Client} Client
+ * @typedef {import("./transitions.js").Waiter} Waiter
  */
-
-/** How many transitions wait for the room to be joined; the replica has a limit of its own for those after. */
-const EARLY_MAX = 10_000;
 
 /** How much of a new measurement goes into the latency that is shown. */
 const LATENCY_WEIGHT = 0.25;
 
-/** The rooms that this page has joined with the tab's own key: a room takes each key once. @type {Set<string>} */
-const joinedByTab = new Set();
+/** How often in a row a session may be replaced by another of the same client, though this page alone is that client in this browser: one of a
+ * connection that was given up may arrive late. More often, the key is used elsewhere. */
+const REPLACED_MAX = 4;
+
+/** After this long without it, the count begins anew. */
+const REPLACED_WITHIN_MS = 60_000;
 
 const WASM = new URL("./reapply_wasm_bg.wasm", import.meta.url);
 
 /** @type {Promise<unknown> | undefined} */
 let wasm;
+
+/** Starts the replica's code, once for all rooms of a page. */
+function start() {
+  wasm ??= init({ module_or_path: WASM });
+  wasm.catch(() => (wasm = undefined));
+  return wasm;
+}
 
 /**
  * Joins a room.
@@ -48,23 +63,32 @@ export class Room {
   #replica;
   /** Frames that have arrived and were not handled yet. @type {Uint8Array[]} */
   #frames = [];
-  /** Transitions that wait for a state. @type {Waiter[]} */
-  #early = [];
-  /** Transitions that wait for the room's verdict, by number. @type {Map<number, Waiter>} */
-  #undecided = new Map();
+  /** Who this page is, once that is known. @type {Client | undefined} */
+  #client;
+  #transitions = new Transitions((returned) => this.#returned.deliver(returned));
+  /** What has become of the transitions of earlier pages. @type {Letters<Returned>} */
+  #returned = new Letters();
+  /** What earlier tabs have left is delivered beside. @type {Couriers | undefined} */
+  #couriers;
+  #outbox = new Outbox((frame) => this.#connection.send(frame));
+  /** @type {Past | undefined} */
+  #past;
   #views = new Views();
-  /** @type {Set<(room: Room) => void>} */
-  #subscribers = new Set();
-  #mustNotify = false;
+  /** @type {Subscribers<Room>} */
+  #subscribers = new Subscribers(this);
   /** The digest of the build that is being loaded. @type {string | undefined} */
   #loading;
   #wasOpen = false;
   #wasLive = false;
+  /** Whether the room was live once: from then on transitions are taken on. */
+  #hasJoined = false;
+  /** How often in a row another session of this client has replaced this page's. */
+  #replaced = 0;
+  #replacedAt = 0;
   /** Whether the room has ended the session that is still open. */
   #parted = false;
   #closed = false;
   #clock = new HostClock();
-  #usesTabKey = false;
   /** @type {string | undefined} */
   #reason;
   /** @type {number | undefined} */
@@ -88,8 +112,9 @@ export class Room {
   /**
    * @param {string | URL} url
    * @param {Options} options
+   * @param {Client} [client] a client that is gone, whose transitions are delivered
    */
-  constructor(url, options) {
+  constructor(url, options, client) {
     this.#address = addressOf(url);
     if (options.key !== undefined && !/^[0-9a-f]{32}$/i.test(options.key)) {
       throw new TypeError("options.key must be 32 hexadecimal digits");
@@ -102,7 +127,8 @@ export class Room {
       lost: () => this.#lost(),
       heartbeat: () => this.#ping(),
     });
-    this.#start(this.#chooseKey(options.key));
+    if (!client) this.#couriers = this.#hireCouriers(url, options);
+    this.#start(client ?? becomeClient(this.#address.name, options.key));
   }
 
   get view() {
@@ -114,7 +140,19 @@ export class Room {
   }
 
   get pending() {
-    return this.#early.length + (this.#replica?.pending() ?? 0);
+    return this.#transitions.held + (this.#replica?.pending() ?? 0);
+  }
+
+  get durable() {
+    return this.#client?.queue.isDurable ?? false;
+  }
+
+  get onreturn() {
+    return this.#returned.reader;
+  }
+
+  set onreturn(reader) {
+    this.#returned.reader = reader;
   }
 
   /** @returns {Status} */
@@ -169,7 +207,7 @@ export class Room {
     const outcome = new Promise((resolve, reject) => {
       const json = JSON.stringify(transition);
       if (json === undefined) throw new TypeError("a transition must be a JSON value");
-      this.#take({ json, resolve, reject });
+      this.#take({ entry: { order: 0, number: 0, json, time: this.now(), sent: false }, resolve, reject });
     });
     // That a room was closed in the meantime is no error of whoever does not wait for the outcome.
     outcome.catch(() => {});
@@ -188,44 +226,56 @@ export class Room {
   }
 
   /**
+   * @param {number | { time: Date | number | string }} where
+   * @returns {Promise<import("../reapply.d.ts").Moment>}
+   */
+  async at(where) {
+    await start();
+    this.#past ??= new Past(this.#address);
+    return this.#past.at(where);
+  }
+
+  /**
    * @param {(room: Room) => void} subscriber
    * @returns {() => void}
    */
   subscribe(subscriber) {
-    this.#subscribers.add(subscriber);
-    return () => {
-      this.#subscribers.delete(subscriber);
-    };
+    return this.#subscribers.add(subscriber);
   }
 
   close() {
     this.#end(new Error("this page has closed it"));
   }
 
-  /**
-   * @param {string | undefined} key
-   * @returns {string | Promise<string>}
-   */
-  #chooseKey(key) {
-    if (key !== undefined) return key;
-    const { http } = this.#address;
-    if (joinedByTab.has(http)) return drawKey();
-    joinedByTab.add(http);
-    this.#usesTabKey = true;
-    return keyOfThisTab();
-  }
-
-  /** @param {string | Promise<string>} key */
-  async #start(key) {
+  /** @param {Client | Promise<Client>} becoming */
+  async #start(becoming) {
     try {
-      const [ownKey] = await Promise.all([key, (wasm ??= init({ module_or_path: WASM }))]);
-      if (this.#closed) return;
-      this.#replica = new Replica(ownKey);
+      await Promise.all([Promise.resolve(becoming).then((client) => this.#become(client)), start()]);
+      if (this.#closed || !this.#client) return;
+      const replica = new Replica(this.#client.key, this.#client.queue.base);
+      this.#transitions.restore(replica);
+      this.#replica = replica;
       if (this.#connection.isOpen) this.#opened();
     } catch (error) {
-      wasm = undefined;
       this.#end(new Error(`the client could not be started: ${error}`));
     }
+  }
+
+  /** From here on what is asked for is kept, and what earlier pages have left is pending. @param {Client} client */
+  #become(client) {
+    if (this.#closed) return client.letGo();
+    this.#client = client;
+    this.#transitions.open(client.queue);
+    this.#changed();
+  }
+
+  /** @param {string | URL} url @param {Options} options */
+  #hireCouriers(url, options) {
+    return new Couriers(this.#address.name, (client) => {
+      const courier = new Room(url, options, client);
+      courier.onreturn = (returned) => this.#returned.deliver(returned);
+      return courier;
+    });
   }
 
   #opened() {
@@ -249,6 +299,7 @@ export class Room {
     // What came before the connection broke still counts, a goodbye above all.
     this.#drain();
     this.#replica?.handleDisconnected();
+    this.#outbox.clear();
     this.#wasLive = false;
     if (!this.#wasOpen) this.#askWhy();
     this.#changed();
@@ -287,8 +338,8 @@ export class Room {
     } catch (error) {
       return this.#broken(error);
     }
-    for (const frame of effects.frames) this.#connection.send(frame);
-    for (const [number, outcome] of effects.outcomes) this.#decide(number, outcome);
+    this.#outbox.send(effects.frames, () => (replica.isJoined() ? this.#transitions.markSent() : undefined));
+    for (const [number, outcome] of effects.outcomes) this.#transitions.decide(number, outcome);
     for (const { digest, seq, ours, theirs } of effects.divergences) {
       const { machine, room } = this.#address;
       console.warn(`reapply: ${machine}/${room} diverged at seq ${seq} under ${digest}: hash ${ours} here, ${theirs} in the room`);
@@ -306,55 +357,56 @@ export class Room {
     const goodbye = replica.goodbye();
     if (goodbye !== undefined && !this.#parted) {
       this.#parted = true;
-      if (!replica.mayRetry()) return this.#end(new Error(goodbye));
+      if (!this.#mayReturn(replica)) return this.#end(new Error(goodbye));
       this.#reason = goodbye;
       this.#connection.drop();
     }
-    if (!replica.hasState()) return;
-    const early = this.#early;
-    this.#early = [];
-    for (const waiter of early) this.#take(waiter);
-    this.#resolveReady(this);
     if (replica.isLive() && !this.#wasLive) {
-      this.#wasLive = true;
+      this.#wasLive = this.#hasJoined = true;
       this.#reason = undefined;
+      this.#resolveReady(this);
+      this.#couriers?.run();
       this.#ping();
     }
+    if (this.#hasJoined && this.#transitions.held > 0 && replica.hasState() && !replica.isFull()) this.#release(replica);
   }
 
-  /** Takes a transition on, or keeps it until there is a state. @param {Waiter} waiter */
+  /** Whether to connect again after the room has ended the session. @param {Replica} replica */
+  #mayReturn(replica) {
+    if (replica.mayRetry()) return true;
+    const now = performance.now();
+    this.#replaced = now - this.#replacedAt < REPLACED_WITHIN_MS ? this.#replaced + 1 : 1;
+    this.#replacedAt = now;
+    return replica.wasReplaced() && (this.#client?.isOwn ?? false) && this.#replaced <= REPLACED_MAX;
+  }
+
+  /** What was asked for before the room was joined is taken on now. @param {Replica} replica */
+  #release(replica) {
+    try {
+      this.#transitions.release(replica, this.now() * 1000);
+    } catch (error) {
+      return this.#broken(error);
+    }
+    this.#settle();
+  }
+
+  /** Takes a transition on, or keeps it until the room is joined. @param {Waiter} waiter */
   #take(waiter) {
     const replica = this.#replica;
     this.#handleFrames();
-    if (!replica?.hasState() || this.#early.length > 0) {
-      if (this.#early.length < EARLY_MAX) {
-        this.#early.push(waiter);
-      } else {
-        const message = `${EARLY_MAX} transitions wait for the room already`;
+    if (!this.#hasJoined || !replica?.hasState() || this.#transitions.held > 0) {
+      if (!this.#transitions.hold(waiter)) {
+        const message = "too many transitions wait for the room already";
         waiter.resolve({ status: "rejected", kind: "too-fast", message, predicted: true });
       }
       return this.#changed();
     }
-    const effects = new Effects();
-    let number = 0;
     try {
-      number = replica.apply(waiter.json, this.now() * 1000, entropy(), effects);
+      this.#transitions.submit(replica, waiter, this.now() * 1000);
     } catch (error) {
-      waiter.reject(/** @type {Error} */ (error));
       return this.#broken(error);
     }
-    if (number > 0) this.#undecided.set(number, waiter);
-    for (const [, outcome] of effects.outcomes) waiter.resolve(outcome);
     this.#settle();
-  }
-
-  /**
-   * @param {number} number
-   * @param {Outcome} outcome
-   */
-  #decide(number, outcome) {
-    this.#undecided.get(number)?.resolve(outcome);
-    this.#undecided.delete(number);
   }
 
   /** @param {string} digest */
@@ -410,34 +462,17 @@ export class Room {
     this.#closed = true;
     this.#reason = why.message;
     this.#connection.stop();
-    if (this.#usesTabKey) joinedByTab.delete(this.#address.http);
+    this.#couriers?.stop();
     this.#rejectReady(why);
-    for (const waiter of [...this.#undecided.values(), ...this.#early]) {
-      waiter.reject(new Error(`the room was closed before this was decided: ${why.message}`));
-    }
-    this.#undecided.clear();
-    this.#early = [];
+    this.#transitions.abandon(new Error(`the room was closed before this was decided: ${why.message}`));
+    this.#client?.letGo();
     this.#changed();
   }
 
-  /** Tells the subscribers, once for all changes of this tick. */
+  /** Something has changed: the views, or what a subscriber may look at besides. */
   #changed() {
     this.#views.expire();
-    if (this.#mustNotify) return;
-    this.#mustNotify = true;
-    queueMicrotask(() => {
-      this.#mustNotify = false;
-      for (const subscriber of [...this.#subscribers]) guarded(() => subscriber(this));
-    });
-  }
-}
-
-/** A page's mistake is reported and does not break the room. @param {() => void} call */
-function guarded(call) {
-  try {
-    call();
-  } catch (error) {
-    reportError(error);
+    this.#subscribers.notify();
   }
 }
 

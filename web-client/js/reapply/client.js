@@ -1,0 +1,182 @@
+// @ts-check
+// Who this page is in a room: a client, with its key, what earlier pages have left in its queue, and the lock that makes both this page's own.
+
+import { hasLocks, hold } from "./locks.js";
+import { Queue } from "./queue.js";
+import { openStore, warn } from "./store.js";
+
+/** Where a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
+const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key ${globalThis.location?.pathname}`;
+
+/** How long a reloaded page waits for the page before it to let go of the key, in milliseconds. Only a duplicated tab waits in vain. */
+const LOCK_WAIT_MS = 500;
+
+/** @typedef {import("./locks.js").Lock} Lock */
+/** @typedef {import("./store.js").Store} Store */
+
+export class Client {
+  key;
+  queue;
+  /** @type {Lock | undefined} */
+  #lock;
+  #letGo;
+
+  /**
+   * @param {string} key
+   * @param {Queue} queue
+   * @param {() => void} [letGo] what else is to be done when the client is let go
+   */
+  constructor(key, queue, letGo = () => {}) {
+    this.key = key;
+    this.queue = queue;
+    this.#letGo = letGo;
+  }
+
+  /** Whether no other page of this browser can be this client now. */
+  get isOwn() {
+    return this.#lock?.isHeld ?? false;
+  }
+
+  /**
+   * Makes the client this page's own; `false` when another page's is not to be touched.
+   * @param {string} room
+   * @param {LockOptions} options
+   * @param {() => void} [onlost]
+   */
+  async own(room, options, onlost) {
+    if (!hasLocks) return true;
+    this.#lock = await hold(lockOf(this.key, room), options, () => {
+      this.queue.disown();
+      onlost?.();
+    });
+    if (!this.#lock) return false;
+    await this.queue.open();
+    return true;
+  }
+
+  /** Leaves the client to others. */
+  letGo() {
+    this.#letGo();
+    this.queue.disown();
+    this.#lock?.release();
+  }
+}
+
+/** The rooms that this page has joined with the tab's own key: a room takes each key once. @type {Set<string>} */
+const joinedByTab = new Set();
+
+/**
+ * The client that this page is in a room. Whoever comes with a key is that client from now on. Others are the tab's, and the second time of one page
+ * a new one.
+ * @param {string} room the room's URL
+ * @param {string} [given] the key that the application has chosen
+ * @returns {Promise<Client>}
+ */
+export async function becomeClient(room, given) {
+  const isTab = given === undefined && !joinedByTab.has(room);
+  if (isTab) joinedByTab.add(room);
+  const store = await usableStore();
+  const key = given ?? (isTab ? await keyOfThisTab(store, room) : drawKey());
+  const queue = new Queue(store, { room, key, given: given !== undefined });
+  const client = new Client(key, queue, () => isTab && joinedByTab.delete(room));
+  // Where another page delivers for this client, it stops.
+  if (!(await client.own(room, { steal: true }))) queue.disown();
+  return client;
+}
+
+/**
+ * Another client that has left something in a room, and that no page is now.
+ * @param {string} room the room's URL
+ * @param {Set<string>} except keys
+ * @param {() => void} onlost called when its own tab is back
+ * @returns {Promise<Client | undefined>}
+ */
+export async function adoptOrphan(room, except, onlost) {
+  const store = await usableStore();
+  for (const { key, given } of await orphans(store, room)) {
+    if (except.has(key)) continue;
+    const client = new Client(key, new Queue(store, { room, key, given }));
+    if (await client.own(room, { ifAvailable: true }, onlost)) return client;
+  }
+  return undefined;
+}
+
+/** The store, where it can be used without two tabs being one client. @returns {Promise<Store | undefined>} */
+async function usableStore() {
+  return hasLocks ? openStore() : warn("this page was not loaded over https, so there are no locks to say which tab's they are");
+}
+
+/** @type {Promise<string> | undefined} */
+let ofThisTab;
+
+/**
+ * The key of this tab. Two tabs never share one, though a browser that duplicates a tab copies its storage. A tab that has none takes over that of
+ * a tab that is gone, with what that one has left in this room.
+ * @param {Store | undefined} store
+ * @param {string} room
+ */
+function keyOfThisTab(store, room) {
+  return (ofThisTab ??= takeKey(store, room));
+}
+
+/** @param {Store | undefined} store @param {string} room */
+async function takeKey(store, room) {
+  const kept = read();
+  if (kept && (await holdKey(kept, { signal: AbortSignal.timeout(LOCK_WAIT_MS) }))) return kept;
+  for (const { key, given } of await orphans(store, room)) {
+    if (!given && (await holdKey(key, { ifAvailable: true }))) return write(key);
+  }
+  const key = drawKey();
+  await holdKey(key, {});
+  return write(key);
+}
+
+/** @param {Store | undefined} store @param {string} room */
+async function orphans(store, room) {
+  try {
+    return (await store?.clientsWithEntries(room)) ?? [];
+  } catch (error) {
+    return warn(error) ?? [];
+  }
+}
+
+/**
+ * Holds a key as this tab's for as long as this page lives; `false` when another page holds it.
+ * @param {string} key
+ * @param {LockOptions} options
+ */
+async function holdKey(key, options) {
+  // Without locks pages take the risk.
+  return !hasLocks || (await hold(lockOf(key), options)) !== undefined;
+}
+
+/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. @param {string} key @param {string} [room] */
+function lockOf(key, room) {
+  return ["reapply.key", key.slice(0, 8), room].filter(Boolean).join(" ");
+}
+
+/** Draws a new key: 32 hexadecimal digits. */
+function drawKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function read() {
+  try {
+    const key = sessionStorage.getItem(ITEM);
+    return key && /^[0-9a-f]{32}$/.test(key) ? key : undefined;
+  } catch {
+    // No storage, or not for this page: the key lives as long as the page.
+    return undefined;
+  }
+}
+
+/** @param {string} key */
+function write(key) {
+  try {
+    sessionStorage.setItem(ITEM, key);
+  } catch {
+    // As above.
+  }
+  return key;
+}

@@ -1,0 +1,197 @@
+// @ts-check
+// `<reapply-scrubber>`: a slider through a room's past. Give it a `room`; it tells of each `moment` that it shows, and of the return to `live`.
+//
+//   scrubber.room = room;
+//   scrubber.addEventListener("moment", ({ detail }) => draw(detail.view));
+//   scrubber.addEventListener("live", () => draw(room.view));
+//
+// By keyboard: the slider's own keys (arrows, Page Up and Down, Home, End), Space to play and pause, Escape for the present.
+
+/**
+ * @typedef {import("./reapply.d.ts").Room} Room
+ * @typedef {import("./reapply.d.ts").Moment} Moment
+ */
+
+/** The slider's own keys, and ours. A page that listens for keys does not get these from here. */
+const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " ", "Escape"];
+
+/** Playing shows this many moments in a second, and comes to the end in about this many seconds at the most. */
+const PLAYED_PER_SECOND = 10;
+const PLAYED_SECONDS_MAX = 20;
+
+const TEMPLATE = `
+  <style>
+    :host { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem .75rem; font-variant-numeric: tabular-nums; }
+    :host([hidden]) { display: none; }
+    button { font: inherit; font-weight: 600; color: inherit; background: none; border: 1.5px solid currentColor; border-radius: .7em; min-width: 2.75rem;
+      min-height: 2.75rem; padding: .25rem .75rem; cursor: pointer; touch-action: manipulation; }
+    button:disabled { opacity: .45; cursor: default; }
+    :focus-visible { outline: 3px solid; outline-offset: 2px; }
+    input { flex: 1 1 10rem; min-width: 0; min-height: 2.75rem; margin: 0; accent-color: currentColor; }
+    output { flex: 1 0 100%; min-height: 1.5em; }
+  </style>
+  <button type="button" part="play" aria-label="Play">▶</button>
+  <input type="range" part="slider" aria-label="Moment" min="0" max="0" step="1" value="0">
+  <button type="button" part="live" aria-pressed="true">Live</button>
+  <output part="moment" aria-live="off"></output>`;
+
+export class Scrubber extends HTMLElement {
+  /** @type {Room | undefined} */
+  #room;
+  #leave = () => {};
+  #slider;
+  #play;
+  #live;
+  #said;
+  /** The moment that is to be shown; nothing when it is the present. @type {number | undefined} */
+  #wanted;
+  /** The moment that is shown. @type {Moment | undefined} */
+  #moment;
+  #isMaking = false;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #playing;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open", delegatesFocus: true });
+    root.innerHTML = TEMPLATE;
+    const part = (/** @type {string} */ name) => /** @type {any} */ (root.querySelector(`[part=${name}]`));
+    this.#slider = /** @type {HTMLInputElement} */ (part("slider"));
+    this.#play = /** @type {HTMLButtonElement} */ (part("play"));
+    this.#live = /** @type {HTMLButtonElement} */ (part("live"));
+    this.#said = /** @type {HTMLOutputElement} */ (part("moment"));
+    this.#slider.oninput = () => this.#look(this.#slider.valueAsNumber);
+    this.#play.onclick = () => this.#togglePlay();
+    this.#live.onclick = () => this.goLive();
+    this.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** The room whose past this shows. */
+  get room() {
+    return this.#room;
+  }
+
+  set room(room) {
+    this.#leave();
+    this.#room = room;
+    this.goLive();
+    this.#leave = room?.subscribe(() => this.#follow()) ?? (() => {});
+  }
+
+  /** The moment that is shown, once it is there; nothing when it is the present. @type {Moment | undefined} */
+  get moment() {
+    return this.#moment;
+  }
+
+  /** Whether the present is shown. */
+  get isLive() {
+    return this.#wanted === undefined;
+  }
+
+  disconnectedCallback() {
+    this.goLive();
+  }
+
+  /** Shows the room as it was after this event. @param {number} seq */
+  seek(seq) {
+    this.#stop();
+    this.#look(seq);
+  }
+
+  /** Goes back to the present. */
+  goLive() {
+    this.#stop();
+    const wasPast = !this.isLive;
+    this.#wanted = this.#moment = undefined;
+    this.#follow();
+    if (wasPast) this.dispatchEvent(new CustomEvent("live"));
+  }
+
+  /** The room has gone on. */
+  #follow() {
+    const head = this.#room?.seq ?? 0;
+    this.#slider.max = String(head);
+    if (this.isLive) this.#slider.value = String(head);
+    this.#slider.disabled = this.#play.disabled = head === 0;
+    this.#show();
+  }
+
+  /** Shows a moment as soon as it is made. Of those asked for meanwhile only the last one is made next. @param {number} seq */
+  async #look(seq) {
+    this.#wanted = Math.min(Math.max(0, Math.round(seq)), this.#room?.seq ?? 0);
+    this.#slider.value = String(this.#wanted);
+    this.#show();
+    if (this.#isMaking) return;
+    this.#isMaking = true;
+    while (this.#room && this.#wanted !== undefined && this.#wanted !== this.#moment?.seq) {
+      const [room, wanted] = [this.#room, this.#wanted];
+      try {
+        const moment = await room.at(wanted);
+        if (room !== this.#room || this.isLive) continue;
+        this.#moment = moment;
+        this.#show();
+        this.dispatchEvent(new CustomEvent("moment", { detail: moment }));
+      } catch (error) {
+        if (wanted !== this.#wanted) continue;
+        this.#stop();
+        this.#show(error instanceof Error ? error.message : String(error));
+        break;
+      }
+    }
+    this.#isMaking = false;
+  }
+
+  #togglePlay() {
+    if (this.#playing !== undefined) return this.#stop();
+    const head = this.#room?.seq ?? 0;
+    // From the end there is nothing to play: it begins anew.
+    const from = this.#wanted === undefined || this.#wanted >= head ? 0 : this.#wanted;
+    const step = Math.max(1, Math.round((head - from) / (PLAYED_PER_SECOND * PLAYED_SECONDS_MAX)));
+    this.#look(from);
+    this.#playing = setInterval(() => this.#playOn(step), 1000 / PLAYED_PER_SECOND);
+    this.#show();
+  }
+
+  /** @param {number} step */
+  #playOn(step) {
+    const at = this.#wanted ?? 0;
+    if (at >= (this.#room?.seq ?? 0)) return this.goLive();
+    // What is not made yet is waited for: playing skips nothing.
+    if (this.#moment?.seq === at) this.#look(at + step);
+  }
+
+  #stop() {
+    clearInterval(this.#playing);
+    this.#playing = undefined;
+    this.#show();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (!KEYS.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopPropagation();
+    const isSlider = event.composedPath()[0] === this.#slider;
+    if (event.key === "Escape") this.goLive();
+    else if (event.key === " " && isSlider) this.#togglePlay();
+    else if (isSlider && this.#playing !== undefined) this.#stop();
+    if (event.key === "Escape" || (event.key === " " && isSlider)) event.preventDefault();
+  }
+
+  /** @param {string} [trouble] */
+  #show(trouble) {
+    const isPlaying = this.#playing !== undefined;
+    this.#play.textContent = isPlaying ? "⏸" : "▶";
+    this.#play.ariaLabel = isPlaying ? "Pause" : "Play";
+    this.#live.ariaPressed = String(this.isLive);
+    const head = this.#room?.seq ?? 0;
+    const moment = this.#moment;
+    const isMade = moment !== undefined && moment.seq === this.#wanted;
+    const when = isMade ? ` · ${moment.time.toLocaleString()}` : "";
+    const said = trouble ?? (this.isLive ? `Live, event ${head}` : `Event ${this.#wanted} of ${head}${when}`);
+    if (this.#said.textContent !== said) this.#said.textContent = said;
+    this.#slider.setAttribute("aria-valuetext", said);
+    this.toggleAttribute("data-past", !this.isLive);
+  }
+}
+
+customElements.define("reapply-scrubber", Scrubber);
