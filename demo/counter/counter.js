@@ -2,6 +2,7 @@
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
+import { History } from "/shared/history.js";
 import { Network } from "/shared/network.js";
 import { roomBar } from "/shared/room-bar.js";
 import "/shared/beside.js";
@@ -22,13 +23,18 @@ const value = document.querySelector("#value");
 const confirmed = document.querySelector("#confirmed");
 
 // Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
-room.subscribe(() => {
-  if (!room.view) return;
-  value.textContent = room.view.count;
+room.subscribe(() => history.isPast || show(room));
+
+// A slider through the past: while it is not at its end, it shows another moment than the present.
+const history = new History(room, show);
+
+function show(shown) {
+  if (!shown.view) return;
+  value.textContent = shown.view.count;
   value.style.setProperty("--digits", value.textContent.length);
-  confirmed.textContent = room.confirmed.count;
-  value.classList.toggle("predicted", room.pending > 0);
-});
+  confirmed.textContent = shown.confirmed.count;
+  value.classList.toggle("predicted", shown.pending > 0);
+}
 
 // Asks for a transition. The outcome comes when the host has decided.
 function act(action) {
@@ -40,7 +46,7 @@ for (const button of document.querySelectorAll(".counter [data-action]")) button
 
 addEventListener("keydown", (event) => {
   const action = { ArrowUp: "increment", "+": "increment", ArrowDown: "decrement", "-": "decrement" }[event.key];
-  if (!action || event.target.closest("input") || event.ctrlKey || event.metaKey) return;
+  if (!action || history.isPast || event.target.closest("input") || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   act(action);
 });

@@ -2,6 +2,7 @@
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
+import { History } from "/shared/history.js";
 import { Network } from "/shared/network.js";
 import { nameOf } from "/shared/names.js";
 import { roomBar } from "/shared/room-bar.js";
@@ -20,6 +21,7 @@ Object.assign(window, { room, network });
 
 // Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
 function act(transition) {
+  if (history.isPast) return;
   track(transition, room.apply(transition));
 }
 
@@ -32,8 +34,12 @@ leave.onclick = () => act("Leave");
 for (const button of document.querySelectorAll("[data-action=join]")) button.onclick = () => act("Join");
 
 // Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
-room.subscribe(() => {
-  const { view, confirmed, participant } = room;
+room.subscribe(() => history.isPast || show(room));
+
+// A slider through the past: while it is not at its end, it shows another moment than the present.
+const history = new History(room, show);
+
+function show({ view, confirmed, participant }) {
   if (!view) return;
   const own = view.players.indexOf(participant);
   board.show(view, confirmed, own);
@@ -41,7 +47,7 @@ room.subscribe(() => {
   document.querySelector("#situation").textContent = situation(view, participant);
   rematch.disabled = own < 0 || !over(view);
   leave.disabled = own < 0;
-});
+}
 
 function showSeat(element, seat, view, confirmed, participant) {
   const player = view.players[seat];

@@ -3,6 +3,7 @@
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
+import { History } from "/shared/history.js";
 import { Network } from "/shared/network.js";
 import { roomBar } from "/shared/room-bar.js";
 import { Board } from "./board.js";
@@ -56,7 +57,7 @@ tools.onsubmit = (event) => event.preventDefault();
 addEventListener("keydown", (event) => {
   if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.target.closest?.("input[type=text]")) return;
   event.preventDefault();
-  if (!undo.disabled) act("Undo");
+  if (!undo.disabled && !history.isPast) act("Undo");
 });
 
 let view;
@@ -64,15 +65,22 @@ let view;
 // Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
 room.subscribe(() => {
   cursors.follow();
-  if (!room.view || (room.view === view && board.isSettled)) return;
-  view = room.view;
-  const { strokes } = view;
-  board.show(strokes, room.confirmed.strokes, room.participant);
-  pen.follow(strokes);
-  if (!pen.isDown) said.textContent = situation(strokes, room.participant);
-  undo.disabled = !strokes.some(({ item }) => item.author === room.participant);
-  clear.disabled = strokes.length === 0;
+  if (!history.isPast) show(room);
 });
+
+// A slider through the past: while it is not at its end, it shows another moment than the present.
+const history = new History(room, show);
+
+function show(shown) {
+  if (!shown.view || (shown.view === view && board.isSettled)) return;
+  view = shown.view;
+  const { strokes } = view;
+  board.show(strokes, shown.confirmed.strokes, shown.participant);
+  if (!history.isPast) pen.follow(strokes);
+  if (!pen.isDown) said.textContent = situation(strokes, shown.participant);
+  undo.disabled = !strokes.some(({ item }) => item.author === shown.participant);
+  clear.disabled = strokes.length === 0;
+}
 
 /** A group of radio buttons, of which the first is chosen. */
 function choices(group, name, values) {
