@@ -157,7 +157,7 @@ async fn a_conflict_on_return_is_reported_for_that_transition_alone() {
     // What the page foresees is told before what the host has to decide.
     let told = "returned.map(({ transition, outcome }) => [JSON.stringify(transition), outcome.conflict ?? outcome.status]).sort()";
     let expected =
-        [[r#"{"Decrement":4}"#, "BelowZero"], [r#"{"Increment":1}"#, "accepted"], [r#"{"Increment":10}"#, "accepted"]];
+        [[r#"{"Decrement":4}"#, "BelowZero"], [r#"{"Increment":10}"#, "accepted"], [r#"{"Increment":1}"#, "accepted"]];
     assert_eq!(next.value(told).await, json!(expected));
     assert_eq!(
         next.value("returned.every(({ time }) => time instanceof Date && time < Date.now() + 60_000)").await,

@@ -13,6 +13,9 @@ use crate::{ARGUMENTS, PROGRAM, power, seed, stored};
 /// A room that none of the clients uses.
 const ASIDE: &str = "counter/aside";
 
+/// Rooms that are read.
+const ROOMS: [&str; 3] = [ASIDE, "counter/pressed", "cells/pressed"];
+
 /// Events that are acknowledged before storage fails.
 const EVENTS_BEFORE: u64 = 200;
 
@@ -122,6 +125,14 @@ impl Trial {
         let Self { storage, host, crowd } = self;
         crowd.press();
         crowd.pressed(EVENTS_BEFORE).await;
+        for room in ROOMS {
+            // What has no event yet has nothing to be read.
+            until("every room has events", async || match host.room(room)["seq"].as_u64() {
+                Some(1..) => Ok(()),
+                seq => Err(format!("{room}: {seq:?}")),
+            })
+            .await;
+        }
         let injected = || failing.iter().map(|(call, _)| storage.injected(*call)).sum::<u32>();
         let injected_before = injected();
         failing.iter().for_each(|(call, fault)| storage.fail(*call, *fault));
@@ -158,7 +169,7 @@ pub(crate) fn assert_refused(host: &Host) {
 
 /// Rooms are shown, with their logs.
 pub(crate) fn assert_readable(host: &Host) {
-    for room in [ASIDE, "counter/pressed", "cells/pressed"] {
+    for room in ROOMS {
         assert!(host.room(room)["seq"].as_u64().is_some_and(|seq| seq > 0), "{room}");
         assert!(!host.events(room).is_empty(), "{room}");
     }
