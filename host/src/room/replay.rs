@@ -43,7 +43,7 @@ pub enum ReplayError {
         head: Seq,
     },
     /// The log does not go back so far.
-    #[error("the log of {room} begins at {begins}, of {}; before it there is nothing left", rfc3339(*time))]
+    #[error("the log of {room} begins after event {begins}, at {}; what was before it is not kept", rfc3339(*time))]
     Before {
         /// The room.
         room: RoomId,
