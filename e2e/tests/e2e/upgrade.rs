@@ -34,6 +34,9 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
     }
     ada.run("act({ Toggle: 0 })").await;
     ada.run("act({ Add: 'ada, last' })").await;
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("before.reapply").to_string_lossy().into_owned();
+    run(&host, "export", &["notes/garden", "--out", &before]);
     let new = host.deploy_as("notes", "notes-v2");
     upgrade(&host);
     assert_eq!(host.room("notes/garden")["digest"], new.as_str());
@@ -59,6 +62,11 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
     assert_eq!(texts(&view, "bob"), own("bob"));
     assert_eq!(view["notes"].as_array().unwrap().len(), 2 + 2 * EDITS + 1);
     assert_eq!(view["notes"][0], json!({ "initial": "s", "text": "sow", "done": false }));
+    // The log is proved with both builds, and what was exported before the upgrade with the first.
+    let proved = run(&host, "verify", &["notes/garden"]);
+    assert!(proved.contains(&old) && proved.contains(&new), "{proved}");
+    let proved = run(&host, "verify", &[&before]);
+    assert!(proved.contains(&old) && !proved.contains(&new), "{proved}");
     assert_eq!(browser_errors(&browser.console().await), Vec::<String>::new());
 }
 
@@ -117,8 +125,14 @@ async fn join<'a>(browser: &'a reapply_e2e::Browser, proxy: &Proxy) -> Page<'a> 
 }
 
 fn upgrade(host: &Host) {
-    let output = host.command("upgrade", &["notes/garden"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    run(host, "upgrade", &["notes/garden"]);
+}
+
+/// What a command prints, which must succeed.
+fn run(host: &Host, command: &str, arguments: &[&str]) -> String {
+    let output = host.command(command, arguments);
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// The host and the pages show the same, on the same build; no page was loaded twice, and none had to heal. Gives what they show.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reapply_sync::limits::{SNAPSHOT_BYTES_MAX, TRANSITION_BYTES_MAX};
-use reapply_sync::{ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Replay, Seq};
+use reapply_sync::{ApplyError, CodecError, Digest, Event, Input, LoadError, Machine, Replay, Seq};
 
 use super::diff::{View, diff};
 use super::limits::TRANSITION_SHOWN_BYTES_MAX;
@@ -99,24 +99,24 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
 
     /// The new build's state after an event that the old one has accepted; the same state where the new one refuses it.
     fn follow(&mut self, state: State, event: &Event) -> Result<State, Failure> {
-        let replay_failed = |fault: Fault| failure(Step::Replay, event.seq, fault);
         let translated = match &event.input {
             Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => return Ok(state),
             Input::Joined(_) | Input::Left(_) if !self.new.membership() => return Ok(state),
             Input::Joined(_) | Input::Left(_) => Ok(event.input.clone()),
-            Input::Transition { author, client, number, transition } => self.translate(transition).map(|transition| {
-                Input::Transition { author: author.clone(), client: *client, number: *number, transition }
-            }),
-            Input::Alarm(transition) => self.translate(transition).map(Input::Alarm),
+            Input::Transition { author, client, number, transition } => {
+                let (author, client, number) = (author.clone(), *client, *number);
+                let translated = self.translate(event.seq, transition)?;
+                translated.map(|transition| Input::Transition { author, client, number, transition })
+            }
+            Input::Alarm(transition) => self.translate(event.seq, transition)?.map(Input::Alarm),
         };
         self.replayed += 1;
         let input = match translated {
             Ok(input) => input,
-            Err(CodecError::Refused(why)) => {
+            Err(why) => {
                 self.refuse(event, format!("malformed transition: {why}"));
                 return Ok(state);
             }
-            Err(CodecError::Fault(fault)) => return Err(replay_failed(fault)),
         };
         match self.new.apply(&state, &Event { input, ..event.clone() }) {
             Ok(after) => Ok(after),
@@ -124,20 +124,26 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
                 self.refuse(event, refusal.to_string());
                 Ok(state)
             }
-            Err(ApplyError::Fault(fault)) => Err(replay_failed(fault)),
+            Err(ApplyError::Fault(fault)) => Err(failure(Step::Replay, event.seq, fault)),
         }
     }
 
-    /// A transition of the old build in the new one's encoding, by way of its JSON.
-    fn translate(&mut self, transition: &Bytes) -> Result<Bytes, CodecError> {
+    /// A transition of the old build in the new one's encoding, by way of its JSON; or why it has none there.
+    fn translate(&mut self, seq: Seq, transition: &Bytes) -> Result<Result<Bytes, String>, Failure> {
         let (old, _) = self.old.state();
-        let json = old.decode(transition)?;
-        let encoded = self.new.encode(&json)?;
-        if encoded.len() > TRANSITION_BYTES_MAX {
-            let bytes = encoded.len();
-            return Err(CodecError::Refused(format!("it has {bytes} bytes; the limit is {TRANSITION_BYTES_MAX}")));
-        }
-        Ok(encoded)
+        let json = match old.decode(transition) {
+            Ok(json) => json,
+            Err(CodecError::Refused(why)) => return Ok(Err(why)),
+            Err(CodecError::Fault(fault)) => return Err(failure(Step::Past, seq, fault)),
+        };
+        Ok(match self.new.encode(&json) {
+            Ok(encoded) if encoded.len() > TRANSITION_BYTES_MAX => {
+                Err(format!("it has {} bytes; the limit is {TRANSITION_BYTES_MAX}", encoded.len()))
+            }
+            Ok(encoded) => Ok(encoded),
+            Err(CodecError::Refused(why)) => Err(why),
+            Err(CodecError::Fault(fault)) => return Err(failure(Step::Replay, seq, fault)),
+        })
     }
 
     fn refuse(&mut self, event: &Event, why: String) {

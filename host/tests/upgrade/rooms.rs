@@ -3,7 +3,7 @@
 use reapply_e2e::http;
 use serde_json::{Value, json};
 
-use crate::{add, build_of, builds, notes_host, submit, texts, upgrade};
+use crate::{add, build_of, builds, notes_host, run, submit, texts, upgrade};
 
 fn past(host: &reapply_e2e::Host, room: &str, seq: u64) -> Value {
     http::get(&host.url(&format!("/rooms/{room}?seq={seq}"))).json()
@@ -44,7 +44,7 @@ fn each_range_of_the_log_is_replayed_by_the_build_that_was_current_there() {
     let events = host.events("notes/a");
     let kinds: Vec<&Value> = events.iter().map(|event| &event["kind"]).filter(|kind| *kind != "checkpoint").collect();
     assert_eq!(kinds, ["transition", "transition", "upgraded", "transition"]);
-    assert_eq!(events[2]["digest"], new.as_str());
+    assert_eq!((&events[1]["transition"], &events[2]["digest"]), (&json!({ "Toggle": 0 }), &json!(new)));
     assert_eq!(events.last().unwrap()["transition"], json!({ "Rewrite": { "place": 0, "text": "reap" } }));
 
     let now = host.room("notes/a");
@@ -69,12 +69,32 @@ fn each_range_of_the_log_is_replayed_by_the_build_that_was_current_there() {
 }
 
 #[test]
+fn a_room_is_proved_across_its_upgrades_and_so_is_a_file_from_before() {
+    let (host, old) = notes_host(&[]);
+    for n in 0..40 {
+        submit(&host, "notes/a", &add(&format!("{n} {}", "long ".repeat(200))));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("before.reapply").to_string_lossy().into_owned();
+    run(&host, "export", &["notes/a", "--out", &file]).unwrap();
+    let new = host.deploy_as("notes", "notes-v2");
+    upgrade(&host, &["notes/a"]);
+    for n in 0..40 {
+        submit(&host, "notes/a", &json!({ "Rewrite": { "place": n, "text": "short ".repeat(200) } }));
+    }
+    let told = run(&host, "verify", &["notes/a"]).unwrap();
+    assert!(told.contains(&old) && told.contains(&new), "both builds were needed: {told}");
+    let told = run(&host, "verify", &[&file]).unwrap();
+    assert!(told.contains(&old) && !told.contains(&new), "{told}");
+}
+
+#[test]
 fn a_new_build_says_how_many_rooms_it_is_not_for_yet() {
     let (host, old) = notes_host(&[]);
     submit(&host, "notes/a", &add("sow"));
     submit(&host, "notes/b", &add("sow"));
     let v2 = guest_components::component("notes-v2");
-    let told = crate::run(&host, "deploy", &[&v2.to_string_lossy(), "--name", "notes"]).unwrap();
+    let told = run(&host, "deploy", &[&v2.to_string_lossy(), "--name", "notes"]).unwrap();
     assert!(
         told.contains("2 rooms still run other builds; see what an upgrade would do: reapply upgrade notes --dry-run"),
         "{told}"
