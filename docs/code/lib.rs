@@ -50,5 +50,7 @@ chapters! {
     upgrading "upgrading.md"
     json "json.md"
     reliability "reliability.md"
+    exports "exports.md"
+    log "log.md"
     from_aper "from-aper.md"
 }
