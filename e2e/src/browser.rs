@@ -223,6 +223,22 @@ impl Page<'_> {
         serde_json::from_str(json.as_str().unwrap_or_default()).unwrap_or_default()
     }
 
+    /// What a promise comes to, as the page's own JSON.
+    ///
+    /// # Panics
+    ///
+    /// It is not kept within the deadline, or is broken.
+    pub async fn promised(&self, promise: &str) -> Value {
+        self.run(&format!(
+            "window.promised = undefined; ({promise}).then((value) => {{ window.promised = {{ value }}; }}, (error) => {{ window.promised = {{ error: `${{error}}` }}; }})"
+        ))
+        .await;
+        self.until("window.promised !== undefined").await;
+        let mut settled = self.value("window.promised").await;
+        assert_eq!(settled["error"], Value::Null, "{promise}");
+        settled["value"].take()
+    }
+
     /// Waits until a condition holds in the page.
     ///
     /// # Panics

@@ -104,8 +104,8 @@ export class Room<View = any, Transition = any, Conflict = any> {
   apply(transition: Transition): Promise<Outcome<Conflict>>;
   /** Called with each transition of an earlier page when it has its outcome, one by one; what had one before this was set comes at once. */
   onreturn: ((returned: Returned<Transition, Conflict>) => void) | null;
-  /** The room as it was after an event, or at a time: made again in this page, by the builds of the machine that were current then. Rejects when
-   * there is no such moment, or the host cannot be asked. */
+  /** The room as it was after an event, or at a time (as a text: RFC 3339, which is fine to the microsecond): made again in this page, by the builds
+   * of the machine that were current then. Rejects when there is no such moment, or the host cannot be asked. */
   at(where: number | { time: Date | number | string }): Promise<Moment<View>>;
   /** Sends an ephemeral message to everyone in the room; `false` when it is over 1,024 bytes or there is no connection. */
   signal(body: Uint8Array | string): boolean;

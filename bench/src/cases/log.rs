@@ -54,7 +54,7 @@ async fn measure(bench: &Bench, events: u64, window: u64) -> anyhow::Result<[f64
     let host = bench.start(data.path(), &[])?;
     write(Session::enter(host.address, ROOM).await?, events, window).await?;
     let file = data.path().join("log.reapply");
-    bench.command(&["export", ROOM, "--host", &host.url(), "--output", &file.to_string_lossy()])?;
+    bench.command(&["export", ROOM, "--host", &host.url(), "--out", &file.to_string_lossy()])?;
     host.stop()?;
     let export = fs::metadata(&file)?.len();
     let disk = bytes_in(data.path())? - export - empty;

@@ -7,6 +7,7 @@ mod crash;
 mod kept;
 mod offline;
 mod pages;
+mod past;
 mod prediction;
 mod text;
 mod tic_tac_toe;

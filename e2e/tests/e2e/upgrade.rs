@@ -61,6 +61,9 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
     assert_eq!(texts(&view, "ada"), [own("ada"), vec!["ada, last".to_owned()]].concat());
     assert_eq!(texts(&view, "bob"), own("bob"));
     assert_eq!(view["notes"].as_array().unwrap().len(), 2 + 2 * EDITS + 1);
+    // The past before the upgrade is shown by the build of then, in the page as on the host.
+    let past = ada.promised("room.at(2).then(({ seq, view }) => ({ seq, view }))").await;
+    assert_eq!(past, json!({ "seq": 2, "view": host.room("notes/garden?seq=2")["view"] }));
     assert_eq!(view["notes"][0], json!({ "initial": "s", "text": "sow", "done": false }));
     // The log is proved with both builds, and what was exported before the upgrade with the first.
     let proved = run(&host, "verify", &["notes/garden"]);

@@ -89,7 +89,7 @@ fn what_is_no_moment_is_said_so() {
         ("?seq=2", 404, "the room's log ends at 1; there is no state at 2"),
         ("?seq=1&time=2026-01-01T00:00:00Z", 400, "give either `seq` or `time`"),
         ("?time=noon", 400, "`time` is a time such as 2026-01-31T12:00:00Z"),
-        ("?time=2001-01-01T00:00:00Z", 410, "the log of counter/short begins at 0, of "),
+        ("?time=2001-01-01T00:00:00Z", 410, "the log of counter/short begins after event 0, at "),
     ] {
         for path in ["", "/past"] {
             let answer = http::get(&host.url(&format!("/rooms/counter/short{path}{query}")));

@@ -75,6 +75,8 @@ function askedFor(where) {
     if (!Number.isSafeInteger(where) || where < 0) throw new RangeError(`a seq is a whole number from 0, and not ${where}`);
     return { seq: where };
   }
+  // A text is the host's to read: it may be finer than a Date.
+  if (typeof where.time === "string") return { time: where.time };
   const time = new Date(where.time);
   if (Number.isNaN(time.getTime())) throw new RangeError(`${where.time} is no time`);
   return { time: time.toISOString() };

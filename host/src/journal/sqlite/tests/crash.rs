@@ -50,7 +50,7 @@ fn log_alarm(log: &LogWriter) -> Timestamp {
 
 /// Now and then takes a snapshot of several chunks, and trims the log up to the one before.
 async fn snapshot_and_trim(journal: &Shared, log: &LogWriter, snapshots: &mut Vec<Seq>) {
-    if log.head.0 % 60 == 0 {
+    if log.head.0.is_multiple_of(60) {
         journal.put_snapshot(log.room(), log.snapshot(&[1; 2_500_000])).await.unwrap();
         if let Some(before) = snapshots.last() {
             journal.trim(log.room(), *before).await.unwrap();
