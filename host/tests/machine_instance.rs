@@ -246,3 +246,18 @@ fn instances_share_nothing_and_go_to_any_thread() {
     let numbers: Vec<u32> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert_eq!(numbers, (0..8).map(|count| count * 3).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_state_that_could_be_made_can_be_made_again_however_large_it_has_become() {
+    let component = std::fs::read(guest_components::component("cells")).unwrap();
+    let build = check(&Engine::new(None).unwrap(), &component).unwrap().build;
+    let mut instance = build.instantiate().unwrap();
+    let state = instance.create("{\"entries\":900000}").unwrap();
+    let snapshot = instance.snapshot(&state).unwrap();
+    assert!(snapshot.len() > 5 << 20, "{}", snapshot.len());
+    let state_version = instance.state_version();
+    drop(state);
+    let mut other = build.instantiate().unwrap();
+    let restored = other.restore(&snapshot, state_version).unwrap();
+    assert_eq!(other.snapshot(&restored).unwrap(), snapshot);
+}

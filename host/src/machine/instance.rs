@@ -11,8 +11,8 @@ use super::bindings::exports::reapply::machine::machine::{self as wit, Guest};
 use super::bindings::{StateMachine, StateMachinePre};
 use super::component::Build;
 use super::limits::{
-    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_STATE, MEMORIES_MAX, MEMORY_BYTES_MAX,
-    MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_SNAPSHOT_BYTE, FUEL_PER_STATE, MEMORIES_MAX,
+    MEMORY_BYTES_MAX, MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
 };
 use super::panic;
 
@@ -106,8 +106,8 @@ impl Machine for Instance {
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
-        let restored =
-            self.call(FUEL_PER_STATE, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
+        let fuel = FUEL_PER_STATE.saturating_add(FUEL_PER_SNAPSHOT_BYTE.saturating_mul(snapshot.len() as u64));
+        let restored = self.call(fuel, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
         self.load(restored)
     }
 

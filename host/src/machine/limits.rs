@@ -11,6 +11,10 @@ pub const FUEL_PER_EVENT: u64 = 75_000_000;
 /// dropping of a state. The whole takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 
+/// Fuel that `restore` has besides [`FUEL_PER_STATE`], for each byte of the snapshot: what a machine could make, event by event, it must be able to
+/// make again at once, or its room would never open any more.
+pub const FUEL_PER_SNAPSHOT_BYTE: u64 = 2_000;
+
 /// Bytes of linear memory that one instance may hold, over all of its memories.
 pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
