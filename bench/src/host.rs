@@ -129,8 +129,13 @@ impl Host {
 
     /// Begins a room with so many cells set.
     pub(crate) fn create_room(&self, room: &str, entries: u32) -> anyhow::Result<()> {
+        self.create_room_with(room, &format!("{{\"entries\":{entries}}}"))
+    }
+
+    /// Begins a room with these options.
+    pub(crate) fn create_room_with(&self, room: &str, options: &str) -> anyhow::Result<()> {
         let url = format!("http://{}/rooms/{room}", self.address);
-        ureq::put(url).send(format!("{{\"entries\":{entries}}}")).context("the room was not created")?;
+        ureq::put(url).send(options).context("the room was not created")?;
         Ok(())
     }
 

@@ -7,8 +7,11 @@ use crate::host::Bench;
 use crate::report::{Table, medians, ms, size};
 use crate::session::Session;
 
-/// Cells of each room, and how many rooms there are of that size.
-const SIZES: [(u32, u32); 3] = [(100, 300), (9_000, 300), (900_000, 20)];
+/// Cells of each room, and how many rooms there are of that size: states of 1 kB, 100 kB and 10 MB.
+const SIZES: [(u32, u32); 3] = [(95, 300), (8_600, 300), (800_000, 20)];
+
+/// What makes each value take nine bytes.
+const FIRST: u64 = 1 << 61;
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     let title = "(i) Waking a room that sleeps, after a start of the host: connect to state in hand";
@@ -32,7 +35,7 @@ async fn measure(bench: &Bench, entries: u32, rooms: u32) -> anyhow::Result<[f64
     let host = bench.start(data.path(), &[])?;
     let names: Vec<String> = (0..rooms).map(|_| bench.new_room()).collect();
     for room in &names {
-        host.create_room(room, entries)?;
+        host.create_room_with(room, &format!("{{\"entries\":{entries},\"first\":\"{FIRST}\"}}"))?;
         // An event of its own, so that there is something to take a snapshot of.
         let mut session = Session::enter(host.address, room).await?;
         session.push_submit(1);

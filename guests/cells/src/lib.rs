@@ -25,6 +25,8 @@ pub struct Cells {
 pub struct Options {
     /// How many cells are set: those with the lowest ids.
     pub entries: u32,
+    /// Added to the values that they have at first: large ones take more bytes.
+    pub first: u64,
 }
 
 /// What a participant may ask for.
@@ -69,11 +71,11 @@ impl Program for Cells {
     type Transition = Transition;
     type Conflict = Conflict;
 
-    fn create(Options { entries }: Options) -> Result<Self, String> {
+    fn create(Options { entries, first }: Options) -> Result<Self, String> {
         if entries > CELLS_MAX {
             return Err(format!("entries: {entries} is above the limit of {CELLS_MAX}"));
         }
-        Ok(Self { cells: (0..entries).map(|id| (id, first_value(id))).collect() })
+        Ok(Self { cells: (0..entries).map(|id| (id, first_value(id).wrapping_add(first))).collect() })
     }
 
     fn apply(&self, event: &Event<Transition>) -> Result<Self, Conflict> {
