@@ -19,10 +19,15 @@ pub fn rfc3339(time: Timestamp) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
 
-/// A time that a person wrote: RFC 3339, with or without fractions of a second. A text without a zone is taken as UTC.
+/// A time that a person wrote: RFC 3339 in UTC, with or without fractions of a second and the zone; or a date alone, which is its first moment.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
-    let time = humantime::parse_rfc3339_weak(text).ok()?;
+    const DATE_CHARS: usize = "2000-02-29".len();
+    let time = match text.len() {
+        DATE_CHARS => humantime::parse_rfc3339(&format!("{text}T00:00:00Z")),
+        _ => humantime::parse_rfc3339_weak(text),
+    };
+    let time = time.ok()?;
     let since_epoch = time.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since_epoch.as_micros()).ok().map(Timestamp)
 }
@@ -36,7 +41,11 @@ mod tests {
         let time = Timestamp(951_782_400_000_001);
         assert_eq!(parse_rfc3339(&rfc3339(time)), Some(time));
         assert_eq!(parse_rfc3339("2000-02-29 00:00:00"), Some(Timestamp(951_782_400_000_000)));
-        for bad in ["", "yesterday", "2000-02-30T00:00:00Z", "12"] {
+        assert_eq!(parse_rfc3339("2000-02-29"), Some(Timestamp(951_782_400_000_000)));
+        assert_eq!(parse_rfc3339("1970-01-01T00:00:00.000001Z"), Some(Timestamp(1)));
+        for bad in
+            ["", "yesterday", "2000-02-30", "2000-02-30T00:00:00Z", "2000-02-29T00:00:00+02:00", "1969-12-31", "12"]
+        {
             assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }
     }

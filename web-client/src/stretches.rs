@@ -21,6 +21,9 @@ pub type Builds<M> = Rc<dyn Fn(Digest) -> Result<M, String>>;
 
 type Replaying<M> = Replay<M, Box<dyn FnMut(Digest) -> Result<M, String>>>;
 
+/// The machine, a state that was made again, and its time.
+pub type Reached<'a, M> = (&'a mut M, &'a <M as Machine>::State, Timestamp);
+
 /// The past of one room, as far as it is here.
 pub struct Stretches<M: Machine> {
     builds: Builds<M>,
@@ -107,7 +110,7 @@ impl<M: Machine + 'static> Stretches<M> {
     /// # Errors
     ///
     /// It cannot be made here. The machines may have faulted: nothing that is here is of more use.
-    pub fn replay(&mut self, seq: Seq, events_max: usize) -> Result<Option<(&mut M, &M::State, Timestamp)>, String> {
+    pub fn replay(&mut self, seq: Seq, events_max: usize) -> Result<Option<Reached<'_, M>>, String> {
         self.looks += 1;
         let Some(stretch) = self.stretches.iter_mut().find(|stretch| stretch.holds(seq)) else {
             return Err(format!("event {seq} is not here"));

@@ -9,7 +9,7 @@ use super::limits::CLIENTS_FOLLOWED_MAX;
 
 /// The clients and participants that a log has told of so far.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(crate) struct Followed {
     clients: HashMap<ClientId, KnownClient>,
     present: BTreeSet<Author>,
     /// Clients whose last event is not beyond this one may have been left out.
@@ -18,7 +18,7 @@ pub(super) struct Followed {
 
 impl Followed {
     /// What a log starts with that begins at a snapshot.
-    pub(super) fn from_snapshot(snapshot: &Snapshot) -> Self {
+    pub(crate) fn from_snapshot(snapshot: &Snapshot) -> Self {
         Self {
             clients: snapshot.clients.iter().map(|known| (known.client, *known)).collect(),
             present: snapshot.present.iter().cloned().collect(),
@@ -26,7 +26,7 @@ impl Followed {
         }
     }
 
-    pub(super) fn handle_event(&mut self, event: &Event) {
+    pub(crate) fn handle_event(&mut self, event: &Event) {
         match &event.input {
             Input::Transition { client, number, .. } => {
                 let known = KnownClient { client: *client, number: *number, seq: event.seq, time: event.time };
@@ -42,7 +42,7 @@ impl Followed {
     }
 
     /// Compares. A snapshot may have forgotten a client, but not remember one otherwise than it was.
-    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<(), String> {
+    pub(crate) fn check(&self, snapshot: &Snapshot) -> Result<(), String> {
         let is_wrong = |known: &&KnownClient| match self.clients.get(&known.client) {
             Some(followed) => followed != *known,
             None => known.seq > self.blurred,

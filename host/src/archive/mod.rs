@@ -15,7 +15,7 @@
 mod builds;
 mod export;
 mod finding;
-mod follow;
+pub(crate) mod follow;
 mod fork;
 pub mod format;
 mod import;

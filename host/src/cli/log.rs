@@ -2,10 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use anyhow::Context;
-use reapply_sync::RoomId;
+use anyhow::{Context, anyhow};
 
 use super::remote::Remote;
+use super::source::parse_room;
 use crate::http::log::LOG_BEGINS;
 
 /// Bytes that are taken from the host and printed at a time.
@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let room = room(&args.room)?;
+    let room = parse_room(&args.room).map_err(|why| anyhow!("{:?} is no room: {why}", args.room))?;
     let mut query = vec![("format", args.format.as_str())];
     let options = [("from", &args.from), ("to", &args.to), ("after", &args.after), ("limit", &args.limit)];
     query.extend(options.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));
@@ -65,13 +65,6 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
         eprintln!("reapply: the log of {room} begins after event {begins}; what was before it is not kept any more");
     }
     print_as_it_comes(answer.into_body().into_reader())
-}
-
-fn room(argument: &str) -> anyhow::Result<RoomId> {
-    let named = argument.split_once('/');
-    let (machine, room) =
-        named.with_context(|| format!("{argument:?} is no room: write MACHINE/ROOM, as in counter/lobby"))?;
-    Ok(RoomId { machine: machine.parse()?, room: room.parse()? })
 }
 
 /// A query string: all that could mean something in one is escaped.

@@ -13,14 +13,16 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use reapply_sync::event::Damage;
-use reapply_sync::{Batch, Digest, Fault, Input, Replay, ReplayError, RoomId, Seq};
+use reapply_sync::{Batch, Chain, Digest, Fault, Input, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIM_QUEUE_MAX};
 use super::rooms::Rooms;
+use crate::archive::follow::Followed;
 use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
 use crate::machine::{Instance, Machines};
 
@@ -92,6 +94,8 @@ enum TrimError {
     Faulted { seq: Seq, fault: Fault },
     #[error("the stored snapshot at {seq} is not that of the log: {what} differs")]
     Differs { seq: Seq, what: &'static str },
+    #[error("the stored snapshot at {seq} is not that of the log: {why}")]
+    Misremembers { seq: Seq, why: String },
     #[error("no record ends at the snapshot, but one at {0}")]
     Short(Seq),
     #[error("the host stops")]
@@ -140,9 +144,12 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
     };
     let builds = |digest: Digest| start(machines, runtime, digest);
     let (mut after, mut chain) = record.start();
-    let mut replay = match record.base {
-        Some(_) => Replay::from_snapshot(builds, &snapshot_at(after)?)?,
-        None => Replay::from_genesis(builds, &record.genesis)?,
+    let (mut replay, mut followed) = match record.base {
+        Some(_) => {
+            let base = snapshot_at(after)?;
+            (Replay::from_snapshot(builds, &base)?, Followed::from_snapshot(&base))
+        }
+        None => (Replay::from_genesis(builds, &record.genesis)?, Followed::default()),
     };
     replay.check_checkpoints(true);
     while after < upto {
@@ -157,19 +164,31 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
             let batch = record.decode(chain)?;
             batch.events.iter().try_for_each(|event| replay.apply(event))?;
             replay.end_batch();
+            batch.events.iter().for_each(|event| followed.handle_event(event));
             (after, chain) = (batch.last(), batch.chain);
         }
     }
     let snapshot = snapshot_at(upto)?;
+    followed.check(&snapshot).map_err(|why| TrimError::Misremembers { seq: upto, why })?;
     let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
+    compare(&snapshot, chain, &replay, taken)
+}
+
+/// Whether a stored snapshot is the one that the log leads to.
+fn compare<B: FnMut(Digest) -> Result<Instance, String>>(
+    snapshot: &Snapshot,
+    chain: Chain,
+    replay: &Replay<Instance, B>,
+    taken: (u32, Bytes),
+) -> Result<(), TrimError> {
     let differing = [
         ("its chain", snapshot.chain == chain),
         ("its build", snapshot.digest == replay.digest()),
         ("its time", snapshot.time == replay.time()),
-        ("its state", (snapshot.state_version, snapshot.state) == taken),
+        ("its state", (snapshot.state_version, &snapshot.state) == (taken.0, &taken.1)),
     ];
     match differing.into_iter().find(|(_, is_same)| !is_same) {
-        Some((what, _)) => Err(TrimError::Differs { seq: upto, what }),
+        Some((what, _)) => Err(TrimError::Differs { seq: snapshot.seq, what }),
         None => Ok(()),
     }
 }

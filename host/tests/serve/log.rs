@@ -186,7 +186,7 @@ fn the_command_prints_the_log_and_says_what_is_wrong_in_one_line() {
 
     for (arguments, says) in [
         (&["counter/none"][..], "there is no room counter/none"),
-        (&["counter"][..], "write MACHINE/ROOM, as in counter/lobby"),
+        (&["counter"][..], "\"counter\" is no room: a room is written as machine/room, such as counter/lobby"),
         (&["counter/Lobby"][..], "is no name"),
         (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is no time"),
         (&["counter/cli", "--kind", "increment"][..], "\"increment\" is no kind of event"),

@@ -45,6 +45,8 @@ fn each_range_of_the_log_is_replayed_by_the_build_that_was_current_there() {
     let kinds: Vec<&Value> = events.iter().map(|event| &event["kind"]).filter(|kind| *kind != "checkpoint").collect();
     assert_eq!(kinds, ["transition", "transition", "upgraded", "transition"]);
     assert_eq!((&events[1]["transition"], &events[2]["digest"]), (&json!({ "Toggle": 0 }), &json!(new)));
+    let later = http::get(&host.url("/rooms/notes/a/log?after=3&kind=transition:Rewrite")).json_lines();
+    assert_eq!(later.iter().map(|event| &event["seq"]).collect::<Vec<_>>(), [&json!(rewritten)]);
     assert_eq!(events.last().unwrap()["transition"], json!({ "Rewrite": { "place": 0, "text": "reap" } }));
 
     let now = host.room("notes/a");

@@ -1,8 +1,8 @@
 //! What a request asks of a log: which events, in which form, and whether to go on with those to come.
 
-use std::time::UNIX_EPOCH;
-
 use reapply_sync::{Author, Event, Input, Seq, Timestamp};
+
+use crate::clock::parse_rfc3339;
 
 /// What is wrong with a query, and how it is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -188,15 +188,7 @@ fn flag(name: &str, value: &str) -> Result<bool, QueryError> {
 
 /// A time in RFC 3339, or only its date.
 fn time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
-    let is_date = value.len() == "2026-11-23".len();
-    let parsed = if is_date {
-        humantime::parse_rfc3339(&format!("{value}T00:00:00Z"))
-    } else {
-        humantime::parse_rfc3339_weak(value)
-    };
-    let since_epoch = parsed.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let micros = since_epoch.and_then(|since_epoch| u64::try_from(since_epoch.as_micros()).ok());
-    micros.map(Timestamp).ok_or_else(|| {
+    parse_rfc3339(value).ok_or_else(|| {
         let what = "is no time: write it in UTC, as in 2026-11-23T09:00:00Z or 2026-11-23";
         QueryError(format!("{name}: {value:?} {what}"))
     })

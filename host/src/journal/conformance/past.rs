@@ -124,8 +124,15 @@ pub(crate) async fn a_room_runs_the_build_of_its_last_upgrade(journal: Shared) {
     let found = journal.snapshots(log.room()).await.unwrap();
     let builds: Vec<_> = found.iter().map(|snapshot| (snapshot.seq.0, snapshot.digest)).collect();
     assert_eq!(builds, [(2, before.digest), (3, Digest::of(b"second")), (6, Digest::of(b"third"))]);
+    let (first, second, third) = (before.digest, Digest::of(b"second"), Digest::of(b"third"));
+    for (seq, build) in [(0, first), (2, first), (3, second), (5, second), (6, third), (8, third)] {
+        assert_eq!(journal.build_at(log.room(), Seq(seq)).await, Ok(build), "{seq}");
+    }
     for upto in [3, 6] {
         journal.trim(log.room(), Seq(upto)).await.unwrap();
+        let trimmed = JournalError::Trimmed { room: log.room().clone(), begins: Seq(upto) };
+        assert_eq!(journal.build_at(log.room(), Seq(upto - 1)).await, Err(trimmed));
+        assert_eq!(journal.build_at(log.room(), Seq(upto)).await, Ok(if upto == 3 { second } else { third }));
         let record = journal.room(log.room()).await.unwrap().unwrap();
         assert_eq!(record.digest, Digest::of(b"third"), "what was trimmed keeps its effect");
         assert_eq!(record.base.unwrap().digest, Digest::of(if upto == 3 { b"second" } else { b"third".as_slice() }));
