@@ -97,14 +97,16 @@ impl Builds {
         let builds = self.clone();
         let started = tokio::task::spawn_blocking(move || {
             let mut compiled = builds.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            if !compiled.contains_key(&digest) {
-                let url = format!("http://{host}/components/{digest}.wasm");
-                let answer = http::try_send("GET", &url, &[], None).ok().filter(|answer| answer.status == 200)?;
-                assert_eq!(Digest::of(&answer.body), digest, "the host serves other bytes under this digest");
-                let build = Build::load(&builds.engine, answer.body.into()).expect("what the host runs, runs here");
-                compiled.insert(digest, build);
+            if let Some(build) = compiled.get(&digest) {
+                return Some(build.instantiate().expect("the machine starts"));
             }
-            Some(compiled[&digest].instantiate().expect("the machine starts"))
+            let url = format!("http://{host}/components/{digest}.wasm");
+            let answer = http::try_send("GET", &url, &[], None).ok().filter(|answer| answer.status == 200)?;
+            assert_eq!(Digest::of(&answer.body), digest, "the host serves other bytes under this digest");
+            let build = Build::load(&builds.engine, answer.body.into()).expect("what the host runs, runs here");
+            let instance = build.instantiate().expect("the machine starts");
+            compiled.insert(digest, build);
+            Some(instance)
         });
         started.await.expect("loading a build does not panic")
     }
