@@ -10,7 +10,7 @@
 //! An export needs nothing but itself to be proved: no host, no journal, no build that is kept elsewhere. Proving a room that lives
 //! is proving its export, so there is one way to do it.
 //!
-//! Read in this order: [`format`], [`part`], `write`, [`read`], [`parts`], [`verify()`], [`export()`], [`import()`], [`fork()`].
+//! Read in this order: [`mod@format`], [`part`], `write`, [`read`], [`parts`], [`verify()`], [`export()`], [`import()`], [`fork()`].
 
 mod builds;
 mod export;

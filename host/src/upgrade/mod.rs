@@ -7,7 +7,7 @@
 //!                                              Room::upgrade, for each room ──▶ Line::Upgraded, Line::Kept
 //! ```
 //!
-//! The gate plays a room's last events on both builds, in instances of its own ([`trial`]); neither the room nor its log notices. What
+//! The gate plays a room's last events on both builds, in instances of its own (`trial`); neither the room nor its log notices. What
 //! is found, and then done, is told line by line ([`report`]).
 
 pub mod limits;

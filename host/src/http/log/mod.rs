@@ -38,7 +38,7 @@ pub use self::query::QueryError;
 /// The header that says after which event a log begins that was trimmed.
 pub const LOG_BEGINS: &str = "reapply-log-begins";
 
-/// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: [`Query::parse`].
+/// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: `Query::parse`.
 pub async fn log(
     State(served): State<Served>,
     Path((machine, room)): Path<(String, String)>,
