@@ -48,6 +48,7 @@ chapters! {
     programs "programs.md"
     testing "testing.md"
     upgrading "upgrading.md"
+    offline "offline.md"
     json "json.md"
     reliability "reliability.md"
     exports "exports.md"

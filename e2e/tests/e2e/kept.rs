@@ -193,6 +193,41 @@ async fn what_is_done_before_the_room_is_joined_is_kept_as_well() {
 }
 
 #[tokio::test]
+async fn what_is_kept_arrives_at_a_later_build_in_its_own_encoding() {
+    let (host, browser) = start(&[]).await;
+    host.deploy_as("notes", "notes-v1");
+    let proxy = Proxy::to(host.address());
+    let url = proxy.url("/room.html?machine=notes&room=kept");
+    let _stays = browser.blank().await;
+    let page = opened(&browser, &url).await;
+    // One the host has taken, though the page never hears of it; the others are never sent.
+    proxy.hold();
+    page.run("room.apply({ Add: 'sow' })").await;
+    until_events(&host, "notes/kept", 1).await;
+    proxy.cut();
+    page.until("room.status === 'offline'").await;
+    page.run("for (const t of [{ Add: 'water' }, { Toggle: 0 }, { Add: 'reap' }]) room.apply(t)").await;
+    page.close().await;
+    host.deploy_as("notes", "notes-v2");
+    let upgraded = host.command("upgrade", &["notes/kept"]);
+    assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
+    proxy.release();
+    proxy.restore();
+
+    let next = browser.blank().await;
+    next.before_each_page(&format!("addEventListener('DOMContentLoaded', () => {{ {RETURNED} }})")).await;
+    next.goto(&url).await;
+    next.until(&format!("{SETTLED} && returned.length === 4")).await;
+    // The new build has no such transition any more; it alone is lost, and the page is told.
+    let refused = "returned.filter(({ outcome }) => outcome.status === 'rejected').map(({ transition, outcome }) => [transition, outcome.kind])";
+    assert_eq!(next.value(refused).await, json!([[{ "Toggle": 0 }, "malformed"]]));
+    let texts = "room.confirmed.notes.map(({ text, done }) => [text, done])";
+    assert_eq!(next.value(texts).await, json!([["sow", false], ["water", false], ["reap", false]]));
+    assert_exactly_once(&host, "notes/kept", 3);
+    assert_nothing_is_kept(&next).await;
+}
+
+#[tokio::test]
 async fn reloads_in_the_middle_of_a_stream_lose_and_double_nothing() {
     let (host, browser, _proxy, url) = start_behind_proxy("counter", "stream").await;
     let page = opened(&browser, &url).await;

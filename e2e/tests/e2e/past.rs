@@ -1,6 +1,6 @@
 //! The past of a room, made again in the page by the same builds, and the slider that shows it.
 
-use reapply_e2e::{Host, Page};
+use reapply_e2e::{Host, Key, Page};
 use serde_json::json;
 
 use crate::{LIVE, OUTCOMES, SETTLED, start};
@@ -46,21 +46,98 @@ async fn the_slider_goes_through_the_past_by_keyboard_and_comes_back_to_the_pres
         page.run("document.querySelector('reapply-scrubber').closest('details').open = true").await;
         page.run(&format!("{SLIDER}.focus()")).await;
         page.until(&format!("{SLIDER}.max === '12'")).await;
-        page.press(&"\u{e012}".repeat(5)).await;
+        page.press(&Key::Left.to_string().repeat(5)).await;
         page.until("document.querySelector('#value').textContent === '70'").await;
-        page.press("\u{e011}").await;
+        page.press(&Key::Home.to_string()).await;
         page.until("document.querySelector('#value').textContent === '0'").await;
         // What others do meanwhile does not show, and is not lost.
         assert_eq!(host.submit(&format!("counter/{room}"), "{\"Increment\":5}").status, 200);
         page.until("room.confirmed.count === 125").await;
         assert_eq!(page.value("document.querySelector('#value').textContent").await, "0");
-        page.press("\u{e00c}").await;
+        page.press(&Key::Escape.to_string()).await;
         page.until("document.querySelector('#value').textContent === '125'").await;
         let overflow = page.value("document.documentElement.scrollWidth <= innerWidth").await;
         assert_eq!(overflow, true, "nothing is cut off at {width}");
     }
     let complaints = browser.console().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[tokio::test]
+async fn whatever_is_looked_at_in_whatever_order_is_what_the_host_makes_of_it() {
+    let (host, browser) = start(&["whiteboard"]).await;
+    let page = browser.open(&host.url("/whiteboard/?room=past")).await;
+    page.until(LIVE).await;
+    // Enough for several snapshots, so that the page needs stretches between different ones.
+    page.run(
+        "for (let n = 0; n < 900; n += 1) {
+            const id = crypto.randomUUID();
+            const points = Array.from({ length: 12 }, (_, i) => [(n * 37 + i * 11) % 4096, (n * 53 + i * 7) % 3072]);
+            room.apply({ Start: { id, ink: 'Red', width: 12, points } });
+            room.apply({ Extend: { id, points } });
+            if (n % 3 === 0) room.apply('Undo');
+        }",
+    )
+    .await;
+    page.until(SETTLED).await;
+    let head = page.value("room.seq").await.as_u64().expect("a seq is a number");
+    let kinds = host.events("whiteboard/past");
+    let snapshots = kinds.iter().filter(|event| event["kind"] == "checkpoint").count();
+    assert!(snapshots >= 2, "the room took {snapshots} snapshots in {head} events");
+    for seq in [head, 0, head / 2, head / 2 + 1, head / 3, head / 2 - 1, 1, head - 1] {
+        assert_same_moment(&host, &page, "whiteboard/past", seq).await;
+    }
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    println!("seed {seed}");
+    let mut random = seed as u64;
+    for _ in 0..12 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        assert_same_moment(&host, &page, "whiteboard/past", (random >> 33) % (head + 1)).await;
+    }
+    let complaints = browser.console().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[tokio::test]
+async fn what_is_no_moment_is_refused_with_the_reason() {
+    let (host, browser) = start(&["counter"]).await;
+    let page = browser.open(&host.url("/counter/?room=none")).await;
+    page.until(LIVE).await;
+    for (asked, why) in [
+        ("99", "ends at 0"),
+        ("-1", "a seq is a whole number from 0, and not -1"),
+        ("1.5", "a seq is a whole number from 0, and not 1.5"),
+        ("{ time: 'soon' }", "`time` is a time such as"),
+        ("{ time: NaN }", "NaN is no time"),
+        ("{ time: new Date(0) }", "the log of counter/none begins"),
+    ] {
+        let told = page.promised(&format!("room.at({asked}).then(() => 'there', ({{ message }}) => message)")).await;
+        assert!(told.as_str().is_some_and(|message| message.contains(why)), "{asked}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn playing_shows_every_moment_and_ends_in_the_present() {
+    let (host, browser) = start(&["counter"]).await;
+    let page = browser.open(&host.url("/counter/?room=play")).await;
+    page.until(LIVE).await;
+    page.run("for (let n = 0; n < 15; n += 1) room.apply({ Increment: 1 })").await;
+    page.until(&format!("{SETTLED} && room.seq === 15")).await;
+    // From the summary, which opens it, to the button, which plays.
+    page.run("document.querySelector('.past summary').focus()").await;
+    page.press(&Key::Enter.to_string()).await;
+    page.press(&Key::Tab.to_string()).await;
+    assert_eq!(page.value("document.activeElement.tagName").await, "REAPPLY-SCRUBBER");
+    page.run(
+        "window.shown = [];
+        document.querySelector('reapply-scrubber').addEventListener('moment', ({ detail }) => shown.push(detail.view.count))",
+    )
+    .await;
+    page.press(" ").await;
+    page.until("document.querySelector('reapply-scrubber').isLive && shown.length > 0").await;
+    assert_eq!(page.value("shown").await, json!((0..=15).collect::<Vec<_>>()));
+    assert_eq!(page.value("document.querySelector('.stage').inert").await, false);
+    assert_eq!(host.events("counter/play").len(), 15, "the keys were the slider's alone");
 }
 
 /// The page makes of `seq` what the host makes of it.
