@@ -19,7 +19,9 @@ pub struct Host {
     program: PathBuf,
     arguments: Vec<String>,
     environment: Environment,
-    data: TempDir,
+    data: PathBuf,
+    /// Removed with the host.
+    _temporary: Option<TempDir>,
     address: SocketAddr,
     process: Option<Process>,
     log: Log,
@@ -71,14 +73,37 @@ impl Host {
         arguments: &[&str],
         environment: &[(String, String)],
     ) -> Self {
-        let data = TempDir::new_in(parent).expect("a temporary directory can be made");
+        let temporary = TempDir::new_in(parent).expect("a temporary directory can be made");
+        let mut host = Self::start_with(program, temporary.path(), arguments, environment);
+        host._temporary = Some(temporary);
+        host
+    }
+
+    /// The same, on a data directory that is there and stays.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start_program_on(program: &Path, data: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(program, data, arguments, &[])
+    }
+
+    fn start_with(program: &Path, data: &Path, arguments: &[&str], environment: &[(String, String)]) -> Self {
         let log = Log::default();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let environment = environment.to_vec();
-        match Process::serve(program, data.path(), "127.0.0.1:0", &arguments, &environment, &log) {
-            Ok((process, address)) => {
-                Self { program: program.to_owned(), arguments, environment, data, address, process: Some(process), log }
-            }
+        match Process::serve(program, data, "127.0.0.1:0", &arguments, &environment, &log) {
+            Ok((process, address)) => Self {
+                program: program.to_owned(),
+                arguments,
+                environment,
+                data: data.to_owned(),
+                _temporary: None,
+                address,
+                process: Some(process),
+                log,
+            },
             Err(refused) => panic!("the host did not start: {}", refused.message),
         }
     }
@@ -109,7 +134,7 @@ impl Host {
     /// Its data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
-        self.data.path()
+        &self.data
     }
 
     /// The URL of a path, such as `/rooms`.
@@ -296,7 +321,7 @@ impl Host {
         assert!(self.process.is_none(), "the host still runs");
         let listen = self.address.to_string();
         let (arguments, environment) = (&self.arguments, &self.environment);
-        let (process, _) = Process::serve(&self.program, self.data.path(), &listen, arguments, environment, &self.log)?;
+        let (process, _) = Process::serve(&self.program, &self.data, &listen, arguments, environment, &self.log)?;
         self.process = Some(process);
         Ok(())
     }

@@ -21,6 +21,8 @@ pub struct Replay<M: Machine, B> {
     machine: M,
     digest: Digest,
     state: M::State,
+    /// Where this replay began.
+    origin: Seq,
     /// The first event after which the state was this one.
     since: Seq,
     seq: Seq,
@@ -139,9 +141,12 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok(Self::at(builds, machine, snapshot.digest, state, snapshot.seq, snapshot.time))
     }
 
-    /// From here on compares what the log's checkpoints say with the states that they speak of. Needs [`Replay::end_batch`].
+    /// From here on compares what the log's checkpoints say with the states that they speak of, as far as those lie within this replay.
+    /// Needs [`Replay::end_batch`].
     pub fn check_checkpoints(&mut self, checks: bool) {
         self.checks = checks;
+        // A snapshot stands where a batch ends, so the first state is one that a checkpoint may speak of.
+        self.is_marked = checks && self.seq == self.origin;
     }
 
     /// The state after one more event. After an error nothing has moved, but the machine may have faulted: it is of no more use.
@@ -155,7 +160,10 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         }
         match &event.input {
             Input::Upgraded(digest) => self.upgrade(*digest, event.seq)?,
-            Input::Checkpoint { seq, hash } if self.checks => self.check(event.seq, *seq, *hash)?,
+            // One of a state before the origin came a batch or two late: that state is out of reach here.
+            Input::Checkpoint { seq, hash } if self.checks && *seq >= self.origin => {
+                self.check(event.seq, *seq, *hash)?
+            }
             Input::Checkpoint { .. } | Input::Forked { .. } => {}
             Input::Transition { .. } | Input::Alarm(_) | Input::Joined(_) | Input::Left(_) => {
                 let applied = self.machine.apply(&self.state, event);
@@ -211,7 +219,19 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
 
     fn at(builds: B, machine: M, digest: Digest, state: M::State, seq: Seq, time: Timestamp) -> Self {
         let marks = VecDeque::new();
-        Self { builds, machine, digest, state, since: seq, seq, time, is_marked: false, marks, checks: false }
+        Self {
+            builds,
+            machine,
+            digest,
+            state,
+            origin: seq,
+            since: seq,
+            seq,
+            time,
+            is_marked: false,
+            marks,
+            checks: false,
+        }
     }
 
     /// Takes the next state's place, and keeps the one before where a checkpoint may speak of it.

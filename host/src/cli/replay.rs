@@ -68,17 +68,19 @@ fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -
     if args.step && from > head {
         bail!("its log ends at {head}; there is no event {from} to begin with");
     }
+    let mut before = None;
     while let Some(event) = playback.peek()?.filter(|event| is_within(event)) {
-        if !args.step || event.seq < from {
+        if args.step && event.seq >= from {
+            before = Some(show_event(&mut playback, before, out)?);
+        } else {
             playback.step()?;
-            continue;
         }
-        show_event(&mut playback, out)?;
     }
-    if !args.step {
-        show_state(&mut playback, out)?;
+    match before {
+        Some(_) => Ok(()),
+        None if args.step => bail!("there is no event from {from} on to where --at ends"),
+        None => show_state(&mut playback, out),
     }
-    Ok(())
 }
 
 fn show_state<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyhow::Result<()> {
@@ -89,10 +91,14 @@ fn show_state<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyh
     Ok(writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?)
 }
 
-/// Shows the next event and what it changes.
-fn show_event<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyhow::Result<()> {
-    let before = pretty_view(playback)?;
-    let Some(event) = playback.peek()?.cloned() else { return Ok(()) };
+/// Shows the next event and what it changes. Answers the view after it, which is the one before the event that follows.
+fn show_event<R: Read>(
+    playback: &mut Playback<R>,
+    before: Option<String>,
+    out: &mut impl Write,
+) -> anyhow::Result<String> {
+    let before = before.map_or_else(|| pretty_view(playback), Ok)?;
+    let Some(event) = playback.peek()?.cloned() else { return Ok(before) };
     // A transition is in the encoding of the build that was current when it came.
     let what = describe(playback, &event.input)?;
     playback.step()?;
@@ -104,7 +110,8 @@ fn show_event<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyh
         let diff = TextDiff::from_lines(&before, &after);
         write!(out, "{}", diff.unified_diff().context_radius(CONTEXT_LINES))?;
     }
-    Ok(writeln!(out)?)
+    writeln!(out)?;
+    Ok(after)
 }
 
 fn pretty_view<R: Read>(playback: &mut Playback<R>) -> anyhow::Result<String> {

@@ -142,7 +142,7 @@ impl From<EnterError> for HttpError {
 impl From<ReplayError> for HttpError {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::Beyond { .. } => Self::not_found(error.to_string()),
+            ReplayError::Beyond { .. } | ReplayError::Unborn { .. } => Self::not_found(error.to_string()),
             ReplayError::Before { .. } => Self::new(StatusCode::GONE, "trimmed", error.to_string()),
             ReplayError::Open(error) => error.into(),
             _ => Self::host_fault(error.to_string()),

@@ -1,4 +1,4 @@
-//! Who may deploy, and from which pages a browser may use the host.
+//! Who may deploy (and upgrade, import, fork, back up, set policies), and from which pages a browser may use the host.
 //!
 //! A host with a deploy token asks for it. One without lets only this machine deploy: the connection must be local, and so must be the name
 //! that it was addressed by, so that no web page can reach it through a name of its own (DNS rebinding).
@@ -40,7 +40,7 @@ impl Guard {
             if peer.ip().is_loopback() && is_local_name(host(headers)) {
                 return Ok(());
             }
-            let message = "this host lets only its own machine deploy: start it with REAPPLY_DEPLOY_TOKEN set, and pass that to `reapply deploy`";
+            let message = "this host lets only its own machine do this: start it with REAPPLY_DEPLOY_TOKEN set, and pass that with --token";
             return Err(HttpError::new(StatusCode::FORBIDDEN, "forbidden", message));
         };
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
@@ -48,7 +48,7 @@ impl Guard {
         if bearer.is_some_and(|bearer| blake3::hash(bearer.as_bytes()) == blake3::hash(token.as_bytes())) {
             return Ok(());
         }
-        let message = "deploying here needs the host's token: set REAPPLY_DEPLOY_TOKEN, or pass --token";
+        let message = "this needs the host's deploy token: set REAPPLY_DEPLOY_TOKEN, or pass --token";
         Err(HttpError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
     }
 

@@ -42,14 +42,22 @@ pub enum ReplayError {
         /// The last event.
         head: Seq,
     },
-    /// The log does not go back so far.
+    /// The room was not there yet.
+    #[error("the room {room} began at {}; before that it has no state", rfc3339(*created))]
+    Unborn {
+        /// The room.
+        room: RoomId,
+        /// When it began.
+        created: Timestamp,
+    },
+    /// The log does not go back so far any more.
     #[error("the log of {room} begins after event {begins}, at {}; what was before it is not kept", rfc3339(*time))]
     Before {
         /// The room.
         room: RoomId,
         /// The first seq that there is a state of.
         begins: Seq,
-        /// That event's time; the room's creation where there is none.
+        /// That event's time.
         time: Timestamp,
     },
     /// The room could not be read.
@@ -177,6 +185,9 @@ fn begin(record: &RoomRecord) -> (Seq, Timestamp) {
 }
 
 fn before(record: &RoomRecord) -> ReplayError {
-    let (begins, time) = begin(record);
-    ReplayError::Before { room: record.room.clone(), begins, time }
+    let room = record.room.clone();
+    match &record.base {
+        Some(base) => ReplayError::Before { room, begins: base.seq, time: base.time },
+        None => ReplayError::Unborn { room, created: record.genesis.time },
+    }
 }

@@ -2,8 +2,8 @@
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::counter_host;
 use crate::exports::{fails, long_room, random, succeeds};
@@ -41,14 +41,19 @@ fn a_flipped_byte_of_a_record_or_a_snapshot_is_found_and_named_while_the_host_se
         let id = ids[random.random_range(0..ids.len())];
         let mut called = names(&database, table, id);
         let before = value(&database, table, column, id);
-        let after = flipped(&before, &mut random);
-        set(&database, table, column, id, &after);
+        let after = loop {
+            let after = flipped(&before, &mut random);
+            // The database itself refuses a place that is taken.
+            if set(&database, table, column, id, &after) {
+                break after;
+            }
+        };
         if (table, column) == ("snapshots", "seq") {
             // What is damaged is the name itself.
             called.extend(names(&database, table, id));
         }
         let said = fails(&host.command("verify", &["counter/lobby"]));
-        set(&database, table, column, id, &before);
+        assert!(set(&database, table, column, id, &before));
         let place = format!("{table}.{column} of {id}, {before:?} -> {after:?}");
         assert!(called.iter().any(|name| said.contains(name)), "{place}: {said}");
     }
@@ -90,9 +95,14 @@ fn value(database: &Connection, table: &str, column: &str, id: i64) -> Value {
     database.query_row(&sql, [id], |row| row.get(0)).unwrap()
 }
 
-fn set(database: &Connection, table: &str, column: &str, id: i64, value: &Value) {
+/// Sets a value, if no constraint of the table speaks against it.
+fn set(database: &Connection, table: &str, column: &str, id: i64, value: &Value) -> bool {
     let sql = format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1");
-    assert_eq!(database.execute(&sql, rusqlite::params![id, value]).unwrap(), 1);
+    match database.execute(&sql, rusqlite::params![id, value]) {
+        Ok(count) => count == 1,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => false,
+        Err(error) => panic!("{sql}: {error}"),
+    }
 }
 
 fn query(database: &Connection, sql: &str) -> Vec<i64> {

@@ -2,11 +2,13 @@
 
 mod access;
 mod alarms;
+mod backups;
 mod components;
 mod data;
 mod deploy;
 mod exports;
 mod faults;
+mod forged_exports;
 mod frames;
 mod life;
 mod live_damage;

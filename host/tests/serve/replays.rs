@@ -89,7 +89,7 @@ fn what_is_no_moment_is_said_so() {
         ("?seq=2", 404, "the room's log ends at 1; there is no state at 2"),
         ("?seq=1&time=2026-01-01T00:00:00Z", 400, "give either `seq` or `time`"),
         ("?time=noon", 400, "`time` is a time such as 2026-01-31T12:00:00Z"),
-        ("?time=2001-01-01T00:00:00Z", 410, "the log of counter/short begins after event 0, at "),
+        ("?time=2001-01-01T00:00:00Z", 404, "the room counter/short began at 20"),
     ] {
         for path in ["", "/past"] {
             let answer = http::get(&host.url(&format!("/rooms/counter/short{path}{query}")));
@@ -112,7 +112,7 @@ fn wrong_input_gets_one_sentence_and_exit_code_1() {
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "no export at all").unwrap();
     let text = &text.to_string_lossy().into_owned();
-    let cases: [(&str, &[&str], &str); 14] = [
+    let cases: [(&str, &[&str], &str); 15] = [
         (
             "verify",
             &["nowhere"],
@@ -129,6 +129,7 @@ fn wrong_input_gets_one_sentence_and_exit_code_1() {
         ("replay", &[file, "--at", "2"], "its log ends at 1; there is no state at 2"),
         ("replay", &[file, "--at", "2001-01-01T00:00:00Z"], "before that there is no state"),
         ("replay", &[file, "--step", "--from", "9"], "there is no event 9 to begin with"),
+        ("replay", &[file, "--step", "--at", "0"], "there is no event from 1 on to where --at ends"),
         ("fork", &["counter/none", "counter/new"], "there is no room counter/none"),
         ("fork", &["counter/short", "counter/short"], "the room counter/short exists already"),
     ];

@@ -149,5 +149,5 @@ fn whoever_may_not_deploy_may_not_set_a_policy_and_nonsense_is_named() {
     }
     let refused = host.command("retain", &["counter", "--trim"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("needs the host's token"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("needs the host's deploy token"), "{refused:?}");
 }

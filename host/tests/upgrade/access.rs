@@ -59,7 +59,7 @@ fn only_who_may_deploy_may_upgrade() {
     for path in ["/machines/notes/upgrade", "/rooms/notes/a/upgrade"] {
         assert_eq!(http::post(&host.url(path), "").status, 401);
     }
-    assert!(refused(&host, &["notes"]).contains("needs the host's token"));
+    assert!(refused(&host, &["notes"]).contains("needs the host's deploy token"));
     assert!(host.command("upgrade", &["notes", "--token", "sesame"]).status.success());
 }
 

@@ -3,7 +3,7 @@
 use reapply_sync::{Author, Replica};
 use reapply_sync::{
     Batch, Chain, ClientKey, ClientMessage, Digest, Event, Hello, Input, LogId, Number, OpenError, Outcome, Rejection,
-    Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, SnapshotPolicy, Start, Submit, Timestamp,
+    Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot, SnapshotPolicy, Start, Submit, Timestamp,
     UpgradeError, Welcome,
 };
 
@@ -403,4 +403,54 @@ fn a_part_of_a_batch_has_the_chain_that_the_whole_had_there() {
     let forked = Batch::of_one(batches[0].last(), batches[0].chain, Timestamp(9), fork);
     assert_eq!(forked.last(), batches[0].last().next());
     assert_ne!(forked.chain.log_id(), genesis().log_id());
+}
+
+#[test]
+fn a_replay_from_a_snapshot_compares_the_checkpoint_of_its_first_state_and_none_of_earlier_ones() {
+    let batches = log_with_checkpoints();
+    let mut before = Replay::from_genesis(builds, &genesis()).unwrap();
+    let mut of_first_states = 0;
+    for (index, batch) in batches.iter().enumerate() {
+        batch.events.iter().for_each(|event| before.apply(event).unwrap());
+        let (state_version, state) = before.snapshot().unwrap();
+        let snapshot = Snapshot {
+            seq: before.seq(),
+            digest: before.digest(),
+            state_version,
+            time: before.time(),
+            chain: batch.chain,
+            clients: Vec::new(),
+            clients_forgotten: false,
+            present: Vec::new(),
+            state,
+        };
+        let rest = || batches[index + 1..].iter().cloned();
+        check_from(&snapshot, rest()).unwrap_or_else(|error| panic!("from {}: {error}", snapshot.seq));
+        let mut forged: Vec<Batch> = rest().collect();
+        for event in forged.iter_mut().flat_map(|batch| &mut batch.events) {
+            if let Input::Checkpoint { seq, hash } = &mut event.input
+                && *seq == snapshot.seq
+            {
+                hash.0[7] ^= 1;
+                of_first_states += 1;
+                assert!(matches!(check_from(&snapshot, forged), Err(ReplayError::Checkpoint { .. })));
+                break;
+            }
+        }
+        // One that came two batches after its state, where the log now begins with the batch between.
+        let late = Input::Checkpoint { seq: Seq(snapshot.seq.0 - 1), hash: Digest([7; 32]) };
+        let late = Batch::of_one(snapshot.seq, snapshot.chain, snapshot.time, late);
+        check_from(&snapshot, [late]).unwrap();
+    }
+    assert!(of_first_states > 0, "no checkpoint spoke of a state that a replay began with");
+}
+
+fn check_from(snapshot: &Snapshot, batches: impl IntoIterator<Item = Batch>) -> Result<(), ReplayError> {
+    let mut replay = Replay::from_snapshot(builds, snapshot)?;
+    replay.check_checkpoints(true);
+    for batch in batches {
+        batch.events.iter().try_for_each(|event| replay.apply(event))?;
+        replay.end_batch();
+    }
+    Ok(())
 }

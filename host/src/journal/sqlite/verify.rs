@@ -43,7 +43,8 @@ struct Room {
 
 fn structure(connection: &Connection) -> rusqlite::Result<()> {
     let found = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
-    if found == "ok" { Ok(()) } else { Err(damage("its structure", found)) }
+    // SQLite tells the table in a line of its own.
+    if found == "ok" { Ok(()) } else { Err(damage("its structure", found.replace('\n', " "))) }
 }
 
 fn rooms(connection: &Connection) -> rusqlite::Result<HashMap<i64, Room>> {
