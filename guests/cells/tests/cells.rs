@@ -21,10 +21,10 @@ fn a_cell_is_set_and_the_state_before_stays_as_it_was() {
 fn ids_and_entries_have_a_limit() {
     let state: Cells = contract::create("").unwrap();
     assert!(set(&state, CELLS_MAX - 1, 1).is_ok());
-    let conflict = Rejection::Conflict(r#"{"NoSuchCell":{"limit":100000}}"#.to_owned());
+    let conflict = Rejection::Conflict(r#"{"NoSuchCell":{"limit":1000000}}"#.to_owned());
     assert_eq!(set(&state, CELLS_MAX, 1), Err(conflict));
-    let refused = contract::create::<Cells>(r#"{"entries":100001}"#).unwrap_err();
-    assert_eq!(refused, "entries: 100001 is above the limit of 100000");
+    let refused = contract::create::<Cells>(r#"{"entries":1000001}"#).unwrap_err();
+    assert_eq!(refused, "entries: 1000001 is above the limit of 1000000");
 }
 
 #[test]
