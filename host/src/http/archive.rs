@@ -15,12 +15,13 @@ use reapply_sync::Digest;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{info, warn};
 
 use super::error::HttpError;
 use super::extract;
-use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX};
+use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, TRANSFER_SILENCE_MAX};
 use super::rooms::place;
 use super::{Served, room_id};
 use crate::archive::limits::IMPORT_BYTES_MAX;
@@ -41,7 +42,7 @@ pub async fn export(
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let to = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender));
+        let to = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks { runtime: runtime.clone(), sender });
         match archive::export(journal.as_ref(), &runtime, record, to) {
             Ok(counts) => info!(room = %id, events = counts.events, "exported"),
             Err(error) => warn!(room = %id, %error, "an export ended early"),
@@ -151,13 +152,22 @@ pub(super) fn permit(served: &Served) -> Result<OwnedSemaphorePermit, HttpError>
 }
 
 /// Where an export goes: to a body that is read at its reader's pace.
-struct Chunks(mpsc::Sender<Bytes>);
+struct Chunks {
+    runtime: Handle,
+    sender: mpsc::Sender<Bytes>,
+}
 
 impl Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
-        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "its reader is gone"))?;
-        Ok(bytes.len())
+        let bytes = &bytes[..bytes.len().min(CHUNK_BYTES)];
+        let sending = self.sender.send_timeout(Bytes::copy_from_slice(bytes), TRANSFER_SILENCE_MAX);
+        match self.runtime.block_on(sending) {
+            Ok(()) => Ok(bytes.len()),
+            Err(SendTimeoutError::Timeout(_)) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "its reader stands still"))
+            }
+            Err(SendTimeoutError::Closed(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "its reader is gone")),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -181,7 +191,9 @@ impl Upload {
 
     /// Whether there was another one.
     fn next_chunk(&mut self) -> io::Result<bool> {
-        match self.runtime.block_on(self.body.next()) {
+        let next = self.runtime.block_on(async { tokio::time::timeout(TRANSFER_SILENCE_MAX, self.body.next()).await });
+        let next = next.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upload stands still"))?;
+        match next {
             Some(Ok(chunk)) => {
                 self.bytes += chunk.len() as u64;
                 self.chunk = chunk;

@@ -54,3 +54,6 @@ pub const ARCHIVES_MAX: usize = 4;
 
 /// Chunks of an export that wait for its reader.
 pub const EXPORT_CHUNKS_MAX: usize = 8;
+
+/// How long the other side of an export or an import may let it stand still.
+pub const TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(60);

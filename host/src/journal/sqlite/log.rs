@@ -93,8 +93,12 @@ pub(super) fn read(
     while let Some(row) = rows.next()? {
         let before = records.last().map(|record: &Record| record.last);
         let from = before.unwrap_or(after).next();
-        if before.is_some_and(|before| row.get(0).ok() != integer(before.0).ok()) {
-            return Err(damage(place(room, from), "its record does not stand after the one before").into());
+        if let Some(before) = before
+            && number(row, 0)? != before.0
+        {
+            let found = number(row, 0)?;
+            let what = format!("a record that follows {found} stands where one that follows {before} must");
+            return Err(damage(place(room, from), what).into());
         }
         let record = record(row, found.key, || place(room, from))?;
         bytes += record.body.len();
