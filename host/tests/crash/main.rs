@@ -21,6 +21,7 @@ mod machine_wat;
 mod points;
 mod power;
 mod probe;
+mod proof;
 mod rounds;
 mod storage;
 mod stored;

@@ -14,6 +14,7 @@ use crate::crowd::{Builds, Crowd};
 use crate::points::{POINTS, Point, Reached};
 use crate::power::TakenBack;
 use crate::probe::Probes;
+use crate::proof::Prover;
 use crate::storage::Storage;
 use crate::{ARGUMENTS, PROGRAM, power, seed, stored};
 
@@ -59,6 +60,8 @@ struct Tally {
     acknowledged: u64,
     lost: usize,
     doubled: usize,
+    /// Events that were applied again when rooms were proved, and checkpoints that were compared.
+    proved: (u64, u64),
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +69,7 @@ async fn what_was_acknowledged_outlives_every_crash_and_is_there_once() {
     let rounds = std::env::var("REAPPLY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
-    let builds = Builds::new();
+    let (builds, prover) = (Builds::new(), Prover::new());
     let mut tally = Tally::default();
     let mut crashes = plan(&mut rng);
     while tally.rounds < rounds {
@@ -74,7 +77,7 @@ async fn what_was_acknowledged_outlives_every_crash_and_is_there_once() {
         let last = rounds.min(tally.rounds + ROUNDS_PER_DIRECTORY);
         while tally.rounds < last {
             let crash = crashes.next().unwrap();
-            stage.round(crash, &mut rng, &mut tally).await;
+            stage.round(crash, &prover, &mut rng, &mut tally).await;
         }
         stage.crowd.end().await;
     }
@@ -107,7 +110,7 @@ impl Stage {
         Self { storage, host, crowd, probes: Probes::default() }
     }
 
-    async fn round(&mut self, crash: Crash, rng: &mut StdRng, tally: &mut Tally) {
+    async fn round(&mut self, crash: Crash, prover: &Prover, rng: &mut StdRng, tally: &mut Tally) {
         let began = Instant::now();
         let acknowledged_before = self.crowd.ledger.acknowledged();
         self.crowd.press();
@@ -135,6 +138,9 @@ impl Stage {
         self.probes.check(&self.host);
         self.crowd.upgrades.check(&self.host);
         println!("    all agree again, {} ms after the round began", began.elapsed().as_millis());
+        let (events, checkpoints) = prover.prove(&self.host);
+        tally.proved = (tally.proved.0 + events, tally.proved.1 + checkpoints);
+        println!("    every room is proved: {events} events, {checkpoints} checkpoints");
     }
 
     async fn crash_at_any_moment(&mut self, rng: &mut StdRng) -> String {
@@ -188,6 +194,8 @@ impl std::fmt::Display for Tally {
         writeln!(f, "| rounds | events acknowledged | lost | doubled |")?;
         writeln!(f, "| ---: | ---: | ---: | ---: |")?;
         writeln!(f, "| {} | {} | {} | {} |", self.rounds, self.acknowledged, self.lost, self.doubled)?;
+        let (events, checkpoints) = self.proved;
+        writeln!(f, "\nproved after the rounds: {events} events applied again, {checkpoints} checkpoints compared")?;
         writeln!(f, "\n| crash | rounds |\n| --- | ---: |")?;
         self.crashes.iter().try_for_each(|(name, count)| writeln!(f, "| {name} | {count} |"))
     }

@@ -9,7 +9,7 @@ use rand::RngExt;
 use reapply_e2e::{Host, http};
 use tempfile::TempDir;
 
-use crate::exports::{chain, fails, long_room, random, succeeds};
+use crate::exports::{chain, fails, flips, long_room, random, succeeds};
 use crate::{PROGRAM, counter_host};
 
 fn restore(backup: &Path, data: &Path) -> Output {
@@ -93,7 +93,7 @@ fn nothing_is_overwritten_and_nothing_damaged_is_restored() {
     let whole = fs::read(backup.join("journal.db")).unwrap();
     let mut random = random();
     let mut found = 0;
-    for _ in 0..20 {
+    for _ in 0..flips(20) {
         let mut damaged = whole.clone();
         let place = random.random_range(0..damaged.len());
         damaged[place] ^= 1 << random.random_range(0..8);

@@ -1,13 +1,15 @@
 //! Rooms as files: out, proved, in again elsewhere; and no byte of them, nor of what they were made from, that could change unnoticed.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::{Host, http};
+use reapply_e2e::{Host, http, until_blocking};
 use reapply_host::archive::{Part, Parts, VerifyError, verify};
 use reapply_host::machine::Engine;
 use reapply_sync::{Batch, Event, Input, Number};
@@ -83,6 +85,11 @@ pub(crate) fn fails(output: &Output) -> String {
     said.strip_prefix("reapply: ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned()
 }
 
+/// How often a test of random damage damages something: so often, or as the environment says.
+pub(crate) fn flips(default: usize) -> usize {
+    std::env::var("REAPPLY_FLIPS").map_or(default, |flips| flips.parse().unwrap())
+}
+
 /// A random generator whose seed is printed, and can be given again.
 pub(crate) fn random() -> StdRng {
     let seed = std::env::var("REAPPLY_TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
@@ -119,7 +126,7 @@ fn a_flipped_byte_anywhere_in_an_export_is_found_and_its_section_named() {
     let places = sections(&file);
     let mut random = random();
     let engine = Engine::new(None).unwrap();
-    for round in 0..2_000 {
+    for round in 0..flips(2_000) {
         let place = random.random_range(0..file.len());
         let mut flipped = file.clone();
         flipped[place] ^= 1 << random.random_range(0..8);
@@ -246,6 +253,45 @@ fn a_damaged_export_is_not_taken_in_and_leaves_nothing_behind() {
         let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table}");
     }
+}
+
+#[test]
+fn an_import_that_is_cut_off_leaves_nothing_whoever_cuts_it() {
+    let first = counter_host(&[]);
+    long_room(&first, "counter/lobby");
+    let file = Exported::of(&first, "counter/lobby").bytes();
+    let mut second = Host::start_program(Path::new(PROGRAM), &[]);
+    let rooms_in = |host: &Host| -> i64 {
+        let connection = Connection::open(host.data().join("journal.db")).unwrap();
+        connection.query_row("SELECT count(*) FROM rooms", [], |row| row.get(0)).unwrap()
+    };
+    let wait_for_rooms = |host: &Host, count| {
+        until_blocking("the import has come so far", || match rooms_in(host) {
+            found if found == count => Ok(()),
+            found => Err(format!("there are {found} rooms; {}", host.log())),
+        });
+    };
+    for is_killed in [false, true] {
+        let mut upload = TcpStream::connect(second.address()).unwrap();
+        let (address, length) = (second.address(), file.len());
+        let head =
+            format!("POST /rooms/counter/lobby/import HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+        upload.write_all(head.as_bytes()).unwrap();
+        upload.write_all(&file[..file.len() / 2]).unwrap();
+        wait_for_rooms(&second, 1);
+        assert_eq!(http::get(&second.url("/rooms/counter/lobby")).status, 404, "it cannot be seen yet");
+        let said = fails(&second.command("fork", &["counter/lobby", "counter/other"]));
+        assert_eq!(said, "there is no room counter/lobby; it begins when someone connects to it");
+        if is_killed {
+            second.kill_9();
+            second.restart();
+        } else {
+            drop(upload);
+        }
+        wait_for_rooms(&second, 0);
+    }
+    let answer = http::send("POST", &second.url("/rooms/counter/lobby/import"), &[], Some(&file));
+    assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
 #[test]

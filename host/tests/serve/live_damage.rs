@@ -6,10 +6,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::counter_host;
-use crate::exports::{fails, long_room, random, succeeds};
+use crate::exports::{fails, flips, long_room, random, succeeds};
 
-/// How many bytes are flipped, one after the other.
-const FLIPS: usize = 26;
+/// How many bits are flipped, one after the other: twice each column.
+const FLIPS: usize = 2 * COLUMNS.len();
 
 /// What is stored of records and snapshots, but for the keys that join their tables.
 const COLUMNS: [(&str, &str); 13] = [
@@ -35,7 +35,7 @@ fn a_flipped_byte_of_a_record_or_a_snapshot_is_found_and_named_while_the_host_se
     succeeds(&host.command("verify", &["counter/lobby"]));
     let database = Connection::open(host.data().join("journal.db")).unwrap();
     let mut random = random();
-    for round in 0..FLIPS {
+    for round in 0..flips(FLIPS) {
         let (table, column) = COLUMNS[round % COLUMNS.len()];
         let ids = query(&database, &format!("SELECT id FROM {table} ORDER BY id"));
         let id = ids[random.random_range(0..ids.len())];
@@ -48,9 +48,10 @@ fn a_flipped_byte_of_a_record_or_a_snapshot_is_found_and_named_while_the_host_se
                 break after;
             }
         };
-        if (table, column) == ("snapshots", "seq") {
-            // What is damaged is the name itself.
+        if ["seq", "expected"].contains(&column) {
+            // What is damaged is the name itself: the row is called by the new one, or stands where another must.
             called.extend(names(&database, table, id));
+            called.push(format!("a record that follows {} stands where", integer(&after)));
         }
         let said = fails(&host.command("verify", &["counter/lobby"]));
         assert!(set(&database, table, column, id, &before));
@@ -65,7 +66,7 @@ fn names(database: &Connection, table: &str, id: i64) -> Vec<String> {
     match table {
         "batches" => {
             let [expected, last] = ["expected", "last"].map(|column| integer(&value(database, table, column, id)));
-            (expected..=last).map(|seq| format!("event {seq}")).collect()
+            (expected..=last.max(expected + 1)).map(|seq| format!("event {seq}")).collect()
         }
         "snapshots" => vec![format!("snapshot at {}", integer(&value(database, table, "seq", id)))],
         _ => {

@@ -1,0 +1,45 @@
+//! Proving each room as `reapply verify ROOM` does: by the export that its host gives, and by nothing else of it.
+
+use std::ops::ControlFlow;
+
+use reapply_e2e::{Host, http};
+use reapply_host::archive::{Proof, verify};
+use reapply_host::machine::Engine;
+use tempfile::TempDir;
+
+use crate::crowd::Kind;
+
+/// Proves rooms, one run after the other. Compiles each build once.
+pub(crate) struct Prover {
+    engine: Engine,
+    _cache: TempDir,
+}
+
+impl Prover {
+    pub(crate) fn new() -> Self {
+        let cache = TempDir::new().unwrap();
+        let engine = Engine::new(Some(cache.path())).expect("the engine runs here");
+        Self { engine, _cache: cache }
+    }
+
+    /// Proves all rooms, and gives how many events were applied again, and how many checkpoints were compared.
+    ///
+    /// # Panics
+    ///
+    /// One of them cannot be proved, or its export does not end where its host says that the log does.
+    pub(crate) fn prove(&self, host: &Host) -> (u64, u64) {
+        let (mut events, mut checkpoints) = (0, 0);
+        for room in Kind::ALL.map(Kind::room) {
+            let head = host.room(&room.to_string())["seq"].as_u64().unwrap();
+            let answer = http::get(&host.url(&format!("/rooms/{room}/export")));
+            assert_eq!(answer.status, 200, "{room}: {}", answer.text());
+            let proved = verify(&answer.body[..], &self.engine, &mut |_| ControlFlow::Continue(()));
+            let Proof { header, counts, checkpoints: compared, .. } =
+                proved.unwrap_or_else(|error| panic!("{room}: {error}"));
+            assert!(header.head.0 >= head, "{room}: the export ends at {}, and the log at {head}", header.head);
+            events += counts.events;
+            checkpoints += compared;
+        }
+        (events, checkpoints)
+    }
+}
