@@ -12,6 +12,9 @@
 //! | `component-stored` | a deployment's component is stored, and not current |
 //! | `upgrade-not-stored` | a room runs its new build, and its log does not say so |
 //! | `upgraded-no-snapshot` | its log says so, and there is no snapshot of the new build |
+//! | `trim-half-done` | a log begins later, or some of what was before is removed, and the transaction is not committed |
+//! | `staged-not-published` | a fork or an import is whole, and not published |
+//! | `backup-half-made` | a backup's file is made, and empty |
 //! | `log-half-moved` | the write-ahead log is moved into the database, and not begun again |
 //! | `proved-not-mended` | the start has proved what the last crash left, and not moved it |
 //! | `mended-not-served` | the start has moved it, and nobody is served yet |

@@ -6,6 +6,7 @@ use reapply_sync::{Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::clock;
+use crate::crash;
 use crate::journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
 
 /// Records that may be with the journal at once: enough to share its commits, few enough to be no burden to other rooms.
@@ -47,6 +48,7 @@ impl<'a> Staging<'a> {
     /// Makes it a room like any other, whose alarm is due then.
     pub(super) fn publish(mut self, alarm: Option<Timestamp>) -> Result<(), JournalError> {
         self.settle()?;
+        crash::point("staged-not-published");
         self.runtime.block_on(self.journal.set_alarm(&self.room, alarm))?;
         self.runtime.block_on(self.journal.publish(&self.room))?;
         self.is_published = true;

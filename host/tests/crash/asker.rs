@@ -74,7 +74,7 @@ struct Worker {
 impl Worker {
     fn run(self, answered: &watch::Sender<Option<u64>>) {
         let mut number = 0;
-        loop {
+        while !self.is_left() {
             let order = *self.orders.borrow();
             match order {
                 Order::Press => {
@@ -83,17 +83,22 @@ impl Worker {
                     self.ask(number);
                 }
                 Order::Settle => drop(answered.send_replace(Some(number))),
-                Order::End => return,
+                Order::End => {}
             }
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Whether nobody waits for this client any more: it shall end, or its test has.
+    fn is_left(&self) -> bool {
+        *self.orders.borrow() == Order::End || self.orders.has_changed().is_err()
     }
 
     /// Submits a transition until the host has answered what became of it.
     fn ask(&self, number: u64) {
         let room = Asker::room();
         let headers = [("reapply-client", self.key.as_str()), ("reapply-number", &number.to_string())];
-        while *self.orders.borrow() != Order::End {
+        while !self.is_left() {
             match http::try_send("POST", &self.url, &headers, Some(br#"{"Increment":1}"#)) {
                 Ok(answer) if answer.status == 200 => {
                     let seq = Seq(answer.json()["seq"].as_u64().unwrap_or_default());

@@ -12,6 +12,7 @@
 
 mod asker;
 mod client;
+mod copies;
 mod crowd;
 mod failing;
 mod full;

@@ -21,12 +21,16 @@ pub(crate) enum Reached {
     AtDeployment,
     /// In an upgrade.
     AtUpgrade,
+    /// When a room is forked.
+    AtFork,
+    /// In a backup.
+    AtBackup,
     /// In a start that follows a crash.
     AtStart,
 }
 
 /// Every point.
-pub(crate) const POINTS: [Point; 10] = [
+pub(crate) const POINTS: [Point; 13] = [
     Point { name: "before-commit", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "committed-not-told", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "snapshot-half-stored", reached: Reached::UnderLoad, passes_max: 4 },
@@ -35,6 +39,9 @@ pub(crate) const POINTS: [Point; 10] = [
     Point { name: "component-stored", reached: Reached::AtDeployment, passes_max: 1 },
     Point { name: "upgrade-not-stored", reached: Reached::AtUpgrade, passes_max: 1 },
     Point { name: "upgraded-no-snapshot", reached: Reached::AtUpgrade, passes_max: 1 },
+    Point { name: "staged-not-published", reached: Reached::AtFork, passes_max: 1 },
+    Point { name: "backup-half-made", reached: Reached::AtBackup, passes_max: 1 },
+    Point { name: "trim-half-done", reached: Reached::UnderLoad, passes_max: 4 },
     Point { name: "proved-not-mended", reached: Reached::AtStart, passes_max: 1 },
     Point { name: "mended-not-served", reached: Reached::AtStart, passes_max: 1 },
 ];

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use reapply_e2e::Host;
 
+use crate::copies::{self, Forks};
 use crate::crowd::{Builds, Crowd};
 use crate::points::{POINTS, Point, Reached};
 use crate::power::TakenBack;
@@ -100,6 +101,7 @@ struct Stage {
     host: Host,
     crowd: Crowd,
     probes: Probes,
+    forks: Forks,
 }
 
 impl Stage {
@@ -107,7 +109,7 @@ impl Stage {
         let storage = Storage::new();
         let host = Host::start_program_in(Path::new(PROGRAM), &storage.data_parent(), &ARGUMENTS, &[]);
         let crowd = Crowd::gather(&host, builds, rng);
-        Self { storage, host, crowd, probes: Probes::default() }
+        Self { storage, host, crowd, probes: Probes::default(), forks: Forks::default() }
     }
 
     async fn round(&mut self, crash: Crash, prover: &Prover, rng: &mut StdRng, tally: &mut Tally) {
@@ -135,8 +137,7 @@ impl Stage {
         self.host.set_environment(&[]);
         self.host.restart();
         self.crowd.converge(&self.host).await;
-        self.probes.check(&self.host);
-        self.crowd.upgrades.check(&self.host);
+        self.check(crash);
         println!("    all agree again, {} ms after the round began", began.elapsed().as_millis());
         let (events, checkpoints) = prover.prove(&self.host);
         tally.proved = (tally.proved.0 + events, tally.proved.1 + checkpoints);
@@ -160,21 +161,39 @@ impl Stage {
             (Reached::AtStart, Err(refused)) => refused.status,
             (Reached::AtStart, Ok(())) => panic!("the host came up, and not by {}", point.name),
             (_, Err(refused)) => panic!("the host did not start again: {}", refused.message),
-            (Reached::AtDeployment, Ok(())) => {
-                assert!(self.probes.deploy(&self.host).is_err(), "a deployment was acknowledged that was not done");
-                self.host.wait_for_end()
-            }
-            (Reached::AtUpgrade, Ok(())) => {
+            (_, Ok(())) => {
+                let done = self.reach(point.reached);
                 assert!(
-                    self.crowd.upgrades.upgrade(&self.host).is_err(),
-                    "an upgrade was acknowledged that was not done"
+                    done.is_none_or(|done| done.is_err()),
+                    "something was acknowledged that was cut short at {setting}"
                 );
                 self.host.wait_for_end()
             }
-            (Reached::UnderLoad, Ok(())) => self.host.wait_for_end(),
         };
         assert_eq!(status.signal(), Some(ABORTED), "the host ended otherwise than by {setting}: {status}");
         format!("crash at {setting}")
+    }
+
+    /// Asks the host for what leads it to a point, where it does not come by it under load.
+    fn reach(&mut self, reached: Reached) -> Option<Result<(), String>> {
+        match reached {
+            Reached::UnderLoad | Reached::AtStart => None,
+            Reached::AtDeployment => Some(self.probes.deploy(&self.host)),
+            Reached::AtUpgrade => Some(self.crowd.upgrades.upgrade(&self.host)),
+            Reached::AtFork => Some(self.forks.fork(&self.host)),
+            Reached::AtBackup => Some(copies::back_up(&self.host)),
+        }
+    }
+
+    /// Sees that what was done besides the load is done, and can be done again.
+    fn check(&mut self, crash: Crash) {
+        self.probes.check(&self.host);
+        self.crowd.upgrades.check(&self.host);
+        match crash {
+            Crash::At(Point { reached: Reached::AtFork, .. }) => self.forks.check(&self.host),
+            Crash::At(Point { reached: Reached::AtBackup, .. }) => copies::check_backups(&self.host),
+            _ => {}
+        }
     }
 
     /// Kills the host under load, starts it on storage that can take back what is not synced, and lets that happen at any moment.

@@ -5,6 +5,9 @@ use reapply_e2e::Host;
 use crate::crowd::Kind;
 use crate::machine_wat::{MachineWat, describe};
 
+/// Events after which the room takes a snapshot: so few that its log is trimmed several times in a round.
+const SNAPSHOT_EVENTS: &str = "60";
+
 /// The builds that the room was upgraded to.
 #[derive(Debug)]
 pub(crate) struct Upgrades {
@@ -17,9 +20,13 @@ pub(crate) struct Upgrades {
 }
 
 impl Upgrades {
-    /// Deploys the machine's first build.
+    /// Deploys the machine's first build. Of its rooms' past, only what follows the last checkpoint is kept.
     pub(crate) fn begin(host: &Host) -> Self {
-        Self { last: 0, acknowledged: deploy(host, 0), tried: None }
+        let acknowledged = deploy(host, 0);
+        let retained =
+            host.command("retain", &[Kind::Changing.machine(), "--trim", "--snapshot-events", SNAPSHOT_EVENTS]);
+        assert!(retained.status.success(), "{}", String::from_utf8_lossy(&retained.stderr));
+        Self { last: 0, acknowledged, tried: None }
     }
 
     /// Deploys a new build, and upgrades the room to it.

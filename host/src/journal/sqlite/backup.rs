@@ -6,6 +6,7 @@ use std::path::{self, Path};
 
 use super::row::journal_error;
 use super::schema;
+use crate::crash;
 use crate::journal::JournalError;
 
 /// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since what is being read
@@ -17,6 +18,7 @@ pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
         ErrorKind::AlreadyExists => JournalError::BackupExists(to.to_owned()),
         _ => storage(error),
     })?;
+    crash::point("backup-half-made");
     let copied = copy(file, to).and_then(|()| sync(to).map_err(storage));
     if copied.is_err() {
         let _ = fs::remove_file(to);

@@ -9,6 +9,7 @@ use super::log::{self, Head};
 use super::row::{Failed, checksum, decoded, encoded, flag, name, number, placed, prove, saturated};
 use super::store::Outcome;
 use super::{snapshots, sweep};
+use crate::crash;
 use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
 
 /// What [`RoomRow::read`] reads.
@@ -242,7 +243,9 @@ pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq) -> Result<
         let base = Base { seq: upto, time: snapshot.time, digest: snapshot.digest, chain: snapshot.chain };
         RoomRow { base: Some(base), ..row.clone() }.update(connection)?;
     }
-    Ok(if sweep::portion(connection, row.key, Some(upto))? { Outcome::Done } else { Outcome::More })
+    let is_last = sweep::portion(connection, row.key, Some(upto))?;
+    crash::point("trim-half-done");
+    Ok(if is_last { Outcome::Done } else { Outcome::More })
 }
 
 /// When the alarm of the room with this key is due.
