@@ -35,7 +35,7 @@ test: check _chromium
     cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
 
 # What takes longer: crashes and failing storage, over many rounds: just test-long 1000
-test-long rounds="150": _target
+test-long rounds="100": _target
     REAPPLY_CRASH_ROUNDS={{ rounds }} cargo test --workspace --test crash -- --nocapture --test-threads=1
 
 # What only reads: format, lints, docs, and that the protocol stays pure
