@@ -174,9 +174,12 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Lets the alarm go off, if it is due. Call it when [`Sequencer::alarm_at`] has come; an early call does nothing.
+    /// Lets the alarm go off, if it is due. Call it when [`Sequencer::alarm_rings_at`] has come; an early call does nothing.
     pub fn handle_alarm(&mut self, now: Timestamp, entropy: u64) {
-        let Some(alarm) = self.alarm().filter(|alarm| alarm.at <= now && self.upgrade.is_none()) else { return };
+        if self.alarm_rings_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let Some(alarm) = self.alarm() else { return };
         if let Err(why) = self.decide(Input::Alarm(alarm.transition.clone()), now, entropy) {
             self.reports.push_back(Report::AlarmFailed { alarm: alarm.clone(), why });
             self.alarm_spent = Some(alarm);
@@ -289,9 +292,14 @@ impl<M: Machine> Sequencer<M> {
         self.clients.accepted_at(client, number)
     }
 
-    /// When the room's alarm is due, if it has one.
+    /// When the alarm of the newest state is due, if it has one.
     pub fn alarm_at(&mut self) -> Option<Timestamp> {
         self.alarm().map(|alarm| alarm.at)
+    }
+
+    /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal.
+    pub fn alarm_rings_at(&mut self) -> Option<Timestamp> {
+        if self.upgrade.is_some() { None } else { self.alarm_at() }
     }
 
     /// What sessions read.

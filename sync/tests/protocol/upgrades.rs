@@ -151,10 +151,10 @@ fn the_alarm_of_a_room_outlives_its_upgrade() {
     let due = sequencer.alarm_at();
     assert!(due.is_some());
     sequencer.begin_upgrade(Tally::default(), next_digest(), Timestamp(10)).unwrap();
-    assert_eq!(sequencer.alarm_at(), due, "while the upgrade is on its way");
+    assert_eq!((sequencer.alarm_at(), sequencer.alarm_rings_at()), (due, None), "while the upgrade is on its way");
     sequencer.handle_alarm(Timestamp(20), 1);
     assert_eq!(append(&mut sequencer)[0].events.len(), 1, "it does not go off before the new build is there");
-    assert_eq!(sequencer.alarm_at(), due);
+    assert_eq!((sequencer.alarm_at(), sequencer.alarm_rings_at()), (due, due));
     sequencer.handle_alarm(Timestamp(20), 1);
     append(&mut sequencer);
     assert_eq!(values(&mut sequencer).len(), 4);

@@ -38,8 +38,8 @@ impl AlarmNote {
 impl Task {
     /// When the alarm is to be looked at, at the latest: the clock may be set meanwhile.
     pub(super) fn alarm_wake_at(&mut self, now: Instant) -> Option<Instant> {
-        let alarm_at = self.sequencer.alarm_at()?;
-        let wait_micros = alarm_at.0.saturating_sub(clock::now().0);
+        let rings_at = self.sequencer.alarm_rings_at()?;
+        let wait_micros = rings_at.0.saturating_sub(clock::now().0);
         let rings_at = now + Duration::from_micros(wait_micros).min(self.sleep_after);
         Some(self.failing_until.map_or(rings_at, |until| until.max(rings_at)))
     }
@@ -47,7 +47,7 @@ impl Task {
     /// Lets the alarm go off, if it is due.
     pub(super) fn handle_alarm(&mut self) {
         let may_ring = self.failing_until.is_none_or(|until| until <= Instant::now());
-        if may_ring && self.sequencer.alarm_at().is_some_and(|alarm_at| alarm_at <= clock::now()) {
+        if may_ring {
             self.sequencer.handle_alarm(clock::now(), rand::random());
         }
     }

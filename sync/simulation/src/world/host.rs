@@ -96,7 +96,7 @@ impl<S: Scenario> World<S> {
             effects.into_iter().for_each(|effect| self.effect(effect));
         }
         let Some(room) = &mut self.room else { return };
-        let alarm_at = room.sequencer.alarm_at().map(|at| at.0.max(self.now));
+        let alarm_at = room.sequencer.alarm_rings_at().map(|at| at.0.max(self.now));
         if let Some(at) = alarm_at
             && self.alarm_scheduled.is_none_or(|scheduled| at < scheduled)
         {
