@@ -1,0 +1,183 @@
+//! What the room says: where this replica stands in it, the events that follow, and the proof that both agree.
+
+use super::{Confirmed, Replica, Session};
+use crate::event::{Event, Input};
+use crate::id::{Digest, LogId, Number, Seq};
+use crate::machine::{ApplyError, LoadError, Machine};
+use crate::message::{ClientMessage, Hello, Rejection, Resume, ServerMessage, Start, Welcome};
+use crate::outcome::{Divergence, Outcome, Phase};
+
+impl<M: Machine> Replica<M> {
+    pub(super) fn resume(&self) -> Option<Resume> {
+        let confirmed = self.confirmed.as_ref().filter(|_| self.diverged_at.is_none())?;
+        Some(Resume { log: confirmed.log, digest: confirmed.digest, seq: confirmed.seq })
+    }
+
+    pub(super) fn greet(&mut self, resume: Option<Resume>) {
+        self.waiting.clear();
+        self.phase = Phase::Joining;
+        self.welcomes_due += 1;
+        self.transmit.push_back(ClientMessage::Hello(Hello { key: self.key.clone(), resume }).encode());
+    }
+
+    pub(super) fn handle_message(&mut self, message: ServerMessage) {
+        match message {
+            ServerMessage::Welcome(welcome) => self.handle_welcome(welcome),
+            ServerMessage::Events(events) => self.handle_events(events),
+            ServerMessage::Rejected { number, why } => self.finish(number, Outcome::Rejected(why)),
+            ServerMessage::Checkpoint { seq, hash } => self.handle_checkpoint(seq, hash),
+            ServerMessage::Presence(presence) => self.presence = presence,
+            ServerMessage::Signals(signals) => self.signals.extend(signals),
+            ServerMessage::Pong(value) => self.pong = Some(value),
+            ServerMessage::Goodbye(goodbye) => self.goodbye = Some(goodbye),
+        }
+    }
+
+    fn handle_welcome(&mut self, welcome: Welcome) {
+        if self.machine.as_ref().is_none_or(|(digest, _)| *digest != welcome.digest) {
+            self.waiting.push_back(ServerMessage::Welcome(welcome));
+            return;
+        }
+        for (number, why) in welcome.rejected {
+            self.finish(number, Outcome::Rejected(why));
+        }
+        if let Err(why) = self.start_from(welcome.start, welcome.log, welcome.decided) {
+            self.fail(why);
+            return;
+        }
+        self.session = Some(Session {
+            id: welcome.session,
+            participant: welcome.participant,
+            head: welcome.head,
+            decided: welcome.decided,
+        });
+        self.phase = Phase::CatchingUp;
+        self.must_rebase = true;
+        if welcome.is_forgotten {
+            let sent = self.pending.iter().filter(|pending| pending.may_be_sent).map(|pending| pending.number);
+            sent.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
+        }
+        // What the room has taken on will be decided as it was sent, whatever this build makes of it.
+        self.encode_pending(welcome.taken);
+        self.submit_above(welcome.decided);
+        self.last_number = self.last_number.max(welcome.taken);
+        self.catch_up();
+    }
+
+    /// Makes the confirmed state that the events to come follow on.
+    fn start_from(&mut self, start: Start, log: LogId, decided: Number) -> Result<(), String> {
+        let Start::Snapshot { seq, state_version, time, state } = start else {
+            let has_state = self.confirmed.as_ref().is_some_and(|confirmed| confirmed.log == log);
+            return if has_state { Ok(()) } else { Err("the room sent a tail where there is no state".to_owned()) };
+        };
+        let Some((digest, machine)) = &mut self.machine else { return Ok(()) };
+        match machine.restore(&state, state_version) {
+            Ok(state) => {
+                self.optimistic = None;
+                self.confirmed = Some(Confirmed { log, digest: *digest, seq, time, state });
+                // Whatever of this client's is in the snapshot was decided by now.
+                let decided = self.pending.iter_mut().take_while(|pending| pending.number <= decided);
+                decided.for_each(|pending| pending.may_be_in_snapshot = true);
+                Ok(())
+            }
+            Err(error) => {
+                if let LoadError::Fault(fault) = &error {
+                    self.restart_machine(fault);
+                }
+                Err(format!("the room's snapshot could not be restored: {error}"))
+            }
+        }
+    }
+
+    fn handle_events(&mut self, events: Vec<Event>) {
+        if !matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            return;
+        }
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            let (Some((_, machine)), Some(confirmed)) = (&mut self.machine, &mut self.confirmed) else { return };
+            if event.seq <= confirmed.seq {
+                continue;
+            }
+            if event.seq != confirmed.seq.next() {
+                self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                return;
+            }
+            if let Input::Upgraded(_) = event.input {
+                let rest = std::iter::once(event).chain(events).collect();
+                self.waiting.push_front(ServerMessage::Events(rest));
+                return;
+            }
+            if event.input.is_for_machine() {
+                match machine.apply(&confirmed.state, &event) {
+                    Ok(state) => confirmed.state = state,
+                    Err(error) => {
+                        if let ApplyError::Fault(fault) = error {
+                            self.restart_machine(&fault);
+                        }
+                        self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                        return;
+                    }
+                }
+                self.must_rebase = true;
+            }
+            (confirmed.seq, confirmed.time) = (event.seq, event.time);
+            if let Input::Transition { client, number, .. } = event.input
+                && client == self.client
+            {
+                self.finish(number, Outcome::Accepted { seq: event.seq, time: event.time });
+            }
+        }
+        self.catch_up();
+    }
+
+    /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.
+    pub(super) fn catch_up(&mut self) {
+        let (Some(session), Some(confirmed)) = (&self.session, &self.confirmed) else { return };
+        self.diverged_at.take_if(|seq| *seq <= confirmed.seq);
+        if self.phase != Phase::CatchingUp || confirmed.seq < session.head {
+            return;
+        }
+        self.phase = Phase::Live;
+        let decided = session.decided;
+        while let Some(pending) = self.pending.front().filter(|pending| pending.number <= decided) {
+            let may_be_in_snapshot = pending.may_be_in_snapshot;
+            let outcome = if may_be_in_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
+            self.finish(pending.number, outcome);
+        }
+    }
+
+    /// A pending transition has been decided: it leaves the queue, and only it.
+    pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
+        if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
+            self.pending.remove(index);
+            self.outcomes.push_back((number, outcome));
+            self.must_rebase = true;
+        }
+    }
+
+    fn handle_checkpoint(&mut self, seq: Seq, theirs: Digest) {
+        let (Some((_, machine)), Some(confirmed)) = (&mut self.machine, &self.confirmed) else { return };
+        if confirmed.seq != seq || !matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            return;
+        }
+        match machine.snapshot(&confirmed.state) {
+            Ok(snapshot) if Digest::of(&snapshot) == theirs => {}
+            Ok(snapshot) => self.diverge(seq, Digest::of(&snapshot), theirs),
+            Err(fault) => self.handle_fault(&fault),
+        }
+    }
+
+    /// The state here is not the room's: tells, and asks for a snapshot. The old state is shown until the new one is here.
+    fn diverge(&mut self, seq: Seq, ours: Digest, theirs: Digest) {
+        let digest = self.machine.as_ref().map_or(Digest([0; 32]), |(digest, _)| *digest);
+        self.divergences.push_back(Divergence { seq, digest, ours, theirs });
+        self.transmit.push_back(ClientMessage::Diverged { seq, ours }.encode());
+        // A snapshot that leads to the same place would lead there for ever.
+        if self.diverged_at.replace(seq) == Some(seq) {
+            self.fail(format!("diverged at {seq} again, after a new start from a snapshot"));
+        } else if self.phase != Phase::Offline {
+            self.greet(None);
+        }
+    }
+}
