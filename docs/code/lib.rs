@@ -50,8 +50,9 @@ chapters! {
     upgrading "upgrading.md"
     offline "offline.md"
     json "json.md"
-    reliability "reliability.md"
-    exports "exports.md"
+    http "http.md"
     log "log.md"
+    exports "exports.md"
+    reliability "reliability.md"
     from_aper "from-aper.md"
 }

@@ -1,4 +1,4 @@
-//! Carries out the first chapter, and what the chapters on testing and upgrading do to its machine: every file is written, every command run.
+//! Carries out the first chapter, and what the chapters on testing, upgrading and HTTP do with its machine: every file is written, every command run.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -29,7 +29,7 @@ async fn a_reader_gets_a_machine_and_a_page_running() {
         reader.follow(&block);
     }
     reader.use_the_page().await;
-    for block in ["testing.md", "upgrading.md"].iter().flat_map(|file| blocks(&chapter(file))) {
+    for block in ["testing.md", "upgrading.md", "http.md"].iter().flat_map(|file| blocks(&chapter(file))) {
         reader.follow(&block);
     }
 }

@@ -109,7 +109,7 @@ async fn what_is_no_moment_is_refused_with_the_reason() {
         ("1.5", "a seq is a whole number from 0, and not 1.5"),
         ("{ time: 'soon' }", "`time` is a time such as"),
         ("{ time: NaN }", "NaN is no time"),
-        ("{ time: new Date(0) }", "the log of counter/none begins"),
+        ("{ time: new Date(0) }", "the room counter/none began at"),
     ] {
         let told = page.promised(&format!("room.at({asked}).then(() => 'there', ({{ message }}) => message)")).await;
         assert!(told.as_str().is_some_and(|message| message.contains(why)), "{asked}: {told}");

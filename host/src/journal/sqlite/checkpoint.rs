@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::Connection;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::crash;
 
@@ -104,6 +104,8 @@ fn move_log(own: &Connection, begun: &Receiver<()>, moved: &AtomicBool) {
 fn move_once(connection: &Connection) -> bool {
     match connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
         Ok(_) => true,
+        // The writer and its thread can be at it at once: then one of them does it for both.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => false,
         Err(error) => {
             let file = connection.path().unwrap_or_default();
             tracing::warn!(file, %error, "the journal's log could not be moved into its database; it grows meanwhile");
