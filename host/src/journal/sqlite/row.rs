@@ -70,9 +70,14 @@ pub(super) fn journal_error(connection: &Connection, error: &Error) -> JournalEr
     let file = connection.path().unwrap_or_default();
     match row_damage(error) {
         Some(damage) => JournalError::Damaged(format!("{file}: {damage}")),
-        None if is_damage(error) => JournalError::Damaged(format!("{file}: {error}")),
-        None => JournalError::Storage(format!("{file}: {error}")),
+        None if is_damage(error) => JournalError::Damaged(format!("{file}: {}", one_line(error))),
+        None => JournalError::Storage(format!("{file}: {}", one_line(error))),
     }
+}
+
+/// What SQLite says, in one line: it tells of tables, and quotes what defines them, in lines of their own.
+pub(super) fn one_line(said: &impl ToString) -> String {
+    said.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What stands in a row's column `checksum`, by which damage to its other columns is found.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::row::{RowDamage, is_damage, row_damage};
+use super::row::{RowDamage, is_damage, one_line, row_damage};
 use crate::journal::directory::OpenError;
 
 /// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
@@ -154,8 +154,8 @@ pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> Open
     let file = file.to_owned();
     match row_damage(error) {
         Some(RowDamage { place, what }) => OpenError::Damaged { file, place: place.clone(), what: what.clone() },
-        None if is_damage(error) => OpenError::Damaged { file, place: place.to_owned(), what: error.to_string() },
-        None => OpenError::Storage { file, error: error.to_string() },
+        None if is_damage(error) => OpenError::Damaged { file, place: place.to_owned(), what: one_line(error) },
+        None => OpenError::Storage { file, error: one_line(error) },
     }
 }
 

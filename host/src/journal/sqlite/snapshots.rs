@@ -216,7 +216,7 @@ impl Stored {
         for expected in 0_u64.. {
             let Some(row) = rows.next()? else { break };
             state.extend_from_slice(row.get_ref(0)?.as_blob()?);
-            in_order &= number(row, 1)? == expected;
+            in_order &= row.get::<_, i64>(1)? == saturated(expected);
         }
         if !in_order || Digest::of(&state) != self.hash {
             return Err(damage(place(room, self.snapshot.seq), "its bytes do not match their hash"));

@@ -11,7 +11,7 @@ use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
 use rusqlite::{Connection, Row, params};
 
 use super::rooms::{self, RoomRow};
-use super::row::{Failed, damage, integer, number};
+use super::row::{Failed, damage, integer, number, one_line};
 use super::{log, machines, rejections, schema, snapshots};
 use crate::journal::directory::OpenError;
 
@@ -43,8 +43,7 @@ struct Room {
 
 fn structure(connection: &Connection) -> rusqlite::Result<()> {
     let found = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
-    // SQLite tells the table in a line of its own.
-    if found == "ok" { Ok(()) } else { Err(damage("its structure", found.replace('\n', " "))) }
+    if found == "ok" { Ok(()) } else { Err(damage("its structure", one_line(&found))) }
 }
 
 fn rooms(connection: &Connection) -> rusqlite::Result<HashMap<i64, Room>> {
