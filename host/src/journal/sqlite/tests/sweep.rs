@@ -62,17 +62,23 @@ async fn staged_rooms_are_removed_at_the_start() {
     journal.create_room(NewRoom::of(staged.genesis)).await.unwrap();
 }
 
+/// A room with snapshots after its events 600 and 1,300, which is the last one.
+async fn with_two_snapshots(journal: &Shared) -> LogWriter {
+    let mut log = room_with(journal, "lobby", &[]).await;
+    let room = log.room().clone();
+    append_all(journal, &room, &mut log, 600).await;
+    journal.put_snapshot(&room, log.snapshot(b"first")).await.unwrap();
+    append_all(journal, &room, &mut log, 700).await;
+    journal.put_snapshot(&room, log.snapshot(b"second")).await.unwrap();
+    log
+}
+
 #[tokio::test]
 async fn a_trimmed_log_is_as_it_was_after_a_restart_and_after_a_crash_within() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path());
-    let mut log = room_with(&journal, "lobby", &[]).await;
-    let room = log.room().clone();
-    append_all(&journal, &room, &mut log, 600).await;
-    journal.put_snapshot(&room, log.snapshot(b"first")).await.unwrap();
-    append_all(&journal, &room, &mut log, 700).await;
-    let base = log.clone();
-    journal.put_snapshot(&room, log.snapshot(b"second")).await.unwrap();
+    let mut log = with_two_snapshots(&journal).await;
+    let (room, base) = (log.room().clone(), log.clone());
     append_all(&journal, &room, &mut log, 10).await;
     drop(journal);
     begin(directory.path(), |connection| rooms::trim(connection, &room, base.head).unwrap());
@@ -94,13 +100,8 @@ async fn a_trimmed_log_is_as_it_was_after_a_restart_and_after_a_crash_within() {
 async fn what_readers_see_of_a_half_trimmed_log_is_the_trimmed_one() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path());
-    let mut log = room_with(&journal, "lobby", &[]).await;
-    let room = log.room().clone();
-    append_all(&journal, &room, &mut log, 600).await;
-    journal.put_snapshot(&room, log.snapshot(b"first")).await.unwrap();
-    append_all(&journal, &room, &mut log, 700).await;
-    journal.put_snapshot(&room, log.snapshot(b"second")).await.unwrap();
-    let base = log.clone();
+    let mut log = with_two_snapshots(&journal).await;
+    let (room, base) = (log.room().clone(), log.clone());
     append_all(&journal, &room, &mut log, 3).await;
     begin(directory.path(), |connection| rooms::trim(connection, &room, base.head).unwrap());
 
