@@ -1,10 +1,12 @@
 //! The machine under benchmark: an ordered map of numbers, of which participants set one at a time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use imbl::OrdMap;
 use reapply_guest::{Event, Input, Program, export};
 use schemars::JsonSchema;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Ids are below this, so that a full map fits well into a machine's memory.
@@ -94,7 +96,26 @@ impl Program for Cells {
 }
 
 fn from_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrdMap<u32, u64>, D::Error> {
-    BTreeMap::<u32, u64>::deserialize(deserializer).map(OrdMap::from)
+    deserializer.deserialize_map(Entries)
+}
+
+/// Takes in entries one after the other, as they come.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = OrdMap<u32, u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of cells")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut cells = OrdMap::new();
+        while let Some((id, value)) = entries.next_entry()? {
+            cells.insert(id, value);
+        }
+        Ok(cells)
+    }
 }
 
 /// Values of ordinary width, so that a snapshot's size does not flatter us.

@@ -102,7 +102,7 @@ pub async fn import(
 /// Asks for a fork.
 #[derive(Debug, Deserialize)]
 struct Fork {
-    /// The new room, as `machine/room`.
+    /// The new room, as `machine/room`: of the same machine.
     to: String,
     /// The last event that both have; the newest one if it is left out.
     seq: Option<u64>,
@@ -124,6 +124,10 @@ pub async fn fork(
         .map_err(|error| HttpError::bad_request(format!("the body says which fork, as JSON: {error}")))?;
     let to = asked.to.split_once('/').map(|(machine, room)| room_id(machine, room));
     let to = to.ok_or_else(|| HttpError::bad_request("`to` names the new room as machine/room"))??;
+    if to.machine != id.machine {
+        let message = format!("a fork of {id} runs the same machine: name it {}/{}", id.machine, to.room);
+        return Err(HttpError::bad_request(message));
+    }
     let permit = permit(&served)?;
     let machines = served.rooms.machines();
     let record = find(machines, &id).await?;

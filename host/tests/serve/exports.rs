@@ -299,6 +299,8 @@ fn a_fork_shares_the_past_and_goes_on_by_itself() {
     let host = counter_host(&[]);
     long_room(&host, "counter/lobby");
     let at = EVENTS / 2 + 7;
+    let said = fails(&host.command("fork", &["counter/lobby", "timer/lobby"]));
+    assert_eq!(said, "a fork of counter/lobby runs the same machine: name it counter/lobby");
     let printed = succeeds(&host.command("fork", &["counter/lobby", "counter/what-if", "--at", &at.to_string()]));
     assert!(printed.starts_with(&format!("forked counter/what-if from counter/lobby at event {at}, of ")), "{printed}");
     let past = http::get(&host.url(&format!("/rooms/counter/lobby?seq={at}"))).json();
