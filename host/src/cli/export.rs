@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use reapply_sync::RoomId;
 
+use super::count::count;
 use super::remote::Remote;
 use super::source::{parse_room, request_export};
 use crate::archive::{self, Counts, Part, Parts};
@@ -39,10 +40,8 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     });
     let (counts, bytes) = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
     let Counts { components, snapshots, events, .. } = counts;
-    println!(
-        "exported {room} to {}: {events} events, {snapshots} snapshots, {components} builds ({bytes} bytes)",
-        out.display()
-    );
+    let held = [count(events, "event"), count(snapshots, "snapshot"), count(components, "build")].join(", ");
+    println!("exported {room} to {}: {held} ({bytes} bytes)", out.display());
     Ok(())
 }
 

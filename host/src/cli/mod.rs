@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod build;
 pub mod check;
+mod count;
 pub mod deploy;
 pub mod export;
 pub mod fork;

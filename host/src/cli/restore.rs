@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::backup::{check_empty, put_in_place};
+use super::count::count;
 use crate::journal::sqlite::{DATABASE_FILE, WAL_FILE};
 use crate::journal::{Journal, SqliteJournal};
 
@@ -41,8 +42,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     }
     let (rooms, events) = restored.with_context(|| format!("{} is not restored", dir.display()))?;
     println!(
-        "restored {0}: {rooms} rooms with {events} events, proved whole; serve it: reapply serve --data {0}",
-        data.display()
+        "restored {0}: {1} with {2}, proved whole; serve it: reapply serve --data {0}",
+        data.display(),
+        count(rooms, "room"),
+        count(events, "event"),
     );
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use reapply_sync::{Name, RoomId};
 use serde_json::json;
 
+use super::count::{count, count_of};
 use super::remote::Remote;
 use crate::upgrade::limits::REPLAY_EVENTS;
 use crate::upgrade::report::{Differences, Finding, Line, Named, Plan, Refused, Report, Tried};
@@ -193,14 +194,6 @@ fn named(rooms: &Named) -> String {
     let unnamed = rooms.count.saturating_sub(rooms.rooms.len() as u64);
     let names = rooms.rooms.join(", ");
     if unnamed == 0 { names } else { format!("{names} and {unnamed} more") }
-}
-
-fn count(count: u64, what: &str) -> String {
-    count_of(count, what, &format!("{what}s"))
-}
-
-fn count_of(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn short(digest: &str) -> &str {
