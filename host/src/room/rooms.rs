@@ -259,6 +259,23 @@ impl Rooms {
     }
 
     async fn wake(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
+        if !matches!(begin, Begin::Only(_))
+            && !self.is_stopping()
+            && let Some(room) = self.awake(id).await
+        {
+            return Ok(room);
+        }
+        // In a task of its own: who asks for it may go at any moment, and a room must not stay half awake.
+        let (rooms, id) = (self.clone(), id.clone());
+        let woken = tokio::spawn(async move { rooms.wake_here(&id, begin, is_used).await }).await;
+        woken.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(EnterError::ShuttingDown),
+        })
+    }
+
+    /// Must run to its end.
+    async fn wake_here(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
         loop {
             let slot = self.slot(id)?;
             let mut awake = slot.lock().await;
@@ -289,7 +306,7 @@ impl Rooms {
                 }
                 Err(error) => {
                     drop(awake);
-                    self.shared.forget(id, &slot);
+                    self.shared.forget(id, &slot).await;
                     Err(error.into())
                 }
             };
@@ -303,8 +320,13 @@ impl Rooms {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let task = tokio::spawn(async move {
             run.await;
-            let slot = shared.slots().get(&id).cloned();
-            slot.inspect(|slot| shared.forget(&id, slot));
+            // Not in here: who wakes the room again has its place in hand, and waits for this task.
+            tokio::spawn(async move {
+                let slot = shared.slots().get(&id).cloned();
+                if let Some(slot) = slot {
+                    shared.forget(&id, &slot).await;
+                }
+            });
         });
         Awake { room, task }
     }
@@ -328,12 +350,47 @@ impl Shared {
     }
 
     /// Gives up a slot whose room is not awake. Whoever has it in hand already notices, and takes a new one.
-    fn forget(&self, id: &RoomId, slot: &Slot) {
+    async fn forget(&self, id: &RoomId, slot: &Slot) {
+        let awake = slot.lock().await;
+        if awake.as_ref().is_some_and(|awake| !awake.room.is_gone()) {
+            return;
+        }
         let mut slots = self.slots();
-        let is_same = slots.get(id).is_some_and(|held| Arc::ptr_eq(held, slot));
-        let is_asleep = slot.try_lock().is_ok_and(|awake| awake.as_ref().is_none_or(|awake| awake.room.is_gone()));
-        if is_same && is_asleep {
+        if slots.get(id).is_some_and(|held| Arc::ptr_eq(held, slot)) {
             slots.remove(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::journal::SqliteJournal;
+    use crate::machine::Engine;
+
+    /// Far longer than it takes to see that there is no such room.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn who_asks_for_a_room_and_goes_leaves_no_place_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
+        let rooms = Rooms::new(Machines::new(Engine::new(None).unwrap(), journal), RoomsOptions::default());
+        for number in 0..20 {
+            let id = RoomId { machine: "counter".parse().unwrap(), room: format!("room-{number}").parse().unwrap() };
+            let mut asked = pin!(rooms.find(&id));
+            let polled = std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
+            assert!(polled.is_pending(), "the journal cannot have been read yet");
+        }
+        let free = async {
+            while !rooms.shared.slots().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, free).await.expect("places stay taken");
     }
 }
