@@ -16,7 +16,7 @@ use reapply_sync::{RoomId, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use super::limits::{ALARM_RETRY_AFTER, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
+use super::limits::{ALARM_RETRY_AFTER, ALARM_RINGS_MAX, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
 use super::rooms::{EnterError, Rooms};
 use crate::clock;
 use crate::journal::JournalError;
@@ -80,8 +80,8 @@ impl Alarms {
             self.rung.insert(room.clone(), (due, now + ALARM_RETRY_AFTER));
             let rooms = self.rooms.clone();
             self.ringing.spawn(async move {
-                let rung = rooms.ring(&room).await;
-                (room, rung)
+                let rung = tokio::time::timeout(ALARM_RINGS_MAX, rooms.ring(&room)).await;
+                (room, rung.unwrap_or(Ok(())))
             });
         }
         Ok(ALARMS_LOOK_INTERVAL)

@@ -23,6 +23,12 @@ pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one turn of a room may take on a shared thread. Beyond it, the room's further work of that turn moves to a thread of its own.
 pub const TURN_MAX: Duration = Duration::from_millis(2);
 
+/// How long one turn of a room may take in all. What is left waits until the room has stored and told what it has.
+pub const SLOW_TURN_MAX: Duration = Duration::from_millis(50);
+
+/// How long a room that was woken for its alarm holds one of the places for that. It is awake by then, and looks after itself.
+pub const ALARM_RINGS_MAX: Duration = Duration::from_secs(10);
+
 /// How long a room that could not store its events waits before it lets its alarm go off again: nobody asks for it, so nobody else
 /// would slow it down.
 pub const ALARM_WAITS_FOR_STORAGE: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use self::alarm::AlarmNote;
 use self::storing::appended;
-use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, TURN_MAX};
+use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::open::Opened;
 use super::room::{Command, Entered, News, Outbox, Room, SubmitOnce, Upgrade, Verdict, View};
 use super::sessions::{Session, Sessions};
@@ -134,11 +134,12 @@ impl Task {
         while !(self.stopping && self.sequencer.is_settled()) {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
-            let is_open = !self.sequencer.is_full() && self.upgrade.is_none() && !self.stopping;
+            let is_open = self.is_open();
             tokio::select! {
                 biased;
                 appended = appended(&mut self.in_flight) => self.handle_appended(appended),
-                count = self.inbox.recv_many(&mut commands, ROOM_INBOX_MAX), if is_open => {
+                () = std::future::ready(()), if is_open && !commands.is_empty() => self.handle_commands(&mut commands),
+                count = self.inbox.recv_many(&mut commands, ROOM_INBOX_MAX), if is_open && commands.is_empty() => {
                     self.stopping |= count == 0;
                     self.handle_commands(&mut commands);
                 }
@@ -189,21 +190,33 @@ impl Task {
         }
     }
 
-    /// Handles a turn's commands. A machine that is slow must not hold up the thread that other rooms and sockets share.
+    /// Whether more may be taken in.
+    fn is_open(&self) -> bool {
+        !self.sequencer.is_full() && self.upgrade.is_none() && !self.stopping
+    }
+
+    /// Handles a turn's commands, and leaves those that are for the next one. A machine that is slow must not hold up the thread that
+    /// other rooms and sockets share, nor what this room has to store and to tell.
     fn handle_commands(&mut self, commands: &mut Vec<Command>) {
         let turn_began = Instant::now();
         if commands.iter().any(Command::is_use) {
             self.last_used = Some(turn_began);
         }
-        let mut commands = commands.drain(..);
-        for command in commands.by_ref() {
-            self.handle(command);
-            if turn_began.elapsed() > TURN_MAX {
-                break;
-            }
+        let mut waiting = std::mem::take(commands).into_iter();
+        self.take_in(&mut waiting, turn_began + TURN_MAX);
+        if waiting.len() > 0 && self.is_open() {
+            tokio::task::block_in_place(|| self.take_in(&mut waiting, turn_began + SLOW_TURN_MAX));
         }
-        if commands.len() > 0 {
-            tokio::task::block_in_place(|| commands.for_each(|command| self.handle(command)));
+        commands.extend(waiting);
+    }
+
+    /// Handles commands until the room is full, or the time has come; one of them at least.
+    fn take_in(&mut self, commands: &mut std::vec::IntoIter<Command>, until: Instant) {
+        for command in commands {
+            self.handle(command);
+            if !self.is_open() || Instant::now() > until {
+                return;
+            }
         }
     }
 

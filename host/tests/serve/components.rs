@@ -46,6 +46,11 @@ pub(crate) fn echo() -> Vec<u8> {
     MachineWat { memory: "8", ..MachineWat::default() }.component()
 }
 
+/// The same, with memory for many large ones.
+pub(crate) fn roomy_echo() -> Vec<u8> {
+    MachineWat { memory: "1000", ..MachineWat::default() }.component()
+}
+
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }

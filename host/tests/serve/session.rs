@@ -2,17 +2,22 @@
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use reapply_e2e::{DEADLINE, Host};
+use std::path::Path;
+
+use reapply_e2e::{DEADLINE, Host, http};
+use reapply_sync::limits::BATCH_BYTES_MAX;
 use reapply_sync::{
     ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq, ServerMessage,
     Start, Welcome,
 };
+use rusqlite::Connection;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::{counter_host, increment};
+use super::components;
+use crate::{PROGRAM, counter_host, increment};
 
 /// A connection to a room that has said `Hello` and was welcomed.
 pub(crate) struct Session {
@@ -254,4 +259,33 @@ async fn one_who_does_not_read_delays_nobody() {
         }
     }
     assert_eq!(host.room("counter/deaf")["view"]["count"], 100_000);
+}
+
+/// Bytes of each transition: nearly the most.
+const LARGE: usize = 60 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_keeps_its_limit_however_much_waits() {
+    let host = Host::start_program(Path::new(PROGRAM), &["--submits-per-second", "1000000"]);
+    let component = components::roomy_echo();
+    assert_eq!(http::put(&host.url("/machines/echo"), &component).status, 201);
+    let mut sending = Vec::new();
+    for key in 1..=4 {
+        let mut session = Session::join(&host, "echo/burst", key).await;
+        sending.push(tokio::spawn(async move {
+            for number in (1..=100).map(Number) {
+                let submit = ClientMessage::Submit { number, transition: vec![7; LARGE].into() };
+                // It reads nothing, so the host may let it go.
+                session.send_what_is_taken(Message::Binary(submit.encode())).await;
+            }
+            session
+        }));
+    }
+    for sent in sending {
+        drop(sent.await.unwrap());
+    }
+    let journal = Connection::open(host.data().join("journal.db")).unwrap();
+    let largest: i64 = journal.query_row("SELECT max(length(body)) FROM batches", [], |row| row.get(0)).unwrap();
+    assert!(largest as usize <= BATCH_BYTES_MAX + 2 * LARGE, "a batch has {largest} bytes");
+    assert!(largest as usize > BATCH_BYTES_MAX / 2, "nothing waited: the largest batch has {largest} bytes");
 }

@@ -12,6 +12,9 @@ use tracing::warn;
 use super::Task;
 use crate::clock;
 
+/// Bytes of an alarm's transition that the operator is shown, as JSON.
+const ALARM_SHOWN_BYTES_MAX: usize = 1024;
+
 /// What is noted of a room's alarm.
 #[derive(Debug)]
 pub(super) struct AlarmNote {
@@ -38,16 +41,20 @@ impl AlarmNote {
 impl Task {
     /// When the alarm is to be looked at, at the latest: the clock may be set meanwhile.
     pub(super) fn alarm_wake_at(&mut self, now: Instant) -> Option<Instant> {
+        if !self.is_open() {
+            return None;
+        }
         let rings_at = self.sequencer.alarm_rings_at()?;
         let wait_micros = rings_at.0.saturating_sub(clock::now().0);
         let rings_at = now + Duration::from_micros(wait_micros).min(self.sleep_after);
         Some(self.failing_until.map_or(rings_at, |until| until.max(rings_at)))
     }
 
-    /// Lets the alarm go off, if it is due.
+    /// Lets the alarm go off, if it is due. Like everything else it waits while nothing is taken in: where one alarm follows on another, an
+    /// upgrade or the room's end would never come.
     pub(super) fn handle_alarm(&mut self) {
         let may_ring = self.failing_until.is_none_or(|until| until <= Instant::now());
-        if may_ring {
+        if may_ring && self.is_open() {
             self.sequencer.handle_alarm(clock::now(), rand::random());
         }
     }
@@ -106,7 +113,7 @@ impl Task {
     /// Tells the operator of an alarm that was tried in vain.
     pub(super) fn report_alarm(&mut self, alarm: &Alarm, why: &ApplyError) {
         let decoded = self.sequencer.durable().0.decode(&alarm.transition);
-        let transition = match decoded {
+        let mut transition = match decoded {
             Ok(json) => json,
             Err(CodecError::Refused(_)) => format!("{:02x?}", &alarm.transition[..]),
             Err(CodecError::Fault(fault)) => {
@@ -114,6 +121,7 @@ impl Task {
                 format!("{:02x?}", &alarm.transition[..])
             }
         };
+        transition.truncate(transition.floor_char_boundary(ALARM_SHOWN_BYTES_MAX));
         let due = clock::rfc3339(alarm.at);
         warn!(room = %self.id, %due, %transition, %why, "the alarm failed; it is not tried again, and the room is as it was");
     }
