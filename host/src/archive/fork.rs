@@ -33,7 +33,7 @@ pub async fn fork(machines: &Machines, from: &RoomRecord, at: Seq, to: &RoomId) 
     let (from, own) = (from.clone(), forked(to, at, chain, time));
     let log = own.chain.log_id();
     let RoomRecord { genesis, base, .. } = from.clone();
-    let room = NewRoom { room: to.clone(), genesis, log, base, staged: true };
+    let room = NewRoom { room: to.clone(), genesis, log, base, alarm: None, staged: true };
     let copied = tokio::task::spawn_blocking(move || {
         let mut staging = Staging::begin(journal.as_ref(), &runtime, room)?;
         copy(journal.as_ref(), &runtime, &from, at, &mut staging)?;

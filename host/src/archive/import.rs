@@ -97,7 +97,14 @@ impl<'a> Importer<'a> {
         let Header { genesis, base, log, head, chain, time, room, .. } = header;
         self.forked = (room != self.to).then(|| forked(self.to, *head, *chain, *time));
         let log = self.forked.as_ref().map_or(*log, |batch| batch.chain.log_id());
-        let room = NewRoom { room: self.to.clone(), genesis: genesis.clone(), log, base: base.clone(), staged: true };
+        let room = NewRoom {
+            room: self.to.clone(),
+            genesis: genesis.clone(),
+            log,
+            base: base.clone(),
+            alarm: None,
+            staged: true,
+        };
         self.staging = Some(Staging::begin(self.journal, self.runtime, room)?);
         Ok(())
     }
@@ -113,8 +120,8 @@ impl<'a> Importer<'a> {
             self.runtime.block_on(self.journal.put_component(component))?;
         }
         let Some(staging) = self.staging.take() else { return Err(JournalError::NoSuchRoom(self.to.clone())) };
-        staging.publish(proof.alarm)?;
         let deployed = self.deploy_where_missing(proof.header.digest)?;
+        staging.publish(proof.alarm)?;
         let (log, head, chain) =
             forked.as_ref().map_or((proof.header.log, proof.header.head, proof.header.chain), |batch| {
                 (batch.chain.log_id(), batch.last(), batch.chain)

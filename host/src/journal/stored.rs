@@ -17,6 +17,8 @@ pub struct NewRoom {
     pub log: LogId,
     /// Where its log begins, if that is not the first event.
     pub base: Option<Base>,
+    /// When its alarm is due, if its first state has one.
+    pub alarm: Option<Timestamp>,
     /// Whether it is to be published later.
     pub staged: bool,
 }
@@ -25,7 +27,13 @@ impl NewRoom {
     /// The room that `genesis` names, with a log of its own.
     #[must_use]
     pub fn of(genesis: Genesis) -> Self {
-        Self { room: genesis.room.clone(), log: genesis.log_id(), genesis, base: None, staged: false }
+        Self { room: genesis.room.clone(), log: genesis.log_id(), genesis, base: None, alarm: None, staged: false }
+    }
+
+    /// The event after which its log begins, and the chain there.
+    #[must_use]
+    pub fn start(&self) -> (Seq, Chain) {
+        start_of(&self.genesis, self.base.as_ref())
     }
 }
 
@@ -40,6 +48,11 @@ pub struct Base {
     pub digest: Digest,
     /// The log's chain there.
     pub chain: Chain,
+}
+
+/// The event after which a log begins, and the chain there.
+fn start_of(genesis: &Genesis, base: Option<&Base>) -> (Seq, Chain) {
+    base.map_or_else(|| (Seq(0), genesis.chain()), |base| (base.seq, base.chain))
 }
 
 /// A room, as the journal knows it.
@@ -71,7 +84,7 @@ impl RoomRecord {
     /// The event after which its log begins, and the chain there.
     #[must_use]
     pub fn start(&self) -> (Seq, Chain) {
-        self.base.as_ref().map_or_else(|| (Seq(0), self.genesis.chain()), |base| (base.seq, base.chain))
+        start_of(&self.genesis, self.base.as_ref())
     }
 }
 

@@ -134,14 +134,16 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Ope
     let builds = machines.builds([digest]).await?;
     let genesis = Genesis { room: id.clone(), digest, options, time: clock::now(), nonce: rand::random() };
     let opened = open_sequencer(builds, id.clone(), genesis.log_id(), genesis.clone(), None, Vec::new(), false).await;
-    let sequencer = opened.map_err(|error| match error {
+    let mut sequencer = opened.map_err(|error| match error {
         OpenRoomError::Open { error: OpenError::Replay(ReplayError::Load { error, .. }), .. } => {
             OpenRoomError::OptionsRefused(error.to_string())
         }
         other => other,
     })?;
-    machines.journal().create_room(NewRoom::of(genesis)).await?;
-    Ok(Opened { sequencer, noted_alarm: None, retention })
+    // With the room itself: should the host end now, it is woken for it all the same.
+    let alarm = sequencer.alarm_at();
+    machines.journal().create_room(NewRoom { alarm, ..NewRoom::of(genesis) }).await?;
+    Ok(Opened { sequencer, noted_alarm: alarm, retention })
 }
 
 /// A long log takes a while to replay, so it is done away from the threads that serve sockets.
@@ -159,6 +161,9 @@ async fn open_sequencer(
         let mut sequencer = opened.map_err(|error| OpenRoomError::Open { room, error })?;
         if is_alarm_spent {
             sequencer.spend_alarm();
+        } else {
+            // The machine is asked for it here, and not where sockets wait.
+            sequencer.alarm_at();
         }
         Ok(sequencer)
     });

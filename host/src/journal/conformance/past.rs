@@ -10,7 +10,14 @@ pub(crate) async fn a_log_may_begin_after_its_first_event(journal: Shared) {
     let _ = log.next(7);
     let base = Base::from(&log);
     let (room, genesis) = (log.room().clone(), log.genesis.clone());
-    let new = NewRoom { room: room.clone(), genesis, log: LogId([1; 16]), base: Some(base.clone()), staged: true };
+    let new = NewRoom {
+        room: room.clone(),
+        genesis,
+        log: LogId([1; 16]),
+        base: Some(base.clone()),
+        alarm: None,
+        staged: true,
+    };
     journal.create_room(new).await.unwrap();
     let missing = JournalError::SnapshotMissing { room: room.clone(), seq: Seq(7) };
     assert_eq!(journal.publish(&room).await, Err(missing));

@@ -38,7 +38,7 @@ pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
 /// `log`, to be written by the room `name`.
 fn fork_of(log: &LogWriter, name: &str, staged: bool) -> NewRoom {
     let room = RoomId { machine: log.room().machine.clone(), room: name.parse().unwrap() };
-    NewRoom { room, genesis: log.genesis.clone(), log: LogId([4; 16]), base: None, staged }
+    NewRoom { room, genesis: log.genesis.clone(), log: LogId([4; 16]), base: None, alarm: None, staged }
 }
 
 pub(crate) async fn a_room_may_have_the_genesis_of_another(journal: Shared) {

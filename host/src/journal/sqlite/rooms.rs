@@ -181,7 +181,7 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
         Err(Failed::Refused(_)) => {}
         Err(failed) => return Err(failed),
     }
-    let NewRoom { room, genesis, log, base, staged } = new.clone();
+    let NewRoom { room, genesis, log, base, alarm, staged } = new.clone();
     let row = RoomRow { key: 0, room, genesis, log, base, staged };
     connection
         .prepare_cached(
@@ -196,6 +196,9 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
             row.staged,
             row.checksum()?,
         ])?;
+    if alarm.is_some() {
+        set_alarm(connection, connection.last_insert_rowid(), alarm)?;
+    }
     Ok(Outcome::Done)
 }
 
