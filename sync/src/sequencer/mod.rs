@@ -201,9 +201,9 @@ impl<M: Machine> Sequencer<M> {
         self.settle(&batch);
         self.history.push(&batch);
         match self.upgrade.take() {
-            Some(Upgrade { machine, digest, snapshot, alarm }) => {
+            Some(Upgrade { machine, digest, snapshot, .. }) => {
                 (self.machine, self.digest, self.upgraded) = (machine, digest, batch.last());
-                (self.alarm, self.alarm_spent) = (Some(alarm), None);
+                (self.alarm, self.alarm_spent) = (None, None);
                 self.stand_on(snapshot);
             }
             None => self.take_snapshot_if_due(),
@@ -422,7 +422,7 @@ impl<M: Machine> Sequencer<M> {
         if self.alarm.is_none() && !self.broken {
             let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
             match self.machine.alarm(self.open_state.as_ref().or(in_flight).unwrap_or(&self.durable)) {
-                Ok(alarm) => self.alarm = Some(alarm),
+                Ok(alarm) => self.alarm = Some(alarm.and_then(|alarm| self.of_bearable_size(alarm))),
                 Err(fault) => {
                     self.handle_fault("alarm", fault);
                     self.alarm = Some(None);
@@ -431,6 +431,22 @@ impl<M: Machine> Sequencer<M> {
         }
         let alarm = self.alarm.clone().flatten();
         alarm.filter(|alarm| self.alarm_spent.as_ref() != Some(alarm))
+    }
+
+    /// An alarm's transition becomes an event as a participant's does, and is held to the same limit. A longer one is tried in vain.
+    fn of_bearable_size(&mut self, alarm: Alarm) -> Option<Alarm> {
+        let bytes = alarm.transition.len();
+        if bytes <= TRANSITION_BYTES_MAX {
+            return Some(alarm);
+        }
+        let begins = Alarm { transition: alarm.transition.slice(..TRANSITION_BYTES_MAX), ..alarm };
+        if self.alarm_spent.as_ref() != Some(&begins) {
+            let what = format!("it has {bytes} bytes; the limit is {TRANSITION_BYTES_MAX}");
+            let why = ApplyError::Refused(Refusal::Malformed(what));
+            self.reports.push_back(Report::AlarmFailed { alarm: begins.clone(), why });
+            self.alarm_spent = Some(begins);
+        }
+        None
     }
 
     /// The batch is durable: its clients' numbers are found in it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reapply_sync::limits::REJECTIONS_HELD_MAX;
+use reapply_sync::limits::{REJECTIONS_HELD_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{
     Author, ClientId, ClientKey, Hello, Number, OpenError, Rejected, Rejection, Report, Seq, Sequencer, SessionId,
     Start, Submit, Timestamp,
@@ -105,6 +105,25 @@ fn an_alarm_that_was_spent_before_the_room_was_opened_stays_so_until_it_changes(
         sequencer.handle_submit(Submit { author, client, number, upgraded: Seq(0), transition }, Timestamp(20), 7);
     }
     assert_eq!(sequencer.alarm_at(), Some(Timestamp(20)), "another alarm is another matter");
+}
+
+#[test]
+fn an_alarm_that_is_longer_than_a_transition_may_be_is_reported_and_never_goes_off() {
+    let (mut sequencer, client) = (open(), KEY.client_id());
+    sequencer.durable().0.alarm_bytes = TRANSITION_BYTES_MAX + 1;
+    for (number, value) in [(1, 1), (2, 3), (3, 5)] {
+        submit(&mut sequencer, client, number, value);
+    }
+    append(&mut sequencer);
+    for _ in 0..2 {
+        assert_eq!(sequencer.alarm_at(), None);
+        sequencer.handle_alarm(Timestamp(u64::MAX), 1);
+    }
+    assert!(sequencer.is_settled());
+    let Some(Report::AlarmFailed { alarm, why }) = sequencer.poll_report() else { panic!("nothing was reported") };
+    assert!(alarm.transition.len() <= TRANSITION_BYTES_MAX, "a report of any size");
+    assert!(why.to_string().contains("it has 65537 bytes; the limit is 65536"), "{why}");
+    assert_eq!(sequencer.poll_report(), None);
 }
 
 #[test]

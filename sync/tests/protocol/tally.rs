@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     pub(crate) is_broken: bool,
     /// Refuses every alarm.
     pub(crate) refuses_alarms: bool,
+    /// How long the alarm's transition is.
+    pub(crate) alarm_bytes: usize,
     /// Refuses every snapshot.
     pub(crate) refuses_snapshots: bool,
     /// A value that is no transition of this build.
@@ -109,7 +111,8 @@ impl Machine for Tally {
 
     fn alarm(&mut self, state: &Handle) -> Result<Option<Alarm>, Fault> {
         self.check(state);
-        let alarm = |&(_, _, time): &(u64, u64, u64)| Alarm { at: Timestamp(time), transition: Bytes::new() };
+        let bytes = self.alarm_bytes;
+        let alarm = |&(_, _, time): &(u64, u64, u64)| Alarm { at: Timestamp(time), transition: vec![0; bytes].into() };
         Ok(state.applied.last().filter(|_| state.applied.len() % 4 == 3).map(alarm))
     }
 
