@@ -182,10 +182,13 @@ impl Batch {
     /// The part of this batch up to `upto`, which must lie within it.
     #[must_use]
     pub fn up_to(&self, chain_before: Chain, upto: Seq) -> Self {
-        let count = usize::try_from(upto.0.saturating_sub(self.expected.0)).unwrap_or(usize::MAX);
-        let mut builder = BatchBuilder::new(self.expected, chain_before);
-        self.events.iter().take(count).for_each(|event| builder.push(event.clone()));
-        builder.finish()
+        let count =
+            usize::try_from(upto.0.saturating_sub(self.expected.0)).unwrap_or(usize::MAX).min(self.events.len());
+        // The very bytes, since the chain is over them: an event that is encoded anew may have others.
+        let encoded = self.encoded[..count].to_vec();
+        let chain = encoded.iter().fold(chain_before, |chain, event| chain.after(event));
+        let body = self.body.slice(..encoded.iter().map(Bytes::len).sum::<usize>());
+        Self { expected: self.expected, events: self.events[..count].to_vec(), encoded, body, chain }
     }
 
     /// Reads a stored body back and proves it: the events must decode to the last byte, follow `expected` one by one, and
@@ -340,6 +343,26 @@ mod tests {
         let read = Batch::decode(Seq(4), start, batch.body.clone(), batch.chain).unwrap();
         assert_eq!((read.events, read.encoded, read.chain), (batch.events, batch.encoded, batch.chain));
         assert_eq!(batch.expected.0 + 4, 8);
+    }
+
+    #[test]
+    fn a_part_of_a_batch_has_the_very_bytes_that_its_chain_is_over() {
+        let start = Chain([1; 32]);
+        let (_, batch) = batch();
+        // The same event, with its seq in two bytes where one would do: the decoder takes that.
+        assert_eq!(batch.body[0], 5);
+        let body = [&[0x85, 0x00], &batch.body[1..]].concat();
+        let odd = Batch::open(Seq(4), start, body.into()).unwrap();
+        assert_eq!(odd.events, batch.events);
+        for upto in 5..=8 {
+            let part = odd.up_to(start, Seq(upto));
+            let read = Batch::decode(Seq(4), start, part.body.clone(), part.chain).unwrap();
+            assert_eq!(
+                part.chain,
+                odd.encoded[..part.events.len()].iter().fold(start, |chain, event| chain.after(event))
+            );
+            assert_eq!((read.last(), &read.encoded[..]), (Seq(upto), &part.encoded[..]));
+        }
     }
 
     #[test]

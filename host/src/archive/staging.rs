@@ -18,19 +18,29 @@ pub(super) struct Staging<'a> {
     runtime: &'a Handle,
     room: RoomId,
     appending: VecDeque<Appending>,
+    /// Where the log stands that is being written.
+    chain: Chain,
     is_published: bool,
 }
 
 impl<'a> Staging<'a> {
     /// Begins the room.
     pub(super) fn begin(journal: &'a dyn Journal, runtime: &'a Handle, room: NewRoom) -> Result<Self, JournalError> {
-        let id = room.room.clone();
+        let (id, chain) = (room.room.clone(), room.start().1);
         runtime.block_on(journal.create_room(NewRoom { staged: true, ..room }))?;
-        Ok(Self { journal, runtime, room: id, appending: VecDeque::new(), is_published: false })
+        Ok(Self { journal, runtime, room: id, appending: VecDeque::new(), chain, is_published: false })
     }
 
-    /// Adds the batch that follows.
+    /// Adds the batch that follows. One that does not is never stored: the host would not start again on such a log.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        self.chain = batch.encoded.iter().fold(self.chain, |chain, event| chain.after(event));
+        if self.chain != batch.chain {
+            return Err(JournalError::Damaged(format!(
+                "{}: the hash chain does not match at {}",
+                self.room,
+                batch.last()
+            )));
+        }
         if self.appending.len() >= APPENDS_WAITING_MAX {
             self.await_one()?;
         }
