@@ -1,12 +1,18 @@
 //! Every bound on exports, by name.
 
-use reapply_sync::limits::SNAPSHOT_BYTES_MAX;
+use reapply_sync::limits::{BATCH_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 
 /// Bytes of one section's content: the largest is a snapshot with the clients and participants that its room remembers.
 pub const SECTION_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + 8 * 1024 * 1024;
 
 /// Bytes of events that go into one section of records before another is begun. A larger record still goes whole.
 pub const RECORDS_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of a section of records: what is begun with less than [`RECORDS_BYTES`], and a batch of the largest size.
+pub const RECORDS_SECTION_BYTES_MAX: usize = RECORDS_BYTES + 2 * BATCH_BYTES_MAX;
+
+/// Events of a section of records: an event has more than sixteen bytes.
+pub const RECORDS_EVENTS_MAX: u64 = RECORDS_SECTION_BYTES_MAX as u64 / 16;
 
 /// Bytes of all components of one export.
 pub const COMPONENTS_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -9,6 +9,7 @@ use reapply_sync::{Batch, Chain, Digest, Input, LogId, RoomId, Seq, Snapshot, Ti
 use super::finding::Finding;
 use super::follow::Followed;
 use super::format::Kind;
+use super::limits::{RECORDS_EVENTS_MAX, RECORDS_SECTION_BYTES_MAX};
 use super::part::{Counts, End, Header, StoredComponent};
 use super::read::{ReadError, Reader, Section};
 
@@ -84,7 +85,7 @@ impl<R: Read> Parts<R> {
                 Ok(Some(Part::Snapshot(Box::new(snapshot))))
             }
             (Kind::Records, Some(log)) => {
-                let bodies: Vec<Bytes> = section.decode()?;
+                let bodies = bodies(&section)?;
                 self.counts.records += bodies.len() as u64;
                 let batches = log.records(&section, bodies)?;
                 self.counts.events += batches.iter().map(|batch| batch.events.len() as u64).sum::<u64>();
@@ -104,6 +105,18 @@ impl<R: Read> Parts<R> {
             _ => Err(section.damaged(format!("a section of this kind ({}) cannot stand here", section.kind)).into()),
         }
     }
+}
+
+/// The records of a section, which are no more than can be made of its events: what is decoded is many times as large.
+fn bodies(section: &Section) -> Result<Vec<Bytes>, Finding> {
+    let events = section.span.last.0.saturating_sub(section.span.first.0).saturating_add(1);
+    let count = postcard::take_from_bytes::<u64>(&section.content).map_or(0, |(count, _)| count);
+    if section.content.len() > RECORDS_SECTION_BYTES_MAX || events > RECORDS_EVENTS_MAX || count > events {
+        let bytes = section.content.len();
+        let what = format!("it has {bytes} bytes for {count} records with {events} events, which is more than it may");
+        return Err(section.damaged(what).into());
+    }
+    Ok(section.decode()?)
 }
 
 impl<R: Read> Iterator for Parts<R> {

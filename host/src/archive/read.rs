@@ -69,7 +69,7 @@ pub(super) struct Section {
     pub(super) kind: Kind,
     pub(super) span: Span,
     pub(super) place: Place,
-    content: Vec<u8>,
+    pub(super) content: Vec<u8>,
 }
 
 impl Section {

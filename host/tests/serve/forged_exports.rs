@@ -163,7 +163,12 @@ fn export(host: &Host) -> File {
 /// A way to forge, and what must be said of it.
 type Forgery = (&'static str, fn(&mut File), &'static str);
 
-const FORGERIES: [Forgery; 15] = [
+const FORGERIES: [Forgery; 16] = [
+    (
+        "records without end, in a few bytes",
+        |file| file.first(RECORDS).change(|bodies: &mut Vec<Bytes>| *bodies = vec![Bytes::new(); 1_000_000]),
+        "for 1000000 records with",
+    ),
     (
         "another state",
         |file| change_snapshot(file, |snapshot| flip(&mut snapshot.state)),
