@@ -35,7 +35,9 @@ pub async fn export(
     Path((machine, room)): Path<(String, String)>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
-    let permit = permit(&served)?;
+    let permit = Arc::clone(&served.exports).try_acquire_owned();
+    let permit =
+        permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
     let journal = Arc::clone(served.rooms.machines().journal());
     let record = find(served.rooms.machines(), &id).await?;
     let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
@@ -132,8 +134,13 @@ pub async fn fork(
     let machines = served.rooms.machines();
     let record = find(machines, &id).await?;
     let seq = seq_at(machines, &record, place(asked.seq, asked.time.as_deref())?).await?;
-    let forked = archive::fork(machines, &record, seq, &to).await?;
-    drop(permit);
+    let (machines, new) = (machines.clone(), to.clone());
+    // Beside this request: should who asks go, it is still one of those under way.
+    let forked = tokio::spawn(async move {
+        let _permit = permit;
+        archive::fork(&machines, &record, seq, &new).await
+    });
+    let forked = forked.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
     info!(room = %to, from = %id, at = %seq, %peer, "forked");
     let answer = json!({
         "machine": to.machine,
@@ -151,7 +158,7 @@ pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 pub(super) fn permit(served: &Served) -> Result<OwnedSemaphorePermit, HttpError> {
     let permit = Arc::clone(&served.archives).try_acquire_owned();
     permit.map_err(|_| {
-        HttpError::unavailable("as many exports, imports, forks and backups are under way as may be; try again later")
+        HttpError::unavailable("as many imports, forks and backups are under way as may be; try again later")
     })
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 use super::Served;
 use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
+use crate::journal::JournalError;
 
 /// The header that carries the BLAKE3 hash of a backup.
 pub const HASH_HEADER: &str = "reapply-blake3";
@@ -33,12 +35,16 @@ pub async fn backup(
     let failed = |error: io::Error| HttpError::host_fault(format!("the backup failed: {error}"));
     tokio::fs::create_dir_all(&*served.scratch).await.map_err(failed)?;
     let copy = Copy { path: served.scratch.join(format!("backup-{:016x}", rand::random::<u64>())), _permit: permit };
-    served.rooms.machines().journal().backup(&copy.path).await?;
-    let (hash, bytes) = {
-        let path = copy.path.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(&path)).await;
-        hashed.map_err(|error| HttpError::host_fault(error.to_string()))?.map_err(failed)?
-    };
+    let journal = Arc::clone(served.rooms.machines().journal());
+    // Beside this request: should who asks go, it is still one of those under way, and the file is removed when it is done.
+    let made = tokio::spawn(async move {
+        journal.backup(&copy.path).await?;
+        Ok::<_, JournalError>(copy)
+    });
+    let copy = made.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
+    let path = copy.path.clone();
+    let hashed = tokio::task::spawn_blocking(move || hash(&path)).await;
+    let (hash, bytes) = hashed.map_err(|error| HttpError::host_fault(error.to_string()))?.map_err(failed)?;
     let file = File::open(&copy.path).await.map_err(failed)?;
     info!(%peer, bytes, "backed up");
     let chunks = stream::unfold((file, copy), |(mut file, copy)| async {

@@ -49,8 +49,11 @@ pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that are read and dropped of a body that is over its limit, so that its sender hears the answer.
 pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Exports, imports, forks and backups that are under way at once. Each takes a thread or two, and memory for a few sections.
+/// Imports, forks and backups that are under way at once. Each takes a thread or two, and memory for a few sections.
 pub const ARCHIVES_MAX: usize = 4;
+
+/// Exports that are under way at once.
+pub const EXPORTS_MAX: usize = 8;
 
 /// Chunks of an export that wait for its reader.
 pub const EXPORT_CHUNKS_MAX: usize = 8;

@@ -62,8 +62,10 @@ pub struct Served {
     pub submits_per_second_max: u32,
     /// A permit for each session that the host may have.
     pub sessions: Arc<Semaphore>,
-    /// A permit for each export, import, fork and backup that may be under way.
+    /// A permit for each import, fork and backup that may be under way.
     pub archives: Arc<Semaphore>,
+    /// A permit for each export that may be under way. Anyone may ask for one, and read it slowly, so they stand in nobody else's way.
+    pub exports: Arc<Semaphore>,
     /// Where files are made that are sent and removed.
     pub scratch: Arc<Path>,
     /// A permit for each log that may be followed.
@@ -100,6 +102,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         submits_per_second_max: options.submits_per_second_max,
         sessions,
         archives: Arc::new(Semaphore::new(limits::ARCHIVES_MAX)),
+        exports: Arc::new(Semaphore::new(limits::EXPORTS_MAX)),
         scratch: options.scratch.into(),
         followers,
     };
