@@ -106,14 +106,25 @@ enum TrimError {
 async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
     let machines = rooms.machines();
     let journal = machines.journal();
-    let is_wanted = machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim);
-    let Some(record) = journal.room(room).await?.filter(|_| is_wanted) else { return Ok(None) };
+    if !is_wanted(machines, room).await? {
+        return Ok(None);
+    }
+    let Some(record) = journal.room(room).await? else { return Ok(None) };
     let Some(upto) = last_checkpoint(machines, &record).await? else { return Ok(None) };
     let (proving, runtime) = (rooms.clone(), Handle::current());
     let proved = tokio::task::spawn_blocking(move || prove(&proving, &runtime, &record, upto)).await;
     proved.map_err(|error| JournalError::Storage(error.to_string()))??;
+    // That may have taken a while, and what is removed is gone for good.
+    if !is_wanted(machines, room).await? {
+        return Ok(None);
+    }
     journal.trim(room, upto).await?;
     Ok(Some(upto))
+}
+
+/// Whether the machine's logs are to be trimmed.
+async fn is_wanted(machines: &Machines, room: &RoomId) -> Result<bool, JournalError> {
+    Ok(machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim))
 }
 
 /// The newest snapshot after the log's beginning that a checkpoint in the log speaks of.
