@@ -215,6 +215,9 @@ pub enum Goodbye {
     /// A limit of the host or the room was reached.
     #[error("{0}")]
     Full(String),
+    /// Nothing was heard of the client for longer than a session waits: its page was suspended, or still loads what it needs.
+    #[error("{0}")]
+    Silent(String),
 }
 
 impl Rejection {

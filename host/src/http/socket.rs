@@ -114,7 +114,7 @@ where
         Ok(Ok(ClientMessage::Hello(hello))) => Ok(hello),
         Ok(Ok(_)) => Err(bad_message("the first message must be Hello")),
         Ok(Err(end)) => Err(end),
-        Err(_) => Err(bad_message(format!("no Hello came within {} s", HELLO_WITHIN.as_secs()))),
+        Err(_) => Err(silent("no Hello came", HELLO_WITHIN)),
     }
 }
 
@@ -195,7 +195,7 @@ impl Session {
                 () = silence.as_mut() => {
                     let quiet_for = self.heard.elapsed();
                     if quiet_for >= SILENCE_MAX {
-                        return Err(bad_message(format!("nothing was heard for {} s", SILENCE_MAX.as_secs())));
+                        return Err(silent("nothing was heard", SILENCE_MAX));
                     }
                     silence.as_mut().reset(tokio::time::Instant::now() + (SILENCE_MAX - quiet_for));
                 }
@@ -282,7 +282,12 @@ impl Session {
                 self.room.signal(self.id, body).await
             }
             ClientMessage::Signal(_) => Ok(()),
-            ClientMessage::Diverged { seq, ours } => self.room.diverged(self.id, seq, ours).await,
+            // Each is a line of the operator's log.
+            ClientMessage::Diverged { seq, ours } if self.signals.wait().is_none() => {
+                self.signals.take();
+                self.room.diverged(self.id, seq, ours).await
+            }
+            ClientMessage::Diverged { .. } => Ok(()),
             ClientMessage::Upgraded(upgrade) => self.room.followed(self.id, upgrade).await,
             ClientMessage::Hello(hello) => match self.room.resync(self.id, hello).await {
                 Ok(entered) => return self.welcome(socket, entered).await,
@@ -320,6 +325,11 @@ fn decode<E: Display>(message: Option<Result<Message, E>>) -> Result<Option<Clie
 
 fn bad_message(what: impl Into<String>) -> End {
     End::Goodbye(Goodbye::BadMessage(what.into()))
+}
+
+/// A client that is there again may connect again.
+fn silent(what: &str, within: Duration) -> End {
+    End::Goodbye(Goodbye::Silent(format!("{what} within {} s", within.as_secs())))
 }
 
 fn goodbye_for(error: &EnterError) -> Goodbye {
