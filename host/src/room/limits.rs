@@ -20,6 +20,9 @@ pub const SIGNALS_PER_SECOND_MAX: u32 = 60;
 /// How often at most a room tells who is present.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A room looks so seldom, at most, whether it may go to sleep.
+pub const SLEEP_AFTER_MIN: Duration = Duration::from_millis(10);
+
 /// How long one turn of a room may take on a shared thread. Beyond it, the room's further work of that turn moves to a thread of its own.
 pub const TURN_MAX: Duration = Duration::from_millis(2);
 

@@ -12,7 +12,7 @@ use tracing::{debug, error, warn};
 
 use super::alarms::Alarms;
 use super::follow::{Followed, Follower};
-use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX};
+use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
 use super::open::{self, Begin, OpenRoomError, Opened};
 use super::room::{Command, Gone, News, Room};
 use super::task::{self, Surroundings};
@@ -23,7 +23,7 @@ use crate::machine::Machines;
 /// How rooms are kept.
 #[derive(Clone, Debug)]
 pub struct RoomsOptions {
-    /// A room that nobody has used for so long goes to sleep.
+    /// A room that nobody has used for so long goes to sleep; at least [`SLEEP_AFTER_MIN`].
     pub sleep_after: Duration,
 }
 
@@ -79,7 +79,7 @@ impl Rooms {
         let (trims, trimmer) = trim::trimmer();
         let surroundings = Surroundings {
             journal: Arc::clone(machines.journal()),
-            sleep_after: options.sleep_after,
+            sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
             alarms_changed: Arc::default(),
         };

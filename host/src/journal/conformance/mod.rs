@@ -45,6 +45,7 @@ macro_rules! conformance {
             a_trimmed_log_begins_at_its_snapshot
             a_room_runs_the_build_of_its_last_upgrade
             a_log_is_trimmed_only_where_a_snapshot_and_a_record_meet
+            a_room_begins_with_the_alarm_of_its_first_state
             alarms_are_kept_with_the_records_that_set_them
             rejections_are_counted_by_author_and_kind
             rejections_have_a_bound

@@ -163,6 +163,18 @@ pub(crate) async fn alarms_are_kept_with_the_records_that_set_them(journal: Shar
     assert_eq!(journal.set_alarm(&nobody, None).await, Err(JournalError::NoSuchRoom(nobody)));
 }
 
+pub(crate) async fn a_room_begins_with_the_alarm_of_its_first_state(journal: Shared) {
+    let mut log = LogWriter::new("counter", "armed");
+    let armed = NewRoom { alarm: Some(Timestamp(5)), ..NewRoom::of(log.genesis.clone()) };
+    journal.create_room(armed).await.unwrap();
+    assert_eq!(journal.alarms(10).await, Ok(vec![(log.room().clone(), Timestamp(5))]));
+    assert_eq!(journal.room(log.room()).await.unwrap().unwrap().alarm, Some(Timestamp(5)));
+    // Its first events know of it.
+    let record = log.next(1);
+    assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
+    assert_eq!(journal.alarms(10).await, Ok(vec![]));
+}
+
 fn rejected(author: &str, kind: &str, count: u64, last: u64) -> RejectionCount {
     RejectionCount { author: Author(author.into()), kind: kind.to_owned(), count, last: Timestamp(last) }
 }
