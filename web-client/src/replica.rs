@@ -57,11 +57,12 @@ impl Replica {
         Ok(Self { replica: sync::Replica::new(key, sync::Number(last_number as u64)) })
     }
 
-    /// Takes on what an earlier page had made and may have sent, in the order of its numbers, before the first connection.
+    /// Takes on what an earlier page had numbered, in the order of its numbers, before the first connection. `may_be_sent`: the room may
+    /// have it already.
     #[wasm_bindgen(js_name = restorePending)]
-    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64) {
+    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64, may_be_sent: bool) {
         let (number, now) = (sync::Number(number as u64), sync::Timestamp(now_us as u64));
-        self.replica.restore_pending(number, json, now, entropy, true);
+        self.replica.restore_pending(number, json, now, entropy, may_be_sent);
     }
 
     /// A connection is there.

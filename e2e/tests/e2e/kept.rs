@@ -154,7 +154,6 @@ async fn a_conflict_on_return_is_reported_for_that_transition_alone() {
     next.before_each_page(&format!("addEventListener('DOMContentLoaded', () => {{ {RETURNED} }})")).await;
     next.goto(&url).await;
     next.until(&format!("{SETTLED} && returned.length === 3")).await;
-    // What the page foresees is told before what the host has to decide.
     let told = "returned.map(({ transition, outcome }) => [JSON.stringify(transition), outcome.conflict ?? outcome.status]).sort()";
     let expected =
         [[r#"{"Decrement":4}"#, "BelowZero"], [r#"{"Increment":10}"#, "accepted"], [r#"{"Increment":1}"#, "accepted"]];

@@ -20,7 +20,7 @@ export class Queue {
   #given;
   #reserved = 0;
   #lastOrder = 0;
-  /** Entries that were taken on, and never sent. @type {Set<Entry>} */
+  /** Entries that were taken on, by this page or an earlier one, and never sent. @type {Set<Entry>} */
   #unsent = new Set();
   #hasFailed = false;
 
@@ -49,6 +49,7 @@ export class Queue {
     try {
       const found = await this.#store?.find(room, key);
       this.left = found?.entries ?? [];
+      this.#unsent = new Set(this.left.filter(isUnsent));
       const used = this.left.map(({ order, number }) => Math.max(order, number));
       this.base = Math.max(found?.record?.reserved ?? 0, ...used);
       this.#lastOrder = this.base;
@@ -63,7 +64,7 @@ export class Queue {
   /** Keeps an entry, or what has changed in it. @param {Entry} entry */
   keep(entry) {
     if (entry.order === 0) entry.order = this.#lastOrder += 1;
-    if (entry.number > 0 && !entry.sent) this.#unsent.add(entry);
+    if (isUnsent(entry)) this.#unsent.add(entry);
     const last = Math.max(entry.order, entry.number);
     if (last > this.#reserved) this.#reserve(last);
     this.#write(({ entries }) => entries.put({ ...this.#name, ...entry }));
@@ -108,4 +109,9 @@ export class Queue {
       warn(error);
     }
   }
+}
+
+/** Whether it was taken on, and noted as never sent. @param {Entry} entry */
+function isUnsent({ number, sent }) {
+  return number > 0 && !sent;
 }

@@ -43,17 +43,18 @@ export class Transitions {
     this.#held = [];
     for (const entry of queue.left) {
       const waiter = this.#returning(entry);
-      // What was never sent is taken on afresh, by its place on top of what the room has become.
-      if (entry.sent) this.#undecided.set(entry.number, waiter);
+      // A number is kept for good, sent or not: that nothing was sent under it is noted here, and a page that is gone may have known better. What
+      // never had one is taken on by its place, on top of what the room has become.
+      if (entry.number > 0) this.#undecided.set(entry.number, waiter);
       else this.#held.push(waiter);
     }
     for (const waiter of early) this.hold(waiter);
   }
 
-  /** Hands over what the room may have already: it keeps its numbers. @param {Replica} replica */
+  /** Hands over what has its number already. @param {Replica} replica */
   restore(replica) {
     for (const [number, { entry }] of this.#undecided) {
-      replica.restorePending(number, entry.json, entry.time * 1000, entropy());
+      replica.restorePending(number, entry.json, entry.time * 1000, entropy(), entry.sent);
     }
   }
 
