@@ -23,12 +23,24 @@ export class Outbox {
     }
     const preparing = prepare();
     if (!preparing) return frames.forEach(this.#send);
-    const waiting = (this.#waiting = [...frames]);
-    preparing.then(() => {
+    this.#waiting = [...frames];
+    this.#flush(this.#waiting, preparing, prepare);
+  }
+
+  /**
+   * Sends what waits once all is prepared. Frames that have joined it meanwhile may ask for more.
+   * @param {Uint8Array[]} waiting
+   * @param {Promise<void> | undefined} preparing
+   * @param {() => Promise<void> | undefined} prepare
+   */
+  async #flush(waiting, preparing, prepare) {
+    while (preparing) {
+      await preparing;
       if (this.#waiting !== waiting) return;
-      this.#waiting = undefined;
-      waiting.forEach(this.#send);
-    });
+      preparing = prepare();
+    }
+    this.#waiting = undefined;
+    waiting.forEach(this.#send);
   }
 
   /** The connection is gone, and with it what was meant for it. */
