@@ -20,6 +20,8 @@ export class Client {
   /** @type {Lock | undefined} */
   #lock;
   #letGo;
+  #isLost = false;
+  #onlost = () => {};
 
   /**
    * @param {string} key
@@ -37,21 +39,23 @@ export class Client {
     return this.#lock?.isHeld ?? false;
   }
 
+  /** Called when another page has taken the client over, at once where it has already. @param {() => void} call */
+  set onlost(call) {
+    this.#onlost = call;
+    if (this.#isLost) call();
+  }
+
   /**
-   * Makes the client this page's own; `false` when another page's is not to be touched.
+   * Makes the client this page's own; `false` when another page's is not to be touched, or has become another's meanwhile.
    * @param {string} room
    * @param {LockOptions} options
-   * @param {() => void} [onlost]
    */
-  async own(room, options, onlost) {
+  async own(room, options) {
     if (!hasLocks) return true;
-    this.#lock = await hold(lockOf(this.key, room), options, () => {
-      this.queue.disown();
-      onlost?.();
-    });
+    this.#lock = await hold(lockOf(this.key, room), options, () => this.#lose());
     if (!this.#lock) return false;
     await this.queue.open();
-    return true;
+    return this.#lock.isHeld;
   }
 
   /** Leaves the client to others. */
@@ -59,6 +63,13 @@ export class Client {
     this.#letGo();
     this.queue.disown();
     this.#lock?.release();
+  }
+
+  /** Numbers that this page gives out from here on would be the other page's as well. */
+  #lose() {
+    this.#isLost = true;
+    this.queue.disown();
+    this.#onlost();
   }
 }
 
@@ -88,15 +99,14 @@ export async function becomeClient(room, given) {
  * Another client that has left something in a room, and that no page is now.
  * @param {string} room the room's URL
  * @param {Set<string>} except keys
- * @param {() => void} onlost called when its own tab is back
  * @returns {Promise<Client | undefined>}
  */
-export async function adoptOrphan(room, except, onlost) {
+export async function adoptOrphan(room, except) {
   const store = await usableStore();
   for (const { key, given } of await orphans(store, room)) {
     if (except.has(key)) continue;
     const client = new Client(key, new Queue(store, { room, key, given }));
-    if (await client.own(room, { ifAvailable: true }, onlost)) return client;
+    if (await client.own(room, { ifAvailable: true })) return client;
   }
   return undefined;
 }

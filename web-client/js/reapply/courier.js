@@ -30,7 +30,7 @@ export class Couriers {
     /** @type {Set<string>} */
     const served = new Set();
     while (!this.#stopped) {
-      const client = await adoptOrphan(this.#name, served, () => this.#courier?.close());
+      const client = await adoptOrphan(this.#name, served);
       if (!client) break;
       served.add(client.key);
       if (this.#stopped) client.letGo();

@@ -266,6 +266,7 @@ export class Room {
     if (this.#closed) return client.letGo();
     this.#client = client;
     this.#transitions.open(client.queue);
+    client.onlost = () => this.#end(new Error("another page is this client now"));
     this.#changed();
   }
 
