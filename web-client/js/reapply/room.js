@@ -288,10 +288,12 @@ export class Room {
   }
 
   /**
-   * Frames that arrive together are handled together: the pending transitions are applied again once, not once for each.
+   * Frames that arrive together are handled together: the pending transitions are applied again once, not once for each. A room that was not
+   * greeted yet has nothing to say but goodbye, and closes the connection, which says as much.
    * @param {Uint8Array} frame
    */
   #arrived(frame) {
+    if (!this.#replica) return;
     this.#frames.push(frame);
     if (this.#frames.length === 1) soon(() => this.#drain());
   }
