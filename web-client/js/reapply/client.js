@@ -87,10 +87,40 @@ export async function becomeClient(room, given) {
   const isTab = given === undefined && !joinedByTab.has(room);
   if (isTab) joinedByTab.add(room);
   const store = await usableStore();
-  const key = given ?? (isTab ? await keyOfThisTab(store, room) : drawKey());
-  const queue = new Queue(store, { room, key, given: given !== undefined });
-  const client = new Client(key, queue, () => isTab && joinedByTab.delete(room));
-  // Where another page delivers for this client, it stops.
+  if (given !== undefined) return takeClient(room, given, new Queue(store, { room, key: given, given: true }));
+  return isTab ? clientOfThisTab(store, room) : newClient(store, room);
+}
+
+/**
+ * The tab's own client in a room.
+ * @param {Store | undefined} store
+ * @param {string} room
+ */
+async function clientOfThisTab(store, room) {
+  const key = await keyOfThisTab(store, room);
+  return takeClient(room, key, new Queue(store, { room, key, given: false }), () => joinedByTab.delete(room));
+}
+
+/**
+ * A client for this room object alone. While it lives, no tab takes its key for that of a tab that is gone.
+ * @param {Store | undefined} store
+ * @param {string} room
+ */
+async function newClient(store, room) {
+  const key = drawKey();
+  const lock = hasLocks ? await hold(lockOf(key), {}) : undefined;
+  return takeClient(room, key, new Queue(store, { room, key, given: false }), () => lock?.release());
+}
+
+/**
+ * Where another page delivers for this client, it stops.
+ * @param {string} room
+ * @param {string} key
+ * @param {Queue} queue
+ * @param {() => void} [letGo]
+ */
+async function takeClient(room, key, queue, letGo) {
+  const client = new Client(key, queue, letGo);
   if (!(await client.own(room, { steal: true }))) queue.disown();
   return client;
 }
