@@ -88,17 +88,25 @@ export async function becomeClient(room, given) {
   if (isTab) joinedByTab.add(room);
   const store = await usableStore();
   if (given !== undefined) return takeClient(room, given, new Queue(store, { room, key: given, given: true }));
-  return isTab ? clientOfThisTab(store, room) : newClient(store, room);
+  return (isTab ? await clientOfThisTab(store, room) : undefined) ?? newClient(store, room);
 }
 
 /**
- * The tab's own client in a room.
+ * The tab's own client in a room; nothing where it cannot be known which of its numbers are used up: one that is used again would name two
+ * transitions, and the room take one of them for decided.
  * @param {Store | undefined} store
  * @param {string} room
  */
 async function clientOfThisTab(store, room) {
-  const key = await keyOfThisTab(store, room);
-  return takeClient(room, key, new Queue(store, { room, key, given: false }), () => joinedByTab.delete(room));
+  const leave = () => joinedByTab.delete(room);
+  if (!hasLocks || store) {
+    const key = await keyOfThisTab(store, room);
+    const client = await takeClient(room, key, new Queue(store, { room, key, given: false }), leave);
+    if (!hasLocks || client.queue.isRead) return client;
+    client.letGo();
+  }
+  leave();
+  return undefined;
 }
 
 /**

@@ -23,6 +23,7 @@ export class Queue {
   /** Entries that were taken on, by this page or an earlier one, and never sent. @type {Set<Entry>} */
   #unsent = new Set();
   #hasFailed = false;
+  #isRead = false;
 
   /**
    * @param {Store | undefined} store
@@ -39,6 +40,11 @@ export class Queue {
     return this.#store !== undefined && !this.#hasFailed;
   }
 
+  /** Whether it is known what earlier pages have left, and which numbers they have used. */
+  get isRead() {
+    return this.#isRead;
+  }
+
   get hasUnsent() {
     return this.#unsent.size > 0;
   }
@@ -53,6 +59,7 @@ export class Queue {
       const used = this.left.map(({ order, number }) => Math.max(order, number));
       this.base = Math.max(found?.record?.reserved ?? 0, ...used);
       this.#lastOrder = this.base;
+      this.#isRead = this.#store !== undefined;
       await this.#reserve(this.base);
     } catch (error) {
       // What is there cannot be read, and must not be written over.
