@@ -398,10 +398,7 @@ export class Room {
     const replica = this.#replica;
     this.#handleFrames();
     if (!this.#hasJoined || !replica?.hasState() || this.#transitions.held > 0) {
-      if (!this.#transitions.hold(waiter)) {
-        const message = "too many transitions wait for the room already";
-        waiter.resolve({ status: "rejected", kind: "too-fast", message, predicted: true });
-      }
+      this.#transitions.hold(waiter);
       return this.#changed();
     }
     try {

@@ -58,12 +58,15 @@ export class Transitions {
     }
   }
 
-  /** Keeps a transition until the room is joined; `false` when too many wait already. @param {Waiter} waiter */
+  /** Keeps a transition until the room is joined, or rejects it when too many wait already. @param {Waiter} waiter */
   hold(waiter) {
-    if (this.#held.length >= HELD_MAX) return false;
+    if (this.#held.length >= HELD_MAX) {
+      const message = "too many transitions wait for the room already";
+      waiter.resolve({ status: "rejected", kind: "too-fast", message, predicted: true });
+      return;
+    }
     this.#held.push(waiter);
     this.#queue?.keep(waiter.entry);
-    return true;
   }
 
   /** Hands over what was held, as far as the replica takes it on. @param {Replica} replica @param {number} now_us */
