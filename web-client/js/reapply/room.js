@@ -395,11 +395,14 @@ export class Room {
 
   /** Takes a transition on, or keeps it until the room is joined. @param {Waiter} waiter */
   #take(waiter) {
-    const replica = this.#replica;
     this.#handleFrames();
+    if (this.#closed) return waiter.reject(new Error(`the room is closed: ${this.#reason}`));
+    const replica = this.#replica;
     if (!this.#hasJoined || !replica?.hasState() || this.#transitions.held > 0) {
       this.#transitions.hold(waiter);
-      return this.#changed();
+      this.#changed();
+      // The frames have been handled above: nobody else deals with what they have brought forth.
+      return this.#settle();
     }
     try {
       this.#transitions.submit(replica, waiter, this.now() * 1000);
