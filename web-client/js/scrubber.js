@@ -118,6 +118,7 @@ export class Scrubber extends HTMLElement {
 
   /** Shows a moment as soon as it is made. Of those asked for meanwhile only the last one is made next. @param {number} seq */
   async #look(seq) {
+    if (!Number.isFinite(seq)) return;
     this.#wanted = Math.min(Math.max(0, Math.round(seq)), this.#room?.seq ?? 0);
     this.#slider.value = String(this.#wanted);
     this.#show();
