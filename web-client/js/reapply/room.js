@@ -128,7 +128,8 @@ export class Room {
       heartbeat: () => this.#ping(),
     });
     if (!client) this.#couriers = this.#hireCouriers(url, options);
-    this.#start(client ?? becomeClient(this.#address.name, options.key));
+    // However a key is written, its client has one queue and one lock.
+    this.#start(client ?? becomeClient(this.#address.name, options.key?.toLowerCase()));
   }
 
   get view() {
