@@ -45,6 +45,8 @@ struct Stretch {
     /// Bytes of the events alone, and of all that is kept.
     events_bytes: usize,
     bytes: usize,
+    /// Whether a snapshot had no room any more: to take another one only to see that again would cost as much as to keep it.
+    is_full: bool,
     looked_at: u64,
 }
 
@@ -153,7 +155,7 @@ impl Stretch {
     fn new(origin: Origin, from: Seq, events: Vec<Event>, events_bytes: usize, looked_at: u64) -> Self {
         let state_bytes = if let Origin::Snapshot(snapshot) = &origin { snapshot.state.len() } else { 0 };
         let bytes = events_bytes + state_bytes;
-        Self { origin, from, events, left: BTreeMap::new(), events_bytes, bytes, looked_at }
+        Self { origin, from, events, left: BTreeMap::new(), events_bytes, bytes, is_full: false, looked_at }
     }
 
     fn extend(&mut self, events: Vec<Event>, bytes: usize) {
@@ -219,7 +221,7 @@ impl Stretch {
         for _ in 0..events_max {
             let Some(event) = self.between(replay.seq(), seq).first() else { break };
             replay.apply(event).map_err(|error| error.to_string())?;
-            if self.is_due(replay.seq()) {
+            if !self.is_full && self.is_due(replay.seq()) {
                 self.leave(replay, bytes_max)?;
             }
         }
@@ -244,6 +246,7 @@ impl Stretch {
     fn leave<M: Machine>(&mut self, replay: &mut Replaying<M>, bytes_max: usize) -> Result<(), String> {
         let (state_version, state) = replay.snapshot().map_err(|fault| fault.to_string())?;
         if self.bytes + state.len() > bytes_max {
+            self.is_full = true;
             return Ok(());
         }
         self.bytes += state.len();
