@@ -14,7 +14,14 @@ const SLICE: usize = 500;
 /// A machine that adds what its build says to a number, and carries some ballast.
 struct Adder {
     step: u64,
-    applied: Rc<Cell<usize>>,
+    work: Rc<Work>,
+}
+
+/// What machines were asked for.
+#[derive(Default)]
+struct Work {
+    applied: Cell<usize>,
+    snapshots: Cell<usize>,
 }
 
 impl Machine for Adder {
@@ -28,10 +35,11 @@ impl Machine for Adder {
         Ok(u64::from_le_bytes(*number))
     }
     fn apply(&mut self, state: &u64, _event: &Event) -> Result<u64, ApplyError> {
-        self.applied.set(self.applied.get() + 1);
+        self.work.applied.set(self.work.applied.get() + 1);
         Ok(state + self.step)
     }
     fn snapshot(&mut self, state: &u64) -> Result<Bytes, Fault> {
+        self.work.snapshots.set(self.work.snapshots.get() + 1);
         let mut bytes = state.to_le_bytes().to_vec();
         bytes.resize(1_000, 0);
         Ok(bytes.into())
@@ -69,10 +77,10 @@ fn digest(step: u64) -> Digest {
     Digest([step as u8; 32])
 }
 
-fn builds(applied: &Rc<Cell<usize>>) -> Builds<Adder> {
-    let applied = Rc::clone(applied);
+fn builds(work: &Rc<Work>) -> Builds<Adder> {
+    let work = Rc::clone(work);
     Rc::new(move |digest| match digest.0[0] {
-        step @ (1 | 10) => Ok(Adder { step: step.into(), applied: Rc::clone(&applied) }),
+        step @ (1 | 10) => Ok(Adder { step: step.into(), work: Rc::clone(&work) }),
         _ => Err("there is no such build".to_owned()),
     })
 }
@@ -186,20 +194,31 @@ fn any_moment_is_as_straight_from_the_beginning_in_whatever_order_it_is_looked_a
 #[test]
 fn going_back_step_by_step_goes_through_few_events_again() {
     let host = Host::new();
-    let applied = Rc::new(Cell::new(0));
-    let mut page = Stretches::new(builds(&applied), usize::MAX);
+    let work = Rc::<Work>::default();
+    let mut page = Stretches::new(builds(&work), usize::MAX);
     look(&mut page, &host, host.head(), usize::MAX);
     let mut fetched = 0;
     for seq in (0..host.head().0).rev() {
-        let before = applied.get();
+        let before = work.applied.get();
         let (state, answers) = look(&mut page, &host, Seq(seq), usize::MAX);
         assert_eq!(state, host.states[seq as usize], "at {seq}");
         fetched += answers;
         // A stretch that is new is gone through once; after that a snapshot is never far.
-        let again = applied.get() - before;
+        let again = work.applied.get() - before;
         assert!(answers > 0 || again <= LEAVE_EVENTS_MIN + 7, "{again} events for the step to {seq}");
     }
     assert_eq!(fetched, host.snapshots.len(), "each stretch is fetched once");
+}
+
+#[test]
+fn no_snapshots_are_taken_where_there_is_no_room_for_them() {
+    let mut host = Host::new();
+    host.snapshots.clear();
+    let work = Rc::<Work>::default();
+    let mut page = Stretches::new(builds(&work), 1);
+    look(&mut page, &host, host.head(), usize::MAX);
+    // One to see that it does not fit, and one for the upgrade on the way.
+    assert_eq!(work.snapshots.get(), 2);
 }
 
 #[test]
