@@ -202,17 +202,17 @@ impl Task {
         if commands.iter().any(Command::is_use) {
             self.last_used = Some(turn_began);
         }
-        let mut waiting = std::mem::take(commands).into_iter();
-        self.take_in(&mut waiting, turn_began + TURN_MAX);
-        if waiting.len() > 0 && self.is_open() {
-            tokio::task::block_in_place(|| self.take_in(&mut waiting, turn_began + SLOW_TURN_MAX));
+        commands.reverse();
+        self.take_in(commands, turn_began + TURN_MAX);
+        if !commands.is_empty() && self.is_open() {
+            tokio::task::block_in_place(|| self.take_in(commands, turn_began + SLOW_TURN_MAX));
         }
-        commands.extend(waiting);
+        commands.reverse();
     }
 
-    /// Handles commands until the room is full, or the time has come; one of them at least.
-    fn take_in(&mut self, commands: &mut std::vec::IntoIter<Command>, until: Instant) {
-        for command in commands {
+    /// Handles commands, the last one first, until the room is full, or the time has come; one of them at least.
+    fn take_in(&mut self, commands: &mut Vec<Command>, until: Instant) {
+        while let Some(command) = commands.pop() {
             self.handle(command);
             if !self.is_open() || Instant::now() > until {
                 return;
