@@ -113,7 +113,10 @@ fn bodies(section: &Section) -> Result<Vec<Bytes>, Finding> {
     let count = postcard::take_from_bytes::<u64>(&section.content).map_or(0, |(count, _)| count);
     if section.content.len() > RECORDS_SECTION_BYTES_MAX || events > RECORDS_EVENTS_MAX || count > events {
         let bytes = section.content.len();
-        let what = format!("it has {bytes} bytes for {count} records with {events} events, which is more than it may");
+        let what = format!(
+            "it has {bytes} bytes for {count} records with {events} events; \
+             the limits are {RECORDS_SECTION_BYTES_MAX} bytes, {RECORDS_EVENTS_MAX} events, and a record for each event"
+        );
         return Err(section.damaged(what).into());
     }
     Ok(section.decode()?)

@@ -45,7 +45,7 @@ pub struct Args {
     /// What a deployment must present. Without one, only this machine may deploy.
     #[arg(long, value_name = "TOKEN", env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
     deploy_token: Option<String>,
-    /// A room that nobody has used for so long goes to sleep.
+    /// A room that nobody has used for so long goes to sleep; not before 10ms.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     sleep_after: humantime::Duration,
     /// Transitions a second that one session may submit. It is read no faster than that.
