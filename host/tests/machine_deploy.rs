@@ -28,7 +28,7 @@ fn a_machine_is_accepted_and_described() {
     // What was made canonical once is what it is.
     let again = check(&engine, deployment.build.component()).unwrap();
     assert_eq!(again.build.digest(), deployment.build.digest());
-    assert_eq!(again.browser, deployment.browser);
+    assert_eq!(again.plan, deployment.plan);
 }
 
 #[test]
@@ -204,4 +204,110 @@ fn compiled_machines_are_found_in_the_cache() {
     std::fs::write(&file, b"").unwrap();
     let error = Engine::new(Some(&file)).err().unwrap().to_string();
     assert!(error.contains("cache for compiled machines") && error.contains("file"), "{error}");
+}
+
+/// The core name of `describe`, and a name of the same length that would end a string in JavaScript and go on as code.
+const NAME: &str = "reapply:machine/machine@0.1.0#describe";
+const ATTACK: &str = "x'];globalThis.PWNED='yes';//////////'";
+
+#[test]
+fn a_name_that_could_be_code_is_refused() {
+    assert_eq!(NAME.len(), ATTACK.len());
+    let component = replaced(MachineWat::default().component(), NAME, ATTACK);
+    let message = refusal(&component);
+    assert!(message.contains(r"imports or exports `x\'];globalThis.PWNED=\'yes\';"), "{message}");
+    assert!(message.contains("at most 256 bytes"), "{message}");
+    // The names of its instances' imports are names as well.
+    let import = replaced(MachineWat::default().component(), "[resource-new]state", "[resource-new]st\"te");
+    assert!(refusal(&import).contains("resource-new"), "{}", refusal(&import));
+}
+
+#[test]
+fn a_name_over_the_limit_is_refused_and_shown_in_part() {
+    let module = format!(r#"(component (core module (func (export "{}"))))"#, "n".repeat(257));
+    let message = refusal(&self::component(&module));
+    assert!(message.contains(&format!("`{}`", "n".repeat(80))), "{message}");
+}
+
+/// The same bytes with another name of the same length, wherever it stands.
+fn replaced(mut bytes: Vec<u8>, name: &str, other: &str) -> Vec<u8> {
+    let mut found = 0;
+    for at in 0..bytes.len().saturating_sub(name.len()) {
+        if bytes[at..].starts_with(name.as_bytes()) {
+            bytes[at..at + name.len()].copy_from_slice(other.as_bytes());
+            found += 1;
+        }
+    }
+    assert!(found >= 2, "`{name}` stands in a module and in what refers to it");
+    bytes
+}
+
+#[test]
+fn a_plan_finds_the_modules_and_the_contracts_functions() {
+    let engine = Engine::new(None).unwrap();
+    let deployment = check(&engine, &MachineWat::default().component()).unwrap();
+    let (plan, component) = (&deployment.plan, deployment.build.component());
+    // The machine itself, and the two modules that tie its destructor to a type which is there before it.
+    assert_eq!((plan.modules.len(), plan.instances.len(), plan.functions.len()), (3, 3, 9));
+    for [offset, length] in &plan.modules {
+        assert!(wasmparser::validate(&component[*offset..offset + length]).is_ok());
+    }
+    assert!(plan.destructor.is_some());
+    // Nothing but numbers is served of it.
+    let json = serde_json::to_string(plan).unwrap();
+    let words = [
+        "modules",
+        "instances",
+        "module",
+        "imports",
+        "memory",
+        "realloc",
+        "destructor",
+        "functions",
+        "call",
+        "post_return",
+        "null",
+    ];
+    let texts = json.split(|character: char| !character.is_ascii_alphabetic() && character != '_');
+    assert!(texts.filter(|text| !text.is_empty()).all(|text| words.contains(&text)), "{json}");
+}
+
+/// The text of a whole machine, to be changed.
+fn machine_text() -> String {
+    wasmprinter::print_bytes(MachineWat::default().component()).unwrap()
+}
+
+#[test]
+fn odd_constructions_are_refused_by_what_is_odd() {
+    let machine = machine_text();
+    let (body, _) = machine.rsplit_once(')').unwrap();
+    let resources = refusal(&component(&format!("{body} (type (resource (rep i32))))")));
+    assert_eq!(resources, "pages cannot run the component: it has 2 resource types; a machine has one, `state`");
+    let (before, after) = machine.rsplit_once("string-encoding=utf8").unwrap();
+    let encoding = refusal(&component(&format!("{before}string-encoding=utf16{after}")));
+    assert!(encoding.contains("text that is not in UTF-8"), "{encoding}");
+}
+
+#[test]
+fn a_machine_inside_of_a_component_is_one() {
+    let inner = machine_text().replacen("(component", "(component $machine", 1);
+    let outer = format!(
+        r#"(component {inner} (instance $i (instantiate $machine))
+           (alias export $i "reapply:machine/machine@0.1.0" (instance $interface))
+           (export "reapply:machine/machine@0.1.0" (instance $interface)))"#
+    );
+    let engine = Engine::new(None).unwrap();
+    let plan = check(&engine, &component(&outer)).unwrap_or_else(|error| panic!("{error}")).plan;
+    assert_eq!((plan.modules.len(), plan.instances.len()), (3, 3));
+}
+
+#[test]
+fn components_that_multiply_are_refused_before_they_do() {
+    let mut nested = String::from("(component)");
+    for _ in 0..6 {
+        nested = format!("(component {nested} (instance (instantiate 0)) (instance (instantiate 0)))");
+    }
+    assert!(refusal(&component(&nested)).contains("levels deep"), "{}", refusal(&component(&nested)));
+    let many = format!("(component (component) {})", "(instance (instantiate 0))".repeat(33));
+    assert!(refusal(&component(&many)).contains("more than 32 times"), "{}", refusal(&component(&many)));
 }

@@ -3,6 +3,7 @@
 // one after the other.
 
 export { connect, Room } from "./reapply/room.js";
+import "./reapply/adapter.js";
 import "./reapply/address.js";
 import "./reapply/client.js";
 import "./reapply/component.js";
@@ -17,6 +18,7 @@ import "./reapply/past.js";
 import "./reapply/queue.js";
 import "./reapply/reapply_wasm.js";
 import "./reapply/runtime.js";
+import "./reapply/start.js";
 import "./reapply/store.js";
 import "./reapply/transitions.js";
 import "./reapply/views.js";

@@ -1,9 +1,12 @@
-//! A [`Machine`] whose code runs in the page: a component that `js/reapply/component.js` has instantiated.
+//! A [`Machine`] whose code runs in the page: a component that `js/reapply/adapter.js` has started.
 //!
-//! Only handles cross between the two modules: a state is a JavaScript object that stands for one inside the machine's own memory.
+//! Numbers cross between the two modules: states by the number that the machine itself has given them, and bytes by their place in this module's memory,
+//! from where the adapter copies them. No call throws, so that none needs what a thrown error costs.
+
+use std::rc::Rc;
 
 use bytes::Bytes;
-use js_sys::{Error, Reflect};
+use js_sys::Error;
 use reapply_sync::{
     Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp,
 };
@@ -11,72 +14,89 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// One instance of a component: `Component` of `js/reapply/component.js`.
+    /// A machine that was loaded: `Component` of `js/reapply/component.js`.
     #[derive(Clone)]
     pub type Component;
-
-    /// A state of that instance.
-    pub type StateHandle;
-
-    /// An alarm, as the component's module gives it.
-    type AlarmRecord;
 
     #[wasm_bindgen(method, getter, js_name = stateVersion)]
     fn state_version(this: &Component) -> u32;
     #[wasm_bindgen(method, getter)]
     fn membership(this: &Component) -> bool;
-    #[wasm_bindgen(method, catch)]
-    fn create(this: &Component, options: &str) -> Result<StateHandle, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn restore(this: &Component, snapshot: &[u8], state_version: u32) -> Result<StateHandle, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn apply(
-        this: &Component,
-        state: &StateHandle,
-        seq: u64,
-        time: u64,
-        entropy: u64,
-        kind: u8,
-        author: &str,
-        transition: &[u8],
-    ) -> Result<StateHandle, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn encode(this: &Component, json: &JsValue) -> Result<Vec<u8>, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn decode(this: &Component, transition: &[u8]) -> Result<String, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn instance(this: &Component) -> Instance;
     #[wasm_bindgen(method, catch)]
     fn reset(this: &Component) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, catch)]
-    fn snapshot(this: &StateHandle) -> Result<Vec<u8>, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn alarm(this: &StateHandle) -> Result<Option<AlarmRecord>, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn view(this: &StateHandle) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn dispose(this: &StateHandle) -> Result<(), JsValue>;
+    /// What runs of it: `Instance` of `js/reapply/adapter.js`.
+    type Instance;
+
+    #[wasm_bindgen(method)]
+    fn create(this: &Instance, options: *const u8, length: usize) -> f64;
+    #[wasm_bindgen(method)]
+    fn restore(this: &Instance, snapshot: *const u8, length: usize, state_version: u32) -> f64;
+    #[wasm_bindgen(method)]
+    fn apply(
+        this: &Instance,
+        state: u32,
+        seq: i64,
+        time: i64,
+        entropy: i64,
+        kind: u32,
+        part: *const u8,
+        length: usize,
+        part2: *const u8,
+        length2: usize,
+    ) -> f64;
+    #[wasm_bindgen(method)]
+    fn encode(this: &Instance, json: &JsValue) -> Option<Vec<u8>>;
+    #[wasm_bindgen(method)]
+    fn decode(this: &Instance, transition: *const u8, length: usize) -> Option<String>;
+    #[wasm_bindgen(method)]
+    fn snapshot(this: &Instance, state: u32) -> Option<Vec<u8>>;
+    #[wasm_bindgen(method)]
+    fn alarm(this: &Instance, state: u32) -> f64;
+    #[wasm_bindgen(method)]
+    fn view(this: &Instance, state: u32) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn dispose(this: &Instance, state: u32);
 
     #[wasm_bindgen(method, getter)]
-    fn at(this: &AlarmRecord) -> u64;
+    fn why(this: &Instance) -> String;
     #[wasm_bindgen(method, getter)]
-    fn transition(this: &AlarmRecord) -> Vec<u8>;
+    fn refusal(this: &Instance) -> u32;
+    #[wasm_bindgen(method, getter, js_name = isBroken)]
+    fn is_broken(this: &Instance) -> bool;
+    #[wasm_bindgen(method, getter, js_name = alarmAt)]
+    fn alarm_at(this: &Instance) -> u64;
+    #[wasm_bindgen(method, getter, js_name = alarmTransition)]
+    fn alarm_transition(this: &Instance) -> Vec<u8>;
 }
+
+/// The answer of a call that was refused instead of giving a state.
+const REFUSED: f64 = -1.0;
+
+/// The case `conflict` of the contract's `rejection`.
+const CONFLICT: u32 = 1;
 
 /// One build of a machine, running in this page.
 pub struct ComponentMachine {
     digest: Digest,
     component: Component,
+    instance: Rc<Instance>,
     /// A fault that the replica has not seen, since it came while the page looked at a state. The next use reports it.
     fault: Option<Fault>,
 }
 
 /// A state; dropping it frees it inside the machine.
-pub struct State(StateHandle);
+pub struct State {
+    instance: Rc<Instance>,
+    number: u32,
+}
 
 impl Drop for State {
     fn drop(&mut self) {
-        // A machine that has broken off cannot free its states. They went with it.
-        let _ = self.0.dispose();
+        // A machine that has broken off frees nothing. Its states went with it.
+        self.instance.dispose(self.number);
     }
 }
 
@@ -84,7 +104,7 @@ impl ComponentMachine {
     /// The machine that `component` runs; its bytes have this digest.
     #[must_use]
     pub fn new(digest: Digest, component: Component) -> Self {
-        Self { digest, component, fault: None }
+        Self { digest, instance: Rc::new(component.instance()), component, fault: None }
     }
 
     /// The build.
@@ -100,7 +120,8 @@ impl ComponentMachine {
     /// The machine faults; its next use will say so again.
     pub fn view(&mut self, state: &State) -> Result<JsValue, Fault> {
         self.usable()?;
-        state.0.view().map_err(|thrown| self.fault.insert(fault(&thrown)).clone())
+        let view = self.instance.view(state.number);
+        if view.is_undefined() { Err(self.fault.insert(self.trapped()).clone()) } else { Ok(view) }
     }
 
     /// The transition that `json`, a JavaScript string, describes.
@@ -110,7 +131,32 @@ impl ComponentMachine {
     /// It describes none, or the machine faults.
     pub fn encode_text(&mut self, json: &JsValue) -> Result<Bytes, CodecError> {
         self.usable()?;
-        self.component.encode(json).map(Bytes::from).map_err(|thrown| codec_error(&thrown))
+        self.instance.encode(json).map(Bytes::from).ok_or_else(|| self.codec_error())
+    }
+
+    /// A state from what a call has answered; the answer again where it gave none.
+    fn state(&self, answer: f64) -> Result<State, f64> {
+        if answer < 0.0 {
+            Err(answer)
+        } else {
+            Ok(State { instance: Rc::clone(&self.instance), number: answer as u32 })
+        }
+    }
+
+    fn load_error(&self, answer: f64) -> LoadError {
+        if answer == REFUSED { LoadError::Refused(self.instance.why()) } else { LoadError::Fault(self.trapped()) }
+    }
+
+    fn codec_error(&self) -> CodecError {
+        if self.instance.is_broken() {
+            CodecError::Fault(self.trapped())
+        } else {
+            CodecError::Refused(self.instance.why())
+        }
+    }
+
+    fn trapped(&self) -> Fault {
+        Fault::Trapped(self.instance.why())
     }
 
     fn usable(&self) -> Result<(), Fault> {
@@ -123,40 +169,60 @@ impl Machine for ComponentMachine {
 
     fn create(&mut self, options: &str) -> Result<State, LoadError> {
         self.usable()?;
-        self.component.create(options).map(State).map_err(|thrown| load_error(&thrown))
+        let answer = self.instance.create(options.as_ptr(), options.len());
+        self.state(answer).map_err(|answer| self.load_error(answer))
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
         self.usable()?;
-        self.component.restore(snapshot, state_version).map(State).map_err(|thrown| load_error(&thrown))
+        let answer = self.instance.restore(snapshot.as_ptr(), snapshot.len(), state_version);
+        self.state(answer).map_err(|answer| self.load_error(answer))
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
         self.usable()?;
-        let (kind, author, transition): (_, &str, &[u8]) = match &event.input {
-            Input::Transition { author, transition, .. } => (0, &author.0, transition),
-            Input::Alarm(transition) => (1, "", transition),
-            Input::Joined(author) => (2, &author.0, &[]),
-            Input::Left(author) => (3, &author.0, &[]),
+        let (kind, part, part2): (_, &[u8], &[u8]) = match &event.input {
+            Input::Transition { author, transition, .. } => (0, author.0.as_bytes(), transition),
+            Input::Alarm(transition) => (1, transition, &[]),
+            Input::Joined(author) => (2, author.0.as_bytes(), &[]),
+            Input::Left(author) => (3, author.0.as_bytes(), &[]),
             Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
                 return Err(Refusal::not_for_machines().into());
             }
         };
-        self.component
-            .apply(&state.0, event.seq.0, event.time.0, event.entropy, kind, author, transition)
-            .map(State)
-            .map_err(|thrown| apply_error(&thrown))
+        let answer = self.instance.apply(
+            state.number,
+            event.seq.0.cast_signed(),
+            event.time.0.cast_signed(),
+            event.entropy.cast_signed(),
+            kind,
+            part.as_ptr(),
+            part.len(),
+            part2.as_ptr(),
+            part2.len(),
+        );
+        self.state(answer).map_err(|answer| match answer {
+            REFUSED if self.instance.refusal() == CONFLICT => Refusal::Conflict(self.instance.why()).into(),
+            REFUSED => Refusal::Malformed(self.instance.why()).into(),
+            _ => ApplyError::Fault(self.trapped()),
+        })
     }
 
     fn snapshot(&mut self, state: &State) -> Result<Bytes, Fault> {
         self.usable()?;
-        state.0.snapshot().map(Bytes::from).map_err(|thrown| fault(&thrown))
+        self.instance.snapshot(state.number).map(Bytes::from).ok_or_else(|| self.trapped())
     }
 
     fn alarm(&mut self, state: &State) -> Result<Option<Alarm>, Fault> {
         self.usable()?;
-        let alarm = state.0.alarm().map_err(|thrown| fault(&thrown))?;
-        Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at()), transition: alarm.transition().into() }))
+        match self.instance.alarm(state.number) {
+            0.0 => Ok(None),
+            answer if answer < 0.0 => Err(self.trapped()),
+            _ => Ok(Some(Alarm {
+                at: Timestamp(self.instance.alarm_at()),
+                transition: self.instance.alarm_transition().into(),
+            })),
+        }
     }
 
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
@@ -165,7 +231,7 @@ impl Machine for ComponentMachine {
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
         self.usable()?;
-        self.component.decode(transition).map_err(|thrown| codec_error(&thrown))
+        self.instance.decode(transition.as_ptr(), transition.len()).ok_or_else(|| self.codec_error())
     }
 
     fn state_version(&self) -> u32 {
@@ -178,42 +244,13 @@ impl Machine for ComponentMachine {
 
     fn reset(&mut self) -> Result<(), Fault> {
         self.component.reset().map_err(|thrown| fault(&thrown))?;
+        self.instance = Rc::new(self.component.instance());
         self.fault = None;
         Ok(())
     }
 }
 
-/// What the machine returned as an error: the component's module throws it wrapped. Anything else that is thrown is a fault.
-fn payload(thrown: &JsValue) -> Option<JsValue> {
-    Reflect::get(thrown, &"payload".into()).ok().filter(|payload| !payload.is_undefined())
-}
-
-fn load_error(thrown: &JsValue) -> LoadError {
-    match payload(thrown) {
-        Some(payload) => LoadError::Refused(text(&payload)),
-        None => LoadError::Fault(fault(thrown)),
-    }
-}
-
-fn codec_error(thrown: &JsValue) -> CodecError {
-    match payload(thrown) {
-        Some(payload) => CodecError::Refused(text(&payload)),
-        None => CodecError::Fault(fault(thrown)),
-    }
-}
-
-fn apply_error(thrown: &JsValue) -> ApplyError {
-    let Some(payload) = payload(thrown) else { return ApplyError::Fault(fault(thrown)) };
-    let field = |name: &str| Reflect::get(&payload, &name.into()).map(|value| text(&value)).unwrap_or_default();
-    let refusal = if field("tag") == "conflict" { Refusal::Conflict } else { Refusal::Malformed };
-    refusal(field("val")).into()
-}
-
 fn fault(thrown: &JsValue) -> Fault {
-    let message = thrown.dyn_ref::<Error>().map(|error| error.message().into()).unwrap_or_else(|| text(thrown));
-    Fault::Trapped(message)
-}
-
-fn text(value: &JsValue) -> String {
-    value.as_string().unwrap_or_default()
+    let message = thrown.dyn_ref::<Error>().map(|error| error.message().into()).or_else(|| thrown.as_string());
+    Fault::Trapped(message.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The same log and the same component give the same snapshot in the host and in the browser: checkpoints compare their hashes.
 
-use reapply_e2e::Page;
+use reapply_e2e::{Page, http};
 use serde_json::json;
 
 use crate::{LIVE, SETTLED, start};
@@ -77,3 +77,41 @@ const COMPUTE_ALL: &str = "
 async fn assert_agreement(page: &Page<'_>, checkpoints_min: u64) {
     page.until(&format!("{CHECKPOINTS} >= {checkpoints_min}")).await;
 }
+
+#[tokio::test]
+async fn a_machines_names_are_never_code() {
+    let (host, browser) = start(&["counter"]).await;
+    let page = browser.open(&host.url("/counter/?room=names")).await;
+    page.until(LIVE).await;
+    page.run(&format!("window.adapter = {}", json!(ADAPTER))).await;
+    let described = page.promised(RUN_WITH_ODD_NAMES).await;
+    assert_eq!(described, json!({ "stateVersion": 1, "pwned": false }));
+
+    // Nothing that a page runs comes from a machine: all scripts are the client's own and the page's.
+    let scripts = "performance.getEntriesByType('resource').filter(({ name }) => new URL(name).pathname.startsWith('/components/')).every(({ initiatorType }) => initiatorType === 'fetch')";
+    assert_eq!(page.value(scripts).await, true);
+    let script = http::get(&host.url(&format!("/components/{}.js", page.value("room.digest").await.as_str().unwrap())));
+    assert_eq!(script.status, 404);
+}
+
+/// The client's adapter, as a module of its own.
+const ADAPTER: &str = include_str!("../../../web-client/js/reapply/adapter.js");
+
+/// Runs the component in that adapter, with a name in its modules that would end a string in JavaScript and go on as code.
+const RUN_WITH_ODD_NAMES: &str = "(async () => {
+    const fetched = async (kind) => await fetch(`/components/${room.digest}.${kind}`);
+    const bytes = new Uint8Array(await (await fetched('wasm')).arrayBuffer());
+    const [name, attack] = ['reapply:machine/machine@0.1.0#describe', `x'];globalThis.PWNED='yes';//////////'`];
+    let replaced = 0;
+    for (let at = 0; at + name.length < bytes.length; at += 1) {
+        if (![...name].every((character, index) => bytes[at + index] === character.charCodeAt(0))) continue;
+        bytes.set(new TextEncoder().encode(attack), at);
+        replaced += 1;
+    }
+    const { Instance, compile } = await import(URL.createObjectURL(new Blob([adapter], { type: 'text/javascript' })));
+    const plan = await (await fetched('json')).json();
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const instance = new Instance(plan, await compile(plan, bytes), memory);
+    if (replaced < 2) throw new Error(`the name stands in ${replaced} places`);
+    return { stateVersion: instance.describe()?.stateVersion, pwned: 'PWNED' in globalThis };
+})()";

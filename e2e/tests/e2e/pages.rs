@@ -78,7 +78,7 @@ async fn a_page_runs_the_very_component_that_the_host_reports() {
     assert_eq!(http::get(&host.url("/machines/counter")).json()["digest"], json!(deployed));
 
     let loaded = "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname).filter((path) => path.startsWith('/components/')).sort()";
-    let paths = [format!("/components/{deployed}.js"), format!("/components/{deployed}.wasm")];
+    let paths = [format!("/components/{deployed}.json"), format!("/components/{deployed}.wasm")];
     assert_eq!(page.value(loaded).await, json!(paths));
     let bytes = http::get(&host.url(&paths[1])).body;
     assert_eq!(blake3::hash(&bytes).to_string(), deployed);

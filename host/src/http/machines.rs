@@ -17,6 +17,7 @@ use super::extract::Body;
 use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
 use crate::clock::rfc3339;
 use crate::journal::{MachineRecord, Retention};
+use crate::machine::Plan;
 
 /// Answers `GET /machines`.
 pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
@@ -129,17 +130,17 @@ pub async fn retain(
     Ok(Json(json!({ "name": name, "retention": retention })).into_response())
 }
 
-/// Answers `GET /components/{digest}.wasm` and `.js`. Their digest names them for ever.
+/// Answers `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts it. The digest names both forever.
 pub async fn component(State(served): State<Served>, Path(file): Path<String>) -> Result<Response, HttpError> {
     let unknown =
-        || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .js");
+        || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .json");
     let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;
     let digest: Digest = digest.parse().map_err(|_| unknown())?;
     let component = served.rooms.machines().journal().component(digest).await?;
     let component = component.ok_or_else(|| HttpError::not_found(format!("no component has the digest {digest}")))?;
     let (content_type, body) = match extension {
         "wasm" => ("application/wasm", component.bytes),
-        "js" => ("text/javascript; charset=utf-8", component.browser_js.into()),
+        "json" => ("application/json", plan(component.bytes).await?),
         _ => return Err(unknown()),
     };
     let headers = [
@@ -149,4 +150,12 @@ pub async fn component(State(served): State<Served>, Path(file): Path<String>) -
         (header::ETAG, format!("\"{digest}\"")),
     ];
     Ok((headers, body).into_response())
+}
+
+/// The plan of a stored component. Those of earlier versions may have been deployed without one.
+async fn plan(component: Bytes) -> Result<Bytes, HttpError> {
+    let planned = tokio::task::spawn_blocking(move || Plan::of(&component)).await;
+    let plan = planned.map_err(|error| HttpError::host_fault(error.to_string()))?;
+    let plan = plan.map_err(|error| HttpError::not_found(error.to_string()))?;
+    serde_json::to_vec(&plan).map(Bytes::from).map_err(|error| HttpError::host_fault(error.to_string()))
 }

@@ -5,7 +5,7 @@
 //! | `GET /healthz` | whether the host serves |
 //! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
 //! | `PUT /machines/{machine}/retention` | how much of their past its rooms keep ([`machines`]) |
-//! | `GET /components/{digest}.wasm`, `.js` | the bytes that everyone runs, immutable ([`machines`]) |
+//! | `GET /components/{digest}.wasm`, `.json` | the bytes that everyone runs and the plan to start them, immutable ([`machines`]) |
 //! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | another build for rooms ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |

@@ -123,8 +123,6 @@ pub struct Component {
     pub bytes: Bytes,
     /// What it says of itself, as JSON.
     pub description: String,
-    /// The browser's ES module for it.
-    pub browser_js: String,
 }
 
 /// A machine, and the build that its new rooms run.

@@ -4,19 +4,20 @@ use bytes::Bytes;
 use reapply_sync::{Fault, LoadError, Machine};
 use wasmparser::{Chunk, Parser, Payload, Validator, WasmFeatures};
 
-use super::browser::{self, BrowserModule};
 use super::canonical::canonicalise;
 use super::component::Build;
 use super::engine::{Engine, FEATURES};
-use super::limits::COMPONENT_BYTES_MAX;
+use super::limits::{COMPONENT_BYTES_MAX, CORE_NAME_BYTES_MAX};
+use super::plan::Plan;
+use super::shape;
 use crate::journal::Component;
 
 /// A component that may be deployed.
 pub struct Deployment {
     /// The compiled machine. Its digest is that of the canonical component, [`Build::component`], which is what to store and serve.
     pub build: Build,
-    /// The JavaScript that runs it in a browser.
-    pub browser: BrowserModule,
+    /// How a page starts it.
+    pub plan: Plan,
 }
 
 impl Deployment {
@@ -27,7 +28,6 @@ impl Deployment {
             digest: self.build.digest(),
             bytes: self.build.component().clone(),
             description: self.build.description().to_json().to_string(),
-            browser_js: self.browser.js.clone(),
         }
     }
 }
@@ -111,9 +111,18 @@ pub enum DeployError {
         /// Bytes of the restored state's snapshot.
         restored: usize,
     },
-    /// No browser could run it.
-    #[error("the component cannot be translated for browsers: {0}")]
-    Browser(String),
+    /// A core module in it has a name that is not only a name.
+    #[error(
+        "a core module in the component imports or exports `{0}`: such a name may have at most {CORE_NAME_BYTES_MAX} bytes, \
+         which are ASCII letters, digits or one of `_-.:/@#[]+|$`"
+    )]
+    OddName(String),
+    /// It is made of too many parts.
+    #[error("the component is too intricate: {0}")]
+    Shape(String),
+    /// The pages' adapter cannot start it.
+    #[error("pages cannot run the component: {0}")]
+    Plan(String),
     /// It is not the component's fault: the check itself broke off.
     #[error("the host failed while it checked the component: {0}")]
     Internal(String),
@@ -129,11 +138,11 @@ pub fn check(engine: &Engine, bytes: &[u8]) -> Result<Deployment, DeployError> {
     let component = canonical_component(bytes)?;
     let build = Build::load(engine, component)?;
     try_out(&build)?;
-    let browser = browser::translate(build.component())?;
-    Ok(Deployment { build, browser })
+    let plan = Plan::of(build.component())?;
+    Ok(Deployment { build, plan })
 }
 
-/// The part of [`check`] that needs no engine: size, validity, determinism, no imports. Gives the canonical component.
+/// The part of [`check`] that needs no engine: size, validity, determinism, no imports, plain names. Gives the canonical component.
 ///
 /// # Errors
 ///
@@ -143,6 +152,7 @@ pub fn canonical_component(bytes: &[u8]) -> Result<Bytes, DeployError> {
     check_header(bytes)?;
     validate(bytes)?;
     check_imports(bytes)?;
+    shape::check(bytes)?;
     let canonical = canonicalise(bytes).map_err(|error| DeployError::Invalid(error.to_string()))?;
     // Canonical code is longer, and what is served and stored has the limit.
     check_size(&canonical)?;

@@ -30,6 +30,15 @@ pub const TABLES_MAX: usize = 16;
 /// Core instances that one component may be made of.
 pub const CORE_INSTANCES_MAX: usize = 32;
 
+/// Levels of components and modules inside one another, the outermost included.
+pub const COMPONENT_DEPTH_MAX: usize = 4;
+
+/// Instantiations of components that one component may hold, over all levels.
+pub const COMPONENT_INSTANCES_MAX: usize = 32;
+
+/// Bytes of a name that a core module imports or exports.
+pub const CORE_NAME_BYTES_MAX: usize = 256;
+
 /// Bytes of stack for a machine's frames, on the calling thread's own stack. Browsers give about four times as much, so that what the
 /// host accepted never overflows there.
 pub const STACK_BYTES_MAX: usize = 256 * 1024;

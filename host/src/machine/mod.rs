@@ -5,13 +5,12 @@
 //!            │  size, validity, no imports, our world      one store each; fuel and memory limited
 //!            │  canonical: NaNs made canonical in the code
 //!            │  trial: describes itself, creates, restores
-//!            └▶ BrowserModule: the JavaScript that runs the same bytes in a browser
+//!            └▶ Plan: how a page's fixed adapter starts the same bytes
 //! ```
 //!
-//! Read in this order: [`limits`], [`engine`], [`canonical`], [`deploy`], [`component`], [`instance`], [`browser`].
+//! Read in this order: [`limits`], [`engine`], [`canonical`], [`deploy`], [`component`], [`instance`], [`plan`].
 
 mod bindings;
-pub mod browser;
 pub mod builds;
 pub mod canonical;
 pub mod component;
@@ -21,12 +20,14 @@ pub mod instance;
 pub mod limits;
 pub mod machines;
 mod panic;
+pub mod plan;
+mod shape;
 mod subject;
 
-pub use browser::{BrowserModule, CoreModule};
 pub use builds::Builds;
 pub use component::{Build, Description};
 pub use deploy::{DeployError, Deployment, check};
 pub use engine::{Engine, EngineError};
 pub use instance::{Instance, State};
 pub use machines::{Machines, MachinesError};
+pub use plan::Plan;

@@ -208,7 +208,7 @@ fn machines_and_rooms_are_listed() {
 fn components_are_immutable_compressed_and_open_to_all() {
     let host = counter_host(&[]);
     let digest = http::get(&host.url("/machines/counter")).json()["digest"].as_str().unwrap().to_owned();
-    for (extension, kind) in [("wasm", "application/wasm"), ("js", "text/javascript; charset=utf-8")] {
+    for (extension, kind) in [("wasm", "application/wasm"), ("json", "application/json")] {
         let url = host.url(&format!("/components/{digest}.{extension}"));
         let plain = http::get(&url);
         assert_eq!((plain.status, plain.header("content-type")), (200, kind));

@@ -1,29 +1,20 @@
 // @ts-check
 // A machine in the page: the very component that the host runs, fetched by its digest and proved by it.
-//
-// Browsers run core modules only. What is around them in a component comes as an ES module from the host, made when the machine was
-// deployed; it holds no code of the machine, and says where in the component the core modules lie.
 
+import { Instance, compile } from "./adapter.js";
 import { digest as digestOf } from "./reapply_wasm.js";
+import { start } from "./start.js";
 
-/** The inputs of an event, by the numbers that the replica calls them. */
-const TRANSITION = 0;
-const ALARM = 1;
-const JOINED = 2;
+/**
+ * @typedef {import("./adapter.js").Compiled} Compiled
+ * @typedef {import("./adapter.js").Plan} Plan
+ */
 
 /** The machine cannot be run here, now or later. */
 export class MachineError extends Error {}
 
-/**
- * A component that has been proved and compiled.
- * @typedef {{ instantiate: Function, modules: Map<string, WebAssembly.Module> }} Compiled
- */
-
-/** @type {Map<string, Promise<Compiled>>} */
+/** Components that have been proved and compiled, by URL. @type {Map<string, Promise<[Plan, Compiled[]]>>} */
 const compiled = new Map();
-
-/** How often a load was tried in vain: browsers remember a module that failed to load, by its URL. */
-let failures = 0;
 
 /**
  * Loads the build with this digest from the host at `base` and starts an instance of it. Rooms of one page share the compiled code.
@@ -37,14 +28,12 @@ export async function load(base, digest) {
   if (!loading) {
     loading = fetchAndCompile(url, digest);
     compiled.set(url, loading);
-    loading.catch(() => {
-      failures += 1;
-      compiled.delete(url);
-    });
+    loading.catch(() => compiled.delete(url));
   }
-  const { instantiate, modules } = await loading;
+  const [plan, modules] = await loading;
+  const { memory } = await start();
   try {
-    return new Component(instantiate, modules, await instantiate((/** @type {string} */ name) => modules.get(name), {}));
+    return new Component(plan, modules, memory);
   } catch (error) {
     throw new MachineError(`the machine ${digest} does not start here: ${messageOf(error)}`);
   }
@@ -53,34 +42,29 @@ export async function load(base, digest) {
 /**
  * @param {string} url
  * @param {string} digest
- * @returns {Promise<Compiled>}
+ * @returns {Promise<[Plan, Compiled[]]>}
  */
 async function fetchAndCompile(url, digest) {
-  const [bytes, glue] = await Promise.all([
-    fetchBytes(`${url}.wasm`),
-    import(failures ? `${url}.js?again=${failures}` : `${url}.js`),
-  ]);
+  const [component, planned] = await Promise.all([fetched(`${url}.wasm`), fetched(`${url}.json`)]);
+  const bytes = new Uint8Array(await component.arrayBuffer());
   const found = digestOf(bytes);
   if (found !== digest) {
     throw new MachineError(`the machine's bytes have digest ${found}, not ${digest}: it is not run`);
   }
+  /** @type {Plan} */
+  const plan = await planned.json();
   try {
-    const modules = await Promise.all(
-      glue.coreModules.map(async (/** @type {[string, number, number]} */ [name, offset, length]) => {
-        return [name, await WebAssembly.compile(bytes.subarray(offset, offset + length))];
-      }),
-    );
-    return { instantiate: glue.instantiate, modules: new Map(modules) };
+    return [plan, await compile(plan, bytes)];
   } catch (error) {
     throw new MachineError(`this browser cannot run the machine ${digest}: ${messageOf(error)}`);
   }
 }
 
 /** @param {string} url */
-async function fetchBytes(url) {
+async function fetched(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  return response;
 }
 
 /** @param {unknown} error */
@@ -88,84 +72,36 @@ function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/**
- * One instance, as the replica uses it. A machine's own "no" is thrown as an error with a `payload`; any other error is a fault.
- */
+/** A machine that was loaded, as the replica uses it. */
 class Component {
-  stateVersion = 0;
-  membership = false;
-  #instantiate;
+  stateVersion;
+  membership;
+  #plan;
   #modules;
-  #machine;
+  #caller;
 
   /**
-   * @param {Function} instantiate
-   * @param {Map<string, WebAssembly.Module>} modules
-   * @param {any} instance
+   * @param {Plan} plan
+   * @param {Compiled[]} modules
+   * @param {WebAssembly.Memory} caller
    */
-  constructor(instantiate, modules, instance) {
-    this.#instantiate = instantiate;
+  constructor(plan, modules, caller) {
+    this.#plan = plan;
     this.#modules = modules;
-    this.#machine = instance.machine;
-    this.#describe();
-  }
-
-  #describe() {
-    const { State, describe } = this.#machine;
-    // The module's own way to free a state stands under a symbol; the replica calls methods by their names.
-    const dispose = Symbol.dispose ?? Symbol.for("dispose");
-    State.prototype.dispose = function () {
-      this[dispose]();
-    };
-    ({ stateVersion: this.stateVersion, membership: this.membership } = describe());
-  }
-
-  /** @param {string} options */
-  create(options) {
-    return this.#machine.State.create(options);
-  }
-
-  /**
-   * @param {Uint8Array} snapshot
-   * @param {number} stateVersion
-   */
-  restore(snapshot, stateVersion) {
-    return this.#machine.State.restore(snapshot, stateVersion);
-  }
-
-  /**
-   * @param {any} state
-   * @param {bigint} seq
-   * @param {bigint} time
-   * @param {bigint} entropy
-   * @param {number} kind
-   * @param {string} author
-   * @param {Uint8Array} transition
-   */
-  apply(state, seq, time, entropy, kind, author, transition) {
-    const input =
-      kind === TRANSITION ? { tag: "transition", val: { author, transition } }
-      : kind === ALARM ? { tag: "alarm", val: transition }
-      : { tag: kind === JOINED ? "joined" : "left", val: author };
-    return state.apply({ seq, time, entropy, input });
-  }
-
-  /** @param {string} json */
-  encode(json) {
-    return this.#machine.encode(json);
-  }
-
-  /** @param {Uint8Array} transition */
-  decode(transition) {
-    return this.#machine.decode(transition);
+    this.#caller = caller;
+    /** What runs now. */
+    this.instance = this.#started();
+    const described = this.instance.describe();
+    if (!described) throw new Error(this.instance.why);
+    ({ stateVersion: this.stateVersion, membership: this.membership } = described);
   }
 
   /** Starts afresh after a fault. The replica cannot wait, so neither does this. */
   reset() {
-    const instantiateNow = (/** @type {WebAssembly.Module} */ module, /** @type {WebAssembly.Imports} */ imports) =>
-      new WebAssembly.Instance(module, imports);
-    const instance = this.#instantiate((/** @type {string} */ name) => this.#modules.get(name), {}, instantiateNow);
-    this.#machine = instance.machine;
-    this.#describe();
+    this.instance = this.#started();
+  }
+
+  #started() {
+    return new Instance(this.#plan, this.#modules, this.#caller);
   }
 }

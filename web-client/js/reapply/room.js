@@ -11,8 +11,9 @@ import { HostClock } from "./host-clock.js";
 import { Letters, Subscribers, guarded } from "./notify.js";
 import { Outbox } from "./outbox.js";
 import { Past } from "./past.js";
-import init, { Replica } from "./reapply_wasm.js";
+import { Replica } from "./reapply_wasm.js";
 import { soon } from "./runtime.js";
+import { start } from "./start.js";
 import { Transitions } from "./transitions.js";
 import { Views } from "./views.js";
 
@@ -34,18 +35,6 @@ const REPLACED_MAX = 4;
 
 /** After this long without it, the count begins anew. */
 const REPLACED_WITHIN_MS = 60_000;
-
-const WASM = new URL("./reapply_wasm_bg.wasm", import.meta.url);
-
-/** @type {Promise<unknown> | undefined} */
-let wasm;
-
-/** Starts the replica's code, once for all rooms of a page. */
-function start() {
-  wasm ??= init({ module_or_path: WASM });
-  wasm.catch(() => (wasm = undefined));
-  return wasm;
-}
 
 /**
  * Joins a room.

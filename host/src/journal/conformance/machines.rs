@@ -77,6 +77,5 @@ fn component(bytes: &'static [u8]) -> Component {
         digest: Digest::of(bytes),
         bytes: Bytes::from_static(bytes),
         description: r#"{"name":"counter"}"#.to_owned(),
-        browser_js: "export {}".to_owned(),
     }
 }

@@ -8,6 +8,9 @@ use super::row::{Failed, checksum, damage, flag, integer, name, number, placed, 
 use super::store::Outcome;
 use crate::journal::{Component, JournalError, MachineRecord, Retention};
 
+/// What `browser_js` holds. Earlier versions kept JavaScript there; it is neither read nor served any more, but its row's checksum covers it.
+pub(super) const NO_BROWSER_JS: &str = "";
+
 /// Stores a build whose bytes have its digest.
 pub(super) fn put_component(connection: &Connection, component: &Component, sum: i64) -> Result<Outcome, Failed> {
     connection
@@ -15,7 +18,7 @@ pub(super) fn put_component(connection: &Connection, component: &Component, sum:
             "INSERT INTO components (digest, checksum, description, browser_js, bytes) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
         )?
-        .execute(params![component.digest.0, sum, component.description, component.browser_js, &component.bytes[..]])?;
+        .execute(params![component.digest.0, sum, component.description, NO_BROWSER_JS, &component.bytes[..]])?;
     Ok(Outcome::Done)
 }
 
@@ -149,12 +152,31 @@ fn machine_checksum(machine: &MachineRecord) -> rusqlite::Result<i64> {
 fn read_component(row: &Row<'_>) -> rusqlite::Result<Component> {
     let digest = Digest(row.get(0)?);
     let place = || format!("component {digest}");
-    let (description, browser_js) = (placed(row.get(2), place)?, placed(row.get(3), place)?);
-    let component = Component { digest, description, browser_js, bytes: Bytes::from(row.get::<_, Vec<u8>>(4)?) };
-    prove(row, 1, component_checksum(digest, &component.description, &component.browser_js)?, place)?;
+    let (description, browser_js): (_, String) = (placed(row.get(2), place)?, placed(row.get(3), place)?);
+    let component = Component { digest, description, bytes: Bytes::from(row.get::<_, Vec<u8>>(4)?) };
+    prove(row, 1, component_checksum(digest, &component.description, &browser_js)?, place)?;
     if Digest::of(&component.bytes) == digest {
         Ok(component)
     } else {
         Err(damage(place(), "its bytes do not match their digest"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_of_an_earlier_version_is_read_without_its_javascript() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = super::super::schema::open_writer(&directory.path().join("journal.db")).unwrap();
+        let bytes = Bytes::from_static(b"a component");
+        let stored = Component { digest: Digest::of(&bytes), bytes, description: "{}".to_owned() };
+        let sum = |javascript| component_checksum(stored.digest, &stored.description, javascript).unwrap();
+        assert!(put_component(&connection, &stored, sum(NO_BROWSER_JS)).is_ok());
+        let former = "export const instantiate = () => {};";
+        let change = "UPDATE components SET browser_js = ?1, checksum = ?2";
+        connection.execute(change, params![former, sum(former)]).unwrap();
+        assert_eq!(component(&connection, stored.digest).ok().flatten(), Some(stored));
     }
 }

@@ -245,13 +245,13 @@ impl Journal for SqliteJournal {
 
     fn put_component(&self, component: Component) -> Answer<'_, ()> {
         self.write_prepared(move || {
-            let Component { digest, bytes, description, browser_js } = &component;
+            let Component { digest, bytes, description } = &component;
             if Digest::of(bytes) != *digest {
                 return Err(JournalError::ComponentMismatch(*digest));
             }
-            let checksum = machines::component_checksum(*digest, description, browser_js)
+            let checksum = machines::component_checksum(*digest, description, machines::NO_BROWSER_JS)
                 .map_err(|error| JournalError::Storage(error.to_string()))?;
-            let bytes = bytes.len() + description.len() + browser_js.len();
+            let bytes = bytes.len() + description.len();
             Ok((Operation::PutComponent { component, checksum }, bytes))
         })
     }

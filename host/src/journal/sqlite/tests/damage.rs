@@ -47,13 +47,8 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
     pieces.push(postcard::to_allocvec(&staged).unwrap());
     journal.create_room(NewRoom { staged: true, ..NewRoom::of(staged) }).await.unwrap();
     let bytes = b"a component's bytes".as_slice();
-    let component = Component {
-        digest: Digest::of(bytes),
-        bytes: bytes.into(),
-        description: r#"{"name":"counter"}"#.to_owned(),
-        browser_js: "export const here = 'the browser module';".to_owned(),
-    };
-    pieces.push(component.browser_js.clone().into_bytes());
+    let component =
+        Component { digest: Digest::of(bytes), bytes: bytes.into(), description: r#"{"name":"counter"}"#.to_owned() };
     pieces.push(bytes.to_vec());
     let (digest, name) = (component.digest, "counter".parse().unwrap());
     journal.put_component(component).await.unwrap();

@@ -1,0 +1,82 @@
+//! What a component may look like from outside: how its parts are named, and how many there are.
+//!
+//! Neither matters to the engine. Names of core modules reach other programs (debuggers, profilers, logs), so that a name must not be able to be
+//! anything but a name there. Components that instantiate components can multiply with each level, so their number is bounded.
+
+use wasmparser::{BinaryReaderError, ComponentInstance, Instance, Parser, Payload};
+
+use super::deploy::DeployError;
+use super::limits::{COMPONENT_DEPTH_MAX, COMPONENT_INSTANCES_MAX, CORE_NAME_BYTES_MAX};
+
+/// Punctuation that core names may have, besides letters and digits: what tools use to name an interface's functions.
+const PUNCTUATION: &[u8] = b"_-.:/@#[]+|$";
+
+/// Checks the names and the nesting of a valid component.
+///
+/// # Errors
+///
+/// A core module has an odd name, or the component nests too deeply or too often.
+pub(super) fn check(component: &[u8]) -> Result<(), DeployError> {
+    let invalid = |error: BinaryReaderError| DeployError::Invalid(error.to_string());
+    let (mut depth, mut instances) = (0, 0);
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::Version { .. } => {
+                depth += 1;
+                if depth > COMPONENT_DEPTH_MAX {
+                    let cause = format!("its components nest more than {COMPONENT_DEPTH_MAX} levels deep");
+                    return Err(DeployError::Shape(cause));
+                }
+            }
+            Payload::End(_) => depth -= 1,
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(invalid)?;
+                    check_name(import.module)?;
+                    check_name(import.name)?;
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    check_name(export.map_err(invalid)?.name)?;
+                }
+            }
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    check_instance(&instance.map_err(invalid)?)?;
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                for instance in section {
+                    instances +=
+                        usize::from(matches!(instance.map_err(invalid)?, ComponentInstance::Instantiate { .. }));
+                }
+                if instances > COMPONENT_INSTANCES_MAX {
+                    let cause = format!("its components are instantiated more than {COMPONENT_INSTANCES_MAX} times");
+                    return Err(DeployError::Shape(cause));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An instance's names are those that its module's imports go by.
+fn check_instance(instance: &Instance<'_>) -> Result<(), DeployError> {
+    match instance {
+        Instance::Instantiate { args, .. } => args.iter().try_for_each(|argument| check_name(argument.name)),
+        Instance::FromExports(exports) => exports.iter().try_for_each(|export| check_name(export.name)),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), DeployError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || PUNCTUATION.contains(&byte);
+    if name.len() <= CORE_NAME_BYTES_MAX && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(DeployError::OddName(name.escape_default().take(SHOWN_MAX).collect()))
+}
+
+/// Characters of an odd name that the error shows.
+const SHOWN_MAX: usize = 80;
