@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use reapply_check::{Check, Failure, HISTORIES, LENGTH, Limits, SEED, Script, TIME_MAX};
 use serde::Deserialize;
 
-use super::build;
+use super::{build, out};
 use crate::machine::limits::{FUEL_PER_EVENT, MEMORY_BYTES_MAX};
 use crate::machine::{Engine, Instance};
 
@@ -42,6 +42,7 @@ pub struct Args {
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let script = args.replay.as_deref().map(read_script).transpose()?;
+    out::check(&args.out)?;
     let check = set_up(args)?;
     match script {
         Some(script) => match check.replay(&script) {

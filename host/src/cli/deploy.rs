@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use reapply_sync::Name;
 use serde_json::Value;
+use ureq::http::request;
 
 use super::build;
 use super::remote::Remote;
@@ -27,14 +28,12 @@ pub struct Args {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let (file, component) = build::read_component(&args.machine)?;
     let remote = &args.remote;
-    let request = match &args.name {
-        Some(name) => remote.request("PUT", &format!("/machines/{name}")),
-        None => remote.request("POST", "/machines"),
-    };
-    let request = request.header("content-type", "application/wasm").body(&component[..])?;
-    let answer = remote.send(request, Some(ANSWER_WITHIN))?;
+    if args.machine.is_dir() {
+        check_host(args)?;
+    }
+    let (file, component) = build::read_component(&args.machine)?;
+    let answer = remote.send(request(args).body(&component[..])?, Some(ANSWER_WITHIN))?;
     let mut answer = remote.accepted(answer).with_context(|| file.display().to_string())?;
     let answer = answer.body_mut().read_to_string().context("the host's answer broke off")?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
@@ -48,4 +47,21 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     }
     println!("see what an upgrade would do: reapply upgrade {name} --dry-run");
     Ok(())
+}
+
+fn request(args: &Args) -> request::Builder {
+    let request = match &args.name {
+        Some(name) => args.remote.request("PUT", &format!("/machines/{name}")),
+        None => args.remote.request("POST", "/machines"),
+    };
+    request.header("content-type", "application/wasm")
+}
+
+/// Asks with nothing, which no host deploys: whoever may not deploy, or reaches nobody, is told before a crate is built.
+fn check_host(args: &Args) -> anyhow::Result<()> {
+    let answer = args.remote.send(request(args).body(())?, Some(ANSWER_WITHIN))?;
+    match answer.status().as_u16() {
+        401 | 403 => args.remote.accepted(answer).map(drop),
+        _ => Ok(()),
+    }
 }

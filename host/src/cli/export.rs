@@ -29,6 +29,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { room, out, remote } = args;
     let default = || PathBuf::from(format!("{}-{}.{}", room.machine, room.room, archive::format::SUFFIX));
     let out = out.clone().unwrap_or_else(default);
+    super::out::check(&out)?;
     if out.exists() {
         bail!("{} exists already: name another file with --out", out.display());
     }

@@ -7,24 +7,26 @@ use serde_json::Value;
 use ureq::http::{Request, Response, request};
 use ureq::{Agent, AsSendBody, Body};
 
+use super::host_url::HostUrl;
+
 /// How long a host may take to take a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which host, and what to show it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// The host.
+    /// The host's address, such as localhost:8080 or https://rooms.example.
     #[arg(long, value_name = "URL", env = "REAPPLY_HOST", default_value = "http://127.0.0.1:8080")]
-    host: String,
+    host: HostUrl,
     /// The host's deploy token, where it asks for one.
-    #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true, value_parser = parse_token)]
     token: Option<String>,
 }
 
 impl Remote {
     /// A request for a path such as `/rooms`, to which headers and a body can be added.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
-        let request = Request::builder().method(method).uri(format!("{}{path}", self.host()));
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.host));
         match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
@@ -47,7 +49,7 @@ impl Remote {
             .timeout_global(within)
             .build()
             .into();
-        let host = self.host();
+        let host = &self.host;
         agent.run(request).with_context(|| {
             format!("no host answers at {host}: start one with `reapply serve`, or name another with --host")
         })
@@ -67,7 +69,7 @@ impl Remote {
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match answer["error"]["message"].as_str() {
             Some(message) => bail!("{message}"),
-            None => bail!("{} answered {status}, and is perhaps no Reapply host", self.host()),
+            None => bail!("{} answered {status}, and is perhaps no Reapply host", self.host),
         }
     }
 
@@ -79,10 +81,12 @@ impl Remote {
     pub(super) fn ask(&self, request: Request<impl AsSendBody>, within: Duration) -> anyhow::Result<Value> {
         let mut response = self.accepted(self.send(request, Some(within))?)?;
         let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
-        serde_json::from_str(&body).with_context(|| format!("{} is perhaps no Reapply host", self.host()))
+        serde_json::from_str(&body).with_context(|| format!("{} is perhaps no Reapply host", self.host))
     }
+}
 
-    fn host(&self) -> &str {
-        self.host.trim_end_matches('/')
-    }
+/// A token that can be sent, which is found out before anything is built or read for the host.
+fn parse_token(text: &str) -> Result<String, &'static str> {
+    let is_sent = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_sent { Ok(text.to_owned()) } else { Err("a token is one or more visible ASCII characters without spaces") }
 }

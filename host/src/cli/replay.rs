@@ -37,6 +37,12 @@ pub struct Args {
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { subject, remote, .. } = args;
+    if let Some(At::Seq(at)) = args.at
+        && args.step
+        && Seq(args.from) > at
+    {
+        bail!("there is no event from {} to {at}: give a --from that is not after --at", args.from);
+    }
     let engine = Engine::new(None)?;
     let export = source::open(subject, remote)?;
     let playback = Playback::open(export, &engine).with_context(|| subject.clone())?;

@@ -31,11 +31,21 @@ fn what_is_no_history_is_refused() {
 }
 
 #[test]
+fn a_file_that_could_not_be_written_is_refused_before_the_crate_is_built() {
+    let crate_that_does_not_build = tempfile::tempdir().unwrap();
+    let dir = crate_that_does_not_build.path().to_str().unwrap();
+    for (out, says) in [("/nowhere/at/all.json", "there is no folder /nowhere/at"), (dir, "is a folder")] {
+        let said = refusal(&[dir, "--out", out]);
+        assert!(said.contains(says) && !said.contains("Cargo.toml"), "{said}");
+    }
+}
+
+#[test]
 fn a_history_that_cannot_be_written_is_told_all_the_same() {
-    let output = check("shared-cell", &["--out", "/nowhere/at/all.json", "--json"]);
+    let output = check("shared-cell", &["--out", "/dev/full", "--json"]);
     let told = text(&output.stderr);
     assert!(
-        told.contains("breaks the rule `unchanged`") && told.contains("it cannot be written to /nowhere"),
+        told.contains("breaks the rule `unchanged`") && told.contains("it cannot be written to /dev/full"),
         "{told}"
     );
     let failure: reapply_check::Failure = serde_json::from_slice(&output.stdout).unwrap();

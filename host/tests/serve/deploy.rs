@@ -7,7 +7,7 @@ use reapply_host::machine::limits::COMPONENT_BYTES_MAX;
 use reapply_sync::Digest;
 
 use crate::components::{self, Bad};
-use crate::counter_host;
+use crate::{PROGRAM, counter_host};
 
 /// A deployment over HTTP that is refused.
 fn refusal(host: &Host, component: &[u8]) -> (u16, String) {
@@ -72,6 +72,42 @@ fn a_body_of_any_size_is_answered_with_the_limit() {
     }
     // The command line looks before it sends.
     assert!(cli_refusal(&host, &huge).contains("the limit is 16777216"));
+}
+
+#[test]
+fn the_address_of_a_host_needs_no_scheme() {
+    let host = counter_host(&[]);
+    let port = host.address().port();
+    let component = guest_components::component("counter");
+    for address in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}/")] {
+        let output = host.command("deploy", &[&component.to_string_lossy(), "--host", &address]);
+        assert!(output.status.success(), "{address}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_host_is_told_before_a_crate_is_built() {
+    let host = Host::start_program(Path::new(PROGRAM), &["--deploy-token", "sesame"]);
+    // Building this would fail, with words of its own.
+    let no_crate = tempfile::tempdir().unwrap();
+    let dir = no_crate.path().to_string_lossy();
+    let cases: [(&[&str], &str); 6] = [
+        (&["--host", "localhost:80800"], "\"localhost:80800\" is not the address of a host: its port"),
+        (&["--host", "ftp://localhost"], "its scheme is neither http nor https"),
+        (&["--name", "My Counter"], "is no name"),
+        (&["--token", "open sesame"], "visible ASCII characters"),
+        (&["--host", "127.0.0.1:1"], "no host answers at http://127.0.0.1:1"),
+        (&["--token", "mistletoe"], "deploy token"),
+    ];
+    for (arguments, says) in cases {
+        let output = host.command("deploy", &[&[&*dir], arguments].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(says), "{arguments:?}: {said}");
+        assert!(!said.contains("Cargo.toml"), "{arguments:?}: {said}");
+    }
+    // With all of that right, it comes to the crate.
+    let output = host.command("deploy", &[&dir, "--token", "sesame"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("has no Cargo.toml"));
 }
 
 #[test]
