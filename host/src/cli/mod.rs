@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 mod count;
 pub mod deploy;
+mod differences;
 pub mod export;
 pub mod fork;
 mod host_url;

@@ -7,12 +7,10 @@ use reapply_sync::{Name, RoomId};
 use serde_json::json;
 
 use super::count::{count, count_of};
+use super::differences::Differing;
 use super::remote::Remote;
 use crate::upgrade::limits::REPLAY_EVENTS;
-use crate::upgrade::report::{Differences, Finding, Line, Named, Plan, Refused, Report, Tried};
-
-/// Rooms whose differences are printed in full. Most often they are the same for all.
-const ROOMS_SHOWN_MAX: u64 = 10;
+use crate::upgrade::report::{Finding, Line, Named, Plan, Report, Tried};
 
 /// Digits of a digest that are enough for people.
 const DIGITS_SHOWN: usize = 12;
@@ -32,6 +30,9 @@ pub struct Args {
     /// How many events of each room are played on both builds.
     #[arg(long, value_name = "N", default_value_t = REPLAY_EVENTS)]
     replay: u64,
+    /// Print all that differs in each room, not only a summary.
+    #[arg(long)]
+    diff: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -43,7 +44,7 @@ enum Which {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let Args { which, to, dry_run, replay, remote } = args;
+    let Args { which, to, dry_run, replay, diff, remote } = args;
     let path = match which {
         Which::Machine(machine) => format!("/machines/{machine}/upgrade"),
         Which::Room(RoomId { machine, room }) => format!("/rooms/{machine}/{room}/upgrade"),
@@ -54,7 +55,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     }
     let request = remote.request("POST", &path).header("content-type", "application/json").body(how.to_string())?;
     let answer = remote.accepted(remote.send(request, None)?)?;
-    let mut printer = Printer::default();
+    let mut printer = Printer { differing: Differing::new(*diff), ..Printer::default() };
     for line in BufReader::new(answer.into_body().into_reader()).lines() {
         let line = line.ok().and_then(|line| serde_json::from_str(&line).ok());
         match line.context(BROKE_OFF)? {
@@ -85,7 +86,7 @@ impl std::str::FromStr for Which {
 struct Printer {
     rooms: u64,
     tried: u64,
-    differ: u64,
+    differing: Differing,
 }
 
 impl Printer {
@@ -125,13 +126,7 @@ impl Printer {
         match &tried.finding {
             Finding::Same { .. } => {}
             Finding::Fails(failure) => *text = format!("fails    {room}: {failure}\n"),
-            Finding::Differs(differences) => {
-                self.differ += 1;
-                *text = format!("differs  {room}\n");
-                if self.differ <= ROOMS_SHOWN_MAX {
-                    print_differences(differences, text);
-                }
-            }
+            Finding::Differs(differences) => *text = self.differing.tell(room, differences),
         }
     }
 
@@ -148,6 +143,7 @@ impl Printer {
 
     fn conclude(&self, report: &Report) -> anyhow::Result<()> {
         self.progress(false);
+        print!("{}", self.differing.conclude());
         let Report { same, differ, failing, kept, upgraded, .. } = report;
         let tried = same + differ + failing.count;
         if failing.count > 0 {
@@ -170,24 +166,6 @@ impl Printer {
         }
         Ok(())
     }
-}
-
-fn print_differences(differences: &Differences, text: &mut String) {
-    let Differences { replayed, view, replay, refused } = differences;
-    if let Some(view) = view {
-        indent(view, text);
-    }
-    if let Some(Refused { seq, transition, why, count: refused }) = refused {
-        let events = count(*replayed, "event");
-        text.push_str(&format!("  of the last {events} it refuses {refused}, first {seq}, {transition}: {why}\n"));
-    }
-    if let Some(replay) = replay {
-        indent(replay, text);
-    }
-}
-
-fn indent(lines: &str, text: &mut String) {
-    lines.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
 }
 
 fn named(rooms: &Named) -> String {

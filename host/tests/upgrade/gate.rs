@@ -47,7 +47,7 @@ fn a_dry_run_shows_what_would_differ_and_changes_nothing() {
     submit(&host, "notes/a", &add("reap"));
     let new = host.deploy_as("notes", "notes-v2");
     let events = host.events("notes/a");
-    let told = upgrade(&host, &["notes", "--dry-run"]);
+    let told = upgrade(&host, &["notes", "--dry-run", "--diff"]);
     // The new fields are shown, though they are what the new build is for.
     let shown =
         ["differs  notes/a\n  --- now\n  +++ upgraded\n", "  +  \"done\": 1,\n", "  +      \"initial\": \"s\",\n"];
@@ -66,8 +66,16 @@ fn a_dry_run_shows_what_would_differ_and_changes_nothing() {
     assert!(told.ends_with("nothing fails; 0 would be the same, 1 would differ\n"), "{told}");
     assert_eq!((build_of(&host, "notes/a"), host.events("notes/a")), (old.clone(), events));
 
+    // A summary is enough for most. Here it leaves out nothing but what is around the changes.
+    let told = upgrade(&host, &["notes", "--dry-run"]);
+    assert!(
+        told.contains("differs  notes/a\n  the view after the upgrade: 3 lines new, 0 gone\n    +  \"done\": 1,\n"),
+        "{told}"
+    );
+    assert!(told.contains("refuses 1, first 2") && !told.contains("--- now") && !told.contains("--diff"), "{told}");
+
     // Without the events it is only the view.
-    let told = upgrade(&host, &["notes", "--dry-run", "--replay", "1"]);
+    let told = upgrade(&host, &["notes", "--dry-run", "--diff", "--replay", "1"]);
     assert!(told.contains("  +      \"initial\": \"s\",\n") && !told.contains("refuses"), "{told}");
     assert_eq!(builds(&host, "notes"), json!([{ "digest": old, "rooms": 1 }]));
     assert_ne!(old, new);
@@ -80,10 +88,25 @@ fn a_conflict_that_only_the_new_build_has_is_shown() {
     submit(&host, "notes/a", &add("sow"));
     submit(&host, "notes/a", &json!({ "Remove": 0 }));
     host.deploy_as("notes", "notes-v2");
-    let told = upgrade(&host, &["notes/a", "--dry-run"]);
+    let told = upgrade(&host, &["notes/a", "--dry-run", "--diff"]);
     // First nothing is not taken; then the place that is removed is that of the other note.
     assert!(told.contains("it refuses 1, first 1, {\"Add\":\"\"}: conflict: \"Empty\""), "{told}");
     assert!(told.contains("+++ replayed on the new build\n"), "{told}");
+}
+
+#[test]
+fn rooms_that_differ_alike_are_shown_once_and_many_are_counted() {
+    let (host, _) = notes_host(&[]);
+    for n in 0..7 {
+        submit(&host, &format!("notes/r{n}"), &add("sow"));
+    }
+    host.deploy_as("notes", "notes-v2");
+    let told = upgrade(&host, &["notes", "--dry-run"]);
+    assert_eq!(told.matches("\"initial\"").count(), 1, "{told}");
+    assert_eq!(told.matches(" does\n").count(), 4, "{told}");
+    assert!(told.contains("2 more rooms differ; see all differences: --diff\n"), "{told}");
+    let told = upgrade(&host, &["notes", "--dry-run", "--diff"]);
+    assert_eq!((told.matches("--- now").count(), told.matches(" does\n").count()), (1, 6), "{told}");
 }
 
 #[test]
