@@ -7,6 +7,7 @@ use reapply_sync::{
 };
 
 use super::limits::READ_BYTES;
+use super::replay::missing;
 use crate::clock;
 use crate::journal::{Journal, JournalError, MachineRecord, NewRoom, Retention, RoomRecord};
 use crate::machine::{Builds, Instance, Machines, MachinesError};
@@ -79,7 +80,7 @@ pub(super) async fn open(machines: &Machines, id: &RoomId, begin: Begin) -> Resu
     match (journal.room(id).await?, begin) {
         (Some(_), Begin::Only(_)) => Err(OpenRoomError::RoomExists(id.clone())),
         (Some(record), _) => reopen(machines, record).await,
-        (None, Begin::No) => Err(OpenRoomError::NoSuchRoom(id.clone())),
+        (None, Begin::No) => Err(missing(machines, id).await),
         (None, Begin::IfNew) => create(machines, id, String::new()).await,
         (None, Begin::Only(options)) => create(machines, id, options).await,
     }

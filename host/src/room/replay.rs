@@ -110,9 +110,21 @@ pub async fn seq_at(machines: &Machines, record: &RoomRecord, place: Place) -> R
 ///
 /// # Errors
 ///
-/// There is no such room, or the journal fails.
+/// There is no such machine or room, or the journal fails.
 pub async fn find(machines: &Machines, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
-    machines.journal().room(id).await?.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))
+    match machines.journal().room(id).await? {
+        Some(record) => Ok(record),
+        None => Err(missing(machines, id).await),
+    }
+}
+
+/// Why there is no such room: it has not begun, or the machine is not there that it would run.
+pub(super) async fn missing(machines: &Machines, id: &RoomId) -> OpenRoomError {
+    match machines.current(&id.machine).await {
+        Ok(Some(_)) => OpenRoomError::NoSuchRoom(id.clone()),
+        Ok(None) => OpenRoomError::NoSuchMachine(id.machine.clone()),
+        Err(error) => error.into(),
+    }
 }
 
 /// A past state, with all that belongs to it.

@@ -115,8 +115,9 @@ impl Upgrades {
         let machine = match &which {
             Which::Machine(machine) => machine,
             Which::Room(room) => {
-                let found = machines.journal().room(room).await?;
-                found.ok_or_else(|| OrderError::NoSuchRoom(room.clone()))?;
+                if machines.journal().room(room).await?.is_none() && machines.current(&room.machine).await?.is_some() {
+                    return Err(OrderError::NoSuchRoom(room.clone()));
+                }
                 &room.machine
             }
         };

@@ -186,6 +186,8 @@ fn the_command_prints_the_log_and_says_what_is_wrong_in_one_line() {
 
     for (arguments, says) in [
         (&["counter/none"][..], "there is no room counter/none"),
+        (&["nosuch/x"][..], "there is no machine nosuch; deploy it first"),
+        (&["nosuch/x", "--rejections"][..], "there is no machine nosuch; deploy it first"),
         (&["counter"][..], "\"counter\" is no room: a room is written as machine/room, such as counter/lobby"),
         (&["counter/Lobby"][..], "is no name"),
         (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is no time"),

@@ -13,9 +13,10 @@ use crate::{PROGRAM, add, build_of, notes_host, refused, submit, variant};
 fn what_is_not_there_is_named() {
     let (host, digest) = notes_host(&[]);
     submit(&host, "notes/a", &add("sow"));
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["nobody"], "there is no machine nobody"),
         (&["notes/nobody"], "there is no room notes/nobody"),
+        (&["nobody/a"], "there is no machine nobody"),
         (
             &["notes", "--to", "0123456789"],
             "no build that was ever deployed here has a digest that begins with 0123456789",

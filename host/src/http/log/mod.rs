@@ -31,7 +31,7 @@ use super::error::HttpError;
 use super::extract::Asked;
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
 use super::{Live, Served, room_id};
-use crate::room::{Follower, OpenRoomError};
+use crate::room::{Follower, find};
 
 pub use self::query::QueryError;
 
@@ -47,8 +47,7 @@ pub async fn log(
     let id = room_id(&machine, &room)?;
     let query = Query::parse(&parameters)?;
     let machines = served.rooms.machines();
-    let record = machines.journal().room(&id).await?;
-    let record = record.ok_or_else(|| OpenRoomError::NoSuchRoom(id.clone()))?;
+    let record = find(machines, &id).await?;
     let format = query.format;
     let is_followed = query.follow;
     // Before the first read, so that it hears of all that comes after it.
@@ -87,6 +86,7 @@ pub async fn rejections(
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
     let format = counts.format.as_deref().map(Format::parse).transpose()?.unwrap_or_default();
+    find(served.rooms.machines(), &id).await?;
     let rejections = served.rooms.rejections(&id).await?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], line::render_rejections(&rejections, format)).into_response())
 }
