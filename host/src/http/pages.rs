@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use axum::Router;
-use axum::response::Html;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
@@ -28,6 +29,13 @@ async fn start_page() -> Html<&'static str> {
     Html(include_str!("start_page.html"))
 }
 
-async fn not_found() -> HttpError {
-    HttpError::not_found("there is nothing here; see / for what there is")
+/// Tells people, who come by browser, with a page, and programs with an error as all others are.
+async fn not_found(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let is_browser = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"));
+    let vary = [(header::VARY, "accept")];
+    if is_browser {
+        return (StatusCode::NOT_FOUND, vary, Html(include_str!("not_found.html"))).into_response();
+    }
+    (vary, HttpError::not_found("there is nothing here; see / for what there is")).into_response()
 }

@@ -44,6 +44,22 @@ fn what_is_not_there_is_a_404_that_says_what() {
 }
 
 #[test]
+fn a_missing_page_is_a_page_for_browsers_and_json_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &["--pages", &folder.path().to_string_lossy()]] {
+        let host = Host::start_program(std::path::Path::new(crate::PROGRAM), arguments);
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        let page = http::send("GET", &host.url("/nowhere/at-all.html"), &[("accept", browser)], None);
+        assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"), "{arguments:?}");
+        assert!(page.text().contains("There is nothing here") && page.text().contains("href=\"/\""), "{}", page.text());
+        for accept in ["*/*", "application/json"] {
+            let answer = http::send("GET", &host.url("/nowhere"), &[("accept", accept)], None);
+            assert_eq!((answer.status, answer.error().0.as_str()), (404, "not-found"), "{accept}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_name_is_a_400_with_the_rule() {
     let host = counter_host(&[]);
     let long = "a".repeat(65);
