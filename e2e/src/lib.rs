@@ -14,12 +14,14 @@ mod browser;
 mod driver;
 mod host;
 pub mod http;
+mod npm;
 mod program;
 mod proxy;
 mod wait;
 
 pub use browser::{Browser, Key, Page};
 pub use host::{Host, Refused};
+pub use npm::npm_package;
 pub use program::{component, reapply, repository};
 pub use proxy::Proxy;
 pub use wait::{DEADLINE, until, until_blocking};

@@ -33,6 +33,8 @@ pub(crate) enum Mark {
     Serve,
     /// What is printed where something is missing.
     Error(String),
+    /// The whole of a file of a page that is written in TypeScript.
+    TypeScript(String),
     /// Commands that the test cannot run, for they build what it runs.
     Setup,
 }
@@ -47,6 +49,7 @@ impl Mark {
             "run" => Self::Run { figures: value.contains("figures"), fails: value.contains("fails") },
             "serve" => Self::Serve,
             "error" => Self::Error(value.to_owned()),
+            "typescript" => Self::TypeScript(value.to_owned()),
             "setup" => Self::Setup,
             _ => panic!("no block is marked {comment:?}"),
         })

@@ -61,7 +61,7 @@ impl Reader {
             Mark::Run { figures, fails } => self.terminal.follow(&block.text, *figures, *fails),
             Mark::Serve => self.serve(&block.text),
             Mark::Error(name) => self.check_error(name, &block.text),
-            Mark::Setup => {}
+            Mark::Setup | Mark::TypeScript(_) => {}
             Mark::None => assert_ne!(block.language, "console", "a block of commands is not marked: {}", block.text),
         }
     }

@@ -4,3 +4,4 @@ mod blocks;
 mod commands;
 mod first_machine;
 mod render;
+mod typescript;
