@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use flate2::{Compression, write::GzEncoder};
-use reapply_web_bundle::{ENTRY, PARTS, SCRUBBER, TYPES, bundle, sources};
+use reapply_web_bundle::{ENTRY, PARTS, SCRUBBER, TYPES, bundle, modules, sources};
+
+/// The one module that the host serves of the client.
+const CLIENT: &str = "reapply.js";
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -21,11 +24,17 @@ fn main() -> Result<()> {
     let target = out.ancestors().nth(4).unwrap_or(&out).join("web-client");
     bundle(&web, &target)?;
 
-    // The parts lie under the digest of them all, so they never change under their URLs and always fit together.
-    let parts = files(&web.join(PARTS))?;
+    // All modules are one file: what browsers fetch over HTTP/1.1 they fetch a few at a time. It is found under the digest of all parts, so that
+    // these never change under their URLs and always fit together.
+    let joined = modules::join(&web.join(ENTRY))?;
+    let mut parts = files(&web.join(PARTS))?;
+    parts.retain(|part| part.extension().is_none_or(|extension| extension != "js"));
+    fs::write(web.join(PARTS).join(CLIENT), &joined)?;
+    parts.push(web.join(PARTS).join(CLIENT));
     let version = version(&parts)?;
-    let entry = fs::read_to_string(web.join(ENTRY))?.replace("\"./reapply/", &format!("\"./{PARTS}/{version}/"));
-    fs::write(web.join(ENTRY), entry)?;
+    let exported = joined.rsplit_once("export const {").and_then(|(_, names)| names.split_once('}'));
+    let (exported, _) = exported.context("the client exports nothing")?;
+    fs::write(web.join(ENTRY), format!("export {{{exported}}} from \"./{PARTS}/{version}/{CLIENT}\";\n"))?;
 
     let mut table = String::from("[\n");
     add(&mut table, &web.join(ENTRY), &format!("/{ENTRY}"), false)?;

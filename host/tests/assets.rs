@@ -25,11 +25,21 @@ fn whatever_a_file_imports_is_served() {
             assert!(find(&format!("{folder}/{import}")).is_some(), "{} imports ./{import}", asset.path);
         }
     }
-    let loader = ASSETS.iter().find(|asset| asset.path.ends_with("/room.js")).unwrap();
-    assert!(std::str::from_utf8(loader.plain).unwrap().contains("reapply_wasm_bg.wasm"));
+    let client = client();
+    assert!(std::str::from_utf8(client.plain).unwrap().contains("reapply_wasm_bg.wasm"));
     assert!(
         ASSETS.iter().any(|asset| asset.path.ends_with("/reapply_wasm_bg.wasm") && asset.kind == "application/wasm")
     );
+}
+
+#[test]
+fn all_modules_of_the_client_are_one_file() {
+    let entry = std::str::from_utf8(find("/reapply.js").unwrap().plain).unwrap();
+    assert_eq!(entry, format!("export {{ connect, Room }} from \".{}\";\n", client().path));
+    let text = std::str::from_utf8(client().plain).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("import ")), "it asks for no other module");
+    let modules = ASSETS.iter().filter(|asset| asset.path.ends_with(".js") && asset.immutable).count();
+    assert_eq!(modules, 1);
 }
 
 #[tokio::test]
@@ -45,11 +55,15 @@ async fn the_entry_is_asked_for_anew_and_its_parts_are_kept() {
     let again = get("/reapply.js", &format!("if-none-match: W/{etag}\r\n")).await;
     assert!(again.starts_with("HTTP/1.1 304"), "{again}");
 
-    let part = ASSETS.iter().find(|asset| asset.path.ends_with("/room.js")).unwrap();
-    let part = get(part.path, "accept-encoding: br, gzip;q=0.8\r\n").await;
+    let part = get(client().path, "accept-encoding: br, gzip;q=0.8\r\n").await;
     assert!(part.contains("immutable") && part.contains("content-encoding: gzip"), "{part}");
     let refused = get("/reapply.js", "accept-encoding: gzip;q=0\r\n").await;
     assert!(!refused.contains("content-encoding"), "{refused}");
+}
+
+/// The file that all modules of the client are in.
+fn client() -> &'static Asset {
+    ASSETS.iter().find(|asset| asset.immutable && asset.path.ends_with("/reapply.js")).expect("the client is served")
 }
 
 fn find(path: &str) -> Option<&'static Asset> {
