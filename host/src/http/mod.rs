@@ -29,6 +29,7 @@ pub mod log;
 pub mod machines;
 pub mod pages;
 pub mod past;
+mod policy;
 pub mod rooms;
 pub mod socket;
 mod throttle;
@@ -133,8 +134,10 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         .merge(plain)
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))
         .with_state(served)
-        .merge(assets::router())
+        .layer(policy::layer(policy::DATA))
+        .merge(assets::router().layer(policy::layer(policy::CLIENT)))
         .merge(pages::router(options.pages))
+        .layer(policy::as_declared())
 }
 
 async fn healthz() -> axum::Json<serde_json::Value> {

@@ -5,24 +5,36 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::error::HttpError;
+use super::policy;
 
 /// Serves what no other route does.
 pub(super) fn router(pages: Option<PathBuf>) -> Router {
+    let missing = any(not_found).layer(policy::layer(policy::MISSING));
     let router = match pages {
-        Some(folder) => Router::new().fallback_service(ServeDir::new(folder).fallback(get(not_found))),
-        None => Router::new().route("/", get(start_page)).fallback(not_found),
+        Some(folder) => Router::new().fallback_service(ServeDir::new(folder).fallback(missing)),
+        None => own_pages().fallback_service(missing),
     };
     // Pages are looked up anew each time, so that an edited one shows on reload; unchanged ones are not sent again.
     let revalidate = axum::http::HeaderValue::from_static("no-cache");
     router
         .layer(SetResponseHeaderLayer::if_not_present(axum::http::header::CACHE_CONTROL, revalidate))
         .layer(CompressionLayer::new())
+}
+
+/// The host's own page, and what it loads.
+fn own_pages() -> Router {
+    let typed = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
+    Router::new()
+        .route("/", get(start_page))
+        .route("/start_page.css", typed("text/css; charset=utf-8", include_str!("start_page.css")))
+        .route("/start_page.js", typed("text/javascript; charset=utf-8", include_str!("start_page.js")))
+        .layer(policy::layer(policy::PAGE))
 }
 
 async fn start_page() -> Html<&'static str> {

@@ -226,6 +226,30 @@ fn components_are_immutable_compressed_and_open_to_all() {
 }
 
 #[test]
+fn every_answer_says_what_a_browser_may_do_with_it() {
+    let host = counter_host(&[]);
+    let digest = http::get(&host.url("/machines/counter")).json()["digest"].as_str().unwrap().to_owned();
+    let component = format!("/components/{digest}.wasm");
+    let data = ["/machines/counter", "/rooms/counter/policy", "/rooms/counter/none/%FF", &component];
+    for path in data {
+        let answer = http::get(&host.url(path));
+        assert_eq!(answer.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    }
+    let missing = http::get(&host.url("/nothing"));
+    assert!(missing.header("content-security-policy").starts_with("default-src 'none'; style-src"));
+    let client = http::get(&host.url("/reapply.js"));
+    assert!(client.header("content-security-policy").contains("script-src 'self' 'wasm-unsafe-eval'"));
+    let page = http::get(&host.url("/"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    for part in ["/start_page.css", "/start_page.js"] {
+        assert!(page.text().contains(part));
+        assert_eq!(http::get(&host.url(part)).status, 200, "{part}");
+    }
+}
+
+#[test]
 fn without_pages_there_is_a_start_page_and_the_client() {
     let host = counter_host(&[]);
     let start = http::get(&host.url("/"));
