@@ -250,6 +250,13 @@ impl Rejection {
     }
 }
 
+impl ServerMessage {
+    /// Whether the message is neither about the log nor about transitions. It needs no state, so it need not wait for one.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self, Self::Presence(_) | Self::Pong(_) | Self::Goodbye(_))
+    }
+}
+
 impl Goodbye {
     /// Whether connecting again, after a while, may help.
     #[must_use]

@@ -48,8 +48,8 @@ pub struct Replica<M: Machine> {
     phase: Phase,
     /// How many `Hello`s are not answered yet. Until the last one is, what comes is meant for a state that is gone.
     welcomes_due: usize,
-    /// Messages that wait for the machine, and the size of their frames. The first one is what names it: a `Welcome`, or `Events` that begin
-    /// with an upgrade.
+    /// Messages that wait for the machine, and the size of the frames behind the first one. That one names the machine: a `Welcome`, or
+    /// `Events` that begin with an upgrade.
     waiting: VecDeque<ServerMessage>,
     waiting_bytes: usize,
     /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
@@ -149,8 +149,10 @@ impl<M: Machine> Replica<M> {
             return Ok(());
         }
         if self.waiting.is_empty() {
+            self.waiting_bytes = 0;
+        }
+        if self.waiting.is_empty() || message.is_apart() {
             self.handle_message(message);
-            self.waiting_bytes = frame.len();
         } else {
             // What is over the limit is dropped; once the machine is here, the replica asks for it again.
             self.waiting_bytes = self.waiting_bytes.saturating_add(frame.len());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reapply_sync::limits::{PENDING_MAX, WAITING_BYTES_MAX};
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Number, Outcome, Phase,
+    Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Number, Outcome, Phase, Presence,
     Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError, Timestamp, Welcome,
 };
 
@@ -224,6 +224,30 @@ fn frames_that_wait_for_the_machine_are_bounded_and_the_rest_is_asked_for_again(
     send(&mut replica, &ServerMessage::Events(rest.collect()));
     assert_eq!((replica.phase(), replica.confirmed_at().unwrap().0), (Phase::Live, Seq(6)));
     assert!(replica.poll_divergence().is_none());
+}
+
+#[test]
+fn behind_a_welcome_that_waits_for_the_machine_nothing_about_the_session_is_lost() {
+    let mut replica = Replica::<Tally>::new(KEY, Number(0));
+    replica.handle_connected();
+    let large = Start::Snapshot {
+        seq: Seq(1),
+        state_version: 1,
+        time: Timestamp(5),
+        state: vec![0; WAITING_BYTES_MAX + 1].into(),
+    };
+    send(&mut replica, &ServerMessage::Welcome(welcome(large, 1, 0)));
+    let presence = Presence { count: 2, participants: vec![Author("me".into()), Author("you".into())] };
+    send(&mut replica, &ServerMessage::Presence(presence.clone()));
+    send(&mut replica, &ServerMessage::Pong(7));
+    assert_eq!((replica.presence(), replica.needs_machine()), (&presence, Some(digest())));
+    assert_eq!(replica.poll_pong(), Some(7));
+    // The large one alone does not fill what may wait behind it.
+    send(&mut replica, &ServerMessage::Events(vec![foreign(2, 3)]));
+    send(&mut replica, &ServerMessage::Goodbye(Goodbye::TooSlow));
+    assert_eq!(replica.goodbye(), Some(&Goodbye::TooSlow));
+    replica.handle_disconnected();
+    assert_eq!(replica.goodbye(), Some(&Goodbye::TooSlow));
 }
 
 #[test]
