@@ -37,6 +37,8 @@ export function roomBar(room, network, path, { describe, explain }) {
     timeline.follow();
   };
   room.subscribe(show);
+  // The latency changes without a call.
+  setInterval(show, LOOK_MS);
   room.onreturn = reporter(room, timeline, part("returned"), { describe, explain });
   // A room that cannot be joined for good (there is no such machine, say) is closed, and `room.reason` says why.
   room.ready.catch(show);
@@ -56,6 +58,9 @@ export function roomBar(room, network, path, { describe, explain }) {
     toast(reason, predicted ? "Foreseen in this page; nothing was sent." : "The host decided otherwise; it was undone.");
   };
 }
+
+/** How often the bar looks for what changes without a call, in milliseconds. */
+const LOOK_MS = 2_000;
 
 const HEAD = `
   <div class="meters">
@@ -110,7 +115,10 @@ function showParticipants(list, room) {
 }
 
 function showReason(notice, room) {
-  const text = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
+  const closed = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
+  const offline = room.status === "offline" && room.reason ? `Offline: ${room.reason}.` : "";
+  const undurable = room.status === "offline" && room.pending > 0 && !room.durable ? "What is pending is kept in this page only." : "";
+  const text = closed || [offline, undurable].filter(Boolean).join(" ");
   if (notice.textContent !== text) notice.textContent = text;
 }
 

@@ -194,6 +194,17 @@ impl Page<'_> {
         self.devtools("Storage.overrideQuotaForOrigin", json!({ "origin": origin, "quotaSize": bytes })).await;
     }
 
+    /// Clears the databases of this page's origin, as a person would. The browser closes those that pages have open.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn clear_databases(&self) {
+        let origin = self.value("location.origin").await;
+        let what = json!({ "origin": origin, "storageTypes": "indexeddb" });
+        self.devtools("Storage.clearDataForOrigin", what).await;
+    }
+
     /// Gives the page a screen of this size.
     ///
     /// # Panics

@@ -79,7 +79,8 @@ export class Room<View = any, Transition = any, Conflict = any> {
   /** How many transitions have no outcome yet, those of earlier pages included. */
   readonly pending: number;
   /** Whether transitions that have no outcome yet are kept in the browser, so that they arrive even if this page is closed or crashes. Not so over
-   * plain http, where storage is forbidden or full, and before the page has found out. */
+   * plain http, where storage is forbidden, full or does not answer, and before the page has found out. While some are pending and are not kept, the browser
+   * asks before it leaves the page. */
   readonly durable: boolean;
   readonly status: Status;
   /** Why the room is closed, or was cut off, where that is known. */
@@ -111,8 +112,9 @@ export class Room<View = any, Transition = any, Conflict = any> {
   signal(body: Uint8Array | string): boolean;
   /** Called with each such message of the others. */
   onsignal: ((signal: Signal) => void) | null;
-  /** Calls `subscriber` after every change, once for all changes of a tick. Returns what ends that. */
-  subscribe(subscriber: (room: this) => void): () => void;
+  /** Calls `subscriber` after every change of what can be read here, once for all changes of a tick; `latency` and `now()` change without a call. Returns
+   * what ends that. Bound to the room: it can be handed on as it is. */
+  readonly subscribe: (subscriber: (room: this) => void) => () => void;
   /** Leaves the room. Transitions without an outcome reject, though the room may still accept them: where `durable` says so they stay in the browser,
    * and are delivered when a page joins the room again. */
   close(): void;

@@ -18,6 +18,7 @@ import "./reapply/past.js";
 import "./reapply/queue.js";
 import "./reapply/reapply_wasm.js";
 import "./reapply/runtime.js";
+import "./reapply/session.js";
 import "./reapply/start.js";
 import "./reapply/store.js";
 import "./reapply/transitions.js";

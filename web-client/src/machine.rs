@@ -83,8 +83,6 @@ pub struct ComponentMachine {
     digest: Digest,
     component: Component,
     instance: Rc<Instance>,
-    /// A fault that the replica has not seen, since it came while the page looked at a state. The next use reports it.
-    fault: Option<Fault>,
 }
 
 /// A state; dropping it frees it inside the machine.
@@ -104,7 +102,7 @@ impl ComponentMachine {
     /// The machine that `component` runs; its bytes have this digest.
     #[must_use]
     pub fn new(digest: Digest, component: Component) -> Self {
-        Self { digest, instance: Rc::new(component.instance()), component, fault: None }
+        Self { digest, instance: Rc::new(component.instance()), component }
     }
 
     /// The build.
@@ -117,11 +115,10 @@ impl ComponentMachine {
     ///
     /// # Errors
     ///
-    /// The machine faults; its next use will say so again.
-    pub fn view(&mut self, state: &State) -> Result<JsValue, Fault> {
-        self.usable()?;
+    /// The machine faults; each further use says so again.
+    pub fn view(&self, state: &State) -> Result<JsValue, Fault> {
         let view = self.instance.view(state.number);
-        if view.is_undefined() { Err(self.fault.insert(self.trapped()).clone()) } else { Ok(view) }
+        if view.is_undefined() { Err(self.trapped()) } else { Ok(view) }
     }
 
     /// The transition that `json`, a JavaScript string, describes.
@@ -129,8 +126,7 @@ impl ComponentMachine {
     /// # Errors
     ///
     /// It describes none, or the machine faults.
-    pub fn encode_text(&mut self, json: &JsValue) -> Result<Bytes, CodecError> {
-        self.usable()?;
+    pub fn encode_text(&self, json: &JsValue) -> Result<Bytes, CodecError> {
         self.instance.encode(json).map(Bytes::from).ok_or_else(|| self.codec_error())
     }
 
@@ -158,29 +154,22 @@ impl ComponentMachine {
     fn trapped(&self) -> Fault {
         Fault::Trapped(self.instance.why())
     }
-
-    fn usable(&self) -> Result<(), Fault> {
-        self.fault.clone().map_or(Ok(()), Err)
-    }
 }
 
 impl Machine for ComponentMachine {
     type State = State;
 
     fn create(&mut self, options: &str) -> Result<State, LoadError> {
-        self.usable()?;
         let answer = self.instance.create(options.as_ptr(), options.len());
         self.state(answer).map_err(|answer| self.load_error(answer))
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
-        self.usable()?;
         let answer = self.instance.restore(snapshot.as_ptr(), snapshot.len(), state_version);
         self.state(answer).map_err(|answer| self.load_error(answer))
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
-        self.usable()?;
         let (kind, part, part2): (_, &[u8], &[u8]) = match &event.input {
             Input::Transition { author, transition, .. } => (0, author.0.as_bytes(), transition),
             Input::Alarm(transition) => (1, transition, &[]),
@@ -209,12 +198,10 @@ impl Machine for ComponentMachine {
     }
 
     fn snapshot(&mut self, state: &State) -> Result<Bytes, Fault> {
-        self.usable()?;
         self.instance.snapshot(state.number).map(Bytes::from).ok_or_else(|| self.trapped())
     }
 
     fn alarm(&mut self, state: &State) -> Result<Option<Alarm>, Fault> {
-        self.usable()?;
         match self.instance.alarm(state.number) {
             0.0 => Ok(None),
             answer if answer < 0.0 => Err(self.trapped()),
@@ -230,7 +217,6 @@ impl Machine for ComponentMachine {
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        self.usable()?;
         self.instance.decode(transition.as_ptr(), transition.len()).ok_or_else(|| self.codec_error())
     }
 
@@ -245,7 +231,6 @@ impl Machine for ComponentMachine {
     fn reset(&mut self) -> Result<(), Fault> {
         self.component.reset().map_err(|thrown| fault(&thrown))?;
         self.instance = Rc::new(self.component.instance());
-        self.fault = None;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use js_sys::Uint8Array;
 use reapply_sync as sync;
 use reapply_sync::limits::PENDING_MAX;
-use reapply_sync::{CodecError, Divergence, Outcome, Phase, Rejection, SubmitError};
+use reapply_sync::{CodecError, Digest, Divergence, Fault, Outcome, Phase, Presence, Rejection, Seq, SubmitError};
 use wasm_bindgen::prelude::*;
 
 use crate::machine::{Component, ComponentMachine};
@@ -42,6 +42,35 @@ const NOT_TAKEN_ON: f64 = 0.0;
 #[wasm_bindgen]
 pub struct Replica {
     replica: sync::Replica<ComponentMachine>,
+    states: Revision<States>,
+    presence: Revision<Presence>,
+    /// Why a view could not be made, until the page has asked.
+    view_fault: Option<Fault>,
+}
+
+/// What a view depends on, as far as it can be told without making it: two that are equal may only differ where [`Revision::turn`] was called.
+type States = (Option<Seq>, Option<Digest>, usize);
+
+/// A value, and how often it has changed.
+#[derive(Default)]
+struct Revision<T> {
+    value: T,
+    number: u32,
+}
+
+impl<T: PartialEq> Revision<T> {
+    /// Notes what the value is now.
+    fn note(&mut self, value: T) {
+        if self.value != value {
+            self.value = value;
+            self.turn();
+        }
+    }
+
+    /// Something has changed that the value does not show.
+    fn turn(&mut self) {
+        self.number = self.number.wrapping_add(1);
+    }
 }
 
 #[wasm_bindgen]
@@ -54,7 +83,8 @@ impl Replica {
     #[wasm_bindgen(constructor)]
     pub fn new(key: &str, last_number: f64) -> Result<Replica, JsError> {
         let key = key.parse().map_err(|error| JsError::new(&format!("the client key is not valid: {error}")))?;
-        Ok(Self { replica: sync::Replica::new(key, sync::Number(last_number as u64)) })
+        let replica = sync::Replica::new(key, sync::Number(last_number as u64));
+        Ok(Self { replica, states: Revision::default(), presence: Revision::default(), view_fault: None })
     }
 
     /// Takes on what an earlier page had numbered, in the order of its numbers, before the first connection. `may_be_sent`: the room may
@@ -111,7 +141,10 @@ impl Replica {
     /// effects, when it is not taken on.
     pub fn apply(&mut self, json: &JsValue, now_us: f64, entropy: u64, effects: &Effects) -> f64 {
         match self.try_apply(json, now_us as u64, entropy) {
-            Ok(number) => number.0 as f64,
+            Ok(number) => {
+                self.states.turn();
+                number.0 as f64
+            }
             Err(SubmitError::Rejected(why)) => {
                 reject(effects, NOT_TAKEN_ON, &why);
                 NOT_TAKEN_ON
@@ -140,6 +173,7 @@ impl Replica {
             effects.transmit(Uint8Array::from(&frame[..]));
         }
         while let Some((number, outcome)) = self.replica.poll_outcome() {
+            self.states.turn();
             let number = number.0 as f64;
             match outcome {
                 Outcome::Accepted { seq, time } => effects.accepted(number, seq.0 as f64, time.0 as f64),
@@ -157,19 +191,40 @@ impl Replica {
         if let Some(value) = self.replica.poll_pong() {
             effects.pong(value as f64);
         }
+        self.note();
+    }
+
+    /// A number that is another one when a view may be another one.
+    #[wasm_bindgen(js_name = statesRevision)]
+    pub fn states_revision(&self) -> u32 {
+        self.states.number
+    }
+
+    /// A number that is another one when the room's participants are others.
+    #[wasm_bindgen(js_name = presenceRevision)]
+    pub fn presence_revision(&self) -> u32 {
+        self.presence.number
     }
 
     /// The optimistic view, as a string of JSON. Nothing when there is no state, or the machine could not show it.
     pub fn view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.replica.optimistic()?;
-        machine.view(state).ok()
+        let view = machine.view(state);
+        self.viewed(view)
     }
 
     /// The confirmed view, likewise.
     #[wasm_bindgen(js_name = confirmedView)]
     pub fn confirmed_view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.replica.confirmed()?;
-        machine.view(state).ok()
+        let view = machine.view(state);
+        self.viewed(view)
+    }
+
+    /// Why the last view could not be made, once: its machine has faulted, which is not a divergence. The next drain asks for a snapshot.
+    #[wasm_bindgen(js_name = takeViewFault)]
+    pub fn take_view_fault(&mut self) -> Option<String> {
+        self.view_fault.take().map(|fault| fault.to_string())
     }
 
     /// Whether there is a state, so that transitions are taken on.
@@ -246,6 +301,23 @@ impl Replica {
 }
 
 impl Replica {
+    fn viewed(&mut self, view: Result<JsValue, Fault>) -> Option<JsValue> {
+        view.map_err(|fault| {
+            self.replica.handle_fault(&fault);
+            self.view_fault = Some(fault);
+        })
+        .ok()
+    }
+
+    fn note(&mut self) {
+        let seq = self.replica.confirmed_at().map(|(seq, _)| seq);
+        let digest = self.replica.machine().map(|machine| machine.digest());
+        self.states.note((seq, digest, self.replica.pending()));
+        if self.presence.value != *self.replica.presence() {
+            self.presence.note(self.replica.presence().clone());
+        }
+    }
+
     fn try_apply(&mut self, json: &JsValue, now_us: u64, entropy: u64) -> Result<sync::Number, SubmitError> {
         let machine = self.replica.machine().ok_or(SubmitError::NotReady)?;
         let transition = match machine.encode_text(json) {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod auction;
+mod client;
 mod conflict;
 mod crash;
 mod kept;

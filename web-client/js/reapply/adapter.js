@@ -205,7 +205,7 @@ export class Instance {
   alarm(state) {
     try {
       const result = this.#result(this.#calls[7](state), 24, 8);
-      const has = this.#bytes[result];
+      const has = this.#case(result);
       if (has === 1) {
         this.alarmAt = (BigInt(this.#words[(result >> 2) + 3]) << 32n) | BigInt(this.#words[(result >> 2) + 2]);
         this.alarmTransition = copied(this.#list(result + 16));
@@ -296,7 +296,7 @@ export class Instance {
    */
   #either(call, place, lift) {
     const result = this.#result(place, 12);
-    const lifted = this.#isOk(result) ? lift(this.#list(result + 4)) : undefined;
+    const lifted = this.#case(result) === 0 ? lift(this.#list(result + 4)) : undefined;
     if (lifted === undefined) this.why = decoded(this.#list(result + 4));
     this.#afters[call]?.(result);
     return lifted;
@@ -311,21 +311,21 @@ export class Instance {
   #state(call, place, size) {
     const result = this.#result(place, size);
     let state = REFUSED;
-    if (this.#isOk(result)) {
+    if (this.#case(result) === 0) {
       state = this.#take(this.#words[(result >> 2) + 1]);
     } else {
-      this.refusal = this.#bytes[result + 4];
+      this.refusal = size === 16 ? this.#case(result + 4) : 0;
       this.why = decoded(this.#list(result + size - 8));
     }
     this.#afters[call]?.(result);
     return state;
   }
 
-  /** @param {number} result */
-  #isOk(result) {
-    const which = this.#bytes[result];
-    if (which > 1) throw new RangeError("a result is neither of its two cases");
-    return which === 0;
+  /** Which of its two cases a value is. @param {number} at */
+  #case(at) {
+    const which = this.#bytes[at];
+    if (which > 1) throw new RangeError("a value is neither of its two cases");
+    return which;
   }
 
   /** A handle of the machine's own for a state. @param {number} state */

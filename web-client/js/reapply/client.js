@@ -3,7 +3,7 @@
 
 import { hasLocks, hold } from "./locks.js";
 import { Queue } from "./queue.js";
-import { openStore, warn } from "./store.js";
+import { store, warn } from "./store.js";
 
 /** Where a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
 const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key ${globalThis.location?.pathname}`;
@@ -73,32 +73,44 @@ export class Client {
   }
 }
 
-/** The rooms that this page has joined with the tab's own key: a room takes each key once. @type {Set<string>} */
-const joinedByTab = new Set();
+/** Who has the tab's own client, by room: a room takes each key once. @type {Map<string, symbol>} */
+const owners = new Map();
+
+/** When the last one who has asked for the tab's own client has it, by room. @type {Map<string, Promise<unknown>>} */
+const turns = new Map();
 
 /**
- * The client that this page is in a room. Whoever comes with a key is that client from now on. Others are the tab's, and the second time of one page
- * a new one.
+ * The client that this page is in a room. Whoever comes with a key is that client from now on. Others are the tab's, and the second of one page at a time
+ * is a new one. `leave` gives up the tab's client at once, for whoever asks next, even before it is there.
  * @param {string} room the room's URL
  * @param {string} [given] the key that the application has chosen
- * @returns {Promise<Client>}
+ * @returns {{ client: Promise<Client>, leave: () => void }}
  */
-export async function becomeClient(room, given) {
-  const isTab = given === undefined && !joinedByTab.has(room);
-  if (isTab) joinedByTab.add(room);
-  const store = await usableStore();
-  if (given !== undefined) return takeClient(room, given, new Queue(store, { room, key: given, given: true }));
-  return (isTab ? await clientOfThisTab(store, room) : undefined) ?? newClient(store, room);
+export function becomeClient(room, given) {
+  if (given !== undefined) return { client: givenClient(room, given), leave: () => {} };
+  if (owners.has(room)) return { client: newClient(room), leave: () => {} };
+  const owner = Symbol();
+  owners.set(room, owner);
+  const leave = () => void (owners.get(room) === owner && owners.delete(room));
+  const last = turns.get(room) ?? Promise.resolve();
+  const client = last.then(async () => (await clientOfThisTab(room, leave)) ?? newClient(room));
+  turns.set(room, client.catch(() => {}));
+  return { client, leave };
+}
+
+/** @param {string} room @param {string} key */
+async function givenClient(room, key) {
+  return takeClient(room, key, new Queue(await usableStore(), { room, key, given: true }));
 }
 
 /**
  * The tab's own client in a room; nothing where it cannot be known which of its numbers are used up: one that is used again would name two
  * transitions, and the room take one of them for decided.
- * @param {Store | undefined} store
  * @param {string} room
+ * @param {() => void} leave
  */
-async function clientOfThisTab(store, room) {
-  const leave = () => joinedByTab.delete(room);
+async function clientOfThisTab(room, leave) {
+  const store = await usableStore();
   if (!hasLocks || store) {
     const key = await keyOfThisTab(store, room);
     const client = await takeClient(room, key, new Queue(store, { room, key, given: false }), leave);
@@ -111,13 +123,14 @@ async function clientOfThisTab(store, room) {
 
 /**
  * A client for this room object alone. While it lives, no tab takes its key for that of a tab that is gone.
- * @param {Store | undefined} store
  * @param {string} room
  */
-async function newClient(store, room) {
+async function newClient(room) {
   const key = drawKey();
   const lock = hasLocks ? await hold(lockOf(key), {}) : undefined;
-  return takeClient(room, key, new Queue(store, { room, key, given: false }), () => lock?.release());
+  // Where the store does not answer now, it takes up later what this client has.
+  const queue = new Queue(hasLocks ? store : undefined, { room, key, given: false }, true);
+  return takeClient(room, key, queue, () => lock?.release());
 }
 
 /**
@@ -149,9 +162,10 @@ export async function adoptOrphan(room, except) {
   return undefined;
 }
 
-/** The store, where it can be used without two tabs being one client. @returns {Promise<Store | undefined>} */
+/** The store, where it can be used now without two tabs being one client. @returns {Promise<Store | undefined>} */
 async function usableStore() {
-  return hasLocks ? openStore() : warn("this page was not loaded over https, so there are no locks to say which tab's they are");
+  if (!hasLocks) return warn("this page was not loaded over https, so there are no locks to say which tab's they are");
+  return (await store.open()) ? store : undefined;
 }
 
 /** @type {Promise<string> | undefined} */

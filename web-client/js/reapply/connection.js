@@ -19,6 +19,7 @@ const GOOD_AFTER_MS = 10_000;
  * @property {() => void} opened
  * @property {(frame: Uint8Array) => void} frame
  * @property {() => void} lost
+ * @property {(why: unknown) => void} failed there is no socket: `options.socket` or the browser has thrown
  * @property {() => void} heartbeat asks the room for a sign of life
  */
 
@@ -29,8 +30,6 @@ export class Connection {
   #handlers;
   /** @type {WebSocket | undefined} */
   #socket;
-  /** Attempts in vain since the last good connection. */
-  #failures = 0;
   #openedAt = 0;
   /** When the room was asked for a sign of life and has not given one since; 0 when it is not being asked. */
   #askedAt = 0;
@@ -48,7 +47,7 @@ export class Connection {
   constructor(url, options, handlers) {
     this.#url = url;
     this.#makeSocket = options.socket ?? ((url, protocol) => new WebSocket(url, protocol));
-    this.#backoff = { ...DEFAULT_BACKOFF, ...options.backoff };
+    this.#backoff = new Backoff(options.backoff);
     this.#handlers = handlers;
     globalThis.addEventListener?.("online", this.#wake);
     globalThis.addEventListener?.("pageshow", this.#wake);
@@ -89,7 +88,8 @@ export class Connection {
   #open() {
     clearTimeout(this.#retry);
     this.#retry = undefined;
-    const socket = this.#makeSocket(this.#url, SUBPROTOCOL);
+    const socket = this.#made();
+    if (!socket) return;
     this.#socket = socket;
     this.#askedAt = performance.now();
     this.#heartbeat = setInterval(() => this.#checkLife(socket), HEARTBEAT_MS);
@@ -101,12 +101,24 @@ export class Connection {
     };
     socket.onmessage = ({ data }) => {
       this.#askedAt = 0;
-      // The protocol has no text frames: whatever sent one is no Reapply host.
-      if (data instanceof ArrayBuffer) this.#handlers.frame(new Uint8Array(data));
+      // The protocol has no text frames: whatever sent one is not a Reapply host.
+      if (isBuffer(data)) this.#handlers.frame(new Uint8Array(data));
       else this.#lose(socket);
     };
     // `close` follows an `error`, and tells as much.
     socket.onclose = () => this.#lose(socket);
+  }
+
+  /** A new socket. Where none can be made, it is tried again like a connection that failed. */
+  #made() {
+    try {
+      return this.#makeSocket(this.#url, SUBPROTOCOL);
+    } catch (error) {
+      // The owner may still be at work in the call that has led here.
+      this.#retry = setTimeout(() => this.#open(), this.#backoff.next());
+      queueMicrotask(() => this.#stopped || this.#handlers.failed(error));
+      return undefined;
+    }
   }
 
   /** @param {WebSocket} socket */
@@ -120,16 +132,10 @@ export class Connection {
     socket.close();
     const wasOpen = this.isOpen;
     const wasGood = wasOpen && performance.now() - this.#openedAt >= GOOD_AFTER_MS;
-    this.#failures = wasGood ? 0 : this.#failures + 1;
+    if (wasGood) this.#backoff.reset();
     this.#openedAt = 0;
-    if (!this.#stopped) this.#retry = setTimeout(() => this.#open(), this.#wait());
+    if (!this.#stopped) this.#retry = setTimeout(() => this.#open(), this.#backoff.next());
     this.#handlers.lost();
-  }
-
-  /** Exponential, with full jitter: when a host comes back, its clients do not come back all at once. */
-  #wait() {
-    const { first_ms, max_ms } = this.#backoff;
-    return Math.random() * Math.min(max_ms, first_ms * 2 ** Math.min(this.#failures, 30));
   }
 
   /** The network or the page is back: waits no longer, and looks whether the connection outlived it. */
@@ -149,4 +155,37 @@ export class Connection {
     if (this.#askedAt === 0) this.#askedAt = performance.now();
     this.#handlers.heartbeat();
   }
+}
+
+/** How long to wait before something is tried again. */
+export class Backoff {
+  #limits;
+  #failures = 0;
+
+  /** @param {import("../reapply.d.ts").Options["backoff"]} [options] */
+  constructor(options) {
+    this.#limits = { ...DEFAULT_BACKOFF, ...options };
+  }
+
+  /** It worked: the next wait is short again. */
+  reset() {
+    this.#failures = 0;
+  }
+
+  /** Milliseconds to wait after one more failure. Exponential, with full jitter: when a host comes back, its clients do not come back all at once. */
+  next() {
+    const { first_ms, max_ms } = this.#limits;
+    const longest_ms = Math.min(max_ms, first_ms * 2 ** Math.min(this.#failures, 30));
+    this.#failures += 1;
+    return Math.random() * longest_ms;
+  }
+}
+
+/**
+ * Whether this is a buffer of bytes. One of another realm (a frame's, a test environment's) is not an instance of this realm's `ArrayBuffer`.
+ * @param {unknown} data
+ * @returns {data is ArrayBuffer}
+ */
+function isBuffer(data) {
+  return Object.prototype.toString.call(data) === "[object ArrayBuffer]";
 }

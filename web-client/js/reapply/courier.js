@@ -2,6 +2,7 @@
 // Delivers what tabs that are gone have left in a room: one after the other, each in a session of its own and as the client that it was.
 
 import { adoptOrphan } from "./client.js";
+import { store } from "./store.js";
 
 /** @typedef {import("./client.js").Client} Client */
 /** @typedef {import("./room.js").Room} Room */
@@ -13,6 +14,9 @@ export class Couriers {
   #courier;
   #isRunning = false;
   #stopped = false;
+  /** A store that opens late may hold something, too. */
+  #forget = store.whenOpen(() => this.#isWanted && this.run());
+  #isWanted = false;
 
   /**
    * @param {string} name the room's
@@ -25,6 +29,7 @@ export class Couriers {
 
   /** Looks whether there is something to deliver, and delivers it. */
   async run() {
+    this.#isWanted = true;
     if (this.#isRunning) return;
     this.#isRunning = true;
     /** @type {Set<string>} */
@@ -41,6 +46,7 @@ export class Couriers {
 
   stop() {
     this.#stopped = true;
+    this.#forget();
     this.#courier?.close();
   }
 

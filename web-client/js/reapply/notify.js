@@ -71,3 +71,21 @@ export function guarded(call) {
     reportError(error);
   }
 }
+
+/** Those who would lose something with the page. @type {Set<unknown>} */
+const losing = new Set();
+
+/** @param {BeforeUnloadEvent} event */
+const ask = (event) => event.preventDefault();
+
+/**
+ * Has the browser ask before it leaves the page, as long as anyone would lose something with it. A page that would not may sleep and come back.
+ * @param {unknown} who
+ * @param {boolean} wouldLose
+ */
+export function guardUnload(who, wouldLose) {
+  if (wouldLose) losing.add(who);
+  else losing.delete(who);
+  if (losing.size > 0) globalThis.addEventListener?.("beforeunload", ask);
+  else globalThis.removeEventListener?.("beforeunload", ask);
+}

@@ -4,16 +4,17 @@
 import { addressOf, whyRefused } from "./address.js";
 import { becomeClient } from "./client.js";
 import { MachineError, load } from "./component.js";
-import { Connection } from "./connection.js";
+import { Backoff, Connection } from "./connection.js";
 import { Couriers } from "./courier.js";
 import { Effects } from "./effects.js";
 import { HostClock } from "./host-clock.js";
-import { Letters, Subscribers, guarded } from "./notify.js";
+import { Letters, Subscribers, guardUnload, guarded } from "./notify.js";
 import { Outbox } from "./outbox.js";
 import { Past } from "./past.js";
 import { Replica } from "./reapply_wasm.js";
 import { soon } from "./runtime.js";
-import { start } from "./start.js";
+import { Latency, Replacements } from "./session.js";
+import { start, startWhile } from "./start.js";
 import { Transitions } from "./transitions.js";
 import { Views } from "./views.js";
 
@@ -26,15 +27,8 @@ import { Views } from "./views.js";
  * @typedef {import("./transitions.js").Waiter} Waiter
  */
 
-/** How much of a new measurement goes into the latency that is shown. */
-const LATENCY_WEIGHT = 0.25;
-
-/** How often in a row a session may be replaced by another of the same client, though this page alone is that client in this browser: one of a
- * connection that was given up may arrive late. More often, the key is used elsewhere. */
-const REPLACED_MAX = 4;
-
-/** After this long without it, the count begins anew. */
-const REPLACED_WITHIN_MS = 60_000;
+/** Frames that are kept until the replica is there. A room that was not greeted yet has nothing to say but why it does not let this page in. */
+const EARLY_FRAMES_MAX = 8;
 
 /**
  * Joins a room.
@@ -54,6 +48,8 @@ export class Room {
   #frames = [];
   /** Who this page is, once that is known. @type {Client | undefined} */
   #client;
+  /** Gives up the client that this page is about to be. */
+  #leave = () => {};
   #transitions = new Transitions((returned) => this.#returned.deliver(returned));
   /** What has become of the transitions of earlier pages. @type {Letters<Returned>} */
   #returned = new Letters();
@@ -62,26 +58,25 @@ export class Room {
   #outbox = new Outbox((frame) => this.#connection.send(frame));
   /** @type {Past | undefined} */
   #past;
-  #views = new Views();
+  #views = new Views((why) => this.#viewFaulted(why), () => this.#subscribers.notify());
   /** @type {Subscribers<Room>} */
   #subscribers = new Subscribers(this);
+  /** All that a subscriber may look at, as it was when they were called last. @type {unknown[]} */
+  #seen = [];
   /** The digest of the build that is being loaded. @type {string | undefined} */
   #loading;
   #wasOpen = false;
   #wasLive = false;
   /** Whether the room was live once: from then on transitions are taken on. */
   #hasJoined = false;
-  /** How often in a row another session of this client has replaced this page's. */
-  #replaced = 0;
-  #replacedAt = 0;
+  #replacements = new Replacements();
   /** Whether the room has ended the session that is still open. */
   #parted = false;
   #closed = false;
   #clock = new HostClock();
   /** @type {string | undefined} */
   #reason;
-  /** @type {number | undefined} */
-  #latency;
+  #latency = new Latency();
   /** @type {string[]} */
   #participants = [];
   /** @type {(room: Room) => void} */
@@ -114,11 +109,14 @@ export class Room {
       opened: () => this.#opened(),
       frame: (frame) => this.#arrived(frame),
       lost: () => this.#lost(),
+      failed: (why) => this.#failed(why),
       heartbeat: () => this.#ping(),
     });
     if (!client) this.#couriers = this.#hireCouriers(url, options);
     // However a key is written, its client has one queue and one lock.
-    this.#start(client ?? becomeClient(this.#address.name, options.key?.toLowerCase()));
+    const becoming = client ? undefined : becomeClient(this.#address.name, options.key?.toLowerCase());
+    this.#leave = becoming?.leave ?? this.#leave;
+    this.#start(client ?? becoming?.client, new Backoff(options.backoff));
   }
 
   get view() {
@@ -175,7 +173,7 @@ export class Room {
   }
 
   get latency() {
-    return this.#latency;
+    return this.#latency.value_ms;
   }
 
   get digest() {
@@ -226,29 +224,38 @@ export class Room {
   }
 
   /**
+   * A function of its own, so that it can be handed on without the room.
    * @param {(room: Room) => void} subscriber
    * @returns {() => void}
    */
-  subscribe(subscriber) {
-    return this.#subscribers.add(subscriber);
-  }
+  subscribe = (subscriber) => this.#subscribers.add(subscriber);
 
   close() {
     this.#end(new Error("this page has closed it"));
   }
 
-  /** @param {Client | Promise<Client>} becoming */
-  async #start(becoming) {
+  /** @param {Client | Promise<Client> | undefined} becoming @param {Backoff} backoff */
+  async #start(becoming, backoff) {
     try {
-      await Promise.all([Promise.resolve(becoming).then((client) => this.#become(client)), start()]);
+      const become = Promise.resolve(becoming).then((client) => client && this.#become(client));
+      await Promise.all([become, startWhile(() => !this.#closed, backoff, (why) => this.#failed(why))]);
       if (this.#closed || !this.#client) return;
       const replica = new Replica(this.#client.key, this.#client.queue.base);
       this.#transitions.restore(replica);
       this.#replica = replica;
-      if (this.#connection.isOpen) this.#opened();
+      if (!this.#connection.isOpen && this.#frames.length === 0) return this.#changed();
+      this.#greet(replica);
+      this.#drain();
+      if (!this.#connection.isOpen) replica.handleDisconnected();
     } catch (error) {
-      this.#end(new Error(`the client could not be started: ${error}`));
+      this.#end(new Error(`the client could not be started: ${messageOf(error)}`));
     }
+  }
+
+  /** Something that is tried again has failed. @param {unknown} why */
+  #failed(why) {
+    this.#reason = messageOf(why);
+    this.#changed();
   }
 
   /** From here on what is asked for is kept, and what earlier pages have left is pending. @param {Client} client */
@@ -257,6 +264,7 @@ export class Room {
     this.#client = client;
     this.#transitions.open(client.queue);
     client.onlost = () => this.#end(new Error("another page is this client now"));
+    client.queue.onchange = () => this.#changed();
     this.#changed();
   }
 
@@ -271,21 +279,28 @@ export class Room {
 
   #opened() {
     this.#wasOpen = true;
+    // What an earlier connection has brought is not this one's.
+    if (this.#replica) this.#greet(this.#replica);
+    else this.#frames = [];
+    this.#changed();
+  }
+
+  /** @param {Replica} replica */
+  #greet(replica) {
     this.#parted = false;
     this.#clock.begin();
-    this.#replica?.handleConnected();
+    replica.handleConnected();
     this.#settle();
   }
 
   /**
-   * Frames that arrive together are handled together: the pending transitions are applied again once, not once for each. A room that was not
-   * greeted yet has nothing to say but goodbye, and closes the connection, which says as much.
+   * Frames that arrive together are handled together: the pending transitions are applied again once, not once for each.
    * @param {Uint8Array} frame
    */
   #arrived(frame) {
-    if (!this.#replica) return;
+    if (!this.#replica && this.#frames.length >= EARLY_FRAMES_MAX) return this.#connection.drop();
     this.#frames.push(frame);
-    if (this.#frames.length === 1) soon(() => this.#drain());
+    if (this.#replica && this.#frames.length === 1) soon(() => this.#drain());
   }
 
   #lost() {
@@ -337,9 +352,9 @@ export class Room {
       const { machine, room } = this.#address;
       console.warn(`reapply: ${machine}/${room} diverged at seq ${seq} under ${digest}: hash ${ours} here, ${theirs} in the room`);
     }
-    if (effects.pongValue !== undefined) this.#measure(performance.now() - effects.pongValue / 1000);
-    this.#changed();
+    if (effects.pongValue !== undefined) this.#latency.measure(effects.pongValue);
     this.#followUp(replica);
+    this.#changed();
     for (const signal of effects.signals) guarded(() => this.onsignal?.(signal));
   }
 
@@ -367,10 +382,7 @@ export class Room {
   /** Whether to connect again after the room has ended the session. @param {Replica} replica */
   #mayReturn(replica) {
     if (replica.mayRetry()) return true;
-    const now = performance.now();
-    this.#replaced = now - this.#replacedAt < REPLACED_WITHIN_MS ? this.#replaced + 1 : 1;
-    this.#replacedAt = now;
-    return replica.wasReplaced() && (this.#client?.isOwn ?? false) && this.#replaced <= REPLACED_MAX;
+    return replica.wasReplaced() && (this.#client?.isOwn ?? false) && this.#replacements.mayReturn();
   }
 
   /** What was asked for before the room was joined is taken on now. @param {Replica} replica */
@@ -425,12 +437,12 @@ export class Room {
     this.#settle();
   }
 
-  /** @param {number} latency_ms */
-  #measure(latency_ms) {
-    // The clock is coarse, and what was sent was rounded.
-    latency_ms = Math.max(0, latency_ms);
-    this.#latency ??= latency_ms;
-    this.#latency += (latency_ms - this.#latency) * LATENCY_WEIGHT;
+  /** The machine has broken off in a view. The replica has it start again, from a snapshot of the room. @param {string} why */
+  #viewFaulted(why) {
+    const { machine, room } = this.#address;
+    console.warn(`reapply: ${machine}/${room}: the view could not be made here, and stays as it was: ${why}`);
+    // Whoever looks at a view may be in the middle of anything.
+    soon(() => this.#settle());
   }
 
   /**
@@ -458,13 +470,20 @@ export class Room {
     this.#couriers?.stop();
     this.#rejectReady(why);
     this.#transitions.abandon(new Error(`the room was closed before this was decided: ${why.message}`));
-    this.#client?.letGo();
+    if (this.#client) this.#client.letGo();
+    else this.#leave();
     this.#changed();
   }
 
-  /** Something has changed: the views, or what a subscriber may look at besides. */
+  /** Something may have changed: the views, or what a subscriber may look at besides. */
   #changed() {
-    this.#views.expire();
+    const states = this.#replica?.statesRevision();
+    const rest = [this.status, this.reason, this.pending, this.durable, this.participant, this.#replica?.presenceRevision()];
+    const seen = [states, ...rest];
+    if (seen.length === this.#seen.length && seen.every((value, index) => value === this.#seen[index])) return;
+    if (states !== this.#seen[0]) this.#views.expire();
+    this.#seen = seen;
+    guardUnload(this, this.pending > 0 && !this.durable && !this.#closed);
     this.#subscribers.notify();
   }
 }

@@ -14,3 +14,22 @@ export function start() {
   started.catch(() => (started = undefined));
   return started;
 }
+
+/**
+ * Starts the code as soon as it can be had: a host that is being restarted may have served the page, and not that.
+ * @param {() => boolean} isWanted
+ * @param {import("./connection.js").Backoff} backoff
+ * @param {(why: string) => void} onfailure called when it could not be fetched; it is tried again
+ */
+export async function startWhile(isWanted, backoff, onfailure) {
+  while (isWanted()) {
+    try {
+      return await start();
+    } catch (error) {
+      // Code that is here and does not compile will not do so later.
+      if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) throw error;
+      onfailure(`the client's code could not be loaded: ${error instanceof Error ? error.message : error}`);
+      await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+    }
+  }
+}

@@ -10,7 +10,7 @@ const ENTRIES = "entries";
 /** What else is known of a client in a room, by room and key. */
 const CLIENTS = "clients";
 
-/** How long the database may take to answer. A page does not wait any longer, and does without. */
+/** How long the database may take to answer. A page does not wait any longer, and does without until it answers. */
 const ANSWER_WITHIN_MS = 3_000;
 
 /** Clients that have left nothing are forgotten when they were not seen for this long. Rooms forget them much earlier. */
@@ -25,15 +25,34 @@ const FORGET_AFTER_MS = 180 * 24 * 60 * 60 * 1000;
  */
 
 export class Store {
+  /** @type {IDBDatabase | undefined} */
   #database;
+  /** @type {Promise<boolean> | undefined} */
+  #opening;
   /** The transaction of this tick. @type {Transaction | undefined} */
   #open;
+  /** @type {Set<() => void>} */
+  #onopen = new Set();
 
-  /** @param {IDBDatabase} database */
-  constructor(database) {
-    this.#database = database;
-    // A later version of this client, in another tab, needs it for itself.
-    database.onversionchange = () => database.close();
+  get isOpen() {
+    return this.#database !== undefined;
+  }
+
+  /** Opens the database unless it is open. Resolves to whether it is, within the time that a page waits; it may open later. */
+  open() {
+    if (this.#database) return Promise.resolve(true);
+    this.#opening ??= this.#reopen();
+    return Promise.race([this.#opening, after(ANSWER_WITHIN_MS)]).then(() => {
+      return this.isOpen || warn("the browser's database does not answer") || false;
+    });
+  }
+
+  /** Calls `call` whenever the database has opened late or again. @param {() => void} call @returns {() => void} what ends that */
+  whenOpen(call) {
+    this.#onopen.add(call);
+    return () => {
+      this.#onopen.delete(call);
+    };
   }
 
   /**
@@ -43,7 +62,7 @@ export class Store {
    * @returns {Promise<Found>}
    */
   async find(room, key) {
-    const transaction = this.#database.transaction([CLIENTS, ENTRIES], "readonly");
+    const transaction = this.#transaction("readonly");
     const record = transaction.objectStore(CLIENTS).get([room, key]);
     const entries = transaction.objectStore(ENTRIES).getAll(within(room, key));
     await ended(transaction);
@@ -56,7 +75,7 @@ export class Store {
    * @returns {Promise<ClientRecord[]>}
    */
   async clientsWithEntries(room) {
-    const transaction = this.#database.transaction([CLIENTS, ENTRIES], "readonly");
+    const transaction = this.#transaction("readonly");
     const records = transaction.objectStore(CLIENTS).getAll(within(room));
     const names = transaction.objectStore(ENTRIES).getAllKeys(within(room));
     await ended(transaction);
@@ -79,9 +98,49 @@ export class Store {
     }
   }
 
+  /** @returns {Promise<boolean>} whether it is open now */
+  async #reopen() {
+    try {
+      this.#database = await openDatabase();
+    } catch (error) {
+      warn(error);
+      return false;
+    } finally {
+      this.#opening = undefined;
+    }
+    // A later version of this client, in another tab, needs it for itself.
+    this.#database.onversionchange = () => this.#closed();
+    // The browser has closed it: somebody has cleared this site's data, or the disk has failed.
+    this.#database.onclose = () => {
+      this.#closed();
+      this.open();
+    };
+    this.#forgetOld();
+    for (const call of [...this.#onopen]) call();
+    return true;
+  }
+
+  #closed() {
+    this.#database?.close();
+    this.#database = this.#open = undefined;
+  }
+
+  /** @param {IDBTransactionMode} mode */
+  #transaction(mode) {
+    if (!this.#database) throw new Error("the browser's database is not open");
+    try {
+      // What a tab leaves behind must outlive the tab, and a crash of it; to wait for the disk each time would be for power cuts only.
+      return this.#database.transaction([CLIENTS, ENTRIES], mode, { durability: "relaxed" });
+    } catch (error) {
+      // The browser closes databases without a word, too.
+      this.#closed();
+      throw error;
+    }
+  }
+
   /** Forgets the clients that have left nothing, and were not seen for long. */
-  forgetOld() {
-    const transaction = this.#database.transaction([CLIENTS, ENTRIES], "readwrite");
+  #forgetOld() {
+    const transaction = this.#transaction("readwrite");
     const clients = transaction.objectStore(CLIENTS);
     const cursor = clients.index("seen").openCursor(IDBKeyRange.upperBound(Date.now() - FORGET_AFTER_MS));
     cursor.onsuccess = () => {
@@ -96,8 +155,7 @@ export class Store {
 
   /** @returns {Transaction} */
   #begin() {
-    // What a tab leaves behind must outlive the tab, and a crash of it; to wait for the disk each time would be for power cuts only.
-    const transaction = this.#database.transaction([CLIENTS, ENTRIES], "readwrite", { durability: "relaxed" });
+    const transaction = this.#transaction("readwrite");
     let isActive = true;
     const done = ended(transaction).finally(() => (isActive = false));
     done.catch(() => {});
@@ -112,13 +170,8 @@ export class Store {
 
 /** @typedef {{ clients: IDBObjectStore, entries: IDBObjectStore, done: Promise<void> }} Transaction */
 
-/** @type {Promise<Store | undefined> | undefined} */
-let opened;
-
-/** The store of this origin; nothing where there is none. Rooms of one page share it. @returns {Promise<Store | undefined>} */
-export function openStore() {
-  return (opened ??= open().catch((error) => warn(error)));
-}
+/** The store of this origin. Rooms of one page share it. */
+export const store = new Store();
 
 let hasWarned = false;
 
@@ -130,8 +183,8 @@ export function warn(why) {
   console.warn(`reapply: transitions that have no outcome yet are kept in this page only: ${reason}`);
 }
 
-/** @returns {Promise<Store>} */
-function open() {
+/** @returns {Promise<IDBDatabase>} */
+function openDatabase() {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, VERSION);
     request.onupgradeneeded = () => {
@@ -139,14 +192,14 @@ function open() {
       result.createObjectStore(ENTRIES, { keyPath: ["room", "key", "order"] });
       result.createObjectStore(CLIENTS, { keyPath: ["room", "key"] }).createIndex("seen", "seen");
     };
-    request.onsuccess = () => {
-      const store = new Store(request.result);
-      store.forgetOld();
-      resolve(store);
-    };
+    request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-    setTimeout(() => reject(new Error("the browser's database does not answer")), ANSWER_WITHIN_MS);
   });
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+function after(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** All that begins with these parts. @param {...string} parts */
