@@ -66,5 +66,8 @@ pub const ROOMS_READ_MAX: usize = 1_000;
 /// Rooms that wait for their logs to be trimmed.
 pub const TRIM_QUEUE_MAX: usize = 10_000;
 
+/// Rooms whose logs are proved and trimmed at the same time.
+pub const TRIMS_AT_ONCE: usize = 4;
+
 /// Snapshots, from the newest on, among which one with a checkpoint is looked for. Those that a room takes before it sleeps have none.
 pub const TRIM_CANDIDATES_MAX: usize = 16;

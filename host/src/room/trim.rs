@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a snapshot is stored ────┐
-//!  its checkpoint is stored ├─▶ Trimmer (a room at a time) ──▶ the newest snapshot that a checkpoint of the log speaks of
+//!  its checkpoint is stored ├─▶ Trimmer (a few rooms at a time) ──▶ the newest snapshot that a checkpoint of the log speaks of
 //!  a policy was set ────────┘        │ replays all up to it, in an instance of its own
 //!                                    ▼
 //!                    the chain, the checkpoints and the snapshot agree with it? ──▶ Journal::trim
@@ -10,7 +10,8 @@
 //!
 //! It looks at the journal alone, so it does not matter how often, when or by whom it is told of a room.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,9 +19,10 @@ use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Chain, Digest, Fault, Input, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIM_QUEUE_MAX};
+use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIM_QUEUE_MAX, TRIMS_AT_ONCE};
 use super::rooms::Rooms;
 use crate::archive::follow::Followed;
 use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
@@ -33,7 +35,7 @@ pub(super) struct TrimQueue {
     waiting: Arc<Mutex<HashSet<RoomId>>>,
 }
 
-/// Trims one room after the other.
+/// Trims rooms, a few at a time.
 pub(super) struct Trimmer {
     queue: mpsc::Receiver<RoomId>,
     waiting: Arc<Mutex<HashSet<RoomId>>>,
@@ -64,21 +66,49 @@ impl TrimQueue {
 }
 
 impl Trimmer {
-    /// Works the queue off until the host stops.
+    /// Works the queue off until the host stops: a few rooms at a time, so that none waits for one that takes long.
     pub(super) async fn run(mut self, rooms: Rooms) {
-        while let Some(room) = self.queue.recv().await {
-            // Before it is looked at: what comes meanwhile may have come too late.
-            lock(&self.waiting).remove(&room);
-            match trim(&rooms, &room).await {
-                Ok(None) | Err(TrimError::Stopped) => {}
-                Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
-                Err(TrimError::Journal(why)) => {
-                    warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
+        let mut under_way = JoinSet::new();
+        let mut busy = HashMap::new();
+        loop {
+            tokio::select! {
+                room = self.queue.recv(), if under_way.len() < TRIMS_AT_ONCE => {
+                    let Some(room) = room else { return };
+                    // Before it is looked at: what comes meanwhile may have come too late.
+                    lock(&self.waiting).remove(&room);
+                    match busy.entry(room) {
+                        // Once more, when it is done.
+                        Entry::Occupied(mut again) => drop(again.insert(true)),
+                        Entry::Vacant(new) => {
+                            under_way.spawn(trim_and_tell(rooms.clone(), new.key().clone()));
+                            new.insert(false);
+                        }
+                    }
                 }
-                Err(why) => error!(%room, %why, "the log is not as it was, so it is not trimmed; see `reapply verify`"),
+                Some(done) = under_way.join_next() => {
+                    // A panic in there was told where it happened; its room stays as it is until the next start.
+                    let Ok(room) = done else { continue };
+                    if busy.remove(&room) == Some(true) {
+                        busy.insert(room.clone(), false);
+                        under_way.spawn(trim_and_tell(rooms.clone(), room));
+                    }
+                }
             }
         }
     }
+}
+
+/// Trims a room's log, tells the operator what came of it, and gives the room back.
+async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
+    match trim(&rooms, &room).await {
+        Ok(None) | Err(TrimError::Stopped) => {}
+        Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
+        Err(TrimError::Journal(why)) => {
+            warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
+        }
+        Err(why) => error!(%room, %why, "the log is not as it was, so it is not trimmed; see `reapply verify`"),
+    }
+    room
 }
 
 /// Why a log was not trimmed. All of it is there.
