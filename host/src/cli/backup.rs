@@ -1,6 +1,6 @@
 //! `reapply backup`: all that a host keeps, while it serves.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::remote::Remote;
 use crate::http::backup::HASH_HEADER;
+use crate::journal::directory::{create_private, private};
 use crate::journal::sqlite::DATABASE_FILE;
 
 /// Arguments of `reapply backup`.
@@ -25,7 +26,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let answer = remote.accepted(remote.send(remote.request("GET", "/backup").body(())?, None)?)?;
     let announced = answer.headers().get(HASH_HEADER).and_then(|hash| hash.to_str().ok()).map(str::to_owned);
     let announced = announced.context("the host is perhaps no Reapply host: it names no hash of its backup")?;
-    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    create_private(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let file = dir.join(DATABASE_FILE);
     let part = file.with_added_extension("part");
     let written = write(answer.into_body().into_reader(), &part).and_then(|(hash, bytes)| {
@@ -38,6 +39,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What `mkfs` leaves in the root of a fresh volume. A folder with nothing else in it is empty.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// Whether a folder may be written to: it is not there, or empty.
 ///
 /// # Errors
@@ -48,8 +52,19 @@ pub(super) fn check_empty(dir: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.with_context(|| format!("{} cannot be used", dir.display()))?,
     };
-    ensure!(entries.count() == 0, "{} is not empty, and nothing is overwritten: name a new folder", dir.display());
+    let mut names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    let is_empty = names.all(|name| name.is_ok_and(|name| name == LOST_AND_FOUND));
+    ensure!(is_empty, "{} is not empty, and nothing is overwritten: name a new folder", dir.display());
     Ok(())
+}
+
+/// Creates a file for its owner alone, or empties the one that is there.
+///
+/// # Errors
+///
+/// The system refuses.
+pub(super) fn create_file(path: &Path) -> io::Result<File> {
+    private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)
 }
 
 /// Gives a file its name, durably.
@@ -65,7 +80,7 @@ pub(super) fn put_in_place(part: &Path, file: &Path) -> io::Result<()> {
 /// Copies, durably; answers the hash and the length.
 fn write(mut from: impl Read, to: &Path) -> anyhow::Result<(String, u64)> {
     let cannot_write = || format!("cannot write {}", to.display());
-    let mut file = File::create(to).with_context(cannot_write)?;
+    let mut file = create_file(to).with_context(cannot_write)?;
     let mut hasher = blake3::Hasher::new();
     let (mut buffer, mut bytes) = (vec![0; 1024 * 1024], 0);
     loop {

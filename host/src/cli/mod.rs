@@ -68,7 +68,12 @@ enum Command {
 /// Runs the command that the arguments name. Whatever fails is one line on standard error, and exit code 1.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        // Who reads no further, such as `head`, has what they wanted, as with any other command.
+        sigpipe::reset();
+    }
+    let done = match command {
         Command::Backup(args) => backup::main(&args),
         Command::Build(args) => build::main(&args),
         Command::Check(args) => check::main(&args),

@@ -1,12 +1,14 @@
 //! `reapply restore`: a data directory from a backup, proved whole.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::backup::{check_empty, put_in_place};
+use super::backup::{check_empty, create_file, put_in_place};
 use super::count::count;
+use crate::journal::directory::create_private;
 use crate::journal::sqlite::{DATABASE_FILE, WAL_FILE};
 use crate::journal::{Journal, SqliteJournal};
 
@@ -53,9 +55,11 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
     let file = data.join(DATABASE_FILE);
     let part = file.with_added_extension("part");
-    let copied = fs::create_dir_all(data).and_then(|()| {
-        fs::copy(backup, &part)?;
-        File::open(&part)?.sync_all()?;
+    // A copy of the file's mode as well could not be written to, where a backup is kept read-only.
+    let copied = create_private(data).and_then(|()| {
+        let mut copy = create_file(&part)?;
+        io::copy(&mut File::open(backup)?, &mut copy)?;
+        copy.sync_all()?;
         put_in_place(&part, &file)
     });
     copied.with_context(|| format!("cannot write {}", file.display()))
@@ -75,9 +79,12 @@ fn prove(data: &Path) -> anyhow::Result<(u64, u64)> {
     }
 }
 
-fn remove_content(dir: &Path) -> std::io::Result<()> {
+fn remove_content(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
-        fs::remove_file(entry?.path())?;
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+        }
     }
     Ok(())
 }

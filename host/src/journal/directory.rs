@@ -59,6 +59,19 @@ pub enum OpenError {
         /// What is wrong there.
         what: String,
     },
+    /// It was open when its host ended, and its write-ahead log is gone.
+    #[error(
+        "{} was in use when its host ended, and its write-ahead log {} is missing or empty: what was acknowledged last was in there. \
+         Put that file back beside it, or restore a backup. To go on without those events, which are lost then: \
+         reapply serve --accept-lost-log",
+        .file.display(), .log.display()
+    )]
+    LogLost {
+        /// The database.
+        file: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
     /// The storage failed.
     #[error("{} cannot be opened: {error}", .file.display())]
     Storage {
@@ -84,11 +97,7 @@ impl DataDirectory {
     /// It is in use, is not writable, or is no directory.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         make(path).map_err(|error| refusal(path, error))?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
+        let mut lock = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
             .open(path.join(LOCK_FILE))
             .map_err(|error| refusal(path, error))?;
         match lock.try_lock() {
@@ -108,6 +117,13 @@ impl DataDirectory {
         &self.path
     }
 
+    /// Makes the file of this name if it is missing, and keeps everyone else from reading it. What SQLite puts beside it is the same.
+    pub(super) fn keep_private(&self, name: &str) -> io::Result<()> {
+        let path = self.path.join(name);
+        let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;
+        restrict(&file)
+    }
+
     /// Makes the names of files that were created in it durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
@@ -121,12 +137,44 @@ impl Drop for DataDirectory {
     }
 }
 
+/// Has a file that is created be its owner's alone: logs hold what people said, and keys are in there too.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Creates a directory, and those above it, for its owner alone.
+///
+/// # Errors
+///
+/// The system refuses.
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// Takes the rights of others from a file that an earlier version, or a copy, left to them.
+#[cfg(unix)]
+fn restrict(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(mode & 0o700)) }
+}
+
+#[cfg(not(unix))]
+fn restrict(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Creates the directory, and makes its name durable in its parent.
 fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path)?;
+    create_private(path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
@@ -167,6 +215,23 @@ mod tests {
         assert!(error.to_string().contains("in use by another host"), "{error}");
         drop(first);
         DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_made_is_its_owners_alone_and_what_others_could_read_becomes_so() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("deep/data");
+        let directory = DataDirectory::open(&path).unwrap();
+        directory.keep_private("new").unwrap();
+        fs::write(path.join("old"), "x").unwrap();
+        fs::set_permissions(path.join("old"), fs::Permissions::from_mode(0o644)).unwrap();
+        directory.keep_private("old").unwrap();
+        let modes = ["", LOCK_FILE, "new", "old"].map(|name| mode(&path.join(name)));
+        assert_eq!(modes, [0o700, 0o600, 0o600, 0o600]);
+        assert_eq!(fs::read(path.join("old")).unwrap(), b"x");
     }
 
     #[test]

@@ -120,6 +120,30 @@ fn nothing_is_overwritten_and_nothing_damaged_is_restored() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_backup_that_is_kept_read_only_is_restored_into_a_fresh_volume_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let host = counter_host(&[]);
+    assert_eq!(host.submit("counter/lobby", "{\"Increment\":1}").status, 200);
+    for file in ["journal.db", "journal.db-wal", "journal.db-shm", "lock"] {
+        assert_eq!(mode(&host.data().join(file)), 0o600, "{file}");
+    }
+    let folder = TempDir::new().unwrap();
+    let (backup, data) = (folder.path().join("backup"), folder.path().join("data"));
+    succeeds(&host.command("backup", &[&text(&backup)]));
+    assert_eq!([mode(&backup), mode(&backup.join("journal.db"))], [0o700, 0o600]);
+    fs::set_permissions(backup.join("journal.db"), fs::Permissions::from_mode(0o444)).unwrap();
+    // What a file system puts into its root is nobody's.
+    fs::create_dir_all(data.join("lost+found")).unwrap();
+    succeeds(&restore(&backup, &data));
+    assert_eq!(mode(&data.join("journal.db")), 0o600);
+    let restored = Host::start_program_on(Path::new(PROGRAM), &data, &[]);
+    assert_eq!(restored.submit("counter/lobby", "{\"Increment\":1}").status, 200);
+    assert_eq!(restored.events("counter/lobby").len(), 2);
+}
+
+#[test]
 fn a_backup_takes_the_right_to_deploy_and_leaves_nothing_half_done() {
     let host = Host::start_program(Path::new(PROGRAM), &["--deploy-token", "secret"]);
     let folder = TempDir::new().unwrap();

@@ -14,6 +14,7 @@ mod life;
 mod live_damage;
 mod log;
 mod names;
+mod pipes;
 mod replays;
 mod retention;
 mod rooms;
