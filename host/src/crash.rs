@@ -18,6 +18,7 @@
 //! | `log-half-moved` | the write-ahead log is moved into the database, and not begun again |
 //! | `proved-not-mended` | the start has proved what the last crash left, and not moved it |
 //! | `mended-not-served` | the start has moved it, and nobody is served yet |
+//! | `mark-half-set` | the mark that the journal is open is in the log, and not in the database |
 
 /// Comes by the point `name`.
 #[cfg(debug_assertions)]

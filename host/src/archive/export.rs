@@ -10,7 +10,7 @@ use super::limits::RECORDS_BYTES;
 use super::part::{Counts, Header};
 use super::write::Writer;
 use crate::clock;
-use crate::journal::{Journal, JournalError, Record, RoomRecord};
+use crate::journal::{Journal, JournalError, Record};
 
 /// Why a room was not exported.
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +28,17 @@ pub enum ExportError {
     },
 }
 
-/// Exports the log of `room` as far as it had come when that was read, with the components and snapshots that belong to it. Blocks, and
-/// holds one section in memory.
+/// Exports the log of `room` as far as it has come, with the components and snapshots that belong to it. Blocks, and holds one section in
+/// memory. The log is not trimmed meanwhile.
 ///
 /// # Errors
 ///
 /// The log cannot be read or the export cannot be written.
-pub fn export(
-    journal: &dyn Journal,
-    runtime: &Handle,
-    room: RoomRecord,
-    to: impl Write,
-) -> Result<Counts, ExportError> {
+pub fn export(journal: &dyn Journal, runtime: &Handle, room: &RoomId, to: impl Write) -> Result<Counts, ExportError> {
+    let unread = |why: String| ExportError::Log { after: Seq(0), why };
+    let _hold = runtime.block_on(journal.hold(room)).map_err(|error| unread(error.to_string()))?;
+    let record = runtime.block_on(journal.room(room)).map_err(|error| unread(error.to_string()))?;
+    let room = record.ok_or_else(|| unread(format!("there is no room {room}")))?;
     let (head, id) = (room.head, room.room.clone());
     let first = room.base.as_ref().map_or(room.genesis.digest, |base| base.digest);
     let header = Header::new(room, clock::now());

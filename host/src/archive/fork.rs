@@ -7,7 +7,7 @@ use super::limits::RECORDS_BYTES;
 use super::staging::{Staging, forked};
 use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
 use crate::machine::Machines;
-use crate::room::{OpenRoomError, ReplayError, look_at};
+use crate::room::{OpenRoomError, ReplayError, find, look_at};
 
 /// A room that was forked off another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub struct Fork {
 ///
 /// The state there cannot be made again, the room `to` exists, or the journal fails. Then nothing has changed.
 pub async fn fork(machines: &Machines, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, ReplayError> {
+    // What is read of the log is still there when it is copied.
+    let _hold = machines.journal().hold(&from.room).await.map_err(OpenRoomError::from)?;
+    let from = &find(machines, &from.room).await?;
     // Whether the state can be made again shows before anything is copied.
     let (chain, time, alarm) = look_at(machines, from, at, |standing| {
         Ok((standing.chain, standing.time, standing.machine.alarm(standing.state)?))

@@ -1,6 +1,6 @@
 //! `reapply serve`: runs a host until it is told to stop.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::http::guard::Guard;
 use crate::http::limits::{LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
 use crate::http::{self, Options};
-use crate::journal::Journal;
-use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal, LostLog, SqliteJournal};
 use crate::machine::{Engine, Machines};
 use crate::room::{Rooms, RoomsOptions};
 
@@ -33,6 +32,9 @@ pub struct Args {
     /// Where logs, snapshots and components are kept. Made if it is not there.
     #[arg(long, value_name = "DIR", env = "REAPPLY_DATA", default_value = "data")]
     data: PathBuf,
+    /// Go on though the journal's write-ahead log is lost. What was acknowledged last is gone then, without a trace.
+    #[arg(long)]
+    accept_lost_log: bool,
     /// The address to listen on. Port 0 takes a free one; the address is printed.
     #[arg(long, value_name = "ADDR", env = "REAPPLY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
@@ -67,7 +69,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
-    let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data).await?);
+    let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data, args.accept_lost_log).await?);
     // A host that ended in the middle of a backup has left its copy there. The journal's lock makes the folder ours.
     let scratch = args.data.join("scratch");
     if let Err(error) = std::fs::remove_dir_all(&scratch)
@@ -90,7 +92,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     tokio::spawn(async move { looked_after.look_after().await });
     let router = http::router(rooms.clone(), options, Arc::clone(&sessions), Arc::clone(&followers));
     let stopped = stop_signal()?;
-    println!("listening on http://{}", listener.local_addr()?);
+    // Nobody may be reading it.
+    let _ = writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?);
 
     // A confirmation is small, and must not wait for more to send.
     let listener = listener.tap_io(|connection| {
@@ -121,9 +124,10 @@ async fn all_back(permits: &Semaphore, count: usize) {
     let _never_closed = permits.acquire_many(u32::try_from(count).unwrap_or(u32::MAX)).await;
 }
 
-async fn open_journal(data: &std::path::Path) -> anyhow::Result<SqliteJournal> {
+async fn open_journal(data: &std::path::Path, accept_lost_log: bool) -> anyhow::Result<SqliteJournal> {
     let data = data.to_owned();
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open(&data)).await??;
+    let lost_log = if accept_lost_log { LostLog::Accepted } else { LostLog::Refused };
+    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open_with(&data, lost_log)).await??;
     for warning in &opened.warnings {
         warn!("{warning}");
     }

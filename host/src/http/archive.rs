@@ -39,13 +39,13 @@ pub async fn export(
     let permit =
         permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
     let journal = Arc::clone(served.rooms.machines().journal());
-    let record = find(served.rooms.machines(), &id).await?;
+    find(served.rooms.machines(), &id).await?;
     let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let to = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks { runtime: runtime.clone(), sender });
-        match archive::export(journal.as_ref(), &runtime, record, to) {
+        match archive::export(journal.as_ref(), &runtime, &id, to) {
             Ok(counts) => info!(room = %id, events = counts.events, "exported"),
             Err(error) => warn!(room = %id, %error, "an export ended early"),
         }

@@ -19,14 +19,16 @@ use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 pub mod conformance;
 pub mod directory;
 mod error;
+mod hold;
 mod record;
 pub mod sqlite;
 mod stored;
 
 pub use directory::OpenError;
 pub use error::JournalError;
+pub use hold::{Hold, Holds};
 pub use record::{Appended, Appending, BatchId, Record};
-pub use sqlite::{Opened, SqliteJournal};
+pub use sqlite::{LostLog, Opened, SqliteJournal};
 pub use stored::{Base, Component, MachineRecord, NewRoom, RejectionCount, Retention, RoomRecord, SnapshotRecord};
 
 /// What every journal's futures are: boxed, so that the trait can be used as `Arc<dyn Journal>`.
@@ -64,8 +66,12 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`JournalError::SnapshotMissing`] or [`JournalError::NotTrimmable`]; nothing is removed then.
+    /// [`JournalError::SnapshotMissing`], or [`JournalError::NotTrimmable`], as where somebody holds the room; nothing is removed then.
     fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()>;
+
+    /// Keeps the room's log from being trimmed until the answer is dropped. Once it is there, no trim of the room is under way: whoever
+    /// reads the log from then on finds all that its record says.
+    fn hold(&self, room: &RoomId) -> Answer<'_, Hold>;
 
     /// Begins a room's log. A staged room takes records and snapshots, and gives them, but is neither found nor listed before it is
     /// published; one that a crash leaves staged is removed when the journal is opened.

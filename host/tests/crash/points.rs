@@ -30,7 +30,7 @@ pub(crate) enum Reached {
 }
 
 /// Every point.
-pub(crate) const POINTS: [Point; 13] = [
+pub(crate) const POINTS: [Point; 14] = [
     Point { name: "before-commit", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "committed-not-told", reached: Reached::UnderLoad, passes_max: 300 },
     Point { name: "snapshot-half-stored", reached: Reached::UnderLoad, passes_max: 4 },
@@ -44,6 +44,7 @@ pub(crate) const POINTS: [Point; 13] = [
     Point { name: "trim-half-done", reached: Reached::UnderLoad, passes_max: 4 },
     Point { name: "proved-not-mended", reached: Reached::AtStart, passes_max: 1 },
     Point { name: "mended-not-served", reached: Reached::AtStart, passes_max: 1 },
+    Point { name: "mark-half-set", reached: Reached::AtStart, passes_max: 1 },
 ];
 
 impl Point {

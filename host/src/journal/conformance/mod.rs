@@ -43,6 +43,7 @@ macro_rules! conformance {
             a_staged_room_can_be_discarded_and_no_other
             a_log_may_begin_after_its_first_event
             a_trimmed_log_begins_at_its_snapshot
+            a_room_that_is_held_is_not_trimmed
             a_room_runs_the_build_of_its_last_upgrade
             a_log_is_trimmed_only_where_a_snapshot_and_a_record_meet
             a_room_begins_with_the_alarm_of_its_first_state

@@ -39,6 +39,23 @@ pub(crate) async fn a_log_may_begin_after_its_first_event(journal: Shared) {
     assert_eq!(journal.append(&room, early, None).await, Appended::Conflict { head: Seq(9) });
 }
 
+pub(crate) async fn a_room_that_is_held_is_not_trimmed(journal: Shared) {
+    let mut log = room_with(&journal, "lobby", &[3]).await;
+    journal.put_snapshot(log.room(), log.snapshot(b"state")).await.unwrap();
+    let (room, start) = (log.room().clone(), log.clone());
+    assert_eq!(log.append(&journal, 2).await, Appended::Committed);
+    let (first, second) = (journal.hold(&room).await.unwrap(), journal.hold(&room).await.unwrap());
+    for hold in [first, second] {
+        let refused = journal.trim(&room, start.head).await.unwrap_err();
+        assert!(matches!(refused, JournalError::NotTrimmable { .. }), "{refused}");
+        assert_eq!(journal.read(&room, Seq(0), usize::MAX).await.unwrap().len(), 2);
+        drop(hold);
+    }
+    journal.trim(&room, start.head).await.unwrap();
+    let trimmed = JournalError::Trimmed { room: room.clone(), begins: start.head };
+    assert_eq!(journal.read(&room, Seq(0), 1).await, Err(trimmed));
+}
+
 pub(crate) async fn a_trimmed_log_begins_at_its_snapshot(journal: Shared) {
     let mut log = room_with(&journal, "lobby", &[3]).await;
     let other = room_with(&journal, "other", &[1, 1, 1]).await;

@@ -1,20 +1,23 @@
 //! A copy of the whole database, made while it is in use.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{self, Path};
 
+use rusqlite::Connection;
+
 use super::row::journal_error;
-use super::schema;
+use super::{mark, schema};
 use crate::crash;
 use crate::journal::JournalError;
+use crate::journal::directory::private;
 
 /// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since what is being read
 /// cannot be overwritten in it.
 pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
     let storage = |error: std::io::Error| JournalError::Storage(format!("{}: {error}", to.display()));
     // A file of a crash's is no backup, but it may be somebody else's: only a new one is written.
-    File::create_new(to).map_err(|error| match error.kind() {
+    private(OpenOptions::new().write(true).create_new(true)).open(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => JournalError::BackupExists(to.to_owned()),
         _ => storage(error),
     })?;
@@ -33,7 +36,11 @@ fn copy(file: &Path, to: &Path) -> Result<(), JournalError> {
     let to = to.to_str().ok_or_else(|| storage(&"the path is not UTF-8"))?;
     let connection = schema::open_reader(file).map_err(|error| storage(&error))?;
     connection.execute("VACUUM INTO ?1", [to]).map_err(|error| journal_error(&connection, &error))?;
-    Ok(())
+    // It is whole, and needs no log.
+    let copy = Connection::open(to).map_err(|error| storage(&error))?;
+    let closed =
+        copy.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(())).and_then(|()| mark::close(&copy));
+    closed.map_err(|error| journal_error(&copy, &error))
 }
 
 /// Makes the file and its name durable.

@@ -4,12 +4,15 @@ use bytes::Bytes;
 use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rooms::{self, RoomRow};
+use super::rooms::RoomRow;
 use super::row::{Failed, checksum_of, damage, integer, number, placed, prove, saturated};
 use crate::journal::{BatchId, JournalError, Record};
 
 /// What [`record`] reads.
 pub(super) const COLUMNS: &str = "expected, last, time, batch, upgrade, chain, checksum, body";
+
+/// The same for one whose body is not needed: it is read as empty.
+const COLUMNS_WITHOUT_BODY: &str = "expected, last, time, batch, upgrade, chain, checksum, x''";
 
 /// Where a room's log ends.
 #[derive(Clone, Copy, Debug)]
@@ -42,32 +45,30 @@ pub(super) fn insert(connection: &Connection, key: i64, record: &Record) -> rusq
 }
 
 /// Where the log of the room with this key ends; `None` if it has no records.
-pub(super) fn head(connection: &Connection, key: i64) -> rusqlite::Result<Option<Head>> {
+pub(super) fn head(connection: &Connection, key: i64, room: &RoomId) -> rusqlite::Result<Option<Head>> {
+    let sql = format!("SELECT {COLUMNS_WITHOUT_BODY} FROM batches WHERE room = ?1 ORDER BY expected DESC LIMIT 1");
     connection
-        .prepare_cached("SELECT last, time, chain, batch FROM batches WHERE room = ?1 ORDER BY expected DESC LIMIT 1")?
+        .prepare_cached(&sql)?
         .query_row([key], |row| {
-            Ok(Head {
-                last: Seq(number(row, 0)?),
-                time: Timestamp(number(row, 1)?),
-                chain: Chain(row.get(2)?),
-                batch: BatchId(row.get::<_, i64>(3)?.cast_unsigned()),
-            })
+            let from = Seq(number(row, 0)?).next();
+            let Record { last, time, chain, id: batch, .. } = record(row, key, || place(room, from))?;
+            Ok(Head { last, time, chain, batch })
         })
         .optional()
 }
 
-/// Whether the log holds this very batch after `expected`.
-pub(super) fn holds(connection: &Connection, key: i64, expected: Seq, batch: BatchId) -> rusqlite::Result<bool> {
+/// The record that follows `seq`, without its body: that is where one ends and the next begins.
+pub(super) fn record_after(
+    connection: &Connection,
+    key: i64,
+    room: &RoomId,
+    seq: Seq,
+) -> rusqlite::Result<Option<Record>> {
+    let sql = format!("SELECT {COLUMNS_WITHOUT_BODY} FROM batches WHERE room = ?1 AND expected = ?2");
     connection
-        .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2 AND batch = ?3")?
-        .exists(params![key, saturated(expected.0), batch.0.cast_signed()])
-}
-
-/// Whether a record follows `seq`: that is where one ends and the next begins.
-pub(super) fn goes_on_after(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM batches WHERE room = ?1 AND expected = ?2")?
-        .exists(params![key, saturated(seq.0)])
+        .prepare_cached(&sql)?
+        .query_row(params![key, saturated(seq.0)], |row| record(row, key, || place(room, seq.next())))
+        .optional()
 }
 
 /// The records of `Journal::read`.
@@ -77,7 +78,7 @@ pub(super) fn read(
     after: Seq,
     bytes_max: usize,
 ) -> Result<Vec<Record>, Failed> {
-    let found = rooms::existing(connection, room)?;
+    let found = RoomRow::of(connection, room)?;
     if let Some(base) = found.base.filter(|base| base.seq > after) {
         return Err(JournalError::Trimmed { room: room.clone(), begins: base.seq }.into());
     }
@@ -161,13 +162,18 @@ pub(super) fn chain_within(before: Chain, encoded: &[Bytes], count: u64) -> Chai
 
 /// The build that the room runs after `seq`.
 pub(super) fn build_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rusqlite::Result<Digest> {
+    let sql = format!(
+        "SELECT {COLUMNS_WITHOUT_BODY} FROM batches INDEXED BY upgrades
+         WHERE room = ?1 AND upgrade IS NOT NULL AND expected < ?2 ORDER BY expected DESC LIMIT 1"
+    );
     let upgraded = connection
-        .prepare_cached(
-            "SELECT upgrade FROM batches INDEXED BY upgrades
-             WHERE room = ?1 AND upgrade IS NOT NULL AND expected < ?2 ORDER BY expected DESC LIMIT 1",
-        )?
-        .query_row(params![room.key, saturated(seq.0)], |row| row.get(0).map(Digest))
-        .optional()?;
+        .prepare_cached(&sql)?
+        .query_row(params![room.key, saturated(seq.0)], |row| {
+            let from = Seq(number(row, 0)?).next();
+            record(row, room.key, || place(&room.room, from))
+        })
+        .optional()?
+        .and_then(|record| record.upgrade);
     Ok(upgraded.unwrap_or_else(|| room.first_digest()))
 }
 

@@ -109,8 +109,11 @@ fn write_machine(connection: &Connection, machine: &MachineRecord) -> rusqlite::
     let Retention { snapshot_events, snapshot_bytes, trim } = machine.retention;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO machines (name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO machines (name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET digest = excluded.digest, deployed = excluded.deployed,
+                 snapshot_events = excluded.snapshot_events, snapshot_bytes = excluded.snapshot_bytes,
+                 trim = excluded.trim, checksum = excluded.checksum",
         )?
         .execute(params![
             machine.name.as_str(),

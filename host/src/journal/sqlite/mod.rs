@@ -7,8 +7,10 @@
 
 mod backup;
 mod checkpoint;
+mod formats;
 mod log;
 mod machines;
+mod mark;
 mod readers;
 mod rejections;
 mod rooms;
@@ -33,6 +35,7 @@ use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
 use self::readers::Readers;
@@ -41,13 +44,13 @@ use self::row::{Failed, journal_error};
 use self::schema::PAGE_BYTES;
 pub use self::schema::{DATABASE_FILE, WAL_FILE};
 use self::snapshots::NewSnapshot;
-use self::store::Operation;
-use self::wal::WalError;
+use self::store::{Operation, Store};
+use self::wal::{WalError, WalReport};
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenError};
 use super::{
-    Answer, Appending, Component, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount, Retention,
-    RoomRecord, SnapshotRecord,
+    Answer, Appending, Component, Hold, Holds, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount,
+    Retention, RoomRecord, SnapshotRecord,
 };
 use crate::crash;
 
@@ -61,9 +64,19 @@ pub struct SqliteJournal {
     readers: Option<Arc<Readers>>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
+    holds: Holds,
     file: PathBuf,
     /// Let go last of all.
     _directory: DataDirectory,
+}
+
+/// What becomes of a journal that was open when its host ended, and whose write-ahead log is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostLog {
+    /// It is not opened: what was acknowledged last is missing.
+    Refused,
+    /// It is opened without what was acknowledged last, with a warning.
+    Accepted,
 }
 
 /// A journal that has been opened, and what its operator should know.
@@ -82,12 +95,24 @@ impl SqliteJournal {
     ///
     /// The directory is in use, not writable, or of a newer format; or what is stored is damaged. Each error says where.
     pub fn open(directory: &Path) -> Result<Opened, OpenError> {
+        Self::open_with(directory, LostLog::Refused)
+    }
+
+    /// [`SqliteJournal::open`], with a say in what becomes of a journal whose write-ahead log is gone.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn open_with(directory: &Path, lost_log: LostLog) -> Result<Opened, OpenError> {
         let directory = DataDirectory::open(directory)?;
         let file = directory.path().join(DATABASE_FILE);
-        let warnings = recover(&directory, &file)?;
+        let warnings = recover(&directory, &file, lost_log)?;
         let storage = |error: &dyn ToString| OpenError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
+        let marked = mark::open(&connection);
+        let is_marked =
+            marked.inspect_err(|error| warn!(%error, "the journal cannot store yet; it serves what it has")).is_ok();
         sweep::all(&connection).map_err(|failed| match failed {
             Failed::Refused(error) => storage(&error),
             Failed::Storage(error) => schema::refusal(&file, "what a crash left", &error),
@@ -96,13 +121,15 @@ impl SqliteJournal {
         let checkpoints = Checkpoints::start(&mut connection, own).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
         let (queue, commits) = (Arc::<Queue>::default(), Arc::<AtomicU64>::default());
-        let writer = Writer::new(connection, checkpoints, queue.clone(), commits.clone());
+        let holds = Holds::default();
+        let store = Store::new(holds.clone());
+        let writer = Writer::new(connection, store, checkpoints, queue.clone(), commits.clone(), is_marked);
         let writer = thread::Builder::new()
             .name("journal-write".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| storage(&error))?;
         let (readers, writer) = (Some(Arc::new(readers)), Some(writer));
-        let journal = Self { queue, readers, writer, commits, file, _directory: directory };
+        let journal = Self { queue, readers, writer, commits, holds, file, _directory: directory };
         Ok(Opened { journal, warnings })
     }
 
@@ -175,6 +202,13 @@ impl Journal for SqliteJournal {
 
     fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()> {
         self.write(Operation::Trim(room.clone(), upto))
+    }
+
+    fn hold(&self, room: &RoomId) -> Answer<'_, Hold> {
+        let hold = self.holds.hold(room);
+        // A trim that came before is stored when this is answered, and one that comes after sees the hold.
+        let stored = self.write(Operation::Wait);
+        Box::pin(async move { stored.await.map(|()| hold) })
     }
 
     fn create_room(&self, room: NewRoom) -> Answer<'_, ()> {
@@ -301,13 +335,53 @@ impl Drop for SqliteJournal {
 }
 
 /// Looks at what a crash may have left, lets SQLite recover it, proves it all, and lays out a new write-ahead log.
-fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenError> {
+fn recover(directory: &DataDirectory, file: &Path, lost_log: LostLog) -> Result<Vec<String>, OpenError> {
     let storage = |error: &dyn ToString| OpenError::Storage { file: file.to_owned(), error: error.to_string() };
     let wal_file = directory.path().join(WAL_FILE);
-    let report = wal::inspect(&wal_file).map_err(|error| match error {
-        WalError::Io(error) => OpenError::Storage { file: wal_file.clone(), error: error.to_string() },
+    let report = inspect(file, &wal_file)?;
+    let mut warnings = Vec::new();
+    if report.bytes_torn > 0 {
+        let (path, bytes) = (wal_file.display(), report.bytes_torn);
+        warnings.push(format!(
+            "{path} ended in a record that a crash had left unfinished: its {bytes} bytes were dropped, and all before it is recovered"
+        ));
+    }
+    directory.keep_private(DATABASE_FILE).map_err(|error| storage(&error))?;
+    let connection = schema::open_writer(file)?;
+    // Nothing is moved into a database that is not proved yet.
+    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
+    keep_log(true).map_err(|error| storage(&error))?;
+    let state = mark::read(&connection).map_err(|error| schema::refusal(file, "the journal's state", &error))?;
+    if state.is_open && !report.is_begun {
+        if lost_log == LostLog::Refused {
+            return Err(OpenError::LogLost { file: file.to_owned(), log: wal_file });
+        }
+        let file = file.display();
+        warnings.push(format!("{file} lost its write-ahead log, and goes on without what was acknowledged last"));
+    }
+    verify::verify(&connection, file)?;
+    crash::point("proved-not-mended");
+    // The log is let go only where the database, once all is in it, does not ask for it any more.
+    let is_closed = !state.is_open || mark::close(&connection).is_ok();
+    keep_log(!is_closed).map_err(|error| storage(&error))?;
+    // Closing the only connection moves the old log into the database, and removes it.
+    connection.close().map_err(|(_, error)| storage(&error))?;
+    if !wal_file.exists()
+        && let Err(error) = wal::lay_out(&wal_file, LAID_OUT_FRAMES, PAGE_BYTES)
+    {
+        warn!(file = %wal_file.display(), %error, "the write-ahead log could not be laid out beforehand; commits will be slower");
+    }
+    directory.sync().map_err(|error| storage(&error))?;
+    crash::point("mended-not-served");
+    Ok(warnings)
+}
+
+/// Looks at the write-ahead log before SQLite does.
+fn inspect(file: &Path, wal_file: &Path) -> Result<WalReport, OpenError> {
+    let report = wal::inspect(wal_file).map_err(|error| match error {
+        WalError::Io(error) => OpenError::Storage { file: wal_file.to_owned(), error: error.to_string() },
         WalError::Damaged { place, what } => {
-            OpenError::Damaged { file: wal_file.clone(), place, what: what.to_owned() }
+            OpenError::Damaged { file: wal_file.to_owned(), place, what: what.to_owned() }
         }
     })?;
     let is_empty = file.metadata().map_or(true, |metadata| metadata.len() == 0);
@@ -316,32 +390,7 @@ fn recover(directory: &DataDirectory, file: &Path) -> Result<Vec<String>, OpenEr
         let what = "it is missing or empty, while its write-ahead log holds records".to_owned();
         return Err(OpenError::Damaged { file: file.to_owned(), place: "its start".to_owned(), what });
     }
-    let mut warnings = Vec::new();
-    if report.bytes_torn > 0 {
-        let (path, bytes) = (wal_file.display(), report.bytes_torn);
-        let warning = format!(
-            "{path} ended in a record that a crash had left unfinished: its {bytes} bytes were dropped, and all before it is recovered"
-        );
-        tracing::warn!("{warning}");
-        warnings.push(warning);
-    }
-    let connection = schema::open_writer(file)?;
-    // Nothing is moved into a database that is not proved yet.
-    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
-    keep_log(true).map_err(|error| storage(&error))?;
-    verify::verify(&connection, file)?;
-    crash::point("proved-not-mended");
-    // Closing the only connection moves the old log into the database, and removes it.
-    keep_log(false).map_err(|error| storage(&error))?;
-    connection.close().map_err(|(_, error)| storage(&error))?;
-    if !wal_file.exists()
-        && let Err(error) = wal::lay_out(&wal_file, LAID_OUT_FRAMES, PAGE_BYTES)
-    {
-        tracing::warn!(file = %wal_file.display(), %error, "the write-ahead log could not be laid out beforehand; commits will be slower");
-    }
-    directory.sync().map_err(|error| storage(&error))?;
-    crash::point("mended-not-served");
-    Ok(warnings)
+    Ok(report)
 }
 
 fn answer<T: Send + 'static>(receiver: Option<oneshot::Receiver<Result<T, JournalError>>>) -> Answer<'static, T> {

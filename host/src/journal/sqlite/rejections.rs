@@ -3,7 +3,7 @@
 use reapply_sync::{Author, RoomId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rooms;
+use super::rooms::RoomRow;
 use super::row::{Failed, checksum, integer, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::journal::RejectionCount;
@@ -13,7 +13,7 @@ pub(super) const REJECTION_COUNTS_MAX: usize = 1000;
 
 /// Adds to a room's counts.
 pub(super) fn count(connection: &Connection, room: &RoomId, counts: &[RejectionCount]) -> Result<Outcome, Failed> {
-    let key = rooms::existing(connection, room)?.key;
+    let key = RoomRow::of(connection, room)?.key;
     for added in counts {
         let stored = connection
             .prepare_cached(
@@ -42,7 +42,7 @@ pub(super) fn count(connection: &Connection, room: &RoomId, counts: &[RejectionC
 
 /// A room's counts, by author and kind.
 pub(super) fn rejections(connection: &Connection, room: &RoomId) -> Result<Vec<RejectionCount>, Failed> {
-    let key = rooms::existing(connection, room)?.key;
+    let key = RoomRow::of(connection, room)?.key;
     connection
         .prepare_cached(
             "SELECT author, kind, count, last, checksum FROM rejections WHERE room = ?1 ORDER BY author, kind",
@@ -66,7 +66,8 @@ fn write(connection: &Connection, key: i64, count: &RejectionCount) -> rusqlite:
     let count = RejectionCount { count: saturated(count.count).cast_unsigned(), ..count.clone() };
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO rejections (room, author, kind, count, last, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO rejections (room, author, kind, count, last, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET count = excluded.count, last = excluded.last, checksum = excluded.checksum",
         )?
         .execute(params![
             key,

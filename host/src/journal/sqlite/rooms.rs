@@ -15,14 +15,6 @@ use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
 /// What [`RoomRow::read`] reads.
 const COLUMNS: &str = "id, machine, room, genesis, log, base, staged, checksum";
 
-/// The least of a room's row.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// The number under which the database keeps the room.
-    pub(super) key: i64,
-    pub(super) base: Option<Base>,
-}
-
 /// A room's row.
 #[derive(Clone, Debug)]
 pub(super) struct RoomRow {
@@ -93,7 +85,7 @@ impl RoomRow {
     fn into_record(self, connection: &Connection) -> rusqlite::Result<RoomRecord> {
         let (begins, first) = self.start();
         let began = self.base.as_ref().map_or(self.genesis.time, |base| base.time);
-        let head = log::head(connection, self.key)?;
+        let head = log::head(connection, self.key, &self.room)?;
         let (head, time, chain, batch) = match head {
             Some(Head { last, time, chain, batch }) => (last, time, chain, Some(batch)),
             None => (begins, began, first, None),
@@ -111,21 +103,6 @@ impl RoomRow {
             batch,
         })
     }
-}
-
-/// A room, staged or not.
-pub(super) fn find(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<Found>> {
-    connection
-        .prepare_cached("SELECT id, base FROM rooms WHERE machine = ?1 AND room = ?2")?
-        .query_row(params![room.machine.as_str(), room.room.as_str()], |row| {
-            Ok(Found { key: row.get(0)?, base: decoded_base(row, 1)? })
-        })
-        .optional()
-}
-
-/// A room, staged or not; refuses where there is none.
-pub(super) fn existing(connection: &Connection, room: &RoomId) -> Result<Found, Failed> {
-    find(connection, room)?.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
 }
 
 /// A room that is not staged.
@@ -206,7 +183,7 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
 pub(super) fn publish(connection: &Connection, room: &RoomId) -> Result<Outcome, Failed> {
     let row = RoomRow::of(connection, room)?;
     if let Some(base) = row.base.as_ref().filter(|_| row.staged)
-        && !snapshots::stands(connection, row.key, base.seq)?
+        && snapshots::head_at(connection, row.key, room, base.seq)?.is_none()
     {
         return Err(JournalError::SnapshotMissing { room: room.clone(), seq: base.seq }.into());
     }
@@ -230,15 +207,18 @@ pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome,
 }
 
 /// Lets a log begin at `upto`. That alone is what readers see; the records and snapshots before it are removed a portion at a time.
-pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq) -> Result<Outcome, Failed> {
+pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq, is_held: bool) -> Result<Outcome, Failed> {
     let row = RoomRow::of(connection, room)?;
     let (begins, _) = row.start();
     if upto != begins {
         let refuse = |why| JournalError::NotTrimmable { room: room.clone(), upto, why };
+        if is_held {
+            return Err(refuse("it is being copied").into());
+        }
         if upto < begins {
             return Err(refuse("it begins after that already").into());
         }
-        if !log::goes_on_after(connection, row.key, upto)? {
+        if log::record_after(connection, row.key, room, upto)?.is_none() {
             return Err(refuse("it has no record that begins there").into());
         }
         let snapshot = snapshots::head_at(connection, row.key, room, upto)?;

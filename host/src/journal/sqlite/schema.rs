@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::formats::{self, FORMAT, Migration};
 use super::row::{RowDamage, is_damage, one_line, row_damage};
 use crate::journal::directory::OpenError;
 
@@ -19,93 +20,6 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 
 /// Marks the file as ours: "Rply".
 const APPLICATION_ID: i64 = 0x5270_6c79;
-
-/// How to get from each format to the next. The first makes an empty file into format 1.
-const MIGRATIONS: [&str; 1] = [FORMAT_1];
-
-/// The format that this version writes, and the newest that it reads. It stands in the file's `user_version`.
-pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
-
-/// Records are kept in append order, so that a commit of many rooms' records writes few pages; `UNIQUE (room, expected)` finds a room's
-/// records, and is what refuses the record of an owner who does not know the head. Each row's `checksum` is over all its other columns
-/// but those that a hash of their own proves: a record's body by the chain, a state by `hash`, a component by its digest.
-const FORMAT_1: &str = "
-    CREATE TABLE rooms (
-        id INTEGER PRIMARY KEY,
-        machine TEXT NOT NULL,
-        room TEXT NOT NULL,
-        genesis BLOB NOT NULL,
-        log BLOB NOT NULL,
-        base BLOB,
-        staged INTEGER NOT NULL,
-        checksum INTEGER NOT NULL,
-        UNIQUE (machine, room)
-    ) STRICT;
-    CREATE TABLE alarms (
-        room INTEGER PRIMARY KEY,
-        due INTEGER NOT NULL,
-        checksum INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX alarms_due ON alarms (due, room);
-    CREATE TABLE batches (
-        id INTEGER PRIMARY KEY,
-        room INTEGER NOT NULL,
-        expected INTEGER NOT NULL,
-        last INTEGER NOT NULL,
-        time INTEGER NOT NULL,
-        batch INTEGER NOT NULL,
-        upgrade BLOB,
-        chain BLOB NOT NULL,
-        checksum INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        UNIQUE (room, expected)
-    ) STRICT;
-    CREATE INDEX upgrades ON batches (room, expected) WHERE upgrade IS NOT NULL;
-    CREATE TABLE snapshots (
-        id INTEGER PRIMARY KEY,
-        room INTEGER NOT NULL,
-        seq INTEGER NOT NULL,
-        digest BLOB NOT NULL,
-        hash BLOB NOT NULL,
-        bytes INTEGER NOT NULL,
-        checksum INTEGER NOT NULL,
-        head BLOB NOT NULL,
-        UNIQUE (room, seq)
-    ) STRICT;
-    CREATE TABLE chunks (
-        id INTEGER PRIMARY KEY,
-        snapshot INTEGER NOT NULL,
-        number INTEGER NOT NULL,
-        bytes BLOB NOT NULL,
-        UNIQUE (snapshot, number)
-    ) STRICT;
-    CREATE TABLE rejections (
-        room INTEGER NOT NULL,
-        author TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        count INTEGER NOT NULL,
-        last INTEGER NOT NULL,
-        checksum INTEGER NOT NULL,
-        PRIMARY KEY (room, author, kind)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE components (
-        id INTEGER PRIMARY KEY,
-        digest BLOB NOT NULL UNIQUE,
-        checksum INTEGER NOT NULL,
-        description TEXT NOT NULL,
-        browser_js TEXT NOT NULL,
-        bytes BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE machines (
-        name TEXT PRIMARY KEY,
-        digest BLOB NOT NULL,
-        deployed INTEGER NOT NULL,
-        snapshot_events INTEGER,
-        snapshot_bytes INTEGER,
-        trim INTEGER NOT NULL,
-        checksum INTEGER NOT NULL
-    ) STRICT;
-";
 
 /// How long a connection waits for a lock. Only another program that has the file open can make it wait.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -126,7 +40,7 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
         let what = "it is no journal of Reapply".to_owned();
         return Err(OpenError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
     };
-    let Some(steps) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+    let Some(steps) = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)) else {
         return Err(OpenError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
     };
     settle(&connection).and_then(|()| migrate(&connection, steps)).map_err(|error| refusal(file, place, &error))?;
@@ -182,12 +96,12 @@ fn read_format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     Ok((is_ours || (is_empty && format == 0)).then_some(format))
 }
 
-fn migrate(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+fn migrate(connection: &Connection, steps: &[Migration]) -> rusqlite::Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
     let transaction = connection.unchecked_transaction()?;
-    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    steps.iter().try_for_each(|step| step(&transaction))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()

@@ -10,7 +10,7 @@ use reapply_sync::{Chain, Digest, RoomId, Seq, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log;
-use super::rooms::{self, RoomRow};
+use super::rooms::RoomRow;
 use super::row::{Failed, checksum, damage, decoded, encoded, integer, name, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::crash;
@@ -70,7 +70,7 @@ pub(super) fn put(connection: &Connection, new: &NewSnapshot, portion: usize) ->
     let room = RoomRow::of(connection, &new.room)?;
     let belongs = log::chain_at(connection, &room, new.seq)? == Some(new.chain)
         && log::build_at(connection, &room, new.seq)? == new.digest;
-    if !belongs || stands(connection, room.key, new.seq)? {
+    if !belongs || head_at(connection, room.key, &new.room, new.seq)?.is_some() {
         drop_chunks(connection, new.id)?;
         let refusal = JournalError::SnapshotMismatch { room: room.room, seq: new.seq };
         return if belongs { Ok(Outcome::Done) } else { Ok(Outcome::Refused(refusal)) };
@@ -117,13 +117,6 @@ pub(super) fn drop_chunks(connection: &Connection, id: i64) -> rusqlite::Result<
     Ok(())
 }
 
-/// Whether the room with this key has a snapshot at `seq`.
-pub(super) fn stands(connection: &Connection, key: i64, seq: Seq) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM snapshots WHERE room = ?1 AND seq = ?2")?
-        .exists(params![key, saturated(seq.0)])
-}
-
 /// The snapshot at `seq` without its state, if there is one.
 pub(super) fn head_at(
     connection: &Connection,
@@ -146,7 +139,7 @@ pub(super) fn snapshot(
     room: &RoomId,
     at_most: Option<Seq>,
 ) -> Result<Option<Snapshot>, Failed> {
-    let found = rooms::existing(connection, room)?;
+    let found = RoomRow::of(connection, room)?;
     let at_most = at_most.map_or(i64::MAX, |seq| saturated(seq.0));
     let begins = found.base.map_or(Seq(0), |base| base.seq);
     let stored = newest(connection, found.key, room, begins, at_most)?;
@@ -155,7 +148,7 @@ pub(super) fn snapshot(
 
 /// The snapshots of `Journal::snapshots`.
 pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<SnapshotRecord>, Failed> {
-    let found = rooms::existing(connection, room)?;
+    let found = RoomRow::of(connection, room)?;
     let begins = found.base.map_or(Seq(0), |base| base.seq);
     let sql = format!("SELECT {COLUMNS} FROM snapshots WHERE room = ?1 AND seq >= ?2 ORDER BY seq");
     connection

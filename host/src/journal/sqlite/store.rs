@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use reapply_sync::{Digest, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
+use super::rooms::RoomRow;
 use super::row::Failed;
 use super::snapshots::{self, NewSnapshot};
 use super::{log, machines, rejections, rooms};
-use crate::journal::{Component, JournalError, NewRoom, Record, RejectionCount, Retention};
+use crate::journal::{Component, Holds, JournalError, NewRoom, Record, RejectionCount, Retention};
 
 /// Rooms whose heads the writer remembers. Beyond it all are forgotten, and looked up again as they are needed.
 const HEADS_MAX: usize = 16_384;
@@ -21,12 +22,21 @@ pub(super) enum Operation {
     Publish(RoomId),
     Discard(RoomId),
     Trim(RoomId, Seq),
+    /// Does nothing: whoever waits for it has waited for all that came before.
+    Wait,
     SetAlarm(RoomId, Option<Timestamp>),
     CountRejections(RoomId, Vec<RejectionCount>),
     PutSnapshot(NewSnapshot),
     DropChunks(i64),
-    PutComponent { component: Component, checksum: i64 },
-    SetCurrent { machine: Name, digest: Digest, time: Timestamp },
+    PutComponent {
+        component: Component,
+        checksum: i64,
+    },
+    SetCurrent {
+        machine: Name,
+        digest: Digest,
+        time: Timestamp,
+    },
     SetRetention(Name, Retention),
 }
 
@@ -42,9 +52,11 @@ pub(super) enum Outcome {
 }
 
 /// Performs operations, and remembers where the rooms' logs end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
     rooms: HashMap<RoomId, Room>,
+    /// Rooms that must not be trimmed.
+    holds: Holds,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +67,10 @@ struct Room {
 }
 
 impl Store {
+    pub(super) fn new(holds: Holds) -> Self {
+        Self { rooms: HashMap::new(), holds }
+    }
+
     /// Performs one operation, or the portion of it after so many others, in the transaction that is open. An error means that the
     /// storage failed, and that the transaction must be rolled back.
     pub(super) fn perform(
@@ -71,7 +87,8 @@ impl Store {
                 self.rooms.remove(room);
                 rooms::discard(connection, room)
             }
-            Operation::Trim(room, upto) => rooms::trim(connection, room, *upto),
+            Operation::Trim(room, upto) => rooms::trim(connection, room, *upto, self.holds.is_held(room)),
+            Operation::Wait => Ok(Outcome::Done),
             Operation::SetAlarm(room, alarm) => self.set_alarm(connection, room, *alarm),
             Operation::CountRejections(room, counts) => rejections::count(connection, room, counts),
             Operation::PutSnapshot(new) => snapshots::put(connection, new, portion),
@@ -96,7 +113,7 @@ impl Store {
     /// Whether this very record is stored.
     pub(super) fn holds(&mut self, connection: &Connection, room: &RoomId, record: &Record) -> rusqlite::Result<bool> {
         match self.room(connection, room)? {
-            Some(found) => log::holds(connection, found.key, record.expected, record.id),
+            Some(found) => holds(connection, found.key, room, record),
             None => Ok(false),
         }
     }
@@ -118,7 +135,7 @@ impl Store {
         };
         if found.head != record.expected {
             // The same batch again is no conflict: its writer could not tell whether it had landed.
-            let landed = log::holds(connection, found.key, record.expected, record.id)?;
+            let landed = holds(connection, found.key, room, record)?;
             return Ok(if landed { Outcome::Done } else { Outcome::Conflict(found.head) });
         }
         match log::insert(connection, found.key, record) {
@@ -161,14 +178,22 @@ impl Store {
         if let Some(found) = self.rooms.get(room) {
             return Ok(Some(*found));
         }
-        let Some(rooms::Found { key, base }) = rooms::find(connection, room)? else { return Ok(None) };
-        let begins = base.map_or(Seq(0), |base| base.seq);
-        let head = log::head(connection, key)?.map_or(begins, |head| head.last);
+        let row = match RoomRow::of(connection, room) {
+            Ok(row) => row,
+            Err(Failed::Refused(_)) => return Ok(None),
+            Err(Failed::Storage(error)) => return Err(error),
+        };
+        let head = log::head(connection, row.key, room)?.map_or(row.start().0, |head| head.last);
         if self.rooms.len() >= HEADS_MAX {
             self.rooms.clear();
         }
-        let found = Room { key, head, alarm: rooms::alarm(connection, key)? };
+        let found = Room { key: row.key, head, alarm: rooms::alarm(connection, row.key)? };
         self.rooms.insert(room.clone(), found);
         Ok(Some(found))
     }
+}
+
+/// Whether the log holds this very record.
+fn holds(connection: &Connection, key: i64, room: &RoomId, record: &Record) -> rusqlite::Result<bool> {
+    Ok(log::record_after(connection, key, room, record.expected)?.is_some_and(|held| held.id == record.id))
 }

@@ -3,6 +3,7 @@
 use reapply_sync::Seq;
 use rusqlite::{Connection, params};
 
+use super::mark;
 use super::rooms::{self, RoomRow};
 use super::row::{Failed, saturated};
 use super::store::Outcome;
@@ -19,9 +20,8 @@ pub(super) fn portion(connection: &Connection, key: i64, before: Option<Seq>) ->
     let before = before.map_or(i64::MAX, |before| saturated(before.0));
     let records = "SELECT expected, length(body) FROM batches WHERE room = ?1 AND expected < ?2 ORDER BY expected";
     if let Some(last) = cut(connection, records, key, before)? {
-        connection
-            .prepare_cached("DELETE FROM batches WHERE room = ?1 AND expected <= ?2")?
-            .execute(params![key, last])?;
+        let mut delete = connection.prepare_cached("DELETE FROM batches WHERE room = ?1 AND expected <= ?2")?;
+        mark::removing(connection, || delete.execute(params![key, last]))?;
         return Ok(false);
     }
     let snapshots = "SELECT seq, bytes FROM snapshots WHERE room = ?1 AND seq < ?2 ORDER BY seq";

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::formats::{COUNTED, SUMMED_BITS};
 use super::rooms::{self, RoomRow};
 use super::row::{Failed, damage, integer, number, one_line};
-use super::{log, machines, rejections, schema, snapshots};
+use super::{log, machines, mark, rejections, schema, snapshots};
 use crate::journal::directory::OpenError;
 
 /// Proves the whole database.
@@ -28,7 +29,9 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
     machines::prove_components(connection).map_err(refuse("the table components"))?;
-    machines(connection).map_err(refuse("the table machines"))
+    machines(connection).map_err(refuse("the table machines"))?;
+    totals(connection).map_err(refuse("the table totals"))?;
+    mark::prove_records(connection).map_err(refuse("the journal's state"))
 }
 
 /// What is known of a room when its records have been proved so far.
@@ -144,6 +147,26 @@ fn machines(connection: &Connection) -> rusqlite::Result<()> {
     each_row(connection, orphan, |row| {
         Err(damage(format!("machine {}", row.get::<_, String>(0)?), "its component is missing"))
     })
+}
+
+/// Proves that no table lacks a row, or has an older one than was written last.
+fn totals(connection: &Connection) -> rusqlite::Result<()> {
+    for table in COUNTED {
+        let sql = format!("SELECT count(*), coalesce(sum(checksum & {SUMMED_BITS}), 0) FROM {table}");
+        let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let found = connection.query_row(&sql, [], pair)?;
+        let noted = "SELECT rows, sum FROM totals WHERE name = ?1";
+        let noted = connection.query_row(noted, [table], pair).optional()?;
+        if noted != Some(found) {
+            let what = match noted {
+                Some((rows, _)) if rows != found.0 => format!("it holds {} rows where {rows} must be", found.0),
+                Some(_) => "its rows are not those that were written last".to_owned(),
+                None => "it has no total".to_owned(),
+            };
+            return Err(damage(format!("the table {table}"), what));
+        }
+    }
+    Ok(())
 }
 
 fn each_row(

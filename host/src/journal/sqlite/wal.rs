@@ -3,7 +3,9 @@
 //! After a crash SQLite recovers the log up to the last transaction that is whole, and says nothing of what it drops. That is
 //! right for a record that was being written, which nobody had been told of; it would be wrong for a damaged record with
 //! others after it. [`inspect`] tells the two apart: each transaction is synced before the next is written, so a
-//! broken frame that a later transaction follows was whole once. (In the last transaction a torn write and later damage look the same.)
+//! broken frame that a later transaction follows was whole once. A frame belongs to the log where its salts say so or its checksum
+//! goes on from the frame before: so no single broken field hides what follows. (In the last transaction a torn write and later damage
+//! look the same, unless only one half of a frame's salts is wrong.)
 //!
 //! The layout is SQLite's file format, section 4: a header of 32 bytes, then frames of a 24-byte header and a page. The
 //! header's salts mark the frames that belong to it, since the file is written again from its start after each checkpoint. Each
@@ -12,6 +14,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
+
+use crate::journal::directory::private;
 
 /// Bytes of the file's header.
 const HEADER_BYTES: usize = 32;
@@ -32,6 +36,8 @@ pub(super) struct WalReport {
     pub(super) frames_committed: u64,
     /// Bytes of an unfinished or torn last transaction, which recovery drops.
     pub(super) bytes_torn: u64,
+    /// Whether there is a log at all, rather than no file, or one that was laid out and not used yet.
+    pub(super) is_begun: bool,
 }
 
 /// Why a log cannot be trusted.
@@ -67,7 +73,7 @@ pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
 /// needs no change to the file system's own records. An all-zero header means to SQLite that the log is empty.
 pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
     let mut left = HEADER_BYTES as u64 + frames * (FRAME_HEADER_BYTES as u64 + page_bytes);
     let filled = (|| {
         while left > 0 {
@@ -88,8 +94,10 @@ pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<(
 fn walk(reader: &mut impl Read, header: &Header) -> Result<WalReport, WalError> {
     let frame_bytes = FRAME_HEADER_BYTES + header.page_bytes;
     let mut frame = vec![0; frame_bytes];
-    let mut report = WalReport::default();
-    let mut before = header.checksum;
+    let mut report = WalReport { is_begun: true, ..WalReport::default() };
+    // What the next frame's checksum may go on from: that of the frame before it, as it is stored and, where that one is broken, as it
+    // would have to be.
+    let mut before = vec![header.checksum];
     let mut broken_at = None;
     let mut ended_transaction_after_break = false;
     for index in 0.. {
@@ -100,25 +108,27 @@ fn walk(reader: &mut impl Read, header: &Header) -> Result<WalReport, WalError> 
             break;
         }
         let owned = header.owns(&frame);
-        let whole = owned && header.frame_follows(&frame, before);
-        let ends_transaction = word(&frame, 4) != 0;
-        if whole && ended_transaction_after_break {
-            let place = format!("frame {}", broken_at.unwrap_or(index) + 1);
-            return Err(WalError::Damaged {
-                place,
-                what: "its checksum does not match, and later transactions follow it",
-            });
+        let follows = before.iter().any(|before| header.frame_follows(&frame, *before));
+        if follows && (owned && ended_transaction_after_break || !owned && header.half_owns(&frame)) {
+            let what = match ended_transaction_after_break {
+                true => "it is not as it was written, and later transactions follow it",
+                false => "its salts are not those of the log, and its checksum is",
+            };
+            return Err(WalError::Damaged { place: format!("frame {}", broken_at.unwrap_or(index) + 1), what });
         }
-        if !whole && broken_at.is_none() {
+        let breaks = broken_at.is_none() && !(owned && follows);
+        if breaks {
             broken_at = Some(index);
         }
+        let ends_transaction = word(&frame, 4) != 0 || breaks && before.iter().any(|sum| header.ended(&frame, *sum));
         report.bytes_torn += if owned { frame_bytes as u64 } else { 0 };
         if broken_at.is_some() {
-            ended_transaction_after_break = owned && ends_transaction;
+            ended_transaction_after_break = (owned || follows) && ends_transaction;
         } else if ends_transaction {
-            report = WalReport { frames_committed: index + 1, bytes_torn: 0 };
+            report = WalReport { frames_committed: index + 1, bytes_torn: 0, is_begun: true };
         }
-        before = (word(&frame, 16), word(&frame, 20));
+        let computed = before.first().filter(|_| breaks).map(|before| header.sum(&frame, *before));
+        before = computed.into_iter().chain([(word(&frame, 16), word(&frame, 20))]).collect();
     }
     Ok(report)
 }
@@ -149,10 +159,29 @@ impl Header {
         frame.get(8..16).is_none_or(|salts| salts == self.salts)
     }
 
+    /// Whether one half of a frame's salts is this header's and the other is not. Those of an older header differ in both.
+    fn half_owns(&self, frame: &[u8]) -> bool {
+        (frame[8..12] == self.salts[..4]) != (frame[12..16] == self.salts[4..])
+    }
+
     fn frame_follows(&self, frame: &[u8], before: (u32, u32)) -> bool {
+        word(frame, 0) != 0 && self.sum(frame, before) == (word(frame, 16), word(frame, 20))
+    }
+
+    /// Whether a frame that does not end a transaction did, before one bit of the size was lost by which it says so.
+    fn ended(&self, frame: &[u8], before: (u32, u32)) -> bool {
+        let mut mended = frame.to_vec();
+        word(frame, 4) == 0
+            && (0..32).any(|bit| {
+                mended[4..8].copy_from_slice(&(1_u32 << bit).to_be_bytes());
+                self.frame_follows(&mended, before)
+            })
+    }
+
+    /// The checksum that a frame must have after `before`. It is not over the salts.
+    fn sum(&self, frame: &[u8], before: (u32, u32)) -> (u32, u32) {
         let sum = checksum(self.big_endian, before, &frame[..8]);
-        let sum = checksum(self.big_endian, sum, &frame[FRAME_HEADER_BYTES..]);
-        word(frame, 0) != 0 && sum == (word(frame, 16), word(frame, 20))
+        checksum(self.big_endian, sum, &frame[FRAME_HEADER_BYTES..])
     }
 }
 

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
+use super::mark;
 use super::row::journal_error;
 use super::snapshots::CHUNK_BYTES;
 use super::store::{Operation, Outcome, Store};
@@ -155,6 +156,8 @@ pub(super) struct Writer {
     commits: Arc<AtomicU64>,
     /// Whether the last transaction failed: a failure that lasts is logged once.
     is_failing: bool,
+    /// Whether the database file says that it is open. Nothing is stored before.
+    is_marked: bool,
 }
 
 /// Why a transaction was not committed.
@@ -167,11 +170,13 @@ struct Failure {
 impl Writer {
     pub(super) fn new(
         connection: Connection,
+        store: Store,
         checkpoints: Checkpoints,
         queue: Arc<Queue>,
         commits: Arc<AtomicU64>,
+        is_marked: bool,
     ) -> Self {
-        Self { connection, store: Store::default(), checkpoints, queue, commits, is_failing: false }
+        Self { connection, store, checkpoints, queue, commits, is_failing: false, is_marked }
     }
 
     /// Stores what comes until the queue is closed and empty.
@@ -181,6 +186,12 @@ impl Writer {
             self.store_all(requests);
             self.queue.release(bytes);
             self.checkpoints.handle_commit(&self.connection);
+        }
+        // The last connection to be closed moves the log into the database.
+        if self.is_marked
+            && let Err(error) = mark::close(&self.connection)
+        {
+            tracing::warn!(%error, "the journal could not be marked as closed; the next start recovers it from its log");
         }
     }
 
@@ -220,6 +231,10 @@ impl Writer {
         let failure =
             |in_commit| move |error: rusqlite::Error| Failure { error: journal_error(connection, &error), in_commit };
         self.roll_back().map_err(failure(false))?;
+        if !self.is_marked {
+            mark::open(connection).map_err(failure(false))?;
+            self.is_marked = true;
+        }
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(failure(false))?;
         let perform = |request: &Request| self.store.perform(connection, &request.operation, request.portion);
         let outcomes = requests.iter().map(perform).collect::<Result<Vec<_>, _>>().map_err(failure(false))?;

@@ -11,7 +11,7 @@ use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
 use crate::journal::conformance::Shared;
 use crate::journal::sqlite::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
 use crate::journal::sqlite::wal;
-use crate::journal::{Appended, OpenError};
+use crate::journal::{Appended, Journal, LostLog, OpenError};
 
 /// Tells the child process which directory to load.
 const CHILD_DIRECTORY: &str = "REAPPLY_TEST_JOURNAL_DIRECTORY";
@@ -188,6 +188,80 @@ async fn damage_before_later_transactions_of_the_log_stops_the_start() {
         open(&copy);
         fs::remove_dir_all(&copy).unwrap();
     }
+}
+
+/// Records of one event each, so that their transactions have few frames; gives the copy's log, cut after its last frame, and where the
+/// last three transactions end.
+async fn with_small_transactions(root: &Path) -> (std::path::PathBuf, Vec<u8>, [u64; 3]) {
+    let live = root.join("live");
+    let journal = open(&live);
+    let mut log = room_with(&journal, "lobby", &[]).await;
+    let mut ends = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(log.append(&journal, 1).await, Appended::Committed);
+        ends.push(wal::inspect(&live.join(WAL_FILE)).unwrap().frames_committed);
+    }
+    let mut bytes = fs::read(live.join(WAL_FILE)).unwrap();
+    let [.., third, second, last] = ends[..] else { panic!("{ends:?}") };
+    bytes.truncate((32 + last * FRAME_BYTES) as usize);
+    (root.join("wal"), bytes, [third, second, last])
+}
+
+#[tokio::test]
+async fn no_broken_field_of_a_frame_hides_a_transaction_that_follows() {
+    let root = tempfile::tempdir().unwrap();
+    let (copy, bytes, [third, second, last]) = with_small_transactions(root.path()).await;
+    for frame in third..second {
+        for bit in 0..24 * 8 {
+            let mut bytes = bytes.clone();
+            bytes[(32 + frame * FRAME_BYTES) as usize + bit / 8] ^= 1 << (bit % 8);
+            fs::write(&copy, bytes).unwrap();
+            let error = wal::inspect(&copy).expect_err(&format!("bit {bit} of frame {frame}"));
+            let wal::WalError::Damaged { place, .. } = &error else { panic!("{error}") };
+            assert_eq!(*place, format!("frame {}", frame + 1), "bit {bit}: {error}");
+        }
+    }
+    // A frame of the last transaction may be torn, but no tear leaves it one half of its salts.
+    for (at, is_damage) in [(9, true), (14, true), (17, false), (300, false)] {
+        let mut bytes = bytes.clone();
+        bytes[(32 + (last - 1) * FRAME_BYTES) as usize + at] ^= 4;
+        fs::write(&copy, bytes).unwrap();
+        match wal::inspect(&copy) {
+            Err(error) => assert!(is_damage, "byte {at}: {error}"),
+            Ok(report) => assert_eq!((is_damage, report.frames_committed), (false, second), "byte {at}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_lost_is_missed_and_done_without_only_where_somebody_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let live = root.path().join("live");
+    let (_journal, log, _) = loaded(&live).await;
+    let wal_file = fs::read(live.join(WAL_FILE)).unwrap();
+    for (name, left) in [("missing", None), ("empty", Some(vec![])), ("zeroed", Some(vec![0; wal_file.len()]))] {
+        let copy = root.path().join(name);
+        crash(&live, &copy);
+        fs::remove_file(copy.join(WAL_FILE)).unwrap();
+        left.inspect(|left| fs::write(copy.join(WAL_FILE), left).unwrap());
+        for _ in 0..2 {
+            let error = SqliteJournal::open(&copy).unwrap_err();
+            assert!(matches!(error, OpenError::LogLost { .. }), "{name}: {error}");
+            assert!(error.to_string().contains("--accept-lost-log"), "{name}: {error}");
+        }
+        fs::write(copy.join(WAL_FILE), &wal_file).unwrap();
+        assert_eq!(prove(&open(&copy), log.room()).await, (log.head, log.chain), "{name}");
+    }
+    let copy = root.path().join("accepted");
+    crash(&live, &copy);
+    fs::remove_file(copy.join(WAL_FILE)).unwrap();
+    let Opened { journal, warnings } = SqliteJournal::open_with(&copy, LostLog::Accepted).unwrap();
+    assert!(warnings[0].contains("lost its write-ahead log"), "{warnings:?}");
+    assert!(journal.room(log.room()).await.unwrap().is_none(), "all of it was in the log");
+    drop(journal);
+    // Once it was closed, it needs no log.
+    assert!(!copy.join(WAL_FILE).exists());
+    open(&copy);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn verify(file: &Path) -> Result<(), OpenError> {
 const STEP: usize = 5;
 
 /// The tables, with the columns on which something hangs: all but the numbers of rows that nothing else refers to.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 10] = [
     ("rooms", "id, machine, room, genesis, log, base, staged, checksum"),
     ("alarms", "room, due, checksum"),
     ("batches", "room, expected, last, time, batch, upgrade, chain, checksum, body"),
@@ -77,6 +77,8 @@ const TABLES: [(&str, &str); 8] = [
     ("rejections", "room, author, kind, count, last, checksum"),
     ("components", "digest, checksum, description, browser_js, bytes"),
     ("machines", "name, digest, deployed, snapshot_events, snapshot_bytes, trim, checksum"),
+    ("state", "open, records_last, records_removed, checksum"),
+    ("totals", "name, rows, sum"),
 ];
 
 /// All that is read from a database, as text.
@@ -153,6 +155,8 @@ fn is_named(place: &str) -> bool {
         "component ",
         "machine ",
         "its structure",
+        "the table ",
+        "the journal's state",
     ];
     names.iter().any(|name| place.starts_with(name))
 }
@@ -216,7 +220,11 @@ fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column
         Value::Real(number) => panic!("{table}.{column} is {number}"),
     };
     // Tables without numbers of rows are told by their keys.
-    let row = if table == "rejections" { "author" } else { "rowid" };
+    let row = match table {
+        "rejections" => "author",
+        "totals" => "name",
+        _ => "rowid",
+    };
     let update = format!(
         "UPDATE {table} SET {column} = CAST(?1 AS {cast})
          WHERE {row} = (SELECT {row} FROM {table} LIMIT 1 OFFSET {offset})"
@@ -224,6 +232,41 @@ fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column
     let count = connection.execute(&update, [&changed]).ok()?;
     assert_eq!(count, 1, "{update}");
     Some(format!("{table}.{column}, row {offset}"))
+}
+
+/// Neither checksums nor chains say so of the last record of a log, of a snapshot, of a machine.
+#[tokio::test]
+async fn an_absent_row_is_missed_in_every_table() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path()).await;
+    drop(open(directory.path()));
+    let file = directory.path().join(DATABASE_FILE);
+    let connection = super::super::schema::open_writer(&file).unwrap();
+    for (table, _) in TABLES {
+        let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        for offset in 0..count {
+            connection.execute_batch("BEGIN").unwrap();
+            // As damage does it: without the triggers that belong to a removal.
+            let triggers = format!("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'");
+            let mut statement = connection.prepare(&triggers).unwrap();
+            let names: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            names.iter().for_each(|name| connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+            let key = match table {
+                "rejections" => "author",
+                "totals" => "name",
+                _ => "rowid",
+            };
+            let delete = format!(
+                "DELETE FROM {table} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {offset})"
+            );
+            assert_eq!(connection.execute(&delete, []).unwrap(), 1);
+            let error = verify::verify(&connection, &file).expect_err(&format!("{table}, row {offset}"));
+            let OpenError::Damaged { place, what, .. } = &error else { panic!("{table}: {error}") };
+            assert!(is_named(place), "{table}, row {offset}: {place}: {what}");
+            connection.execute_batch("ROLLBACK").unwrap();
+        }
+    }
+    verify::verify(&connection, &file).unwrap();
 }
 
 fn seeded() -> StdRng {
@@ -279,11 +322,11 @@ fn a_newer_format_is_refused_and_left_alone() {
     drop(open(directory.path()));
     let file = directory.path().join(DATABASE_FILE);
     let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
-    set(2);
+    set(3);
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, known: 1, .. }), "{error}");
-    assert!(error.to_string().contains("has the format 2"), "{error}");
-    set(1);
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }), "{error}");
+    assert!(error.to_string().contains("has the format 3"), "{error}");
+    set(2);
     open(directory.path());
 }
 

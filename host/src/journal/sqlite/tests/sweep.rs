@@ -81,7 +81,7 @@ async fn a_trimmed_log_is_as_it_was_after_a_restart_and_after_a_crash_within() {
     let (room, base) = (log.room().clone(), log.clone());
     append_all(&journal, &room, &mut log, 10).await;
     drop(journal);
-    begin(directory.path(), |connection| rooms::trim(connection, &room, base.head).unwrap());
+    begin(directory.path(), |connection| rooms::trim(connection, &room, base.head, false).unwrap());
     assert_eq!(count(directory.path(), "snapshots"), 2, "it has not come so far");
 
     for _ in 0..2 {
@@ -103,7 +103,7 @@ async fn what_readers_see_of_a_half_trimmed_log_is_the_trimmed_one() {
     let mut log = with_two_snapshots(&journal).await;
     let (room, base) = (log.room().clone(), log.clone());
     append_all(&journal, &room, &mut log, 3).await;
-    begin(directory.path(), |connection| rooms::trim(connection, &room, base.head).unwrap());
+    begin(directory.path(), |connection| rooms::trim(connection, &room, base.head, false).unwrap());
 
     assert_eq!(prove(&journal, &room).await, (log.head, log.chain));
     let begins = base.head;

@@ -1,0 +1,149 @@
+//! The formats of the database file, and how to get from each to the next.
+//!
+//! Records are kept in append order, so that a commit of many rooms' records writes few pages; `UNIQUE (room, expected)` finds a room's
+//! records, and is what refuses the record of an owner who does not know the head. Each row's `checksum` is over all its other columns
+//! but those that a hash of their own proves: a record's body by the chain, a state by `hash`, a component by its digest.
+
+use rusqlite::Connection;
+
+use super::mark;
+
+/// Brings a database from one format to the next.
+pub(super) type Migration = fn(&Connection) -> rusqlite::Result<()>;
+
+/// How to get from each format to the next. The first makes an empty file into format 1.
+pub(super) const MIGRATIONS: [Migration; 2] = [format_1, format_2];
+
+/// The format that this version writes, and the newest that it reads. It stands in the file's `user_version`.
+pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// The tables whose rows `totals` counts. Records are counted by `state` instead, since a total of theirs would cost every
+/// commit a page.
+pub(super) const COUNTED: [&str; 6] = ["rooms", "alarms", "snapshots", "rejections", "components", "machines"];
+
+/// The bits of a checksum that a total adds up: few enough that no total overflows.
+pub(super) const SUMMED_BITS: i64 = 0xffff_ffff;
+
+const FORMAT_1: &str = "
+    CREATE TABLE rooms (
+        id INTEGER PRIMARY KEY,
+        machine TEXT NOT NULL,
+        room TEXT NOT NULL,
+        genesis BLOB NOT NULL,
+        log BLOB NOT NULL,
+        base BLOB,
+        staged INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        UNIQUE (machine, room)
+    ) STRICT;
+    CREATE TABLE alarms (
+        room INTEGER PRIMARY KEY,
+        due INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX alarms_due ON alarms (due, room);
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        expected INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        batch INTEGER NOT NULL,
+        upgrade BLOB,
+        chain BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (room, expected)
+    ) STRICT;
+    CREATE INDEX upgrades ON batches (room, expected) WHERE upgrade IS NOT NULL;
+    CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        hash BLOB NOT NULL,
+        bytes INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        head BLOB NOT NULL,
+        UNIQUE (room, seq)
+    ) STRICT;
+    CREATE TABLE chunks (
+        id INTEGER PRIMARY KEY,
+        snapshot INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        UNIQUE (snapshot, number)
+    ) STRICT;
+    CREATE TABLE rejections (
+        room INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (room, author, kind)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE components (
+        id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        checksum INTEGER NOT NULL,
+        description TEXT NOT NULL,
+        browser_js TEXT NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE machines (
+        name TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        deployed INTEGER NOT NULL,
+        snapshot_events INTEGER,
+        snapshot_bytes INTEGER,
+        trim INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// `state` has one row: whether the journal is open, and how many records there must be. `totals` says how many rows the other tables
+/// have, and what their checksums add up to, so that a row that is gone, or is an older one, is missed.
+const FORMAT_2: &str = "
+    CREATE TABLE state (
+        id INTEGER PRIMARY KEY,
+        open INTEGER NOT NULL,
+        records_last INTEGER NOT NULL,
+        records_removed INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE totals (
+        name TEXT PRIMARY KEY,
+        rows INTEGER NOT NULL,
+        sum INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+fn format_1(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(FORMAT_1)
+}
+
+fn format_2(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(FORMAT_2)?;
+    mark::begin(connection)?;
+    COUNTED.iter().try_for_each(|table| connection.execute_batch(&total(table)))
+}
+
+/// What begins a table's total, and the triggers that keep it.
+fn total(table: &str) -> String {
+    let (new, old) = (format!("(NEW.checksum & {SUMMED_BITS})"), format!("(OLD.checksum & {SUMMED_BITS})"));
+    let trigger = |name: &str, when: &str, set: String| {
+        format!(
+            "CREATE TRIGGER {table}_{name} AFTER {when} ON {table} BEGIN
+                 UPDATE totals SET {set} WHERE name = '{table}';
+             END;\n"
+        )
+    };
+    let begin = format!(
+        "INSERT INTO totals SELECT '{table}', count(*), coalesce(sum(checksum & {SUMMED_BITS}), 0) FROM {table};\n"
+    );
+    let added = trigger("added", "INSERT", format!("rows = rows + 1, sum = sum + {new}"));
+    let removed = trigger("removed", "DELETE", format!("rows = rows - 1, sum = sum - {old}"));
+    let changed = trigger("changed", "UPDATE OF checksum", format!("sum = sum + {new} - {old}"));
+    [begin, added, removed, changed].concat()
+}
