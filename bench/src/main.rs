@@ -3,7 +3,7 @@
 //! ```text
 //!  cases/*  ── one file for each part of the table: what is loaded, and what is measured
 //!     │
-//!  session  ── a client that speaks `reapply.v1`, but builds no states: it proves that events come in order, and counts
+//!  session  ── a client that speaks `reapply.v2`, but builds no states: it proves that events come in order, and counts
 //!     │
 //!  scan, socket ── the least that a client must do: the host's frames are read in place, and its own go out in one write
 //!

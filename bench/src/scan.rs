@@ -58,7 +58,7 @@ impl Reader<'_> {
         }
         let author_bytes = self.varint()?;
         self.take(author_bytes as usize)?;
-        let client = self.take(8)?;
+        let client = self.take(16)?;
         let client = ClientId(client.try_into()?);
         let number = self.varint()?;
         let _transition_bytes = self.varint()?;
@@ -102,7 +102,7 @@ mod tests {
             entropy: u64::MAX - seq,
             input: Input::Transition {
                 author: Author("anon-0123456789abcdef".into()),
-                client: ClientId([seq as u8; 8]),
+                client: ClientId([seq as u8; 16]),
                 number: Number(seq * 1000),
                 transition: postcard::to_allocvec(&cells::Transition::Set { id: 9_999, value }).unwrap().into(),
             },
@@ -115,7 +115,7 @@ mod tests {
         let is_events = scan(&message, |seq, scanned| {
             assert_eq!(seq, next);
             let expected =
-                Scanned { client: ClientId([next as u8; 8]), number: next * 1000, value: u64::MAX >> (next % 64) };
+                Scanned { client: ClientId([next as u8; 16]), number: next * 1000, value: u64::MAX >> (next % 64) };
             assert_eq!(scanned, (seq < 300).then_some(expected));
             next += 1;
             Ok(())

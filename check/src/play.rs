@@ -193,7 +193,7 @@ impl<'a, S: Subject> Player<'a, S> {
 
     fn submission(&self, author: &str, transition: Bytes) -> Input {
         let author = Author(author.into());
-        Input::Transition { author, client: ClientId([0; 8]), number: Number(self.seq + 1), transition }
+        Input::Transition { author, client: ClientId([0; 16]), number: Number(self.seq + 1), transition }
     }
 
     fn submit_bytes(&mut self, author: &str, bytes: &str, step: &Step) -> Checked<Outcome> {

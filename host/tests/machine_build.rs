@@ -66,7 +66,7 @@ fn a_component_tells_nothing_of_the_folders_it_was_built_in() {
 
 fn event(seq: u64, transition: Bytes) -> Event {
     let input =
-        Input::Transition { author: Author("ada".into()), client: ClientId([1; 8]), number: Number(seq), transition };
+        Input::Transition { author: Author("ada".into()), client: ClientId([1; 16]), number: Number(seq), transition };
     Event { seq: Seq(seq), time: Timestamp(seq), entropy: seq, input }
 }
 

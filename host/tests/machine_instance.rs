@@ -16,7 +16,7 @@ fn build(wat: &MachineWat) -> Build {
 fn event(transition: &[u8]) -> Event {
     let input = Input::Transition {
         author: Author("ada".into()),
-        client: ClientId([1; 8]),
+        client: ClientId([1; 16]),
         number: Number(1),
         transition: Bytes::copy_from_slice(transition),
     };

@@ -1,84 +1,145 @@
 //! What a room remembers of each client, so that a transition is decided exactly once however often it is submitted.
+//!
+//! A replica decides at `Welcome` what it submits again, so from then on until its session ends the room must not forget its client.
+//! Of the others the room forgets some, by [`Limits`]. It keeps one [`Forgotten`] for all of these: a client that comes back learns by
+//! it which of its transitions may have become events that the room no longer knows of. Clients that were only ever rejected
+//! have no events, so they are forgotten without a trace.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::id::{ClientId, Number, Seq, Timestamp};
-use crate::limits::{
-    CLIENT_REMEMBERED_MICROS, CLIENTS_REMEMBERED_MAX, REASONS_REMEMBERED_BYTES_MAX, REJECTIONS_REMEMBERED_MAX,
-};
-use crate::message::Rejection;
-use crate::snapshot::KnownClient;
+use crate::id::{ClientId, Number, Seq, SessionId, Timestamp};
+use crate::limits::{FORGOTTEN_NUMBERS_STEP_MAX, Limits};
+use crate::message::{ForgottenClient, Rejection};
+use crate::snapshot::{Forgotten, KnownClient};
 
-/// The table of clients, bounded by [`CLIENTS_REMEMBERED_MAX`] and [`CLIENT_REMEMBERED_MICROS`].
-#[derive(Debug, Default)]
+/// The table of clients.
+#[derive(Debug)]
 pub(crate) struct Clients {
+    limits: Limits,
     by_id: BTreeMap<ClientId, Client>,
-    /// What the remembered rejections' reasons take.
+    /// How many of the clients have an event.
+    with_events: usize,
+    /// The counts of clients with and without events at which the next ones are forgotten: above the limits where too few could be.
+    with_events_due: usize,
+    rejected_due: usize,
+    /// The clients with a session.
+    connected: BTreeMap<ClientId, Connected>,
+    /// The bytes of the remembered rejections' reasons.
     reasons_bytes: usize,
-    /// Whether a client was ever forgotten.
-    has_forgotten: bool,
+    /// None while no client with events was forgotten.
+    forgotten: Option<Forgotten>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Client {
+    /// The first number whose decision is known here; lower ones may have been decided and forgotten.
+    known_from: Number,
     /// The last number decided: accepted (durable or not yet) or rejected.
     decided: Number,
     /// The last number that is accepted and durable, and its event.
     durable: Number,
     durable_seq: Seq,
     durable_time: Timestamp,
-    /// Where the log stood when this client was last heard of; who was silent for longest is forgotten first.
+    /// The log's head when this client was last heard of; who was silent for longest is forgotten first.
     heard: Seq,
     /// The last rejections, oldest first.
     rejections: VecDeque<(Number, Rejection)>,
 }
 
+/// A client's session, or several that followed each other without a gap.
+#[derive(Debug)]
+struct Connected {
+    session: SessionId,
+    /// The room's [`Forgotten`] when the first of them began. What was forgotten later was not of this client.
+    forgotten: Option<Forgotten>,
+}
+
 impl Client {
+    fn known_from(number: Number) -> Self {
+        Self {
+            known_from: number,
+            decided: Number(0),
+            durable: Number(0),
+            durable_seq: Seq(0),
+            durable_time: Timestamp(0),
+            heard: Seq(0),
+            rejections: VecDeque::new(),
+        }
+    }
+
     /// The last number whose decision the client was told of, or will find among the durable events.
     fn told(&self) -> Number {
         let rejected = self.rejections.back().map_or(Number(0), |&(number, _)| number);
         self.durable.max(rejected)
     }
+
+    fn has_events(&self) -> bool {
+        self.durable > Number(0)
+    }
 }
 
 impl Clients {
     /// The table that a snapshot recorded.
-    pub(crate) fn restore(recorded: &[KnownClient], has_forgotten: bool) -> Self {
-        let mut clients = Self { has_forgotten, ..Self::default() };
-        for &KnownClient { client, number, seq, time } in recorded {
-            clients.replay(client, number, seq, time);
+    pub(crate) fn restore(recorded: &[KnownClient], forgotten: Option<Forgotten>, limits: Limits) -> Self {
+        let mut clients = Self {
+            limits,
+            by_id: BTreeMap::new(),
+            with_events: 0,
+            with_events_due: limits.clients_remembered_max,
+            rejected_due: limits.clients_rejected_max,
+            connected: BTreeMap::new(),
+            reasons_bytes: 0,
+            forgotten,
+        };
+        for &KnownClient { client, known_from, number, seq, time } in recorded {
+            let mut known = Client::known_from(known_from);
+            (known.decided, known.durable, known.durable_seq) = (number, number, seq);
+            (known.durable_time, known.heard) = (time, seq);
+            clients.with_events += usize::from(clients.by_id.insert(client, known).is_none());
         }
         clients
     }
 
-    /// What a snapshot at this time records: the durable part. Whoever has been silent for too long is forgotten.
+    /// What a snapshot at this time records: the clients with events. Whoever has been silent for too long is forgotten first.
     pub(crate) fn record(&mut self, now: Timestamp) -> Vec<KnownClient> {
-        let silent_since = now.0.saturating_sub(CLIENT_REMEMBERED_MICROS);
-        let is_silent = |client: &Client| client.durable > Number(0) && client.durable_time.0 < silent_since;
-        let silent: Vec<_> = self.by_id.iter().filter(|(_, client)| is_silent(client)).map(|(&id, _)| id).collect();
-        self.has_forgotten |= !silent.is_empty();
-        // One whose decision is still to be told stays here until it was told, but what is recorded rests on durable events alone.
-        let is_told = |id: &ClientId| self.by_id.get(id).is_some_and(|client| client.decided == client.told());
-        let forgettable: Vec<_> = silent.into_iter().filter(is_told).collect();
-        forgettable.into_iter().for_each(|id| self.forget(id));
-        let durable = self.by_id.iter().filter(|(_, client)| client.durable > Number(0) && !is_silent(client));
+        let silent_since = now.0.saturating_sub(self.limits.client_remembered_micros);
+        let silent = self.forgettable(|client| client.has_events() && client.durable_time.0 < silent_since);
+        self.forget_all(silent.into_iter().map(|(_, id)| id));
+        let with_events = self.by_id.iter().filter(|(_, client)| client.has_events());
         let known = |(&client, known): (&ClientId, &Client)| KnownClient {
             client,
+            known_from: known.known_from,
             number: known.durable,
             seq: known.durable_seq,
             time: known.durable_time,
         };
-        durable.map(known).collect()
+        with_events.map(known).collect()
     }
 
-    /// Whether a client was ever forgotten.
-    pub(crate) fn has_forgotten(&self) -> bool {
-        self.has_forgotten
+    /// What was forgotten of clients with events, if anything ever was.
+    pub(crate) fn forgotten(&self) -> Option<Forgotten> {
+        self.forgotten
     }
 
-    /// Whether this client may be one that was forgotten.
-    pub(crate) fn may_have_forgotten(&self, client: ClientId) -> bool {
-        self.has_forgotten && !self.by_id.contains_key(&client)
+    /// The client has begun a session: it is not forgotten before that has ended.
+    pub(crate) fn connect(&mut self, client: ClientId, session: SessionId) {
+        let begun = Connected { session, forgotten: self.forgotten };
+        self.connected.entry(client).or_insert(begun).session = session;
+    }
+
+    /// A session has ended. The client may have another one by now.
+    pub(crate) fn disconnect(&mut self, client: ClientId, session: SessionId) {
+        if self.connected.get(&client).is_some_and(|connected| connected.session == session) {
+            self.connected.remove(&client);
+        }
+    }
+
+    /// What may have been forgotten of this client.
+    pub(crate) fn forgotten_of(&self, client: ClientId) -> Option<ForgottenClient> {
+        let Forgotten { seq, number } = self.forgotten_before(client)?;
+        let known_from = self.by_id.get(&client).map(|known| known.known_from);
+        let is_all_known = known_from.is_some_and(|number| number <= Number::FIRST);
+        (!is_all_known).then_some(ForgottenClient { seq, number, known_from })
     }
 
     /// An event of the log, read back.
@@ -102,20 +163,27 @@ impl Clients {
         Some(client.durable_seq)
     }
 
-    /// The number is decided: as an event, or as a rejection that is yet to be told.
+    /// The number is decided: as an event, or as a rejection that is yet to be told. A client without a key is not noted: it
+    /// cannot ask again.
     pub(crate) fn decide(&mut self, id: ClientId, number: Number, head: Seq) {
-        let client = self.by_id.entry(id).or_default();
+        if id.is_keyless() {
+            return;
+        }
+        let known_from = if self.forgotten_before(id).is_some() { number } else { Number::FIRST };
+        let client = self.by_id.entry(id).or_insert_with(|| Client::known_from(known_from));
         client.decided = client.decided.max(number);
         client.heard = head;
-        self.forget_beyond_limit(id);
+        self.forget_beyond_limits(id);
     }
 
     /// The number's event is durable.
     pub(crate) fn settle(&mut self, id: ClientId, number: Number, seq: Seq, time: Timestamp) {
         if let Some(client) = self.by_id.get_mut(&id) {
+            self.with_events += usize::from(!client.has_events());
             client.durable = client.durable.max(number);
             client.durable_seq = client.durable_seq.max(seq);
             client.durable_time = client.durable_time.max(time);
+            self.forget_beyond_limits(id);
         }
     }
 
@@ -125,12 +193,12 @@ impl Clients {
         if client.rejections.iter().any(|&(known, _)| known == number) {
             return;
         }
-        if client.rejections.len() == REJECTIONS_REMEMBERED_MAX
+        if client.rejections.len() >= self.limits.rejections_remembered_max
             && let Some((_, oldest)) = client.rejections.pop_front()
         {
             self.reasons_bytes -= oldest.text_bytes();
         }
-        let has_space = self.reasons_bytes + why.text_bytes() <= REASONS_REMEMBERED_BYTES_MAX;
+        let has_space = self.reasons_bytes + why.text_bytes() <= self.limits.reasons_remembered_bytes_max;
         let why = if has_space { why } else { Rejection::Forgotten };
         self.reasons_bytes += why.text_bytes();
         client.rejections.push_back((number, why));
@@ -140,31 +208,67 @@ impl Clients {
         self.by_id.get(&id).into_iter().flat_map(|client| &client.rejections)
     }
 
-    /// What was decided but never told is undecided again: the journal failed, and the clients will resubmit.
+    /// What was decided but never told is undecided again: the journal failed, and the clients will resubmit. Of a client that
+    /// was new with it nothing stays: an empty entry would pass for one that knows what the client did before.
     pub(crate) fn fall_back(&mut self) {
         for client in self.by_id.values_mut() {
             client.decided = client.told();
         }
+        self.by_id.retain(|_, client| client.decided > Number(0));
     }
 
-    fn forget_beyond_limit(&mut self, keep: ClientId) {
-        if self.by_id.len() <= CLIENTS_REMEMBERED_MAX {
-            return;
+    /// What had been forgotten before the room began to hold on to this client: some of it may be this client's.
+    fn forgotten_before(&self, client: ClientId) -> Option<Forgotten> {
+        self.connected.get(&client).map_or(self.forgotten, |connected| connected.forgotten)
+    }
+
+    fn forget_beyond_limits(&mut self, keep: ClientId) {
+        // A tenth at once, so that the search for the silent ones is rare.
+        if self.with_events > self.with_events_due {
+            let limit = self.limits.clients_remembered_max;
+            self.forget_silent(keep, limit, Client::has_events);
+            self.with_events_due = limit.max(self.with_events + limit / 10);
         }
-        // A tenth at once, so that the search for the silent ones is rare. Never one whose decision is still to be told: it
-        // will submit again if its connection is lost, and that must not count as new.
-        let forgettable = self.by_id.iter().filter(|&(&id, client)| id != keep && client.decided == client.told());
-        let mut by_silence: Vec<_> = forgettable.map(|(&id, client)| (client.heard, id)).collect();
+        if self.by_id.len() - self.with_events > self.rejected_due {
+            let limit = self.limits.clients_rejected_max;
+            self.forget_silent(keep, limit, |client| !client.has_events());
+            self.rejected_due = limit.max(self.by_id.len() - self.with_events + limit / 10);
+        }
+    }
+
+    /// Forgets a tenth of `limit` clients, and one at least: of those that `is_meant` says, those that were silent for longest.
+    fn forget_silent(&mut self, keep: ClientId, limit: usize, is_meant: impl Fn(&Client) -> bool) {
+        let mut by_silence = self.forgettable(is_meant);
+        by_silence.retain(|&(_, id)| id != keep);
         by_silence.sort_unstable();
-        for (_, id) in by_silence.into_iter().take(CLIENTS_REMEMBERED_MAX / 10) {
-            self.forget(id);
-        }
+        self.forget_all(by_silence.into_iter().take((limit / 10).max(1)).map(|(_, id)| id));
     }
 
-    fn forget(&mut self, id: ClientId) {
-        self.has_forgotten = true;
-        let forgotten = self.by_id.remove(&id).into_iter().flat_map(|client| client.rejections);
-        self.reasons_bytes -= forgotten.map(|(_, why)| why.text_bytes()).sum::<usize>();
+    /// Those of some clients that may be forgotten, each with the time when it was heard of. Never one with a session, and never one whose decision is still to be
+    /// told: it will submit again if its connection is lost, and that must not count as new.
+    fn forgettable(&self, is_meant: impl Fn(&Client) -> bool) -> Vec<(Seq, ClientId)> {
+        let is_forgettable = |id: &ClientId, client: &Client| {
+            client.decided == client.told() && !self.connected.contains_key(id) && is_meant(client)
+        };
+        let forgettable = self.by_id.iter().filter(|&(id, client)| is_forgettable(id, client));
+        forgettable.map(|(&id, client)| (client.heard, id)).collect()
+    }
+
+    fn forget_all(&mut self, ids: impl Iterator<Item = ClientId>) {
+        let floor = self.forgotten.map_or(0, |forgotten| forgotten.number.0);
+        let number_max = floor.saturating_add(FORGOTTEN_NUMBERS_STEP_MAX);
+        for id in ids {
+            let Some(client) = self.by_id.remove(&id) else { continue };
+            self.reasons_bytes -= client.rejections.iter().map(|(_, why)| why.text_bytes()).sum::<usize>();
+            if client.has_events() {
+                self.with_events -= 1;
+                let forgotten = self.forgotten.get_or_insert(Forgotten { seq: Seq(0), number: Number(0) });
+                forgotten.seq = forgotten.seq.max(client.durable_seq);
+                if client.decided.0 <= number_max {
+                    forgotten.number = forgotten.number.max(client.decided);
+                }
+            }
+        }
     }
 }
 
@@ -172,76 +276,163 @@ impl Clients {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_table_is_bounded_and_forgets_the_silent() {
-        let mut clients = Clients::default();
-        for index in 0..=CLIENTS_REMEMBERED_MAX as u64 {
-            clients.replay(ClientId(index.to_be_bytes()), Number(1), Seq(index + 1), Timestamp(0));
+    const LIMITS: Limits = Limits {
+        clients_remembered_max: 20,
+        clients_rejected_max: 20,
+        client_remembered_micros: 1_000,
+        rejections_remembered_max: 4,
+        reasons_remembered_bytes_max: 100,
+        rejections_held_max: 10,
+        batch_events_max: 10,
+        batch_bytes_max: 1_000,
+        readers_tail_bytes_min: 1_000,
+    };
+
+    fn id(index: u64) -> ClientId {
+        let mut id = [1; 16];
+        id[8..].copy_from_slice(&index.to_be_bytes());
+        ClientId(id)
+    }
+
+    fn clients() -> Clients {
+        Clients::restore(&[], None, LIMITS)
+    }
+
+    /// So many clients have one event each, from `seq` on.
+    fn accept(clients: &mut Clients, ids: std::ops::Range<u64>, seq: u64) {
+        for (client, seq) in ids.zip(seq..) {
+            clients.replay(id(client), Number(1), Seq(seq), Timestamp(0));
         }
-        assert!(clients.by_id.len() <= CLIENTS_REMEMBERED_MAX);
-        assert_eq!(clients.decided(ClientId(0u64.to_be_bytes())), Number(0));
-        assert_eq!(clients.decided(ClientId((CLIENTS_REMEMBERED_MAX as u64).to_be_bytes())), Number(1));
+    }
+
+    fn reject(clients: &mut Clients, id: ClientId, number: u64) {
+        clients.decide(id, Number(number), Seq(1));
+        clients.remember(id, Number(number), Rejection::Conflict("no".to_owned()));
     }
 
     #[test]
-    fn a_client_that_was_silent_for_too_long_is_forgotten_and_that_is_known() {
-        let mut clients = Clients::default();
-        let (silent, heard) = (ClientId([1; 8]), ClientId([2; 8]));
-        clients.replay(silent, Number(3), Seq(1), Timestamp(0));
-        clients.replay(heard, Number(4), Seq(2), Timestamp(1));
-        assert!(!clients.may_have_forgotten(silent) && !clients.may_have_forgotten(ClientId([3; 8])));
-        assert_eq!(clients.record(Timestamp(CLIENT_REMEMBERED_MICROS)).len(), 2);
-        let recorded = clients.record(Timestamp(CLIENT_REMEMBERED_MICROS + 1));
-        assert_eq!(recorded.iter().map(|known| known.client).collect::<Vec<_>>(), [heard]);
-        let restored = Clients::restore(&recorded, clients.has_forgotten());
-        for clients in [&clients, &restored] {
-            assert!(clients.may_have_forgotten(silent) && !clients.may_have_forgotten(heard));
-            assert_eq!(clients.decided(silent), Number(0));
+    fn the_table_is_bounded_and_forgets_the_silent() {
+        let mut clients = clients();
+        accept(&mut clients, 0..21, 1);
+        assert_eq!(clients.forgotten(), Some(Forgotten { seq: Seq(2), number: Number(1) }));
+        assert_eq!((clients.by_id.len(), clients.with_events), (19, 19));
+        assert_eq!(clients.decided(id(0)), Number(0));
+        let nothing_known = ForgottenClient { seq: Seq(2), number: Number(1), known_from: None };
+        assert_eq!(clients.forgotten_of(id(0)), Some(nothing_known));
+        assert_eq!((clients.decided(id(20)), clients.forgotten_of(id(20))), (Number(1), None));
+    }
+
+    #[test]
+    fn a_client_with_a_session_is_forgotten_neither_for_space_nor_for_time() {
+        let mut clients = clients();
+        accept(&mut clients, 0..2, 1);
+        clients.connect(id(0), SessionId(1));
+        clients.connect(id(0), SessionId(2));
+        clients.disconnect(id(0), SessionId(1));
+        accept(&mut clients, 10..90, 3);
+        assert_eq!((clients.decided(id(0)), clients.decided(id(1))), (Number(1), Number(0)));
+        assert!(clients.record(Timestamp(1_001)).iter().any(|known| known.client == id(0)));
+        assert_eq!(clients.by_id.len(), 1, "the others were silent for too long");
+        clients.disconnect(id(0), SessionId(2));
+        assert!(clients.record(Timestamp(1_001)).is_empty());
+        assert!(clients.connected.is_empty());
+    }
+
+    #[test]
+    fn what_is_forgotten_while_a_client_is_connected_is_not_of_that_client() {
+        let mut clients = clients();
+        clients.connect(id(0), SessionId(1));
+        accept(&mut clients, 10..60, 1);
+        assert!(clients.forgotten().is_some());
+        clients.connect(id(0), SessionId(2));
+        assert_eq!(clients.forgotten_of(id(0)), None);
+        clients.decide(id(0), Number(4), Seq(60));
+        assert_eq!(clients.by_id[&id(0)].known_from, Number::FIRST);
+        assert!(clients.forgotten_of(id(1)).is_some());
+    }
+
+    #[test]
+    fn whoever_was_only_rejected_takes_no_place_of_those_who_were_accepted_and_leaves_no_trace() {
+        let mut clients = clients();
+        accept(&mut clients, 0..20, 1);
+        for stranger in 100..1_000 {
+            reject(&mut clients, id(stranger), 1);
+            clients.decide(ClientId::keyless(stranger), Number(1), Seq(1));
         }
+        assert_eq!((clients.with_events, clients.forgotten()), (20, None));
+        assert!(clients.by_id.len() <= 20 + LIMITS.clients_rejected_max);
+        assert_eq!(clients.decided(id(999)), Number(1));
+        let bytes: usize =
+            clients.by_id.values().flat_map(|client| &client.rejections).map(|(_, why)| why.text_bytes()).sum();
+        assert_eq!(bytes, clients.reasons_bytes);
+    }
+
+    #[test]
+    fn a_client_that_comes_back_is_known_from_its_first_new_number_on() {
+        let mut clients = clients();
+        accept(&mut clients, 0..21, 1);
+        clients.replay(id(0), Number(7), Seq(30), Timestamp(900));
+        let known_in_part = ForgottenClient { seq: Seq(2), number: Number(1), known_from: Some(Number(7)) };
+        assert_eq!(clients.forgotten_of(id(0)), Some(known_in_part));
+        let recorded = clients.record(Timestamp(900));
+        let restored = Clients::restore(&recorded, clients.forgotten(), LIMITS);
+        assert_eq!(restored.forgotten_of(id(0)), Some(known_in_part));
+        assert_eq!((restored.decided(id(0)), restored.with_events), (Number(7), recorded.len()));
+    }
+
+    #[test]
+    fn numbers_that_nobody_counts_up_to_do_not_raise_the_floor() {
+        let mut clients = clients();
+        let forget = |clients: &mut Clients, number: u64| {
+            clients.replay(id(number), Number(number), Seq(number), Timestamp(0));
+            clients.record(Timestamp(2_000));
+            clients.forgotten().map(|forgotten| forgotten.number.0)
+        };
+        assert_eq!(forget(&mut clients, 1 << 52), Some(0));
+        assert_eq!(forget(&mut clients, 5_000), Some(5_000));
+        assert_eq!(forget(&mut clients, FORGOTTEN_NUMBERS_STEP_MAX + 5_001), Some(5_000));
+        assert_eq!(forget(&mut clients, FORGOTTEN_NUMBERS_STEP_MAX + 5_000), Some(FORGOTTEN_NUMBERS_STEP_MAX + 5_000));
     }
 
     #[test]
     fn a_client_that_still_waits_for_its_answer_is_not_forgotten() {
-        let mut clients = Clients::default();
-        let waiting = ClientId([0; 8]);
-        clients.decide(waiting, Number(1), Seq(1));
-        for index in 1..=2 * CLIENTS_REMEMBERED_MAX as u64 {
-            clients.replay(ClientId(index.to_be_bytes()), Number(1), Seq(index + 1), Timestamp(0));
-        }
-        assert!(clients.by_id.len() <= CLIENTS_REMEMBERED_MAX);
-        assert_eq!(clients.decided(waiting), Number(1));
+        let mut clients = clients();
+        clients.decide(id(0), Number(1), Seq(1));
+        accept(&mut clients, 1..99, 2);
+        assert!(clients.by_id.len() <= LIMITS.clients_remembered_max + 1);
+        assert_eq!(clients.decided(id(0)), Number(1));
     }
 
     #[test]
     fn reasons_are_bounded_and_numbers_are_kept_without_them() {
-        let mut clients = Clients::default();
-        let why = Rejection::Conflict("x".repeat(REASONS_REMEMBERED_BYTES_MAX / 10));
-        for number in 1..=2 * REJECTIONS_REMEMBERED_MAX as u64 {
-            for client in [ClientId([1; 8]), ClientId([2; 8])] {
+        let mut clients = clients();
+        let why = Rejection::Conflict("x".repeat(LIMITS.reasons_remembered_bytes_max / 5));
+        for number in 1..=8 {
+            for client in [id(1), id(2)] {
                 clients.decide(client, Number(number), Seq(1));
                 clients.remember(client, Number(number), why.clone());
                 assert_eq!(clients.told(client), Number(number));
             }
         }
-        let all: Vec<_> = [1, 2].iter().flat_map(|&id| clients.rejections(ClientId([id; 8]))).collect();
-        assert_eq!(all.len(), 2 * REJECTIONS_REMEMBERED_MAX);
+        let all: Vec<_> = [1, 2].iter().flat_map(|&index| clients.rejections(id(index))).collect();
+        assert_eq!(all.len(), 2 * LIMITS.rejections_remembered_max);
         let bytes: usize = all.iter().map(|(_, why)| why.text_bytes()).sum();
         assert_eq!(bytes, clients.reasons_bytes);
-        assert!(bytes <= REASONS_REMEMBERED_BYTES_MAX);
+        assert!(bytes <= LIMITS.reasons_remembered_bytes_max);
     }
 
     #[test]
-    fn falling_back_undecides_what_was_never_told() {
-        let mut clients = Clients::default();
-        let id = ClientId([1; 8]);
-        clients.replay(id, Number(1), Seq(1), Timestamp(0));
-        clients.decide(id, Number(2), Seq(2));
+    fn falling_back_undecides_what_was_never_told_and_leaves_no_empty_entry() {
+        let mut clients = clients();
+        accept(&mut clients, 1..2, 1);
+        clients.decide(id(1), Number(2), Seq(2));
+        clients.decide(id(9), Number(5), Seq(2));
         clients.fall_back();
-        assert_eq!(clients.decided(id), Number(1));
-        clients.decide(id, Number(2), Seq(2));
-        clients.remember(id, Number(2), Rejection::Forgotten);
-        clients.decide(id, Number(3), Seq(2));
+        assert_eq!((clients.decided(id(1)), clients.by_id.len()), (Number(1), 1));
+        clients.decide(id(1), Number(2), Seq(2));
+        clients.remember(id(1), Number(2), Rejection::Forgotten);
+        clients.decide(id(1), Number(3), Seq(2));
         clients.fall_back();
-        assert_eq!(clients.decided(id), Number(2));
+        assert_eq!(clients.decided(id(1)), Number(2));
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::event::{Batch, Chain};
 use crate::id::{Digest, LogId, Seq};
-use crate::limits::{EVENTS_MESSAGE_BYTES, READERS_TAIL_BYTES_MIN, SNAPSHOT_TAIL_BYTES_MIN};
+use crate::limits::{EVENTS_MESSAGE_BYTES, SNAPSHOT_TAIL_BYTES_MIN};
 use crate::message::{Resume, ServerMessage, Start};
 use crate::snapshot::Snapshot;
 
@@ -57,9 +57,9 @@ pub struct Trimmed {
 }
 
 impl History {
-    /// The history of a room that stands at `base`.
+    /// The history of a room that stands at `base`. It keeps this many bytes of events for readers, at least.
     #[must_use]
-    pub fn new(log: LogId, base: Snapshot) -> Self {
+    pub fn new(log: LogId, base: Snapshot, readers_tail_bytes: usize) -> Self {
         let inner = Inner {
             floor: base.seq,
             upgraded: base.seq,
@@ -68,15 +68,10 @@ impl History {
             events: VecDeque::new(),
             bytes: 0,
             bytes_after_base: 0,
-            readers_tail_bytes: READERS_TAIL_BYTES_MIN,
+            readers_tail_bytes,
             checkpoint: None,
         };
         Self { log, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
-    }
-
-    /// Keeps this many bytes of events for readers, where [`READERS_TAIL_BYTES_MIN`] does not suit: less cuts off slow ones sooner.
-    pub fn keep_for_readers(&self, bytes: usize) {
-        self.with_mut(|inner| inner.readers_tail_bytes = bytes);
     }
 
     /// The last durable event.
@@ -265,6 +260,7 @@ mod tests {
     use super::*;
     use crate::event::{BatchBuilder, Event, Input};
     use crate::id::{Author, Timestamp};
+    use crate::limits::READERS_TAIL_BYTES_MIN;
 
     fn base(seq: u64) -> Snapshot {
         Snapshot {
@@ -274,7 +270,7 @@ mod tests {
             time: Timestamp(0),
             chain: Chain([0; 32]),
             clients: vec![],
-            clients_forgotten: false,
+            forgotten: None,
             present: vec![],
             state: Bytes::from_static(b"state"),
         }
@@ -300,7 +296,7 @@ mod tests {
 
     #[test]
     fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
-        let history = History::new(LogId([0; 16]), base(0));
+        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
         history.push(&batch(0, 3, 1));
         assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3"]);
         history.rebase(base(3));
@@ -313,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_comes_after_the_checkpoint_gets_it_though_another_came_before() {
-        let history = History::new(LogId([0; 16]), base(0));
+        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
         history.push(&batch(0, 3, 1));
         assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3"]);
         history.rebase(base(3));
@@ -322,7 +318,7 @@ mod tests {
 
     #[test]
     fn long_reads_are_split_and_miss_nothing() {
-        let history = History::new(LogId([0; 16]), base(0));
+        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
         history.push(&batch(0, 100, EVENTS_MESSAGE_BYTES / 10));
         let read = history.read(Seq(0)).unwrap().unwrap();
         assert!(read.messages.len() >= 10);
@@ -339,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_resume_gets_the_tail_while_it_is_shorter_than_a_snapshot() {
-        let history = History::new(LogId([0; 16]), base(0));
+        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
         let resume = |seq| Some(Resume { log: LogId([0; 16]), digest: Digest([1; 32]), seq: Seq(seq) });
         history.push(&batch(0, 100, 1000));
         history.rebase(base(100));
@@ -355,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_cuts_off_only_those_who_fell_far_behind() {
-        let history = History::new(LogId([0; 16]), base(0));
+        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
         let half = READERS_TAIL_BYTES_MIN / 2000;
         history.push(&batch(0, half as u64, 1000));
         history.rebase(base(half as u64));

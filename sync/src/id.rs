@@ -38,6 +38,12 @@ counter! {
     /// A client's own count of its transitions: 1, 2, 3, ... With the client's id it names a transition for ever.
     Number
 }
+
+impl Number {
+    /// A client's first one.
+    pub const FIRST: Self = Self(1);
+}
+
 counter! {
     /// Microseconds since the Unix epoch.
     Timestamp
@@ -71,9 +77,9 @@ impl ClientKey {
     /// The public id of the client that holds this key. It shows nothing of the key.
     #[must_use]
     pub fn client_id(&self) -> ClientId {
-        let hash = blake3::derive_key("reapply.v1 client id", &self.0);
-        let mut id = [0; 8];
-        id.copy_from_slice(&hash[..8]);
+        let hash = blake3::derive_key("reapply.v2 client id", &self.0);
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
         ClientId(id)
     }
 }
@@ -86,9 +92,23 @@ impl fmt::Debug for ClientKey {
 
 /// Names a client to everyone: it stands in events, so that a client knows its own. Outlives connections.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ClientId(pub [u8; 8]);
+pub struct ClientId(pub [u8; 16]);
 
 impl ClientId {
+    /// The id of a client without a key, which submits one transition and can never ask for it again. No key's id looks like it.
+    #[must_use]
+    pub fn keyless(bits: u64) -> Self {
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&bits.to_be_bytes());
+        Self(id)
+    }
+
+    /// Whether it is from [`ClientId::keyless`]: a room need not remember it.
+    #[must_use]
+    pub fn is_keyless(&self) -> bool {
+        self.0[..8] == [0; 8]
+    }
+
     /// The identity of a client that nothing else authenticates: holding the key is the proof.
     #[must_use]
     pub fn anonymous_author(&self) -> Author {
@@ -265,14 +285,22 @@ mod tests {
     fn ids_print_and_parse_as_hexadecimal() {
         let digest = Digest::of(b"x");
         assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
-        assert_eq!("zz".parse::<ClientId>(), Err(HexError { chars: 16 }));
-        assert_eq!("+f+f+f+f+f+f+f+f".parse::<ClientId>(), Err(HexError { chars: 16 }));
+        assert_eq!("zz".parse::<ClientId>(), Err(HexError { chars: 32 }));
+        assert_eq!("+f".repeat(16).parse::<ClientId>(), Err(HexError { chars: 32 }));
     }
 
     #[test]
     fn a_client_key_never_shows_in_debug_output_or_in_its_id() {
         let key = ClientKey([7; 16]);
         assert_eq!(format!("{key:?}"), "ClientKey(..)");
-        assert_ne!(key.client_id().0, [7; 8]);
+        assert_ne!(key.client_id().0, [7; 16]);
+    }
+
+    #[test]
+    fn a_keyless_id_is_told_from_those_of_keys() {
+        let keyless = ClientId::keyless(u64::MAX);
+        assert!(keyless.is_keyless() && ClientId::keyless(0).is_keyless());
+        assert_eq!(keyless.to_string(), "0000000000000000ffffffffffffffff");
+        assert!(!ClientKey([7; 16]).client_id().is_keyless());
     }
 }

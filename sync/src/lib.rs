@@ -135,15 +135,18 @@ pub mod snapshot;
 pub use event::{Batch, Chain, Event, Genesis, Input};
 pub use history::{History, Trimmed};
 pub use id::{Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, RoomId, Seq, SessionId, Timestamp};
+pub use limits::Limits;
 pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
-pub use message::{ClientMessage, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome};
+pub use message::{
+    ClientMessage, ForgottenClient, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
+};
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
 pub use past::{Origin, Past, PastRecord};
 pub use replay::{Replay, ReplayError};
 pub use replica::Replica;
 pub use report::{OpenError, Report, UpgradeError};
 pub use sequencer::{Rejected, Sequencer, SnapshotPolicy, Submit};
-pub use snapshot::{KnownClient, Snapshot};
+pub use snapshot::{Forgotten, KnownClient, Snapshot};
 
 /// The WebSocket subprotocol that these messages make up. A change that an older peer cannot read gets a new name.
-pub const SUBPROTOCOL: &str = "reapply.v1";
+pub const SUBPROTOCOL: &str = "reapply.v2";

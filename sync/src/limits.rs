@@ -30,13 +30,25 @@ pub const NAME_CHARS_MAX: usize = 64;
 /// Bytes of records in one part of a room's past. One larger record still goes whole.
 pub const PAST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Clients whose last decided number a room remembers; beyond it the one silent for longest is forgotten. When a forgotten client
-/// comes back, what it may have sent before is not sent again: its outcome is unknown, but nothing is ever applied twice.
+/// Clients with accepted transitions that a room remembers; beyond it the one that was silent for longest is forgotten. A client with a
+/// session is never forgotten, so a room with more sessions remembers more. When a forgotten client comes back, what it may have sent
+/// before is not sent again: its outcome is unknown, but nothing is ever applied twice.
 pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
 
-/// Microseconds of the room's time for which a client is remembered after its last accepted transition: 90 days. See
+/// Clients that were only ever rejected and that a room remembers, to repeat that. They take no places of those in
+/// [`CLIENTS_REMEMBERED_MAX`]: forgetting one can double nothing.
+pub const CLIENTS_REJECTED_MAX: usize = 10_000;
+
+/// Microseconds of the room's time for which a client without a session is remembered after its last accepted transition: 90 days. See
 /// [`CLIENTS_REMEMBERED_MAX`].
 pub const CLIENT_REMEMBERED_MICROS: u64 = 90 * 24 * 60 * 60 * 1_000_000;
+
+/// How far one round of forgetting raises the number that forgotten clients begin above. A client's number that is higher yet is
+/// left out: whoever names such numbers does not count, and must not use up the numbers of those who do.
+pub const FORGOTTEN_NUMBERS_STEP_MAX: u64 = 1 << 32;
+
+/// The last number of a client, and the last event of a room: both stay exact in JavaScript, which loses what is above 2^53.
+pub const COUNT_MAX: u64 = (1 << 53) - 1;
 
 /// Rejections that a room remembers for each client, to repeat them after a lost connection.
 pub const REJECTIONS_REMEMBERED_MAX: usize = 32;
@@ -66,3 +78,43 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of events that a room keeps in memory, at least, for its sessions to read at their own pace. More than a batch, so that
 /// a snapshot that follows one cuts off nobody who keeps up.
 pub const READERS_TAIL_BYTES_MIN: usize = 2 * BATCH_BYTES_MAX;
+
+/// The bounds of one room's memory. A host uses the defaults, which are the constants of the same names; tests use smaller ones, to come
+/// upon in seconds what else takes months.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`CLIENTS_REMEMBERED_MAX`].
+    pub clients_remembered_max: usize,
+    /// See [`CLIENTS_REJECTED_MAX`].
+    pub clients_rejected_max: usize,
+    /// See [`CLIENT_REMEMBERED_MICROS`].
+    pub client_remembered_micros: u64,
+    /// See [`REJECTIONS_REMEMBERED_MAX`].
+    pub rejections_remembered_max: usize,
+    /// See [`REASONS_REMEMBERED_BYTES_MAX`].
+    pub reasons_remembered_bytes_max: usize,
+    /// See [`REJECTIONS_HELD_MAX`].
+    pub rejections_held_max: usize,
+    /// See [`BATCH_EVENTS_MAX`].
+    pub batch_events_max: usize,
+    /// See [`BATCH_BYTES_MAX`].
+    pub batch_bytes_max: usize,
+    /// See [`READERS_TAIL_BYTES_MIN`].
+    pub readers_tail_bytes_min: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients_remembered_max: CLIENTS_REMEMBERED_MAX,
+            clients_rejected_max: CLIENTS_REJECTED_MAX,
+            client_remembered_micros: CLIENT_REMEMBERED_MICROS,
+            rejections_remembered_max: REJECTIONS_REMEMBERED_MAX,
+            reasons_remembered_bytes_max: REASONS_REMEMBERED_BYTES_MAX,
+            rejections_held_max: REJECTIONS_HELD_MAX,
+            batch_events_max: BATCH_EVENTS_MAX,
+            batch_bytes_max: BATCH_BYTES_MAX,
+            readers_tail_bytes_min: READERS_TAIL_BYTES_MIN,
+        }
+    }
+}

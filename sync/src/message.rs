@@ -1,4 +1,4 @@
-//! The messages of `reapply.v1`: postcard in binary WebSocket frames, one message a frame.
+//! The messages of `reapply.v2`: postcard in binary WebSocket frames, one message a frame.
 //!
 //! Frames of one session arrive in order or not at all: that is what WebSocket gives, and all that the protocol needs.
 //! New variants are added at the end, so that the encoding of the old ones stays.
@@ -110,10 +110,21 @@ pub struct Welcome {
     pub taken: Number,
     /// The last of this client's numbers that were rejected, and why: it may have missed that.
     pub rejected: Vec<(Number, Rejection)>,
-    /// Whether the room may have known this client once, and has forgotten it. What the client may have sent before is not sent again.
-    pub is_forgotten: bool,
+    /// What the room may have forgotten of this client, if anything. What the client may have sent before that is not sent again.
+    pub forgotten: Option<ForgottenClient>,
     /// The host's clock.
     pub time: Timestamp,
+}
+
+/// What a room may have forgotten of a client: it has forgotten some, and does not know whether this is one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenClient {
+    /// The last event of those that were forgotten. Whatever a client first sent when the log had come that far is not among them.
+    pub seq: Seq,
+    /// The highest number of those that were forgotten: new ones must be above it.
+    pub number: Number,
+    /// The first of this client's numbers whose decision the room knows of; none where it knows of none.
+    pub known_from: Option<Number>,
 }
 
 /// Where a session's events begin.

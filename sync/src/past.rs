@@ -112,7 +112,7 @@ impl Past {
 
 impl From<Snapshot> for Origin {
     fn from(snapshot: Snapshot) -> Self {
-        Self::Snapshot(Snapshot { clients: Vec::new(), present: Vec::new(), ..snapshot })
+        Self::Snapshot(Snapshot { clients: Vec::new(), forgotten: None, present: Vec::new(), ..snapshot })
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
             time: Timestamp(30),
             chain: crate::Chain([2; 32]),
             clients: vec![],
-            clients_forgotten: false,
+            forgotten: None,
             present: vec![Author("someone".into())],
             state: vec![1, 2, 3].into(),
         };

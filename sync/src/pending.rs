@@ -14,8 +14,9 @@ pub(crate) struct Pending {
     /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
     time: Timestamp,
     entropy: u64,
-    /// Whether it may have been sent to the room, from here or by an earlier replica of this client.
-    pub(crate) may_be_sent: bool,
+    /// How far the log had come, at least, when it was first sent to the room, from here or by an earlier replica of this client; none while it
+    /// was not sent.
+    pub(crate) sent_at: Option<Seq>,
     /// Whether it was decided when a snapshot came that it may be part of. This outlives the session: a resume from that
     /// snapshot's state will not show its event either.
     pub(crate) may_be_in_snapshot: bool,
@@ -46,10 +47,10 @@ impl Pending {
         self.may_be_in_snapshot || self.faulted || matches!(self.body, Body::Json(_))
     }
 
-    /// The message that asks for it; none while it is not encoded.
-    pub(crate) fn submit(&mut self) -> Option<Bytes> {
+    /// The message that asks for it, sent when the log has come to `head`; none while it is not encoded.
+    pub(crate) fn submit(&mut self, head: Seq) -> Option<Bytes> {
         let Body::Encoded(transition) = &self.body else { return None };
-        self.may_be_sent = true;
+        self.sent_at.get_or_insert(head);
         Some(ClientMessage::Submit { number: self.number, transition: transition.clone() }.encode())
     }
 
@@ -78,7 +79,7 @@ impl Pending {
     }
 
     fn with(number: Number, body: Body, time: Timestamp, entropy: u64) -> Self {
-        Self { number, body, time, entropy, may_be_sent: false, may_be_in_snapshot: false, faulted: false }
+        Self { number, body, time, entropy, sent_at: None, may_be_in_snapshot: false, faulted: false }
     }
 }
 

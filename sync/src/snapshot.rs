@@ -21,12 +21,21 @@ pub struct Snapshot {
     pub chain: Chain,
     /// The clients that the room remembers.
     pub clients: Vec<KnownClient>,
-    /// Whether the room has ever forgotten a client.
-    pub clients_forgotten: bool,
+    /// What the room has forgotten of other clients; none where it knows all that ever had an event.
+    pub forgotten: Option<Forgotten>,
     /// Participants who had joined and not left, where the machine asks for membership.
     pub present: Vec<Author>,
     /// The machine's own bytes.
     pub state: Bytes,
+}
+
+/// The traces of all clients that a room has forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// The last event that one of them had asked for.
+    pub seq: Seq,
+    /// The highest of their numbers, within [`FORGOTTEN_NUMBERS_STEP_MAX`](crate::limits::FORGOTTEN_NUMBERS_STEP_MAX).
+    pub number: Number,
 }
 
 /// What a room remembers of a client, so that nothing of it is applied twice.
@@ -34,6 +43,8 @@ pub struct Snapshot {
 pub struct KnownClient {
     /// The client.
     pub client: ClientId,
+    /// The first of its numbers whose decision the room knows of: 1, unless the room had forgotten clients before it came to know this one.
+    pub known_from: Number,
     /// The last of its numbers that was accepted.
     pub number: Number,
     /// The event that this number became.

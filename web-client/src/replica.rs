@@ -87,12 +87,18 @@ impl Replica {
         Ok(Self { replica, states: Revision::default(), presence: Revision::default(), view_fault: None })
     }
 
-    /// Takes on what an earlier page had numbered, in the order of its numbers, before the first connection. `may_be_sent`: the room may
-    /// have it already.
+    /// Takes on what an earlier page had numbered, in the order of its numbers, before the first connection. `sent_at`: the log's head, as it was
+    /// known before it was first sent; nothing where the room cannot have it.
     #[wasm_bindgen(js_name = restorePending)]
-    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64, may_be_sent: bool) {
+    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64, sent_at: Option<f64>) {
         let (number, now) = (sync::Number(number as u64), sync::Timestamp(now_us as u64));
-        self.replica.restore_pending(number, json, now, entropy, may_be_sent);
+        self.replica.restore_pending(number, json, now, entropy, sent_at.map(|seq| sync::Seq(seq as u64)));
+    }
+
+    /// How far the log has come, as far as is known here: what is sent from now on becomes a later event.
+    #[wasm_bindgen(js_name = knownHead)]
+    pub fn known_head(&self) -> f64 {
+        self.replica.known_head().0 as f64
     }
 
     /// A connection is there.

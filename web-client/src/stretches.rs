@@ -258,7 +258,7 @@ impl Stretch {
             time: replay.time(),
             chain: Chain([0; 32]),
             clients: Vec::new(),
-            clients_forgotten: false,
+            forgotten: None,
             present: Vec::new(),
             state,
         };

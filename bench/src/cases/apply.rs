@@ -98,7 +98,7 @@ fn nanos_each(
 }
 
 pub(super) fn event(seq: Seq, transition: Vec<u8>) -> Event {
-    let client = ClientId([7; 8]);
+    let client = ClientId([7; 16]);
     let author: Author = client.anonymous_author();
     let input = Input::Transition { author, client, number: Number(seq.0), transition: transition.into() };
     Event { seq, time: Timestamp(1_700_000_000_000_000), entropy: 0x9e37_79b9_7f4a_7c15, input }

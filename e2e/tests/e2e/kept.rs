@@ -312,7 +312,7 @@ async fn a_late_greeting_of_a_connection_that_was_given_up_does_not_end_the_sess
     page.goto(&url).await;
     page.until(DURABLE).await;
     page.run(
-        "window.late = new WebSocket(`ws://${location.host}/rooms/counter/late`, 'reapply.v1');
+        "window.late = new WebSocket(`ws://${location.host}/rooms/counter/late`, 'reapply.v2');
         late.onopen = () => late.send(hello);",
     )
     .await;

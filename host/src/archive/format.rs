@@ -22,8 +22,8 @@ pub const SUFFIX: &str = "reapply";
 /// What every export begins with. A transfer that takes it for text changes it.
 pub(super) const MAGIC: [u8; 8] = *b"\x89RPY\r\n\x1a\n";
 
-/// The format that this version writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes, and the only one that it reads: format 1 had clients' ids of 64 bits.
+pub(super) const FORMAT: u32 = 2;
 
 /// Bytes of the preamble.
 pub(super) const PREAMBLE_BYTES: usize = MAGIC.len() + 4;

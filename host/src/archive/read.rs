@@ -1,5 +1,6 @@
 //! Reading an export's sections: each is proved by its hash before anything is made of it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -34,6 +35,14 @@ pub enum ReadError {
     /// A later version of Reapply wrote it.
     #[error("the export has the format {found}, and this version of Reapply knows up to {FORMAT}: use a newer one")]
     NewerFormat {
+        /// Its format.
+        found: u32,
+    },
+    /// An earlier version of Reapply wrote it, in a format that is not read any more.
+    #[error(
+        "the export has the format {found}, and this version of Reapply reads {FORMAT}: import it with the version that wrote it"
+    )]
+    OlderFormat {
         /// Its format.
         found: u32,
     },
@@ -110,8 +119,10 @@ impl<R: Read> Reader<R> {
         }
         let offset = preamble.len() as u64;
         let format = format.try_into().map(u32::from_le_bytes).map_err(|_| broken_off(0, offset))?;
-        if format != FORMAT {
-            return Err(ReadError::NewerFormat { found: format });
+        match format.cmp(&FORMAT) {
+            Ordering::Less => return Err(ReadError::OlderFormat { found: format }),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(ReadError::NewerFormat { found: format }),
         }
         let decompressor = Decompressor::new().map_err(|error| ReadError::Io { offset, error })?;
         Ok(Self { from, decompressor, offset, index: 0, hashes: blake3::Hasher::new(), after: Seq(0), ended: false })

@@ -5,8 +5,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use reapply_sync::limits::OPTIONS_BYTES_MAX;
-use reapply_sync::{ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq};
+use reapply_sync::limits::{COUNT_MAX, OPTIONS_BYTES_MAX};
+use reapply_sync::{ClientId, ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -120,22 +120,22 @@ pub async fn submit(
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let id = room_id(&machine, &room)?;
-    let key = match header(&headers, "reapply-client")? {
+    let client = match header(&headers, "reapply-client")? {
         Some(key) => {
-            key.parse::<ClientKey>().map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?
+            let key = key.parse::<ClientKey>();
+            key.map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?.client_id()
         }
-        None => ClientKey(rand::random()),
+        None => ClientId::keyless(rand::random()),
     };
     let number = match header(&headers, "reapply-number")? {
-        Some(number) => number
-            .parse::<u64>()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| HttpError::bad_request("reapply-number: expected a whole number above 0"))?,
+        Some(number) => {
+            number.parse::<u64>().ok().filter(|number| (1..=COUNT_MAX).contains(number)).ok_or_else(|| {
+                HttpError::bad_request(format!("reapply-number: expected a whole number from 1 to {COUNT_MAX}"))
+            })?
+        }
         None => 1,
     };
     let json = body.text()?;
-    let client = key.client_id();
     loop {
         // Before the room is entered, so that nonsense does not begin one.
         let (digest, transition) = match encode(&served, &id, json).await? {

@@ -49,6 +49,19 @@ pub enum OpenError {
         /// The newest format that is known here.
         known: i64,
     },
+    /// An earlier version of Reapply wrote the file, in a format that is not read any more.
+    #[error(
+        "{} has the format {found}, and this version of Reapply reads from {known} on: serve it with the version that wrote it, or begin with an empty directory",
+        .file.display()
+    )]
+    OlderFormat {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The first format that is read.
+        known: i64,
+    },
     /// What is stored is not what was written.
     #[error("{} is damaged at {place}: {what}. Restore it from a backup; it has been left as it is", .file.display())]
     Damaged {

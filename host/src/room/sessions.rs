@@ -26,6 +26,8 @@ pub(super) struct Sessions {
     by_client: HashMap<ClientId, SessionId>,
     /// How many sessions each participant has.
     participants: BTreeMap<Author, usize>,
+    /// Sessions that have ended since the last [`Sessions::take_ended`].
+    ended: Vec<(ClientId, SessionId)>,
 }
 
 impl Sessions {
@@ -68,6 +70,7 @@ impl Sessions {
     /// Removes a session. Answers its participant, if that was the last one they had.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Author> {
         let session = self.by_id.remove(&id)?;
+        self.ended.push((session.client, id));
         if self.by_client.get(&session.client) == Some(&id) {
             self.by_client.remove(&session.client);
         }
@@ -78,6 +81,11 @@ impl Sessions {
         }
         self.participants.remove(&session.participant);
         Some(session.participant)
+    }
+
+    /// The sessions that have ended since the last call, by whatever way.
+    pub(super) fn take_ended(&mut self) -> Vec<(ClientId, SessionId)> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Ends a session with a last message. The caller need not remove it: `None` comes back if the participant stays.

@@ -277,7 +277,7 @@ impl Task {
         Ok(self.welcome(session, &hello, participant))
     }
 
-    fn welcome(&self, session: SessionId, hello: &Hello, participant: Author) -> Entered {
+    fn welcome(&mut self, session: SessionId, hello: &Hello, participant: Author) -> Entered {
         let (welcome, after) = self.sequencer.welcome(hello, session, participant, clock::now());
         Entered { welcome, after }
     }

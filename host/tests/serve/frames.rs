@@ -26,19 +26,19 @@ async fn goodbye_to(host: &Host, frame: Message) -> String {
 async fn frames_that_are_no_messages_are_answered_by_name() {
     let host = counter_host(&[]);
     let text = goodbye_to(&host, Message::text("{\"Increment\":1}")).await;
-    assert_eq!(text, "this is a text frame; reapply.v1 uses binary frames");
+    assert_eq!(text, "this is a text frame; reapply.v2 uses binary frames");
 
     let empty = goodbye_to(&host, Message::binary(vec![])).await;
-    assert!(empty.starts_with("the frame is no message of reapply.v1"), "{empty}");
+    assert!(empty.starts_with("the frame is no message of reapply.v2"), "{empty}");
     let unknown = goodbye_to(&host, Message::binary(vec![99, 1, 2, 3])).await;
-    assert!(unknown.starts_with("the frame is no message of reapply.v1"), "{unknown}");
+    assert!(unknown.starts_with("the frame is no message of reapply.v2"), "{unknown}");
     let mut trailing = ClientMessage::Ping(1).encode().to_vec();
     trailing.push(0);
     let trailing = goodbye_to(&host, Message::binary(trailing)).await;
     assert!(trailing.contains("1 bytes follow the message"), "{trailing}");
     // A length that promises more than there is.
     let truncated = goodbye_to(&host, Message::binary(vec![1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f])).await;
-    assert!(truncated.starts_with("the frame is no message of reapply.v1"), "{truncated}");
+    assert!(truncated.starts_with("the frame is no message of reapply.v2"), "{truncated}");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_socket_without_the_subprotocol_is_refused() {
     let Err(Error::Http(response)) = tokio_tungstenite::connect_async(url).await else { panic!("it is let in") };
     assert_eq!(response.status(), 400);
     let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned();
-    assert!(body.contains("offer the WebSocket subprotocol reapply.v1"), "{body}");
+    assert!(body.contains("offer the WebSocket subprotocol reapply.v2"), "{body}");
 }
 
 #[tokio::test]

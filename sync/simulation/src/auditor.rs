@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use reapply_sync::{
-    ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Timestamp,
+    ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Snapshot, Timestamp,
 };
 
 use crate::build::{number_of, plain};
@@ -20,6 +20,8 @@ struct Applied {
     transition: Bytes,
     /// The last event that the page knew as confirmed.
     seen: Seq,
+    /// How far the log had come, as its page knew, when it was first sent.
+    sent: Option<Seq>,
     outcome: Option<Outcome>,
 }
 
@@ -30,6 +32,7 @@ pub(crate) struct OutcomeCounts {
     pub(crate) faulted: u64,
     pub(crate) forgotten: u64,
     pub(crate) decided: u64,
+    pub(crate) unknown: u64,
 }
 
 pub(crate) struct Auditor<S: Scenario> {
@@ -39,13 +42,15 @@ pub(crate) struct Auditor<S: Scenario> {
     /// The model at each seq, from 0.
     models: Vec<S::Model>,
     applied: BTreeMap<(Page, Number), Applied>,
+    /// The last event of a client that the room has ever forgotten.
+    forgotten: Option<Seq>,
     pub(crate) counts: OutcomeCounts,
 }
 
 impl<S: Scenario> Auditor<S> {
     pub(crate) fn new() -> Self {
         let (log, models, applied) = (Vec::new(), vec![S::genesis()], BTreeMap::new());
-        Self { log, build: 0, models, applied, counts: OutcomeCounts::default() }
+        Self { log, build: 0, models, applied, forgotten: None, counts: OutcomeCounts::default() }
     }
 
     /// A batch is durable now, whether or not the host comes to know it.
@@ -72,8 +77,24 @@ impl<S: Scenario> Auditor<S> {
     }
 
     pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq) {
-        let former = self.applied.insert((page, number), Applied { transition, seen, outcome: None });
+        let former = self.applied.insert((page, number), Applied { transition, seen, sent: None, outcome: None });
         assert!(former.is_none(), "number {number} was used twice");
+    }
+
+    /// A page sends a transition; the log has come to `head` at least, as the page knows.
+    pub(crate) fn note_sent(&mut self, page: Page, number: Number, head: Seq) {
+        let applied = self.applied.get_mut(&(page, number)).expect("what is sent was applied");
+        applied.sent.get_or_insert(head);
+    }
+
+    /// The room has forgotten clients, of which one had asked for event `seq`.
+    pub(crate) fn note_forgotten(&mut self, seq: Seq) {
+        self.forgotten = self.forgotten.max(Some(seq));
+    }
+
+    /// Whether the room has ever forgotten a client with events.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.forgotten.is_some()
     }
 
     /// What a page has in its queue.
@@ -109,7 +130,15 @@ impl<S: Scenario> Auditor<S> {
             }
             Outcome::Rejected(_) => self.counts.faulted += 1,
             Outcome::Decided => self.counts.decided += 1,
-            Outcome::Unknown => panic!("the room has forgotten a client"),
+            Outcome::Unknown => {
+                self.counts.unknown += 1;
+                let is_founded = applied.sent.is_some_and(|sent| Some(sent) < self.forgotten);
+                assert!(
+                    is_founded,
+                    "{page:?} {number} is unknown, and the room cannot have forgotten it: it was sent after {:?}, and {:?} is the last that was",
+                    applied.sent, self.forgotten
+                );
+            }
         }
         applied.outcome = Some(outcome);
     }
@@ -169,8 +198,34 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// What must hold of the log as a whole, whatever happened.
-    pub(crate) fn check_log(&self, has_restarted: bool) {
+    /// What a room remembers of its clients at a seq must be what the log says, and whoever is missing must have been forgotten.
+    pub(crate) fn check_clients(&self, snapshot: &Snapshot) {
+        let mut last: BTreeMap<ClientId, (Number, Seq, Timestamp)> = BTreeMap::new();
+        for event in &self.log[..snapshot.seq.0 as usize] {
+            if let Input::Transition { client, number, .. } = event.input {
+                last.insert(client, (number, event.seq, event.time));
+            }
+        }
+        for known in &snapshot.clients {
+            let logged = last.remove(&known.client);
+            assert_eq!(logged, Some((known.number, known.seq, known.time)), "{} is remembered otherwise", known.client);
+            assert!(known.known_from <= known.number, "{} is known from beyond its last number", known.client);
+            let is_all_known = known.known_from == Number::FIRST;
+            assert!(is_all_known || snapshot.forgotten.is_some(), "{} is known in part", known.client);
+        }
+        for (client, (number, seq, _)) in last {
+            let is_forgotten =
+                snapshot.forgotten.is_some_and(|forgotten| seq <= forgotten.seq && number <= forgotten.number);
+            assert!(
+                client.is_keyless() || is_forgotten,
+                "{client} is missing at {}, and was not forgotten",
+                snapshot.seq
+            );
+        }
+    }
+
+    /// What must hold of the log as a whole, whatever happened. `forgets_reasons`: the room may come to forget rejections.
+    pub(crate) fn check_log(&self, forgets_reasons: bool) {
         let mut last_number: BTreeMap<ClientId, Number> = BTreeMap::new();
         let mut logged = BTreeSet::new();
         for event in &self.log {
@@ -183,10 +238,10 @@ impl<S: Scenario> Auditor<S> {
             let is_logged = logged.remove(&ask::<S>(&applied.transition).nonce);
             match &applied.outcome {
                 // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
-                Some(Outcome::Rejected(Rejection::Forgotten)) if !has_restarted => {
+                Some(Outcome::Rejected(Rejection::Forgotten)) if !forgets_reasons => {
                     panic!("{page:?} {number} forgotten")
                 }
-                Some(Outcome::Decided) if !has_restarted => assert!(is_logged, "{page:?} {number} is not in the log"),
+                Some(Outcome::Decided) if !forgets_reasons => assert!(is_logged, "{page:?} {number} is not in the log"),
                 Some(Outcome::Rejected(why)) => assert!(!is_logged, "{page:?} {number} is in the log, but: {why}"),
                 Some(Outcome::Accepted { .. }) => assert!(is_logged, "{page:?} {number} was accepted, and is lost"),
                 Some(Outcome::Decided | Outcome::Unknown) | None => {}

@@ -18,6 +18,10 @@ pub(crate) struct Coverage {
     pub(crate) left: u64,
     pub(crate) upgrades: u64,
     pub(crate) restored: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) clock_steps: u64,
+    pub(crate) submitted_once: u64,
+    pub(crate) waited: u64,
 }
 
 impl RoomCounts {
@@ -43,6 +47,11 @@ impl Coverage {
             ("outcome: fault or refused by the host", outcomes.faulted),
             ("outcome: forgotten", outcomes.forgotten),
             ("outcome: decided", outcomes.decided),
+            ("outcome: unknown", outcomes.unknown),
+            ("room forgot a client", self.forgotten),
+            ("clock was set", self.clock_steps),
+            ("submitted without a session", self.submitted_once),
+            ("input waited for a full room", self.waited),
             ("machine broke off in the room", room.faults),
             ("machine broke off in a replica", self.local_traps),
             ("alarm went off", self.alarms),
@@ -64,7 +73,12 @@ impl Coverage {
             ("seeds", 1),
             (
                 "outcomes",
-                outcomes.accepted + outcomes.conflicts + outcomes.faulted + outcomes.forgotten + outcomes.decided,
+                outcomes.accepted
+                    + outcomes.conflicts
+                    + outcomes.faulted
+                    + outcomes.forgotten
+                    + outcomes.decided
+                    + outcomes.unknown,
             ),
         ]
     }

@@ -13,6 +13,7 @@
 
 mod auditor;
 mod build;
+mod conditions;
 mod coverage;
 mod history;
 mod network;

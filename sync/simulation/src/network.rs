@@ -1,6 +1,6 @@
 //! Connections with delays: in order within each direction, and cut at a moment that each end learns in its own time.
 
-use reapply_sync::Author;
+use reapply_sync::{Author, Seq};
 
 use crate::random::Random;
 
@@ -9,6 +9,8 @@ pub(crate) struct Connection {
     pub(crate) author: Author,
     /// Which start of the host it leads to.
     pub(crate) host: u64,
+    /// The log's head, as the last `Welcome` that came through here said.
+    pub(crate) welcomed_at: Seq,
     pub(crate) up: Direction,
     pub(crate) down: Direction,
 }
@@ -23,7 +25,7 @@ pub(crate) struct Direction {
 
 impl Connection {
     pub(crate) fn new(client: usize, author: Author, host: u64, random: &mut Random) -> Self {
-        Self { client, author, host, up: Direction::new(random), down: Direction::new(random) }
+        Self { client, author, host, welcomed_at: Seq(0), up: Direction::new(random), down: Direction::new(random) }
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{
-    Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Machine, Rejection, Report, RoomId, Seq,
-    Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp, UpgradeError,
+    Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Limits, Machine, Rejection, Report,
+    RoomId, Seq, Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp, UpgradeError,
 };
 
 use crate::build::{Build, digest_of, number_of};
@@ -20,14 +19,16 @@ pub(crate) struct Journal {
     /// Each record: the seq before it, its bytes, the chain after it.
     records: Vec<(Seq, Bytes, Chain)>,
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
+    /// Within these the room is opened.
+    limits: Limits,
 }
 
 impl Journal {
-    pub(crate) fn new(machine: &str, nonce: u64) -> Self {
+    pub(crate) fn new(machine: &str, nonce: u64, limits: Limits) -> Self {
         let digest = digest_of(machine, 0);
         let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
         let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
-        Self { genesis, records: Vec::new(), snapshots: Vec::new() }
+        Self { genesis, records: Vec::new(), snapshots: Vec::new(), limits }
     }
 
     pub(crate) fn store(&mut self, batch: &Batch) {
@@ -47,10 +48,8 @@ impl Journal {
         }
         let builds = |digest| Ok(Build::new(scenario.machine(Place::Host), number_of(S::NAME, digest)));
         let (log, genesis) = (self.genesis.log_id(), self.genesis.clone());
-        let sequencer = Sequencer::open(builds, log, genesis, snapshot.cloned(), batches).expect("the room opens");
-        // Little, so that slow readers are cut off in runs of this length.
-        sequencer.history().keep_for_readers(SNAPSHOT_TAIL_BYTES_MIN);
-        sequencer
+        let opened = Sequencer::open_within(self.limits, builds, log, genesis, snapshot.cloned(), batches);
+        opened.expect("the room opens")
     }
 }
 
@@ -174,9 +173,14 @@ impl<M: Machine> Room<M> {
     }
 
     pub(crate) fn handle_closed(&mut self, connection: usize, now: Timestamp, entropy: u64) {
-        if self.sessions.remove(&connection).is_some() {
+        if self.remove(connection) {
             self.absent_leave(now, entropy);
         }
+    }
+
+    /// Somebody submits a transition without a session.
+    pub(crate) fn submit_once(&mut self, submit: Submit, now: Timestamp, entropy: u64) {
+        self.sequencer.handle_submit(submit, now, entropy);
     }
 
     /// Has another build take over at the next rest.
@@ -280,9 +284,16 @@ impl<M: Machine> Room<M> {
     }
 
     fn goodbye(&mut self, connection: usize, why: Goodbye) {
-        self.sessions.remove(&connection);
+        self.remove(connection);
         self.send(connection, &ServerMessage::Goodbye(why));
         self.effects.push(Effect::Close { connection });
+    }
+
+    /// Answers whether there was such a session.
+    fn remove(&mut self, connection: usize) -> bool {
+        let Some(session) = self.sessions.remove(&connection) else { return false };
+        self.sequencer.handle_session_ended(session.client, SessionId(connection as u64));
+        true
     }
 
     fn send(&mut self, connection: usize, message: &ServerMessage) {
@@ -300,10 +311,8 @@ impl<M: Machine> Room<M> {
     }
 }
 
-/// What checks of a room at rest compare: all that it would go on from.
-pub(crate) fn at_rest<M: Machine>(sequencer: &mut Sequencer<M>) -> (Snapshot, Digest) {
+/// All that a room at rest would go on from.
+pub(crate) fn at_rest<M: Machine>(sequencer: &mut Sequencer<M>) -> Snapshot {
     sequencer.take_snapshot();
-    let snapshot = (*sequencer.history().base()).clone();
-    let hash = snapshot.state_hash();
-    (snapshot, hash)
+    (*sequencer.history().base()).clone()
 }

@@ -120,8 +120,9 @@ impl<M: Machine> Replica<M> {
     /// Sends what is pending with numbers above `decided`.
     pub(super) fn submit_above(&mut self, decided: Number) {
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
+            let head = self.known_head();
             let undecided = self.pending.iter_mut().filter(|pending| pending.number > decided);
-            self.transmit.extend(undecided.filter_map(Pending::submit));
+            self.transmit.extend(undecided.filter_map(|pending| pending.submit(head)));
         }
     }
 }

@@ -4,8 +4,9 @@ use super::{Confirmed, Replica, Session};
 use crate::event::{Event, Input};
 use crate::id::{Digest, LogId, Number, Seq};
 use crate::machine::{ApplyError, LoadError, Machine};
-use crate::message::{ClientMessage, Hello, Rejection, Resume, ServerMessage, Start, Welcome};
+use crate::message::{ClientMessage, ForgottenClient, Hello, Rejection, Resume, ServerMessage, Start, Welcome};
 use crate::outcome::{Divergence, Outcome, Phase};
+use crate::pending::Pending;
 
 impl<M: Machine> Replica<M> {
     pub(super) fn resume(&self) -> Option<Resume> {
@@ -53,15 +54,25 @@ impl<M: Machine> Replica<M> {
         });
         self.phase = Phase::CatchingUp;
         self.must_rebase = true;
-        if welcome.is_forgotten {
-            let sent = self.pending.iter().filter(|pending| pending.may_be_sent).map(|pending| pending.number);
-            sent.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
+        if let Some(forgotten) = welcome.forgotten {
+            self.handle_forgotten(forgotten);
         }
         // What the room has taken on will be decided as it was sent, whatever this build makes of it.
         self.encode_pending(welcome.taken);
         self.submit_above(welcome.decided);
         self.last_number = self.last_number.max(welcome.taken);
         self.catch_up();
+    }
+
+    /// The room has forgotten clients, and this may be one of them. Its outcomes are unknown where they may be among what was forgotten.
+    fn handle_forgotten(&mut self, ForgottenClient { seq, number, known_from }: ForgottenClient) {
+        self.last_number = self.last_number.max(number);
+        let may_be_forgotten = |pending: &&Pending| {
+            pending.sent_at.is_some_and(|sent_at| sent_at < seq)
+                && known_from.is_none_or(|known| pending.number < known)
+        };
+        let numbers = self.pending.iter().filter(may_be_forgotten).map(|pending| pending.number);
+        numbers.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
     }
 
     /// Makes the confirmed state that the events to come follow on.

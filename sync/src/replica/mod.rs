@@ -208,7 +208,7 @@ impl<M: Machine> Replica<M> {
         }
         self.last_number = number;
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
-            self.transmit.extend(pending.submit());
+            self.transmit.extend(pending.submit(self.known_head()));
         }
         self.pending.push_back(pending);
         Ok(number)
@@ -337,6 +337,13 @@ impl<M: Machine> Replica<M> {
             self.fail(format!("{fault}, and did not start again: {error}"));
         }
         reset.is_ok()
+    }
+
+    /// How far the log has come, as far as is known here: what is sent from now on becomes a later event.
+    #[must_use]
+    pub fn known_head(&self) -> Seq {
+        let confirmed = self.confirmed.as_ref().map_or(Seq(0), |confirmed| confirmed.seq);
+        self.session.as_ref().map_or(confirmed, |session| session.head.max(confirmed))
     }
 
     /// This replica cannot go on in this room.

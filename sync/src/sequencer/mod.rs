@@ -39,11 +39,11 @@ use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Event, Genesis, Input};
 use crate::history::History;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, REJECTIONS_HELD_MAX, TRANSITION_BYTES_MAX};
+use crate::limits::{Limits, TRANSITION_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, Machine, Refusal};
 use crate::message::{Hello, Rejection, Welcome};
 use crate::report::Report;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Forgotten, Snapshot};
 
 pub use self::snapshots::SnapshotPolicy;
 use self::upgrade::Upgrade;
@@ -82,6 +82,7 @@ pub struct Rejected {
 /// A room's decisions. See the module's documentation.
 #[derive(Debug)]
 pub struct Sequencer<M: Machine> {
+    limits: Limits,
     machine: M,
     /// The build that is current, and the last upgrade since the room was opened.
     digest: Digest,
@@ -259,10 +260,18 @@ impl<M: Machine> Sequencer<M> {
         self.reports.pop_front()
     }
 
-    /// Answers `Hello`: the welcome, and the place from which the session reads [`History`].
+    /// Answers `Hello`: the welcome, and the place from which the session reads [`History`]. From here on the room holds on to what it knows
+    /// of the client, until [`Sequencer::handle_session_ended`].
     #[must_use]
-    pub fn welcome(&self, hello: &Hello, session: SessionId, participant: Author, now: Timestamp) -> (Welcome, Seq) {
+    pub fn welcome(
+        &mut self,
+        hello: &Hello,
+        session: SessionId,
+        participant: Author,
+        now: Timestamp,
+    ) -> (Welcome, Seq) {
         let client = hello.key.client_id();
+        self.clients.connect(client, session);
         let (start, after) = self.history.start(hello.resume);
         let welcome = Welcome {
             session,
@@ -274,10 +283,21 @@ impl<M: Machine> Sequencer<M> {
             decided: self.clients.told(client),
             taken: self.clients.decided(client),
             rejected: self.clients.rejections(client).cloned().collect(),
-            is_forgotten: self.clients.may_have_forgotten(client),
+            forgotten: self.clients.forgotten_of(client),
             time: now.max(self.time),
         };
         (welcome, after)
+    }
+
+    /// A session of this client has ended, by its own or for a newer one. Nothing more may be handed in from it.
+    pub fn handle_session_ended(&mut self, client: ClientId, session: SessionId) {
+        self.clients.disconnect(client, session);
+    }
+
+    /// What the room has forgotten of its clients, if anything.
+    #[must_use]
+    pub fn forgotten(&self) -> Option<Forgotten> {
+        self.clients.forgotten()
     }
 
     /// Whether a client's number was decided, and nothing that it became is still to be told.
@@ -352,8 +372,9 @@ impl<M: Machine> Sequencer<M> {
     /// that is under way has ended and [`Sequencer::poll_batch`] has given the next batch out.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let open_is_full = self.open.events().len() >= BATCH_EVENTS_MAX || self.open.bytes() >= BATCH_BYTES_MAX;
-        open_is_full || self.rejected.len() >= REJECTIONS_HELD_MAX || self.upgrade.is_some()
+        let Limits { batch_events_max, batch_bytes_max, rejections_held_max, .. } = self.limits;
+        let open_is_full = self.open.events().len() >= batch_events_max || self.open.bytes() >= batch_bytes_max;
+        open_is_full || self.rejected.len() >= rejections_held_max || self.upgrade.is_some()
     }
 
     /// Whether the room cannot go on; a [`Report::Broken`] said why.

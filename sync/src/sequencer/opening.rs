@@ -8,6 +8,7 @@ use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Genesis, Input};
 use crate::history::History;
 use crate::id::{Author, Digest, LogId, Seq};
+use crate::limits::Limits;
 use crate::machine::{Fault, Machine};
 use crate::replay::Replay;
 use crate::report::OpenError;
@@ -27,6 +28,22 @@ impl<M: Machine> Sequencer<M> {
         snapshot: Option<Snapshot>,
         batches: impl IntoIterator<Item = Batch>,
     ) -> Result<Self, OpenError> {
+        Self::open_within(Limits::default(), builds, log, genesis, snapshot, batches)
+    }
+
+    /// Opens a room as [`Sequencer::open`] does, within other limits than the default ones.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_within(
+        limits: Limits,
+        builds: impl FnMut(Digest) -> Result<M, String>,
+        log: LogId,
+        genesis: Genesis,
+        snapshot: Option<Snapshot>,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Result<Self, OpenError> {
         let mut replay = match &snapshot {
             Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
             None => Replay::from_genesis(builds, &genesis)?,
@@ -36,9 +53,9 @@ impl<M: Machine> Sequencer<M> {
             None => first_snapshot(&mut replay, &genesis).map_err(OpenError::Snapshot)?,
         };
         let mut opening = Opening {
-            clients: Clients::restore(&base.clients, base.clients_forgotten),
+            clients: Clients::restore(&base.clients, base.forgotten, limits),
             present: base.present.iter().cloned().collect(),
-            history: History::new(log, base),
+            history: History::new(log, base, limits.readers_tail_bytes_min),
             snapshot: None,
         };
         for batch in batches {
@@ -48,6 +65,7 @@ impl<M: Machine> Sequencer<M> {
         let (digest, time) = (replay.digest(), replay.time());
         let (machine, durable) = replay.into_state();
         let mut sequencer = Self {
+            limits,
             clients,
             durable_time: time,
             time,
@@ -113,7 +131,7 @@ impl Opening {
                 time: replay.time(),
                 chain: batch.chain,
                 clients: self.clients.record(replay.time()),
-                clients_forgotten: self.clients.has_forgotten(),
+                forgotten: self.clients.forgotten(),
                 present: self.present.iter().cloned().collect(),
                 state,
             });
@@ -135,7 +153,7 @@ fn first_snapshot<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
         time: genesis.time,
         chain: genesis.chain(),
         clients: Vec::new(),
-        clients_forgotten: false,
+        forgotten: None,
         present: Vec::new(),
         state,
     })

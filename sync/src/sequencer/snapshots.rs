@@ -93,7 +93,7 @@ impl<M: Machine> Sequencer<M> {
             time: self.durable_time,
             chain: self.history.chain(),
             clients: self.clients.record(self.durable_time),
-            clients_forgotten: self.clients.has_forgotten(),
+            forgotten: self.clients.forgotten(),
             present: self.durable_present.iter().cloned().collect(),
             state,
         });

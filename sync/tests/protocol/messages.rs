@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Hello, Input, LogId, Number, Presence,
-    Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
+    Author, ClientId, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Goodbye, Hello, Input, LogId, Number,
+    Presence, Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -21,7 +21,7 @@ fn digest() -> impl Strategy<Value = Digest> {
 }
 
 fn input() -> impl Strategy<Value = Input> {
-    let submission = (author(), any::<[u8; 8]>(), any::<u64>(), bytes());
+    let submission = (author(), any::<[u8; 16]>(), any::<u64>(), bytes());
     prop_oneof![
         submission.prop_map(|(author, client, number, transition)| {
             let (client, number) = (ClientId(client), Number(number));
@@ -83,7 +83,11 @@ pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
             decided: Number(decided),
             taken: Number(taken),
             rejected,
-            is_forgotten: session % 2 == 0,
+            forgotten: (session % 2 == 0).then_some(ForgottenClient {
+                seq: Seq(head),
+                number: Number(decided),
+                known_from: (session % 4 == 0).then_some(Number(taken)),
+            }),
             time: Timestamp(time),
         },
     )

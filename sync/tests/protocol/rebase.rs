@@ -108,7 +108,7 @@ impl Model {
     fn events(&mut self, own: Option<prop::sample::Index>, foreign: &[u64]) {
         let mut events = Vec::new();
         let (before, after) = foreign.split_at(foreign.len() / 2);
-        let other = ClientId([9; 8]);
+        let other = ClientId([9; 16]);
         for &value in before {
             self.log(other, Number(1), value, &mut events);
         }
@@ -155,7 +155,7 @@ impl Model {
             decided: Number(self.decided),
             taken: Number(self.last_number),
             rejected: Vec::new(),
-            is_forgotten: false,
+            forgotten: None,
             time: Timestamp(self.time),
         }));
         if self.replica.needs_machine().is_none() {

@@ -29,7 +29,7 @@ fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
         decided: Number(decided),
         taken: Number(decided),
         rejected: Vec::new(),
-        is_forgotten: false,
+        forgotten: None,
         time: Timestamp(5),
     }
 }
@@ -41,7 +41,7 @@ fn event(seq: u64, client: ClientId, number: u64, value: u64) -> Event {
 }
 
 fn foreign(seq: u64, value: u64) -> Event {
-    event(seq, ClientId([9; 8]), seq, value)
+    event(seq, ClientId([9; 16]), seq, value)
 }
 
 fn send(replica: &mut Replica<Tally>, message: &ServerMessage) {

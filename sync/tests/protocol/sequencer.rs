@@ -140,7 +140,7 @@ impl Seen {
         assert_eq!(self.sequencer.history().head(), self.log.last().unwrap().last());
     }
 
-    fn welcome(&self, client: u8, resume: Option<(bool, u64)>, now: Timestamp) {
+    fn welcome(&mut self, client: u8, resume: Option<(bool, u64)>, now: Timestamp) {
         let log = |is_same| if is_same { genesis().log_id() } else { LogId([0; 16]) };
         let resume = resume.map(|(same, seq)| Resume { log: log(same), digest: digest(), seq: Seq(seq % 40) });
         let hello = Hello { key: ClientKey([client; 16]), resume };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reapply_sync::limits::{REJECTIONS_HELD_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{
-    Author, ClientId, ClientKey, Hello, Number, OpenError, Rejected, Rejection, Report, Seq, Sequencer, SessionId,
-    Start, Submit, Timestamp,
+    Author, ClientId, ClientKey, ClientMessage, Hello, Limits, Number, OpenError, Rejected, Rejection, Replica, Report,
+    Seq, Sequencer, ServerMessage, SessionId, Start, Submit, Timestamp,
 };
 
 use crate::tally::{TRAP, Tally, genesis, transition};
@@ -180,7 +180,7 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     submit(&mut sequencer, client, 2, 3);
     append(&mut sequencer);
     let (log, digest) = (sequencer.history().log_id(), genesis().digest);
-    let start = |resume| {
+    let mut start = |resume| {
         let hello = Hello { key: KEY, resume };
         let (welcome, after) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
         (matches!(welcome.start, Start::Tail), after)
@@ -188,4 +188,70 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     assert_eq!(start(None), (false, Seq(1)));
     assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(2) })), (true, Seq(2)));
     assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(3) })), (false, Seq(1)));
+}
+
+/// A room that remembers two clients, and has just forgotten one.
+fn forgetful() -> Sequencer<Tally> {
+    let limits = Limits { clients_remembered_max: 2, ..Limits::default() };
+    let genesis = genesis();
+    let opened = Sequencer::open_within(limits, |_| Ok(Tally::default()), genesis.log_id(), genesis, None, []);
+    let mut sequencer = opened.unwrap();
+    for (key, value) in [(7, 1), (8, 3), (9, 5)] {
+        submit(&mut sequencer, ClientKey([key; 16]).client_id(), 1, value);
+        append(&mut sequencer);
+    }
+    sequencer
+}
+
+#[test]
+fn a_client_that_has_begun_a_session_is_not_forgotten_before_it_has_ended() {
+    let mut sequencer = forgetful();
+    let strangers = |sequencer: &mut Sequencer<Tally>, from: u8| {
+        for key in from..from + 40 {
+            submit(sequencer, ClientKey([key; 16]).client_id(), 1, u64::from(key) * 2 + 1);
+            append(sequencer);
+        }
+    };
+    submit(&mut sequencer, KEY.client_id(), 1, 7);
+    append(&mut sequencer);
+    let hello = Hello { key: KEY, resume: None };
+    let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
+    assert_eq!((welcome.decided, welcome.forgotten), (Number(1), None));
+    strangers(&mut sequencer, 20);
+    let head = sequencer.history().head();
+    submit(&mut sequencer, KEY.client_id(), 1, 7);
+    append(&mut sequencer);
+    assert_eq!(sequencer.history().head(), head, "what it sends again after its welcome is applied twice");
+    sequencer.handle_session_ended(KEY.client_id(), SessionId(1));
+    strangers(&mut sequencer, 60);
+    let (welcome, _) = sequencer.welcome(&hello, SessionId(2), Author("a".into()), Timestamp(10));
+    assert_eq!(welcome.decided, Number(0));
+    assert!(welcome.forgotten.is_some_and(|forgotten| forgotten.known_from.is_none() && forgotten.number == Number(1)));
+}
+
+#[test]
+fn a_newcomer_is_told_nothing_of_those_who_were_forgotten_before_it_came() {
+    let mut sequencer = forgetful();
+    let mut replica = Replica::new(KEY, Number(0));
+    let join = |sequencer: &mut Sequencer<Tally>, replica: &mut Replica<Tally>, session| {
+        replica.handle_connected();
+        let Ok(ClientMessage::Hello(hello)) = ClientMessage::decode(&replica.poll_transmit().unwrap()) else {
+            panic!()
+        };
+        let (welcome, _) = sequencer.welcome(&hello, SessionId(session), Author("a".into()), Timestamp(10));
+        assert!(welcome.forgotten.is_some());
+        replica.handle_frame(&ServerMessage::Welcome(welcome).encode()).unwrap();
+        replica.handle_machine(genesis().digest, Tally::default());
+        replica.settle();
+    };
+    join(&mut sequencer, &mut replica, 1);
+    let number = replica.apply(transition(9), Timestamp(10), 0).unwrap();
+    assert_eq!(number, Number(2), "numbers begin above those that were forgotten");
+    assert!(replica.poll_transmit().is_some());
+    // The connection broke before that came to the room.
+    sequencer.handle_session_ended(KEY.client_id(), SessionId(1));
+    join(&mut sequencer, &mut replica, 2);
+    assert_eq!(replica.poll_outcome(), None);
+    let sent = ClientMessage::decode(&replica.poll_transmit().unwrap()).unwrap();
+    assert_eq!(sent, ClientMessage::Submit { number, transition: transition(9) });
 }

@@ -2,9 +2,9 @@
 
 use reapply_sync::{Author, Replica};
 use reapply_sync::{
-    Batch, Chain, ClientKey, ClientMessage, Digest, Event, Hello, Input, LogId, Number, OpenError, Outcome, Rejection,
-    Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot, SnapshotPolicy, Start, Submit, Timestamp,
-    UpgradeError, Welcome,
+    Batch, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, LogId, Number, OpenError,
+    Outcome, Rejection, Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot, SnapshotPolicy, Start,
+    Submit, Timestamp, UpgradeError, Welcome,
 };
 
 use crate::tally::{Tally, digest, genesis, transition};
@@ -43,7 +43,7 @@ fn values(sequencer: &mut Sequencer<Tally>) -> Vec<u64> {
     sequencer.durable().1.applied.iter().map(|&(value, ..)| value).collect()
 }
 
-fn welcome(sequencer: &Sequencer<Tally>) -> Welcome {
+fn welcome(sequencer: &mut Sequencer<Tally>) -> Welcome {
     let hello = Hello { key: KEY, resume: None };
     sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10)).0
 }
@@ -68,7 +68,7 @@ fn an_upgrade_is_alone_in_its_batch_and_a_snapshot_and_its_checkpoint_follow_at_
     assert_eq!((snapshot.seq, snapshot.digest), (Seq(2), next_digest()));
     assert_eq!(inputs[2], [&Input::Checkpoint { seq: Seq(2), hash: snapshot.state_hash() }]);
     assert_eq!((sequencer.digest(), sequencer.upgraded()), (next_digest(), Seq(2)));
-    assert_eq!(welcome(&sequencer).digest, next_digest());
+    assert_eq!(welcome(&mut sequencer).digest, next_digest());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn nothing_is_decided_between_an_upgrade_and_its_durability_and_a_failed_one_lea
     let batch = sequencer.poll_batch().unwrap();
     assert_eq!(batch.upgrade(), Some(next_digest()));
     submit(&mut sequencer, Seq(0), 3, 5);
-    assert_eq!((welcome(&sequencer).digest, welcome(&sequencer).taken), (digest(), Number(1)));
+    assert_eq!((welcome(&mut sequencer).digest, welcome(&mut sequencer).taken), (digest(), Number(1)));
     sequencer.handle_append_failed();
     assert!(sequencer.is_settled() && !sequencer.is_full());
     assert_eq!((sequencer.digest(), sequencer.upgraded()), (digest(), Seq(0)));
@@ -115,11 +115,11 @@ fn nothing_is_decided_between_an_upgrade_and_its_durability_and_a_failed_one_lea
 fn what_speaks_an_older_build_is_dropped_undecided_even_when_the_room_went_back_to_that_build() {
     let (mut sequencer, _) = upgraded();
     submit(&mut sequencer, Seq(0), 2, 3);
-    assert_eq!(welcome(&sequencer).taken, Number(1));
+    assert_eq!(welcome(&mut sequencer).taken, Number(1));
     sequencer.begin_upgrade(Tally::default(), digest(), Timestamp(10)).unwrap();
     append(&mut sequencer);
     submit(&mut sequencer, Seq(0), 3, 5);
-    assert_eq!(welcome(&sequencer).taken, Number(1), "number 2 was dropped, so 3 must not overtake it");
+    assert_eq!(welcome(&mut sequencer).taken, Number(1), "number 2 was dropped, so 3 must not overtake it");
     let upgraded = sequencer.upgraded();
     submit(&mut sequencer, upgraded, 2, 3);
     append(&mut sequencer);
@@ -263,7 +263,7 @@ fn joined() -> Replica<Tally> {
         decided: Number(0),
         taken: Number(0),
         rejected: Vec::new(),
-        is_forgotten: false,
+        forgotten: None,
         time: Timestamp(5),
     };
     send(&mut replica, &ServerMessage::Welcome(welcome));
@@ -352,15 +352,15 @@ fn a_replica_whose_migration_fails_asks_for_a_snapshot_and_keeps_what_is_pending
     replica.handle_machine(next_digest(), Tally { refuses_snapshots: true, ..Tally::default() });
     let [ClientMessage::Hello(hello)] = &sent(&mut replica)[..] else { panic!("no hello") };
     assert_eq!((hello.resume, replica.pending()), (None, 1));
-    assert!(!replica.may_be_sent(Number(9)) && replica.may_be_sent(number));
+    assert_eq!((replica.sent_at(Number(9)), replica.sent_at(number)), (None, Some(Seq(0))));
 }
 
 #[test]
 fn a_room_that_has_forgotten_a_client_gets_only_what_was_certainly_never_sent() {
     let mut replica = Replica::new(KEY, Number(50));
-    replica.restore_pending(Number(3), "3".to_owned(), Timestamp(5), 0, true);
-    replica.restore_pending(Number(4), "5".to_owned(), Timestamp(5), 0, false);
-    replica.restore_pending(Number(5), "\"nonsense\"".to_owned(), Timestamp(5), 0, false);
+    replica.restore_pending(Number(3), "3".to_owned(), Timestamp(5), 0, Some(Seq(5)));
+    replica.restore_pending(Number(4), "5".to_owned(), Timestamp(5), 0, None);
+    replica.restore_pending(Number(5), "\"nonsense\"".to_owned(), Timestamp(5), 0, None);
     assert_eq!(replica.pending(), 3);
     replica.handle_connected();
     let welcome = Welcome {
@@ -373,7 +373,7 @@ fn a_room_that_has_forgotten_a_client_gets_only_what_was_certainly_never_sent() 
         decided: Number(0),
         taken: Number(0),
         rejected: Vec::new(),
-        is_forgotten: true,
+        forgotten: Some(ForgottenClient { seq: Seq(6), number: Number(60), known_from: None }),
         time: Timestamp(5),
     };
     sent(&mut replica);
@@ -384,7 +384,11 @@ fn a_room_that_has_forgotten_a_client_gets_only_what_was_certainly_never_sent() 
     assert!(matches!(&outcome, Some((Number(5), Outcome::Rejected(Rejection::Malformed(_))))), "{outcome:?}");
     assert_eq!(sent(&mut replica), [ClientMessage::Submit { number: Number(4), transition: transition(5) }]);
     assert_eq!(shown(&mut replica), [1, 5]);
-    assert_eq!(replica.apply(transition(7), Timestamp(5), 0), Ok(Number(51)), "reserved numbers are not used again");
+    assert_eq!(
+        replica.apply(transition(7), Timestamp(5), 0),
+        Ok(Number(61)),
+        "numbers that were forgotten are not used again"
+    );
 }
 
 #[test]
@@ -420,7 +424,7 @@ fn a_replay_from_a_snapshot_compares_the_checkpoint_of_its_first_state_and_none_
             time: before.time(),
             chain: batch.chain,
             clients: Vec::new(),
-            clients_forgotten: false,
+            forgotten: None,
             present: Vec::new(),
             state,
         };

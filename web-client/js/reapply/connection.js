@@ -1,7 +1,7 @@
 // @ts-check
 // One room's connection: opens it, notices when it is dead, and opens it again.
 
-const SUBPROTOCOL = "reapply.v1";
+const SUBPROTOCOL = "reapply.v2";
 
 const DEFAULT_BACKOFF = { first_ms: 250, max_ms: 15_000 };
 

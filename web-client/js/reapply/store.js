@@ -19,7 +19,7 @@ const FORGET_AFTER_MS = 180 * 24 * 60 * 60 * 1000;
 /**
  * A transition without an outcome. `order` is its place among those of its client, and stays; `number` is what the room calls it, 0 until it is
  * taken on. `sent`: the room may have it.
- * @typedef {{ order: number, number: number, json: string, time: number, sent: boolean }} Entry
+ * @typedef {{ order: number, number: number, json: string, time: number, sent: boolean, head?: number }} Entry
  * @typedef {{ room: string, key: string, reserved: number, given: boolean, seen: number }} ClientRecord
  * @typedef {{ record: ClientRecord | undefined, entries: Entry[] }} Found
  */

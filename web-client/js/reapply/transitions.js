@@ -54,7 +54,7 @@ export class Transitions {
   /** Hands over what has its number already. @param {Replica} replica */
   restore(replica) {
     for (const [number, { entry }] of this.#undecided) {
-      replica.restorePending(number, entry.json, entry.time * 1000, entropy(), entry.sent);
+      replica.restorePending(number, entry.json, entry.time * 1000, entropy(), entry.sent ? (entry.head ?? 0) : undefined);
     }
   }
 
@@ -96,6 +96,7 @@ export class Transitions {
     if (entry.number > 0) {
       // It is written before it is sent, and nobody waits for it. What was written as never sent must first be marked.
       entry.sent = isNew && replica.isJoined();
+      entry.head = replica.knownHead();
       this.#queue?.keep(entry);
       this.#undecided.set(entry.number, { entry, resolve, reject });
     } else {

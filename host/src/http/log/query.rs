@@ -209,7 +209,7 @@ mod tests {
     fn event(author: &str, time: u64) -> Event {
         let input = Input::Transition {
             author: Author(author.into()),
-            client: ClientId([0; 8]),
+            client: ClientId([0; 16]),
             number: Number(1),
             transition: Bytes::new(),
         };

@@ -135,7 +135,7 @@ impl LogWriter {
             time: Timestamp(1_000 + self.head.0),
             chain: self.chain,
             clients: Vec::new(),
-            clients_forgotten: false,
+            forgotten: None,
             present: Vec::new(),
             state: Bytes::copy_from_slice(state),
         }

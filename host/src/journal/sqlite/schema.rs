@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::formats::{self, FORMAT, Migration};
+use super::formats::{self, FORMAT, FORMAT_GONE, Migration};
 use super::row::{RowDamage, is_damage, one_line, row_damage};
 use crate::journal::directory::OpenError;
 
@@ -40,6 +40,9 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
         let what = "it is no journal of Reapply".to_owned();
         return Err(OpenError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
     };
+    if (1..=FORMAT_GONE).contains(&found) {
+        return Err(OpenError::OlderFormat { file: file.to_owned(), found, known: FORMAT_GONE + 1 });
+    }
     let Some(steps) = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)) else {
         return Err(OpenError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
     };

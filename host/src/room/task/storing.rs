@@ -18,6 +18,9 @@ use crate::room::upgrade::UpgradeRoomError;
 impl Task {
     /// Carries out what the sequencer has come to.
     pub(super) fn pump(&mut self) {
+        for (client, session) in self.sessions.take_ended() {
+            self.sequencer.handle_session_ended(client, session);
+        }
         self.begin_upgrade();
         if let Some(batch) = self.sequencer.poll_batch() {
             let record = Record::new(BatchId(rand::random()), &batch);

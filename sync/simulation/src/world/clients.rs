@@ -1,6 +1,6 @@
 //! What happens at the clients, and on the way to them.
 
-use reapply_sync::{Number, Rejection, Replica, Seq, SubmitError, Timestamp};
+use reapply_sync::{ClientMessage, Number, Rejection, Replica, Seq, ServerMessage, SubmitError, Timestamp};
 
 use super::{Task, World};
 use crate::auditor::Page;
@@ -41,6 +41,9 @@ impl<S: Scenario> World<S> {
         if self.clients[index].connection != Some(connection) || !is_open {
             return;
         }
+        if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(frame) {
+            self.connections[connection].welcomed_at = welcome.head;
+        }
         self.clients[index].replica.handle_frame(frame).expect("the room sends only messages");
         self.flush(index);
     }
@@ -80,6 +83,9 @@ impl<S: Scenario> World<S> {
         }
         while let Some(frame) = self.clients[index].replica.poll_transmit() {
             let Some(connection) = self.clients[index].connection else { continue };
+            if let Ok(ClientMessage::Submit { number, .. }) = ClientMessage::decode(&frame) {
+                self.auditor.note_sent(page, number, self.connections[connection].welcomed_at);
+            }
             if let Some(at) = self.connections[connection].up.arrival(self.now, &mut self.random) {
                 self.schedule(at - self.now, Task::Up { connection, frame });
             }
@@ -185,9 +191,9 @@ impl<S: Scenario> World<S> {
             let kept = self.auditor.queue(page);
             let kept_count = kept.len() - if self.random.percent(80) { 0 } else { self.random.index(kept.len() + 1) };
             for (number, transition) in kept.into_iter().take(kept_count) {
-                let may_be_sent = former.may_be_sent(number);
+                let sent_at = former.sent_at(number);
                 let (now, entropy) = (Timestamp(self.now), self.random.bits());
-                client.replica.restore_pending(number, to_json(&transition), now, entropy, may_be_sent);
+                client.replica.restore_pending(number, to_json(&transition), now, entropy, sent_at);
                 self.auditor.note_restored(page, number);
                 self.coverage.restored += 1;
             }

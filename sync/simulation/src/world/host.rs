@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use reapply_sync::Timestamp;
 
-use super::{Task, World};
+use super::{Task, Waiting, World};
 use crate::build::{BUILDS, Build, digest_of};
 use crate::network::Connection;
 use crate::room::{Effect, Room};
@@ -24,7 +25,7 @@ impl<S: Scenario> World<S> {
             _ => snapshots.iter().max_by_key(|snapshot| snapshot.seq).cloned(),
         };
         let sequencer = self.journal.open(&self.scenario, snapshot.as_deref());
-        let (now, entropy) = (Timestamp(self.now), self.random.bits());
+        let (now, entropy) = (self.clock(), self.random.bits());
         self.room = Some(Room::new(sequencer, self.stale_frames_pass, now, entropy));
         self.alarm_scheduled = None;
         self.pump_room();
@@ -43,6 +44,7 @@ impl<S: Scenario> World<S> {
     pub(super) fn crash_host(&mut self) {
         let Some(room) = self.room.take() else { return };
         self.coverage.restarts += 1;
+        self.inbox.clear();
         self.coverage.room.add(&room.counts);
         if let Some(batch) = self.in_flight.take()
             && self.random.percent(50)
@@ -67,28 +69,62 @@ impl<S: Scenario> World<S> {
             self.auditor.note_durable(&batch);
             room.handle_appended();
         } else {
-            room.handle_append_failed(Timestamp(self.now), self.random.bits());
+            room.handle_append_failed(self.conditions.clock.at(self.now), self.random.bits());
         }
         self.pump_room();
     }
 
-    pub(super) fn frame_up(&mut self, connection: usize, frame: &[u8]) {
-        let Connection { host, author, up, .. } = &self.connections[connection];
-        if *host != self.host || !up.is_open(self.now) {
+    pub(super) fn frame_up(&mut self, connection: usize, frame: Bytes) {
+        let Connection { host, up, .. } = &self.connections[connection];
+        if *host != self.host || !up.is_open(self.now) || self.room.is_none() {
             return;
         }
-        let Some(room) = &mut self.room else { return };
-        room.handle_frame(connection, author.clone(), frame, &mut self.random, Timestamp(self.now));
+        self.inbox.push_back(Waiting::Frame { connection, frame });
         // The owner may take in all that waits before it pumps.
+        self.take_in();
         if self.random.percent(70) || self.is_calm {
             self.pump_room();
         }
     }
 
+    /// What the host's clock shows.
+    pub(super) fn clock(&self) -> Timestamp {
+        self.conditions.clock.at(self.now)
+    }
+
+    /// Hands in what waits, until the room is full.
+    pub(super) fn take_in(&mut self) {
+        let now = self.clock();
+        let Some(room) = &mut self.room else { return };
+        while !room.sequencer.is_full()
+            && let Some(waiting) = self.inbox.pop_front()
+        {
+            match waiting {
+                Waiting::Frame { connection, frame } => {
+                    let author = self.connections[connection].author.clone();
+                    room.handle_frame(connection, author, &frame, &mut self.random, now);
+                }
+                Waiting::Closed { connection } => room.handle_closed(connection, now, self.random.bits()),
+                Waiting::Once { submit, is_repeated } => {
+                    if is_repeated {
+                        room.submit_once(submit.clone(), now, self.random.bits());
+                    }
+                    room.submit_once(submit, now, self.random.bits());
+                }
+            }
+        }
+        self.coverage.waited += self.inbox.len() as u64;
+    }
+
     pub(super) fn pump_room(&mut self) {
+        let now = self.clock();
         loop {
+            self.take_in();
             let Some(room) = &mut self.room else { return };
-            room.pump(Timestamp(self.now), self.random.bits());
+            room.pump(now, self.random.bits());
+            if let Some(forgotten) = room.sequencer.forgotten() {
+                self.auditor.note_forgotten(forgotten.seq);
+            }
             let effects = std::mem::take(&mut room.effects);
             if effects.is_empty() {
                 break;
@@ -96,7 +132,7 @@ impl<S: Scenario> World<S> {
             effects.into_iter().for_each(|effect| self.effect(effect));
         }
         let Some(room) = &mut self.room else { return };
-        let alarm_at = room.sequencer.alarm_rings_at().map(|at| at.0.max(self.now));
+        let alarm_at = room.sequencer.alarm_rings_at().map(|at| self.now + at.0.saturating_sub(now.0));
         if let Some(at) = alarm_at
             && self.alarm_scheduled.is_none_or(|scheduled| at < scheduled)
         {

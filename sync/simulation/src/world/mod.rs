@@ -2,15 +2,17 @@
 
 mod clients;
 mod host;
+mod once;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Snapshot, Timestamp};
+use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Sequencer, Snapshot, Submit};
 
 use crate::auditor::Auditor;
 use crate::build::{Build, number_of};
+use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::network::Connection;
 use crate::random::Random;
@@ -32,6 +34,15 @@ enum Task {
     Connect { client: usize, page: u64 },
     MachineLoaded { client: usize, page: u64, digest: Digest },
     Mischief,
+    ClockStep,
+    SubmitOnce,
+}
+
+/// What waits for the room: it takes in no more than its limits say.
+enum Waiting {
+    Frame { connection: usize, frame: Bytes },
+    Closed { connection: usize },
+    Once { submit: Submit, is_repeated: bool },
 }
 
 struct Client<M: Machine> {
@@ -56,12 +67,16 @@ struct World<S: Scenario> {
     auditor: Auditor<S>,
     room: Option<Room<Build<S::Machine>>>,
     in_flight: Option<Arc<Batch>>,
+    inbox: VecDeque<Waiting>,
     /// How often the host has started.
     host: u64,
     alarm_scheduled: Option<u64>,
     clients: Vec<Client<S::Machine>>,
     connections: Vec<Connection>,
     nonces: u64,
+    conditions: Conditions,
+    /// The last number of somebody who submits without a session, with a key.
+    last_once: Number,
     is_calm: bool,
     stale_frames_pass: bool,
     append_failures_percent: u64,
@@ -82,6 +97,7 @@ pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     world.coverage.alarms = world.auditor.alarms();
     world.coverage.left = world.auditor.left();
     world.coverage.upgrades = world.auditor.upgrades();
+    world.coverage.forgotten = u64::from(world.auditor.has_forgotten());
     world.coverage.outcomes = world.auditor.counts;
     let last_room = world.room.map(|room| room.counts).unwrap_or_default();
     world.coverage.room.add(&last_room);
@@ -93,7 +109,8 @@ impl<S: Scenario> World<S> {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let scenario = S::new(&mut random);
-        let journal = Journal::new(S::NAME, random.bits());
+        let conditions = Conditions::new(&mut random);
+        let journal = Journal::new(S::NAME, random.bits(), conditions.limits);
         let mut world = Self {
             scenario,
             now: 1_000_000,
@@ -102,17 +119,20 @@ impl<S: Scenario> World<S> {
             auditor: Auditor::new(),
             room: None,
             in_flight: None,
+            inbox: VecDeque::new(),
             host: 0,
             alarm_scheduled: None,
             clients: Vec::new(),
             connections: Vec::new(),
             nonces: 0,
+            last_once: Number(0),
             is_calm: false,
-            stale_frames_pass: random.percent(50),
+            stale_frames_pass: random.percent(50) && !conditions.forgets,
             append_failures_percent: if random.percent(50) { 0 } else { random.below(30) },
             pads_percent: if random.percent(50) { 5 } else { 60 },
             coverage: Coverage::default(),
             journal,
+            conditions,
             random,
         };
         world.start_host();
@@ -133,7 +153,14 @@ impl<S: Scenario> World<S> {
                 is_loading: false,
                 is_corrupted: false,
             });
-            world.connect_later(index);
+            if world.random.percent(20) {
+                // A newcomer, who finds a room with a past.
+                world.clients[index].is_connecting = true;
+                let after = world.random.below(15_000_000);
+                world.schedule(after, Task::Connect { client: index, page });
+            } else {
+                world.connect_later(index);
+            }
         }
         let acts = 1 + world.random.below(120);
         for _ in 0..acts {
@@ -143,6 +170,14 @@ impl<S: Scenario> World<S> {
         for _ in 0..world.random.below(12) {
             let after = world.random.below(20_000_000);
             world.schedule(after, Task::Mischief);
+        }
+        for _ in 0..world.random.below(6) {
+            let after = world.random.below(20_000_000);
+            world.schedule(after, Task::ClockStep);
+        }
+        for _ in 0..world.random.below(world.conditions.submits_once + 1) {
+            let after = world.random.below(20_000_000);
+            world.schedule(after, Task::SubmitOnce);
         }
         world
     }
@@ -163,13 +198,11 @@ impl<S: Scenario> World<S> {
 
     fn perform(&mut self, task: Task) {
         match task {
-            Task::Up { connection, frame } => self.frame_up(connection, &frame),
+            Task::Up { connection, frame } => self.frame_up(connection, frame),
             Task::Down { connection, frame } => self.frame_down(connection, &frame),
             Task::UpClosed { connection } => {
-                if self.connections[connection].host == self.host
-                    && let Some(room) = &mut self.room
-                {
-                    room.handle_closed(connection, Timestamp(self.now), self.random.bits());
+                if self.connections[connection].host == self.host && self.room.is_some() {
+                    self.inbox.push_back(Waiting::Closed { connection });
                 }
                 self.pump_room();
             }
@@ -178,14 +211,14 @@ impl<S: Scenario> World<S> {
             Task::SnapshotStored(snapshot) => self.journal.snapshots.push(snapshot),
             Task::Read { host, connection } if host == self.host => {
                 if let Some(room) = &mut self.room {
-                    room.handle_read(connection, Timestamp(self.now), self.random.bits());
+                    room.handle_read(connection, self.conditions.clock.at(self.now), self.random.bits());
                 }
                 self.pump_room();
             }
             Task::Alarm { host } if host == self.host => {
                 self.alarm_scheduled = None;
                 if let Some(room) = &mut self.room {
-                    room.sequencer.handle_alarm(Timestamp(self.now), self.random.bits());
+                    room.sequencer.handle_alarm(self.conditions.clock.at(self.now), self.random.bits());
                 }
                 self.pump_room();
             }
@@ -202,6 +235,12 @@ impl<S: Scenario> World<S> {
                 }
             }
             Task::Mischief => self.mischief(),
+            Task::ClockStep => {
+                self.coverage.clock_steps += u64::from(self.conditions.clock.step(&mut self.random));
+                self.alarm_scheduled = None;
+                self.pump_room();
+            }
+            Task::SubmitOnce => self.submit_once(),
         }
     }
 
@@ -227,8 +266,8 @@ impl<S: Scenario> World<S> {
     }
 
     fn check_end(&mut self) {
-        self.auditor.check_log(self.coverage.restarts > 0);
-        let from_genesis = at_rest(&mut self.journal.open(&self.scenario, None));
+        self.auditor.check_log(self.coverage.restarts > 0 || self.conditions.forgets);
+        let from_genesis = self.check_at_rest(&mut self.journal.open(&self.scenario, None));
         for index in 0..self.clients.len() {
             let page = self.page(index);
             let undecided = self.auditor.undecided(page);
@@ -240,16 +279,25 @@ impl<S: Scenario> World<S> {
             let model = self.auditor.newest();
             assert!(S::agrees(model, state), "client {index} ends with\n{state:?}\nwhere the log makes it\n{model:?}");
             let bytes = machine.snapshot(state).expect("a state has its bytes");
-            assert_eq!(bytes, from_genesis.0.state, "client {index} has other bytes than the room");
+            assert_eq!(bytes, from_genesis.state, "client {index} has other bytes than the room");
             let (_, state) = replica.optimistic().expect("a live replica has a state");
             assert!(S::agrees(model, state), "client {index} shows\n{state:?}\nwhere the log makes it\n{model:?}");
         }
         for snapshot in &self.journal.snapshots {
-            let reopened = at_rest(&mut self.journal.open(&self.scenario, Some(snapshot)));
+            self.auditor.check_clients(snapshot);
+            let reopened = self.check_at_rest(&mut self.journal.open(&self.scenario, Some(snapshot)));
             assert_eq!(reopened, from_genesis, "reopened from {} the room is another", snapshot.seq);
         }
-        let room = self.room.as_mut().expect("the host is up");
+        let mut room = self.room.take().expect("the host is up");
         assert!(room.sequencer.is_settled() && !room.sequencer.is_broken());
-        assert_eq!(at_rest(&mut room.sequencer), from_genesis, "the living room is not its log");
+        assert_eq!(self.check_at_rest(&mut room.sequencer), from_genesis, "the living room is not its log");
+        self.room = Some(room);
+    }
+
+    /// All that a room at rest would go on from, but for its clients. Those depend on when the room was awake; they are checked by themselves.
+    fn check_at_rest(&self, sequencer: &mut Sequencer<Build<S::Machine>>) -> Snapshot {
+        let snapshot = at_rest(sequencer);
+        self.auditor.check_clients(&snapshot);
+        Snapshot { clients: Vec::new(), forgotten: None, ..snapshot }
     }
 }

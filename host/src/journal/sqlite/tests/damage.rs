@@ -317,16 +317,23 @@ fn the_place_of_the_damage_is_named() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_left_alone() {
+fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
     let file = directory.path().join(DATABASE_FILE);
     let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
-    set(3);
+    set(4);
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2, .. }), "{error}");
-    assert!(error.to_string().contains("has the format 3"), "{error}");
-    set(2);
+    assert!(matches!(error, OpenError::NewerFormat { found: 4, known: 3, .. }), "{error}");
+    assert!(error.to_string().contains("has the format 4"), "{error}");
+    for older in [1, 2] {
+        set(older);
+        let error = SqliteJournal::open(directory.path()).unwrap_err();
+        assert!(matches!(error, OpenError::OlderFormat { known: 3, .. }), "{error}");
+        let expected = format!("has the format {older}, and this version of Reapply reads from 3 on");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    set(3);
     open(directory.path());
 }
 

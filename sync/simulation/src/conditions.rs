@@ -1,0 +1,86 @@
+//! Under what conditions a run takes place: the room's limits, the host's clock, and who else submits. Half of all runs have the limits
+//! and the clock of everyday; the others come upon in seconds what else takes months.
+
+use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
+use reapply_sync::{Limits, Timestamp};
+
+use crate::random::Random;
+
+/// A year in microseconds: the farthest that one step takes the host's clock.
+const YEAR: u64 = 365 * 24 * 60 * 60 * 1_000_000;
+
+/// When the host's clock begins: late enough for steps back.
+const CLOCK_BEGINS: u64 = 60 * YEAR;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    pub(crate) limits: Limits,
+    /// Whether the room can come to forget clients that had their events.
+    pub(crate) forgets: bool,
+    pub(crate) clock: Clock,
+    /// Transitions that are submitted without a session.
+    pub(crate) submits_once: u64,
+}
+
+/// The host's clock, which may be set at any moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// What it shows when the simulation begins.
+    offset: u64,
+    steps_percent: u64,
+}
+
+impl Conditions {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let is_everyday = random.percent(50);
+        let steps_percent = if is_everyday { 0 } else { random.below(101) };
+        let limits = if is_everyday { everyday() } else { narrow(random) };
+        Self {
+            limits,
+            forgets: !is_everyday,
+            clock: Clock { offset: CLOCK_BEGINS, steps_percent },
+            submits_once: random.below(if is_everyday { 5 } else { 40 }),
+        }
+    }
+}
+
+impl Clock {
+    /// What the clock shows at a moment of the simulation.
+    pub(crate) fn at(&self, now: u64) -> Timestamp {
+        Timestamp(self.offset.saturating_add(now))
+    }
+
+    /// Sets the clock, in runs that do so. Whether it was set.
+    pub(crate) fn step(&mut self, random: &mut Random) -> bool {
+        if !random.percent(self.steps_percent) {
+            return false;
+        }
+        let most = [1_000_000, 60_000_000, YEAR][random.index(3)];
+        let step = random.below(most);
+        let forward = self.offset.saturating_add(step);
+        self.offset = if random.percent(50) { forward } else { self.offset.saturating_sub(step) };
+        true
+    }
+}
+
+/// The limits of a host, but that slow readers are cut off in runs of this length.
+fn everyday() -> Limits {
+    Limits { readers_tail_bytes_min: SNAPSHOT_TAIL_BYTES_MIN, ..Limits::default() }
+}
+
+/// Limits that runs of this length come upon, each in most runs.
+fn narrow(random: &mut Random) -> Limits {
+    let default = everyday();
+    let mut below = |end: usize, default: usize| if random.percent(25) { default } else { random.index(end) };
+    Limits {
+        clients_remembered_max: below(6, default.clients_remembered_max),
+        clients_rejected_max: below(4, default.clients_rejected_max),
+        client_remembered_micros: below(10_000_000, default.client_remembered_micros as usize) as u64,
+        rejections_remembered_max: 1 + below(4, default.rejections_remembered_max),
+        reasons_remembered_bytes_max: below(40, default.reasons_remembered_bytes_max),
+        rejections_held_max: 1 + below(4, default.rejections_held_max),
+        batch_events_max: 1 + below(4, default.batch_events_max),
+        batch_bytes_max: 1 + below(10_000, default.batch_bytes_max),
+        readers_tail_bytes_min: below(40_000, default.readers_tail_bytes_min),
+    }
+}

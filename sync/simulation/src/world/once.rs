@@ -1,0 +1,43 @@
+//! Who submits without a session, as over HTTP: with a key that they keep, with one that they throw away, or with none.
+
+use bytes::Bytes;
+use reapply_sync::{ClientId, ClientKey, Number, Seq, Submit};
+
+use super::{Waiting, World};
+use crate::build::number_of;
+use crate::scenario::{Ask, Scenario};
+
+/// The key of somebody who numbers their transitions and repeats a request that may have failed.
+const KEPT: ClientKey = ClientKey([0xee; 16]);
+
+impl<S: Scenario> World<S> {
+    pub(super) fn submit_once(&mut self) {
+        let Some(room) = &self.room else { return };
+        self.coverage.submitted_once += 1;
+        let mark = number_of(S::NAME, room.sequencer.digest());
+        let upgraded = room.sequencer.upgraded();
+        let what = self.scenario.act(self.clients.len(), None, &mut self.random);
+        self.nonces += 1;
+        let plain = Ask { nonce: self.nonces, what }.encode();
+        let transition: Bytes = [&[mark], &plain[..]].concat().into();
+        let thrown_away = ClientKey(((u128::from(self.random.bits()) << 64) | 1).to_be_bytes()).client_id();
+        let (client, number, transition) = match self.random.below(4) {
+            0 => (ClientId::keyless(self.random.bits()), Number(1), transition),
+            1 => (thrown_away, Number(1), transition),
+            // What no build takes: it must leave no trace.
+            2 => (thrown_away, Number(1), Bytes::from_static(&[0xff])),
+            _ => {
+                self.last_once = self.last_once.next();
+                (KEPT.client_id(), self.last_once, transition)
+            }
+        };
+        if transition.len() > 1 {
+            self.auditor.note_applied((client, 0), number, plain, Seq(0));
+        }
+        let submit = Submit { author: client.anonymous_author(), client, number, upgraded, transition };
+        // A request that is repeated at once is applied once: nobody is forgotten within a turn.
+        let is_repeated = client == KEPT.client_id() && self.random.percent(30);
+        self.inbox.push_back(Waiting::Once { submit, is_repeated });
+        self.pump_room();
+    }
+}
