@@ -31,7 +31,7 @@ impl Session {
         let key = ClientKey(rand::random());
         let client = key.client_id();
         let mut socket = Socket::connect(address, &format!("/rooms/{room}")).await?;
-        socket.push(&ClientMessage::Hello(Hello { key, resume: None }).encode());
+        socket.push(&ClientMessage::Hello(Hello::new(key, None)).encode());
         socket.flush().await?;
         let welcome = loop {
             if let Some(message) = socket.next_message()? {

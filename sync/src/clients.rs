@@ -227,12 +227,12 @@ impl Clients {
         if self.with_events > self.with_events_due {
             let limit = self.limits.clients_remembered_max;
             self.forget_silent(keep, limit, Client::has_events);
-            self.with_events_due = limit.max(self.with_events + limit / 10);
+            self.with_events_due = due(limit, self.with_events);
         }
         if self.by_id.len() - self.with_events > self.rejected_due {
             let limit = self.limits.clients_rejected_max;
             self.forget_silent(keep, limit, |client| !client.has_events());
-            self.rejected_due = limit.max(self.by_id.len() - self.with_events + limit / 10);
+            self.rejected_due = due(limit, self.by_id.len() - self.with_events);
         }
     }
 
@@ -270,6 +270,11 @@ impl Clients {
             }
         }
     }
+}
+
+/// The count at which the next clients are forgotten: the limit, or a tenth more than there are where too few could be forgotten.
+fn due(limit: usize, count: usize) -> usize {
+    if count <= limit { limit } else { count + limit / 10 }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Author, ClientId, Digest, LogId, Number, RoomId, Seq, Timestamp};
+use crate::limits::COUNT_MAX;
 
 /// One accepted input: with the state, all that an `apply` may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +124,13 @@ impl Chain {
         hasher.update(&self.0);
         hasher.update(encoded_event);
         Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The chain after one more event, which is encoded anew. An event of a log from elsewhere may have had other bytes; then this is
+    /// not the log's chain, and whoever compares finds that out.
+    #[must_use]
+    pub fn after_event(&self, event: &Event) -> Self {
+        self.after(&postcard::to_allocvec(event).unwrap_or_default())
     }
 
     /// The log that has its own beginning here: at its genesis, or at the event that forked it.
@@ -246,6 +254,9 @@ fn read_events(expected: Seq, body: &[u8]) -> impl Iterator<Item = Result<(Event
         let start = at;
         at = body.len();
         seq = seq.next();
+        if seq.0 > COUNT_MAX {
+            return Some(Err(Damage { seq, what: format!("no log goes beyond event {COUNT_MAX}") }));
+        }
         let (event, rest) = match postcard::take_from_bytes::<Event>(rest) {
             Ok(read) => read,
             Err(error) => return Some(Err(Damage { seq, what: format!("the event does not decode: {error}") })),
@@ -363,6 +374,21 @@ mod tests {
             );
             assert_eq!((read.last(), &read.encoded[..]), (Seq(upto), &part.encoded[..]));
         }
+    }
+
+    #[test]
+    fn no_event_is_read_beyond_the_last_one_that_a_log_may_have() {
+        let event =
+            |seq| Event { seq: Seq(seq), time: Timestamp(9), entropy: 0, input: Input::Left(Author("x".into())) };
+        for last in [COUNT_MAX, COUNT_MAX + 1, u64::MAX] {
+            let body = postcard::to_allocvec(&event(last)).unwrap();
+            let opened = Batch::open(Seq(last - 1), Chain([0; 32]), body.into());
+            let is_within = opened.as_ref().is_ok_and(|batch| batch.last() == Seq(last));
+            assert_eq!(is_within, last == COUNT_MAX, "{opened:?}");
+        }
+        let beyond =
+            Batch::open(Seq(u64::MAX), Chain([0; 32]), postcard::to_allocvec(&event(u64::MAX)).unwrap().into());
+        assert!(beyond.unwrap_err().to_string().contains("no log goes beyond event 9007199254740991"));
     }
 
     #[test]

@@ -29,7 +29,10 @@ struct Inner {
     base: Arc<Snapshot>,
     /// The events after `floor`, encoded.
     events: VecDeque<Bytes>,
+    /// The batches of these events, and the chain at `floor`.
+    batches: VecDeque<BatchEnd>,
     floor: Seq,
+    floor_chain: Chain,
     bytes: usize,
     bytes_after_base: usize,
     readers_tail_bytes: usize,
@@ -37,6 +40,14 @@ struct Inner {
     /// The last upgrade since the floor. No tail leads across it.
     upgraded: Seq,
     checkpoint: Option<(Seq, Digest)>,
+}
+
+/// Where a batch of events ends.
+#[derive(Clone, Copy, Debug)]
+struct BatchEnd {
+    seq: Seq,
+    bytes: usize,
+    chain: Chain,
 }
 
 /// Messages for a session, and the seq that it stands at after them.
@@ -62,6 +73,8 @@ impl History {
     pub fn new(log: LogId, base: Snapshot, readers_tail_bytes: usize) -> Self {
         let inner = Inner {
             floor: base.seq,
+            floor_chain: base.chain,
+            batches: VecDeque::new(),
             upgraded: base.seq,
             chain: base.chain,
             base: Arc::new(base),
@@ -104,15 +117,15 @@ impl History {
         self.with(|inner| inner.bytes + inner.base.state.len())
     }
 
-    /// Where a session starts, and its first place. The tail is chosen where the replica's state is of this log and build, and the
-    /// events that it lacks are in memory and no longer than a snapshot would be.
+    /// Where a session starts, and its first place. The tail is chosen where the replica's state is of this log and build, its chain is this
+    /// log's chain there, and the events that it lacks are in memory and no longer than a snapshot would be.
     #[must_use]
     pub fn start(&self, resume: Option<Resume>) -> (Start, Seq) {
         self.with(|inner| {
             let tail = resume.filter(|resume| {
                 let known = inner.floor.max(inner.upgraded) <= resume.seq && resume.seq <= inner.head();
                 let same = resume.log == self.log && resume.digest == inner.base.digest;
-                known && same && inner.is_tail_cheaper(resume.seq)
+                known && same && inner.chain_at(resume.seq) == resume.chain && inner.is_tail_cheaper(resume.seq)
             });
             match tail {
                 Some(resume) => (Start::Tail, resume.seq),
@@ -159,6 +172,7 @@ impl History {
             inner.bytes += batch.body.len();
             inner.bytes_after_base += batch.body.len();
             inner.chain = batch.chain;
+            inner.batches.push_back(BatchEnd { seq: batch.last(), bytes: batch.body.len(), chain: batch.chain });
             if batch.upgrade().is_some() {
                 inner.upgraded = batch.last();
             }
@@ -166,18 +180,21 @@ impl History {
     }
 
     /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay as long as sending them is
-    /// cheaper than sending it, and for sessions that are still reading them.
+    /// cheaper than sending it, and for sessions that are still reading them. They go a batch at a time.
     pub(crate) fn rebase(&self, base: Snapshot) {
         self.with_mut(|inner| {
             inner.checkpoint = Some((base.seq, base.state_hash()));
             inner.base = Arc::new(base);
             inner.bytes_after_base = 0;
             let bytes_max = inner.base.state.len().max(inner.readers_tail_bytes);
-            while inner.bytes > bytes_max
-                && let Some(event) = inner.events.pop_front()
+            while let Some(&BatchEnd { seq, bytes, chain }) = inner.batches.front()
+                && inner.bytes - bytes >= bytes_max
+                && seq <= inner.base.seq
             {
-                inner.bytes -= event.len();
-                inner.floor = inner.floor.next();
+                inner.batches.pop_front();
+                inner.events.drain(..(seq.0 - inner.floor.0) as usize);
+                inner.bytes -= bytes;
+                (inner.floor, inner.floor_chain) = (seq, chain);
             }
         });
         // It lacks the checkpoint.
@@ -199,8 +216,19 @@ impl Inner {
     }
 
     fn start_from_base(&self) -> Start {
-        let Snapshot { seq, state_version, time, state, .. } = &*self.base;
-        Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, state: state.clone() }
+        let Snapshot { seq, state_version, time, chain, state, .. } = &*self.base;
+        Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, chain: *chain, state: state.clone() }
+    }
+
+    /// The log's chain after the event at `seq`, which lies within `floor..=head`: at the end of a batch it is known, and from there it is
+    /// followed for less than a batch.
+    fn chain_at(&self, seq: Seq) -> Chain {
+        let ended = self.batches.partition_point(|batch| batch.seq <= seq);
+        let (from, chain) = match ended.checked_sub(1) {
+            Some(last) => (self.batches[last].seq, self.batches[last].chain),
+            None => (self.floor, self.floor_chain),
+        };
+        self.range(from, seq).fold(chain, |chain, event| chain.after(event))
     }
 
     /// Whether a replica that stands at `after` is brought up to date by fewer bytes with the events it lacks than with the snapshot.
@@ -277,7 +305,11 @@ mod tests {
     }
 
     fn batch(after: u64, count: u64, bytes: usize) -> Batch {
-        let mut builder = BatchBuilder::new(Seq(after), Chain([0; 32]));
+        batch_after(Chain([0; 32]), after, count, bytes)
+    }
+
+    fn batch_after(chain: Chain, after: u64, count: u64, bytes: usize) -> Batch {
+        let mut builder = BatchBuilder::new(Seq(after), chain);
         for seq in after + 1..=after + count {
             let input = Input::Joined(Author("x".repeat(bytes).into()));
             builder.push(Event { seq: Seq(seq), time: Timestamp(0), entropy: 0, input });
@@ -336,13 +368,28 @@ mod tests {
     #[test]
     fn a_resume_gets_the_tail_while_it_is_shorter_than_a_snapshot() {
         let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        let resume = |seq| Some(Resume { log: LogId([0; 16]), digest: Digest([1; 32]), seq: Seq(seq) });
-        history.push(&batch(0, 100, 1000));
+        let mut batches = vec![batch(0, 50, 1000)];
+        for (after, count, bytes) in [(50, 50, 1000), (100, 1, 1)] {
+            batches.push(batch_after(batches[batches.len() - 1].chain, after, count, bytes));
+        }
+        let mut chains = vec![Chain([0; 32])];
+        for event in batches.iter().flat_map(|batch| &batch.encoded) {
+            chains.push(chains[chains.len() - 1].after(event));
+        }
+        let resume = |seq: u64| {
+            let chain = chains.get(seq as usize).copied().unwrap_or(Chain([0; 32]));
+            Some(Resume { log: LogId([0; 16]), digest: Digest([1; 32]), seq: Seq(seq), chain })
+        };
+        history.push(&batches[0]);
+        history.push(&batches[1]);
         history.rebase(base(100));
-        history.push(&batch(100, 1, 1));
+        history.push(&batches[2]);
         assert_eq!(history.start(resume(100)), (Start::Tail, Seq(100)));
         assert_eq!(history.start(resume(90)), (Start::Tail, Seq(90)));
-        assert!(matches!(history.start(resume(1)), (Start::Snapshot { .. }, Seq(100))), "trimmed");
+        assert_eq!(history.start(resume(101)), (Start::Tail, Seq(101)));
+        let other_past = Some(Resume { chain: chains[89], ..resume(90).unwrap() });
+        assert!(matches!(history.start(other_past), (Start::Snapshot { .. }, Seq(100))), "of another past");
+        assert!(matches!(history.start(resume(1)), (Start::Snapshot { .. }, Seq(100))), "longer than a snapshot");
         assert!(matches!(history.start(resume(102)), (Start::Snapshot { .. }, Seq(100))), "from the future");
         assert!(matches!(history.start(None), (Start::Snapshot { .. }, Seq(100))));
         let other_log = Some(Resume { log: LogId([9; 16]), ..resume(100).unwrap() });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::NAME_CHARS_MAX;
+use crate::limits::{COUNT_MAX, NAME_CHARS_MAX};
 
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident) => {
@@ -42,6 +42,23 @@ counter! {
 impl Number {
     /// A client's first one.
     pub const FIRST: Self = Self(1);
+
+    /// The number, if a transition can have it.
+    ///
+    /// # Errors
+    ///
+    /// It is 0, or beyond [`COUNT_MAX`].
+    pub fn in_range(self) -> Result<Self, NumberError> {
+        if (Self::FIRST.0..=COUNT_MAX).contains(&self.0) { Ok(self) } else { Err(NumberError { number: self.0 }) }
+    }
+}
+
+/// A number that no transition can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the number of a transition is {number}; numbers go from 1 to {COUNT_MAX}")]
+pub struct NumberError {
+    /// The number.
+    pub number: u64,
 }
 
 counter! {

@@ -134,11 +134,14 @@ pub mod snapshot;
 
 pub use event::{Batch, Chain, Event, Genesis, Input};
 pub use history::{History, Trimmed};
-pub use id::{Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, RoomId, Seq, SessionId, Timestamp};
+pub use id::{
+    Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, NumberError, RoomId, Seq, SessionId, Timestamp,
+};
 pub use limits::Limits;
 pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
 pub use message::{
-    ClientMessage, ForgottenClient, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal, Start, Welcome,
+    Capabilities, ClientMessage, ForgottenClient, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal,
+    Start, VERSION, Welcome,
 };
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
 pub use past::{Origin, Past, PastRecord};

@@ -50,6 +50,9 @@ pub const FORGOTTEN_NUMBERS_STEP_MAX: u64 = 1 << 32;
 /// The last number of a client, and the last event of a room: both stay exact in JavaScript, which loses what is above 2^53.
 pub const COUNT_MAX: u64 = (1 << 53) - 1;
 
+/// Events of a log with which a room still opens. More than a room can decide before it is opened again are left up to [`COUNT_MAX`].
+pub const LOG_EVENTS_MAX: u64 = COUNT_MAX - (1 << 48);
+
 /// Rejections that a room remembers for each client, to repeat them after a lost connection.
 pub const REJECTIONS_REMEMBERED_MAX: usize = 32;
 

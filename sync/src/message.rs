@@ -1,14 +1,42 @@
 //! The messages of `reapply.v2`: postcard in binary WebSocket frames, one message a frame.
 //!
 //! Frames of one session arrive in order or not at all: that is what WebSocket gives, and all that the protocol needs.
-//! New variants are added at the end, so that the encoding of the old ones stays.
+//!
+//! # How it grows
+//!
+//! What is written down stays as it is: the tests hold each message, event, record and snapshot to its bytes.
+//!
+//! | what changes | how |
+//! | --- | --- |
+//! | a message that its reader may pass over | a kind from [`SKIPPABLE_KINDS`]; older readers skip it |
+//! | a message that its reader must know, or a new case within one | at the end of its enum, sent only to a peer whose [`VERSION`] or [`Capabilities`] say that it knows it; raises [`VERSION`] |
+//! | a field of `Hello` or `Welcome` | at its end; older readers pass over what follows the fields that they know, newer ones must do without it |
+//! | a field of another message | never; a new kind instead |
+//! | an event, a genesis, a record | never: the chain is over their bytes. A new kind of event at the end of `Input`; raises [`VERSION`], and a replica of a lower one cannot be served past it |
+//! | a snapshot, an export, the journal's rows | a new format number of the journal and of exports |
+//! | anything else | another [`SUBPROTOCOL`](crate::SUBPROTOCOL) |
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
-use crate::id::{Author, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
+use crate::event::{Chain, Event};
+use crate::id::{Author, ClientKey, Digest, LogId, Number, NumberError, Seq, SessionId, Timestamp};
 use crate::limits;
+
+/// The version of these messages that this code speaks. Both sides name theirs and go by the lower one.
+pub const VERSION: u16 = 1;
+
+/// The kinds of messages, as the first byte of their frames, that a reader which does not know them skips.
+pub const SKIPPABLE_KINDS: std::ops::RangeInclusive<u8> = 0x40..=0x7f;
+
+/// What one side can do beyond its version, one bit each. Unknown ones are passed over. None is defined yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Those of this code.
+    pub const OURS: Self = Self(0);
+}
 
 /// What a participant's replica sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +58,8 @@ pub enum ClientMessage {
     Diverged {
         /// The checkpoint's seq.
         seq: Seq,
-        /// The hash of the replica's own snapshot there.
-        ours: Digest,
+        /// The hash of the replica's own snapshot there; none where an event could not even be applied.
+        ours: Option<Digest>,
     },
     /// The replica has followed the upgrade at this seq: what it submits from here on is in that build's encoding. What it had submitted
     /// before, and the room did not take, follows again.
@@ -41,10 +69,22 @@ pub enum ClientMessage {
 /// Begins a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
+    /// The version that the client speaks.
+    pub version: u16,
+    /// What it can do beyond that.
+    pub capabilities: Capabilities,
     /// The client's secret.
     pub key: ClientKey,
     /// What the replica holds already, if it was here before.
     pub resume: Option<Resume>,
+}
+
+impl Hello {
+    /// The greeting of this version.
+    #[must_use]
+    pub fn new(key: ClientKey, resume: Option<Resume>) -> Self {
+        Self { version: VERSION, capabilities: Capabilities::OURS, key, resume }
+    }
 }
 
 /// What a returning replica holds.
@@ -56,6 +96,8 @@ pub struct Resume {
     pub digest: Digest,
     /// The last event in its confirmed state.
     pub seq: Seq,
+    /// The log's chain there, as the replica has followed it. A log that was restored from a backup has the same id, and goes on otherwise.
+    pub chain: Chain,
 }
 
 /// What a room sends to a session.
@@ -92,6 +134,10 @@ pub enum ServerMessage {
 /// What a replica needs to take part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
+    /// The version that the host speaks.
+    pub version: u16,
+    /// What it can do beyond that.
+    pub capabilities: Capabilities,
     /// This session.
     pub session: SessionId,
     /// Who the replica's transitions will be by.
@@ -111,7 +157,7 @@ pub struct Welcome {
     /// The last of this client's numbers that were rejected, and why: it may have missed that.
     pub rejected: Vec<(Number, Rejection)>,
     /// What the room may have forgotten of this client, if anything. What the client may have sent before that is not sent again.
-    pub forgotten: Option<ForgottenClient>,
+    pub forgotten: Option<Box<ForgottenClient>>,
     /// The host's clock.
     pub time: Timestamp,
 }
@@ -140,6 +186,8 @@ pub enum Start {
         state_version: u32,
         /// That event's time.
         time: Timestamp,
+        /// The log's chain there.
+        chain: Chain,
         /// The machine's own bytes.
         state: Bytes,
     },
@@ -290,6 +338,15 @@ pub enum DecodeError {
     /// Not a message.
     #[error("the frame is no message of {subprotocol}: {0}", subprotocol = crate::SUBPROTOCOL)]
     Malformed(String),
+    /// A message of a kind that this version does not know, and that may be passed over.
+    #[error("the frame is of kind {kind}, which is not known here and may be skipped")]
+    Skippable {
+        /// Its first byte.
+        kind: u8,
+    },
+    /// A transition has a number that it cannot have.
+    #[error("Submit: {0}")]
+    Number(#[from] NumberError),
     /// A field's value breaks its limit.
     #[error("{field} has {bytes} bytes; the limit is {bytes_max}")]
     FieldTooLarge {
@@ -327,6 +384,10 @@ impl ClientMessage {
                 bytes: body.len(),
                 bytes_max: limits::SIGNAL_BYTES_MAX,
             }),
+            Self::Submit { number, .. } => {
+                number.in_range()?;
+                Ok(message)
+            }
             _ => Ok(message),
         }
     }
@@ -373,9 +434,17 @@ fn encode<T: Serialize>(message: &T) -> Bytes {
     postcard::to_allocvec(message).unwrap_or_default().into()
 }
 
+/// The discriminant that postcard gives `ClientMessage::Hello` and `ServerMessage::Welcome`: later versions append fields to these.
+const GREETING_TAG: u8 = 0;
+
 fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, DecodeError> {
+    let kind = frame.first().copied();
+    if let Some(kind) = kind.filter(|kind| SKIPPABLE_KINDS.contains(kind)) {
+        return Err(DecodeError::Skippable { kind });
+    }
     match postcard::take_from_bytes(frame) {
         Ok((message, [])) => Ok(message),
+        Ok((message, _)) if kind == Some(GREETING_TAG) => Ok(message),
         Ok((_, rest)) => Err(DecodeError::Malformed(format!("{} bytes follow the message", rest.len()))),
         Err(error) => Err(DecodeError::Malformed(error.to_string())),
     }
@@ -409,6 +478,35 @@ mod tests {
         assert!(ClientMessage::decode(&frame).unwrap_err().to_string().contains("1 bytes follow"));
         assert!(ClientMessage::decode(&[]).is_err());
         assert!(ClientMessage::decode(&[99, 0]).is_err());
+    }
+
+    #[test]
+    fn a_peer_of_a_later_version_is_understood() {
+        let hello = Hello { version: 9, capabilities: Capabilities(u32::MAX), key: ClientKey([7; 16]), resume: None };
+        let hello = ClientMessage::Hello(hello);
+        let longer = [&hello.encode()[..], b"a field of version 9"].concat();
+        assert_eq!(ClientMessage::decode(&longer), Ok(hello));
+        for kind in SKIPPABLE_KINDS {
+            let frame = [kind, 1, 2, 3];
+            assert_eq!(ClientMessage::decode(&frame), Err(DecodeError::Skippable { kind }));
+            assert_eq!(ServerMessage::decode(&frame), Err(DecodeError::Skippable { kind }));
+        }
+        assert!(matches!(ServerMessage::decode(&[0x3f, 1]), Err(DecodeError::Malformed(_))));
+        assert!(matches!(ServerMessage::decode(&[0x80, 1]), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn numbers_are_bounded_and_named() {
+        let submit = |number| ClientMessage::Submit { number: Number(number), transition: Bytes::new() }.encode();
+        for number in [1, limits::COUNT_MAX] {
+            assert!(ClientMessage::decode(&submit(number)).is_ok());
+        }
+        for number in [0, limits::COUNT_MAX + 1, u64::MAX] {
+            let error = ClientMessage::decode(&submit(number)).unwrap_err().to_string();
+            let expected =
+                format!("Submit: the number of a transition is {number}; numbers go from 1 to 9007199254740991");
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]

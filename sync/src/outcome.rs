@@ -1,7 +1,7 @@
 //! What a replica answers its owner with.
 
 use crate::id::{Digest, Seq, Timestamp};
-use crate::limits::PENDING_MAX;
+use crate::limits::{COUNT_MAX, PENDING_MAX};
 use crate::message::Rejection;
 
 /// What became of a transition.
@@ -39,16 +39,20 @@ pub enum Phase {
 
 /// A replica found that its state is not everyone's. It heals itself; this is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("diverged at {seq} under {digest}: the snapshot here has hash {ours}, the room's {theirs}")]
+#[error("diverged at {seq} under {digest}: the snapshot here has {}, the room's {}", hash(ours.as_ref()), hash(theirs.as_ref()))]
 pub struct Divergence {
     /// The checkpoint's seq.
     pub seq: Seq,
     /// The build.
     pub digest: Digest,
-    /// The hash here; all zeros where an accepted event could not even be applied.
-    pub ours: Digest,
-    /// The room's hash; all zeros where there was none yet.
-    pub theirs: Digest,
+    /// The hash here; none where an accepted event could not even be applied.
+    pub ours: Option<Digest>,
+    /// The room's hash; none where there was none yet.
+    pub theirs: Option<Digest>,
+}
+
+fn hash(digest: Option<&Digest>) -> String {
+    digest.map_or_else(|| "no hash".to_owned(), |digest| format!("hash {digest}"))
 }
 
 /// Why a transition was not taken on. Nothing was sent, no number was used.
@@ -63,4 +67,20 @@ pub enum SubmitError {
     /// Too many are pending.
     #[error("{PENDING_MAX} transitions are pending; more are taken when some have been decided")]
     TooManyPending,
+    /// The client has used its last number.
+    #[error("this client has used its last number, {COUNT_MAX}; go on with another key")]
+    NumbersUsedUp,
+}
+
+impl SubmitError {
+    /// The kind of refusal, as one word. Those of [`Rejection::kind`] are among them.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotReady => "not-ready",
+            Self::Rejected(rejection) => rejection.kind(),
+            Self::TooManyPending => "busy",
+            Self::NumbersUsedUp => "used-up",
+        }
+    }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, Number, Seq, Timestamp};
-use crate::machine::{CodecError, Fault, Machine};
+use crate::machine::{ApplyError, CodecError, Fault, Machine};
 use crate::message::{ClientMessage, Rejection};
 
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Pending {
     /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
     time: Timestamp,
     entropy: u64,
-    /// How far the log had come, at least, when it was first sent to the room, from here or by an earlier replica of this client; none while it
+    /// How far the log had come, at least, whenever it was sent to the room, from here or by an earlier replica of this client; none while it
     /// was not sent.
     pub(crate) sent_at: Option<Seq>,
     /// Whether it was decided when a snapshot came that it may be part of. This outlives the session: a resume from that
@@ -31,6 +31,8 @@ enum Body {
     Encoded(Bytes),
     /// As JSON, until the build that is to run is there.
     Json(String),
+    /// In no encoding: the build before could not decode it, for this reason. That is its outcome, unless the room has decided it.
+    Lost(Rejection),
 }
 
 impl Pending {
@@ -44,13 +46,14 @@ impl Pending {
 
     /// Whether the optimistic state does without it.
     pub(crate) fn is_not_predicted(&self) -> bool {
-        self.may_be_in_snapshot || self.faulted || matches!(self.body, Body::Json(_))
+        self.may_be_in_snapshot || self.faulted || !matches!(self.body, Body::Encoded(_))
     }
 
     /// The message that asks for it, sent when the log has come to `head`; none while it is not encoded.
     pub(crate) fn submit(&mut self, head: Seq) -> Option<Bytes> {
         let Body::Encoded(transition) = &self.body else { return None };
-        self.sent_at.get_or_insert(head);
+        // A log that was restored from a backup may have come less far than when it was sent before.
+        self.sent_at = Some(self.sent_at.map_or(head, |sent_at| sent_at.min(head)));
         Some(ClientMessage::Submit { number: self.number, transition: transition.clone() }.encode())
     }
 
@@ -61,21 +64,40 @@ impl Pending {
         Some(Event { seq, time: (*time).max(not_before), entropy: *entropy, input })
     }
 
-    /// Lays the encoding of a build down that is about to go.
-    pub(crate) fn decode<M: Machine>(&mut self, machine: &mut M) -> Result<(), Unencodable> {
-        if let Body::Encoded(transition) = &self.body {
-            self.body = Body::Json(machine.decode(transition)?);
-        }
-        Ok(())
+    /// Lays the encoding of a build down that is about to go. Only the room can say what becomes of it where that fails: it may be an event.
+    pub(crate) fn decode<M: Machine>(&mut self, machine: &mut M) {
+        let Body::Encoded(transition) = &self.body else { return };
+        self.body = match machine.decode(transition) {
+            Ok(json) => Body::Json(json),
+            Err(error) => Body::Lost(Self::unencodable(error, machine).why()),
+        };
     }
 
     /// Takes on the encoding of the build that has come.
     pub(crate) fn encode<M: Machine>(&mut self, machine: &mut M) -> Result<(), Unencodable> {
-        if let Body::Json(json) = &self.body {
-            self.body = Body::Encoded(machine.encode(json)?);
-            self.faulted = false;
+        match &self.body {
+            Body::Encoded(_) => Ok(()),
+            Body::Lost(why) => Err(Unencodable::Rejected(why.clone())),
+            Body::Json(json) => match machine.encode(json) {
+                Ok(transition) => {
+                    (self.body, self.faulted) = (Body::Encoded(transition), false);
+                    Ok(())
+                }
+                Err(error) => Err(Self::unencodable(error, machine)),
+            },
         }
-        Ok(())
+    }
+
+    /// A machine that faulted is started again, for those that come after this one.
+    fn unencodable<M: Machine>(error: CodecError, machine: &mut M) -> Unencodable {
+        match error {
+            CodecError::Refused(why) => Unencodable::Rejected(Rejection::Malformed(why)),
+            CodecError::Fault(fault) => {
+                // Should it not start, the next one faults as well.
+                drop(machine.reset());
+                Unencodable::Faulted(fault)
+            }
+        }
     }
 
     fn with(number: Number, body: Body, time: Timestamp, entropy: u64) -> Self {
@@ -91,11 +113,12 @@ pub(crate) enum Unencodable {
     Faulted(Fault),
 }
 
-impl From<CodecError> for Unencodable {
-    fn from(error: CodecError) -> Self {
-        match error {
-            CodecError::Refused(why) => Self::Rejected(Rejection::Malformed(why)),
-            CodecError::Fault(fault) => Self::Faulted(fault),
+impl Unencodable {
+    /// What the transition is rejected with.
+    pub(crate) fn why(self) -> Rejection {
+        match self {
+            Self::Rejected(why) => why,
+            Self::Faulted(fault) => ApplyError::Fault(fault).into(),
         }
     }
 }

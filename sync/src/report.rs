@@ -1,7 +1,7 @@
 //! What a room has to tell its operator, and why it may not open.
 
 use crate::id::{Author, Seq};
-use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::limits::{LOG_EVENTS_MAX, SNAPSHOT_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, LoadError};
 use crate::replay::ReplayError;
 
@@ -49,6 +49,12 @@ pub enum OpenError {
     /// The log could not be gone through again.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// The log has come so far that its last possible event is near.
+    #[error("the log ends at event {head}; a room opens with up to {LOG_EVENTS_MAX} events")]
+    TooLong {
+        /// Its last event.
+        head: Seq,
+    },
     /// The machine did not write a snapshot of the state it had made.
     #[error("the first snapshot could not be taken: {0}")]
     Snapshot(Fault),

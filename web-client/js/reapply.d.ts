@@ -58,6 +58,9 @@ export type RejectionKind =
   | "forbidden"
   | "too-large"
   | "too-fast"
+  | "busy"
+  | "not-ready"
+  | "used-up"
   | "forgotten";
 
 /** An ephemeral message: never logged, never applied. */

@@ -5,7 +5,7 @@
 
 use js_sys::Uint8Array;
 use reapply_sync as sync;
-use reapply_sync::limits::PENDING_MAX;
+use reapply_sync::limits::{COUNT_MAX, PENDING_MAX};
 use reapply_sync::{CodecError, Digest, Divergence, Fault, Outcome, Phase, Presence, Rejection, Seq, SubmitError};
 use wasm_bindgen::prelude::*;
 
@@ -79,20 +79,36 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// The key is not 32 hexadecimal digits.
+    /// The key is not 32 hexadecimal digits, or the last number is not one that a client can have used.
     #[wasm_bindgen(constructor)]
     pub fn new(key: &str, last_number: f64) -> Result<Replica, JsError> {
         let key = key.parse().map_err(|error| JsError::new(&format!("the client key is not valid: {error}")))?;
-        let replica = sync::Replica::new(key, sync::Number(last_number as u64));
+        let last_number =
+            whole(last_number).map_err(|why| JsError::new(&format!("the last number is not valid: {why}")))?;
+        let replica = sync::Replica::new(key, sync::Number(last_number));
         Ok(Self { replica, states: Revision::default(), presence: Revision::default(), view_fault: None })
     }
 
     /// Takes on what an earlier page had numbered, in the order of its numbers, before the first connection. `sent_at`: the log's head, as it was
     /// known before it was first sent; nothing where the room cannot have it.
+    ///
+    /// # Errors
+    ///
+    /// The number is not one that a transition can have.
     #[wasm_bindgen(js_name = restorePending)]
-    pub fn restore_pending(&mut self, number: f64, json: String, now_us: f64, entropy: u64, sent_at: Option<f64>) {
-        let (number, now) = (sync::Number(number as u64), sync::Timestamp(now_us as u64));
-        self.replica.restore_pending(number, json, now, entropy, sent_at.map(|seq| sync::Seq(seq as u64)));
+    pub fn restore_pending(
+        &mut self,
+        number: f64,
+        json: String,
+        now_us: f64,
+        entropy: u64,
+        sent_at: Option<f64>,
+    ) -> Result<(), JsError> {
+        let refuse = |why: String| JsError::new(&format!("a kept transition is not valid: {why}"));
+        let number = sync::Number(whole(number).map_err(refuse)?);
+        let (now, sent_at) = (sync::Timestamp(now_us as u64), sent_at.map(|seq| sync::Seq(seq as u64)));
+        let restored = self.replica.restore_pending(number, json, now, entropy, sent_at);
+        restored.map_err(|error| refuse(error.to_string()))
     }
 
     /// How far the log has come, as far as is known here: what is sent from now on becomes a later event.
@@ -155,8 +171,8 @@ impl Replica {
                 reject(effects, NOT_TAKEN_ON, &why);
                 NOT_TAKEN_ON
             }
-            Err(error @ (SubmitError::NotReady | SubmitError::TooManyPending)) => {
-                effects.rejected(NOT_TAKEN_ON, rejection::TOO_FAST, &error.to_string(), None);
+            Err(error) => {
+                effects.rejected(NOT_TAKEN_ON, error.kind(), &error.to_string(), None);
                 NOT_TAKEN_ON
             }
         }
@@ -192,7 +208,9 @@ impl Replica {
             effects.signal(&signal.participant.0, signal.session.0 as f64, Uint8Array::from(&signal.body[..]));
         }
         while let Some(Divergence { seq, digest, ours, theirs }) = self.replica.poll_divergence() {
-            effects.diverged(seq.0 as f64, &digest.to_string(), &ours.to_string(), &theirs.to_string());
+            let hash =
+                |digest: Option<sync::Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+            effects.diverged(seq.0 as f64, &digest.to_string(), &hash(ours), &hash(theirs));
         }
         if let Some(value) = self.replica.poll_pong() {
             effects.pong(value as f64);
@@ -338,6 +356,15 @@ impl Replica {
     }
 }
 
+/// A count that JavaScript holds exactly.
+fn whole(number: f64) -> Result<u64, String> {
+    if number.fract() == 0.0 && (0.0..=COUNT_MAX as f64).contains(&number) {
+        Ok(number as u64)
+    } else {
+        Err(format!("{number} is not a whole number from 0 to {COUNT_MAX}"))
+    }
+}
+
 fn reject(effects: &Effects, number: f64, why: &Rejection) {
-    effects.rejected(number, rejection::kind(why), &why.to_string(), rejection::conflict(why));
+    effects.rejected(number, why.kind(), &why.to_string(), rejection::conflict(why));
 }

@@ -38,7 +38,7 @@ pub struct Which {
 }
 
 /// The kind of what comes while the room's queue is full.
-const TOO_FAST: &str = "too-fast";
+const BUSY: &str = "busy";
 
 /// Answers `GET /rooms`.
 pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
@@ -153,7 +153,7 @@ pub async fn submit(
         match room.submit_once(SubmitOnce { author, client, number, digest, transition }).await {
             Ok(Verdict::Upgraded) | Err(_) => continue,
             Ok(Verdict::Busy) => {
-                room.count_rejection(&client.anonymous_author(), TOO_FAST);
+                room.count_rejection(&client.anonymous_author(), BUSY);
                 return answer(Verdict::Busy);
             }
             Ok(verdict) => return answer(verdict),
@@ -226,7 +226,7 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
         }
         Verdict::Upgraded => Err(HttpError::unavailable("the room is being upgraded: try again")),
         Verdict::Busy => {
-            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, TOO_FAST, "the room's queue is full: try again later"))
+            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, BUSY, "the room's queue is full: try again later"))
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use reapply_sync::message::DecodeError;
 use reapply_sync::{ClientMessage, Goodbye, Hello, RoomId, SUBPROTOCOL, Seq, ServerMessage, SessionId};
 use tokio::sync::mpsc;
 use tracing::debug;
@@ -311,9 +312,11 @@ impl Session {
 /// Reads a WebSocket message; `None` for one that means nothing here, such as a ping, which is answered below us.
 fn decode<E: Display>(message: Option<Result<Message, E>>) -> Result<Option<ClientMessage>, End> {
     match message {
-        Some(Ok(Message::Binary(frame))) => {
-            ClientMessage::decode(&frame).map(Some).map_err(|error| bad_message(error.to_string()))
-        }
+        Some(Ok(Message::Binary(frame))) => match ClientMessage::decode(&frame) {
+            Ok(message) => Ok(Some(message)),
+            Err(DecodeError::Skippable { .. }) => Ok(None),
+            Err(error) => Err(bad_message(error.to_string())),
+        },
         Some(Ok(Message::Text(_))) => {
             Err(bad_message(format!("this is a text frame; {SUBPROTOCOL} uses binary frames")))
         }

@@ -127,7 +127,7 @@ pub(super) enum Command {
     Diverged {
         session: SessionId,
         seq: Seq,
-        ours: Digest,
+        ours: Option<Digest>,
     },
     Followed {
         session: SessionId,
@@ -230,7 +230,7 @@ impl Room {
     /// # Errors
     ///
     /// The room is gone.
-    pub async fn diverged(&self, session: SessionId, seq: Seq, ours: Digest) -> Result<(), Gone> {
+    pub async fn diverged(&self, session: SessionId, seq: Seq, ours: Option<Digest>) -> Result<(), Gone> {
         self.tell(Command::Diverged { session, seq, ours }).await
     }
 

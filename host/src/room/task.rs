@@ -172,9 +172,7 @@ impl Task {
         if self.presence_due.is_some_and(|due| due <= Instant::now()) {
             self.presence_due = None;
             // Leaving may have failed with the journal; then it is told now.
-            let gone =
-                self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect::<Vec<_>>();
-            self.leave_all(gone);
+            self.absent_leave();
             let presence = self.sessions.presence();
             let participants = self.sessions.participants();
             self.news.send_modify(|news| {
@@ -239,7 +237,8 @@ impl Task {
             Command::Diverged { session, seq, ours } => {
                 let participant = self.sessions.get(session).map(|session| &session.participant);
                 let digest = self.sequencer.digest();
-                warn!(room = %self.id, %digest, %seq, %ours, ?participant, "a replica diverged; it heals from a snapshot");
+                let ours = ours.map(tracing::field::display);
+                warn!(room = %self.id, %digest, %seq, ours, ?participant, "a replica diverged; it heals from a snapshot");
             }
             Command::Followed { session, upgrade } => self.sessions.set_upgraded(session, upgrade),
             Command::Leave { session } => self.leave(session),
@@ -318,6 +317,12 @@ impl Task {
         for participant in participants {
             self.sequencer.handle_left(participant, clock::now(), rand::random());
         }
+    }
+
+    /// Whoever is held for present and has no session has left.
+    fn absent_leave(&mut self) {
+        let absent: Vec<_> = self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect();
+        self.leave_all(absent);
     }
 
     fn presence_changed(&mut self) {

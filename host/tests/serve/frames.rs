@@ -116,7 +116,7 @@ async fn noise_never_stops_the_host() {
         random ^= random << 17;
         random
     };
-    let hello = ClientMessage::Hello(Hello { key: ClientKey([9; 16]), resume: None }).encode().to_vec();
+    let hello = ClientMessage::Hello(Hello::new(ClientKey([9; 16]), None)).encode().to_vec();
     for _ in 0..100 {
         let mut socket = connect(&host, "counter/noise").await.unwrap();
         let mut frame =

@@ -7,8 +7,8 @@ use std::path::Path;
 use reapply_e2e::{DEADLINE, Host, http};
 use reapply_sync::limits::BATCH_BYTES_MAX;
 use reapply_sync::{
-    ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq, ServerMessage,
-    Start, Welcome,
+    Chain, ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq,
+    ServerMessage, Start, Welcome,
 };
 use rusqlite::Connection;
 use tokio::net::TcpStream;
@@ -34,7 +34,7 @@ impl Session {
     /// Joins a room with a state in hand.
     pub(crate) async fn resume(host: &Host, room: &str, key: u8, resume: Option<Resume>) -> Self {
         let mut socket = connect(host, room).await.unwrap();
-        let hello = ClientMessage::Hello(Hello { key: ClientKey([key; 16]), resume });
+        let hello = ClientMessage::Hello(Hello::new(ClientKey([key; 16]), resume));
         socket.send(Message::Binary(hello.encode())).await.unwrap();
         match next(&mut socket).await {
             Some(ServerMessage::Welcome(welcome)) => Self { socket, welcome },
@@ -206,6 +206,46 @@ async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
     }
 }
 
+/// The log's chain after `events`, which follow on the snapshot that a session began with.
+fn chain_after(welcome: &Welcome, events: &[Event]) -> Chain {
+    let Start::Snapshot { chain, .. } = welcome.start else { panic!("{:?}", welcome.start) };
+    events.iter().fold(chain, |chain, event| chain.after_event(event))
+}
+
+#[tokio::test]
+async fn after_a_restore_from_a_backup_nobody_resumes_on_a_past_that_is_not_the_room_s() {
+    let host = counter_host(&[]);
+    let folder = tempfile::TempDir::new().unwrap();
+    let (backup, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let mut page = Session::join(&host, "counter/restored", 1).await;
+    page.submit(1, increment(1)).await;
+    let mut seen = page.events_to(1).await;
+    assert!(host.command("backup", &[&backup.to_string_lossy()]).status.success());
+    for number in 2..=3 {
+        page.submit(number, increment(100)).await;
+    }
+    seen.extend(page.events_to(3).await);
+    let restored =
+        std::process::Command::new(crate::PROGRAM).arg("restore").arg(&backup).arg("--data").arg(&data).output();
+    assert!(restored.unwrap().status.success());
+    let host = Host::start_program_on(std::path::Path::new(crate::PROGRAM), &data, &[]);
+    let mut other = Session::join(&host, "counter/restored", 2).await;
+    for number in 1..=2 {
+        other.submit(number, increment(200)).await;
+    }
+    other.events_to(3).await;
+    let Welcome { log, digest, .. } = page.welcome;
+    let resume = |seq: u64| {
+        let chain = chain_after(&page.welcome, &seen[..seq as usize]);
+        Some(Resume { log, digest, seq: Seq(seq), chain })
+    };
+    let lost = Session::resume(&host, "counter/restored", 1, resume(3)).await;
+    assert_eq!((lost.welcome.log, lost.welcome.head), (log, Seq(3)));
+    assert!(matches!(lost.welcome.start, Start::Snapshot { .. }), "{:?}", lost.welcome.start);
+    let shared = Session::resume(&host, "counter/restored", 1, resume(1)).await;
+    assert_eq!(shared.welcome.start, Start::Tail, "the first event is of both pasts");
+}
+
 #[tokio::test]
 async fn a_resume_gets_the_tail_and_a_stranger_gets_a_snapshot() {
     let host = counter_host(&[]);
@@ -213,10 +253,10 @@ async fn a_resume_gets_the_tail_and_a_stranger_gets_a_snapshot() {
     for number in 1..=10 {
         writer.submit(number, increment(1)).await;
     }
-    writer.events_to(10).await;
+    let events = writer.events_to(10).await;
 
     let Welcome { log, digest, .. } = writer.welcome;
-    let held = Some(Resume { log, digest, seq: Seq(9) });
+    let held = Some(Resume { log, digest, seq: Seq(9), chain: chain_after(&writer.welcome, &events[..9]) });
     let mut resumed = Session::resume(&host, "counter/resume", 2, held).await;
     assert_eq!((&resumed.welcome.start, resumed.welcome.head), (&Start::Tail, Seq(10)));
     let tail = resumed.events_to(10).await;

@@ -20,7 +20,7 @@ struct Applied {
     transition: Bytes,
     /// The last event that the page knew as confirmed.
     seen: Seq,
-    /// How far the log had come, as its page knew, when it was first sent.
+    /// How far the log had come, as its page knew, whenever it was sent.
     sent: Option<Seq>,
     outcome: Option<Outcome>,
 }
@@ -41,6 +41,8 @@ pub(crate) struct Auditor<S: Scenario> {
     build: u8,
     /// The model at each seq, from 0.
     models: Vec<S::Model>,
+    /// The logs that were lost to a restore, each with its models and with the seq to which it was taken back.
+    lost: Vec<(Vec<Event>, Vec<S::Model>, Seq)>,
     applied: BTreeMap<(Page, Number), Applied>,
     /// The last event of a client that the room has ever forgotten.
     forgotten: Option<Seq>,
@@ -50,7 +52,27 @@ pub(crate) struct Auditor<S: Scenario> {
 impl<S: Scenario> Auditor<S> {
     pub(crate) fn new() -> Self {
         let (log, models, applied) = (Vec::new(), vec![S::genesis()], BTreeMap::new());
-        Self { log, build: 0, models, applied, forgotten: None, counts: OutcomeCounts::default() }
+        Self { log, build: 0, models, lost: Vec::new(), applied, forgotten: None, counts: OutcomeCounts::default() }
+    }
+
+    /// How often a backup was restored.
+    pub(crate) fn epoch(&self) -> usize {
+        self.lost.len()
+    }
+
+    /// A backup was restored: the log ends at `head` again.
+    pub(crate) fn note_restored_backup(&mut self, head: Seq) {
+        let count = head.0 as usize;
+        self.lost.push((self.log.clone(), self.models.clone(), head));
+        self.log.truncate(count);
+        self.models.truncate(count + 1);
+        let upgrades = self.log.iter().rev().filter_map(|event| match event.input {
+            Input::Upgraded(digest) => Some(number_of(S::NAME, digest)),
+            _ => None,
+        });
+        self.build = upgrades.take(1).last().unwrap_or(0);
+        // What was seen of the events that are lost is nothing of those that take their place.
+        self.applied.values_mut().for_each(|applied| applied.seen = applied.seen.min(head));
     }
 
     /// A batch is durable now, whether or not the host comes to know it.
@@ -76,7 +98,9 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq) {
+    /// `seen` was seen in the log of that epoch.
+    pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq, epoch: usize) {
+        let seen = self.lost[epoch..].iter().fold(seen, |seen, (_, _, head)| seen.min(*head));
         let former = self.applied.insert((page, number), Applied { transition, seen, sent: None, outcome: None });
         assert!(former.is_none(), "number {number} was used twice");
     }
@@ -84,7 +108,7 @@ impl<S: Scenario> Auditor<S> {
     /// A page sends a transition; the log has come to `head` at least, as the page knows.
     pub(crate) fn note_sent(&mut self, page: Page, number: Number, head: Seq) {
         let applied = self.applied.get_mut(&(page, number)).expect("what is sent was applied");
-        applied.sent.get_or_insert(head);
+        applied.sent = Some(applied.sent.map_or(head, |sent| sent.min(head)));
     }
 
     /// The room has forgotten clients, of which one had asked for event `seq`.
@@ -110,13 +134,15 @@ impl<S: Scenario> Auditor<S> {
         self.applied.insert(((page.0, page.1 + 1), number), applied);
     }
 
-    pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome) {
+    /// A page is told an outcome by a room in that epoch.
+    pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome, epoch: usize) {
+        let log = self.lost.get(epoch).map_or(&self.log, |(log, ..)| log);
         let applied = self.applied.get_mut(&(page, number)).expect("an outcome of nothing");
         assert!(applied.outcome.is_none(), "number {number} has two outcomes: {:?} and {outcome:?}", applied.outcome);
         match &outcome {
             Outcome::Accepted { seq, time } => {
                 self.counts.accepted += 1;
-                let event = self.log.get(seq.0 as usize - 1).expect("accepted before it was durable");
+                let event = log.get(seq.0 as usize - 1).expect("accepted before it was durable");
                 let Input::Transition { client, number: logged, transition, .. } = &event.input else {
                     panic!("event {seq} is no transition")
                 };
@@ -125,7 +151,9 @@ impl<S: Scenario> Auditor<S> {
             Outcome::Rejected(Rejection::Forgotten) => self.counts.forgotten += 1,
             Outcome::Rejected(Rejection::Conflict(conflict)) => {
                 self.counts.conflicts += 1;
-                let is_founded = has_been::<S>(&self.models, page, number, &applied.transition, conflict);
+                let models = self.lost.iter().map(|(_, models, _)| models).chain([&self.models]);
+                let models = models.flatten().collect::<Vec<_>>().into_iter().rev();
+                let is_founded = has_been::<S>(models, page, number, &applied.transition, conflict);
                 assert!(is_founded, "no durable state gives this conflict: {conflict}");
             }
             Outcome::Rejected(_) => self.counts.faulted += 1,
@@ -143,9 +171,10 @@ impl<S: Scenario> Auditor<S> {
         applied.outcome = Some(outcome);
     }
 
-    /// The model at `seq`. Nothing that is not durable may be in what a replica shows as confirmed there.
-    pub(crate) fn model(&self, seq: Seq) -> &S::Model {
-        self.models.get(seq.0 as usize).expect("a replica is ahead of the durable log")
+    /// The model at `seq` in the log of that epoch. Nothing that is not durable may be in what a replica shows as confirmed there.
+    pub(crate) fn model(&self, seq: Seq, epoch: usize) -> &S::Model {
+        let models = self.lost.get(epoch).map_or(&self.models, |(_, models, _)| models);
+        models.get(seq.0 as usize).expect("a replica is ahead of the durable log")
     }
 
     /// How many of a page's transitions have no outcome yet.
@@ -234,7 +263,13 @@ impl<S: Scenario> Auditor<S> {
             assert!(last < *number, "{client}'s number {number} follows {last} in the log");
             assert!(logged.insert(ask::<S>(transition).nonce), "event {} doubles an earlier one", event.seq);
         }
+        let lost = self.lost.iter().flat_map(|(log, ..)| log).filter_map(|event| match &event.input {
+            Input::Transition { transition, .. } => Some(ask::<S>(transition).nonce),
+            _ => None,
+        });
+        let lost: BTreeSet<u64> = lost.collect();
         for ((page, number), applied) in &self.applied {
+            let was_logged = lost.contains(&ask::<S>(&applied.transition).nonce);
             let is_logged = logged.remove(&ask::<S>(&applied.transition).nonce);
             match &applied.outcome {
                 // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
@@ -243,7 +278,9 @@ impl<S: Scenario> Auditor<S> {
                 }
                 Some(Outcome::Decided) if !forgets_reasons => assert!(is_logged, "{page:?} {number} is not in the log"),
                 Some(Outcome::Rejected(why)) => assert!(!is_logged, "{page:?} {number} is in the log, but: {why}"),
-                Some(Outcome::Accepted { .. }) => assert!(is_logged, "{page:?} {number} was accepted, and is lost"),
+                Some(Outcome::Accepted { .. }) => {
+                    assert!(is_logged || was_logged, "{page:?} {number} was accepted, and is lost");
+                }
                 Some(Outcome::Decided | Outcome::Unknown) | None => {}
             }
         }
@@ -262,8 +299,8 @@ fn what<S: Scenario>(event: &Event) -> Option<S::What> {
 }
 
 /// Whether some durable state answers `transition` with `conflict`: a verdict must not rest on what was never durable.
-fn has_been<S: Scenario>(
-    models: &[S::Model],
+fn has_been<'a, S: Scenario<Model: 'a>>(
+    mut models: impl Iterator<Item = &'a S::Model>,
     (client, _): Page,
     number: Number,
     transition: &Bytes,
@@ -272,7 +309,7 @@ fn has_been<S: Scenario>(
     let (author, transition) = (Author("anyone".into()), transition.clone());
     let input = Input::Transition { author, client, number, transition };
     let event = Event { seq: Seq(0), time: Timestamp(0), entropy: 0, input };
-    models.iter().rev().any(|model| match S::expected(model, &event) {
+    models.any(|model| match S::expected(model, &event) {
         Err(ApplyError::Refused(Refusal::Conflict(found))) => found == conflict,
         _ => false,
     })

@@ -7,6 +7,12 @@ use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, L
 /// How many builds there are.
 pub(crate) const BUILDS: u8 = 4;
 
+/// The build that sets no alarms.
+const SILENT: u8 = 1;
+
+/// The build that does not ask for membership.
+const UNASKING: u8 = 2;
+
 /// One build. Its transitions begin with its number, and its snapshots end with it.
 #[derive(Debug)]
 pub(crate) struct Build<M> {
@@ -71,6 +77,12 @@ impl<M: Machine> Machine for Build<M> {
 
     fn apply(&mut self, state: &M::State, event: &Event) -> Result<M::State, ApplyError> {
         assert!(event.input.is_for_machine(), "a machine was given {:?}", event.input);
+        let is_membership = matches!(event.input, Input::Joined(_) | Input::Left(_));
+        assert!(
+            !is_membership || self.number != UNASKING,
+            "a build that asks for no membership was given {:?}",
+            event.input
+        );
         if let Input::Transition { transition, .. } | Input::Alarm(transition) = &event.input {
             self.read(transition)?;
         }
@@ -82,11 +94,11 @@ impl<M: Machine> Machine for Build<M> {
     }
 
     fn alarm(&mut self, state: &M::State) -> Result<Option<Alarm>, Fault> {
-        let alarm = self.machine.alarm(state)?;
+        let alarm = self.machine.alarm(state)?.filter(|_| self.number != SILENT);
         Ok(alarm.map(|alarm| Alarm { transition: self.write(&alarm.transition), ..alarm }))
     }
 
-    /// Not every build takes every transition.
+    /// Not every build takes, or shows, every transition.
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
         if json.len() % 16 == usize::from(self.number) {
             return Err(CodecError::Refused("this build has no such transition".to_owned()));
@@ -98,6 +110,9 @@ impl<M: Machine> Machine for Build<M> {
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
         let plain = self.read(transition).map_err(|refusal| CodecError::Refused(refusal.to_string()))?;
+        if plain.len() % 16 == 15 - usize::from(self.number) {
+            return Err(CodecError::Refused("this build cannot show that transition".to_owned()));
+        }
         Ok(to_json(plain))
     }
 
@@ -106,7 +121,7 @@ impl<M: Machine> Machine for Build<M> {
     }
 
     fn membership(&self) -> bool {
-        self.machine.membership()
+        self.machine.membership() && self.number != UNASKING
     }
 
     fn reset(&mut self) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! and the clock of everyday; the others come upon in seconds what else takes months.
 
 use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
-use reapply_sync::{Limits, Timestamp};
+use reapply_sync::{Limits, SnapshotPolicy, Timestamp};
 
 use crate::random::Random;
 
@@ -15,9 +15,12 @@ const CLOCK_BEGINS: u64 = 60 * YEAR;
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
     pub(crate) limits: Limits,
+    pub(crate) snapshot_policy: SnapshotPolicy,
     /// Whether the room can come to forget clients that had their events.
     pub(crate) forgets: bool,
     pub(crate) clock: Clock,
+    /// Restores from a backup: each takes the host back to an earlier moment of its log.
+    pub(crate) restores: u64,
     /// Transitions that are submitted without a session.
     pub(crate) submits_once: u64,
 }
@@ -35,10 +38,14 @@ impl Conditions {
         let is_everyday = random.percent(50);
         let steps_percent = if is_everyday { 0 } else { random.below(101) };
         let limits = if is_everyday { everyday() } else { narrow(random) };
+        // Clients that were silent for too long are forgotten when a snapshot is taken.
+        let events = (!is_everyday && random.percent(60)).then(|| 1 + random.below(12));
         Self {
             limits,
+            snapshot_policy: SnapshotPolicy { events, bytes: None },
             forgets: !is_everyday,
             clock: Clock { offset: CLOCK_BEGINS, steps_percent },
+            restores: if random.percent(20) { 1 + random.below(2) } else { 0 },
             submits_once: random.below(if is_everyday { 5 } else { 40 }),
         }
     }
@@ -71,11 +78,12 @@ fn everyday() -> Limits {
 /// Limits that runs of this length come upon, each in most runs.
 fn narrow(random: &mut Random) -> Limits {
     let default = everyday();
+    let silence_max = [300_000, 3_000_000, 10_000_000][random.index(3)];
     let mut below = |end: usize, default: usize| if random.percent(25) { default } else { random.index(end) };
     Limits {
         clients_remembered_max: below(6, default.clients_remembered_max),
         clients_rejected_max: below(4, default.clients_rejected_max),
-        client_remembered_micros: below(10_000_000, default.client_remembered_micros as usize) as u64,
+        client_remembered_micros: below(silence_max, default.client_remembered_micros as usize) as u64,
         rejections_remembered_max: 1 + below(4, default.rejections_remembered_max),
         reasons_remembered_bytes_max: below(40, default.reasons_remembered_bytes_max),
         rejections_held_max: 1 + below(4, default.rejections_held_max),

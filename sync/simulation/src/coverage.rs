@@ -22,6 +22,7 @@ pub(crate) struct Coverage {
     pub(crate) clock_steps: u64,
     pub(crate) submitted_once: u64,
     pub(crate) waited: u64,
+    pub(crate) backups_restored: u64,
 }
 
 impl RoomCounts {
@@ -52,6 +53,7 @@ impl Coverage {
             ("clock was set", self.clock_steps),
             ("submitted without a session", self.submitted_once),
             ("input waited for a full room", self.waited),
+            ("backup restored", self.backups_restored),
             ("machine broke off in the room", room.faults),
             ("machine broke off in a replica", self.local_traps),
             ("alarm went off", self.alarms),

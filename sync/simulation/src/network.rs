@@ -9,6 +9,8 @@ pub(crate) struct Connection {
     pub(crate) author: Author,
     /// Which start of the host it leads to.
     pub(crate) host: u64,
+    /// How often a backup had been restored before.
+    pub(crate) epoch: usize,
     /// The log's head, as the last `Welcome` that came through here said.
     pub(crate) welcomed_at: Seq,
     pub(crate) up: Direction,
@@ -24,8 +26,16 @@ pub(crate) struct Direction {
 }
 
 impl Connection {
-    pub(crate) fn new(client: usize, author: Author, host: u64, random: &mut Random) -> Self {
-        Self { client, author, host, welcomed_at: Seq(0), up: Direction::new(random), down: Direction::new(random) }
+    pub(crate) fn new(client: usize, author: Author, host: u64, epoch: usize, random: &mut Random) -> Self {
+        Self {
+            client,
+            author,
+            host,
+            epoch,
+            welcomed_at: Seq(0),
+            up: Direction::new(random),
+            down: Direction::new(random),
+        }
     }
 }
 

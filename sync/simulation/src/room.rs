@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::{
-    Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Limits, Machine, Rejection, Report,
-    RoomId, Seq, Sequencer, ServerMessage, SessionId, Snapshot, Submit, Timestamp, UpgradeError,
+    ApplyError, Author, Batch, Chain, ClientId, ClientMessage, Digest, Genesis, Goodbye, Limits, Machine, Refusal,
+    Rejection, Report, RoomId, Seq, Sequencer, ServerMessage, SessionId, Snapshot, SnapshotPolicy, Submit, Timestamp,
+    UpgradeError,
 };
 
 use crate::build::{Build, digest_of, number_of};
+use crate::conditions::Conditions;
 use crate::random::Random;
 use crate::scenario::{Place, Scenario};
 
@@ -21,18 +23,36 @@ pub(crate) struct Journal {
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
     /// Within these the room is opened.
     limits: Limits,
+    snapshot_policy: SnapshotPolicy,
 }
 
 impl Journal {
-    pub(crate) fn new(machine: &str, nonce: u64, limits: Limits) -> Self {
+    pub(crate) fn new(machine: &str, nonce: u64, conditions: &Conditions) -> Self {
         let digest = digest_of(machine, 0);
         let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
         let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
-        Self { genesis, records: Vec::new(), snapshots: Vec::new(), limits }
+        Self {
+            genesis,
+            records: Vec::new(),
+            snapshots: Vec::new(),
+            limits: conditions.limits,
+            snapshot_policy: conditions.snapshot_policy,
+        }
     }
 
     pub(crate) fn store(&mut self, batch: &Batch) {
         self.records.push((batch.expected, batch.body.clone(), batch.chain));
+    }
+
+    /// Goes back to an earlier moment, as if a backup from then had been restored. Answers the log's head.
+    pub(crate) fn restore(&mut self, random: &mut Random) -> Seq {
+        self.records.truncate(random.index(self.records.len() + 1));
+        let ends = |(expected, body, _): &(Seq, Bytes, Chain)| {
+            expected.0 + Batch::read(*expected, body).expect("the log reads back").len() as u64
+        };
+        let head = Seq(self.records.last().map_or(0, ends));
+        self.snapshots.retain(|snapshot| snapshot.seq <= head);
+        head
     }
 
     /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
@@ -49,7 +69,9 @@ impl Journal {
         let builds = |digest| Ok(Build::new(scenario.machine(Place::Host), number_of(S::NAME, digest)));
         let (log, genesis) = (self.genesis.log_id(), self.genesis.clone());
         let opened = Sequencer::open_within(self.limits, builds, log, genesis, snapshot.cloned(), batches);
-        opened.expect("the room opens")
+        let mut sequencer = opened.expect("the room opens");
+        sequencer.set_snapshot_policy(self.snapshot_policy);
+        sequencer
     }
 }
 
@@ -188,8 +210,16 @@ impl<M: Machine> Room<M> {
         self.upgrade = Some((digest, machine));
     }
 
-    pub(crate) fn handle_appended(&mut self) {
+    pub(crate) fn handle_appended(&mut self, now: Timestamp, entropy: u64) {
+        let digest = self.sequencer.digest();
         self.sequencer.handle_appended();
+        if self.sequencer.digest() != digest {
+            // The build before may not have asked who comes and goes.
+            for author in self.sessions.values().map(|session| session.author.clone()).collect::<Vec<_>>() {
+                self.sequencer.handle_joined(author, now, entropy);
+            }
+            self.absent_leave(now, entropy);
+        }
     }
 
     pub(crate) fn handle_append_failed(&mut self, now: Timestamp, entropy: u64) {
@@ -234,6 +264,9 @@ impl<M: Machine> Room<M> {
         while let Some(report) = self.sequencer.poll_report() {
             match report {
                 Report::Faulted { .. } => self.counts.faults += 1,
+                Report::AlarmFailed { why: ApplyError::Refused(Refusal::Malformed(why)), .. } => {
+                    panic!("another build's alarm went off: {why}")
+                }
                 Report::AlarmFailed { .. } => self.counts.alarms_refused += 1,
                 other => panic!("{other}"),
             }

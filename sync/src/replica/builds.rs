@@ -4,10 +4,10 @@ use super::{Confirmed, Replica};
 use crate::event::{Event, Input};
 use crate::id::{Digest, Number};
 use crate::limits::WAITING_BYTES_MAX;
-use crate::machine::{ApplyError, Fault, LoadError, Machine};
+use crate::machine::{LoadError, Machine};
 use crate::message::{ClientMessage, ServerMessage};
 use crate::outcome::{Outcome, Phase};
-use crate::pending::{Pending, Unencodable};
+use crate::pending::Unencodable;
 use crate::replay::{MigrateError, migrate};
 
 impl<M: Machine> Replica<M> {
@@ -69,14 +69,14 @@ impl<M: Machine> Replica<M> {
                 Err(MigrateError::Restore(LoadError::Refused(_)) | MigrateError::Snapshot(_)) => {}
             }
         }
-        self.recode_pending(Number(0), |pending| pending.decode(&mut former));
+        self.pending.iter_mut().for_each(|pending| pending.decode(&mut former));
         self.confirmed.is_some()
     }
 
     /// The confirmed state has been taken over by the build that the room was upgraded to: says so, and sends again what is pending.
     fn handle_upgraded(&mut self, upgrade: &Event) {
         if let Some(confirmed) = &mut self.confirmed {
-            (confirmed.seq, confirmed.time) = (upgrade.seq, upgrade.time);
+            confirmed.stand_after(upgrade);
         }
         let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
         self.encode_pending(decided);
@@ -87,34 +87,20 @@ impl<M: Machine> Replica<M> {
 
     /// Puts what is undecided into the encoding of the build that is here; what that refuses will never be a transition.
     pub(super) fn encode_pending(&mut self, decided: Number) {
-        let Some((digest, mut machine)) = self.machine.take() else { return };
-        let faulted = self.recode_pending(decided, |pending| pending.encode(&mut machine));
-        self.machine = Some((digest, machine));
-        if let Some(fault) = faulted {
-            self.handle_fault(&fault);
-        }
-    }
-
-    /// Changes the encoding of what is pending above `decided`. What cannot be changed is rejected; gives the last fault.
-    fn recode_pending(
-        &mut self,
-        decided: Number,
-        mut recode: impl FnMut(&mut Pending) -> Result<(), Unencodable>,
-    ) -> Option<Fault> {
+        let Some((_, machine)) = &mut self.machine else { return };
         let mut refused = Vec::new();
         let mut faulted = None;
         for pending in self.pending.iter_mut().filter(|pending| pending.number > decided) {
-            match recode(pending) {
-                Ok(()) => {}
-                Err(Unencodable::Rejected(why)) => refused.push((pending.number, why)),
-                Err(Unencodable::Faulted(fault)) => {
-                    refused.push((pending.number, ApplyError::Fault(fault.clone()).into()));
-                    faulted = Some(fault);
-                }
+            let Err(error) = pending.encode(machine) else { continue };
+            if let Unencodable::Faulted(fault) = &error {
+                faulted = Some(fault.clone());
             }
+            refused.push((pending.number, error.why()));
         }
         refused.into_iter().for_each(|(number, why)| self.finish(number, Outcome::Rejected(why)));
-        faulted
+        if let Some(fault) = faulted {
+            self.handle_fault(&fault);
+        }
     }
 
     /// Sends what is pending with numbers above `decided`.

@@ -11,14 +11,14 @@ use crate::pending::Pending;
 impl<M: Machine> Replica<M> {
     pub(super) fn resume(&self) -> Option<Resume> {
         let confirmed = self.confirmed.as_ref().filter(|_| self.diverged_at.is_none())?;
-        Some(Resume { log: confirmed.log, digest: confirmed.digest, seq: confirmed.seq })
+        Some(Resume { log: confirmed.log, digest: confirmed.digest, seq: confirmed.seq, chain: confirmed.chain })
     }
 
     pub(super) fn greet(&mut self, resume: Option<Resume>) {
         self.waiting.clear();
         self.phase = Phase::Joining;
         self.welcomes_due += 1;
-        self.transmit.push_back(ClientMessage::Hello(Hello { key: self.key.clone(), resume }).encode());
+        self.transmit.push_back(ClientMessage::Hello(Hello::new(self.key.clone(), resume)).encode());
     }
 
     pub(super) fn handle_message(&mut self, message: ServerMessage) {
@@ -55,7 +55,7 @@ impl<M: Machine> Replica<M> {
         self.phase = Phase::CatchingUp;
         self.must_rebase = true;
         if let Some(forgotten) = welcome.forgotten {
-            self.handle_forgotten(forgotten);
+            self.handle_forgotten(*forgotten);
         }
         // What the room has taken on will be decided as it was sent, whatever this build makes of it.
         self.encode_pending(welcome.taken);
@@ -77,7 +77,7 @@ impl<M: Machine> Replica<M> {
 
     /// Makes the confirmed state that the events to come follow on.
     fn start_from(&mut self, start: Start, log: LogId, decided: Number) -> Result<(), String> {
-        let Start::Snapshot { seq, state_version, time, state } = start else {
+        let Start::Snapshot { seq, state_version, time, chain, state } = start else {
             let has_state = self.confirmed.as_ref().is_some_and(|confirmed| confirmed.log == log);
             return if has_state { Ok(()) } else { Err("the room sent a tail where there is no state".to_owned()) };
         };
@@ -85,7 +85,7 @@ impl<M: Machine> Replica<M> {
         match machine.restore(&state, state_version) {
             Ok(state) => {
                 self.optimistic = None;
-                self.confirmed = Some(Confirmed { log, digest: *digest, seq, time, state });
+                self.confirmed = Some(Confirmed { log, digest: *digest, seq, time, chain, state });
                 // Whatever of this client's is in the snapshot was decided by now.
                 let decided = self.pending.iter_mut().take_while(|pending| pending.number <= decided);
                 decided.for_each(|pending| pending.may_be_in_snapshot = true);
@@ -111,7 +111,7 @@ impl<M: Machine> Replica<M> {
                 continue;
             }
             if event.seq != confirmed.seq.next() {
-                self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                self.diverge(event.seq, None, None);
                 return;
             }
             if let Input::Upgraded(_) = event.input {
@@ -126,13 +126,13 @@ impl<M: Machine> Replica<M> {
                         if let ApplyError::Fault(fault) = error {
                             self.restart_machine(&fault);
                         }
-                        self.diverge(event.seq, Digest([0; 32]), Digest([0; 32]));
+                        self.diverge(event.seq, None, None);
                         return;
                     }
                 }
                 self.must_rebase = true;
             }
-            (confirmed.seq, confirmed.time) = (event.seq, event.time);
+            confirmed.stand_after(&event);
             if let Input::Transition { client, number, .. } = event.input
                 && client == self.client
             {
@@ -174,14 +174,14 @@ impl<M: Machine> Replica<M> {
         }
         match machine.snapshot(&confirmed.state) {
             Ok(snapshot) if Digest::of(&snapshot) == theirs => {}
-            Ok(snapshot) => self.diverge(seq, Digest::of(&snapshot), theirs),
+            Ok(snapshot) => self.diverge(seq, Some(Digest::of(&snapshot)), Some(theirs)),
             Err(fault) => self.handle_fault(&fault),
         }
     }
 
     /// The state here is not the room's: tells, and asks for a snapshot. The old state is shown until the new one is here.
-    fn diverge(&mut self, seq: Seq, ours: Digest, theirs: Digest) {
-        let digest = self.machine.as_ref().map_or(Digest([0; 32]), |(digest, _)| *digest);
+    fn diverge(&mut self, seq: Seq, ours: Option<Digest>, theirs: Option<Digest>) {
+        let Some((digest, _)) = self.machine else { return };
         self.divergences.push_back(Divergence { seq, digest, ours, theirs });
         self.transmit.push_back(ClientMessage::Diverged { seq, ours }.encode());
         // A snapshot that leads to the same place would lead there for ever.

@@ -25,8 +25,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::event::{Chain, Event};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
-use crate::limits::{PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
+use crate::limits::{COUNT_MAX, PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::message::{ClientMessage, DecodeError, Goodbye, Presence, Rejection, ServerMessage, Signal};
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
@@ -71,7 +72,16 @@ struct Confirmed<S> {
     digest: Digest,
     seq: Seq,
     time: Timestamp,
+    /// The log's chain at `seq`.
+    chain: Chain,
     state: S,
+}
+
+impl<S> Confirmed<S> {
+    /// The event is in the state now.
+    fn stand_after(&mut self, event: &Event) {
+        (self.seq, self.time, self.chain) = (event.seq, event.time, self.chain.after_event(event));
+    }
 }
 
 /// What the last `Welcome` said.
@@ -136,7 +146,10 @@ impl<M: Machine> Replica<M> {
     /// The frame is no message of this protocol: close the connection.
     pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
         use ServerMessage::{Checkpoint, Events, Welcome};
-        let message = ServerMessage::decode(frame)?;
+        let message = match ServerMessage::decode(frame) {
+            Err(DecodeError::Skippable { .. }) => return Ok(()),
+            decoded => decoded?,
+        };
         match &message {
             Welcome(welcome) => {
                 self.welcomes_due = self.welcomes_due.saturating_sub(1);
@@ -185,11 +198,14 @@ impl<M: Machine> Replica<M> {
     ///
     /// # Errors
     ///
-    /// There is no state yet, the prediction says no, or too many are pending. Nothing has changed then.
+    /// There is no state yet, the prediction says no, too many are pending, or no number is left. Nothing has changed then.
     pub fn apply(&mut self, transition: Bytes, now: Timestamp, entropy: u64) -> Result<Number, SubmitError> {
         self.settle();
         if self.pending.len() >= PENDING_MAX {
             return Err(SubmitError::TooManyPending);
+        }
+        if self.last_number.0 >= COUNT_MAX {
+            return Err(SubmitError::NumbersUsedUp);
         }
         if transition.len() > TRANSITION_BYTES_MAX {
             let (bytes, bytes_max) = (transition.len() as u64, TRANSITION_BYTES_MAX as u64);

@@ -1,13 +1,17 @@
 //! What is pending outlives its replica: an owner keeps it, and gives it to the next one.
 
 use super::Replica;
-use crate::id::{Number, Seq, Timestamp};
+use crate::id::{Number, NumberError, Seq, Timestamp};
 use crate::machine::Machine;
 use crate::pending::Pending;
 
 impl<M: Machine> Replica<M> {
     /// Takes on what an earlier replica of this client had left pending, in the order of its numbers, before anything else is done. `json` is
     /// the transition as any build reads it; `sent_at` is what [`Replica::sent_at`] said of it there. It waits for the machine.
+    ///
+    /// # Errors
+    ///
+    /// No client can have used this number. Nothing has changed then.
     pub fn restore_pending(
         &mut self,
         number: Number,
@@ -15,13 +19,15 @@ impl<M: Machine> Replica<M> {
         now: Timestamp,
         entropy: u64,
         sent_at: Option<Seq>,
-    ) {
+    ) -> Result<(), NumberError> {
+        let number = number.in_range()?;
         if self.pending.back().is_none_or(|last| last.number < number) {
             let mut restored = Pending::from_json(number, json, now, entropy);
             restored.sent_at = sent_at;
             self.pending.push_back(restored);
             self.last_number = self.last_number.max(number);
         }
+        Ok(())
     }
 
     /// How far the log had come, at least, when the pending transition with this number was first sent; none where the room

@@ -41,7 +41,7 @@ use crate::history::History;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::limits::{Limits, TRANSITION_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, Machine, Refusal};
-use crate::message::{Hello, Rejection, Welcome};
+use crate::message::{Capabilities, Hello, Rejection, VERSION, Welcome};
 use crate::report::Report;
 use crate::snapshot::{Forgotten, Snapshot};
 
@@ -168,9 +168,13 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// A participant's last session ended. An event where the machine asks for membership.
+    /// A participant's last session ended. An event where the machine asks for membership. A later build that does may still hold them for
+    /// present: after an upgrade the owner says again who has left, and who is there.
     pub fn handle_left(&mut self, author: Author, now: Timestamp, entropy: u64) {
-        if self.present.contains(&author) && self.decide(Input::Left(author.clone()), now, entropy).is_ok() {
+        if self.machine.membership()
+            && self.present.contains(&author)
+            && self.decide(Input::Left(author.clone()), now, entropy).is_ok()
+        {
             self.present.remove(&author);
         }
     }
@@ -274,6 +278,8 @@ impl<M: Machine> Sequencer<M> {
         self.clients.connect(client, session);
         let (start, after) = self.history.start(hello.resume);
         let welcome = Welcome {
+            version: VERSION,
+            capabilities: Capabilities::OURS,
             session,
             participant,
             log: self.history.log_id(),
@@ -283,7 +289,7 @@ impl<M: Machine> Sequencer<M> {
             decided: self.clients.told(client),
             taken: self.clients.decided(client),
             rejected: self.clients.rejections(client).cloned().collect(),
-            forgotten: self.clients.forgotten_of(client),
+            forgotten: self.clients.forgotten_of(client).map(Box::new),
             time: now.max(self.time),
         };
         (welcome, after)
@@ -357,7 +363,7 @@ impl<M: Machine> Sequencer<M> {
         self.durable_time
     }
 
-    /// Who has joined and not left, where the machine asks for membership.
+    /// Who has joined and not left, as the log says. Builds that do not ask for membership leave it as it is.
     pub fn present(&self) -> impl Iterator<Item = &Author> {
         self.present.iter()
     }

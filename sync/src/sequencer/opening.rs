@@ -8,7 +8,7 @@ use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Genesis, Input};
 use crate::history::History;
 use crate::id::{Author, Digest, LogId, Seq};
-use crate::limits::Limits;
+use crate::limits::{LOG_EVENTS_MAX, Limits};
 use crate::machine::{Fault, Machine};
 use crate::replay::Replay;
 use crate::report::OpenError;
@@ -62,6 +62,9 @@ impl<M: Machine> Sequencer<M> {
             opening.go_through(&mut replay, &batch)?;
         }
         let Opening { clients, present, history, snapshot } = opening;
+        if history.head().0 > LOG_EVENTS_MAX {
+            return Err(OpenError::TooLong { head: history.head() });
+        }
         let (digest, time) = (replay.digest(), replay.time());
         let (machine, durable) = replay.into_state();
         let mut sequencer = Self {

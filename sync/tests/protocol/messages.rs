@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use reapply_sync::limits::COUNT_MAX;
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Goodbye, Hello, Input, LogId, Number,
-    Presence, Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp, Welcome,
+    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Goodbye, Hello,
+    Input, LogId, Number, Presence, Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp,
+    VERSION, Welcome,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -64,9 +66,12 @@ fn rejection() -> impl Strategy<Value = Rejection> {
 fn start() -> impl Strategy<Value = Start> {
     prop_oneof![
         Just(Start::Tail),
-        (any::<u64>(), any::<u32>(), any::<u64>(), bytes()).prop_map(|(seq, state_version, time, state)| {
-            Start::Snapshot { seq: Seq(seq), state_version, time: Timestamp(time), state }
-        }),
+        (any::<u64>(), any::<u32>(), any::<u64>(), any::<[u8; 32]>(), bytes()).prop_map(
+            |(seq, state_version, time, chain, state)| {
+                let (seq, time, chain) = (Seq(seq), Timestamp(time), Chain(chain));
+                Start::Snapshot { seq, state_version, time, chain, state }
+            }
+        ),
     ]
 }
 
@@ -74,6 +79,8 @@ pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
     let rejected = vec((any::<u64>().prop_map(Number), rejection()), 0..3);
     (any::<[u64; 5]>(), any::<[u8; 16]>(), author(), digest(), start(), rejected).prop_map(
         |([session, head, decided, taken, time], log, participant, digest, start, rejected)| Welcome {
+            version: VERSION,
+            capabilities: Capabilities::OURS,
             session: SessionId(session),
             participant,
             log: LogId(log),
@@ -83,10 +90,12 @@ pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
             decided: Number(decided),
             taken: Number(taken),
             rejected,
-            forgotten: (session % 2 == 0).then_some(ForgottenClient {
-                seq: Seq(head),
-                number: Number(decided),
-                known_from: (session % 4 == 0).then_some(Number(taken)),
+            forgotten: (session % 2 == 0).then(|| {
+                Box::new(ForgottenClient {
+                    seq: Seq(head),
+                    number: Number(decided),
+                    known_from: (session % 4 == 0).then_some(Number(taken)),
+                })
             }),
             time: Timestamp(time),
         },
@@ -125,19 +134,17 @@ pub(crate) fn server_message() -> impl Strategy<Value = ServerMessage> {
 }
 
 fn client_message() -> impl Strategy<Value = ClientMessage> {
-    let resume = (any::<[u8; 16]>(), digest(), any::<u64>()).prop_map(|(log, digest, seq)| Resume {
-        log: LogId(log),
-        digest,
-        seq: Seq(seq),
-    });
+    let resume = (any::<[u8; 16]>(), digest(), any::<u64>(), any::<[u8; 32]>())
+        .prop_map(|(log, digest, seq, chain)| Resume { log: LogId(log), digest, seq: Seq(seq), chain: Chain(chain) });
     prop_oneof![
         (any::<[u8; 16]>(), proptest::option::of(resume))
-            .prop_map(|(key, resume)| ClientMessage::Hello(Hello { key: ClientKey(key), resume })),
-        (any::<u64>(), bytes())
+            .prop_map(|(key, resume)| ClientMessage::Hello(Hello::new(ClientKey(key), resume))),
+        (1..=COUNT_MAX, bytes())
             .prop_map(|(number, transition)| ClientMessage::Submit { number: Number(number), transition }),
         bytes().prop_map(ClientMessage::Signal),
         any::<u64>().prop_map(ClientMessage::Ping),
-        (any::<u64>(), digest()).prop_map(|(seq, ours)| ClientMessage::Diverged { seq: Seq(seq), ours }),
+        (any::<u64>(), proptest::option::of(digest()))
+            .prop_map(|(seq, ours)| ClientMessage::Diverged { seq: Seq(seq), ours }),
     ]
 }
 

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Event, Input, LogId, Number, Outcome, Rejection, Replica, Seq,
-    ServerMessage, SessionId, Start, Timestamp, Welcome,
+    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Event, Input, LogId, Number, Outcome, Rejection,
+    Replica, Seq, ServerMessage, SessionId, Start, Timestamp, VERSION, Welcome,
 };
 
 use crate::tally::{Applied, Tally, apply, digest, transition};
@@ -138,7 +138,7 @@ impl Model {
         let seq = Seq(self.seq);
         let state: Bytes = postcard::to_allocvec(&self.confirmed).unwrap().into();
         let start = match by_snapshot {
-            true => Start::Snapshot { seq, state_version: 1, time: Timestamp(self.time), state },
+            true => Start::Snapshot { seq, state_version: 1, time: Timestamp(self.time), chain: Chain([0; 32]), state },
             false => Start::Tail,
         };
         // What is still pending below the last decided number was decided too: here, rejected without a word.
@@ -146,6 +146,8 @@ impl Model {
         let outcome = if by_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
         self.outcomes.extend(unheard.map(|(number, ..)| (number, outcome.clone())));
         self.send(&ServerMessage::Welcome(Welcome {
+            version: VERSION,
+            capabilities: Capabilities::OURS,
             session: SessionId(1),
             participant: Author("me".into()),
             log: LogId([1; 16]),

@@ -9,7 +9,7 @@ use crate::tally::{Tally, digest, transition};
 
 #[derive(Clone, Debug)]
 enum Call {
-    Message(ServerMessage),
+    Message(Box<ServerMessage>),
     Connected,
     Disconnected,
     Machine,
@@ -27,8 +27,8 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         ServerMessage::Welcome(welcome)
     });
     let call = prop_oneof![
-        4 => server_message().prop_map(Call::Message),
-        4 => fitting_welcome.prop_map(Call::Message),
+        4 => server_message().prop_map(|message| Call::Message(Box::new(message))),
+        4 => fitting_welcome.prop_map(|message| Call::Message(Box::new(message))),
         2 => Just(Call::Connected),
         1 => Just(Call::Disconnected),
         2 => Just(Call::Machine),

@@ -1,10 +1,11 @@
 //! A replica in situations that chance would rarely meet.
 
 use bytes::Bytes;
-use reapply_sync::limits::{PENDING_MAX, WAITING_BYTES_MAX};
+use reapply_sync::limits::{COUNT_MAX, PENDING_MAX, WAITING_BYTES_MAX};
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Number, Outcome, Phase, Presence,
-    Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError, Timestamp, Welcome,
+    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Number,
+    Outcome, Phase, Presence, Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError, Timestamp,
+    VERSION, Welcome,
 };
 
 use crate::tally::{Applied, TRAP, Tally, digest, transition};
@@ -15,11 +16,16 @@ const LOG: LogId = LogId([1; 16]);
 fn snapshot(seq: u64, values: &[u64]) -> Start {
     let applied: Applied = values.iter().map(|&value| (value, 0, 0)).collect();
     let state: Bytes = postcard::to_allocvec(&applied).unwrap().into();
-    Start::Snapshot { seq: Seq(seq), state_version: 1, time: Timestamp(5), state }
+    Start::Snapshot { seq: Seq(seq), state_version: 1, time: Timestamp(5), chain: CHAIN, state }
 }
+
+/// The chain that all snapshots here have.
+const CHAIN: Chain = Chain([3; 32]);
 
 fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
     Welcome {
+        version: VERSION,
+        capabilities: Capabilities::OURS,
         session: SessionId(1),
         participant: Author("me".into()),
         log: LOG,
@@ -95,7 +101,7 @@ fn what_a_snapshot_may_include_is_not_shown_twice_nor_called_rejected_later() {
     assert_eq!(optimistic(&mut replica), [1, 3]);
     assert_eq!((replica.pending(), replica.phase()), (1, Phase::CatchingUp));
     replica.handle_connected();
-    let resume = Resume { log: LOG, digest: digest(), seq: Seq(2) };
+    let resume = Resume { log: LOG, digest: digest(), seq: Seq(2), chain: CHAIN };
     assert_eq!(resumes(&sent(&mut replica)), [Some(resume)]);
     send(&mut replica, &ServerMessage::Welcome(welcome(Start::Tail, 4, 1)));
     send(&mut replica, &ServerMessage::Events(vec![foreign(3, 5), foreign(4, 7)]));
@@ -147,13 +153,43 @@ fn an_answer_to_an_earlier_hello_is_passed_over() {
     // While the first Hello is under way, the machine breaks off: what that Hello said of a state here is not true any more.
     let trapped = replica.apply(transition(TRAP), Timestamp(5), 0);
     assert!(matches!(trapped, Err(SubmitError::Rejected(Rejection::Trapped(_)))));
-    assert_eq!(resumes(&sent(&mut replica)), [Some(Resume { log: LOG, digest: digest(), seq: Seq(1) }), None]);
+    assert_eq!(
+        resumes(&sent(&mut replica)),
+        [Some(Resume { log: LOG, digest: digest(), seq: Seq(1), chain: CHAIN }), None]
+    );
     send(&mut replica, &ServerMessage::Welcome(welcome(Start::Tail, 2, 0)));
     send(&mut replica, &ServerMessage::Events(vec![foreign(2, 3)]));
     assert_eq!((replica.phase(), replica.goodbye()), (Phase::Joining, None));
     send(&mut replica, &ServerMessage::Welcome(welcome(snapshot(1, &[1]), 2, 0)));
     send(&mut replica, &ServerMessage::Events(vec![foreign(2, 3)]));
     assert_eq!((optimistic(&mut replica), replica.phase()), (vec![1, 3], Phase::Live));
+}
+
+#[test]
+fn a_resume_carries_the_chain_over_the_events_that_the_replica_has_followed() {
+    let mut replica = live(1, &[1]);
+    let events = vec![foreign(2, 3), foreign(3, 5)];
+    let chain = events.iter().fold(CHAIN, |chain, event| chain.after_event(event));
+    send(&mut replica, &ServerMessage::Events(events));
+    replica.handle_connected();
+    assert_eq!(resumes(&sent(&mut replica)), [Some(Resume { log: LOG, digest: digest(), seq: Seq(3), chain })]);
+}
+
+#[test]
+fn a_client_that_has_used_its_last_number_is_told_so_and_never_uses_one_twice() {
+    let mut replica = Replica::new(KEY, Number(COUNT_MAX - 1));
+    replica.handle_connected();
+    send(&mut replica, &ServerMessage::Welcome(welcome(snapshot(1, &[1]), 1, 0)));
+    replica.handle_machine(digest(), Tally::default());
+    assert_eq!(replica.apply(transition(3), Timestamp(5), 0), Ok(Number(COUNT_MAX)));
+    let refused = replica.apply(transition(5), Timestamp(5), 0).unwrap_err();
+    assert_eq!((&refused, refused.kind()), (&SubmitError::NumbersUsedUp, "used-up"));
+    assert!(refused.to_string().contains("9007199254740991"), "{refused}");
+    assert_eq!(optimistic(&mut replica), [1, 3]);
+    for number in [0, COUNT_MAX + 1, u64::MAX] {
+        let restored = replica.restore_pending(Number(number), "7".to_owned(), Timestamp(5), 0, None);
+        assert_eq!(restored.unwrap_err().number, number);
+    }
 }
 
 #[test]
@@ -173,7 +209,7 @@ fn a_replica_that_diverged_says_so_and_heals_once() {
     let theirs = Digest::of(b"another state");
     send(&mut replica, &ServerMessage::Checkpoint { seq: Seq(1), hash: theirs });
     let divergence = replica.poll_divergence().unwrap();
-    assert_eq!((divergence.seq, divergence.digest, divergence.theirs), (Seq(1), digest(), theirs));
+    assert_eq!((divergence.seq, divergence.digest, divergence.theirs), (Seq(1), digest(), Some(theirs)));
     let messages = sent(&mut replica);
     assert!(matches!(messages[0], ClientMessage::Diverged { seq: Seq(1), ours } if ours == divergence.ours));
     assert_eq!(resumes(&messages), [None]);

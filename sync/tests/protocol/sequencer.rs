@@ -142,8 +142,13 @@ impl Seen {
 
     fn welcome(&mut self, client: u8, resume: Option<(bool, u64)>, now: Timestamp) {
         let log = |is_same| if is_same { genesis().log_id() } else { LogId([0; 16]) };
-        let resume = resume.map(|(same, seq)| Resume { log: log(same), digest: digest(), seq: Seq(seq % 40) });
-        let hello = Hello { key: ClientKey([client; 16]), resume };
+        let resume = resume.map(|(same, seq)| Resume {
+            log: log(same),
+            digest: digest(),
+            seq: Seq(seq % 40),
+            chain: self.sequencer.history().chain(),
+        });
+        let hello = Hello::new(ClientKey([client; 16]), resume);
         let (welcome, after) = self.sequencer.welcome(&hello, SessionId(1), Author("x".into()), now);
         assert!(welcome.decided <= welcome.taken && after <= welcome.head);
         assert!(self.sequencer.history().read(after).is_ok());

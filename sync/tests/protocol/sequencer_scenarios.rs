@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reapply_sync::limits::{REJECTIONS_HELD_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{
-    Author, ClientId, ClientKey, ClientMessage, Hello, Limits, Number, OpenError, Rejected, Rejection, Replica, Report,
-    Seq, Sequencer, ServerMessage, SessionId, Start, Submit, Timestamp,
+    Author, Chain, ClientId, ClientKey, ClientMessage, Hello, Limits, Number, OpenError, Rejected, Rejection, Replica,
+    Report, Resume, Seq, Sequencer, ServerMessage, SessionId, Start, Submit, Timestamp,
 };
 
 use crate::tally::{TRAP, Tally, genesis, transition};
@@ -42,7 +42,7 @@ fn a_rejection_waits_for_what_it_rests_on_and_is_repeated_when_asked_again() {
     submit(&mut sequencer, client, 2, 4);
     assert_eq!(sequencer.poll_rejected(), Some(Rejected { is_repeated: true, ..rejected.clone() }));
     assert_eq!(sequencer.poll_rejected(), None);
-    let hello = Hello { key: KEY, resume: None };
+    let hello = Hello::new(KEY, None);
     let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
     assert_eq!(welcome.rejected, [(rejected.number, rejected.why)]);
     assert_eq!((welcome.decided, welcome.taken, welcome.head), (Number(2), Number(2), Seq(1)));
@@ -62,7 +62,7 @@ fn nothing_is_seen_of_a_batch_that_was_not_stored() {
     assert_eq!(sequencer.present().count(), 0);
     assert!(sequencer.is_settled());
     assert_eq!(sequencer.poll_rejected(), None);
-    let hello = Hello { key: KEY, resume: None };
+    let hello = Hello::new(KEY, None);
     let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
     assert_eq!((welcome.decided, welcome.taken, welcome.head), (Number(1), Number(1), Seq(1)));
     // What conflicted with the lost value does not conflict any more.
@@ -179,15 +179,18 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     sequencer.take_snapshot();
     submit(&mut sequencer, client, 2, 3);
     append(&mut sequencer);
-    let (log, digest) = (sequencer.history().log_id(), genesis().digest);
+    let (log, digest, chain) = (sequencer.history().log_id(), genesis().digest, sequencer.history().chain());
     let mut start = |resume| {
-        let hello = Hello { key: KEY, resume };
+        let hello = Hello::new(KEY, resume);
         let (welcome, after) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
         (matches!(welcome.start, Start::Tail), after)
     };
     assert_eq!(start(None), (false, Seq(1)));
-    assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(2) })), (true, Seq(2)));
-    assert_eq!(start(Some(reapply_sync::Resume { log, digest, seq: Seq(3) })), (false, Seq(1)));
+    let resume = |seq, chain| Some(Resume { log, digest, seq: Seq(seq), chain });
+    assert_eq!(start(resume(2, chain)), (true, Seq(2)));
+    assert_eq!(start(resume(3, chain)), (false, Seq(1)));
+    let other = Chain([9; 32]);
+    assert_eq!(start(resume(2, other)), (false, Seq(1)), "its past is not the room's, though it is as long");
 }
 
 /// A room that remembers two clients, and has just forgotten one.
@@ -214,7 +217,7 @@ fn a_client_that_has_begun_a_session_is_not_forgotten_before_it_has_ended() {
     };
     submit(&mut sequencer, KEY.client_id(), 1, 7);
     append(&mut sequencer);
-    let hello = Hello { key: KEY, resume: None };
+    let hello = Hello::new(KEY, None);
     let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
     assert_eq!((welcome.decided, welcome.forgotten), (Number(1), None));
     strangers(&mut sequencer, 20);

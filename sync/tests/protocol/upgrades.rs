@@ -2,9 +2,9 @@
 
 use reapply_sync::{Author, Replica};
 use reapply_sync::{
-    Batch, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, LogId, Number, OpenError,
-    Outcome, Rejection, Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot, SnapshotPolicy, Start,
-    Submit, Timestamp, UpgradeError, Welcome,
+    Batch, Capabilities, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, LogId, Number,
+    OpenError, Outcome, Rejection, Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot,
+    SnapshotPolicy, Start, Submit, Timestamp, UpgradeError, VERSION, Welcome,
 };
 
 use crate::tally::{Tally, digest, genesis, transition};
@@ -44,7 +44,7 @@ fn values(sequencer: &mut Sequencer<Tally>) -> Vec<u64> {
 }
 
 fn welcome(sequencer: &mut Sequencer<Tally>) -> Welcome {
-    let hello = Hello { key: KEY, resume: None };
+    let hello = Hello::new(KEY, None);
     sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10)).0
 }
 
@@ -254,11 +254,19 @@ fn joined() -> Replica<Tally> {
     let mut replica = Replica::new(KEY, Number(0));
     replica.handle_connected();
     let welcome = Welcome {
+        version: VERSION,
+        capabilities: Capabilities::OURS,
         session: SessionId(1),
         participant: Author("a".into()),
         log: LogId([1; 16]),
         digest: digest(),
-        start: Start::Snapshot { seq: Seq(0), state_version: 1, time: Timestamp(5), state: state(&[]) },
+        start: Start::Snapshot {
+            seq: Seq(0),
+            state_version: 1,
+            time: Timestamp(5),
+            chain: Chain([0; 32]),
+            state: state(&[]),
+        },
         head: Seq(0),
         decided: Number(0),
         taken: Number(0),
@@ -358,22 +366,30 @@ fn a_replica_whose_migration_fails_asks_for_a_snapshot_and_keeps_what_is_pending
 #[test]
 fn a_room_that_has_forgotten_a_client_gets_only_what_was_certainly_never_sent() {
     let mut replica = Replica::new(KEY, Number(50));
-    replica.restore_pending(Number(3), "3".to_owned(), Timestamp(5), 0, Some(Seq(5)));
-    replica.restore_pending(Number(4), "5".to_owned(), Timestamp(5), 0, None);
-    replica.restore_pending(Number(5), "\"nonsense\"".to_owned(), Timestamp(5), 0, None);
+    replica.restore_pending(Number(3), "3".to_owned(), Timestamp(5), 0, Some(Seq(5))).unwrap();
+    replica.restore_pending(Number(4), "5".to_owned(), Timestamp(5), 0, None).unwrap();
+    replica.restore_pending(Number(5), "\"nonsense\"".to_owned(), Timestamp(5), 0, None).unwrap();
     assert_eq!(replica.pending(), 3);
     replica.handle_connected();
     let welcome = Welcome {
+        version: VERSION,
+        capabilities: Capabilities::OURS,
         session: SessionId(1),
         participant: Author("a".into()),
         log: LogId([1; 16]),
         digest: digest(),
-        start: Start::Snapshot { seq: Seq(7), state_version: 1, time: Timestamp(5), state: state(&[1]) },
+        start: Start::Snapshot {
+            seq: Seq(7),
+            state_version: 1,
+            time: Timestamp(5),
+            chain: Chain([0; 32]),
+            state: state(&[1]),
+        },
         head: Seq(7),
         decided: Number(0),
         taken: Number(0),
         rejected: Vec::new(),
-        forgotten: Some(ForgottenClient { seq: Seq(6), number: Number(60), known_from: None }),
+        forgotten: Some(Box::new(ForgottenClient { seq: Seq(6), number: Number(60), known_from: None })),
         time: Timestamp(5),
     };
     sent(&mut replica);

@@ -62,7 +62,7 @@ export class Transitions {
   hold(waiter) {
     if (this.#held.length >= HELD_MAX) {
       const message = "too many transitions wait for the room already";
-      waiter.resolve({ status: "rejected", kind: "too-fast", message, predicted: true });
+      waiter.resolve({ status: "rejected", kind: "busy", message, predicted: true });
       return;
     }
     this.#held.push(waiter);

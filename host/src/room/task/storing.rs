@@ -120,6 +120,7 @@ impl Task {
         for participant in self.sessions.all_participants() {
             self.sequencer.handle_joined(participant, clock::now(), rand::random());
         }
+        self.absent_leave();
     }
 
     /// The log may hold more than this room knows.

@@ -1,6 +1,6 @@
 //! What happens at the clients, and on the way to them.
 
-use reapply_sync::{ClientMessage, Number, Rejection, Replica, Seq, ServerMessage, SubmitError, Timestamp};
+use reapply_sync::{ClientMessage, Number, Phase, Rejection, Replica, Seq, ServerMessage, SubmitError, Timestamp};
 
 use super::{Task, World};
 use crate::auditor::Page;
@@ -28,8 +28,8 @@ impl<S: Scenario> World<S> {
             self.connect_later(index);
             return;
         }
-        let author = self.clients[index].author.clone();
-        self.connections.push(Connection::new(index, author, self.host, &mut self.random));
+        let (author, epoch) = (self.clients[index].author.clone(), self.auditor.epoch());
+        self.connections.push(Connection::new(index, author, self.host, epoch, &mut self.random));
         self.clients[index].connection = Some(self.connections.len() - 1);
         self.clients[index].replica.handle_connected();
         self.flush(index);
@@ -70,12 +70,17 @@ impl<S: Scenario> World<S> {
 
     /// Does what a driver does after it has handed something in.
     pub(super) fn flush(&mut self, index: usize) {
+        if let Some(connection) = self.clients[index].connection
+            && matches!(self.clients[index].replica.phase(), Phase::CatchingUp | Phase::Live)
+        {
+            self.clients[index].epoch = self.connections[connection].epoch;
+        }
         if self.random.percent(70) || self.is_calm {
             self.clients[index].replica.settle();
         }
         let page = self.page(index);
         while let Some((number, outcome)) = self.clients[index].replica.poll_outcome() {
-            self.auditor.note_outcome(page, number, outcome);
+            self.auditor.note_outcome(page, number, outcome, self.clients[index].epoch);
         }
         while self.clients[index].replica.poll_divergence().is_some() {
             self.coverage.divergences += 1;
@@ -120,7 +125,7 @@ impl<S: Scenario> World<S> {
         assert_eq!(client.replica.pending(), undecided, "pending is not what has no outcome");
         let Some((seq, _)) = client.replica.confirmed_at() else { return };
         let Some((_, state)) = client.replica.confirmed() else { return };
-        let model = self.auditor.model(seq);
+        let model = self.auditor.model(seq, client.epoch);
         if S::agrees(model, state) {
             client.is_corrupted = false;
         } else {
@@ -151,7 +156,7 @@ impl<S: Scenario> World<S> {
         let seen = replica.confirmed_at().map_or(Seq(0), |(seq, _)| seq);
         let transition = replica.machine().map_or_else(|| plain.clone(), |machine| machine.write(&plain));
         match replica.apply(transition, clock, self.random.bits()) {
-            Ok(number) => self.auditor.note_applied(page, number, plain, seen),
+            Ok(number) => self.auditor.note_applied(page, number, plain, seen, self.clients[index].epoch),
             Err(SubmitError::Rejected(Rejection::Trapped(_))) => self.coverage.local_traps += 1,
             Err(SubmitError::Rejected(_) | SubmitError::NotReady) => {}
             Err(error) => panic!("{error}"),
@@ -193,7 +198,7 @@ impl<S: Scenario> World<S> {
             for (number, transition) in kept.into_iter().take(kept_count) {
                 let sent_at = former.sent_at(number);
                 let (now, entropy) = (Timestamp(self.now), self.random.bits());
-                client.replica.restore_pending(number, to_json(&transition), now, entropy, sent_at);
+                client.replica.restore_pending(number, to_json(&transition), now, entropy, sent_at).unwrap();
                 self.auditor.note_restored(page, number);
                 self.coverage.restored += 1;
             }

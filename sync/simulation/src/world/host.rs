@@ -61,13 +61,22 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Restart);
     }
 
+    /// The host is stopped, and starts again from a backup: what came after that is lost.
+    pub(super) fn restore_backup(&mut self) {
+        self.coverage.backups_restored += 1;
+        self.crash_host();
+        let head = self.journal.restore(&mut self.random);
+        self.auditor.note_restored_backup(head);
+        self.start_host();
+    }
+
     pub(super) fn appended(&mut self, is_stored: bool) {
         let Some(batch) = self.in_flight.take() else { return };
         let Some(room) = &mut self.room else { return };
         if is_stored {
             self.journal.store(&batch);
             self.auditor.note_durable(&batch);
-            room.handle_appended();
+            room.handle_appended(self.conditions.clock.at(self.now), self.random.bits());
         } else {
             room.handle_append_failed(self.conditions.clock.at(self.now), self.random.bits());
         }
@@ -164,7 +173,7 @@ impl<S: Scenario> World<S> {
                 self.coverage.snapshots += 1;
                 if self.random.percent(70) {
                     let after = self.random.below(500_000);
-                    self.schedule(after, Task::SnapshotStored(snapshot));
+                    self.schedule(after, Task::SnapshotStored { epoch: self.auditor.epoch(), snapshot });
                 }
             }
             Effect::ReadLater { connection, after } => {

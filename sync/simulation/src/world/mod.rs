@@ -26,7 +26,7 @@ enum Task {
     UpClosed { connection: usize },
     DownClosed { connection: usize },
     Appended { host: u64, is_stored: bool },
-    SnapshotStored(Arc<Snapshot>),
+    SnapshotStored { epoch: usize, snapshot: Arc<Snapshot> },
     Read { host: u64, connection: usize },
     Alarm { host: u64 },
     Restart,
@@ -35,6 +35,7 @@ enum Task {
     MachineLoaded { client: usize, page: u64, digest: Digest },
     Mischief,
     ClockStep,
+    RestoreBackup,
     SubmitOnce,
 }
 
@@ -51,6 +52,8 @@ struct Client<M: Machine> {
     replica: Replica<Build<M>>,
     /// How often the page has been loaded before.
     page: u64,
+    /// How often a backup had been restored when the room last told this replica where it stands.
+    epoch: usize,
     connection: Option<usize>,
     is_connecting: bool,
     is_loading: bool,
@@ -110,7 +113,7 @@ impl<S: Scenario> World<S> {
         let mut random = Random::new(seed);
         let scenario = S::new(&mut random);
         let conditions = Conditions::new(&mut random);
-        let journal = Journal::new(S::NAME, random.bits(), conditions.limits);
+        let journal = Journal::new(S::NAME, random.bits(), &conditions);
         let mut world = Self {
             scenario,
             now: 1_000_000,
@@ -148,6 +151,7 @@ impl<S: Scenario> World<S> {
                 author,
                 replica,
                 page,
+                epoch: 0,
                 connection,
                 is_connecting,
                 is_loading: false,
@@ -174,6 +178,10 @@ impl<S: Scenario> World<S> {
         for _ in 0..world.random.below(6) {
             let after = world.random.below(20_000_000);
             world.schedule(after, Task::ClockStep);
+        }
+        for _ in 0..world.conditions.restores {
+            let after = world.random.below(20_000_000);
+            world.schedule(after, Task::RestoreBackup);
         }
         for _ in 0..world.random.below(world.conditions.submits_once + 1) {
             let after = world.random.below(20_000_000);
@@ -208,7 +216,9 @@ impl<S: Scenario> World<S> {
             }
             Task::DownClosed { connection } => self.client_closed(connection),
             Task::Appended { host, is_stored } if host == self.host => self.appended(is_stored),
-            Task::SnapshotStored(snapshot) => self.journal.snapshots.push(snapshot),
+            Task::SnapshotStored { epoch, snapshot } if epoch == self.auditor.epoch() => {
+                self.journal.snapshots.push(snapshot);
+            }
             Task::Read { host, connection } if host == self.host => {
                 if let Some(room) = &mut self.room {
                     room.handle_read(connection, self.conditions.clock.at(self.now), self.random.bits());
@@ -222,13 +232,19 @@ impl<S: Scenario> World<S> {
                 }
                 self.pump_room();
             }
-            Task::Appended { .. } | Task::Read { .. } | Task::Alarm { .. } => {}
+            Task::Appended { .. } | Task::Read { .. } | Task::Alarm { .. } | Task::SnapshotStored { .. } => {}
+            Task::RestoreBackup => self.restore_backup(),
             Task::Restart => self.start_host(),
             Task::Act { client } => self.act(client),
             Task::Connect { client, page } => self.connect(client, page),
             Task::MachineLoaded { client, page, digest } => {
                 if self.clients[client].page == page {
                     self.clients[client].is_loading = false;
+                    if self.random.percent(10) && !self.is_calm {
+                        // It could not be fetched, and is asked for again.
+                        self.flush(client);
+                        return;
+                    }
                     let machine = Build::new(self.scenario.machine(Place::Replica), number_of(S::NAME, digest));
                     self.clients[client].replica.handle_machine(digest, machine);
                     self.flush(client);

@@ -32,7 +32,7 @@ impl<S: Scenario> World<S> {
             }
         };
         if transition.len() > 1 {
-            self.auditor.note_applied((client, 0), number, plain, Seq(0));
+            self.auditor.note_applied((client, 0), number, plain, Seq(0), self.auditor.epoch());
         }
         let submit = Submit { author: client.anonymous_author(), client, number, upgraded, transition };
         // A request that is repeated at once is applied once: nobody is forgotten within a turn.
