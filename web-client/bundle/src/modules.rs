@@ -35,7 +35,8 @@ impl Joined {
         self.names.insert(stem.clone(), String::new());
         let source = std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
         let mut module = Module::default();
-        let mut lines = source.lines();
+        let mut is_in_comment = false;
+        let mut lines = source.lines().filter(|line| !is_comment(line, &mut is_in_comment));
         while let Some(line) = lines.next() {
             let mut statement = line.to_owned();
             if line.starts_with("import ") || line.starts_with("export {") {
@@ -83,8 +84,8 @@ impl Joined {
             writeln!(module.body, "{declared}")?;
         } else {
             // Types are named in comments by imports of the same form.
-            let is_comment = ["//", "/*", "*"].iter().any(|mark| statement.trim_start().starts_with(mark));
-            ensure!(is_comment || !statement.contains("import(\"."), "a module cannot be imported later");
+            let is_typed = statement.trim_start().starts_with("/*");
+            ensure!(is_typed || !statement.contains("import(\"."), "a module cannot be imported later");
             ensure!(!statement.starts_with("await "), "a module cannot wait while it is loaded");
             writeln!(module.body, "{statement}")?;
         }
@@ -104,6 +105,17 @@ impl Joined {
         }
         Ok(self.names[&stem].clone())
     }
+}
+
+/// Whether a line is all comment: a page loads no comments. `is_inside` says whether the lines before have left one open.
+fn is_comment(line: &str, is_inside: &mut bool) -> bool {
+    let line = line.trim();
+    if *is_inside {
+        *is_inside = !line.ends_with("*/");
+        return true;
+    }
+    *is_inside = line.starts_with("/*") && !line.contains("*/");
+    *is_inside || line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"))
 }
 
 #[derive(Debug, Default)]
@@ -166,6 +178,20 @@ mod tests {
             const entry$module = (() => {\nconst { one } = one$module;\nreturn { one };\n})();\n\
             export const { one } = entry$module;\n";
         assert_eq!(text.unwrap(), expected);
+    }
+
+    #[test]
+    fn lines_of_comment_are_left_out() {
+        let text = "// @ts-check\n\n/**\n * @typedef {import(\"./x.js\").X} X\n */\n/** One. @type {X} */\nexport const one = /** @type {X} */ (1); // one\n  // Two.\n";
+        let joined = joined("comments", &[("entry.js", text)]).unwrap();
+        let body = "\nconst one = /** @type {X} */ (1); // one\n";
+        assert_eq!(
+            joined,
+            format!(
+                "const entry$module = (() => {{\n{}return {{ one }};\n}})();\nexport const {{ one }} = entry$module;\n",
+                body
+            )
+        );
     }
 
     #[test]
