@@ -13,6 +13,9 @@ use crate::verdict::{Breach, Checked, Rule, answered, bytes_differ, json_differs
 /// What is appended to bytes that end where they should.
 const GARBAGE: [&[u8]; 3] = [&[0], &[255], &[1, 2, 3, 4, 5, 6, 7, 8]];
 
+/// Arrays and objects inside one another that serde_json reads, as do hosts.
+const JSON_LEVELS_MAX: usize = 127;
+
 impl<S: Subject> Player<'_, S> {
     pub(crate) fn check_unchanged(&mut self, accepted: bool) -> Checked<()> {
         let when = if accepted { "made a new state" } else { "said no" };
@@ -165,7 +168,13 @@ pub(crate) fn while_malformed(breach: Breach) -> Breach {
 /// Gives what the JSON says.
 pub(crate) fn check_schema(name: &str, schema: &Schema, json: &str) -> Checked<Value> {
     let wrong = |what: String| Breach::new(Rule::Schema, what);
-    let value = serde_json::from_str(json).map_err(|error| wrong(format!("the {name} is not JSON: {error}")))?;
+    let value = serde_json::from_str(json).map_err(|error| match error.to_string() {
+        // It is JSON, and yet nobody can read it.
+        error if error.starts_with("recursion limit exceeded") => {
+            wrong(format!("the {name} nests deeper than {JSON_LEVELS_MAX} levels, the most that readers of JSON take"))
+        }
+        error => wrong(format!("the {name} is not JSON: {error}")),
+    })?;
     schema.validate(&value).map_err(|what| wrong(format!("the {name} is not what its schema says: {what}")))?;
     Ok(value)
 }

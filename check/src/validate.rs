@@ -16,7 +16,7 @@ impl Schema {
     }
 }
 
-/// Schemas nest no deeper than this where they are sound: one that refers to itself without going into the value never ends.
+/// Steps inside a schema without one into the value. There are no more where it is sound: one that only refers to itself never ends.
 const DEPTH_MAX: usize = 256;
 
 struct Validation<'a> {
@@ -43,7 +43,7 @@ impl Validation<'_> {
         match value {
             Value::Number(_) => number(keywords, value, at),
             Value::String(text) => self.text(keywords, text, value, at),
-            Value::Array(items) => self.array(keywords, items, value, at, depth),
+            Value::Array(items) => self.array(keywords, items, value, at),
             Value::Object(properties) => self.object(keywords, properties, value, at, depth),
             Value::Null | Value::Bool(_) => Ok(()),
         }
@@ -117,13 +117,13 @@ impl Validation<'_> {
         }
     }
 
-    fn array(&self, keywords: &Map<String, Value>, items: &[Value], value: &Value, at: &str, depth: usize) -> Valid {
+    fn array(&self, keywords: &Map<String, Value>, items: &[Value], value: &Value, at: &str) -> Valid {
         check_size(keywords, ["minItems", "maxItems"], items.len(), "items", at, value)?;
         let first = keywords.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let rest = keywords.get("items");
         for (index, item) in items.iter().enumerate() {
             if let Some(schema) = first.get(index).or(rest) {
-                self.value(schema, item, &format!("{at}/{index}"), depth + 1)?;
+                self.value(schema, item, &format!("{at}/{index}"), 0)?;
             }
         }
         let unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
@@ -161,7 +161,7 @@ impl Validation<'_> {
                 schemas.extend(keywords.get("additionalProperties"));
             }
             for schema in schemas {
-                self.value(schema, property, &place, depth + 1)?;
+                self.value(schema, property, &place, 0)?;
             }
         }
         Ok(())
@@ -342,6 +342,15 @@ mod tests {
         for (schema, value, expected) in cases {
             assert_eq!(wrong_with(schema.clone(), value), expected, "{schema}");
         }
+    }
+
+    #[test]
+    fn a_value_may_nest_as_deeply_as_json_does() {
+        let schema = json!({ "anyOf": [{ "type": "null" }, { "type": "array", "items": { "$ref": "#" } }] });
+        let nested = |innermost| (0..120).fold(innermost, |inner, _| json!([inner]));
+        assert_eq!(wrong_with(schema.clone(), nested(json!(null))), "");
+        let wrong = wrong_with(schema, nested(json!(7)));
+        assert!(wrong.ends_with("/0/0: expected the type \"null\", and found 7"), "{wrong}");
     }
 
     #[test]

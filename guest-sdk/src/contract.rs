@@ -36,7 +36,7 @@ pub use crate::bindings::exports::reapply::machine::machine::{
     Alarm, Description, Event, Input, Rejection, Submission,
 };
 use crate::codec::{from_postcard, to_postcard};
-use crate::json::{from_json, schema_read, schema_written, to_json};
+use crate::json::{from_json, options_from_json, schema_read, schema_written, to_json};
 use crate::{Program, program};
 
 /// The state of a new room. `options` is JSON; the empty string asks for the defaults.
@@ -45,7 +45,7 @@ use crate::{Program, program};
 ///
 /// The options are not those of this machine, or it refuses them.
 pub fn create<P: Program>(options: &str) -> Result<P, String> {
-    let options = if options.is_empty() { P::Options::default() } else { from_json(options, "options")? };
+    let options = if options.is_empty() { P::Options::default() } else { options_from_json(options)? };
     P::create(options)
 }
 

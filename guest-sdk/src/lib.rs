@@ -88,6 +88,7 @@ mod codec;
 mod id;
 mod json;
 mod key;
+mod limits;
 mod micros;
 mod never;
 mod panics;

@@ -81,12 +81,83 @@ fn integers_of_64_bits_are_strings_by_their_type() {
 fn other_numbers_are_numbers_as_javascript_writes_them() {
     let json = contract::decode::<Echo>(&contract::encode::<Echo>("{\"Narrow\":[4294967295,-1,1.0,0.5]}").unwrap());
     assert_eq!(json.unwrap(), "{\"Narrow\":[4294967295,-1,1,0.5]}");
-    for float in ["1e21", "-0.0", "9007199254740991", "5e-324", "1.7976931348623157e308"] {
+    for float in [
+        "1e21",
+        "-0.0",
+        "9007199254740992.0",
+        "123.65592218778299",
+        "9007199254740991",
+        "5e-324",
+        "1.7976931348623157e308",
+    ] {
         let narrow = format!("{{\"Narrow\":[0,0,{float},0]}}");
         let bytes = contract::encode::<Echo>(&narrow).unwrap();
         let again = contract::encode::<Echo>(&contract::decode::<Echo>(&bytes).unwrap()).unwrap();
         assert_eq!(again, bytes, "{float}");
     }
+}
+
+/// A value in a value, so many times.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Nest(Option<Box<[Nest; 1]>>);
+
+fn nest(levels: usize) -> Nest {
+    (0..levels).fold(Nest::default(), |inner, _| Nest(Some(Box::new([inner]))))
+}
+
+/// Shows and refuses with what is nested.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+struct Nester;
+
+impl Program for Nester {
+    type Options = NoOptions;
+    type Transition = u8;
+    type Conflict = Nest;
+
+    fn apply(&self, event: &Event<u8>) -> Result<Self, Nest> {
+        let Input::Transition { transition, .. } = &event.input else { return Ok(self.clone()) };
+        Err(nest((*transition).into()))
+    }
+}
+
+#[test]
+fn what_nests_too_deeply_for_json_is_told_so() {
+    let conflict = |levels: u8| {
+        let input =
+            contract::Input::Transition(contract::Submission { author: "ada".into(), transition: vec![levels] });
+        let event = contract::Event { seq: 1, time: 0, entropy: 0, input };
+        match contract::apply(&Nester, event) {
+            Err(contract::Rejection::Conflict(json)) => json,
+            other => panic!("{other:?}"),
+        }
+    };
+    let text = "it nests deeper than 127 levels, the most that readers of JSON take";
+    assert!(serde_json::from_str::<Value>(&conflict(127)).is_ok());
+    assert_eq!(conflict(128), format!("\"the conflict has no JSON form: {text}\""));
+    let deep = format!("{{\"Both\":{}{}}}", "[".repeat(200), "]".repeat(200));
+    assert!(refused_text(&deep).starts_with("the JSON is no transition of this machine: at .Both"));
+}
+
+#[test]
+fn a_transition_that_nests_too_deeply_is_told_so_after_a_way_that_is_cut() {
+    #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+    struct Deep;
+    impl Program for Deep {
+        type Options = NoOptions;
+        type Transition = Nest;
+        type Conflict = ();
+        fn apply(&self, _: &Event<Nest>) -> Result<Self, ()> {
+            Ok(Self)
+        }
+    }
+    let json = |levels: usize| format!("{}null{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(contract::encode::<Deep>(&json(60)).is_ok());
+    let error = contract::encode::<Deep>(&json(200)).unwrap_err();
+    let way = "[0]".repeat(66) + "[0";
+    assert!(
+        error.starts_with(&format!("the JSON is no transition of this machine: at {way}…: it nests deeper than 127")),
+        "{error}"
+    );
 }
 
 #[test]

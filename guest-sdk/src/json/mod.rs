@@ -4,14 +4,20 @@
 //! decimal digits, since JavaScript's numbers lose what is above 2^53. They are so by their type and not by their value, so that a
 //! program finds out about it on the first day. On reading, numbers are taken as well. Protocol Buffers decided the same.
 //!
-//! Floats without a fraction are written without one, as JavaScript does.
+//! Floats are written as JavaScript writes them: `2`, `1e+21`, and `0` for a negative zero. Numbers are read by their value: `2`, `2.0`
+//! and `2e0` are the same integer, and `-0` is `0`.
 
+mod buffered;
+mod numbers;
 mod read;
 mod schema;
 mod write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::limits::JSON_LEVELS_MAX;
 
 pub(crate) use schema::{schema_read, schema_written};
 
@@ -20,6 +26,16 @@ pub(crate) fn from_json<T: DeserializeOwned>(json: &str, what: &str) -> Result<T
     read::from_str(json).map_err(|error| format!("the JSON is no {what} of this machine: {error}"))
 }
 
+/// Reads the options of a room, whose type may use all of serde.
+pub(crate) fn options_from_json<T: DeserializeOwned + JsonSchema>(json: &str) -> Result<T, String> {
+    from_json(json, "options").or_else(|error| buffered::from_str(json).ok_or(error))
+}
+
 pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, String> {
     write::to_string(value).map_err(|error| format!("the {what} has no JSON form: {error}"))
+}
+
+/// Why a value is neither read nor written.
+fn too_deep() -> String {
+    format!("it nests deeper than {JSON_LEVELS_MAX} levels, the most that readers of JSON take")
 }

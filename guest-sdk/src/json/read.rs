@@ -7,9 +7,13 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
+use serde_json::Value;
+
+use super::numbers::{Whole, Wide};
+use super::too_deep;
+use crate::limits::WAY_CHARS_MAX;
 
 /// Reads all of `json` as a `T`.
 pub(super) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, String> {
@@ -17,10 +21,21 @@ pub(super) fn from_str<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     let way = Way::default();
     let read = T::deserialize(Reader { inner: &mut deserializer, way: &way, name: None });
     let read = read.and_then(|value| deserializer.end().map(|()| value));
-    read.map_err(|error| match way.text() {
-        way if way.is_empty() => error.to_string(),
-        way => format!("at {way}: {error}"),
+    read.map_err(|error| {
+        let reason = match error.to_string() {
+            reason if reason.starts_with("recursion limit exceeded") => too_deep(),
+            reason => reason,
+        };
+        match way.text() {
+            way if way.is_empty() => reason,
+            way => format!("at {way}: {reason}"),
+        }
     })
+}
+
+/// Reads a value as a `T`.
+pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
+    T::deserialize(Reader { inner: value, way: &Way::default(), name: None })
 }
 
 /// The steps from the outermost value to the one that is being read.
@@ -48,7 +63,8 @@ impl Way {
                 Step::Entry(name) => text.extend([".", name]),
             }
         }
-        text
+        let long = text.chars().count().saturating_sub(WAY_CHARS_MAX);
+        if long == 0 { text } else { text.chars().take(WAY_CHARS_MAX).chain(['…']).collect() }
     }
 }
 
@@ -68,6 +84,19 @@ macro_rules! forward {
     )* };
 }
 
+macro_rules! whole {
+    ($($method:ident)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            let Self { inner, way, name } = self;
+            match name {
+                // A key is a text, which has one form.
+                Some(_) => inner.$method(Watch { inner: visitor, way, name }),
+                None => inner.$method(Watch { inner: Whole(visitor), way, name }),
+            }
+        }
+    )* };
+}
+
 macro_rules! wide {
     ($($method:ident: $is_huge:literal)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -83,12 +112,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     forward! {
         deserialize_any();
         deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
         deserialize_f32();
         deserialize_f64();
         deserialize_char();
@@ -110,51 +133,20 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
         deserialize_ignored_any();
     }
 
+    whole! {
+        deserialize_i8
+        deserialize_i16
+        deserialize_i32
+        deserialize_u8
+        deserialize_u16
+        deserialize_u32
+    }
+
     wide! {
         deserialize_u64: false
         deserialize_i64: false
         deserialize_u128: true
         deserialize_i128: true
-    }
-}
-
-/// Takes an integer as a number or as its digits. `HUGE` ones have 128 bits.
-struct Wide<V, const HUGE: bool>(V);
-
-impl<'de, V: Visitor<'de>, const HUGE: bool> Visitor<'de> for Wide<V, HUGE> {
-    type Value = V::Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(formatter)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<V::Value, E> {
-        self.0.visit_u64(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<V::Value, E> {
-        self.0.visit_i64(value)
-    }
-
-    fn visit_str<E: Error>(self, digits: &str) -> Result<V::Value, E> {
-        // No sign but `-`, no space: only what is written is read.
-        let is_number = digits.strip_prefix('-').unwrap_or(digits).bytes().all(|digit| digit.is_ascii_digit());
-        if !is_number {
-            return Err(E::invalid_value(Unexpected::Str(digits), &self));
-        }
-        if let Ok(value) = digits.parse() {
-            return self.0.visit_u64(value);
-        }
-        if let Ok(value) = digits.parse() {
-            return self.0.visit_i64(value);
-        }
-        if HUGE && let Ok(value) = digits.parse() {
-            return self.0.visit_u128(value);
-        }
-        if HUGE && let Ok(value) = digits.parse() {
-            return self.0.visit_i128(value);
-        }
-        Err(E::invalid_value(Unexpected::Str(digits), &self))
     }
 }
 
@@ -195,10 +187,14 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
         visit_bool: bool
         visit_u128: u128
         visit_i128: i128
-        visit_f64: f64
         visit_bytes: &[u8]
         visit_borrowed_bytes: &'de [u8]
         visit_byte_buf: Vec<u8>
+    }
+
+    /// A negative zero is zero: that is how it is written.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
+        self.inner.visit_f64(value + 0.0)
     }
 
     named_leaves! {

@@ -23,7 +23,7 @@ fn schema_by<T: JsonSchema>(settings: SchemaSettings) -> Schema {
 }
 
 /// schemars' names for the integers that the JSON face writes as strings.
-const WIDE: [&str; 6] = ["int", "uint", "int64", "uint64", "int128", "uint128"];
+pub(super) const WIDE: [&str; 6] = ["int", "uint", "int64", "uint64", "int128", "uint128"];
 
 /// What these hold is data, whatever it looks like.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];

@@ -4,25 +4,34 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Serializer;
-use serde_json::ser::{CompactFormatter, Formatter};
+use serde_json::ser::Formatter;
 
-/// Whole floats up to here are exact, and look the same as whole numbers do.
-const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
+use super::too_deep;
+use crate::limits::JSON_LEVELS_MAX;
 
 pub(super) fn to_string<T: Serialize>(value: &T) -> serde_json::Result<String> {
     let mut json = Vec::with_capacity(128);
-    value.serialize(&mut Serializer::with_formatter(&mut json, Face { in_string: false }))?;
+    value.serialize(&mut Serializer::with_formatter(&mut json, Face::default()))?;
     String::from_utf8(json).map_err(serde::ser::Error::custom)
 }
 
+#[derive(Default)]
 struct Face {
     /// A key of an object stands in quotes already.
     in_string: bool,
+    /// Arrays and objects that are open.
+    open: usize,
 }
 
 impl Face {
     fn write_digits<W: ?Sized + Write>(&self, writer: &mut W, digits: impl std::fmt::Display) -> io::Result<()> {
         if self.in_string { write!(writer, "{digits}") } else { write!(writer, "\"{digits}\"") }
+    }
+
+    /// Opens an array or an object. Serde's calls nest as deeply as these do, so this bounds the stack as well.
+    fn open(&mut self) -> io::Result<()> {
+        self.open += 1;
+        if self.open > JSON_LEVELS_MAX { Err(io::Error::other(too_deep())) } else { Ok(()) }
     }
 }
 
@@ -43,16 +52,33 @@ impl Formatter for Face {
         self.write_digits(writer, value)
     }
 
+    // serde_json writes what is not finite as `null`, and asks for none of it here.
     fn write_f32<W: ?Sized + Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
-        if is_whole(value.into()) {
-            write!(writer, "{}", value as i64)
-        } else {
-            CompactFormatter.write_f32(writer, value)
-        }
+        writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }
 
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        if is_whole(value) { write!(writer, "{}", value as i64) } else { CompactFormatter.write_f64(writer, value) }
+        writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open -= 1;
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open()?;
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open -= 1;
+        writer.write_all(b"}")
     }
 
     fn begin_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -64,8 +90,4 @@ impl Formatter for Face {
         self.in_string = false;
         writer.write_all(b"\"")
     }
-}
-
-fn is_whole(value: f64) -> bool {
-    value.fract() == 0.0 && value.abs() <= WHOLE_MAX && !(value == 0.0 && value.is_sign_negative())
 }

@@ -1,0 +1,7 @@
+//! Every bound of the SDK's own, by name.
+
+/// Arrays and objects inside one another in one JSON text. serde_json reads no more, and neither do many other readers.
+pub(crate) const JSON_LEVELS_MAX: usize = 127;
+
+/// Characters of the way to a faulty place in JSON that an error shows. Hosts cut long texts off, and the reason comes last.
+pub(crate) const WAY_CHARS_MAX: usize = 200;
