@@ -35,9 +35,9 @@ use serde::Serialize;
 pub use crate::bindings::exports::reapply::machine::machine::{
     Alarm, Description, Event, Input, Rejection, Submission,
 };
-use crate::codec::{from_postcard, to_postcard};
+use crate::codec::{read_transition, to_postcard};
 use crate::json::{from_json, options_from_json, schema_read, schema_written, to_json};
-use crate::{Program, program};
+use crate::{Program, nesting, program};
 
 /// The state of a new room. `options` is JSON; the empty string asks for the defaults.
 ///
@@ -46,7 +46,9 @@ use crate::{Program, program};
 /// The options are not those of this machine, or it refuses them.
 pub fn create<P: Program>(options: &str) -> Result<P, String> {
     let options = if options.is_empty() { P::Options::default() } else { options_from_json(options)? };
-    P::create(options)
+    let state = P::create(options)?;
+    let too_deep = || format!("the options make a state that nests deeper than {} levels", crate::NESTING_MAX);
+    if nesting::conflict_of(&state).is_some() { Err(too_deep()) } else { Ok(state) }
 }
 
 /// The state that a snapshot holds, migrated where an earlier state-version wrote it.
@@ -62,14 +64,19 @@ pub fn restore<P: Program>(snapshot: &[u8], state_version: u32) -> Result<P, Str
 ///
 /// # Errors
 ///
-/// The transition's bytes are malformed, or it conflicts with the state.
+/// The transition's bytes are malformed, or it conflicts with the state, or the next state would nest deeper than
+/// [`NESTING_MAX`](crate::NESTING_MAX) allows.
 pub fn apply<P: Program>(state: &P, event: Event) -> Result<P, Rejection> {
     let event = typed::<P>(event).map_err(Rejection::Malformed)?;
-    state.apply(&event).map_err(|conflict| {
+    let next = state.apply(&event).map_err(|conflict| {
         // A conflict that JSON cannot express is still a conflict: its reader gets that as a JSON string.
         let json = to_json(&conflict, "conflict").or_else(|error| to_json(&error, "conflict"));
         Rejection::Conflict(json.unwrap_or_default())
-    })
+    })?;
+    match nesting::conflict_of(&next) {
+        Some(too_deep) => Err(Rejection::Conflict(too_deep)),
+        None => Ok(next),
+    }
 }
 
 /// The state as bytes.
@@ -109,7 +116,7 @@ pub fn describe<P: Program>(name: &str) -> Result<Description, String> {
     let schemas = Schemas {
         options: schema_read::<P::Options>(),
         transition: schema_read::<P::Transition>(),
-        conflict: schema_written::<P::Conflict>(),
+        conflict: nesting::conflict_schema::<P>(schema_written::<P::Conflict>()),
         view: schema_returned(P::view),
     };
     Ok(Description {
@@ -137,18 +144,17 @@ pub fn encode<P: Program>(json: &str) -> Result<Vec<u8>, String> {
 ///
 /// The bytes are no transition of this machine.
 pub fn decode<P: Program>(transition: &[u8]) -> Result<String, String> {
-    let transition: P::Transition = from_postcard(transition, "transition")?;
+    let transition: P::Transition = read_transition(transition)?;
     to_json(&transition, "transition")
 }
 
 fn typed<P: Program>(event: Event) -> Result<program::Event<P::Transition>, String> {
     let Event { seq, time, entropy, input } = event;
-    let read = |transition: &[u8]| from_postcard(transition, "transition");
     let input = match input {
         Input::Transition(Submission { author, transition }) => {
-            program::Input::Transition { author, transition: read(&transition)? }
+            program::Input::Transition { author, transition: read_transition(&transition)? }
         }
-        Input::Alarm(transition) => program::Input::Alarm(read(&transition)?),
+        Input::Alarm(transition) => program::Input::Alarm(read_transition(&transition)?),
         Input::Joined(participant) => program::Input::Joined(participant),
         Input::Left(participant) => program::Input::Left(participant),
     };

@@ -61,10 +61,13 @@
 //!   restore than before it, and equal states must give equal bytes.
 //! - **States and transitions travel as [postcard]**, which has no field names. Leave out serde's `untagged`, `flatten`,
 //!   `tag` and `skip_serializing_if` there; conflicts, options and views are JSON and may use them.
-//! - **Every element takes a byte, and no type holds itself.** Then reading bytes that anyone may have made up takes no more time
-//!   and memory than their number allows. A list of units, or a tree of boxes, could be claimed longer or deeper than a
-//!   machine can bear; the host would stop it, and reject the transition as exhausted or trapped and not as malformed. (imbl's
-//!   own collections believe the length that bytes claim; the [building blocks](#building-blocks) do not.)
+//! - **Every element takes a byte.** Then reading bytes that anyone may have made up takes no more time and memory than their number
+//!   allows. A list of units could be claimed longer than a machine can bear; the host would stop it, and reject the transition as
+//!   exhausted and not as malformed.
+//! - **A type that holds itself is bounded.** `struct Comment { replies: Vec<Comment> }` is fine, up to [`NESTING_MAX`] lists, maps, structs
+//!   and variants inside one another: an event that would make a deeper state is refused with the conflict
+//!   `{"NestedTooDeep": {"max": 120}}`, which the schema lists. That costs a look at the whole state after each event. A `Map<Id, Comment>`
+//!   whose comments name their parents has no such bound and no such cost, and merges better.
 //! - **Floats may be anything.** Bytes can hold infinity or what is no number, which JSON cannot say: refuse what is not
 //!   [finite](f64::is_finite) with a conflict, as any value that makes no sense.
 //!
@@ -90,6 +93,7 @@ mod json;
 mod key;
 mod limits;
 mod micros;
+mod nesting;
 mod never;
 mod panics;
 mod program;
@@ -100,6 +104,7 @@ pub use blocks::*;
 pub use codec::from_snapshot;
 pub use id::{Id, ParseIdError};
 pub use key::Key;
+pub use limits::NESTING_MAX;
 pub use micros::Micros;
 pub use never::Never;
 pub use program::{Alarm, Event, Input, NoOptions, Program};

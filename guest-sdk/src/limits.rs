@@ -5,3 +5,9 @@ pub(crate) const JSON_LEVELS_MAX: usize = 127;
 
 /// Characters of the way to a faulty place in JSON that an error shows. Hosts cut long texts off, and the reason comes last.
 pub(crate) const WAY_CHARS_MAX: usize = 200;
+
+/// Lists, maps, structs and variants inside one another, in a transition and in a state whose type holds itself.
+///
+/// Without such a bound a state could be made, one event at a time, that no stack is deep enough to read again. JSON readers take 127
+/// levels; the rest is for a view around the state.
+pub const NESTING_MAX: usize = 120;

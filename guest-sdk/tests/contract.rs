@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reapply_guest::contract::{self, Alarm, Event, Input, Rejection, Submission};
-use reapply_guest::{Program, StateMachine, export, from_snapshot};
+use reapply_guest::{NESTING_MAX, Program, StateMachine, export, from_snapshot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -260,4 +260,161 @@ fn the_schemas_are_one_json_object_of_four() {
     assert_eq!(schemas.keys().collect::<Vec<_>>(), ["conflict", "options", "transition", "view"]);
     assert_eq!(schemas["view"]["title"], "DiaryView");
     assert_eq!(schemas["transition"]["oneOf"][0]["required"][0], "Line");
+}
+
+#[test]
+fn each_transition_has_one_encoding() {
+    let bytes = contract::encode::<Words>(r#"{"Word":"a"}"#).unwrap();
+    assert_eq!(bytes, [0, 1, b'a']);
+    for longer in [&[0x80, 0, 1, b'a'][..], &[0, 0x81, 0, b'a'], &[0x80, 0x80, 0, 1, b'a']] {
+        let error = contract::decode::<Words>(longer).unwrap_err();
+        assert_eq!(error, "the bytes are no transition of this machine: a number takes more bytes than it needs");
+        let input = Input::Transition(Submission { author: "ada".to_owned(), transition: longer.to_vec() });
+        assert_eq!(contract::apply(&Words::default(), event(input)), Err(Rejection::Malformed(error)));
+    }
+    let error = contract::restore::<Words>(&[0x81, 0, 0], 1).unwrap_err();
+    assert!(error.ends_with("a number takes more bytes than it needs"), "{error}");
+}
+
+/// Every kind of value that bytes can hold, as postcard writes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Everything {
+    flags: (bool, Option<u8>, Option<()>),
+    whole: (u8, u16, u32, u64, u128, i8, i16, i32, i64, i128),
+    floats: (f32, f64),
+    texts: (char, String, Vec<String>),
+    map: BTreeMap<u64, Vec<Choice>>,
+    bytes: [u8; 4],
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+enum Choice {
+    Unit,
+    Newtype(i64),
+    Tuple(u8, String),
+    Struct { a: Option<Box<Choice>> },
+}
+
+#[test]
+fn what_postcard_writes_is_read_and_nothing_that_is_spoiled() {
+    let choices = |number: i64| {
+        let inner = Choice::Struct { a: Some(Box::new(Choice::Tuple(255, "é".to_owned()))) };
+        vec![Choice::Unit, Choice::Newtype(number), inner, Choice::Struct { a: None }]
+    };
+    let most = Everything {
+        flags: (true, Some(128), Some(())),
+        whole: (u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX, i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN),
+        floats: (f32::MIN_POSITIVE, f64::MAX),
+        texts: ('𝄞', "text".to_owned(), vec![String::new(), "ü".repeat(100)]),
+        map: BTreeMap::from([(0, choices(i64::MAX)), (127, choices(-64)), (128, choices(64)), (u64::MAX, Vec::new())]),
+        bytes: [0, 127, 128, 255],
+    };
+    let least = Everything { floats: (1.5, 2.5), texts: ('a', String::new(), Vec::new()), ..Everything::default() };
+    for value in [least, most] {
+        let bytes = postcard::to_allocvec(&value).unwrap();
+        assert_eq!(from_snapshot::<Everything>(&bytes).as_ref(), Ok(&value));
+        for end in 0..bytes.len() {
+            assert!(from_snapshot::<Everything>(&bytes[..end]).is_err(), "broken off at {end}");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                if let Ok(read) = from_snapshot::<Everything>(&changed) {
+                    assert_ne!(read, value, "bit {bit} of byte {at}: two encodings of one value");
+                }
+            }
+        }
+    }
+}
+
+/// Comments below comments.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct Comment {
+    text: String,
+    replies: Vec<Comment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+enum Answer {
+    /// Below the newest of all.
+    Newest(String),
+    /// Below the first.
+    First(String),
+    /// As it is.
+    Thread(Box<Comment>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+enum Silence {
+    Empty,
+}
+
+impl StateMachine for Comment {
+    type Transition = Answer;
+    type Conflict = Silence;
+
+    fn apply(&self, answer: &Answer) -> Result<Self, Silence> {
+        let mut next = self.clone();
+        match answer {
+            Answer::Newest(text) | Answer::First(text) if text.is_empty() => return Err(Silence::Empty),
+            Answer::Newest(text) => {
+                let mut newest = &mut next;
+                while !newest.replies.is_empty() {
+                    newest = newest.replies.last_mut().expect("it is not empty");
+                }
+                newest.replies.push(Self { text: text.clone(), replies: Vec::new() });
+            }
+            Answer::First(text) => next.replies.push(Self { text: text.clone(), replies: Vec::new() }),
+            Answer::Thread(thread) => next.replies.push((**thread).clone()),
+        }
+        Ok(next)
+    }
+}
+
+fn answer(state: &Comment, json: &str) -> Result<Comment, Rejection> {
+    contract::apply(state, transition::<Comment>("ada", json))
+}
+
+#[test]
+fn a_state_that_holds_itself_is_bounded_and_opens_again() {
+    let newest = r#"{"Newest":"a"}"#;
+    let mut state = Comment::default();
+    let mut answers = 0;
+    let refused = loop {
+        match answer(&state, newest) {
+            Ok(next) => state = next,
+            Err(rejection) => break rejection,
+        }
+        answers += 1;
+        assert!(answers < 1000, "it nests without end");
+        let snapshot = contract::snapshot(&state).unwrap();
+        assert_eq!(contract::restore::<Comment>(&snapshot, 1).as_ref(), Ok(&state));
+        assert!(serde_json::from_str::<Value>(&contract::view(&state).unwrap()).is_ok(), "{answers}");
+    };
+    assert_eq!(refused, Rejection::Conflict(r#"{"NestedTooDeep":{"max":120}}"#.to_owned()));
+    assert_eq!(answers, NESTING_MAX / 2 - 1, "a comment and its list of replies are two levels");
+    // Elsewhere there is room.
+    assert!(answer(&state, r#"{"First":"b"}"#).is_ok());
+    assert_eq!(answer(&state, r#"{"First":""}"#), Err(Rejection::Conflict(r#""Empty""#.to_owned())));
+}
+
+#[test]
+fn a_transition_that_nests_without_end_is_malformed() {
+    let thread = |depth: usize| (0..depth).fold(vec![0, 0], |inner, _| [vec![0, 1], inner].concat());
+    let transition = |depth| [vec![2], thread(depth)].concat();
+    assert!(contract::decode::<Comment>(&transition(50)).is_ok());
+    for depth in [60, 30_000] {
+        let error = contract::decode::<Comment>(&transition(depth)).unwrap_err();
+        assert_eq!(error, "the bytes are no transition of this machine: they nest deeper than 120 levels");
+    }
+}
+
+#[test]
+fn only_the_schema_of_a_machine_that_holds_itself_has_the_conflict_for_it() {
+    let conflict = |schemas: String| serde_json::from_str::<Value>(&schemas).unwrap()["conflict"].to_string();
+    let bounded = conflict(contract::describe::<Comment>("comments").unwrap().schemas);
+    assert!(bounded.contains("NestedTooDeep") && bounded.contains("Empty"), "{bounded}");
+    let flat = conflict(contract::describe::<Words>("words").unwrap().schemas);
+    assert!(!flat.contains("NestedTooDeep"), "{flat}");
 }

@@ -1,7 +1,12 @@
 //! Postcard, for what is stored and sent.
 
+mod levels;
+mod read;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::NESTING_MAX;
 
 /// Reads a snapshot's bytes as a `T`, to the last byte. For a `restore` that migrates what an earlier build wrote.
 ///
@@ -9,7 +14,8 @@ use serde::de::DeserializeOwned;
 ///
 /// The bytes are no `T`, or more than one; the text says which.
 pub fn from_snapshot<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, String> {
-    from_postcard(snapshot, "snapshot")
+    // However deeply it nests: `apply` has bounded that, and what it took must open again.
+    from_postcard(snapshot, "snapshot", usize::MAX)
 }
 
 /// The default `restore`: reads what this build's own version wrote.
@@ -20,15 +26,25 @@ pub(crate) fn restore_own_version<T: DeserializeOwned>(snapshot: &[u8], found: u
     from_snapshot(snapshot)
 }
 
-/// Reads all of `bytes` as a `T`. `what` names them in the error.
-pub(crate) fn from_postcard<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, String> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(format!("{} bytes are left over after the {what}", rest.len())),
-        Err(error) => Err(format!("the bytes are no {what} of this machine: {error}")),
-    }
+/// Reads all of `bytes` as a transition.
+pub(crate) fn read_transition<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    from_postcard(bytes, "transition", NESTING_MAX)
 }
 
 pub(crate) fn to_postcard<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, String> {
     postcard::to_allocvec(value).map_err(|error| format!("the {what} cannot be encoded: {error}"))
+}
+
+/// Whether `value` nests more deeply than [`NESTING_MAX`].
+pub(crate) fn nests_too_deeply<T: Serialize>(value: &T) -> bool {
+    levels::exceed(value, NESTING_MAX)
+}
+
+/// Reads all of `bytes` as a `T`. `what` names them in the error.
+fn from_postcard<T: DeserializeOwned>(bytes: &[u8], what: &str, levels_max: usize) -> Result<T, String> {
+    match read::take(bytes, levels_max) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("{} bytes are left over after the {what}", rest.len())),
+        Err(error) => Err(format!("the bytes are no {what} of this machine: {error}")),
+    }
 }
