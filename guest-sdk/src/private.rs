@@ -40,6 +40,19 @@ where
     }
 }
 
+/// The version of a machine that holds an `M`: 1, as of every machine that says nothing else. Does not compile where `M` has a version of its
+/// own, which nobody would look at.
+#[must_use]
+pub const fn version_around<M: crate::StateMachine>() -> u32 {
+    assert!(
+        M::STATE_VERSION == 1,
+        "a machine that is inside another has `#[machine(state_version = ...)]`, which nobody looks at there: a room's state has one version, \
+         that of the outermost machine. Move the attribute to the outermost machine, and migrate from a type that holds the earlier type \
+         of this one; the chapter \"Upgrading\" of the book shows how"
+    );
+    1
+}
+
 /// Reads a snapshot of an earlier version.
 ///
 /// # Errors

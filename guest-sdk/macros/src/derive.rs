@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use crate::enums::{Enum, EnumVariant, named, unnamed};
 use crate::input::{BECOME, IS_NOT, Machine, Part, Parts, local};
 use crate::names;
+use crate::versions::Versions;
 
 /// All that the derive writes.
 pub(crate) fn expand(machine: &Machine) -> TokenStream {
@@ -17,7 +18,9 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
     };
     let transition_enum = transition_enum(machine, &names).expand();
     let conflict_enum = conflict_enum(machine, &names).expand();
-    let versions = machine.versions.as_ref().map(|versions| versions.items());
+    let restore = machine.versions.as_ref().map(|versions| versions.restore());
+    let state_version = state_version(machine);
+    let parts_first = check_parts_first(machine);
 
     let Names { transition, conflict, .. } = &names;
     let ident = &machine.ident;
@@ -27,20 +30,43 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
         #transition_enum
         #conflict_enum
         #extras
+        #parts_first
 
         #[automatically_derived]
         impl #declared ::reapply_guest::StateMachine for #ident #parameters #where_clause {
             type Transition = #transition #parameters;
             type Conflict = #conflict #parameters;
 
-            #versions
+            const STATE_VERSION: u32 = #state_version;
+
+            #restore
 
             #[allow(unreachable_patterns)]
             fn apply(&self, #input: &#transition #parameters) -> ::core::result::Result<Self, #conflict #parameters> {
+                const { ::core::assert!(<Self as ::reapply_guest::StateMachine>::STATE_VERSION > 0) };
                 #body
             }
         }
     }
+}
+
+/// The version of the whole. It does not compile where a part has one of its own.
+fn state_version(machine: &Machine) -> TokenStream {
+    let own = machine.versions.as_ref().map_or(1, Versions::state_version);
+    let parts = machine.parts.as_slice().iter().map(version_around);
+    quote!(#own #(* #parts)*)
+}
+
+/// The same, for a machine without parameters, at once and not only where it is used.
+fn check_parts_first(machine: &Machine) -> Option<TokenStream> {
+    let is_whole = machine.generics.params.is_empty();
+    let parts = machine.parts.as_slice().iter().map(version_around);
+    is_whole.then(|| quote!(#(const _: u32 = #parts;)*))
+}
+
+fn version_around(part: &Part) -> TokenStream {
+    let machine = &part.machine;
+    quote_spanned!(machine.span()=> ::reapply_guest::__private::version_around::<#machine>())
 }
 
 /// The names of the generated enums.

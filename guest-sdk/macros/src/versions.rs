@@ -26,16 +26,30 @@ impl Versions {
         attribute.parse_args().map(Some)
     }
 
+    /// The version that is written.
+    pub(crate) fn state_version(&self) -> u32 {
+        self.state_version
+    }
+
     /// `STATE_VERSION` and `restore`, for the implementation of either trait.
-    pub(crate) fn items(&self) -> TokenStream {
+    fn items(&self) -> TokenStream {
+        let state_version = self.state_version;
+        let restore = self.restore();
+        quote! {
+            const STATE_VERSION: u32 = #state_version;
+
+            #restore
+        }
+    }
+
+    /// `restore`, for the implementation of either trait.
+    pub(crate) fn restore(&self) -> TokenStream {
         let Self { state_version, earlier } = self;
         let numbers = 1u32..;
         let reads = earlier.iter().zip(numbers).map(|(ty, number)| {
             quote_spanned!(ty.span()=> #number => ::reapply_guest::__private::migrate::<#ty, Self>(snapshot, #number))
         });
         quote! {
-            const STATE_VERSION: u32 = #state_version;
-
             fn restore(snapshot: &[u8], state_version: u32) -> ::core::result::Result<Self, ::std::string::String> {
                 match state_version {
                     #(#reads,)*

@@ -8,6 +8,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::order::Sequence;
+use crate::__private::version_around;
 use crate::{Id, StateMachine};
 
 /// Machines in an order that people choose: for things to do, cards on a board, or lines of a drawing.
@@ -201,7 +202,10 @@ impl<T: StateMachine + Debug + PartialEq> StateMachine for List<T> {
     type Transition = ListTransition<T>;
     type Conflict = ListConflict<T>;
 
+    const STATE_VERSION: u32 = version_around::<T>();
+
     fn apply(&self, transition: &ListTransition<T>) -> Result<Self, ListConflict<T>> {
+        const { assert!(Self::STATE_VERSION == 1) };
         let mut list = self.clone();
         match transition {
             ListTransition::Insert { id, .. } if self.contains(*id) => return Err(ListConflict::IdTaken(*id)),

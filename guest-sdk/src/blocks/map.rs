@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::__private::version_around;
 use crate::{Key, StateMachine};
 
 /// Machines by key, in the keys' order: for things that people name, such as scores by player.
@@ -145,7 +146,10 @@ impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
     type Transition = MapTransition<K, V>;
     type Conflict = MapConflict<K, V>;
 
+    const STATE_VERSION: u32 = version_around::<V>();
+
     fn apply(&self, transition: &MapTransition<K, V>) -> Result<Self, MapConflict<K, V>> {
+        const { assert!(Self::STATE_VERSION == 1) };
         let mut entries = self.entries.clone();
         match transition {
             MapTransition::Set(key, value) => {

@@ -4,6 +4,7 @@
 
 mod atom;
 mod constant;
+mod convert;
 mod counter;
 mod list;
 mod map;

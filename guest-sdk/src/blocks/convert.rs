@@ -1,0 +1,21 @@
+//! Blocks of one machine as blocks of another: for migrations of what is inside.
+
+use std::fmt::Debug;
+
+use crate::{Key, List, Map, StateMachine};
+
+impl<T: StateMachine> List<T> {
+    /// A list with the same ids in the same order, whose items are what `convert` makes of these.
+    pub fn convert<U: StateMachine>(&self, mut convert: impl FnMut(&T) -> U) -> List<U> {
+        let items = self.iter().map(|(id, item)| (id, convert(item)));
+        // Ids that differ in one list differ in the other.
+        List::from_items(items).unwrap_or_else(|_| unreachable!("no two items have one id"))
+    }
+}
+
+impl<K: Key, V: StateMachine> Map<K, V> {
+    /// A map with the same keys, whose values are what `convert` makes of these.
+    pub fn convert<U: StateMachine + Debug + PartialEq>(&self, mut convert: impl FnMut(&V) -> U) -> Map<K, U> {
+        self.iter().map(|(key, value)| (key.clone(), convert(value))).collect()
+    }
+}
