@@ -11,3 +11,6 @@ pub(crate) const WAY_CHARS_MAX: usize = 200;
 /// Without such a bound a state could be made, one event at a time, that no stack is deep enough to read again. JSON readers take 127
 /// levels; the rest is for a view around the state.
 pub const NESTING_MAX: usize = 120;
+
+/// Transitions of one [`Batch`](crate::Batch) event.
+pub(crate) const BATCH_TRANSITIONS_MAX: u32 = 1_000;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reapply_guest::{Event, Id, Input, Key, Micros, NoOptions, Program, Rng, contract};
+use reapply_guest::{Counter, Event, Id, Input, Key, Map, Micros, NoOptions, Program, Rng, contract};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -220,6 +220,40 @@ fn the_schema_says_what_the_json_is() {
     assert_eq!(of("Narrow")["prefixItems"][0]["type"], "integer");
     assert_eq!(schemas["transition"]["$defs"]["Id"], json!({ "type": "string", "format": "uuid" }));
     assert_eq!(schemas["transition"]["$defs"]["Micros"]["maximum"], Micros::MAX.get());
+}
+
+/// A colour that is explained, which schemars writes in another form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+enum Explained {
+    /// Of blood.
+    Red,
+    /// Of the sea.
+    Blue,
+}
+
+impl Key for Explained {}
+
+/// A key around a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+struct Player(Id);
+
+impl Key for Player {}
+
+#[test]
+fn the_schema_of_a_map_names_its_keys() {
+    fn names<K: Key>() -> Value {
+        let description = contract::describe::<Map<K, Counter>>("map").unwrap();
+        let schemas: Value = serde_json::from_str(&description.schemas).unwrap();
+        schemas["view"]["propertyNames"].clone()
+    }
+    let variants = |names: &Value| match names.get("oneOf").and_then(Value::as_array) {
+        Some(branches) => branches.iter().map(|branch| branch["const"].clone()).collect::<Value>(),
+        None => names["enum"].clone(),
+    };
+    assert_eq!(variants(&names::<Color>()), json!(["Red", "Blue"]));
+    assert_eq!(variants(&names::<Explained>()), json!(["Red", "Blue"]));
+    assert_eq!(names::<Player>()["format"], "uuid");
+    assert_eq!(names::<String>(), Value::Null);
 }
 
 #[test]

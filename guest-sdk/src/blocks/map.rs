@@ -5,9 +5,11 @@ use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use imbl::OrdMap;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::__private::version_around;
 use crate::{Key, StateMachine};
@@ -27,6 +29,9 @@ use crate::{Key, StateMachine};
 /// - One deletes a key and another changes its value at once: the key is gone; a change decided later conflicts.
 /// - One deletes a key and another sets it at once: the one decided later wins.
 /// - Two people delete one key at once: it is gone; the one decided later conflicts.
+/// - Two people change one key's value at once, or begin it where it is missing: both changes apply, and neither is lost to the other's
+///   beginning.
+/// - One deletes a key and another changes its value, or begins it, at once: a change decided later begins anew.
 ///
 /// ```
 /// use reapply_guest::{Counter, Map, MapConflict, StateMachine};
@@ -60,6 +65,8 @@ pub enum MapTransition<K: Key, V: StateMachine> {
     Delete(K),
     /// Passes a transition on to a key's value.
     Value(K, V::Transition),
+    /// Passes a transition on to a key's value, which begins as this where the key is not there.
+    ValueOr(K, V, V::Transition),
 }
 
 /// Why a map stays as it is.
@@ -75,11 +82,23 @@ pub enum MapConflict<K: Key, V: StateMachine> {
 
 /// schemars says of an object's values what they are, and nothing of its keys where these are strings of a certain form.
 fn name_the_keys<K: Key>(schema: &mut Schema) {
-    let key = K::json_schema(&mut SchemaGenerator::default());
-    let is_string = key.get("type").is_some_and(|kind| kind == "string");
-    if is_string && key.as_object().is_some_and(|keywords| keywords.len() > 1) {
-        schema.insert("propertyNames".to_owned(), key.to_value());
+    // Whole, since what it would refer to is not defined where this stands.
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let key = K::json_schema(&mut settings.into_generator()).to_value();
+    let any_text = serde_json::json!({ "type": "string" });
+    if is_text(&key) && key != any_text {
+        schema.insert("propertyNames".to_owned(), key);
     }
+}
+
+/// Whether a schema is that of texts only, such as the names of an enum's variants.
+fn is_text(schema: &Value) -> bool {
+    let list = |name: &str| schema.get(name).and_then(Value::as_array);
+    let branches = list("oneOf").or_else(|| list("anyOf"));
+    schema.get("type").is_some_and(|kind| kind == "string")
+        || schema.get("const").is_some_and(Value::is_string)
+        || list("enum").is_some_and(|values| values.iter().all(Value::is_string))
+        || branches.is_some_and(|branches| branches.iter().all(is_text))
 }
 
 impl<K: Key, V: StateMachine> Map<K, V> {
@@ -142,6 +161,23 @@ impl<K: Key, V: StateMachine> Map<K, V> {
     }
 }
 
+impl<K: Key, V: StateMachine> Map<K, V> {
+    /// Asks of the value at `key` what `transition` makes of it; where there is no such key, of `beginning`.
+    pub fn map_value_or<Q>(
+        &self,
+        key: &Q,
+        beginning: V,
+        transition: impl FnOnce(&V) -> V::Transition,
+    ) -> MapTransition<K, V>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ToOwned<Owned = K> + ?Sized,
+    {
+        let transition = transition(self.entries.get(key).unwrap_or(&beginning));
+        MapTransition::ValueOr(key.to_owned(), beginning, transition)
+    }
+}
+
 impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
     type Transition = MapTransition<K, V>;
     type Conflict = MapConflict<K, V>;
@@ -160,6 +196,11 @@ impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
             }
             MapTransition::Value(key, transition) => {
                 let value = self.entries.get(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
+                let value = value.apply(transition).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
+                entries.insert(key.clone(), value);
+            }
+            MapTransition::ValueOr(key, beginning, transition) => {
+                let value = self.entries.get(key).unwrap_or(beginning);
                 let value = value.apply(transition).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
                 entries.insert(key.clone(), value);
             }

@@ -8,21 +8,27 @@
 //! ```
 
 mod atom;
+mod batch;
+mod board;
 mod counter;
 mod derived;
 mod list;
 mod machine;
 mod map;
 mod naive;
+mod option;
 mod set;
 mod text;
 
 use atom::{NaiveAtom, NaiveAtomRc, NaiveConstant};
+use batch::NaiveBatch;
+use board::NaiveColumns;
 use counter::NaiveCounter;
 use derived::{NaiveAnswer, NaiveBoard, NaiveTodo};
 use list::NaiveList;
 use map::NaiveMap;
 use naive::check_histories;
+use option::NaiveOption;
 use reapply_guest::Id;
 use set::NaiveSet;
 
@@ -70,6 +76,31 @@ fn map_of_atoms() {
 #[test]
 fn list_of_atoms() {
     check_histories::<NaiveList<NaiveAtom<u8>>>("list_of_atoms", &[]);
+}
+
+#[test]
+fn option() {
+    check_histories::<NaiveOption<NaiveAtom<u8>>>("option", &[]);
+}
+
+#[test]
+fn option_of_a_struct() {
+    check_histories::<NaiveOption<NaiveTodo>>("option_of_a_struct", &[]);
+}
+
+#[test]
+fn batch_of_a_map() {
+    check_histories::<NaiveBatch<NaiveMap<String, NaiveAtom<String>>>>("batch_of_a_map", &[]);
+}
+
+#[test]
+fn batch_of_a_list() {
+    check_histories::<NaiveBatch<NaiveList<NaiveAtom<u8>>>>("batch_of_a_list", &[]);
+}
+
+#[test]
+fn board() {
+    check_histories::<NaiveColumns<NaiveAtom<String>, NaiveCounter>>("board", &[]);
 }
 
 #[test]

@@ -64,15 +64,28 @@ impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
                 let value = self.0.get_mut(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
                 value.apply(inner).map_err(|conflict| MapConflict::Value(key.clone(), conflict))
             }
+            MapTransition::ValueOr(key, beginning, inner) => {
+                let mut value = self.0.get(key).cloned().unwrap_or_else(|| N::of(beginning));
+                value.apply(inner).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
+                self.0.insert(key.clone(), value);
+                Ok(())
+            }
         }
     }
 
     fn act(client: usize, shown: &Self::Machine, random: &mut Random) -> Option<TransitionOf<Self>> {
         let key = K::few(random);
-        let Some(value) = shown.get(&key) else { return Some(shown.set(key, N::fresh(random))) };
-        Some(match random.below(10) {
+        let Some(value) = shown.get(&key) else {
+            let fresh = N::fresh(random);
+            return Some(match random.percent(50) {
+                true => shown.set(key, fresh),
+                false => MapTransition::ValueOr(key, fresh.clone(), N::act(client, &fresh, random)?),
+            });
+        };
+        Some(match random.below(12) {
             0 => shown.set(key, N::fresh(random)),
             1..4 => shown.delete(key),
+            4 | 5 => MapTransition::ValueOr(key, N::fresh(random), N::act(client, value, random)?),
             _ => MapTransition::Value(key, N::act(client, value, random)?),
         })
     }
@@ -89,7 +102,7 @@ impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
             assert_eq!(end.remove(key), alone::<K, N>(&transitions), "{key:?} is not what was done to it alone");
         }
         assert!(end.is_empty(), "nobody asked for {end:?}");
-        use MapTransition::{Delete, Set, Value};
+        use MapTransition::{Delete, Set, Value, ValueOr};
         let pairs = |is_meant: fn(&TransitionOf<Self>, &TransitionOf<Self>) -> bool| {
             history.blind_pairs(|a, b| key_of::<K, N>(a) == key_of::<K, N>(b) && is_meant(a, b))
         };
@@ -103,6 +116,8 @@ impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
             ("a value changed after an unseen set", pairs(|a, b| matches!((a, b), (Set(..), Value(..))))),
             ("a key set over an unseen change", pairs(|a, b| matches!((a, b), (Value(..), Set(..))))),
             ("a key deleted over an unseen change", pairs(|a, b| matches!((a, b), (Value(..), Delete(_))))),
+            ("a key begun by two at once", pairs(|a, b| matches!((a, b), (ValueOr(..), ValueOr(..))))),
+            ("a key begun anew after an unseen deletion", pairs(|a, b| matches!((a, b), (Delete(_), ValueOr(..))))),
             ("a key deleted over an unseen set", pairs(|a, b| matches!((a, b), (Set(..), Delete(_))))),
             ("a key set over an unseen deletion", pairs(|a, b| matches!((a, b), (Delete(_), Set(..))))),
             ("conflict: a change after an unseen deletion", too_late(|what| matches!(what, Value(..)))),
@@ -122,12 +137,19 @@ fn alone<K: Key, N: Naive>(transitions: &[&Change<K, N>]) -> Option<N> {
                 let changed = value.as_mut().map(|value| value.apply(inner));
                 assert!(matches!(changed, Some(Ok(()))), "a change of nothing was accepted: {inner:?}");
             }
+            MapTransition::ValueOr(_, beginning, inner) => {
+                let changed = value.get_or_insert_with(|| N::of(beginning)).apply(inner);
+                assert!(matches!(changed, Ok(())), "a change that conflicts was accepted: {inner:?}");
+            }
         }
     }
     value
 }
 
 fn key_of<K: Key, N: Naive>(transition: &Change<K, N>) -> &K {
-    let (MapTransition::Set(key, _) | MapTransition::Delete(key) | MapTransition::Value(key, _)) = transition;
+    let (MapTransition::Set(key, _)
+    | MapTransition::Delete(key)
+    | MapTransition::Value(key, _)
+    | MapTransition::ValueOr(key, _, _)) = transition;
     key
 }

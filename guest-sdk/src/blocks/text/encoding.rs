@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::Text;
 use super::builder::Builder;
@@ -16,7 +17,7 @@ use super::run::{Run, count_chars, split_chars};
 use super::runs::Runs;
 use super::table::{Named, Table};
 use super::transition::CharId;
-use crate::Id;
+use crate::{Id, StateMachine};
 
 /// A run as long as it can be.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +67,15 @@ impl JsonSchema for Text {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        View::json_schema(generator)
+        let mut schema = View::json_schema(generator);
+        // Runs fit the text that they are of, which a schema cannot say.
+        let id = Id::from_bits(1);
+        let examples = ["", "Grüße", "two\nlines"].map(|text| {
+            let Ok(typed) = Text::default().apply(&Text::default().insert(id, 0, text)) else { return Value::Null };
+            serde_json::to_value(&typed).unwrap_or_default()
+        });
+        schema.insert("examples".to_owned(), examples.into_iter().collect());
+        schema
     }
 }
 
