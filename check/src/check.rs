@@ -30,12 +30,13 @@ pub const TIME_MAX: Duration = Duration::from_secs(60);
 /// A check that is being set up. [`Check::run`] runs it; in a test, [`Check::assert`].
 #[must_use = "nothing is checked before `run` or `assert`"]
 pub struct Check<S> {
-    start: Box<dyn Fn() -> Result<S, Fault>>,
-    histories: u64,
-    length: u32,
-    seed: u64,
-    time_max: Duration,
+    pub(crate) start: Box<dyn Fn() -> Result<S, Fault>>,
+    pub(crate) histories: u64,
+    pub(crate) length: u32,
+    pub(crate) seed: u64,
+    pub(crate) time_max: Duration,
     limits: Option<Limits>,
+    commuting: Vec<[String; 2]>,
 }
 
 /// A history that broke a rule, as it was found.
@@ -46,13 +47,14 @@ struct Found {
 
 /// How many shorter histories are tried when one has failed, and how long shortening may take.
 const SHORTER_TRIED: u64 = 500;
-const SHORTEN_TIME_MAX: Duration = Duration::from_secs(20);
+pub(crate) const SHORTEN_TIME_MAX: Duration = Duration::from_secs(20);
 
 impl<S: Subject> Check<S> {
     /// A check of the machine of which `start` makes fresh instances.
     pub fn new(start: impl Fn() -> Result<S, Fault> + 'static) -> Self {
         let start = Box::new(start);
-        Self { start, histories: HISTORIES, length: LENGTH, seed: SEED, time_max: TIME_MAX, limits: None }
+        let commuting = Vec::new();
+        Self { start, histories: HISTORIES, length: LENGTH, seed: SEED, time_max: TIME_MAX, limits: None, commuting }
     }
 
     /// How many histories to play; [`HISTORIES`] by default.
@@ -78,6 +80,13 @@ impl<S: Subject> Check<S> {
     /// What the host allows, so that the report can compare.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits: Some(limits), ..self }
+    }
+
+    /// Says that two people may ask for transitions of these kinds at once, and the state is the same whoever is first. A kind is named as in the
+    /// report; `Item` speaks of `Item.Done` as well.
+    pub fn commutes(mut self, kind: &str, other: &str) -> Self {
+        self.commuting.push([kind, other].map(str::to_owned));
+        self
     }
 
     /// Plays the histories until one breaks a rule.
@@ -132,12 +141,17 @@ impl<S: Subject> Check<S> {
         }
     }
 
-    fn contract(&self) -> Result<Contract, Box<Failure>> {
-        let started = (self.start)().map_err(|fault| Breach::of_fault("start", &fault));
-        started.and_then(|mut machine| Contract::read(&mut machine)).map_err(|Breach { rule, what }| {
+    pub(crate) fn instance(&self) -> Checked<S> {
+        unbroken("start", (self.start)())
+    }
+
+    pub(crate) fn contract(&self) -> Result<Contract, Box<Failure>> {
+        let contract = self.instance().and_then(|mut machine| Contract::read(&mut machine));
+        let contract = contract.map_err(|Breach { rule, what }| {
             let (machine, script) = ("the machine".to_owned(), Script::default());
             Box::new(Failure { machine, rule, what, seed: self.seed, history: None, script })
-        })
+        })?;
+        Ok(Contract { commuting: self.commuting.clone(), ..contract })
     }
 
     /// Makes a history and plays it as it is made.
@@ -147,7 +161,7 @@ impl<S: Subject> Check<S> {
             .map_err(|breach| Box::new(Found { script, breach }))
     }
 
-    fn explore_into(
+    pub(crate) fn explore_into(
         &self,
         contract: &Contract,
         mut random: Random,
@@ -165,10 +179,10 @@ impl<S: Subject> Check<S> {
                 player.ok_or_else(|| Breach::new(Rule::Deterministic, "`create` refused what it took before"))?
             }
         };
-        let advisor = unbroken("start", (self.start)())?;
-        let mut explorer = Explorer::new(contract, advisor, random);
+        let mut explorer = Explorer::new(contract, self.instance()?, random);
         for _ in 0..length {
-            let step = explorer.next(&player);
+            let (step, is_late) = explorer.next(&player);
+            tally.late += u64::from(is_late);
             script.steps.push(step.clone());
             let outcome = player.step(&step)?;
             count(tally, contract, &player, &step, &outcome);
@@ -203,7 +217,7 @@ impl<S: Subject> Check<S> {
         self.failure(contract, Some(index), shortest, breach)
     }
 
-    fn failure(&self, contract: &Contract, history: Option<u64>, script: Script, breach: Breach) -> Failure {
+    pub(crate) fn failure(&self, contract: &Contract, history: Option<u64>, script: Script, breach: Breach) -> Failure {
         let Breach { rule, what } = breach;
         Failure { machine: contract.machine.clone(), rule, what, seed: self.seed, history, script }
     }
@@ -216,8 +230,15 @@ fn count<S: Subject>(tally: &mut Tally, contract: &Contract, player: &Player<'_,
             match outcome {
                 Outcome::Accepted => kind.accepted += 1,
                 Outcome::Conflict(_) => kind.conflict += 1,
-                Outcome::Malformed | Outcome::Nothing => kind.malformed += 1,
+                Outcome::Malformed | Outcome::Nothing | Outcome::Orders { .. } => kind.malformed += 1,
             }
+        }
+        (Act::AtOnce { authors, transitions }, Outcome::Orders { differ }) => {
+            let kinds = [0, 1].map(|which| contract.transition.kind(&transitions[which]));
+            tally.pair(kinds, *differ, || {
+                let [a, b] = [0, 1].map(|which| format!("{}: {}", authors[which], transitions[which]));
+                format!("{a}, and {b}")
+            });
         }
         (Act::Alarm, Outcome::Accepted) => {
             tally.alarms += 1;
@@ -231,6 +252,6 @@ fn count<S: Subject>(tally: &mut Tally, contract: &Contract, player: &Player<'_,
             tally.count_conflict(contract.conflict.kind(&serde_json::from_str(json).unwrap_or_default()));
         }
         Outcome::Accepted => tally.measure(player.snapshot().len(), player.usage()),
-        Outcome::Malformed | Outcome::Nothing => {}
+        Outcome::Malformed | Outcome::Nothing | Outcome::Orders { .. } => {}
     }
 }

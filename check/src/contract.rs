@@ -17,6 +17,8 @@ pub(crate) struct Contract {
     pub(crate) transition: Schema,
     pub(crate) conflict: Schema,
     pub(crate) view: Schema,
+    /// Kinds of transitions that are said to commute, two by two.
+    pub(crate) commuting: Vec<[String; 2]>,
 }
 
 impl Contract {
@@ -36,7 +38,14 @@ impl Contract {
             transition: schema("transition")?,
             conflict: schema("conflict")?,
             view: schema("view")?,
+            commuting: Vec::new(),
         })
+    }
+
+    /// Whether transitions of these kinds are said to come to the same state in either order. `Item` speaks of `Item.Done` too.
+    pub(crate) fn commute(&self, kinds: [&str; 2]) -> bool {
+        let [one, other] = kinds;
+        self.commuting.iter().any(|[a, b]| covers(a, one) && covers(b, other) || covers(a, other) && covers(b, one))
     }
 
     /// What the schemas ask for that cannot be checked, and examples that are none.
@@ -52,6 +61,14 @@ impl Contract {
             let warnings = unknown.chain(schema.wrong_examples());
             warnings.map(|warning| format!("in the schema of {name}, {warning}")).collect::<Vec<_>>()
         };
-        schemas.into_iter().flat_map(warn).collect()
+        let kinds = self.transition.kinds();
+        let is_known = |said: &String| kinds.iter().any(|kind| covers(said, kind));
+        let unknown = self.commuting.iter().flatten().filter(|said| !is_known(said));
+        let unknown = unknown.map(|said| format!("no transition is of the kind `{said}`, which is said to commute"));
+        schemas.into_iter().flat_map(warn).chain(unknown).collect()
     }
+}
+
+fn covers(said: &str, kind: &str) -> bool {
+    kind.strip_prefix(said).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

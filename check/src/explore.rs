@@ -22,12 +22,18 @@ const KEPT_MAX: usize = 32;
 /// Shares in percent: of joining before the first transition and of leaving after it, of bytes that are no transition or no snapshot, and of what was asked for before.
 const JOINED: usize = 60;
 const LEFT: usize = 5;
+const MALFORMED: usize = 10;
 const BYTES: usize = 3;
 const AGAIN: usize = 8;
 
 /// Of alarms that go off at once, and of those that go off when the next event would come after them. The others come late.
 const ALARM_NOW: usize = 15;
 const ALARM_DUE: usize = 85;
+
+/// Of two participants who ask at once, and of transitions that arrive only after some other events, and how many those are at most.
+const AT_ONCE: usize = 6;
+const LATE: usize = 12;
+const LATE_BY_MAX: usize = 8;
 
 const MS: u64 = 1000;
 const DAY: u64 = 24 * 3600 * 1000 * MS;
@@ -46,6 +52,8 @@ pub(crate) struct Explorer<'a, S: Subject> {
     /// The snapshot of the state whose view the generator has looked at.
     looked_at: Bytes,
     advisor: Advisor<S>,
+    /// Transitions that are on their way, and after how many more steps each arrives.
+    on_their_way: Vec<(Act, usize)>,
 }
 
 impl<'a, S: Subject> Explorer<'a, S> {
@@ -54,10 +62,20 @@ impl<'a, S: Subject> Explorer<'a, S> {
         let mut generator = Generator::new(&contract.transition, Random::new(random.bits(), 1));
         authors.iter().for_each(|author| generator.pool.keep_author(author, &mut random));
         let advisor = Advisor { machine: advisor, snapshot: Bytes::new(), state: None };
-        Self { contract, generator, random, authors, asked: Vec::new(), looked_at: Bytes::new(), advisor }
+        Self {
+            contract,
+            generator,
+            random,
+            authors,
+            asked: Vec::new(),
+            looked_at: Bytes::new(),
+            advisor,
+            on_their_way: Vec::new(),
+        }
     }
 
-    pub(crate) fn next(&mut self, player: &Player<'_, S>) -> Step {
+    /// Gives the next step, and whether it was made for an earlier state.
+    pub(crate) fn next(&mut self, player: &Player<'_, S>) -> (Step, bool) {
         if *player.snapshot() != self.looked_at {
             self.looked_at = player.snapshot().clone();
             self.generator.pool.look(player.view(), &mut self.random);
@@ -65,6 +83,9 @@ impl<'a, S: Subject> Explorer<'a, S> {
         let after = self.gap();
         // Small numbers now and then, so that machines that take them for dice see both ends.
         let entropy = if self.random.percent(20) { self.random.bits() % 8 } else { self.random.bits() };
+        if let Some(act) = self.arrived() {
+            return (Step { act, after, entropy }, true);
+        }
         let mut step = Step { act: self.act(player, after), after, entropy };
         match step.act {
             Act::Alarm if self.random.percent(70) => step.after = 0,
@@ -78,7 +99,20 @@ impl<'a, S: Subject> Explorer<'a, S> {
             }
             _ => {}
         }
-        step
+        if matches!(step.act, Act::Submit { .. }) && self.random.percent(LATE) {
+            // Whoever asked sees this state, and is heard after others.
+            let by = 2 + self.random.below(LATE_BY_MAX - 1);
+            let act = std::mem::replace(&mut step.act, self.submit());
+            self.on_their_way.push((act, by));
+        }
+        (step, false)
+    }
+
+    /// Takes what has been on its way for long enough.
+    fn arrived(&mut self) -> Option<Act> {
+        self.on_their_way.iter_mut().for_each(|(_, left)| *left = left.saturating_sub(1));
+        let index = self.on_their_way.iter().position(|(_, left)| *left == 0)?;
+        Some(self.on_their_way.remove(index).0)
     }
 
     fn act(&mut self, player: &Player<'_, S>, after: u64) -> Act {
@@ -103,7 +137,34 @@ impl<'a, S: Subject> Explorer<'a, S> {
                 Act::RestoreBytes { bytes: to_hex(&spoil(player.snapshot(), &mut self.random)) }
             };
         }
+        if self.random.percent(AT_ONCE) {
+            return self.at_once(player);
+        }
         self.submit()
+    }
+
+    /// Two transitions by two participants, each such that the machine would take it alone where that is found.
+    fn at_once(&mut self, player: &Player<'_, S>) -> Act {
+        let mut welcome = || {
+            let mut act = self.submit();
+            for _ in 0..TRIED_MAX {
+                if self.advisor.welcomes(self.contract, player, &Step { act: act.clone(), after: 0, entropy: 0 }) {
+                    break;
+                }
+                act = self.submit();
+            }
+            act
+        };
+        let mut asked = [welcome(), welcome()].map(|act| match act {
+            Act::Submit { author, transition } => (author, transition),
+            _ => (String::new(), Value::Null),
+        });
+        if asked[0].0 == asked[1].0 {
+            let other = self.authors.iter().find(|author| **author != asked[0].0);
+            asked[1].0 = other.map_or_else(String::new, |author| (*author).to_owned());
+        }
+        let [(a, one), (b, other)] = asked;
+        Act::AtOnce { authors: [a, b], transitions: [one, other] }
     }
 
     fn submit(&mut self) -> Act {
@@ -113,7 +174,11 @@ impl<'a, S: Subject> Explorer<'a, S> {
         {
             return Act::Submit { author, transition };
         }
-        let transition = self.generator.generate();
+        let mut transition = self.generator.generate();
+        // Some types refuse more than a schema can say. What they refuse is tried, and most of what follows are transitions.
+        if !self.random.percent(MALFORMED) && self.advisor.is_malformed(&transition) {
+            transition = self.generator.generate_carefully();
+        }
         if self.asked.len() < KEPT_MAX {
             self.asked.push(transition.clone());
         } else {
@@ -143,6 +208,10 @@ struct Advisor<S: Subject> {
 }
 
 impl<S: Subject> Advisor<S> {
+    fn is_malformed(&mut self, transition: &Value) -> bool {
+        matches!(self.machine.encode(&transition.to_string()), Err(CodecError::Refused(_)))
+    }
+
     /// Whether the machine would take the step, or break off at it, which is as welcome.
     fn welcomes(&mut self, contract: &Contract, player: &Player<'_, S>, step: &Step) -> bool {
         let Act::Submit { author, transition } = &step.act else { return true };

@@ -63,6 +63,9 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Act::Submit { author, transition } => write!(f, "{author}: {transition}"),
+            Act::AtOnce { authors: [a, b], transitions: [one, other] } => {
+                write!(f, "{a}: {one}, and at once {b}: {other}")
+            }
             Act::SubmitBytes { author, bytes } => write!(f, "{author}: the bytes {bytes}"),
             Act::Alarm => write!(f, "the alarm goes off"),
             Act::Joined { author } => write!(f, "{author} joins"),

@@ -32,18 +32,29 @@ pub(crate) struct Generator<'a> {
     /// Each history likes some variants better than others: some run into what comes only after many of a kind.
     tastes: u64,
     parts_left: usize,
+    /// Whether what has rules beyond its schema is only taken from examples and from what was shown.
+    is_careful: bool,
 }
 
 impl<'a> Generator<'a> {
     pub(crate) fn new(schema: &'a Schema, mut random: Random) -> Self {
         let tastes = random.bits();
-        Self { schema, pool: Pool::default(), random, tastes, parts_left: 0 }
+        Self { schema, pool: Pool::default(), random, tastes, parts_left: 0, is_careful: false }
     }
 
     /// A value as the root schema describes it.
     pub(crate) fn generate(&mut self) -> Value {
         self.parts_left = PARTS_MAX;
         self.value(self.schema.root(), 0)
+    }
+
+    /// A value for a type that refuses more than its schema says: where the schema has examples, one of them as it is, or what the machine
+    /// shows of the same form.
+    pub(crate) fn generate_carefully(&mut self) -> Value {
+        self.is_careful = true;
+        let value = self.generate();
+        self.is_careful = false;
+        value
     }
 
     /// A value like this one, with one thing in it changed.
@@ -101,6 +112,10 @@ impl<'a> Generator<'a> {
 
     fn example(&mut self, keywords: &Map<String, Value>) -> Option<Value> {
         let examples = keywords.get("examples")?.as_array()?;
+        if self.is_careful {
+            let shown = self.pool.object(keywords, &mut self.random).filter(|_| self.random.percent(50));
+            return shown.or_else(|| self.random.pick(examples).cloned());
+        }
         if !self.random.percent((EXAMPLES * examples.len()).min(EXAMPLES_MAX)) {
             return None;
         }
@@ -110,12 +125,13 @@ impl<'a> Generator<'a> {
 
     /// One of a schema's branches. Variants without content, which schemars puts together, count as one each.
     fn branch(&mut self, branches: &'a [Value], depth: usize) -> Option<&'a Value> {
+        let possible: Vec<&Value> = branches.iter().filter(|branch| !self.schema.is_impossible(branch)).collect();
         if self.is_large(depth) {
-            return branches.iter().min_by_key(|branch| self.schema.follow(branch).to_string().len());
+            return possible.into_iter().min_by_key(|branch| self.schema.follow(branch).to_string().len());
         }
         let variants = |branch: &Value| branch.get("enum").and_then(Value::as_array).map_or(1, Vec::len);
-        let weights: Vec<usize> = branches.iter().map(variants).collect();
-        branches.get(self.choose(&weights))
+        let weights: Vec<usize> = possible.iter().map(|branch| variants(branch)).collect();
+        possible.get(self.choose(&weights)).copied()
     }
 
     /// One of so many, by their weights and by this history's taste: what it has no taste for does not happen in it, so that it comes to
@@ -296,6 +312,37 @@ mod tests {
         }
         assert_eq!(kinds.len(), schema.kinds().len(), "{kinds:?}");
         assert!(kinds.values().all(|count| *count > 200), "{kinds:?}");
+    }
+
+    #[derive(JsonSchema)]
+    enum Nobody {}
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is used")]
+    enum Somebody {
+        Known(u8),
+        Never(u8, Nobody),
+        Neither { nobody: Nobody },
+    }
+
+    #[test]
+    fn what_cannot_be_is_neither_made_nor_a_kind() {
+        let schema = Schema::new(schema_for!(Somebody).into());
+        assert_eq!(schema.kinds(), ["Known"]);
+        let mut generator = Generator::new(&schema, Random::new(1, 0));
+        assert!((0..100).all(|_| schema.kind(&generator.generate()) == "Known"));
+    }
+
+    #[test]
+    fn a_careful_value_has_its_examples_as_they_are_or_as_they_were_shown() {
+        let form = json!({ "type": "object", "properties": { "of": { "type": "integer" } }, "required": ["of"], "examples": [{ "of": 1 }] });
+        let schema = Schema::new(json!({ "type": "array", "items": form, "minItems": 4 }));
+        let mut generator = Generator::new(&schema, Random::new(1, 0));
+        generator.pool.look(&json!([{ "of": 2 }, { "of": 3, "more": 4 }]), &mut Random::new(2, 0));
+        let made: Vec<Value> =
+            (0..50).flat_map(|_| generator.generate_carefully().as_array().cloned().unwrap()).collect();
+        assert!(made.iter().all(|item| [json!({ "of": 1 }), json!({ "of": 2 })].contains(item)), "{made:?}");
+        assert!(made.contains(&json!({ "of": 1 })) && made.contains(&json!({ "of": 2 })), "{made:?}");
     }
 
     #[test]

@@ -40,14 +40,15 @@ impl Schema {
     }
 
     fn collect(&self, schema: &Value, path: &str, depth: usize, kinds: &mut Vec<String>) {
-        if is_never(self.follow(schema)) {
+        if self.is_impossible(schema) {
             return;
         }
         let Some(variants) = self.variants(schema).filter(|_| depth < DEPTH_MAX) else {
             kinds.push(path.to_owned());
             return;
         };
-        for (name, inner) in variants {
+        let possible = |(_, inner): &(&str, Option<&Value>)| !inner.is_some_and(|inner| self.is_impossible(inner));
+        for (name, inner) in variants.into_iter().filter(possible) {
             let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match inner {
                 Some(inner) => self.collect(self.innermost(inner, &Value::Null).0, &path, depth + 1, kinds),
@@ -81,15 +82,6 @@ impl Schema {
             None => (schema, value),
         }
     }
-}
-
-/// Whether a schema has no values at all, as that of an enum without variants.
-fn is_never(schema: &Value) -> bool {
-    let not = schema.get("not");
-    schema == &Value::Bool(false)
-        || not.is_some_and(|not| not == &Value::Bool(true) || not.as_object().is_some_and(serde_json::Map::is_empty))
-        || schema.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty)
-        || schema.get("oneOf").and_then(Value::as_array).is_some_and(Vec::is_empty)
 }
 
 fn unit_variants(schema: &Value) -> Option<Vec<(&str, Option<&Value>)>> {

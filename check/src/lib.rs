@@ -33,14 +33,16 @@
 //! `reapply check` does the same to a component, in the engine that hosts run it in, and measures its fuel and memory.
 //!
 //! Read in this order: [`Subject`] (what is checked), [`Script`] (a history), `play` and `rules` (what is done and what must hold), `explore`
-//! and `generate` (what is tried), `shrink`, [`Report`].
+//! and `generate` (what is tried), `shrink`, [`Report`]; and beside them `migrate` (rooms of an earlier build) and `grow` (large rooms).
 
 mod check;
 mod contract;
 mod explore;
 mod failure;
 mod generate;
+mod grow;
 mod kinds;
+mod migrate;
 #[cfg(feature = "native")]
 mod native;
 mod pattern;
@@ -59,9 +61,11 @@ mod verdict;
 
 pub use check::{Check, HISTORIES, LENGTH, SEED, TIME_MAX};
 pub use failure::Failure;
+pub use grow::{GROW_EVENTS, Growth};
+pub use migrate::Migrations;
 #[cfg(feature = "native")]
 pub use native::{Native, check};
-pub use report::{Count, Figures, Kind, Report};
+pub use report::{Count, Figures, Kind, Pair, Report};
 pub use script::{Act, Script, Step};
 pub use subject::{Description, Limits, Subject, Usage};
 pub use verdict::Rule;

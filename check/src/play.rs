@@ -14,10 +14,10 @@ use crate::contract::Contract;
 use crate::rules::{check_nonsense, check_schema, restore, while_malformed};
 use crate::script::{Act, Step, from_hex};
 use crate::subject::{Subject, Usage};
-use crate::verdict::{Breach, Checked, Rule, answered, unbroken};
+use crate::verdict::{Breach, Checked, Rule, answered, json_differs, unbroken};
 
 /// When every history begins: a day in 2026.
-const START: u64 = 1_767_225_600_000_000;
+pub(crate) const START: u64 = 1_767_225_600_000_000;
 
 /// Garbage is appended, and bytes are taken off, at steps whose entropy is a multiple of this: 0 is one, so a shortened history does it too.
 pub(crate) const GARBAGE_EVERY: u64 = 4;
@@ -59,6 +59,11 @@ pub(crate) enum Outcome {
     Malformed,
     /// There was nothing to do, or what was tried is no event.
     Nothing,
+    /// Both orders of two transitions were tried: whether they come to different states.
+    Orders {
+        /// Whether they do.
+        differ: bool,
+    },
 }
 
 impl<'a, S: Subject> Player<'a, S> {
@@ -85,6 +90,36 @@ impl<'a, S: Subject> Player<'a, S> {
             Breach::new(Rule::Deterministic, format!("`create` refused options that another instance took: {why}"))
         })?;
         let now = look(contract, &mut main, state)?;
+        Self::of([main, twin, scratch], contract, now, twin_state).map(Some)
+    }
+
+    /// Goes on with a room that an earlier build has left: each instance is given its snapshot.
+    pub(crate) fn migrate(
+        contract: &'a Contract,
+        start: &dyn Fn() -> Result<S, Fault>,
+        snapshot: &[u8],
+        state_version: u32,
+    ) -> Checked<Self> {
+        let migrated = || -> Checked<(S, S::State)> {
+            let mut machine = unbroken("start", start())?;
+            let of_version = |what| Breach::new(Rule::Migrate, format!("a state of version {state_version}: {what}"));
+            let restored = answered("restore", machine.restore(snapshot, state_version));
+            let state = restored.map_err(|breach| of_version(breach.what))?;
+            let state = state.map_err(|why| of_version(format!("`restore` refused it: {why}")))?;
+            Ok((machine, state))
+        };
+        let ((mut main, state), (twin, twin_state)) = (migrated()?, migrated()?);
+        let scratch = unbroken("start", start())?;
+        let now = look(contract, &mut main, state)?;
+        Self::of([main, twin, scratch], contract, now, twin_state)
+    }
+
+    fn of(
+        [main, twin, mut scratch]: [S; 3],
+        contract: &'a Contract,
+        now: Moment<S::State>,
+        twin_state: S::State,
+    ) -> Checked<Self> {
         let restored = restore(contract, &mut scratch, &now.snapshot)?;
         let (seq, time, applied) = (0, START, None);
         let (present, last_transition) = (BTreeSet::new(), Bytes::new());
@@ -105,7 +140,7 @@ impl<'a, S: Subject> Player<'a, S> {
         };
         player.check_twin()?;
         player.check_restored(0)?;
-        Ok(Some(player))
+        Ok(player)
     }
 
     /// Does one step, and checks everything that can be checked of it.
@@ -120,6 +155,7 @@ impl<'a, S: Subject> Player<'a, S> {
                     outcome => Ok(outcome),
                 };
             }
+            Act::AtOnce { authors, transitions } => return self.at_once(authors, transitions, step),
             Act::SubmitBytes { author, bytes } => return self.submit_bytes(author, bytes, step),
             Act::RestoreBytes { bytes } => return self.restore_bytes(bytes),
             Act::Alarm => return self.sound_alarm(step),
@@ -138,6 +174,11 @@ impl<'a, S: Subject> Player<'a, S> {
     /// The newest state's view.
     pub(crate) fn view(&self) -> &Value {
         &self.now.shown
+    }
+
+    /// The state's version, and the newest state's snapshot.
+    pub(crate) fn stored(&self) -> (u32, &Bytes) {
+        (self.contract.state_version, &self.now.snapshot)
     }
 
     /// The event that a transition would be, if it were asked for so much later.
@@ -194,6 +235,39 @@ impl<'a, S: Subject> Player<'a, S> {
     fn submission(&self, author: &str, transition: Bytes) -> Input {
         let author = Author(author.into());
         Input::Transition { author, client: ClientId([0; 16]), number: Number(self.seq + 1), transition }
+    }
+
+    /// Tries two transitions in both orders, each with its own author and bits, at the same time.
+    fn at_once(&mut self, authors: &[String; 2], transitions: &[Value; 2], step: &Step) -> Checked<Outcome> {
+        let mut events = Vec::new();
+        for (author, transition) in authors.iter().zip(transitions) {
+            // Bits of which nothing is a multiple of, so that no garbage is tried along.
+            let Some(bytes) = self.encode(transition, 1)? else { return Ok(Outcome::Malformed) };
+            let entropy = step.entropy.rotate_left(events.len() as u32 * 32);
+            events.push(self.event(author, bytes, step.after, entropy));
+        }
+        let mut ends = Vec::new();
+        for order in [[0, 1], [1, 0]] {
+            let mut state = restore(self.contract, &mut self.scratch, &self.now.snapshot)?;
+            for (later, which) in (0..).zip(order) {
+                let event = Event { seq: Seq(self.seq + 1 + later), ..events[which].clone() };
+                if let Ok(next) = decided(self.scratch.apply(&state, &event))? {
+                    state = next;
+                }
+            }
+            let view = unbroken("view", self.scratch.view(&state))?;
+            ends.push((unbroken("snapshot", self.scratch.snapshot(&state))?, view));
+        }
+        let differ = ends[0].0 != ends[1].0;
+        let kinds = [0, 1].map(|which| self.contract.transition.kind(&transitions[which]));
+        if differ && self.contract.commute([&kinds[0], &kinds[1]]) {
+            let orders = [0, 1].map(|first| format!("{} first", authors[first]));
+            let [one, other] = [&ends[0].1, &ends[1].1].map(String::as_str);
+            let differs = json_differs([&orders[0], &orders[1]], [one, other]);
+            let what = format!("`{}` and `{}` are said to commute, and do not: {differs}", kinds[0], kinds[1]);
+            return Err(Breach::new(Rule::Order, what));
+        }
+        Ok(Outcome::Orders { differ })
     }
 
     fn submit_bytes(&mut self, author: &str, bytes: &str, step: &Step) -> Checked<Outcome> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::random::Random;
 use crate::validate::is_uuid;
@@ -15,6 +15,9 @@ const VIEW_NODES_MAX: usize = 4000;
 
 /// The longest text that is kept.
 const TEXT_BYTES_MAX: usize = 256;
+
+/// Properties of an object that is kept whole.
+const OBJECT_PROPERTIES_MAX: usize = 8;
 
 /// Values by what they are, and by the place in the schema that they were made for.
 #[derive(Default)]
@@ -29,6 +32,7 @@ struct Seen {
     ids: Vec<String>,
     texts: Vec<String>,
     numbers: Vec<i128>,
+    objects: Vec<Value>,
 }
 
 impl Pool {
@@ -57,6 +61,9 @@ impl Pool {
                 Value::Object(properties) => {
                     properties.keys().for_each(|name| self.shown.learn_text(name, random));
                     waiting.extend(properties.values());
+                    if properties.len() <= OBJECT_PROPERTIES_MAX {
+                        keep(&mut self.shown.objects, value.clone(), random);
+                    }
                 }
                 _ => self.shown.learn(value, random),
             }
@@ -66,6 +73,19 @@ impl Pool {
     /// A value that was made for this very place before.
     pub(crate) fn again(&self, place: &Value, random: &mut Random) -> Option<Value> {
         self.places.get(&address(place)).and_then(|values| random.pick(values)).cloned()
+    }
+
+    /// An object that is shown now and has the properties that a schema requires, and no others that it does not know.
+    pub(crate) fn object(&self, keywords: &Map<String, Value>, random: &mut Random) -> Option<Value> {
+        let known = keywords.get("properties")?.as_object()?;
+        let required = keywords.get("required").and_then(Value::as_array);
+        let fits = |object: &&Value| {
+            let has = |name: &Value| name.as_str().is_some_and(|name| object.get(name).is_some());
+            required.is_none_or(|required| required.iter().all(has))
+                && object.as_object().is_some_and(|properties| properties.keys().all(|name| known.contains_key(name)))
+        };
+        let fitting: Vec<&Value> = self.shown.objects.iter().filter(fits).collect();
+        random.pick(&fitting).map(|object| (*object).clone())
     }
 
     pub(crate) fn id(&self, random: &mut Random) -> Option<String> {

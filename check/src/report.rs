@@ -1,5 +1,6 @@
 //! What was tried, and what it took.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -26,6 +27,10 @@ pub struct Report {
     pub transitions: Vec<Kind>,
     /// Conflicts that there were, by kind.
     pub conflicts: Vec<Count>,
+    /// Kinds of transitions that two people asked for at once, both orders of which were tried.
+    pub pairs: Vec<Pair>,
+    /// Transitions that were made for an earlier state: some others were decided meanwhile.
+    pub late: u64,
     /// Alarms that went off.
     pub alarms: u64,
     /// Bytes sent for a transition that were none, and were refused.
@@ -54,6 +59,19 @@ pub struct Kind {
     pub conflict: u64,
     /// How often what the schema allows was none to `encode`, or too long for a room.
     pub malformed: u64,
+}
+
+/// What became of two transitions at once, in both orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// Their kinds.
+    pub kinds: [String; 2],
+    /// How often both orders were tried.
+    pub tried: u64,
+    /// How often these came to different states.
+    pub differ: u64,
+    /// The shortest of those.
+    pub example: Option<String>,
 }
 
 /// How often something was.
@@ -92,6 +110,8 @@ pub(crate) struct Tally {
     pub(crate) options_refused: u64,
     pub(crate) alarms: u64,
     pub(crate) malformed: u64,
+    pub(crate) late: u64,
+    pairs: BTreeMap<[String; 2], Pair>,
     pub(crate) transitions: Vec<Kind>,
     pub(crate) conflicts: Vec<Count>,
     fuel: Vec<u64>,
@@ -119,6 +139,21 @@ impl Tally {
         match self.conflicts.iter_mut().find(|known| known.kind == kind) {
             Some(known) => known.count += 1,
             None => self.conflicts.push(Count { kind, count: 1 }),
+        }
+    }
+
+    /// Counts two transitions whose orders were tried.
+    pub(crate) fn pair(&mut self, mut kinds: [String; 2], differ: bool, example: impl FnOnce() -> String) {
+        kinds.sort_unstable();
+        let new = Pair { kinds: kinds.clone(), tried: 0, differ: 0, example: None };
+        let pair = self.pairs.entry(kinds).or_insert(new);
+        pair.tried += 1;
+        if differ {
+            pair.differ += 1;
+            let example = example();
+            if pair.example.as_ref().is_none_or(|shortest| example.len() < shortest.len()) {
+                pair.example = Some(example);
+            }
         }
     }
 
@@ -164,6 +199,8 @@ impl Tally {
             options_refused: self.options_refused,
             transitions: self.transitions,
             conflicts: self.conflicts,
+            pairs: self.pairs.into_values().collect(),
+            late: self.late,
             alarms: self.alarms,
             malformed: self.malformed,
             fuel,
@@ -210,8 +247,10 @@ impl fmt::Display for Report {
         for Count { kind, count } in &self.conflicts {
             writeln!(f, "{kind:width$}  {count:>9}")?;
         }
+        self.write_pairs(f)?;
         self.write_figures(f, width)?;
         writeln!(f, "\nalarms that went off: {}; bytes that were no transition: {}", self.alarms, self.malformed)?;
+        writeln!(f, "transitions made for an earlier state: {}", self.late)?;
         if self.options_refused > 0 {
             writeln!(f, "rooms whose options were refused: {}", self.options_refused)?;
         }
@@ -219,7 +258,32 @@ impl fmt::Display for Report {
     }
 }
 
+/// Pairs of kinds that are printed, and characters of an example.
+const PAIRS_SHOWN: usize = 12;
+const EXAMPLE_CHARS: usize = 160;
+
 impl Report {
+    /// The pairs for which it matters who is first.
+    fn write_pairs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut differing: Vec<&Pair> = self.pairs.iter().filter(|pair| pair.differ > 0).collect();
+        differing.sort_by_key(|pair| std::cmp::Reverse(pair.differ));
+        let tried: u64 = self.pairs.iter().map(|pair| pair.tried).sum();
+        match differing.len() {
+            0 => writeln!(f, "\nat once, in both orders: {tried} pairs, and it never mattered who was first")?,
+            _ => writeln!(f, "\nat once, in both orders: {tried} pairs; it mattered who was first for")?,
+        }
+        for Pair { kinds: [one, other], tried, differ, example } in differing.iter().take(PAIRS_SHOWN) {
+            writeln!(f, "  {one} and {other}: {differ} of {tried}")?;
+            let example = example.as_deref().unwrap_or_default();
+            let shown: String = example.chars().take(EXAMPLE_CHARS).collect();
+            writeln!(f, "    {shown}{}", if shown.len() < example.len() { "…" } else { "" })?;
+        }
+        match differing.len().saturating_sub(PAIRS_SHOWN) {
+            0 => Ok(()),
+            more => writeln!(f, "  … and {more} more, in --json"),
+        }
+    }
+
     fn write_figures(&self, f: &mut fmt::Formatter<'_>, width: usize) -> fmt::Result {
         let share = |used: u64, limit: Option<u64>| {
             limit.map_or_else(String::new, |limit| format!("  {:.1} % of {limit}", used as f64 * 100.0 / limit as f64))

@@ -1,5 +1,6 @@
 //! JSON Schemas (draft 2020-12) of what a machine takes and tells, as schemars and people write them.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use regex_lite::Regex;
@@ -11,6 +12,8 @@ pub(crate) struct Schema {
     patterns: HashMap<String, Regex>,
     /// Keywords that are not understood here. What they ask for is not checked.
     pub(crate) unknown: BTreeSet<String>,
+    /// Which parts of it have no values, by where they are, as far as that was asked.
+    impossible: RefCell<HashMap<usize, bool>>,
 }
 
 /// How many references in a row are followed: a schema that refers to itself alone has no meaning.
@@ -57,7 +60,12 @@ const UNDERSTOOD: [&str; 30] = [
 
 impl Schema {
     pub(crate) fn new(root: Value) -> Self {
-        let mut schema = Self { patterns: HashMap::new(), unknown: BTreeSet::new(), root: Value::Null };
+        let mut schema = Self {
+            patterns: HashMap::new(),
+            unknown: BTreeSet::new(),
+            root: Value::Null,
+            impossible: RefCell::default(),
+        };
         schema.note(&root);
         schema.root = root;
         schema
@@ -82,6 +90,31 @@ impl Schema {
             }
         }
         schema
+    }
+
+    /// Whether no value is what the schema says, as of an enum without variants and of whatever must hold one.
+    pub(crate) fn is_impossible(&self, schema: &Value) -> bool {
+        let schema = self.follow(schema);
+        let address = std::ptr::from_ref(schema).addr();
+        if let Some(known) = self.impossible.borrow().get(&address) {
+            return *known;
+        }
+        // Whatever holds itself is possible, as far as that goes.
+        self.impossible.borrow_mut().insert(address, false);
+        let not = schema.get("not");
+        let list = |name: &str| schema.get(name).and_then(Value::as_array);
+        let is_impossible = |inner: &Value| self.is_impossible(inner);
+        let required = list("required").into_iter().flatten().filter_map(Value::as_str);
+        let mut needed = required.filter_map(|name| schema.get("properties")?.get(name));
+        let found = schema == &Value::Bool(false)
+            || not
+                .is_some_and(|not| not == &Value::Bool(true) || not.as_object().is_some_and(serde_json::Map::is_empty))
+            || list("enum").is_some_and(Vec::is_empty)
+            || ["oneOf", "anyOf"].into_iter().filter_map(list).any(|branches| branches.iter().all(is_impossible))
+            || ["prefixItems", "allOf"].into_iter().filter_map(list).flatten().any(is_impossible)
+            || needed.any(is_impossible);
+        self.impossible.borrow_mut().insert(address, found);
+        found
     }
 
     pub(crate) fn matches(&self, pattern: &str, text: &str) -> bool {

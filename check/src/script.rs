@@ -39,6 +39,13 @@ pub enum Act {
         /// The transition, as JSON.
         transition: Value,
     },
+    /// Two participants ask at once. Both orders are tried, and the room goes on as if they had not asked.
+    AtOnce {
+        /// The participants.
+        authors: [String; 2],
+        /// What each of them asks for, as JSON.
+        transitions: [Value; 2],
+    },
     /// A participant sends bytes that may be no transition.
     SubmitBytes {
         /// The participant.

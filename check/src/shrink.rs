@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::script::{Act, Script};
+use crate::script::{Act, Script, Step};
 use crate::validate::is_uuid;
 
 /// How much is tried before what was found has to do.
@@ -15,6 +15,7 @@ pub(crate) fn shrink(script: Script, until: Instant, fails: impl FnMut(&Script) 
     let mut shrinker = Shrinker { best: script, fails, trials_left: TRIALS_MAX, until };
     loop {
         let before = shrinker.best.clone();
+        shrinker.part_pairs();
         shrinker.remove_steps();
         shrinker.plain_steps();
         shrinker.plain_names();
@@ -65,6 +66,25 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         }
     }
 
+    /// Has two who ask at once ask one after the other, where that fails as well.
+    fn part_pairs(&mut self) {
+        let mut index = 0;
+        while let Some(step) = self.best.steps.get(index).cloned() {
+            if let Act::AtOnce { authors: [a, b], transitions: [one, other] } = step.act {
+                let submit = |author, transition| Step { act: Act::Submit { author, transition }, ..step };
+                let (first, second) = (submit(a, one), submit(b, other));
+                for parted in [[first.clone(), second.clone()], [second, first]] {
+                    let mut script = self.best.clone();
+                    script.steps.splice(index..=index, parted);
+                    if self.attempt(script) {
+                        break;
+                    }
+                }
+            }
+            index += 1;
+        }
+    }
+
     fn plain_steps(&mut self) {
         self.attempt(Script { options: None, ..self.best.clone() });
         if let Some(options) = self.best.options.clone() {
@@ -87,6 +107,15 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
                         *transition = plain;
                     }
                 }),
+                Act::AtOnce { transitions, .. } => {
+                    for (which, transition) in transitions.into_iter().enumerate() {
+                        self.plain_value(transition, |script, plain| {
+                            if let Act::AtOnce { transitions, .. } = &mut script.steps[index].act {
+                                transitions[which] = plain;
+                            }
+                        });
+                    }
+                }
                 Act::SubmitBytes { .. } | Act::RestoreBytes { .. } => self.plain_bytes(index),
                 Act::Alarm | Act::Joined { .. } | Act::Left { .. } => {}
             }
@@ -134,8 +163,10 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
     fn plain_names(&mut self) {
         let mut ids = Vec::new();
         for step in &self.best.steps {
-            if let Act::Submit { transition, .. } = &step.act {
-                collect_ids(transition, &mut ids);
+            match &step.act {
+                Act::Submit { transition, .. } => collect_ids(transition, &mut ids),
+                Act::AtOnce { transitions, .. } => transitions.iter().for_each(|one| collect_ids(one, &mut ids)),
+                _ => {}
             }
         }
         for (index, id) in ids.iter().enumerate() {
@@ -217,7 +248,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::script::Step;
 
     fn in_a_minute() -> Instant {
         Instant::now() + Duration::from_secs(60)

@@ -27,6 +27,10 @@ pub enum Rule {
     Limits,
     /// An alarm is set for later, and can be applied when it goes off.
     Alarm,
+    /// Kinds of transitions that are said to commute come to the same state in either order.
+    Order,
+    /// What an earlier build stored becomes a state of this one, which goes on.
+    Migrate,
 }
 
 impl fmt::Display for Rule {
@@ -41,6 +45,8 @@ impl fmt::Display for Rule {
             Self::Trap => "trap",
             Self::Limits => "limits",
             Self::Alarm => "alarm",
+            Self::Order => "order",
+            Self::Migrate => "migrate",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The SDK's building blocks keep every rule.
 
 use reapply_check::{Report, check};
-use reapply_guest::{Atom, AtomRc, Counter, Id, List, Map, Program, Set, Text};
+use reapply_guest::{Atom, AtomRc, Batch, Board, Constant, Counter, Id, List, Map, Program, Set, Text};
 
 /// The report of a machine without a fault.
 fn report<P: Program>() -> Report {
@@ -42,4 +42,30 @@ fn lists() {
 #[test]
 fn text() {
     accepts_all::<Text>();
+}
+
+#[test]
+fn boards_options_and_batches() {
+    accepts_all::<Board<Atom<String>, Counter>>();
+    accepts_all::<Option<Map<String, Counter>>>();
+    accepts_all::<Batch<List<Atom<u8>>>>();
+}
+
+/// A text refuses what its schema allows, so few lists of them would be made by chance.
+#[test]
+fn a_list_of_texts_gets_texts() {
+    let report = report::<List<Text>>();
+    let insert = report.transitions.iter().find(|kind| kind.kind == "Insert").expect("a list has that kind");
+    let tried = insert.accepted + insert.conflict + insert.malformed;
+    assert!(insert.malformed * 4 < tried, "{report}");
+    assert!(insert.accepted > 100, "{report}");
+}
+
+/// Nobody can ask for anything of a constant.
+#[test]
+fn what_nobody_can_ask_for_is_no_kind() {
+    let report = report::<Map<String, Constant<u8>>>();
+    let kinds: Vec<&str> = report.transitions.iter().map(|kind| kind.kind.as_str()).collect();
+    assert_eq!(kinds, ["Set", "Delete"], "{report}");
+    assert_eq!(report.warnings, [""; 0], "{report}");
 }

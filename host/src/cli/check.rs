@@ -29,6 +29,15 @@ pub struct Args {
     /// Seconds after which no history is begun.
     #[arg(long, default_value_t = TIME_MAX.as_secs())]
     seconds: u64,
+    /// Kinds of transitions that must come to the same state in either order, such as `Add,Take`; may be given again.
+    #[arg(long, value_name = "KIND,KIND", value_parser = parse_pair)]
+    commutes: Vec<[String; 2]>,
+    /// An earlier build: play histories on it, and go on with this one. A component, or the folder of its crate.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "grow")]
+    from: Option<PathBuf>,
+    /// Let a room grow with each kind of transition, up to so many events, and print the largest fuel before and after a restore.
+    #[arg(long, value_name = "EVENTS", num_args = 0..=1, require_equals = true, default_missing_value = "10000")]
+    grow: Option<u32>,
     /// Play one history instead: the file of an earlier failure, or a script.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -43,40 +52,67 @@ pub struct Args {
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let script = args.replay.as_deref().map(read_script).transpose()?;
     out::check(&args.out)?;
-    let check = set_up(args)?;
-    match script {
-        Some(script) => match check.replay(&script) {
-            Ok(()) => {
-                if !args.json {
-                    println!("the history breaks no rule");
-                }
-                Ok(())
+    let check = set_up(args, &args.machine)?;
+    let old = args.from.as_deref().map(|old| set_up(args, old)).transpose()?;
+    match (script, &old) {
+        (Some(script), None) => replayed(args, check.replay(&script)),
+        (Some(script), Some(old)) => replayed(args, check.replay_from(old, &script)),
+        (None, Some(old)) => report(args, check.run_from(old), ToString::to_string),
+        (None, None) => match args.grow {
+            Some(events) => {
+                report(args, check.grow(events), |growths| growths.iter().map(|growth| format!("{growth}\n")).collect())
             }
-            Err(failure) => fail(args, &failure, None),
-        },
-        None => match check.run() {
-            Ok(report) if args.json => print_json(&report),
-            Ok(report) => {
-                print!("{report}");
-                Ok(())
-            }
-            Err(failure) => fail(args, &failure, Some(&args.out)),
+            None => report(args, check.run(), ToString::to_string),
         },
     }
 }
 
-fn set_up(args: &Args) -> anyhow::Result<Check<Instance>> {
-    let Args { machine, histories, length, seed, seconds, .. } = args;
+fn replayed(args: &Args, played: Result<(), Box<Failure>>) -> anyhow::Result<()> {
+    if let Err(failure) = played {
+        return fail(args, &failure, None);
+    }
+    if !args.json {
+        println!("the history breaks no rule");
+    }
+    Ok(())
+}
+
+/// Prints what a check has found, as text or as JSON.
+fn report<T: serde::Serialize>(
+    args: &Args,
+    found: Result<T, Box<Failure>>,
+    text: impl Fn(&T) -> String,
+) -> anyhow::Result<()> {
+    match found {
+        Ok(report) if args.json => print_json(&report),
+        Ok(report) => {
+            print!("{}", text(&report));
+            Ok(())
+        }
+        Err(failure) => fail(args, &failure, Some(&args.out)),
+    }
+}
+
+fn set_up(args: &Args, machine: &Path) -> anyhow::Result<Check<Instance>> {
+    let Args { histories, length, seed, seconds, .. } = args;
     let (file, component) = build::read_component(machine)?;
     let engine = Engine::new(None)?;
     let deployment = crate::machine::check(&engine, &component).with_context(|| file.display().to_string())?;
     let limits = Limits { fuel_per_apply: FUEL_PER_EVENT, memory_bytes: MEMORY_BYTES_MAX as u64 };
-    Ok(Check::new(move || deployment.build.instantiate())
+    let check = Check::new(move || deployment.build.instantiate())
         .histories(*histories)
         .length(*length)
         .seed(*seed)
         .time_max(Duration::from_secs(*seconds))
-        .limits(limits))
+        .limits(limits);
+    Ok(args.commutes.iter().fold(check, |check, [kind, other]| check.commutes(kind, other)))
+}
+
+fn parse_pair(text: &str) -> Result<[String; 2], String> {
+    match text.split_once(',') {
+        Some((kind, other)) if !kind.is_empty() && !other.is_empty() => Ok([kind.to_owned(), other.to_owned()]),
+        _ => Err("give two kinds, such as `Add,Take`; `reapply check` prints them".to_owned()),
+    }
 }
 
 /// A script, or the one of the failure that the file holds.
@@ -97,7 +133,9 @@ fn fail(args: &Args, failure: &Failure, out: Option<&Path>) -> anyhow::Result<()
     let json = serde_json::to_string_pretty(failure)?;
     std::fs::write(out, json + "\n")
         .with_context(|| format!("{failure}\nit cannot be written to {}", out.display()))?;
-    let again = format!("reapply check --replay {} {}", out.display(), args.machine.display());
+    let from = args.from.as_ref().map(|old| format!("--from {} ", old.display())).unwrap_or_default();
+    let commutes: String = args.commutes.iter().map(|[kind, other]| format!("--commutes {kind},{other} ")).collect();
+    let again = format!("reapply check --replay {} {from}{commutes}{}", out.display(), args.machine.display());
     bail!("{failure}\nwritten to {}; play it again: {again}", out.display())
 }
 

@@ -1,0 +1,155 @@
+//! Rooms that an earlier build has left, in the hands of this one.
+
+use std::fmt;
+use std::time::Instant;
+
+use reapply_sync::{CodecError, Fault};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::check::{Check, SHORTEN_TIME_MAX};
+use crate::contract::Contract;
+use crate::explore::Explorer;
+use crate::failure::Failure;
+use crate::play::Player;
+use crate::random::Random;
+use crate::report::{Count, Tally};
+use crate::script::{Act, Script};
+use crate::shrink::shrink;
+use crate::subject::Subject;
+use crate::verdict::{Breach, Checked, Rule};
+
+/// Steps of the new build in each room that an earlier one has left.
+const STEPS_AFTER: usize = 12;
+
+/// What became of an earlier build's rooms and transitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Migrations {
+    /// The state version that the earlier build writes.
+    pub from_version: u32,
+    /// Rooms that were left by the earlier build and went on with this one.
+    pub rooms: u64,
+    /// Transitions of the earlier build that this one takes as well, put into its encoding by way of JSON.
+    pub transitions: u64,
+    /// Those that it does not know, by kind: whoever is offline with one is told that it is malformed.
+    pub unknown: Vec<Count>,
+}
+
+impl fmt::Display for Migrations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from_version, rooms, transitions, unknown } = self;
+        writeln!(f, "{rooms} rooms of state version {from_version} were migrated and went on")?;
+        writeln!(f, "{transitions} transitions of the earlier build are transitions of this one")?;
+        unknown.iter().try_for_each(|Count { kind, count }| {
+            writeln!(f, "warning: {count} of `{kind}` are not: whoever has one pending is told that it is malformed")
+        })
+    }
+}
+
+impl<S: Subject> Check<S> {
+    /// Plays histories on an earlier build, and goes on with this one from where each ends.
+    ///
+    /// # Errors
+    ///
+    /// The rule that was broken, with the shortest history of the *earlier* build after which it is.
+    pub fn run_from<O: Subject>(&self, old: &Check<O>) -> Result<Migrations, Box<Failure>> {
+        let (contract, old_contract) = (self.contract()?, old.contract()?);
+        let mut migrations = Migrations { from_version: old_contract.state_version, ..Migrations::default() };
+        let begun = Instant::now();
+        for index in 0..self.histories {
+            if index > 0 && begun.elapsed() >= self.time_max {
+                break;
+            }
+            let mut random = Random::new(self.seed, index);
+            let length = 1 + random.below(self.length as usize);
+            let mut script = Script::default();
+            old.explore_into(&old_contract, random.clone(), length, &mut Tally::default(), &mut script)
+                .map_err(|breach| Box::new(old.failure(&old_contract, Some(index), script.clone(), breach)))?;
+            if let Err(breach) = self.continue_after(&contract, old, &old_contract, &script, random.clone()) {
+                let until = Instant::now() + SHORTEN_TIME_MAX;
+                let after =
+                    |script: &Script| self.continue_after(&contract, old, &old_contract, script, random.clone());
+                let script =
+                    shrink(script, until, |script| after(script).is_err_and(|found| found.rule == breach.rule));
+                let breach = after(&script).err().unwrap_or(breach);
+                return Err(Box::new(self.failure(&contract, Some(index), script, breach)));
+            }
+            migrations.rooms += 1;
+            self.translate(old, &old_contract, &script, &mut migrations)
+                .map_err(|breach| Box::new(self.failure(&contract, Some(index), script, breach)))?;
+        }
+        Ok(migrations)
+    }
+
+    /// Plays one history of an earlier build that was written down, and goes on with this one.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken then.
+    pub fn replay_from<O: Subject>(&self, old: &Check<O>, script: &Script) -> Result<(), Box<Failure>> {
+        let (contract, old_contract) = (self.contract()?, old.contract()?);
+        self.continue_after(&contract, old, &old_contract, script, Random::new(self.seed, 0))
+            .map_err(|breach| Box::new(self.failure(&contract, None, script.clone(), breach)))
+    }
+
+    fn continue_after<O: Subject>(
+        &self,
+        contract: &Contract,
+        old: &Check<O>,
+        old_contract: &Contract,
+        script: &Script,
+        mut random: Random,
+    ) -> Checked<()> {
+        let Some((state_version, snapshot)) = old.left_by(old_contract, script)? else { return Ok(()) };
+        let mut player = Player::migrate(contract, &*self.start, &snapshot, state_version)?;
+        let mut explorer = Explorer::new(contract, self.instance()?, Random::new(random.bits(), 3));
+        for _ in 0..STEPS_AFTER {
+            let (step, _) = explorer.next(&player);
+            player.step(&step).map_err(|Breach { rule, what }| {
+                let step = serde_json::to_string(&step).unwrap_or_default();
+                Breach::new(rule, format!("after the migration, at {step}: {what}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts the earlier build's transitions into this one's encoding, as an upgrade does to those that are pending.
+    fn translate<O: Subject>(
+        &self,
+        old: &Check<O>,
+        old_contract: &Contract,
+        script: &Script,
+        migrations: &mut Migrations,
+    ) -> Checked<()> {
+        let (mut before, mut after) = (old.instance()?, self.instance()?);
+        for step in &script.steps {
+            let Act::Submit { transition, .. } = &step.act else { continue };
+            let Ok(bytes) = before.encode(&transition.to_string()) else { continue };
+            let Ok(json) = before.decode(&bytes) else { continue };
+            match after.encode(&json) {
+                Ok(_) => migrations.transitions += 1,
+                Err(CodecError::Fault(fault)) => return Err(fault_of(&fault, transition)),
+                Err(CodecError::Refused(_)) => {
+                    let kind = old_contract.transition.kind(transition);
+                    match migrations.unknown.iter_mut().find(|known| known.kind == kind) {
+                        Some(known) => known.count += 1,
+                        None => migrations.unknown.push(Count { kind, count: 1 }),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The version and the snapshot that a history leaves; nothing where it does not begin.
+    fn left_by(&self, contract: &Contract, script: &Script) -> Checked<Option<(u32, Vec<u8>)>> {
+        let Some(mut player) = Player::begin(contract, &*self.start, script.options.as_ref())? else { return Ok(None) };
+        script.steps.iter().try_for_each(|step| player.step(step).map(drop))?;
+        let (version, snapshot) = player.stored();
+        Ok(Some((version, snapshot.to_vec())))
+    }
+}
+
+fn fault_of(fault: &Fault, transition: &Value) -> Breach {
+    Breach::new(Rule::Migrate, format!("`encode` of {transition}, which the earlier build took: {fault}"))
+}
