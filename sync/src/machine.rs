@@ -33,6 +33,16 @@ pub trait Machine {
     /// The machine refuses the event (then `state` stands as it was), or faults.
     fn apply(&mut self, state: &Self::State, event: &Event) -> Result<Self::State, ApplyError>;
 
+    /// The state after an event that was accepted before: [`Machine::apply`] under budgets far wider than those that judged the event. What
+    /// was accepted is never judged again, whatever a state costs after it was restored.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Machine::apply`].
+    fn reapply(&mut self, state: &Self::State, event: &Event) -> Result<Self::State, ApplyError> {
+        self.apply(state, event)
+    }
+
     /// The state as bytes: equal states give equal bytes.
     ///
     /// # Errors

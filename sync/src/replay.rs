@@ -98,6 +98,23 @@ pub enum ReplayError {
     },
 }
 
+impl ReplayError {
+    /// Whether the machine broke off: with more stack, fuel or memory it might not.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Load { error: LoadError::Fault(_), .. }
+            | Self::Apply { error: ApplyError::Fault(_), .. }
+            | Self::Snapshot { .. } => true,
+            Self::Build { .. }
+            | Self::Load { .. }
+            | Self::Apply { .. }
+            | Self::Disordered { .. }
+            | Self::Checkpoint { .. } => false,
+        }
+    }
+}
+
 /// The hash that a checkpoint was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -166,7 +183,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
             }
             Input::Checkpoint { .. } | Input::Forked { .. } => {}
             Input::Transition { .. } | Input::Alarm(_) | Input::Joined(_) | Input::Left(_) => {
-                let applied = self.machine.apply(&self.state, event);
+                let applied = self.machine.reapply(&self.state, event);
                 let state = applied.map_err(|error| ReplayError::Apply { seq: event.seq, error })?;
                 self.stand(state, event.seq);
             }

@@ -7,7 +7,7 @@ use reapply_sync::{Digest, Replay};
 
 use super::finding::Finding;
 use super::limits::COMPONENTS_BYTES_MAX;
-use crate::machine::{self, Builds, Deployment, Engine, Instance};
+use crate::machine::{self, Builds, Deployment, Engine, Instance, Stack};
 
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
@@ -46,6 +46,6 @@ impl ExportBuilds {
     /// What gives a replay its machines.
     pub(super) fn source(&self) -> Box<dyn FnMut(Digest) -> Result<Instance, String>> {
         let builds = Rc::clone(&self.builds);
-        Box::new(move |digest| builds.borrow().start(digest))
+        Box::new(move |digest| builds.borrow().start(digest, Stack::Replaying))
     }
 }

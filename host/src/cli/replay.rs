@@ -43,7 +43,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     {
         bail!("there is no event from {} to {at}: give a --from that is not after --at", args.from);
     }
-    let engine = Engine::new(None)?;
+    let engine = Engine::for_replays()?;
     let export = source::open(subject, remote)?;
     let playback = Playback::open(export, &engine).with_context(|| subject.clone())?;
     let written = play(args, playback, &mut std::io::stdout().lock());

@@ -24,7 +24,7 @@ pub struct Args {
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { subject, remote } = args;
-    let engine = Engine::new(None)?;
+    let engine = Engine::for_replays()?;
     let export = source::open(subject, remote)?;
     let began = Instant::now();
     let proof =

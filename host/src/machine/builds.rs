@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use reapply_sync::Digest;
 
 use super::component::Build;
+use super::engine::Stack;
 use super::instance::Instance;
 
 /// Builds by digest. What a [`Replay`](reapply_sync::Replay) takes its machines from.
@@ -29,10 +30,10 @@ impl Builds {
     ///
     /// # Errors
     ///
-    /// It is not among them, or does not start.
-    pub fn start(&self, digest: Digest) -> Result<Instance, String> {
+    /// The build is not among them, or does not start.
+    pub fn start(&self, digest: Digest, stack: Stack) -> Result<Instance, String> {
         let build = self.get(digest).ok_or_else(|| "it is not at hand".to_owned())?;
-        build.instantiate().map_err(|fault| fault.to_string())
+        build.instantiate_with(stack).map_err(|fault| fault.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A compiled component: one build of a machine, ready to be started any number of times.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Fault, Name};
@@ -11,9 +11,8 @@ use wasmtime::component::{
 
 use super::bindings::{StateMachinePre, exports::reapply::machine::machine as wit};
 use super::deploy::DeployError;
-use super::engine::Engine;
-use super::instance::{Instance, Running, Usage, fault, new_store};
-use super::limits::FUEL_PER_EVENT;
+use super::engine::{Engine, Stack};
+use super::instance::{Instance, PER_EVENT, Running, Usage, fault, new_store};
 
 /// One build of a machine. Cheap to clone.
 #[derive(Clone)]
@@ -25,7 +24,10 @@ struct Inner {
     digest: Digest,
     component: Bytes,
     description: Description,
-    pre: StateMachinePre<Usage>,
+    engine: Engine,
+    judging: StateMachinePre<Usage>,
+    /// Made when it is first needed, which is seldom for a build whose rooms are all awake.
+    replaying: OnceLock<StateMachinePre<Usage>>,
 }
 
 /// What a machine says of itself.
@@ -64,13 +66,13 @@ impl Build {
     /// The component is not of our world, does not compile, or breaks off when it is asked.
     pub fn load(engine: &Engine, component: Bytes) -> Result<Self, DeployError> {
         let invalid = |error: wasmtime::Error| DeployError::Invalid(format!("{error:#}"));
-        let compiled = Component::new(engine.wasmtime(), &component).map_err(invalid)?;
-        let pre = Linker::new(engine.wasmtime()).instantiate_pre(&compiled).map_err(invalid)?;
+        let pre = compile(engine, Stack::Judging, &component).map_err(invalid)?;
         check_exports(engine, &pre)?;
-        let pre = StateMachinePre::new(pre).map_err(invalid)?;
-        let description = describe(&pre)?;
+        let judging = StateMachinePre::new(pre).map_err(invalid)?;
+        let description = describe(&judging)?;
         let digest = Digest::of(&component);
-        Ok(Self { inner: Arc::new(Inner { digest, component, description, pre }) })
+        let (engine, replaying) = (engine.clone(), OnceLock::new());
+        Ok(Self { inner: Arc::new(Inner { digest, component, description, engine, judging, replaying }) })
     }
 
     /// BLAKE3 of the component's bytes.
@@ -97,12 +99,35 @@ impl Build {
     ///
     /// The machine breaks off at its start, or the host has no memory for it.
     pub fn instantiate(&self) -> Result<Instance, Fault> {
-        Instance::start(self.clone())
+        self.instantiate_with(Stack::Judging)
     }
 
-    pub(super) fn pre(&self) -> &StateMachinePre<Usage> {
-        &self.inner.pre
+    /// Starts the machine with one stack or the other. The first one of [`Stack::Replaying`] takes the build from the engine's cache, or compiles it
+    /// anew where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Build::instantiate`].
+    pub fn instantiate_with(&self, stack: Stack) -> Result<Instance, Fault> {
+        Instance::start(self.clone(), stack)
     }
+
+    pub(super) fn pre(&self, stack: Stack) -> Result<&StateMachinePre<Usage>, Fault> {
+        let Inner { component, engine, judging, replaying, .. } = &*self.inner;
+        if stack == Stack::Judging || engine.has_one_stack() {
+            return Ok(judging);
+        }
+        if let Some(pre) = replaying.get() {
+            return Ok(pre);
+        }
+        let pre = compile(engine, stack, component).and_then(StateMachinePre::new).map_err(fault)?;
+        Ok(replaying.get_or_init(|| pre))
+    }
+}
+
+fn compile(engine: &Engine, stack: Stack, component: &[u8]) -> wasmtime::Result<InstancePre<Usage>> {
+    let engine = engine.wasmtime(stack);
+    Linker::new(engine).instantiate_pre(&Component::new(engine, component)?)
 }
 
 /// The interface that a machine exports, as a component names it.
@@ -110,7 +135,7 @@ pub(crate) const INTERFACE: &str = "reapply:machine/machine@0.1.0";
 
 /// The functions by name and then by type, before the generated bindings look: they would not say which function it is.
 fn check_exports(engine: &Engine, pre: &InstancePre<Usage>) -> Result<(), DeployError> {
-    let mut store = new_store(engine.wasmtime())?;
+    let mut store = new_store(engine.wasmtime(Stack::Judging))?;
     let instance = pre.instantiate(&mut store).map_err(fault)?;
     let Some(interface) = instance.get_export_index(&mut store, None, INTERFACE) else {
         return Err(DeployError::MissingExport(INTERFACE.to_owned()));
@@ -156,7 +181,7 @@ impl Exports {
 fn describe(pre: &StateMachinePre<Usage>) -> Result<Description, DeployError> {
     let faulted = |fault| DeployError::Faulted { call: "describe", fault };
     let mut running = Running::start(pre)?;
-    let description = running.call(FUEL_PER_EVENT, |guest, store| guest.call_describe(store)).map_err(faulted)?;
+    let description = running.call(PER_EVENT, |guest, store| guest.call_describe(store)).map_err(faulted)?;
     Description::try_from(description)
 }
 

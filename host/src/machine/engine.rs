@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wasmparser::WasmFeatures;
 use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 
-use super::limits::STACK_BYTES_MAX;
+use super::limits::{STACK_BYTES_MAX, STACK_REPLAY_BYTES_MAX};
 
 /// What a machine may be made of: WebAssembly 2.0 with fixed-width SIMD and extended constant expressions, which every browser has had for
 /// years, in a component. Threads, shared memory and relaxed SIMD are not deterministic; the rest is not everywhere.
@@ -17,9 +17,22 @@ pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL);
 
 /// Compiles machines and runs them so that the same calls give the same results on every host. Cheap to clone.
+///
+/// The engine is two of wasmtime's, since the stack of a call is a setting of an engine: one judges new events, and the other, with more
+/// stack, applies again what was accepted. Both run the same code.
 #[derive(Clone)]
 pub struct Engine {
-    engine: wasmtime::Engine,
+    judging: wasmtime::Engine,
+    replaying: wasmtime::Engine,
+}
+
+/// The stack that an instance has. It is chosen when the instance starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// [`STACK_BYTES_MAX`]: for a room that takes new events.
+    Judging,
+    /// [`STACK_REPLAY_BYTES_MAX`]: for going through a log again, and for a room whose state needs it.
+    Replaying,
 }
 
 /// The engine could not be made.
@@ -50,12 +63,31 @@ impl Engine {
         if let Some(directory) = cache {
             config.cache(Some(open_cache(directory)?));
         }
-        let engine = wasmtime::Engine::new(&config).map_err(|error| EngineError::Unsupported(format!("{error:#}")))?;
-        Ok(Self { engine })
+        let judging = start(&config)?;
+        let replaying = start(config.max_wasm_stack(STACK_REPLAY_BYTES_MAX))?;
+        Ok(Self { judging, replaying })
     }
 
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.engine
+    /// The engine for going through logs alone. Every instance has the stack of a replay, and each component is compiled once.
+    ///
+    /// # Errors
+    ///
+    /// The engine does not run on this machine.
+    pub fn for_replays() -> Result<Self, EngineError> {
+        let replaying = start(deterministic_config().max_wasm_stack(STACK_REPLAY_BYTES_MAX))?;
+        Ok(Self { judging: replaying.clone(), replaying })
+    }
+
+    /// Whether both stacks are the same here.
+    pub(super) fn has_one_stack(&self) -> bool {
+        wasmtime::Engine::same(&self.judging, &self.replaying)
+    }
+
+    pub(super) fn wasmtime(&self, stack: Stack) -> &wasmtime::Engine {
+        match stack {
+            Stack::Judging => &self.judging,
+            Stack::Replaying => &self.replaying,
+        }
     }
 }
 
@@ -84,6 +116,10 @@ fn deterministic_config() -> Config {
     // A trap hands out the memories, where a panic leaves its message: super::panic.
     config.coredump_on_trap(true);
     config
+}
+
+fn start(config: &Config) -> Result<wasmtime::Engine, EngineError> {
+    wasmtime::Engine::new(config).map_err(|error| EngineError::Unsupported(format!("{error:#}")))
 }
 
 fn open_cache(directory: &Path) -> Result<Cache, EngineError> {

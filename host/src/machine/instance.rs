@@ -10,17 +10,40 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::bindings::exports::reapply::machine::machine::{self as wit, Guest};
 use super::bindings::{StateMachine, StateMachinePre};
 use super::component::Build;
+use super::engine::Stack;
 use super::limits::{
-    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_SNAPSHOT_BYTE, FUEL_PER_STATE, MEMORIES_MAX,
-    MEMORY_BYTES_MAX, MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_REPLAYED_EVENT, FUEL_PER_SNAPSHOT_BYTE,
+    FUEL_PER_STATE, MEMORIES_MAX, MEMORY_BYTES_MAX, MEMORY_STATE_BYTES_MAX, MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX,
+    TABLES_MAX,
 };
 use super::panic;
 
 /// A running build. After a [`Fault`] it has given its memory back, and waits for [`Machine::reset`].
 pub struct Instance {
     build: Build,
+    stack: Stack,
     running: Option<Running>,
 }
+
+/// What one call may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    fuel: u64,
+    /// Up to here the call may grow the instance's memory.
+    memory_bytes_max: usize,
+}
+
+/// For a call that judges something new, or whose work is in proportion to one event.
+pub(super) const PER_EVENT: Budget = Budget { fuel: FUEL_PER_EVENT, memory_bytes_max: MEMORY_BYTES_MAX };
+
+/// For making the first state, of options that are new.
+const PER_CREATION: Budget = Budget { fuel: FUEL_PER_STATE, memory_bytes_max: MEMORY_BYTES_MAX };
+
+/// For a call whose work is in proportion to a state that was accepted.
+const PER_STATE: Budget = Budget { fuel: FUEL_PER_STATE, memory_bytes_max: MEMORY_STATE_BYTES_MAX };
+
+/// For applying again what was accepted.
+const PER_REPLAYED_EVENT: Budget = Budget { fuel: FUEL_PER_REPLAYED_EVENT, memory_bytes_max: MEMORY_STATE_BYTES_MAX };
 
 /// A handle to a state inside an instance. Dropping it, on any thread, frees the state at the instance's next call.
 pub struct State {
@@ -29,9 +52,9 @@ pub struct State {
 }
 
 impl Instance {
-    pub(super) fn start(build: Build) -> Result<Self, Fault> {
-        let running = Some(Running::start(build.pre())?);
-        Ok(Self { build, running })
+    pub(super) fn start(build: Build, stack: Stack) -> Result<Self, Fault> {
+        let running = Some(Running::start(build.pre(stack)?)?);
+        Ok(Self { build, stack, running })
     }
 
     /// The build that runs here.
@@ -46,7 +69,7 @@ impl Instance {
     ///
     /// The machine faults.
     pub fn view(&mut self, state: &State) -> Result<String, Fault> {
-        self.call_with(state, FUEL_PER_STATE, |guest, store, state| guest.state().call_view(store, state))
+        self.call_with(state, PER_STATE, |guest, store, state| guest.state().call_view(store, state))
     }
 
     /// Fuel of the last call, and bytes of linear memory; nothing after a fault.
@@ -56,23 +79,27 @@ impl Instance {
         Some((running.fuel.saturating_sub(left), running.store.data().memory_bytes))
     }
 
-    fn call<T>(&mut self, fuel: u64, f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>) -> Result<T, Fault> {
+    fn call<T>(
+        &mut self,
+        budget: Budget,
+        f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
         let running = self.running.as_mut().ok_or_else(broken_off)?;
-        let result = running.call(fuel, f);
+        let result = running.call(budget, f);
         self.settle(result)
     }
 
     fn call_with<T>(
         &mut self,
         state: &State,
-        fuel: u64,
+        budget: Budget,
         f: impl FnOnce(&Guest, Calling<'_>, ResourceAny) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         let running = self.running.as_mut().ok_or_else(broken_off)?;
         if !Arc::ptr_eq(&running.dropped, &state.dropped) {
             return Err(Fault::Trapped("this state was lost when the machine was reset".into()));
         }
-        let result = running.call(fuel, |guest, store| f(guest, store, state.resource));
+        let result = running.call(budget, |guest, store| f(guest, store, state.resource));
         self.settle(result)
     }
 
@@ -95,53 +122,59 @@ impl Instance {
             Err(why) => Err(LoadError::Refused(cut(why))),
         }
     }
+
+    fn apply_within(&mut self, budget: Budget, state: &State, event: &Event) -> Result<State, ApplyError> {
+        let event = lower(event)?;
+        match self.call_with(state, budget, |guest, store, state| guest.state().call_apply(store, state, event))? {
+            Ok(resource) => Ok(self.adopt(resource)?),
+            Err(rejection) => Err(refusal(rejection).into()),
+        }
+    }
 }
 
 impl Machine for Instance {
     type State = State;
 
     fn create(&mut self, options: &str) -> Result<State, LoadError> {
-        let created = self.call(FUEL_PER_STATE, |guest, store| guest.state().call_create(store, options))?;
+        let created = self.call(PER_CREATION, |guest, store| guest.state().call_create(store, options))?;
         self.load(created)
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
         let fuel = FUEL_PER_STATE.saturating_add(FUEL_PER_SNAPSHOT_BYTE.saturating_mul(snapshot.len() as u64));
-        let restored = self.call(fuel, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
+        let budget = Budget { fuel, ..PER_STATE };
+        let restored = self.call(budget, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
         self.load(restored)
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
-        let event = lower(event)?;
-        match self
-            .call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_apply(store, state, event))?
-        {
-            Ok(resource) => Ok(self.adopt(resource)?),
-            Err(rejection) => Err(refusal(rejection).into()),
-        }
+        self.apply_within(PER_EVENT, state, event)
+    }
+
+    fn reapply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
+        self.apply_within(PER_REPLAYED_EVENT, state, event)
     }
 
     fn snapshot(&mut self, state: &State) -> Result<Bytes, Fault> {
         let snapshot =
-            self.call_with(state, FUEL_PER_STATE, |guest, store, state| guest.state().call_snapshot(store, state))?;
+            self.call_with(state, PER_STATE, |guest, store, state| guest.state().call_snapshot(store, state))?;
         Ok(snapshot.into())
     }
 
     fn alarm(&mut self, state: &State) -> Result<Option<Alarm>, Fault> {
-        let alarm =
-            self.call_with(state, FUEL_PER_EVENT, |guest, store, state| guest.state().call_alarm(store, state))?;
+        let alarm = self.call_with(state, PER_EVENT, |guest, store, state| guest.state().call_alarm(store, state))?;
         Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
     }
 
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_encode(store, json))? {
+        match self.call(PER_EVENT, |guest, store| guest.call_encode(store, json))? {
             Ok(transition) => Ok(transition.into()),
             Err(why) => Err(CodecError::Refused(cut(why))),
         }
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        match self.call(FUEL_PER_EVENT, |guest, store| guest.call_decode(store, transition))? {
+        match self.call(PER_EVENT, |guest, store| guest.call_decode(store, transition))? {
             Ok(json) => Ok(json),
             Err(why) => Err(CodecError::Refused(cut(why))),
         }
@@ -158,7 +191,7 @@ impl Machine for Instance {
     fn reset(&mut self) -> Result<(), Fault> {
         // The old memory goes before the new one comes.
         self.running = None;
-        self.running = Some(Running::start(self.build.pre())?);
+        self.running = Some(Running::start(self.build.pre(self.stack)?)?);
         Ok(())
     }
 }
@@ -207,12 +240,14 @@ impl Running {
     /// Makes one call, under a budget of its own. After an error this must not be used again.
     pub(super) fn call<T>(
         &mut self,
-        fuel: u64,
+        budget: Budget,
         f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         self.free_dropped().map_err(fault)?;
+        let Budget { fuel, memory_bytes_max } = budget;
         self.fuel = fuel;
         self.store.set_fuel(fuel).map_err(fault)?;
+        self.store.data_mut().memory_bytes_max = memory_bytes_max;
         let result = f(self.exports.reapply_machine_machine(), &mut self.store);
         result.map_err(|error| match panic::report(&error, &self.store) {
             Some(report) => Fault::Trapped(format!("it panicked at {report}")),
@@ -232,16 +267,18 @@ impl Running {
 
 /// A store with its limits, and with the fuel to start a machine.
 pub(super) fn new_store(engine: &wasmtime::Engine) -> Result<Store<Usage>, Fault> {
-    let mut store = Store::new(engine, Usage::default());
+    let usage = Usage { memory_bytes: 0, memory_bytes_max: MEMORY_BYTES_MAX, table_elements: 0 };
+    let mut store = Store::new(engine, usage);
     store.limiter(|usage| usage);
     store.set_fuel(FUEL_PER_STATE).map_err(fault)?;
     Ok(store)
 }
 
 /// What an instance holds of the limited things.
-#[derive(Default)]
 pub(super) struct Usage {
     memory_bytes: usize,
+    /// What the call that is under way may use.
+    memory_bytes_max: usize,
     table_elements: usize,
 }
 
@@ -257,8 +294,8 @@ impl ResourceLimiter for Usage {
             return Ok(false);
         }
         let bytes = (self.memory_bytes - current).saturating_add(desired);
-        if bytes > MEMORY_BYTES_MAX {
-            return Err(Denied(format!("memory ({} MiB)", MEMORY_BYTES_MAX >> 20)).into());
+        if bytes > self.memory_bytes_max {
+            return Err(Denied(format!("memory ({} MiB)", self.memory_bytes_max >> 20)).into());
         }
         self.memory_bytes = bytes;
         Ok(true)

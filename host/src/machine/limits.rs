@@ -1,4 +1,5 @@
-//! Every bound on a machine, by name. Only the host's verdict counts: a browser applies accepted events under wider limits.
+//! Every bound on a machine, by name. Only the host's verdict on a new event counts: hosts and browsers apply accepted events under wider limits,
+//! since what an event costs depends on how its state came about.
 
 /// Bytes of one component.
 pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -6,6 +7,10 @@ pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Fuel for a call whose work is in proportion to one event: `apply`, `alarm`, `encode`, `decode`, `describe`. One unit is about
 /// one instruction, or one byte of a bulk copy: enough to fill the whole of [`MEMORY_BYTES_MAX`] once, in some 30 to 60 ms.
 pub const FUEL_PER_EVENT: u64 = 75_000_000;
+
+/// Fuel for applying again an event that was accepted within [`FUEL_PER_EVENT`]. A restored state may be laid out otherwise than the one that was
+/// judged, and an event cost more on it.
+pub const FUEL_PER_REPLAYED_EVENT: u64 = 2_000_000_000;
 
 /// Fuel for a call whose work is in proportion to the state: starting the machine, `create`, `restore`, `snapshot`, `view`, and the
 /// dropping of a state. The whole takes one to two seconds.
@@ -15,8 +20,12 @@ pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 /// make again at once, or its room would never open any more.
 pub const FUEL_PER_SNAPSHOT_BYTE: u64 = 2_000;
 
-/// Bytes of linear memory that one instance may hold, over all of its memories.
+/// Bytes of linear memory up to which a new event, new options or a translation may grow an instance, over all of its memories.
 pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of linear memory up to which an instance may grow while it restores, stores or shows a state, or applies again what was accepted: what
+/// fits into [`MEMORY_BYTES_MAX`] needs room beside it for its snapshot or view.
+pub const MEMORY_STATE_BYTES_MAX: usize = 192 * 1024 * 1024;
 
 /// Linear memories of one instance.
 pub const MEMORIES_MAX: usize = 4;
@@ -39,9 +48,13 @@ pub const COMPONENT_INSTANCES_MAX: usize = 32;
 /// Bytes of a name that a core module imports or exports.
 pub const CORE_NAME_BYTES_MAX: usize = 256;
 
-/// Bytes of stack for a machine's frames, on the calling thread's own stack. Browsers give about four times as much, so that what the
-/// host accepted never overflows there.
+/// Bytes of stack for a machine's frames while it judges new events, on the calling thread's own stack. Browsers give about four times as
+/// much, so that what the host accepted never overflows there.
 pub const STACK_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of stack for applying again what was accepted, and for a room whose state takes more stack to restore than it took to make. A thread that
+/// calls a machine has 2 MiB.
+pub const STACK_REPLAY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one conflict, as JSON. The room remembers conflicts to repeat them, so they have to stay small.
 pub const CONFLICT_BYTES_MAX: usize = 4 * 1024;

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use super::builds::Builds;
 use super::component::Build;
 use super::deploy::{self, DeployError};
-use super::engine::Engine;
+use super::engine::{Engine, Stack};
+use super::instance::Instance;
 use super::limits::BUILDS_LOADED_MAX;
 use crate::clock;
 use crate::crash;
@@ -112,6 +114,16 @@ impl Machines {
             }
         }
         Ok(builds)
+    }
+
+    /// A source of machines for going through logs, by digest. It blocks, so it is made on the runtime and used on a thread that may wait.
+    pub fn for_replay(&self) -> impl FnMut(Digest) -> Result<Instance, String> + Send + use<> {
+        let (machines, runtime) = (self.clone(), Handle::current());
+        move |digest| {
+            let build = runtime.block_on(machines.build(digest)).map_err(|error| error.to_string())?;
+            let build = build.ok_or_else(|| "it is not stored".to_owned())?;
+            build.instantiate_with(Stack::Replaying).map_err(|fault| fault.to_string())
+        }
     }
 
     /// What new rooms of this machine run; `None` where there is no such machine.

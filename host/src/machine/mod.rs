@@ -27,7 +27,7 @@ mod subject;
 pub use builds::Builds;
 pub use component::{Build, Description};
 pub use deploy::{DeployError, Deployment, check};
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, Stack};
 pub use instance::{Instance, State};
 pub use machines::{Machines, MachinesError};
 pub use plan::Plan;

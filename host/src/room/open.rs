@@ -8,9 +8,10 @@ use reapply_sync::{
 
 use super::limits::READ_BYTES;
 use super::replay::missing;
+use super::starts::Starts;
 use crate::clock;
 use crate::journal::{Journal, JournalError, MachineRecord, NewRoom, Retention, RoomRecord};
-use crate::machine::{Builds, Instance, Machines, MachinesError};
+use crate::machine::{Builds, Instance, Machines, MachinesError, Stack};
 
 /// Why a room could not be brought to life.
 #[derive(Debug, thiserror::Error)]
@@ -109,18 +110,61 @@ pub(super) async fn read_batches(
 }
 
 async fn reopen(machines: &Machines, record: RoomRecord) -> Result<Opened, OpenRoomError> {
-    let id = &record.room;
-    let retention = machines.current(&id.machine).await?.map(|machine| machine.retention).unwrap_or_default();
-    let snapshot = machines.journal().snapshot(id, None).await?;
-    let (seq, chain) = snapshot.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
-    let batches = read_batches(machines.journal(), id, seq, chain, None).await?;
-    let first = snapshot.as_ref().map_or(record.genesis.digest, |snapshot| snapshot.digest);
+    let machine = machines.current(&record.room.machine).await?;
+    let retention = machine.map(|machine| machine.retention).unwrap_or_default();
+    let mut starts = Starts::new(machines.journal(), &record, None);
+    let mut start = starts.nearest().await?;
+    let mut stack = Stack::Judging;
+    loop {
+        let seq = start.as_ref().map(|snapshot| snapshot.seq);
+        let error = match open_from(machines, &record, start.clone(), stack).await {
+            Ok(sequencer) => return Ok(Opened { sequencer, noted_alarm: record.alarm, retention }),
+            Err(error) => error,
+        };
+        let OpenRoomError::Open { error: OpenError::Replay(why), .. } = &error else { return Err(error) };
+        if stack == Stack::Judging && why.is_fault() {
+            // What was accepted is not judged again: not by the stack that judges new events either.
+            stack = Stack::Replaying;
+            continue;
+        }
+        match starts.earlier(seq, why).await? {
+            Some(earlier) => start = earlier,
+            None => return Err(error),
+        }
+    }
+}
+
+/// Opens a room that has begun, from one start.
+async fn open_from(
+    machines: &Machines,
+    record: &RoomRecord,
+    start: Option<Snapshot>,
+    stack: Stack,
+) -> Result<Sequencer<Instance>, OpenRoomError> {
+    let (seq, chain) = start.as_ref().map_or(record.start(), |snapshot| (snapshot.seq, snapshot.chain));
+    let batches = read_batches(machines.journal(), &record.room, seq, chain, None).await?;
+    let first = start.as_ref().map_or(record.genesis.digest, |snapshot| snapshot.digest);
     let builds = machines.builds(digests_of(first, &batches)).await?;
-    // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
-    let noted_alarm = record.alarm;
-    let is_spent = noted_alarm.is_none() && record.batch.is_some();
-    let opening = open_sequencer(builds, record.room, record.log, record.genesis, snapshot, batches, is_spent);
-    Ok(Opened { sequencer: opening.await?, noted_alarm, retention })
+    let opening = Opening {
+        room: record.room.clone(),
+        log: record.log,
+        genesis: record.genesis.clone(),
+        start,
+        batches,
+        // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
+        is_alarm_spent: record.alarm.is_none() && record.batch.is_some(),
+    };
+    opening.run(builds, stack).await
+}
+
+/// A room on its way up.
+struct Opening {
+    room: RoomId,
+    log: LogId,
+    genesis: Genesis,
+    start: Option<Snapshot>,
+    batches: Vec<Batch>,
+    is_alarm_spent: bool,
 }
 
 /// The builds that going through `batches` takes, which begin under the build `first`.
@@ -134,8 +178,15 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Ope
     let MachineRecord { digest, retention, .. } = current;
     let builds = machines.builds([digest]).await?;
     let genesis = Genesis { room: id.clone(), digest, options, time: clock::now(), nonce: rand::random() };
-    let opened = open_sequencer(builds, id.clone(), genesis.log_id(), genesis.clone(), None, Vec::new(), false).await;
-    let mut sequencer = opened.map_err(|error| match error {
+    let opening = Opening {
+        room: id.clone(),
+        log: genesis.log_id(),
+        genesis: genesis.clone(),
+        start: None,
+        batches: Vec::new(),
+        is_alarm_spent: false,
+    };
+    let mut sequencer = opening.run(builds, Stack::Judging).await.map_err(|error| match error {
         OpenRoomError::Open { error: OpenError::Replay(ReplayError::Load { error, .. }), .. } => {
             OpenRoomError::OptionsRefused(error.to_string())
         }
@@ -147,26 +198,21 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Ope
     Ok(Opened { sequencer, noted_alarm: alarm, retention })
 }
 
-/// A long log takes a while to replay, so it is done away from the threads that serve sockets.
-async fn open_sequencer(
-    builds: Builds,
-    room: RoomId,
-    log: LogId,
-    genesis: Genesis,
-    snapshot: Option<Snapshot>,
-    batches: Vec<Batch>,
-    is_alarm_spent: bool,
-) -> Result<Sequencer<Instance>, OpenRoomError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let opened = Sequencer::open(|digest| builds.start(digest), log, genesis, snapshot, batches);
-        let mut sequencer = opened.map_err(|error| OpenRoomError::Open { room, error })?;
-        if is_alarm_spent {
-            sequencer.spend_alarm();
-        } else {
-            // The machine is asked for it here, and not where sockets wait.
-            sequencer.alarm_at();
-        }
-        Ok(sequencer)
-    });
-    opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+impl Opening {
+    /// A long log takes a while to replay, so this is done away from the threads that serve sockets.
+    async fn run(self, builds: Builds, stack: Stack) -> Result<Sequencer<Instance>, OpenRoomError> {
+        let Self { room, log, genesis, start, batches, is_alarm_spent } = self;
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = Sequencer::open(|digest| builds.start(digest, stack), log, genesis, start, batches);
+            let mut sequencer = opened.map_err(|error| OpenRoomError::Open { room, error })?;
+            if is_alarm_spent {
+                sequencer.spend_alarm();
+            } else {
+                // The machine is asked for it here, and not where sockets wait.
+                sequencer.alarm_at();
+            }
+            Ok(sequencer)
+        });
+        opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+    }
 }

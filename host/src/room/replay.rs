@@ -1,11 +1,12 @@
 //! Past states: made again from the nearest snapshot and the log, in an instance of their own.
 
-use reapply_sync::{Batch, Chain, Digest, Fault, Replay, RoomId, Seq, Timestamp};
+use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
 
 use super::open::{OpenRoomError, digests_of, read_batches};
+use super::starts::Starts;
 use crate::clock::rfc3339;
 use crate::journal::RoomRecord;
-use crate::machine::{Instance, Machines, MachinesError, State};
+use crate::machine::{Instance, Machines, MachinesError, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,31 +145,64 @@ pub(crate) async fn look_at<T: Send + 'static>(
     seq: Seq,
     look: impl FnOnce(Standing<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, ReplayError> {
-    let (id, genesis, journal) = (&record.room, record.genesis.clone(), machines.journal());
-    let snapshot = journal.snapshot(id, Some(seq)).await.map_err(OpenRoomError::from)?;
-    let (after, chain) = snapshot.as_ref().map_or_else(|| record.start(), |snapshot| (snapshot.seq, snapshot.chain));
-    let batches = read_batches(journal, id, after, chain, Some(seq)).await?;
-    let first = snapshot.as_ref().map_or(genesis.digest, |snapshot| snapshot.digest);
-    let builds = machines.builds(digests_of(first, &batches)).await?;
-    let replayed = tokio::task::spawn_blocking(move || {
-        let start = |digest| builds.start(digest);
-        let mut replay = match &snapshot {
-            Some(snapshot) => Replay::from_snapshot(start, snapshot)?,
-            None => Replay::from_genesis(start, &genesis)?,
-        };
-        let mut chain = chain;
-        for (event, encoded) in batches.iter().flat_map(|batch| batch.events.iter().zip(&batch.encoded)) {
-            if event.seq > seq {
-                break;
-            }
-            replay.apply(event)?;
-            chain = chain.after(encoded);
-        }
+    let (mut replay, chain) = stand_at(machines, record, seq).await?;
+    let looked = tokio::task::spawn_blocking(move || {
         let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());
         let (machine, state) = replay.state();
         Ok(look(Standing { seq, time, digest, chain, machine, state })?)
     });
-    replayed.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+    looked.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+}
+
+/// A replay that takes its machines from builds at hand.
+type HostReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>>;
+
+/// A replay that stands at `seq`, and the chain there.
+async fn stand_at(machines: &Machines, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), ReplayError> {
+    let journal = machines.journal();
+    let mut starts = Starts::new(journal, record, Some(seq));
+    let mut start = starts.nearest().await.map_err(OpenRoomError::from)?;
+    loop {
+        let (after, chain) = start.as_ref().map_or_else(|| record.start(), |start| (start.seq, start.chain));
+        let batches = read_batches(journal, &record.room, after, chain, Some(seq)).await?;
+        let first = start.as_ref().map_or(record.genesis.digest, |start| start.digest);
+        let builds = machines.builds(digests_of(first, &batches)).await?;
+        let (from, genesis) = (start.clone(), record.genesis.clone());
+        let source = Box::new(move |digest| builds.start(digest, Stack::Replaying));
+        let replayed = tokio::task::spawn_blocking(move || replay(source, from, &genesis, &batches, seq, chain)).await;
+        let why = match replayed {
+            Ok(Ok(standing)) => return Ok(standing),
+            Ok(Err(why)) => why,
+            Err(error) => return Err(Fault::Trapped(error.to_string()).into()),
+        };
+        let failed = start.as_ref().map(|start| start.seq);
+        match starts.earlier(failed, &why).await.map_err(OpenRoomError::from)? {
+            Some(earlier) => start = earlier,
+            None => return Err(why.into()),
+        }
+    }
+}
+
+fn replay(
+    builds: Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>,
+    start: Option<Snapshot>,
+    genesis: &Genesis,
+    batches: &[Batch],
+    seq: Seq,
+    mut chain: Chain,
+) -> Result<(HostReplay, Chain), reapply_sync::ReplayError> {
+    let mut replay = match &start {
+        Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
+        None => Replay::from_genesis(builds, genesis)?,
+    };
+    for (event, encoded) in batches.iter().flat_map(|batch| batch.events.iter().zip(&batch.encoded)) {
+        if event.seq > seq {
+            break;
+        }
+        replay.apply(event)?;
+        chain = chain.after(encoded);
+    }
+    Ok((replay, chain))
 }
 
 /// The last event up to `time`, which lies within the log. Times never decrease, so halving finds it.

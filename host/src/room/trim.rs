@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reapply_sync::event::Damage;
-use reapply_sync::{Batch, Chain, Digest, Fault, Input, Replay, ReplayError, RoomId, Seq, Snapshot};
+use reapply_sync::{Batch, Chain, Digest, Fault, Input, Machine, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -103,6 +103,7 @@ async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
     match trim(&rooms, &room).await {
         Ok(None) | Err(TrimError::Stopped) => {}
         Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
+        Err(why @ TrimError::Unrestorable { .. }) => warn!(%room, %why, "the log was not trimmed"),
         Err(TrimError::Journal(why)) => {
             warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
         }
@@ -126,6 +127,8 @@ enum TrimError {
     Differs { seq: Seq, what: &'static str },
     #[error("the stored snapshot at {seq} is not that of the log: {why}")]
     Misremembers { seq: Seq, why: String },
+    #[error("the stored snapshot at {seq} cannot be restored, so the log before it stays: {why}")]
+    Unrestorable { seq: Seq, why: String },
     #[error("no record ends at the snapshot, but one at {0}")]
     Short(Seq),
     #[error("the host stops")]
@@ -183,7 +186,7 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
         let snapshot = snapshot.filter(|snapshot| snapshot.seq == seq);
         snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq })
     };
-    let builds = |digest: Digest| start(machines, runtime, digest);
+    let builds = machines.for_replay();
     let (mut after, mut chain) = record.start();
     let (mut replay, mut followed) = match record.base {
         Some(_) => {
@@ -212,7 +215,12 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
     let snapshot = snapshot_at(upto)?;
     followed.check(&snapshot).map_err(|why| TrimError::Misremembers { seq: upto, why })?;
     let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
-    compare(&snapshot, chain, &replay, taken)
+    compare(&snapshot, chain, &replay, taken)?;
+    // Without the log before it, the room has only this to open from.
+    let unrestorable = |why: String| TrimError::Unrestorable { seq: upto, why };
+    let mut machine = machines.for_replay()(snapshot.digest).map_err(unrestorable)?;
+    let restored = machine.restore(&snapshot.state, snapshot.state_version);
+    restored.map(drop).map_err(|error| unrestorable(error.to_string()))
 }
 
 /// Whether a stored snapshot is the one that the log leads to.
@@ -232,12 +240,6 @@ fn compare<B: FnMut(Digest) -> Result<Instance, String>>(
         Some((what, _)) => Err(TrimError::Differs { seq: snapshot.seq, what }),
         None => Ok(()),
     }
-}
-
-fn start(machines: &Machines, runtime: &Handle, digest: Digest) -> Result<Instance, String> {
-    let build = runtime.block_on(machines.build(digest)).map_err(|error| error.to_string())?;
-    let build = build.ok_or_else(|| "it is not stored".to_owned())?;
-    build.instantiate().map_err(|fault| fault.to_string())
 }
 
 fn lock(waiting: &Mutex<HashSet<RoomId>>) -> MutexGuard<'_, HashSet<RoomId>> {

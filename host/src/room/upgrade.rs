@@ -1,11 +1,11 @@
 //! Has a room go on with another build. Whether that is wise is for others to find out beforehand: here it is done, or the room stays as
 //! it was.
 
-use reapply_sync::{Fault, RoomId, Seq, UpgradeError};
+use reapply_sync::{Fault, LoadError, RoomId, Seq, UpgradeError};
 
 use super::room::Gone;
 use super::rooms::{EnterError, Rooms};
-use crate::machine::Build;
+use crate::machine::{Build, Stack};
 
 /// Why a room was not upgraded. It runs its build on, untouched.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +34,19 @@ impl Rooms {
     ///
     /// There is no such room, the build does not take its state over, or the upgrade was not stored.
     pub async fn upgrade(&self, id: &RoomId, build: &Build) -> Result<Seq, UpgradeRoomError> {
+        let mut stack = Stack::Judging;
         loop {
             let room = self.find(id).await?;
             let starting = build.clone();
-            let started = tokio::task::spawn_blocking(move || starting.instantiate()).await;
+            let started = tokio::task::spawn_blocking(move || starting.instantiate_with(stack)).await;
             let instance = started.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string())))?;
             match room.upgrade(instance, build.digest()).await {
+                // A state may take more stack to restore than its events took.
+                Ok(Err(UpgradeRoomError::Refused(UpgradeError::Restore(LoadError::Fault(_)))))
+                    if stack == Stack::Judging =>
+                {
+                    stack = Stack::Replaying;
+                }
                 Ok(upgraded) => return upgraded,
                 // It fell asleep in the meantime.
                 Err(Gone) => continue,

@@ -55,7 +55,7 @@ fn apply_all_again<'a, M: Machine>(
 ) -> Result<Option<M::State>, String> {
     let mut after = None;
     for event in events.into_iter().filter(|event| event.input.is_for_machine()) {
-        let applied = machine.apply(after.as_ref().unwrap_or(before), event);
+        let applied = machine.reapply(after.as_ref().unwrap_or(before), event);
         after = Some(applied.map_err(|error| format!("event {}: {error}", event.seq))?);
     }
     Ok(after)
