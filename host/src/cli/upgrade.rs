@@ -27,6 +27,9 @@ pub struct Args {
     /// Only tell what would happen. Fails where the upgrade would be refused.
     #[arg(long)]
     dry_run: bool,
+    /// Refuse the whole upgrade where a room was broken before. By default such a room is named and left as it is.
+    #[arg(long)]
+    all_or_nothing: bool,
     /// How many events of each room are played on both builds.
     #[arg(long, value_name = "N", default_value_t = REPLAY_EVENTS)]
     replay: u64,
@@ -44,12 +47,12 @@ enum Which {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let Args { which, to, dry_run, replay, diff, remote } = args;
+    let Args { which, to, dry_run, all_or_nothing, replay, diff, remote } = args;
     let path = match which {
         Which::Machine(machine) => format!("/machines/{machine}/upgrade"),
         Which::Room(RoomId { machine, room }) => format!("/rooms/{machine}/{room}/upgrade"),
     };
-    let mut how = json!({ "dry_run": dry_run, "replay": replay });
+    let mut how = json!({ "dry_run": dry_run, "all_or_nothing": all_or_nothing, "replay": replay });
     if let Some(to) = to {
         how["to"] = json!(to);
     }
@@ -126,6 +129,7 @@ impl Printer {
         match &tried.finding {
             Finding::Same { .. } => {}
             Finding::Fails(failure) => *text = format!("fails    {room}: {failure}\n"),
+            Finding::Broken(failure) => *text = format!("broken   {room}: {failure}\n"),
             Finding::Differs(differences) => *text = self.differing.tell(room, differences),
         }
     }
@@ -144,8 +148,8 @@ impl Printer {
     fn conclude(&self, report: &Report) -> anyhow::Result<()> {
         self.progress(false);
         print!("{}", self.differing.conclude());
-        let Report { same, differ, failing, kept, upgraded, .. } = report;
-        let tried = same + differ + failing.count;
+        let Report { same, differ, failing, broken, kept, upgraded, .. } = report;
+        let tried = same + differ + failing.count + broken.count;
         if failing.count > 0 {
             let refused = if report.dry_run { "would be refused" } else { "is refused, and nothing has changed" };
             bail!(
@@ -154,6 +158,10 @@ impl Printer {
                 count(tried, "room"),
                 named(failing)
             );
+        }
+        if broken.count > 0 {
+            let rooms = count_of(broken.count, "room was broken before and stays", "rooms were broken before and stay");
+            println!("{rooms} as before: {}; `reapply verify ROOM` says more", named(broken));
         }
         if report.dry_run {
             println!("nothing fails; {same} would be the same, {differ} would differ");

@@ -26,6 +26,8 @@ struct How {
     to: Option<String>,
     /// Whether nothing is to be changed.
     dry_run: bool,
+    /// Whether a room that was broken before stops the upgrade of all others.
+    all_or_nothing: bool,
     /// Events that the gate plays of each room.
     replay: Option<u64>,
 }
@@ -55,13 +57,15 @@ pub async fn room(
 }
 
 async fn upgrade(served: &Served, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
-    let How { to, dry_run, replay } = match body.text()?.trim() {
+    let How { to, dry_run, all_or_nothing, replay } = match body.text()?.trim() {
         "" => How::default(),
         json => serde_json::from_str(json).map_err(|error| {
-            HttpError::bad_request(format!("an upgrade is asked for by `to`, `dry_run` and `replay`, as JSON: {error}"))
+            HttpError::bad_request(format!(
+                "an upgrade is asked for by `to`, `dry_run`, `all_or_nothing` and `replay`, as JSON: {error}"
+            ))
         })?,
     };
-    let asked = Asked { which, to, dry_run, replay: replay.unwrap_or(REPLAY_EVENTS) };
+    let asked = Asked { which, to, dry_run, all_or_nothing, replay: replay.unwrap_or(REPLAY_EVENTS) };
     let order = served.upgrades.begin(asked).await?;
     let (lines, told) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(order.run(lines));

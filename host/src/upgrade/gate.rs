@@ -1,48 +1,37 @@
 //! The gate: what a new build would do to a room, found out beside it.
 
-use reapply_sync::{Batch, Chain, Digest, Replay, Seq};
-use tokio::runtime::Handle;
+use reapply_sync::{Batch, Chain, Digest, Replay, ReplayError, Seq, Snapshot};
 use tokio::task::spawn_blocking;
 
 use super::report::{Failure, Finding, Step, Tried};
 use super::trial::Trial;
 use crate::journal::{Record, RoomRecord};
 use crate::machine::{Build, Instance, Machines};
+use crate::room::Starts;
 use crate::room::limits::READ_BYTES;
 
 /// Plays the last events of a room, `replay` of them at most, on the build that it runs and on `to`. Reads the journal, and nothing of the
 /// room itself.
 pub(super) async fn try_room(machines: &Machines, room: &RoomRecord, to: &Build, replay: u64) -> Tried {
-    let finding = play(machines, room, to, replay).await.unwrap_or_else(Finding::Fails);
+    let finding = play(machines, room, to, replay).await.unwrap_or_else(|failure| match failure.step {
+        Step::Past => Finding::Broken(failure),
+        _ => Finding::Fails(failure),
+    });
     Tried { room: room.room.to_string(), from: room.digest.to_string(), head: room.head, finding }
 }
 
 async fn play(machines: &Machines, room: &RoomRecord, to: &Build, replay: u64) -> Result<Finding, Failure> {
     let (id, head) = (&room.room, room.head);
-    let past = |error: &dyn std::fmt::Display| Failure { step: Step::Past, seq: head, why: error.to_string() };
-    let (first, first_chain) = room.start();
-    let begins_at = Seq(head.0.saturating_sub(replay).max(first.0));
-    let journal = machines.journal();
-    let snapshot = journal.snapshot(id, Some(begins_at)).await.map_err(|error| past(&error))?;
-    let (mut after, mut chain) =
-        snapshot.as_ref().map_or((first, first_chain), |snapshot| (snapshot.seq, snapshot.chain));
-
-    let (builds, genesis, to) = (builds(machines.clone()), room.genesis.clone(), to.clone());
-    let mut trial = blocking(head, move || {
-        let old = match &snapshot {
-            Some(snapshot) => Replay::from_snapshot(builds, snapshot),
-            None => Replay::from_genesis(builds, &genesis),
-        };
-        let old = old.map_err(|error| Failure { step: Step::Past, seq: begins_at, why: error.to_string() })?;
-        Trial::new(old, &to, begins_at)
-    })
-    .await?;
+    let begins_at = Seq(head.0.saturating_sub(replay).max(room.start().0.0));
+    let (old, mut after, mut chain) = begin(machines, room, begins_at).await?;
+    let to = to.clone();
+    let mut trial = blocking(head, move || Trial::new(old, &to, begins_at)).await?;
     // What was accepted since the trial began is left out: a busy room has no end.
     while after < head {
-        let records = journal.read(id, after, READ_BYTES).await.map_err(|error| past(&error))?;
+        let records = machines.journal().read(id, after, READ_BYTES).await.map_err(|error| unread(head, &error))?;
         let (records, last) = upto(records, head);
         if records.is_empty() {
-            return Err(past(&format!("its log ends at {after}")));
+            return Err(unread(head, &format!("its log ends at {after}")));
         }
         (trial, chain) = blocking(after, move || {
             let chain = play_records(&mut trial, &records, chain)?;
@@ -54,14 +43,45 @@ async fn play(machines: &Machines, room: &RoomRecord, to: &Build, replay: u64) -
     blocking(head, move || trial.finish()).await
 }
 
-/// Makes instances of the builds that a log names. For threads that may block.
-fn builds(machines: Machines) -> impl FnMut(Digest) -> Result<Instance, String> + Send + 'static {
-    let runtime = Handle::current();
-    move |digest| {
-        let build = runtime.block_on(machines.build(digest)).map_err(|error| error.to_string())?;
-        let build = build.ok_or_else(|| "it is not stored".to_owned())?;
-        build.instantiate().map_err(|fault| fault.to_string())
+/// A replay on the build that the room runs, from the nearest start that can be used; where it stands, and the chain there.
+async fn begin(
+    machines: &Machines,
+    room: &RoomRecord,
+    begins_at: Seq,
+) -> Result<(Replay<Instance, impl FnMut(Digest) -> Result<Instance, String> + Send + use<>>, Seq, Chain), Failure> {
+    let mut starts = Starts::new(machines.journal(), room, Some(begins_at));
+    let mut start = starts.nearest().await.map_err(|error| unread(begins_at, &error))?;
+    loop {
+        let (after, chain) = start.as_ref().map_or_else(|| room.start(), |start| (start.seq, start.chain));
+        let (builds, from, genesis) = (machines.for_replay(), start.take(), room.genesis.clone());
+        let begun = blocking(begins_at, move || {
+            Ok(match &from {
+                Some(snapshot) => Replay::from_snapshot(builds, snapshot),
+                None => Replay::from_genesis(builds, &genesis),
+            }
+            .map_err(|why| (from.as_ref().map(at), why)))
+        });
+        let (failed, why) = match begun.await? {
+            Ok(old) => return Ok((old, after, chain)),
+            Err(failed) => failed,
+        };
+        match starts.earlier(failed, &why).await.map_err(|error| unread(begins_at, &error))? {
+            Some(earlier) => start = earlier,
+            None => return Err(broken(begins_at, &why)),
+        }
     }
+}
+
+fn at(snapshot: &Snapshot) -> Seq {
+    snapshot.seq
+}
+
+fn broken(seq: Seq, why: &ReplayError) -> Failure {
+    Failure { step: Step::Past, seq, why: why.to_string() }
+}
+
+fn unread(seq: Seq, why: &dyn std::fmt::Display) -> Failure {
+    Failure { step: Step::Read, seq, why: why.to_string() }
 }
 
 /// The records up to the one that ends at `head`, and where the last of them ends.
@@ -95,5 +115,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Failure { step: Step::Past, seq, why: format!("the host failed: {error}") }))
+    done.unwrap_or_else(|error| Err(unread(seq, &format!("the host failed: {error}"))))
 }

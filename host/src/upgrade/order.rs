@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::gate;
 use super::limits::{DIGEST_DIGITS_MIN, TRIALS_AT_ONCE, UPGRADE_ROOMS_MAX};
-use super::report::{Line, Plan, Report, Tried};
+use super::report::{Finding, Line, Plan, Report, Tried};
 use crate::journal::{Journal, JournalError, RoomRecord};
 use crate::machine::{Build, Machines, MachinesError};
 use crate::room::Rooms;
@@ -39,6 +39,8 @@ pub struct Asked {
     pub to: Option<String>,
     /// Whether to stop after the gate.
     pub dry_run: bool,
+    /// Whether a room that was broken before stops the upgrade of all others.
+    pub all_or_nothing: bool,
     /// Events that the gate plays of each room.
     pub replay: u64,
 }
@@ -58,6 +60,7 @@ pub struct Order {
     which: Which,
     to: Build,
     dry_run: bool,
+    all_or_nothing: bool,
     replay: u64,
     _turn: OwnedSemaphorePermit,
 }
@@ -109,7 +112,7 @@ impl Upgrades {
     ///
     /// There is no such machine, room or build, or another upgrade is under way.
     pub async fn begin(&self, asked: Asked) -> Result<Order, OrderError> {
-        let Asked { which, to, dry_run, replay } = asked;
+        let Asked { which, to, dry_run, all_or_nothing, replay } = asked;
         let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| OrderError::Busy)?;
         let machines = self.rooms.machines();
         let machine = match &which {
@@ -129,7 +132,7 @@ impl Upgrades {
         };
         let build = machines.build(digest).await?;
         let to = build.ok_or_else(|| OrderError::NoSuchBuild(digest.to_string()))?;
-        Ok(Order { rooms: self.rooms.clone(), which, to, dry_run, replay, _turn: turn })
+        Ok(Order { rooms: self.rooms.clone(), which, to, dry_run, all_or_nothing, replay, _turn: turn })
     }
 }
 
@@ -154,9 +157,9 @@ impl Order {
         let Plan { to, skipped, more, .. } = plan.clone();
         tell(lines, Line::Plan(plan)).await?;
         let mut report = Report { to, skipped, more, dry_run: self.dry_run, ..Report::default() };
-        self.pass_gate(&rooms, &mut report, lines).await?;
+        let sound = self.pass_gate(&rooms, &mut report, lines).await?;
         if !self.dry_run && report.failing.count == 0 {
-            for room in &rooms {
+            for room in sound {
                 let line = self.upgrade(room).await;
                 match &line {
                     Line::Kept { room, .. } => report.kept.add(room),
@@ -194,20 +197,28 @@ impl Order {
         Ok((rooms, plan))
     }
 
-    async fn pass_gate(
+    /// Tries all rooms, and gives those that are not broken.
+    async fn pass_gate<'a>(
         &self,
-        rooms: &[RoomId],
+        rooms: &'a [RoomId],
         report: &mut Report,
         lines: &mpsc::Sender<Line>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Vec<&'a RoomId>, Stopped> {
+        let mut sound = Vec::new();
         let trials = (0..rooms.len()).map(|index| self.try_room(&rooms[index]));
         let mut trials = futures_util::stream::iter(trials).buffered(TRIALS_AT_ONCE);
-        while let Some(tried) = trials.next().await {
-            let tried = tried?;
+        for room in rooms {
+            let Some(tried) = trials.next().await else { break };
+            let mut tried = tried?;
+            match tried.finding {
+                Finding::Broken(failure) if self.all_or_nothing => tried.finding = Finding::Fails(failure),
+                Finding::Broken(_) => {}
+                _ => sound.push(room),
+            }
             report.count(&tried);
             tell(lines, Line::Tried(tried)).await?;
         }
-        Ok(())
+        Ok(sound)
     }
 
     async fn try_room(&self, room: &RoomId) -> Result<Tried, JournalError> {

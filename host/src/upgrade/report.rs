@@ -74,8 +74,10 @@ pub enum Finding {
     },
     /// Something that can be seen. It may be what the new build is for.
     Differs(Differences),
-    /// Nothing good: the room cannot be upgraded to it.
+    /// The room cannot be upgraded to it.
     Fails(Failure),
+    /// The room does not work on the build that it runs either: its log does not lead to a state. The upgrade leaves it as it is.
+    Broken(Failure),
 }
 
 /// How a room differs on the new build.
@@ -123,6 +125,8 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
+    /// Reading the room's log.
+    Read,
     /// Making the room's state on the build that it runs.
     Past,
     /// Starting the new build.
@@ -154,6 +158,9 @@ pub struct Report {
     pub differ: u64,
     /// Rooms that the gate refused.
     pub failing: Named,
+    /// Rooms that were broken before. They stop an upgrade only where it was asked to be of all rooms or none.
+    #[serde(default)]
+    pub broken: Named,
     /// Rooms that were upgraded.
     pub upgraded: u64,
     /// Rooms that stayed as they were, though the gate had let them pass.
@@ -183,6 +190,7 @@ impl Report {
             Finding::Same { .. } => self.same += 1,
             Finding::Differs(_) => self.differ += 1,
             Finding::Fails(_) => self.failing.add(&tried.room),
+            Finding::Broken(_) => self.broken.add(&tried.room),
         }
     }
 }
@@ -199,6 +207,7 @@ impl Named {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Read => "the log cannot be read for the state",
             Self::Past => "the build that it runs cannot make the state",
             Self::Start => "the new build cannot be started for the state",
             Self::Restore => "the new build cannot restore the state",

@@ -7,7 +7,7 @@ use reapply_sync::{ApplyError, CodecError, Digest, Event, Input, LoadError, Mach
 use super::diff::{View, diff};
 use super::limits::TRANSITION_SHOWN_BYTES_MAX;
 use super::report::{Differences, Failure, Finding, Refused, Step};
-use crate::machine::{Build, Instance, State};
+use crate::machine::{Build, Instance, Stack, State};
 
 /// Plays a room's log on the build that it runs, and from some event on also on another one.
 pub(super) struct Trial<B> {
@@ -23,7 +23,7 @@ pub(super) struct Trial<B> {
 impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
     /// A trial of `to`, which plays what comes after `begins_at`; `old` stands there or before it.
     pub(super) fn new(old: Replay<Instance, B>, to: &Build, begins_at: Seq) -> Result<Self, Failure> {
-        let new = to.instantiate().map_err(|fault| failure(Step::Start, begins_at, fault))?;
+        let new = to.instantiate_with(Stack::Replaying).map_err(|fault| failure(Step::Start, begins_at, fault))?;
         let mut trial = Self { old, new, state: None, begins_at, replayed: 0, refused: None };
         if trial.old.seq() == begins_at {
             trial.begin()?;
@@ -88,8 +88,22 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
     fn restore(&mut self) -> Result<State, Failure> {
         let seq = self.old.seq();
         let (state_version, snapshot) = self.old.snapshot().map_err(|fault| failure(Step::Past, seq, fault))?;
-        let restored = self.new.restore(&snapshot, state_version);
-        restored.map_err(|error: LoadError| failure(Step::Restore, seq, error))
+        let error = match self.new.restore(&snapshot, state_version) {
+            Ok(restored) => return Ok(restored),
+            Err(error) => error,
+        };
+        // Where the old build does not restore its own state either, the new one is not to blame.
+        match self.restores_its_own(&snapshot, state_version) {
+            Ok(()) => Err(failure(Step::Restore, seq, error)),
+            Err(own) => Err(failure(Step::Past, seq, format!("it does not restore its own snapshot: {own}"))),
+        }
+    }
+
+    /// Whether the build that the room runs restores a snapshot that it wrote.
+    fn restores_its_own(&mut self, snapshot: &[u8], state_version: u32) -> Result<(), LoadError> {
+        let (machine, _) = self.old.state();
+        let mut fresh = machine.build().instantiate_with(Stack::Replaying)?;
+        fresh.restore(snapshot, state_version).map(drop)
     }
 
     fn view(&mut self, state: &State) -> Result<String, Failure> {
@@ -118,7 +132,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
                 return Ok(state);
             }
         };
-        match self.new.apply(&state, &Event { input, ..event.clone() }) {
+        match self.new.reapply(&state, &Event { input, ..event.clone() }) {
             Ok(after) => Ok(after),
             Err(ApplyError::Refused(refusal)) => {
                 self.refuse(event, refusal.to_string());

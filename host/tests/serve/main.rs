@@ -19,6 +19,7 @@ mod replays;
 mod retention;
 mod rooms;
 mod session;
+mod unrestorable;
 
 use std::path::Path;
 

@@ -63,7 +63,7 @@ impl Inner {
 
     async fn begin(&self) -> Result<reapply_host::upgrade::Order, OrderError> {
         let which = Which::Machine("notes".parse().unwrap());
-        self.upgrades.begin(Asked { which, to: None, dry_run: false, replay: 10 }).await
+        self.upgrades.begin(Asked { which, to: None, dry_run: false, all_or_nothing: false, replay: 10 }).await
     }
 }
 
