@@ -67,6 +67,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if let Some(pages) = args.pages.as_deref().filter(|pages| !pages.is_dir()) {
         anyhow::bail!("--pages: {} is no folder", pages.display());
     }
+    crate::clock::start()?;
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data, args.accept_lost_log).await?);

@@ -1,10 +1,5 @@
 //! Components that no host may take.
 
-#[path = "../machine_wat/mod.rs"]
-mod machine_wat;
-
-use machine_wat::MachineWat;
-
 /// A file that is refused.
 pub(crate) struct Bad {
     /// What it is.

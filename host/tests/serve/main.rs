@@ -1,8 +1,12 @@
 //! The running binary, over real HTTP and WebSockets: what it answers to good input and to bad.
 
+#[path = "../machine_wat/mod.rs"]
+mod machine_wat;
+
 mod access;
 mod alarms;
 mod backups;
+mod clock;
 mod components;
 mod data;
 mod deploy;

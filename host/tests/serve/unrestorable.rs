@@ -1,16 +1,13 @@
 //! States that take more stack to restore than their events took: their rooms open all the same, and hold up no other room.
 
-#[path = "../machine_wat/mod.rs"]
-mod machine_wat;
-
 use std::path::Path;
 
-use machine_wat::MachineWat;
 use reapply_e2e::{Host, http};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
 use crate::life::wait_for_sleep;
+use crate::machine_wat::MachineWat;
 
 /// Bytes of a transition, which is as much as it adds to the state.
 const STEP: usize = 50_000;
