@@ -30,7 +30,7 @@ demo listen="127.0.0.1:8080": _target
     wait "$host"
 
 # All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
-test: check _chromium
+test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
     cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
 
@@ -86,6 +86,26 @@ _reapply:
 [private]
 _target:
     @rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+
+# The proxies that the book's chapter on them is tested with: installed where we may, explained where we may not
+[private]
+_proxies:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export PATH="$PATH:/usr/sbin"
+    missing=()
+    command -v nginx >/dev/null || missing+=(nginx-light)
+    command -v caddy >/dev/null || missing+=(caddy)
+    if [ "${#missing[@]}" = 0 ]; then exit 0; fi
+    sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+    if command -v apt-get >/dev/null && "${sudo[@]}" true 2>/dev/null; then
+        "${sudo[@]}" apt-get update -qq && "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "The tests of the chapter on proxies need nginx and Caddy on the PATH:" >&2
+        echo "  Debian, Ubuntu: sudo apt-get install nginx-light caddy" >&2
+        exit 1
+    fi
 
 # The browser that e2e/ drives: installed where we may, explained where we may not
 [private]

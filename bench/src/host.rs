@@ -36,6 +36,8 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) struct Host {
     process: Child,
+    /// Its data directory, where its deploy token is.
+    data: PathBuf,
     pub(crate) address: SocketAddr,
 }
 
@@ -84,7 +86,7 @@ impl Bench {
             process.wait()?;
             bail!("the host did not start; it said {said:?}");
         };
-        let host = Host { address: address.parse()?, process };
+        let host = Host { address: address.parse()?, process, data: data.to_owned() };
         self.deploy_component(&host, &self.cells)?;
         Ok(host)
     }
@@ -108,7 +110,8 @@ impl Bench {
     }
 
     fn deploy_component(&self, host: &Host, component: &Path) -> anyhow::Result<()> {
-        self.command(&["deploy", &component.to_string_lossy(), "--host", &host.url()])
+        let (component, data) = (component.to_string_lossy(), host.data.to_string_lossy());
+        self.command(&["deploy", &component, "--host", &host.url(), "--data", &data])
     }
 }
 

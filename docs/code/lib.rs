@@ -51,6 +51,7 @@ chapters! {
     offline "offline.md"
     json "json.md"
     http "http.md"
+    behind_a_proxy "behind-a-proxy.md"
     log "log.md"
     exports "exports.md"
     reliability "reliability.md"

@@ -131,10 +131,39 @@ impl Host {
         self.address
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    ///
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the host runs").child.id()
+    }
+
     /// Its data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Its deploy token, where it has made one of its own.
+    ///
+    /// # Panics
+    ///
+    /// It has not.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let file = self.data.join("deploy-token");
+        let token = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        token.trim().to_owned()
+    }
+
+    /// A request that presents its deploy token.
+    #[must_use]
+    pub fn administer(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let bearer = format!("Bearer {}", self.token());
+        http::send(method, &self.url(path), &[("authorization", &bearer)], Some(body))
     }
 
     /// The URL of a path, such as `/rooms`.
@@ -216,7 +245,7 @@ impl Host {
     #[must_use]
     pub fn command(&self, command: &str, arguments: &[&str]) -> Output {
         let mut process = clean_command(&self.program);
-        process.arg(command).args(arguments).env("REAPPLY_HOST", self.url(""));
+        process.arg(command).args(arguments).env("REAPPLY_HOST", self.url("")).env("REAPPLY_DATA", &self.data);
         process.stdin(Stdio::null()).output().expect("the binary can be run")
     }
 
@@ -443,6 +472,10 @@ fn clean_command(program: &Path) -> Command {
     let settings = ["REAPPLY_DATA", "REAPPLY_LISTEN", "REAPPLY_DEPLOY_TOKEN", "REAPPLY_HOST", "REAPPLY_LOG"];
     for setting in settings {
         command.env_remove(setting);
+    }
+    // Nor are notes left for commands of theirs.
+    for folder in ["HOME", "XDG_STATE_HOME"] {
+        command.env_remove(folder);
     }
     command.env("NO_COLOR", "1");
     command

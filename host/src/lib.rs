@@ -10,6 +10,7 @@ pub mod archive;
 pub mod cli;
 pub mod clock;
 mod crash;
+pub mod foreign;
 pub mod http;
 pub mod journal;
 pub mod machine;

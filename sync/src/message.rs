@@ -277,6 +277,14 @@ pub enum Goodbye {
     /// Nothing was heard of the client for longer than a session waits: its page was suspended, or still loads what it needs.
     #[error("{0}")]
     Silent(String),
+    /// The host does not let this client into the room: its page's origin, the room's name or the protocol's version.
+    #[error("{why}")]
+    Refused {
+        /// The reason, and what to do about it.
+        why: String,
+        /// Whether connecting again, after a while, may help.
+        retry: bool,
+    },
 }
 
 impl Rejection {
@@ -320,7 +328,7 @@ impl Goodbye {
     /// Whether connecting again, after a while, may help.
     #[must_use]
     pub fn retry(&self) -> bool {
-        !matches!(self, Self::Replaced | Self::BadMessage(_))
+        !matches!(self, Self::Replaced | Self::BadMessage(_) | Self::Refused { retry: false, .. })
     }
 }
 

@@ -84,7 +84,11 @@ impl Reader {
         };
         let pages = self.poll().join("pages");
         fs::create_dir(&pages).unwrap();
-        let host = Host::start_program(reapply(), &["--pages", &pages.to_string_lossy()]);
+        // Where the host notes its data directory, for the commands that need its deploy token.
+        let state = ("XDG_STATE_HOME".to_owned(), self.somewhere.path().join("state").to_string_lossy().into_owned());
+        let arguments = ["--pages", &pages.to_string_lossy()];
+        let host = Host::start_program_in(reapply(), &std::env::temp_dir(), &arguments, std::slice::from_ref(&state));
+        self.terminal.variables.push(state);
         self.terminal.instead = vec![(BOOK_HOST.to_owned(), host.address().to_string())];
         self.terminal.variables.push(("REAPPLY_HOST".to_owned(), host.url("")));
         self.host = Some(host);

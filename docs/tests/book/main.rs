@@ -3,5 +3,6 @@
 mod blocks;
 mod commands;
 mod first_machine;
+mod proxies;
 mod render;
 mod typescript;

@@ -11,9 +11,11 @@ pub mod fork;
 mod host_url;
 pub mod import;
 pub mod log;
+mod nearby;
 mod out;
 pub mod remote;
 pub mod replay;
+mod reports;
 pub mod restore;
 pub mod retain;
 pub mod serve;
@@ -24,6 +26,8 @@ pub mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::foreign;
 
 /// Keeps one piece of state the same for everyone who is looking at it, in real time.
 #[derive(Debug, Parser)]
@@ -92,7 +96,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("reapply: {error:#}");
+            let error = format!("{error:#}");
+            eprintln!("reapply: {}", foreign::lines(&error));
             ExitCode::FAILURE
         }
     }

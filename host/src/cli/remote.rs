@@ -1,5 +1,6 @@
 //! The host that a command speaks to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -8,6 +9,8 @@ use ureq::http::{Request, Response, request};
 use ureq::{Agent, AsSendBody, Body};
 
 use super::host_url::HostUrl;
+use super::nearby;
+use crate::http::token::DeployToken;
 
 /// How long a host may take to take a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -18,17 +21,21 @@ pub struct Remote {
     /// The host's address, such as localhost:8080 or https://rooms.example.
     #[arg(long, value_name = "URL", env = "REAPPLY_HOST", default_value = "http://127.0.0.1:8080")]
     host: HostUrl,
-    /// The host's deploy token, where it asks for one.
-    #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true, value_parser = parse_token)]
-    token: Option<String>,
+    /// The host's deploy token. Of a host that this user runs on this machine it is found without.
+    #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
+    token: Option<DeployToken>,
+    /// The data directory of a host on this machine, in which it keeps its deploy token.
+    #[arg(long, value_name = "DIR", env = "REAPPLY_DATA")]
+    data: Option<PathBuf>,
 }
 
 impl Remote {
     /// A request for a path such as `/rooms`, to which headers and a body can be added.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.host));
-        match &self.token {
-            Some(token) => request.header("authorization", format!("Bearer {token}")),
+        let found = || nearby::deploy_token(&self.host.to_string(), self.data.as_deref());
+        match self.token.clone().or_else(found) {
+            Some(token) => request.header("authorization", token.bearer()),
             None => request,
         }
     }
@@ -83,10 +90,4 @@ impl Remote {
         let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
         serde_json::from_str(&body).with_context(|| format!("{} is perhaps no Reapply host", self.host))
     }
-}
-
-/// A token that can be sent, which is found out before anything is built or read for the host.
-fn parse_token(text: &str) -> Result<String, &'static str> {
-    let is_sent = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_sent { Ok(text.to_owned()) } else { Err("a token is one or more visible ASCII characters without spaces") }
 }

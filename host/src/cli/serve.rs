@@ -1,30 +1,37 @@
 //! `reapply serve`: runs a host until it is told to stop.
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::http::guard::Guard;
+use super::nearby::Note;
+use super::reports::{REPORTS_WINDOW, Reports};
+use crate::http::guard::{AllowedOrigin, Guard};
 use crate::http::limits::{LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
+use crate::http::server::{self, ConnectionLimits};
+use crate::http::token::DeployToken;
 use crate::http::{self, Options};
 use crate::journal::{Journal, LostLog, SqliteJournal};
 use crate::machine::{Engine, Machines};
 use crate::room::{Rooms, RoomsOptions};
 
-/// How long a stopping host waits for its sessions to take their leave.
-const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stopping host waits for its rooms to store their events.
+const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a stopping host waits for its rooms to store what they have.
-const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+/// How long it then waits for its sessions to take their leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long it then waits for work that cannot be interrupted, such as a compilation. What is left of it ends with the process.
+const WORK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `reapply serve`.
 #[derive(Debug, clap::Args)]
@@ -43,10 +50,13 @@ pub struct Args {
     pages: Option<PathBuf>,
     /// An origin whose pages may use this host besides its own, such as `https://app.example`; `*` for all. May be given again.
     #[arg(long, value_name = "ORIGIN")]
-    allow_origin: Vec<String>,
-    /// What a deployment must present. Without one, only this machine may deploy.
+    allow_origin: Vec<AllowedOrigin>,
+    /// The secret that administration takes. Without one the host makes its own, and keeps it in its data directory.
     #[arg(long, value_name = "TOKEN", env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
-    deploy_token: Option<String>,
+    deploy_token: Option<DeployToken>,
+    /// The address of a proxy in front of this host, whose connections are many people's. May be given again.
+    #[arg(long, value_name = "IP")]
+    proxy: Vec<IpAddr>,
     /// A room that nobody has used for so long goes to sleep; not before 10ms.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     sleep_after: humantime::Duration,
@@ -58,9 +68,21 @@ pub struct Args {
 pub(super) fn main(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("REAPPLY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    let reports = Reports::default();
+    reports.subscriber(filter, colours, std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args))
+    let told = reports.clone();
+    runtime.spawn(async move {
+        loop {
+            tokio::time::sleep(REPORTS_WINDOW).await;
+            told.tell_left_out();
+        }
+    });
+    let served = runtime.block_on(serve(args));
+    // Blocking work cannot be stopped, and nobody waits for it any more. Everything durable is stored by now.
+    runtime.shutdown_timeout(WORK_WITHIN);
+    reports.tell_left_out();
+    served
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
@@ -81,8 +103,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let engine = Engine::new(Some(&args.data.join("cache")))?;
     let machines = Machines::new(engine, journal);
     let rooms = Rooms::new(machines, RoomsOptions { sleep_after: args.sleep_after.into() });
+    let deploy_token = match args.deploy_token {
+        Some(token) => token,
+        None => DeployToken::open(&args.data)?,
+    };
     let options = Options {
-        guard: Guard { deploy_token: args.deploy_token, origins: args.allow_origin },
+        guard: Guard { deploy_token, origins: args.allow_origin },
         pages: args.pages,
         scratch,
         submits_per_second_max: args.submits_per_second,
@@ -92,22 +118,19 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let looked_after = rooms.clone();
     tokio::spawn(async move { looked_after.look_after().await });
     let router = http::router(rooms.clone(), options, Arc::clone(&sessions), Arc::clone(&followers));
+    let limits = ConnectionLimits::new(raise_descriptors()?, args.proxy);
     let stopped = stop_signal()?;
+    let address = listener.local_addr()?;
+    let note = Note::leave(address, &args.data);
     // Nobody may be reading it.
-    let _ = writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?);
+    let _ = writeln!(std::io::stdout(), "listening on http://{address}");
 
-    // A confirmation is small, and must not wait for more to send.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            warn!(%error, "a connection keeps small frames back");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::select! {
-        served = axum::serve(listener, service) => served?,
+        never = server::serve(listener, router, limits) => match never {},
         () = stopped => {}
     }
     info!("stopping");
+    drop(note);
     if tokio::time::timeout(SETTLE_WITHIN, rooms.stop()).await.is_err() {
         warn!("some rooms did not settle in time; what they had not stored, nobody was told of");
     }
@@ -118,6 +141,11 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let _some_still_reading = tokio::time::timeout(LEAVE_WITHIN, left).await;
     info!("stopped");
     Ok(())
+}
+
+/// Raises the number of descriptors that this process may open to what the system allows it. Gives that number.
+fn raise_descriptors() -> anyhow::Result<u64> {
+    rlimit::increase_nofile_limit(u64::MAX).context("the number of files that may be open cannot be read")
 }
 
 /// Waits until all `count` permits are free.

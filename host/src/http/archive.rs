@@ -1,16 +1,15 @@
 //! A room's log as a file: out, and in again; and rooms that share their past.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use reapply_sync::Digest;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,8 +18,10 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{info, warn};
 
+use super::body::{self, Pace};
 use super::error::HttpError;
-use super::extract;
+use super::extract::RoomPath;
+use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, TRANSFER_SILENCE_MAX};
 use super::rooms::place;
 use super::{Served, room_id};
@@ -30,16 +31,13 @@ use crate::clock::rfc3339;
 use crate::room::{OpenRoomError, find, seq_at};
 
 /// Answers `GET /rooms/{machine}/{room}/export`. The file is made as it is sent.
-pub async fn export(
-    State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
-) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
+pub async fn export(State(served): State<Served>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
     let permit = Arc::clone(&served.exports).try_acquire_owned();
     let permit =
         permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
     let journal = Arc::clone(served.rooms.machines().journal());
     find(served.rooms.machines(), &id).await?;
+    let file = format!("attachment; filename=\"{}-{}.{SUFFIX}\"", id.machine, id.room);
     let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -50,7 +48,6 @@ pub async fn export(
             Err(error) => warn!(room = %id, %error, "an export ended early"),
         }
     });
-    let file = format!("attachment; filename=\"{machine}-{room}.{SUFFIX}\"");
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, file)];
     let chunks =
         stream::unfold(chunks, |mut chunks| async { Some((Ok::<Bytes, io::Error>(chunks.recv().await?), chunks)) });
@@ -60,12 +57,10 @@ pub async fn export(
 /// Answers `POST /rooms/{machine}/{room}/import`: the body, an export, becomes the room.
 pub async fn import(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Administrator { peer }: Administrator,
+    RoomPath(id): RoomPath,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
-    served.guard.may_deploy(peer, request.headers())?;
     let permit = permit(&served)?;
     if served.rooms.machines().journal().room(&id).await?.is_some() {
         return Err(OpenRoomError::RoomExists(id).into());
@@ -75,6 +70,7 @@ pub async fn import(
     let mut upload = Upload {
         runtime: runtime.clone(),
         body: request.into_body().into_data_stream(),
+        pace: Pace::begin(),
         chunk: Bytes::new(),
         bytes: 0,
     };
@@ -82,11 +78,7 @@ pub async fn import(
     let imported = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let journal = machines.journal().as_ref();
-        let imported = archive::import(journal, &runtime, machines.engine(), &to, &mut upload);
-        if imported.is_err() {
-            upload.drain();
-        }
-        imported
+        archive::import(journal, &runtime, machines.engine(), &to, &mut upload)
     });
     let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
     info!(room = %id, %peer, events = imported.proof.counts.events, "imported");
@@ -115,13 +107,10 @@ struct Fork {
 /// Answers `POST /rooms/{machine}/{room}/fork`.
 pub async fn fork(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: extract::Body<BODY_BYTES_MAX>,
+    Administrator { peer }: Administrator,
+    RoomPath(id): RoomPath,
+    body: body::Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
-    served.guard.may_deploy(peer, &headers)?;
     let asked: Fork = serde_json::from_str(body.text()?)
         .map_err(|error| HttpError::bad_request(format!("the body says which fork, as JSON: {error}")))?;
     let to = asked.to.split_once('/').map(|(machine, room)| room_id(machine, room));
@@ -190,22 +179,16 @@ impl Write for Chunks {
 struct Upload {
     runtime: Handle,
     body: BodyDataStream,
+    pace: Pace,
     chunk: Bytes,
     bytes: u64,
 }
 
 impl Upload {
-    /// Reads and drops the rest: one who is still sending does not hear the answer.
-    fn drain(&mut self) {
-        while self.next_chunk().is_ok_and(|more| more) {}
-    }
-
     /// Whether there was another one.
     fn next_chunk(&mut self) -> io::Result<bool> {
-        let next = self.runtime.block_on(async { tokio::time::timeout(TRANSFER_SILENCE_MAX, self.body.next()).await });
-        let next = next.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upload stands still"))?;
-        match next {
-            Some(Ok(chunk)) => {
+        match self.runtime.block_on(self.pace.next(&mut self.body)).map_err(io::Error::other)? {
+            Some(chunk) => {
                 self.bytes += chunk.len() as u64;
                 self.chunk = chunk;
                 if self.bytes > IMPORT_BYTES_MAX {
@@ -215,7 +198,6 @@ impl Upload {
                 }
                 Ok(true)
             }
-            Some(Err(error)) => Err(io::Error::other(format!("the upload broke off: {error}"))),
             None => Ok(false),
         }
     }

@@ -1,13 +1,12 @@
 //! The whole journal as one file, while it is in use.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -19,6 +18,7 @@ use tracing::{info, warn};
 use super::Served;
 use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
+use super::guard::Administrator;
 use crate::journal::JournalError;
 
 /// The header that carries the BLAKE3 hash of a backup.
@@ -27,10 +27,8 @@ pub const HASH_HEADER: &str = "reapply-blake3";
 /// Answers `GET /backup`.
 pub async fn backup(
     State(served): State<Served>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    Administrator { peer }: Administrator,
 ) -> Result<Response, HttpError> {
-    served.guard.may_deploy(peer, &headers)?;
     let permit = permit(&served)?;
     let failed = |error: io::Error| HttpError::host_fault(format!("the backup failed: {error}"));
     tokio::fs::create_dir_all(&*served.scratch).await.map_err(failed)?;

@@ -1,78 +1,124 @@
-//! Who may deploy (and upgrade, import, fork, back up, set policies), and from which pages a browser may use the host.
+//! Who may administer a host (deploy, upgrade, import, fork, back up, set policies), and which pages may use it.
 //!
-//! A host with a deploy token asks for it. One without lets only this machine deploy: the connection must be local, and so must be the name
-//! that it was addressed by, so that no web page can reach it through a name of its own (DNS rebinding).
+//! Administration takes the deploy token, whoever asks and from wherever: behind a proxy every request comes from this machine, under
+//! whatever name the proxy chose. A page is recognised by the `Origin` that its browser sends. Pages of the host's own address and of the
+//! origins that the operator allows may use the host. All others are told so, in a way that the page can read.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use reapply_sync::Goodbye;
+use tracing::warn;
 
-use super::Served;
 use super::error::HttpError;
+use super::token::DeployToken;
+use super::{Served, socket};
 
 /// The host's rules.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug)]
 pub struct Guard {
-    /// What a deployment must present, if anything.
-    pub deploy_token: Option<String>,
-    /// Origins of other sites whose pages may use the host, such as `https://app.example`; `*` is all.
-    pub origins: Vec<String>,
+    /// The secret that administration takes.
+    pub deploy_token: DeployToken,
+    /// Origins of other sites whose pages may use the host.
+    pub origins: Vec<AllowedOrigin>,
 }
 
-impl std::fmt::Debug for Guard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let deploy_token = self.deploy_token.as_ref().map(|_| "..");
-        f.debug_struct("Guard").field("deploy_token", &deploy_token).field("origins", &self.origins).finish()
+/// An origin whose pages may use the host, such as `https://app.example`; `*` is all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigin {
+    /// Pages of every origin.
+    Any,
+    /// Pages of this one, written as browsers write it.
+    Only(String),
+}
+
+/// A request that presents the deploy token. Handlers take it before anything else, a body above all.
+#[derive(Clone, Copy, Debug)]
+pub struct Administrator {
+    /// Where the request comes from, for the operator's log.
+    pub peer: SocketAddr,
+}
+
+impl FromRequestParts<Served> for Administrator {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
+        if !served.guard.deploy_token.is_presented_in(&parts.headers) {
+            let message = "this needs the host's deploy token: set REAPPLY_DEPLOY_TOKEN, or pass --token; where the operator set none, \
+                the host keeps it in the file deploy-token in its data directory, and --data names that directory";
+            return Err(HttpError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+        }
+        let peer = ConnectInfo::<SocketAddr>::from_request_parts(parts, served).await;
+        let ConnectInfo(peer) = peer.map_err(|error| HttpError::host_fault(error.to_string()))?;
+        Ok(Self { peer })
     }
 }
 
 impl Guard {
-    /// Whether this request may deploy.
-    ///
-    /// # Errors
-    ///
-    /// 401 or 403, with what to do about it.
-    pub fn may_deploy(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), HttpError> {
-        let Some(token) = &self.deploy_token else {
-            if peer.ip().is_loopback() && is_local_name(host(headers)) {
-                return Ok(());
-            }
-            let message = "this host lets only its own machine do this: start it with REAPPLY_DEPLOY_TOKEN set, and pass that with --token";
-            return Err(HttpError::new(StatusCode::FORBIDDEN, "forbidden", message));
-        };
-        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        // Hashes compare in constant time.
-        if bearer.is_some_and(|bearer| blake3::hash(bearer.as_bytes()) == blake3::hash(token.as_bytes())) {
-            return Ok(());
-        }
-        let message = "this needs the host's deploy token: set REAPPLY_DEPLOY_TOKEN, or pass --token";
-        Err(HttpError::new(StatusCode::UNAUTHORIZED, "unauthorized", message))
+    fn allows(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let is_own = origin.split_once("://").is_some_and(|(_, authority)| authority == host(headers));
+        is_own || self.origins.iter().any(|allowed| allowed.includes(origin))
     }
 
-    fn allows(&self, origin: &str, headers: &HeaderMap) -> bool {
-        let is_same_site = origin.split_once("://").is_some_and(|(_, authority)| authority == host(headers));
-        is_same_site || self.origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    /// The page's origin, if pages from there may not use the host.
+    fn refused<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        let is_allowed = origin.to_str().is_ok_and(|origin| self.allows(origin, headers));
+        (!is_allowed).then_some(origin)
+    }
+}
+
+impl AllowedOrigin {
+    fn includes(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(only) => only == origin,
+        }
+    }
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let wrong = || {
+            format!("{text:?} is not an origin: write it as https://app.example or http://localhost:5173, or * for all")
+        };
+        let lower = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+        let (scheme, authority) = lower.split_once("://").ok_or_else(wrong)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if scheme.is_empty() || authority.is_empty() || !authority.bytes().all(is_plain) {
+            return Err(wrong());
+        }
+        // Browsers leave out the port that the scheme implies.
+        let implied = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => "",
+        };
+        Ok(Self::Only(format!("{scheme}://{}", authority.strip_suffix(implied).unwrap_or(authority))))
     }
 }
 
 /// Lets pages of allowed origins use the host, and no others. Requests that come from no page carry no origin.
 pub async fn cross_origin(State(served): State<Served>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
-    let is_public = request.uri().path().starts_with("/components/");
-    let is_allowed = origin.to_str().is_ok_and(|origin| served.guard.allows(origin, request.headers()));
-    if is_public {
+    if request.uri().path().starts_with("/components/") {
         return next.run(request).await;
     }
-    if !is_allowed {
-        let origin = origin.to_str().unwrap_or("?");
-        let message = format!("pages of {origin} may not use this host: start it with --allow-origin {origin}");
-        return HttpError::new(StatusCode::FORBIDDEN, "forbidden", message).into_response();
-    }
+    // A preflight changes nothing. It succeeds for every origin, since a page can read a refusal only of the request that follows.
     let mut response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
+    } else if served.guard.refused(request.headers()).is_some() {
+        refuse(request).await
     } else {
         next.run(request).await
     };
@@ -89,52 +135,65 @@ pub async fn cross_origin(State(served): State<Served>, request: Request, next: 
     response
 }
 
-fn host(headers: &HeaderMap) -> &str {
-    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+/// Refuses a page's request: by a goodbye where it asks for a WebSocket, since a page cannot read why a handshake failed.
+async fn refuse(request: Request) -> Response {
+    let [origin, host] = [header::ORIGIN, header::HOST].map(|name| text(request.headers(), &name));
+    let path = request.uri().path();
+    warn!(%origin, %host, path, "a page was refused: its origin is neither the host's own address nor allowed by --allow-origin");
+    let message = format!(
+        "pages of {origin} may not use this host, which was addressed as {host}: \
+        start it with --allow-origin {origin}, or have the proxy in front of it pass on the Host header"
+    );
+    let error = HttpError::new(StatusCode::FORBIDDEN, "forbidden", message.clone());
+    socket::refuse(request, Goodbye::Refused { why: message, retry: true }, error).await
 }
 
-fn is_local_name(host: &str) -> bool {
-    let is_port = |port: &str| port.is_empty() || port.starts_with(':');
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host.strip_prefix(name).is_some_and(is_port))
+/// A header's value for people, of a bounded length.
+fn text(headers: &HeaderMap, name: &HeaderName) -> String {
+    let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    value.unwrap_or_default().chars().take(ORIGIN_CHARS_MAX).collect()
+}
+
+/// Characters of a stranger's `Origin` that are repeated to anyone.
+const ORIGIN_CHARS_MAX: usize = 200;
+
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
-    }
-
-    #[test]
-    fn without_a_token_only_this_machine_deploys() {
-        let guard = Guard::default();
-        let local: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        let remote: SocketAddr = "192.0.2.1:9".parse().unwrap();
-        assert!(guard.may_deploy(local, &headers(&[(header::HOST, "localhost:8080")])).is_ok());
-        assert!(guard.may_deploy(local, &headers(&[(header::HOST, "[::1]:8080")])).is_ok());
-        assert!(guard.may_deploy(remote, &headers(&[(header::HOST, "localhost:8080")])).is_err());
-        assert!(guard.may_deploy(local, &headers(&[(header::HOST, "evil.example:8080")])).is_err());
-        assert!(guard.may_deploy(local, &headers(&[(header::HOST, "localhost.evil.example")])).is_err());
-    }
-
-    #[test]
-    fn a_token_is_asked_for_even_here_and_never_shown() {
-        let guard = Guard { deploy_token: Some("secret".into()), origins: vec![] };
-        let local: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        assert!(guard.may_deploy(local, &headers(&[(header::HOST, "localhost")])).is_err());
-        assert!(guard.may_deploy(local, &headers(&[(header::AUTHORIZATION, "Bearer secret")])).is_ok());
-        assert!(guard.may_deploy(local, &headers(&[(header::AUTHORIZATION, "Bearer wrong")])).is_err());
-        assert!(!format!("{guard:?}").contains("secret"));
+    fn guard(origins: &[&str]) -> Guard {
+        let origins = origins.iter().map(|origin| origin.parse().unwrap()).collect();
+        Guard { deploy_token: "secret".parse().unwrap(), origins }
     }
 
     #[test]
     fn pages_of_other_sites_are_let_in_by_name() {
-        let guard = Guard { deploy_token: None, origins: vec!["https://app.example".into()] };
-        let here = headers(&[(header::HOST, "localhost:8080")]);
+        let guard = guard(&["https://app.example"]);
+        let here = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost:8080"))]);
         assert!(guard.allows("http://localhost:8080", &here));
         assert!(guard.allows("https://app.example", &here));
-        assert!(!guard.allows("https://evil.example", &here));
-        assert!(!guard.allows("null", &here));
+        for other in ["https://evil.example", "null", "http://app.example", "https://app.example:8443", ""] {
+            assert!(!guard.allows(other, &here), "{other}");
+        }
+        assert!(self::guard(&["*"]).allows("https://evil.example", &here));
+    }
+
+    #[test]
+    fn an_origin_is_read_as_browsers_write_it() {
+        let only = |text: &str| match text.parse::<AllowedOrigin>() {
+            Ok(AllowedOrigin::Only(only)) => only,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(only("https://App.Example/"), "https://app.example");
+        assert_eq!(only("https://app.example:443"), "https://app.example");
+        assert_eq!(only("http://localhost:5173"), "http://localhost:5173");
+        assert_eq!(only("http://[::1]:80"), "http://[::1]");
+        for bad in ["", "app.example", "https://", "https://app.example/path", "https://a b", "https://a?x", "**"] {
+            assert!(bad.parse::<AllowedOrigin>().is_err(), "{bad}");
+        }
     }
 }

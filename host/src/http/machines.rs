@@ -1,19 +1,20 @@
 //! Machines over HTTP: list, describe, deploy, and the bytes that everyone runs.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
 use serde::Deserialize;
 use serde_json::json;
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 use super::Served;
+use super::body::Body;
 use super::error::HttpError;
-use super::extract::Body;
+use super::extract::{FilePath, MachinePath};
+use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
 use crate::clock::rfc3339;
 use crate::journal::{MachineRecord, Retention};
@@ -36,8 +37,7 @@ pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
 }
 
 /// Answers `GET /machines/{machine}`.
-pub async fn describe(State(served): State<Served>, Path(machine): Path<String>) -> Result<Response, HttpError> {
-    let name: Name = machine.parse()?;
+pub async fn describe(State(served): State<Served>, MachinePath(name): MachinePath) -> Result<Response, HttpError> {
     let machines = served.rooms.machines();
     let current = machines.current(&name).await?;
     let current = current.ok_or_else(|| HttpError::not_found(format!("there is no machine {name}")))?;
@@ -61,34 +61,29 @@ pub async fn describe(State(served): State<Served>, Path(machine): Path<String>)
 /// Answers `POST /machines`: the body becomes what new rooms of the machine run that it says it is.
 pub async fn deploy(
     State(served): State<Served>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Body(body): Body<DEPLOY_BYTES_MAX>,
+    administrator: Administrator,
+    body: Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    deploy_as(&served, None, peer, &headers, body).await
+    deploy_as(&served, None, administrator, body).await
 }
 
 /// Answers `PUT /machines/{machine}`: the same, under a name of the deployer's choice.
 pub async fn deploy_named(
     State(served): State<Served>,
-    Path(machine): Path<String>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Body(body): Body<DEPLOY_BYTES_MAX>,
+    administrator: Administrator,
+    MachinePath(name): MachinePath,
+    body: Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let name = machine.parse()?;
-    deploy_as(&served, Some(name), peer, &headers, body).await
+    deploy_as(&served, Some(name), administrator, body).await
 }
 
 async fn deploy_as(
     served: &Served,
     name: Option<Name>,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    body: Bytes,
+    Administrator { peer }: Administrator,
+    body: Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    served.guard.may_deploy(peer, headers)?;
-    let (name, build) = served.rooms.machines().deploy(name, body).await?;
+    let (name, build) = served.rooms.machines().deploy(name, body.bytes().clone()).await?;
     tracing::info!(machine = %name, digest = %build.digest(), %peer, "deployed");
     let builds = served.rooms.machines().journal().builds(&name).await?;
     let others = builds.iter().filter(|(digest, _)| *digest != build.digest());
@@ -113,13 +108,10 @@ struct Wanted {
 /// Answers `PUT /machines/{machine}/retention`: how much of their past its rooms keep from now on.
 pub async fn retain(
     State(served): State<Served>,
-    Path(machine): Path<String>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    Administrator { peer }: Administrator,
+    MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    served.guard.may_deploy(peer, &headers)?;
-    let name: Name = machine.parse()?;
     let wanted = serde_json::from_str(body.text()?);
     let Wanted { snapshot_events, snapshot_bytes, trim } =
         wanted.map_err(|error| HttpError::bad_request(format!("this is no retention: {error}")))?;
@@ -131,7 +123,7 @@ pub async fn retain(
 }
 
 /// Answers `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts it. The digest names both forever.
-pub async fn component(State(served): State<Served>, Path(file): Path<String>) -> Result<Response, HttpError> {
+pub async fn component(State(served): State<Served>, FilePath(file): FilePath) -> Result<Response, HttpError> {
     let unknown =
         || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .json");
     let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;

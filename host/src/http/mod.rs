@@ -21,6 +21,7 @@
 pub mod archive;
 pub mod assets;
 pub mod backup;
+pub mod body;
 pub mod error;
 pub mod extract;
 pub mod guard;
@@ -31,8 +32,10 @@ pub mod pages;
 pub mod past;
 mod policy;
 pub mod rooms;
+pub mod server;
 pub mod socket;
 mod throttle;
+pub mod token;
 pub mod upgrades;
 
 use std::path::{Path, PathBuf};
@@ -57,10 +60,12 @@ pub struct Served {
     pub rooms: Rooms,
     /// Has them run other builds.
     pub upgrades: Upgrades,
-    /// Who may deploy, and from which pages browsers may use the host.
+    /// Who may administer, and which pages may use the host.
     pub guard: Arc<guard::Guard>,
     /// Transitions that one session may submit in a second; it is read no faster than that.
     pub submits_per_second_max: u32,
+    /// The request bodies that are under way.
+    pub bodies: body::Bodies,
     /// A permit for each session that the host may have.
     pub sessions: Arc<Semaphore>,
     /// A permit for each import, fork and backup that may be under way.
@@ -80,7 +85,7 @@ struct Live;
 /// How the surface is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who may deploy, and from which pages browsers may use the host.
+    /// Who may administer, and which pages may use the host.
     pub guard: guard::Guard,
     /// Static pages to serve at `/`.
     pub pages: Option<PathBuf>,
@@ -101,6 +106,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         rooms,
         guard: Arc::new(options.guard),
         submits_per_second_max: options.submits_per_second_max,
+        bodies: body::Bodies::default(),
         sessions,
         archives: Arc::new(Semaphore::new(limits::ARCHIVES_MAX)),
         exports: Arc::new(Semaphore::new(limits::EXPORTS_MAX)),
@@ -138,6 +144,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         .merge(assets::router().layer(policy::layer(policy::CLIENT)))
         .merge(pages::router(options.pages))
         .layer(policy::as_declared())
+        .layer(axum::middleware::from_fn(body::drain))
 }
 
 async fn healthz() -> axum::Json<serde_json::Value> {

@@ -1,16 +1,16 @@
 //! What it takes to see a moment of a room again, elsewhere: a page replays it with the same builds.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use reapply_sync::limits::PAST_BYTES_MAX;
 use reapply_sync::{Origin, Past, PastRecord, Seq};
 use serde::Deserialize;
 
+use super::Served;
 use super::error::HttpError;
-use super::extract::Asked;
+use super::extract::{Asked, RoomPath};
 use super::rooms::place;
-use super::{Served, room_id};
 use crate::journal::RoomRecord;
 use crate::room::{find, seq_at};
 
@@ -28,10 +28,9 @@ pub struct Asking {
 /// Answers `GET /rooms/{machine}/{room}/past`: with a [`Past`], or as much of it as goes into one part.
 pub async fn past(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
+    RoomPath(id): RoomPath,
     Asked(asking): Asked<Asking>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
     let machines = served.rooms.machines();
     let record = find(machines, &id).await?;
     let seq = seq_at(machines, &record, place(asking.seq, asking.time.as_deref())?).await?;

@@ -1,7 +1,7 @@
 //! Rooms over HTTP: list, see, begin, submit.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::body::Body;
 use super::error::HttpError;
-use super::extract::{Asked, Body};
+use super::extract::{Asked, RoomPath};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::{Served, room_id};
 use crate::clock::{parse_rfc3339, rfc3339};
@@ -99,10 +100,9 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
 /// Answers `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
 pub async fn create(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
+    RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
     let options = body.text()?.to_owned();
     if options.len() > OPTIONS_BYTES_MAX {
         let message = format!("the options have {} bytes; the limit is {OPTIONS_BYTES_MAX}", options.len());
@@ -115,11 +115,10 @@ pub async fn create(
 /// Answers `POST /rooms/{machine}/{room}`: submits a transition, and waits until it is durable or rejected.
 pub async fn submit(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
+    RoomPath(id): RoomPath,
     headers: HeaderMap,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
     let client = match header(&headers, "reapply-client")? {
         Some(key) => {
             let key = key.parse::<ClientKey>();

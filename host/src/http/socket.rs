@@ -4,27 +4,30 @@
 //! Everything that waits goes out in one write, and nothing is held back when the socket is idle.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::ws::{
+    CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection,
+};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use reapply_sync::message::DecodeError;
 use reapply_sync::{ClientMessage, Goodbye, Hello, RoomId, SUBPROTOCOL, Seq, ServerMessage, SessionId};
-use tokio::sync::mpsc;
-use tracing::debug;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::{debug, warn};
 
+use super::Served;
 use super::error::HttpError;
-use super::extract::Asked;
+use super::extract::{Asked, RoomPath};
 use super::limits::{
-    HELLO_WITHIN, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES,
-    WRITE_WITHIN,
+    CLOSE_WITHIN, HELLO_WITHIN, SESSIONS_MAX, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_READ_BUFFER_BYTES,
+    SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
 };
 use super::rooms::{self, At};
 use super::throttle::Throttle;
-use super::{Served, room_id};
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
 use crate::room::{EnterError, Entered, Gone, Letter, OpenRoomError, Room};
 
@@ -42,39 +45,88 @@ enum End {
 /// Answers `GET /rooms/{machine}/{room}`: with the room as JSON, or with a session where the client asks for a WebSocket.
 pub async fn get_room_or_session(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
-    Asked(at): Asked<At>,
+    id: Result<RoomPath, HttpError>,
+    at: Result<Asked<At>, HttpError>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
+    if !headers.contains_key(header::UPGRADE) && headers.contains_key(header::SEC_WEBSOCKET_KEY) {
+        warn!(
+            "a WebSocket came without its Upgrade header: a proxy has dropped it, and pages stay offline until it passes it on"
+        );
+        let message =
+            "the proxy in front of this host has dropped the Upgrade header: configure it to pass WebSockets on";
+        return Err(HttpError::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", message));
+    }
     if !headers.contains_key(header::UPGRADE) {
+        let (RoomPath(id), Asked(at)) = (id?, at?);
         return rooms::show(&served, &id, at).await;
     }
     let upgrade = upgrade.map_err(|rejection| HttpError::bad_request(rejection.to_string()))?;
-    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
-    let offers = |value: &header::HeaderValue| {
-        value.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == SUBPROTOCOL))
-    };
-    if !offered.iter().any(offers) {
+    let Some(protocol) = offered(&headers) else {
         return Err(HttpError::bad_request(format!("offer the WebSocket subprotocol {SUBPROTOCOL}")));
+    };
+    Ok(match admit(&served, id, &protocol).await {
+        Ok((id, permit)) => accept(upgrade, protocol).on_upgrade(move |socket: WebSocket| async move {
+            serve(socket, &served, &id).await;
+            drop(permit);
+        }),
+        Err(goodbye) => accept_to_refuse(upgrade, protocol, goodbye),
+    })
+}
+
+/// Refuses any request: with a goodbye where it asks for a session, or else with `error`.
+pub(super) async fn refuse(request: Request, goodbye: Goodbye, error: HttpError) -> Response {
+    let (mut parts, _body) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.ok();
+    match upgrade.zip(offered(&parts.headers)) {
+        Some((upgrade, protocol)) => accept_to_refuse(upgrade, protocol, goodbye),
+        None => error.into_response(),
     }
-    let permit = std::sync::Arc::clone(&served.sessions).try_acquire_owned();
-    let permit =
-        permit.map_err(|_| HttpError::unavailable("the host has as many sessions as it may; try again later"))?;
-    // Entered before the upgrade, so that an unknown machine is a plain 404.
-    served.rooms.enter(&id).await?;
-    let upgraded = upgrade
-        .protocols([SUBPROTOCOL])
+}
+
+/// Accepts a WebSocket only to say why there is no session: a page cannot read why a handshake failed.
+fn accept_to_refuse(upgrade: WebSocketUpgrade, protocol: String, goodbye: Goodbye) -> Response {
+    accept(upgrade, protocol).on_upgrade(|mut socket| async move { say_goodbye(&mut socket, goodbye).await })
+}
+
+/// The protocol to answer with: the one that this host speaks, or else any of ours that the client offers.
+fn offered(headers: &HeaderMap) -> Option<String> {
+    let lists = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
+    let names: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
+    let found = names.iter().find(|name| **name == SUBPROTOCOL);
+    found.or_else(|| names.iter().find(|name| name.starts_with(PROTOCOL_FAMILY))).map(|name| (*name).to_owned())
+}
+
+/// How the names of all versions of the protocol begin.
+const PROTOCOL_FAMILY: &str = "reapply.";
+
+fn accept(upgrade: WebSocketUpgrade, protocol: String) -> WebSocketUpgrade {
+    upgrade
+        .protocols([protocol])
         .read_buffer_size(SOCKET_READ_BUFFER_BYTES)
         .write_buffer_size(SOCKET_WRITE_BUFFER_BYTES)
         .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket: WebSocket| async move {
-            serve(socket, &served, &id).await;
-            drop(permit);
-        });
-    Ok(upgraded.into_response())
+}
+
+/// Whether there may be a session: the room opens, and the host has room for another one.
+async fn admit(
+    served: &Served,
+    id: Result<RoomPath, HttpError>,
+    protocol: &str,
+) -> Result<(RoomId, OwnedSemaphorePermit), Goodbye> {
+    let never = |why: String| Goodbye::Refused { why, retry: false };
+    if protocol != SUBPROTOCOL {
+        let why = format!("this host speaks {SUBPROTOCOL}, and this client {protocol}: reload the page");
+        return Err(never(why));
+    }
+    let RoomPath(id) = id.map_err(|error| never(error.to_string()))?;
+    let permit = Arc::clone(&served.sessions).try_acquire_owned();
+    let permit = permit
+        .map_err(|_| Goodbye::Full(format!("the host is at its limit of {SESSIONS_MAX} sessions; try again later")))?;
+    served.rooms.enter(&id).await.map_err(|error| goodbye_for(&error))?;
+    Ok((id, permit))
 }
 
 /// Serves one session over any transport of WebSocket messages, to its end.
@@ -89,14 +141,32 @@ where
     };
     if let End::Goodbye(goodbye) = end {
         debug!(room = %id, %goodbye, "a session ends");
-        let last = Message::Binary(ServerMessage::Goodbye(goodbye).encode());
-        let said = async {
-            socket.send(last).await?;
-            socket.close().await
-        };
-        let _unsent = tokio::time::timeout(WRITE_WITHIN, said).await;
+        say_goodbye(&mut socket, goodbye).await;
     }
 }
+
+/// Says why a session ends, or does not begin, and closes. A client that cannot read the message, since it speaks another version, still
+/// gets the reason with the close.
+async fn say_goodbye<S, E>(socket: &mut S, goodbye: Goodbye)
+where
+    S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+{
+    let code = if goodbye.retry() { close_code::AGAIN } else { close_code::POLICY };
+    let mut reason = goodbye.to_string();
+    reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
+    let said = async {
+        socket.feed(Message::Binary(ServerMessage::Goodbye(goodbye).encode())).await?;
+        socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await
+    };
+    if let Ok(Ok(())) = tokio::time::timeout(WRITE_WITHIN, said).await {
+        // A connection that ends with something unread in it may take along what was said. Whoever heard it closes.
+        let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+        let _still_talking = tokio::time::timeout(CLOSE_WITHIN, closed).await;
+    }
+}
+
+/// Bytes of a close frame's reason, by the standard.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
 
 async fn read_hello<S, E>(socket: &mut S) -> Result<Hello, End>
 where
@@ -340,6 +410,7 @@ fn goodbye_for(error: &EnterError) -> Goodbye {
         EnterError::ShuttingDown => Goodbye::ShuttingDown,
         EnterError::Full => Goodbye::Full(error.to_string()),
         EnterError::Open(OpenRoomError::Journal(_)) => Goodbye::StorageFailed,
+        EnterError::Open(OpenRoomError::NoSuchMachine(_)) => Goodbye::Refused { why: error.to_string(), retry: false },
         EnterError::Open(error) => Goodbye::RoomFailed(error.to_string()),
     }
 }

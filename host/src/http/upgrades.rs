@@ -1,19 +1,20 @@
 //! Upgrades over HTTP: what is tried and done is told as it goes on, as JSON lines.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
 use axum::body::Body as Answer;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::Served;
+use super::body::Body;
 use super::error::HttpError;
-use super::extract::Body;
+use super::extract::{MachinePath, RoomPath};
+use super::guard::Administrator;
 use super::limits::BODY_BYTES_MAX;
-use super::{Served, room_id};
 use crate::upgrade::limits::{LINES_WAITING_MAX, REPLAY_EVENTS};
 use crate::upgrade::report::Line;
 use crate::upgrade::{Asked, Which};
@@ -35,25 +36,21 @@ struct How {
 /// Answers `POST /machines/{machine}/upgrade`: all rooms of a machine.
 pub async fn machine(
     State(served): State<Served>,
-    Path(machine): Path<String>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    _: Administrator,
+    MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    served.guard.may_deploy(peer, &headers)?;
-    upgrade(&served, Which::Machine(machine.parse()?), &body).await
+    upgrade(&served, Which::Machine(name), &body).await
 }
 
 /// Answers `POST /rooms/{machine}/{room}/upgrade`: one room.
 pub async fn room(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    _: Administrator,
+    RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    served.guard.may_deploy(peer, &headers)?;
-    upgrade(&served, Which::Room(room_id(&machine, &room)?), &body).await
+    upgrade(&served, Which::Room(id), &body).await
 }
 
 async fn upgrade(served: &Served, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {

@@ -143,6 +143,13 @@ impl DataDirectory {
     }
 }
 
+/// Whether a host has the data directory at `path` open.
+#[must_use]
+pub fn is_in_use(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK_FILE));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Drop for DataDirectory {
     /// Closing the file would leave the lock to a child process that is just being started, and has not closed its own copy yet.
     fn drop(&mut self) {
@@ -226,7 +233,9 @@ mod tests {
         let OpenError::InUse { pid, .. } = &error else { panic!("{error}") };
         assert_eq!(*pid, Some(std::process::id()));
         assert!(error.to_string().contains("in use by another host"), "{error}");
+        assert!(is_in_use(&path));
         drop(first);
+        assert!(!is_in_use(&path));
         DataDirectory::open(&path).unwrap();
     }
 

@@ -46,6 +46,22 @@ pub(crate) fn roomy_echo() -> Vec<u8> {
     MachineWat { memory: "1000", ..MachineWat::default() }.component()
 }
 
+/// One whose alarm traps after the first transition, and says that it is `text`.
+pub(crate) fn alarming(text: &str) -> Vec<u8> {
+    let bytes: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let more = format!("(data (i32.const 2048) \"{bytes}\")");
+    let alarm = format!(
+        "(i64.store (i32.const 96) (i64.extend_i32_u (i32.ne (local.get $state) (i32.const 0))))
+         (i64.store (i32.const 104) (i64.const 1))
+         (i32.store (i32.const 112) (i32.const 2048)) (i32.store (i32.const 116) (i32.const {}))
+         (i32.const 96)",
+        text.len()
+    );
+    let apply = "(if (local.get $case) (then (unreachable)))
+        (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+    MachineWat { more: more.leak(), alarm: alarm.leak(), apply, ..MachineWat::default() }.component()
+}
+
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }

@@ -11,7 +11,7 @@ use crate::{PROGRAM, counter_host};
 
 /// A deployment over HTTP that is refused.
 fn refusal(host: &Host, component: &[u8]) -> (u16, String) {
-    let answer = http::put(&host.url("/machines/counter"), component);
+    let answer = host.administer("PUT", "/machines/counter", component);
     (answer.status, answer.error().1)
 }
 
@@ -66,7 +66,9 @@ fn a_body_of_any_size_is_answered_with_the_limit() {
     let host = counter_host(&[]);
     // Far beyond what is read at all; the sender may be cut off while it still sends.
     let huge = vec![0; 4 * COMPONENT_BYTES_MAX + 1];
-    if let Ok(answer) = http::try_send("PUT", &host.url("/machines/counter"), &[], Some(&huge)) {
+    let bearer = format!("Bearer {}", host.token());
+    let headers = [("authorization", bearer.as_str())];
+    if let Ok(answer) = http::try_send("PUT", &host.url("/machines/counter"), &headers, Some(&huge)) {
         assert_eq!(answer.status, 413);
         assert!(answer.error().1.contains("limit"), "{}", answer.text());
     }
@@ -116,7 +118,7 @@ fn a_new_build_is_for_new_rooms_and_the_old_rooms_keep_theirs() {
     assert_eq!(host.submit("counter/old", "{\"Increment\":1}").status, 200);
     let old = host.room("counter/old")["digest"].clone();
     let cells = std::fs::read(guest_components::component("cells")).unwrap();
-    let answer = http::put(&host.url("/machines/counter"), &cells);
+    let answer = host.administer("PUT", "/machines/counter", &cells);
     assert_eq!(answer.status, 201, "{}", answer.text());
     let new = answer.json()["digest"].clone();
     assert_eq!(new, Digest::of(&cells).to_string());

@@ -231,11 +231,11 @@ fn a_damaged_export_is_not_taken_in_and_leaves_nothing_behind() {
     let said = fails(&second.command("import", &[&exported.path()]));
     assert!(said.contains("its bytes do not match their hash"), "{said}");
     // And a host that is sent it all the same refuses.
-    let answer = http::send("POST", &second.url("/rooms/counter/lobby/import"), &[], Some(&file));
+    let answer = second.administer("POST", "/rooms/counter/lobby/import", &file);
     assert_eq!((answer.status, answer.error().0.as_str()), (422, "unproven"), "{}", answer.text());
     assert!(answer.error().1.contains("its bytes do not match their hash"), "{}", answer.text());
     for (what, body) in [("nothing", &b""[..]), ("a text", b"hello"), ("half a file", &file[..file.len() / 2])] {
-        let answer = http::send("POST", &second.url("/rooms/counter/lobby/import"), &[], Some(body));
+        let answer = second.administer("POST", "/rooms/counter/lobby/import", body);
         assert_eq!(answer.status, 422, "{what}: {}", answer.text());
     }
 
@@ -273,9 +273,11 @@ fn an_import_that_is_cut_off_leaves_nothing_whoever_cuts_it() {
     };
     for is_killed in [false, true] {
         let mut upload = TcpStream::connect(second.address()).unwrap();
-        let (address, length) = (second.address(), file.len());
-        let head =
-            format!("POST /rooms/counter/lobby/import HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+        let (address, token, length) = (second.address(), second.token(), file.len());
+        let head = format!(
+            "POST /rooms/counter/lobby/import HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+            content-length: {length}\r\n\r\n"
+        );
         upload.write_all(head.as_bytes()).unwrap();
         upload.write_all(&file[..file.len() / 2]).unwrap();
         wait_for_rooms(&second, 1);
@@ -290,7 +292,7 @@ fn an_import_that_is_cut_off_leaves_nothing_whoever_cuts_it() {
         }
         wait_for_rooms(&second, 0);
     }
-    let answer = http::send("POST", &second.url("/rooms/counter/lobby/import"), &[], Some(&file));
+    let answer = second.administer("POST", "/rooms/counter/lobby/import", &file);
     assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
@@ -330,7 +332,7 @@ fn a_fork_shares_the_past_and_goes_on_by_itself() {
 #[test]
 fn joins_and_alarms_go_through_exports_too() {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
-    assert_eq!(http::put(&host.url("/machines/echo"), &components::echo()).status, 201);
+    assert_eq!(host.administer("PUT", "/machines/echo", &components::echo()).status, 201);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut one = Session::join(&host, "echo/party", 1).await;

@@ -295,14 +295,14 @@ fn no_host_takes_in_a_forgery() {
     for (what, forge, says) in [FORGERIES[0], FORGERIES[8], FORGERIES[14]] {
         let mut forged = whole.clone();
         forge(&mut forged);
-        let answer = http::send("POST", &elsewhere.url("/rooms/counter/lobby/import"), &[], Some(&forged.write()));
+        let answer = elsewhere.administer("POST", "/rooms/counter/lobby/import", &forged.write());
         assert_eq!((answer.status, answer.error().0.as_str()), (422, "unproven"), "{what}: {}", answer.text());
         assert!(answer.error().1.contains(says), "{what}: {}", answer.text());
         assert_eq!(http::get(&elsewhere.url("/rooms/counter/lobby")).status, 404, "{what}");
     }
     // One that is whole is refused where its room is, long before it is read.
     assert_eq!(elsewhere.submit("counter/lobby", "\"Reset\"").status, 200);
-    let answer = http::send("POST", &elsewhere.url("/rooms/counter/lobby/import"), &[], Some(&whole.write()));
+    let answer = elsewhere.administer("POST", "/rooms/counter/lobby/import", &whole.write());
     assert_eq!((answer.status, answer.error().0.as_str()), (409, "exists"), "{}", answer.text());
 }
 

@@ -2,13 +2,17 @@
 
 use reapply_e2e::{Host, http};
 
-use super::session::connect;
+use reapply_sync::Goodbye;
+
+use super::session::refusal;
 use crate::counter_host;
 
 const RULE: &str = "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit";
 
 fn error(host: &Host, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
-    let answer = http::send(method, &host.url(path), &[], body.map(str::as_bytes));
+    let bearer = format!("Bearer {}", host.token());
+    let headers = [("authorization", bearer.as_str())];
+    let answer = http::send(method, &host.url(path), &headers, body.map(str::as_bytes));
     (answer.status, answer.error().1)
 }
 
@@ -84,12 +88,16 @@ fn what_is_no_name_is_a_400_with_the_rule() {
 }
 
 #[tokio::test]
-async fn sockets_get_the_same_answers() {
+async fn sockets_get_the_same_answers_as_goodbyes() {
     let host = counter_host(&[]);
-    for (room, status) in [("chess/lobby", 404), ("counter/Lobby", 400)] {
-        let error = connect(&host, room).await.expect_err("it is refused");
-        let tokio_tungstenite::tungstenite::Error::Http(response) = error else { panic!("{error}") };
-        assert_eq!(response.status(), status, "{room}");
+    for (room, why) in [
+        ("chess/lobby", "there is no machine chess; deploy it first: reapply deploy DIR"),
+        ("counter/Lobby", RULE),
+        ("counter/%ff", "UTF-8"),
+    ] {
+        let goodbye = refusal(&host, room, &[]).await;
+        let Goodbye::Refused { why: told, retry: false } = &goodbye else { panic!("{room}: {goodbye:?}") };
+        assert!(told.contains(why), "{room}: {told}");
     }
 }
 

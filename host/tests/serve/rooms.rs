@@ -64,7 +64,7 @@ fn what_is_no_transition_is_refused_with_the_reason() {
 #[test]
 fn transitions_and_bodies_over_their_limits_are_told_the_limits() {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
-    assert_eq!(http::put(&host.url("/machines/blob"), &components::echo()).status, 201);
+    assert_eq!(host.administer("PUT", "/machines/blob", &components::echo()).status, 201);
     let answer = host.submit("blob/large", &"x".repeat(TRANSITION_BYTES_MAX));
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = host.submit("blob/large", &"x".repeat(TRANSITION_BYTES_MAX + 1));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::path::Path;
 
-use reapply_e2e::{DEADLINE, Host, http};
+use reapply_e2e::{DEADLINE, Host};
 use reapply_sync::limits::BATCH_BYTES_MAX;
 use reapply_sync::{
     Chain, ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq,
@@ -133,6 +133,21 @@ pub(crate) async fn connect(host: &Host, room: &str) -> Result<WebSocketStream<M
     let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
     connect_async(request).await.map(|(socket, _)| socket)
+}
+
+/// The goodbye that a host accepts a WebSocket for, which it then closes with the same reason. Nothing was said to it before.
+pub(crate) async fn refusal(host: &Host, room: &str, headers: &[(&'static str, &str)]) -> Goodbye {
+    let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    let Some(ServerMessage::Goodbye(goodbye)) = next(&mut socket).await else { panic!("no goodbye came") };
+    let closed = tokio::time::timeout(DEADLINE, socket.next()).await.expect("the host closes");
+    let Some(Ok(Message::Close(Some(close)))) = closed else { panic!("no close came: {closed:?}") };
+    assert!(goodbye.to_string().starts_with(close.reason.as_str()) && !close.reason.is_empty(), "{close:?}");
+    goodbye
 }
 
 /// The next message on a socket; `None` when the host has closed it.
@@ -308,7 +323,7 @@ const LARGE: usize = 60 * 1024;
 async fn a_batch_keeps_its_limit_however_much_waits() {
     let host = Host::start_program(Path::new(PROGRAM), &["--submits-per-second", "1000000"]);
     let component = components::roomy_echo();
-    assert_eq!(http::put(&host.url("/machines/echo"), &component).status, 201);
+    assert_eq!(host.administer("PUT", "/machines/echo", &component).status, 201);
     let mut sending = Vec::new();
     for key in 1..=4 {
         let mut session = Session::join(&host, "echo/burst", key).await;

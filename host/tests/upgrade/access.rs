@@ -41,13 +41,13 @@ fn what_is_not_there_is_named() {
 fn a_question_that_makes_no_sense_is_answered_with_what_does() {
     let (host, _) = notes_host(&[]);
     for body in ["{", "[]x", "{\"dryrun\":true}", "{\"replay\":-1}", "{\"to\":7}"] {
-        let answer = http::post(&host.url("/machines/notes/upgrade"), body);
+        let answer = host.administer("POST", "/machines/notes/upgrade", body.as_bytes());
         let (kind, message) = answer.error();
         assert_eq!((answer.status, kind.as_str()), (400, "bad-request"), "{body}: {message}");
         assert!(message.contains("`to`, `dry_run` and `replay`"), "{body}: {message}");
     }
-    assert_eq!(http::post(&host.url("/machines/No/upgrade"), "").status, 400);
-    assert_eq!(http::post(&host.url("/rooms/notes/No/upgrade"), "").status, 400);
+    assert_eq!(host.administer("POST", "/machines/No/upgrade", b"").status, 400);
+    assert_eq!(host.administer("POST", "/rooms/notes/No/upgrade", b"").status, 400);
 }
 
 #[test]

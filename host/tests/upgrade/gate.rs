@@ -1,6 +1,5 @@
 //! What the gate refuses, and what it shows.
 
-use reapply_e2e::http;
 use serde_json::{Value, json};
 
 use crate::{add, build_of, builds, built_anew, notes_host, refused, submit, upgrade};
@@ -151,7 +150,7 @@ fn over_http_each_line_is_json_and_the_last_is_the_report() {
     submit(&host, "notes/a", &add("sow"));
     submit(&host, "notes/b", &add(""));
     let new = host.deploy_as("notes", "notes-v2");
-    let answer = http::post(&host.url("/machines/notes/upgrade"), "");
+    let answer = host.administer("POST", "/machines/notes/upgrade", b"");
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
     let lines = answer.json_lines();
     let kinds: Vec<&Value> = lines.iter().map(|line| &line["line"]).collect();

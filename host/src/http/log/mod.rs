@@ -15,7 +15,7 @@ mod stream;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -28,9 +28,9 @@ use tokio::time::{Interval, MissedTickBehavior};
 use self::query::{Format, Query};
 use self::stream::{LogReader, Next};
 use super::error::HttpError;
-use super::extract::Asked;
+use super::extract::{Asked, RoomPath};
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
-use super::{Live, Served, room_id};
+use super::{Live, Served};
 use crate::room::{Follower, find};
 
 pub use self::query::QueryError;
@@ -41,10 +41,9 @@ pub const LOG_BEGINS: &str = "reapply-log-begins";
 /// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: `Query::parse`.
 pub async fn log(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
+    RoomPath(id): RoomPath,
     Asked(parameters): Asked<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
     let query = Query::parse(&parameters)?;
     let machines = served.rooms.machines();
     let record = find(machines, &id).await?;
@@ -81,10 +80,9 @@ pub struct Counts {
 /// Answers `GET /rooms/{machine}/{room}/rejections`, in the forms of a log.
 pub async fn rejections(
     State(served): State<Served>,
-    Path((machine, room)): Path<(String, String)>,
+    RoomPath(id): RoomPath,
     Asked(counts): Asked<Counts>,
 ) -> Result<Response, HttpError> {
-    let id = room_id(&machine, &room)?;
     let format = counts.format.as_deref().map(Format::parse).transpose()?.unwrap_or_default();
     find(served.rooms.machines(), &id).await?;
     let rejections = served.rooms.rejections(&id).await?;

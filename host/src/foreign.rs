@@ -1,0 +1,50 @@
+//! Text that came from elsewhere, made fit for a line of a terminal or a log.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Writes out control characters, line separators and changes of direction, so that the text is one line, in order, and commands no terminal.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_unfit)
+}
+
+/// The same, for text of several lines.
+#[must_use]
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |char| is_unfit(char) && !matches!(char, '\n' | '\t'))
+}
+
+fn escaped(text: &str, is_unfit: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_unfit) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        if is_unfit(char) {
+            // Strings take all that is written.
+            let _ = write!(escaped, "{}", char.escape_default());
+        } else {
+            escaped.push(char);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+fn is_unfit(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_is_written_out() {
+        assert_eq!(one_line("Käse, 東京 \\ 😀"), "Käse, 東京 \\ 😀");
+        assert_eq!(one_line("a\r\nERROR \u{1b}[2J\t\u{9b}0m\u{7f}"), "a\\r\\nERROR \\u{1b}[2J\\t\\u{9b}0m\\u{7f}");
+        assert_eq!(one_line("\u{202e}evil\u{2028}\u{2066}"), "\\u{202e}evil\\u{2028}\\u{2066}");
+        assert_eq!(lines("a\n\tb\r\u{1b}"), "a\n\tb\\r\\u{1b}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Request bodies: as large as they may be, at the pace that they must keep, within what the host holds of all of them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body as Unread, BodyDataStream, HttpBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::Served;
+use super::error::HttpError;
+use super::limits::{
+    BODIES_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_GRACE, BODY_SILENCE_MAX, DRAIN_WITHIN, DRAINED_BYTES_MAX,
+};
+
+/// Bytes of bodies that one permit of [`Bodies`] stands for.
+const PERMIT_BYTES: usize = 1024;
+
+/// The bodies that are under way. Those beyond [`BODIES_BYTES_MAX`] are refused.
+#[derive(Clone, Debug)]
+pub struct Bodies(Arc<Semaphore>);
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / PERMIT_BYTES)))
+    }
+}
+
+/// A request's body, of at most `BYTES_MAX` bytes. It counts among those under way until it is dropped.
+#[derive(Debug)]
+pub struct Body<const BYTES_MAX: usize> {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    ///
+    /// It is not UTF-8.
+    pub fn text(&self) -> Result<&str, HttpError> {
+        std::str::from_utf8(&self.bytes).map_err(|_| HttpError::bad_request("the body is not UTF-8"))
+    }
+}
+
+impl<const BYTES_MAX: usize> FromRequest<Served> for Body<BYTES_MAX> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, served: &Served) -> Result<Self, HttpError> {
+        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let announced = announced.and_then(|length| length.parse::<u64>().ok());
+        let too_large = |bytes: Option<u64>| {
+            let message = match bytes {
+                Some(bytes) => format!("the body has {bytes} bytes; the limit is {BYTES_MAX}"),
+                None => format!("the body has more bytes than the limit, which is {BYTES_MAX}"),
+            };
+            HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+        };
+        if announced.is_some_and(|bytes| bytes > BYTES_MAX as u64) {
+            return Err(too_large(announced));
+        }
+        let mut permit = served.bodies.first_permit()?;
+        let (mut pace, mut chunks) = (Pace::begin(), request.into_body().into_data_stream());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = pace.next(&mut chunks).await? {
+            if bytes.len() + chunk.len() > BYTES_MAX {
+                return Err(too_large(None));
+            }
+            permit.merge(served.bodies.permit(permit.num_permits(), bytes.len() + chunk.len())?);
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Self { bytes: bytes.into(), _permit: permit })
+    }
+}
+
+impl Bodies {
+    fn first_permit(&self) -> Result<OwnedSemaphorePermit, HttpError> {
+        self.permit(0, 1)
+    }
+
+    /// What is missing for a body of `bytes`, of which so many permits are held.
+    fn permit(&self, held: usize, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {
+        let missing = bytes.div_ceil(PERMIT_BYTES).saturating_sub(held);
+        let permit = Arc::clone(&self.0).try_acquire_many_owned(u32::try_from(missing).unwrap_or(u32::MAX));
+        permit.map_err(|_| {
+            let message = format!("the host holds {BODIES_BYTES_MAX} bytes of request bodies, which is its limit");
+            HttpError::unavailable(message + "; try again later")
+        })
+    }
+}
+
+/// The pace at which a body must come: never silent for long, and not too slow on the whole.
+#[derive(Debug)]
+pub(super) struct Pace {
+    begun: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    pub(super) fn begin() -> Self {
+        Self { begun: Instant::now(), bytes: 0 }
+    }
+
+    /// The next part of a body; `None` at its end.
+    ///
+    /// # Errors
+    ///
+    /// The body broke off, or is too slow.
+    pub(super) async fn next(&mut self, chunks: &mut BodyDataStream) -> Result<Option<Bytes>, HttpError> {
+        let on_the_whole = BODY_GRACE + Duration::from_secs(self.bytes / BODY_BYTES_PER_SECOND_MIN);
+        let deadline = (self.begun + on_the_whole).min(Instant::now() + BODY_SILENCE_MAX);
+        match timeout_at(deadline, chunks.next()).await {
+            Ok(Some(Ok(chunk))) => {
+                self.bytes += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Ok(Some(Err(error))) => Err(HttpError::bad_request(format!("the body broke off: {error}"))),
+            Ok(None) => Ok(None),
+            Err(_) => {
+                let message = format!(
+                    "the body is too slow: it may be silent for {} s, and must bring {BODY_BYTES_PER_SECOND_MIN} bytes a second after {} s",
+                    BODY_SILENCE_MAX.as_secs(),
+                    BODY_GRACE.as_secs()
+                );
+                Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", message))
+            }
+        }
+    }
+}
+
+/// Reads and drops the part of a body that its handler left: one who is still sending does not hear the answer. Nothing of it is kept, and
+/// one who waits for a word before sending (`Expect`) is not asked to send.
+pub(super) async fn drain(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let waits = request.headers().contains_key(header::EXPECT);
+    let (give_back, given_back) = oneshot::channel();
+    let lent = |body: Unread| {
+        let lender = Some((body.into_data_stream(), give_back));
+        Unread::from_stream(Lent { lender, was_read: false })
+    };
+    let response = next.run(request.map(lent)).await;
+    let mut given_back = given_back;
+    if let Ok((mut rest, was_read)) = given_back.try_recv()
+        && (was_read || !waits)
+    {
+        let drained = async {
+            let mut bytes = 0;
+            while let Some(Ok(chunk)) = rest.next().await {
+                bytes += chunk.len();
+                if bytes > DRAINED_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        let _still_sending = tokio::time::timeout(DRAIN_WITHIN, drained).await;
+    }
+    response
+}
+
+/// A body that comes back when its reader drops it.
+struct Lent {
+    lender: Option<(BodyDataStream, oneshot::Sender<(BodyDataStream, bool)>)>,
+    was_read: bool,
+}
+
+impl Stream for Lent {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.was_read = true;
+        let Some((body, _)) = &mut self.lender else { return Poll::Ready(None) };
+        let next = body.poll_next_unpin(context);
+        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+            self.lender = None;
+        }
+        next
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some((body, give_back)) = self.lender.take() {
+            let _nobody_waits = give_back.send((body, self.was_read));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The operator's log: text from elsewhere forges nothing in it, and nobody can flood it.
+
+use std::path::Path;
+
+use reapply_e2e::{Host, http};
+use reapply_sync::{ClientMessage, Digest, Seq};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::components::alarming;
+use super::session::Session;
+use crate::{PROGRAM, counter_host};
+
+/// A report that nobody made, in a new line and in red, with what terminals take for a new line besides.
+const FORGED: &str = "it\n2026-01-01T00:00:00.000000Z ERROR forged\r\u{1b}[31m\u{9b}2J\u{2028}";
+
+/// Sees that a log holds its own lines only, and no commands to a terminal.
+fn assert_unforged(log: &str) {
+    for line in log.lines() {
+        let time = line.split(' ').next().unwrap_or_default();
+        assert!(humantime::parse_rfc3339(time).is_ok(), "no report begins like this: {line:?}");
+        assert!(!line.chars().any(char::is_control) && !line.contains('\u{2028}'), "{line:?}");
+        assert!(!line.contains("Z ERROR forged") || line.contains("\\n2026"), "{line:?}");
+    }
+}
+
+#[test]
+fn what_a_machine_says_stays_in_its_line() {
+    let host = Host::start_program(Path::new(PROGRAM), &[]);
+    assert_eq!(host.administer("PUT", "/machines/forger", &alarming(FORGED)).status, 201);
+    assert_eq!(host.submit("forger/lobby", "x").status, 200);
+    host.wait_for_log("the alarm failed");
+    assert!(host.log().contains("\\u{1b}[31m"), "{}", host.log());
+    assert_unforged(&host.log());
+}
+
+#[test]
+fn what_a_request_says_stays_in_its_line() {
+    let host = counter_host(&[]);
+    // A header holds no line breaks, but what UTF-8 makes of its bytes may be as bad.
+    let origin = "https://\u{9b}31m\u{2028}.example";
+    let answer = http::send("GET", &host.url("/rooms"), &[("origin", origin)], None);
+    assert_eq!(answer.status, 403);
+    host.wait_for_log("a page was refused");
+    assert!(host.log().contains("\\u{9b}31m"), "{}", host.log());
+    assert_unforged(&host.log());
+}
+
+#[test]
+fn what_a_host_says_stays_in_the_terminals_line() {
+    let host = counter_host(&[]);
+    assert_eq!(host.administer("PUT", "/machines/forger", &alarming(FORGED)).status, 201);
+    let refused = host.command("log", &["counter/lobby", "--kind", FORGED]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(!told.contains('\u{1b}') && !told.contains('\u{9b}') && told.contains("\\u{1b}"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_flood_of_reports_is_counted() {
+    const REPORTS: u64 = 1_000;
+    let mut host = counter_host(&[]);
+    let mut session = Session::join(&host, "counter/lobby", 1).await;
+    let diverged = ClientMessage::Diverged { seq: Seq(0), ours: Digest([7; 32]) };
+    for _ in 0..REPORTS {
+        session.send(Message::Binary(diverged.encode())).await;
+    }
+    let origin = "https://evil.example";
+    for _ in 0..REPORTS {
+        assert_eq!(http::send("GET", &host.url("/rooms"), &[("origin", origin)], None).status, 403);
+    }
+    assert!(host.stop().success());
+    let log = host.log();
+    let of_kind = |words: &str| log.lines().filter(|line| line.contains(words)).map(str::to_owned).collect::<Vec<_>>();
+    let counted = |line: &String| line.split("count=").nth(1)?.split(' ').next()?.parse::<u64>().ok();
+    let counts = of_kind("more reports of one kind");
+    let (counts, told): (Vec<String>, Vec<String>) =
+        of_kind("a page was refused").into_iter().partition(|line| counts.contains(line));
+    assert_eq!(told.len() as u64 + counts.iter().filter_map(counted).sum::<u64>(), REPORTS, "{counts:?}");
+    assert!(told.len() < REPORTS as usize / 2, "{}", told.len());
+    assert!(of_kind("a replica diverged").len() < 100, "{}", of_kind("a replica diverged").len());
+}
