@@ -175,7 +175,7 @@ impl<'a, S: Subject> Room<'a, S> {
 
     fn next_event(&self, transition: Bytes) -> Event {
         let (seq, number) = (Seq(self.seq + 1), Number(self.seq + 1));
-        let input = Input::Transition { author: Author("ada".into()), client: ClientId([0; 8]), number, transition };
+        let input = Input::Transition { author: Author("ada".into()), client: ClientId([0; 16]), number, transition };
         // Times and bits as the script has them.
         Event { seq, time: Timestamp(crate::play::START + seq.0), entropy: seq.0, input }
     }

@@ -11,7 +11,7 @@ fn numbers() -> Instance {
 
 fn apply(machine: &mut Instance, state: &State, transition: Bytes) -> Result<State, ApplyError> {
     let input =
-        Input::Transition { author: Author("ada".into()), client: ClientId([1; 8]), number: Number(1), transition };
+        Input::Transition { author: Author("ada".into()), client: ClientId([1; 16]), number: Number(1), transition };
     machine.apply(state, &Event { seq: Seq(1), time: Timestamp(2), entropy: 3, input })
 }
 
