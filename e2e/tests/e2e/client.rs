@@ -277,3 +277,23 @@ async fn a_view_that_faults_here_is_no_divergence_and_costs_no_snapshot_an_event
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_told_why_it_is_kept_out() {
+    let (host, browser) = start(&["counter"]).await;
+    let elsewhere = Host::start();
+    let page = browser.open(&elsewhere.url("/shared/icon.svg")).await;
+    page.run(&format!("window.ROOM = {}; {JOIN}", json!(host.url("/rooms/counter/other")))).await;
+    page.until("window.join !== undefined").await;
+    browser.console().await;
+    page.run("window.room = join();").await;
+    page.until("room.reason?.includes('--allow-origin')").await;
+    assert_ne!(page.value("room.status").await, "live");
+    // Nothing was asked for over HTTP to find that out, so nothing failed in the console.
+    let asked = format!(
+        "performance.getEntriesByType('resource').filter(({{ name }}) => name.startsWith({}))",
+        json!(host.url("/"))
+    );
+    assert_eq!(page.value(&asked).await, json!([]));
+    assert_eq!(browser.console().await, Vec::<String>::new());
+}

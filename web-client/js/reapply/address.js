@@ -1,5 +1,5 @@
 // @ts-check
-// Where a room is, and why one cannot be joined.
+// Where a room is.
 
 /**
  * `name` is the room's URL without a query: what tells it from all other rooms.
@@ -23,22 +23,4 @@ export function addressOf(url) {
   const http = absolute.href;
   const base = absolute.origin + prefix;
   return { base, machine, room, name: `${base}/rooms/${machine}/${room}`, http, socket: http.replace(/^http/, "ws") };
-}
-
-/**
- * Asks over HTTP why a socket was refused, which a browser does not tell. Nothing, when trying again may help.
- * @param {Address} address
- * @returns {Promise<string | undefined>}
- */
-export async function whyRefused({ base, machine, http }) {
-  try {
-    let response = await fetch(http);
-    // A room that was never used is not there yet; a machine that is not there is another matter.
-    if (response.status === 404) response = await fetch(`${base}/machines/${machine}`);
-    if (![400, 403, 404].includes(response.status)) return undefined;
-    const { error } = await response.json();
-    return error.message;
-  } catch {
-    return undefined;
-  }
 }

@@ -18,7 +18,7 @@ const GOOD_AFTER_MS = 10_000;
  * @typedef {object} Handlers
  * @property {() => void} opened
  * @property {(frame: Uint8Array) => void} frame
- * @property {() => void} lost
+ * @property {(why: string | undefined) => void} lost
  * @property {(why: unknown) => void} failed there is no socket: `options.socket` or the browser has thrown
  * @property {() => void} heartbeat asks the room for a sign of life
  */
@@ -105,8 +105,8 @@ export class Connection {
       if (isBuffer(data)) this.#handlers.frame(new Uint8Array(data));
       else this.#lose(socket);
     };
-    // `close` follows an `error`, and tells as much.
-    socket.onclose = () => this.#lose(socket);
+    // `close` follows an `error`, and tells as much or more.
+    socket.onclose = (event) => this.#lose(socket, event?.reason || undefined);
   }
 
   /** A new socket. Where none can be made, it is tried again like a connection that failed. */
@@ -121,8 +121,8 @@ export class Connection {
     }
   }
 
-  /** @param {WebSocket} socket */
-  #lose(socket) {
+  /** @param {WebSocket} socket @param {string} [why] what the host has said with the end of the connection */
+  #lose(socket, why) {
     if (socket !== this.#socket) return;
     this.#socket = undefined;
     clearInterval(this.#heartbeat);
@@ -135,7 +135,7 @@ export class Connection {
     if (wasGood) this.#backoff.reset();
     this.#openedAt = 0;
     if (!this.#stopped) this.#retry = setTimeout(() => this.#open(), this.#backoff.next());
-    this.#handlers.lost();
+    this.#handlers.lost(why);
   }
 
   /** The network or the page is back: waits no longer, and looks whether the connection outlived it. */

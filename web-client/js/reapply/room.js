@@ -1,7 +1,7 @@
 // @ts-check
 // A room, as a page sees it: drives the replica, and turns what it brings forth into views, promises and calls.
 
-import { addressOf, whyRefused } from "./address.js";
+import { addressOf } from "./address.js";
 import { becomeClient } from "./client.js";
 import { MachineError, load } from "./component.js";
 import { Backoff, Connection } from "./connection.js";
@@ -108,7 +108,7 @@ export class Room {
     this.#connection = new Connection(this.#address.socket, options, {
       opened: () => this.#opened(),
       frame: (frame) => this.#arrived(frame),
-      lost: () => this.#lost(),
+      lost: (why) => this.#lost(why),
       failed: (why) => this.#failed(why),
       heartbeat: () => this.#ping(),
     });
@@ -303,19 +303,15 @@ export class Room {
     if (this.#replica && this.#frames.length === 1) soon(() => this.#drain());
   }
 
-  #lost() {
-    // What came before the connection broke still counts, a goodbye above all.
+  /** @param {string | undefined} why */
+  #lost(why) {
+    // What came before the connection broke still counts, a goodbye above all. A host of another version may say more in the close than here is read.
     this.#drain();
+    if (why !== undefined && !this.#parted && !this.#closed) this.#reason = why;
     this.#replica?.handleDisconnected();
     this.#outbox.clear();
     this.#wasLive = false;
-    if (!this.#wasOpen) this.#askWhy();
     this.#changed();
-  }
-
-  async #askWhy() {
-    const why = await whyRefused(this.#address);
-    if (why !== undefined && !this.#wasOpen) this.#end(new Error(why));
   }
 
   #drain() {
