@@ -45,7 +45,7 @@ async function bid(most) {
   if (status !== "accepted") return;
   // The machine shows nobody's maximum, one's own neither: every page gets the same view.
   sessionStorage[memory] = most;
-  part("most").value = view.least;
+  propose(part("most"), view.least);
   part("own").textContent = ownWords(view, room.participant, sessionStorage[memoryOf(view.number)]);
 }
 
@@ -56,12 +56,29 @@ part("offer").onsubmit = (event) => {
   if (isComplete) act({ Offer: { item: fieldOf("item").value.trim(), reserve, step, seconds } });
 };
 
+// What the page has proposed gives way to what is typed: the first click or tab into a field selects all of it.
+for (const field of document.querySelectorAll("#most, #offer input")) {
+  field.addEventListener("focus", () => field.select());
+  // A click would put the caret somewhere after that, and end the selection.
+  field.addEventListener("mousedown", (event) => {
+    if (document.activeElement === field) return;
+    event.preventDefault();
+    field.focus();
+  });
+}
+
+/** Proposes a value, which whoever is in the field types over. */
+function propose(field, value) {
+  if (field.value === String(value)) return;
+  field.value = value;
+  if (document.activeElement === field) field.select();
+}
+
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea") || event.ctrlKey || event.metaKey || event.altKey;
   if (typing || event.key !== "b" || part("bid").hidden) return;
   event.preventDefault();
   part("most").focus();
-  part("most").select();
 });
 
 let view;
@@ -99,10 +116,10 @@ function showForms(before) {
   part("wait").hidden = view.phase !== "Closed" || mayOffer;
   if (before?.phase !== view.phase || before?.number !== view.number) {
     part("wrong").textContent = "";
-    for (const [name, value] of Object.entries(view.lot)) fieldOf(name).value = value;
+    for (const [name, value] of Object.entries(view.lot)) propose(fieldOf(name), value);
   }
   // What somebody has typed stays, whatever the others bid.
-  if (before?.number !== view.number || part("most").value === String(before.least)) part("most").value = view.least;
+  if (before?.number !== view.number || part("most").value === String(before.least)) propose(part("most"), view.least);
   if (before?.least !== view.least || before?.number !== view.number) showAmounts();
 }
 
