@@ -10,6 +10,9 @@ const INSERT_UNITS_MAX = 8_192;
 /** The machine takes so many ranges in one transition. */
 const RANGES_MAX = 1_024;
 
+/** How long a keystroke waits for others to travel with. */
+const TOGETHER_MS = 100;
+
 export class Editor {
   #area;
   #host;
@@ -19,6 +22,9 @@ export class Editor {
   #body;
   #composing = false;
   #undo = new Undo();
+  /** What was typed last and is not asked for yet: `{ Insert }` or `{ Delete }`, on top of the room's text `body`. */
+  #waiting;
+  #timer;
   /** What this page inserts is named by an id of its own, and numbers that count on. */
   #id = crypto.randomUUID();
   #offset = 0;
@@ -40,6 +46,15 @@ export class Editor {
     area.addEventListener("beforeinput", (event) => this.#beforeInput(event));
     area.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("selectionchange", () => host.selected());
+    // Whoever goes leaves nothing behind.
+    area.addEventListener("blur", () => this.#send());
+    addEventListener("pagehide", () => this.#send());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#send());
+  }
+
+  /** Whether something is not asked for yet. */
+  get isWaiting() {
+    return this.#waiting !== undefined;
   }
 
   get chars() {
@@ -62,8 +77,11 @@ export class Editor {
 
   /** Shows the room's text. */
   show() {
+    if (this.#composing) return;
+    // What waits goes on top of a new text, and that is asked for as any other.
+    if (this.#waiting && this.#host.body() !== this.#waiting.body) this.#send();
     const body = this.#host.body();
-    if (this.#composing || body === this.#body) return;
+    if (this.#waiting || body === this.#body) return;
     const chars = new Chars(body);
     const area = this.#area;
     const text = shown(chars.text);
@@ -99,6 +117,7 @@ export class Editor {
 
   /** Marks the selected characters, or takes the mark off if all have it. */
   toggle(mark) {
+    this.#send();
     const value = this.isMarked(mark) ? null : "true";
     for (const ranges of inParts(this.#selected())) this.#host.act({ Mark: { ranges, mark, value } });
   }
@@ -122,14 +141,17 @@ export class Editor {
       this.#body = undefined;
     }
     this.show();
+    this.#host.changed();
   }
 
   /** Makes the opposite of an edit, wherever its characters are now, and answers with that. */
   #takeBack({ after, inserted, removed, text }) {
+    this.#send();
     const { ranges, text: taken } = this.#chars.present(inserted);
     this.#delete(ranges);
     const back = this.#insert(after, text);
     this.#undo.renamed(removed, back);
+    this.#send();
     this.show();
     const place = this.#chars.after(lastOf(back) ?? after);
     if (place !== undefined) this.#area.setSelectionRange(place, place);
@@ -137,7 +159,25 @@ export class Editor {
   }
 
   #delete(ranges) {
-    for (const part of inParts(ranges)) this.#host.act({ Delete: { ranges: part } });
+    for (const part of inParts(ranges)) this.#ask({ Delete: { ranges: part } });
+  }
+
+  /** Asks for something soon, together with what waits if the two can be one. */
+  #ask(transition) {
+    const both = this.#waiting && joined(this.#waiting, transition);
+    if (!both) this.#send();
+    this.#waiting = both ? { ...both, body: this.#waiting.body } : { ...transition, body: this.#host.body() };
+    this.#timer ??= setTimeout(() => this.#send(), TOGETHER_MS);
+  }
+
+  /** Asks for what waits. */
+  #send() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (!this.#waiting) return;
+    const { body, ...transition } = this.#waiting;
+    this.#waiting = undefined;
+    this.#host.act(transition);
   }
 
   /** Asks for characters, and answers with their names. */
@@ -147,7 +187,7 @@ export class Editor {
       const end = isInside(text, INSERT_UNITS_MAX) ? INSERT_UNITS_MAX - 1 : INSERT_UNITS_MAX;
       const part = text.slice(0, end);
       text = text.slice(end);
-      this.#host.act({ Insert: { id, offset: this.#offset, after, text: part } });
+      this.#ask({ Insert: { id, offset: this.#offset, after, text: part } });
       this.#offset += lengthOf(part);
       after = { id, offset: this.#offset - 1 };
     }
@@ -170,6 +210,17 @@ export class Editor {
     if (pressed === "y" || event.shiftKey) this.redo();
     else this.undo();
   }
+}
+
+/** One transition for two keystrokes that follow each other; nothing where they do not. */
+function joined({ Insert: typed, Delete: deleted }, { Insert: more, Delete: also }) {
+  if (typed && more) {
+    const isNext = more.after?.id === typed.id && more.after.offset === more.offset - 1 && more.offset === typed.offset + lengthOf(typed.text);
+    const text = typed.text + more.text;
+    return isNext && text.length <= INSERT_UNITS_MAX ? { Insert: { ...typed, text } } : undefined;
+  }
+  const ranges = deleted && also && [...deleted.ranges, ...also.ranges];
+  return ranges && ranges.length <= RANGES_MAX ? { Delete: { ranges } } : undefined;
 }
 
 /** What an area shows of a text: it would make a line end of a carriage return, and count otherwise. */

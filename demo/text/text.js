@@ -9,7 +9,7 @@ import { Carets } from "./carets.js";
 import { Chars } from "./chars.js";
 import { Editor } from "./editor.js";
 import { Mirror } from "./mirror.js";
-import { describe, explain, situation } from "./words.js";
+import { describe, explain, situation, together } from "./words.js";
 import "/shared/beside.js";
 
 const { room: name, key } = address();
@@ -18,7 +18,7 @@ const network = new Network();
 
 // Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
 const room = connect(path, { key, socket: network.socket });
-const track = roomBar(room, network, path, { describe, explain });
+const track = roomBar(room, network, path, { describe, explain, together });
 Object.assign(window, { room, network });
 
 // Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
@@ -82,7 +82,7 @@ room.subscribe(() => {
 /** Draws what depends on the text, and on where the others are. */
 function draw() {
   const { chars } = editor;
-  const isDecided = room.view?.body === room.confirmed?.body;
+  const isDecided = !editor.isWaiting && room.view?.body === room.confirmed?.body;
   mirror.draw(chars, isDecided ? undefined : confirmed.chars, carets.places(chars));
   const words = situation(chars.text);
   if (part("situation").textContent !== words) part("situation").textContent = words;

@@ -1,6 +1,8 @@
 // The machine's transitions and conflicts, in words.
 
-const TEXT_CHARS_MAX = 20;
+const TEXT_CHARS_MAX = 40;
+
+const MARKS = ["highlight", "underline", "strike"];
 
 const LIMITS = {
   Chars: "characters, those that are deleted included",
@@ -14,11 +16,24 @@ const LIMITS = {
 
 /** What a transition does, in a few words. */
 export function describe({ Title: title, Body: body }) {
-  if (title) return `call it ${quoted(title.Replace)}`;
+  if (title) return `call the text ${quoted(title.Replace)}`;
   const { Insert: insert, Delete: remove, Mark: mark } = body;
   if (insert) return `write ${quoted(insert.text)}`;
   if (remove) return `delete ${counted(remove.ranges)}`;
-  return `${mark.value === null ? "no " : ""}${mark.mark} on ${counted(mark.ranges)}`;
+  if (mark.value === null) return `take the ${mark.mark} off ${counted(mark.ranges)}`;
+  const verb = MARKS.includes(mark.mark) ? mark.mark : `mark as ${quoted(mark.mark)}:`;
+  return `${verb} ${counted(mark.ranges)}`;
+}
+
+/** What one person types in a row is one line in the timeline; so is what one deletes. */
+export function together({ Body: earlier }, { Body: later }) {
+  if (earlier?.Insert && later?.Insert) {
+    const { id, offset, text } = earlier.Insert;
+    const goesOn = later.Insert.id === id && later.Insert.after?.id === id && later.Insert.after.offset === later.Insert.offset - 1;
+    return goesOn ? { Body: { Insert: { ...earlier.Insert, id, offset, text: text + later.Insert.text } } } : undefined;
+  }
+  if (earlier?.Delete && later?.Delete) return { Body: { Delete: { ranges: [...earlier.Delete.ranges, ...later.Delete.ranges] } } };
+  return undefined;
 }
 
 /** Why the machine said no. */
