@@ -13,7 +13,7 @@ const network = new Network();
 
 // Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
 const room = connect(path, { key, socket: network.socket });
-const track = roomBar(room, network, path, { describe: short, explain: short });
+const track = roomBar(room, network, path, { describe: (asked) => `apply ${short(asked)}`, explain: short });
 Object.assign(window, { room, network });
 
 const view = document.querySelector("#view");

@@ -1,6 +1,7 @@
 // The start page: what the host says at /machines and /rooms, asked again every few seconds while somebody looks.
 
-import { NAME_PATTERN, NAME_RULE, pageOf } from "/shared/address.js";
+import { NAME_RULE, TITLES, nameFrom, pageOf } from "/shared/address.js";
+import "/shared/hood.js";
 
 const POLL_MS = 3000;
 const ROOMS_SHOWN_MAX = 50;
@@ -10,12 +11,13 @@ const form = part("new-room");
 
 poll();
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
-form.room.oninput = () => showRule(form.room.value !== "" && !NAME_PATTERN.test(form.room.value));
+form.room.oninput = () => showName(form.room.value !== "");
 form.onsubmit = (event) => {
   event.preventDefault();
-  const good = NAME_PATTERN.test(form.room.value);
-  showRule(!good);
-  if (good && form.machine.value) location.href = pageOf(form.machine.value, form.room.value);
+  showName(true);
+  // People type what they like to call it; the room gets the name that can be made of that.
+  const name = nameFrom(form.room.value);
+  if (name && form.machine.value) location.href = pageOf(form.machine.value, name);
   else form.room.focus();
 };
 form.room.value = new URLSearchParams(location.search).get("wrong") ?? "";
@@ -57,22 +59,41 @@ function showMachines(machines) {
     set(row.children[2], plural(rooms, "room"));
     showTime(row.children[3], "deployed", deployed);
   });
-  set(part("machines-note"), machines.length ? "" : "No machine is deployed yet. Try: reapply deploy guests/counter");
+  showDemos(machines.map(({ name }) => name));
   form.querySelector("button").disabled = machines.length === 0;
   const names = machines.map(({ name }) => name).join();
   if (form.dataset.machines === names) return;
   form.dataset.machines = names;
   const chosen = form.machine.value;
-  form.machine.replaceChildren(...machines.map(({ name }) => new Option(name, name, false, name === chosen)));
+  form.machine.replaceChildren(...machines.map(({ name }) => new Option(titleOf(name), name, false, name === chosen)));
+}
+
+/** A card for each demo; pale where the host does not have it. Machines that are no demo have a card as well, without a picture. */
+function showDemos(deployed) {
+  const list = part("demos");
+  for (const card of list.children) card.classList.toggle("missing", !deployed.includes(card.dataset.machine));
+  for (const name of deployed) {
+    if (list.querySelector(`[data-machine="${name}"]`)) continue;
+    const card = Object.assign(document.createElement("li"), { innerHTML: "<a><b></b><span>A machine of yours, on a page for any machine.</span></a>" });
+    card.dataset.machine = name;
+    card.querySelector("a").href = pageOf(name, "lobby");
+    card.querySelector("b").textContent = name;
+    list.append(card);
+  }
+}
+
+function titleOf(machine) {
+  return TITLES[machine] ?? machine;
 }
 
 function showRooms(rooms) {
   rooms.sort((a, b) => new Date(b.changed) - new Date(a.changed));
   const shown = rooms.slice(0, ROOMS_SHOWN_MAX);
-  showRows(part("rooms"), shown, ({ machine, room }) => `${machine}/${room}`, "<a></a> <span></span> <span></span> <time></time>", (row, { machine, room, seq, participants, changed }) => {
+  showRows(part("rooms"), shown, ({ machine, room }) => `${machine}/${room}`, "<a><b></b><small></small></a> <span></span> <span class=hooded></span> <time></time>", (row, { machine, room, seq, participants, changed }) => {
     row.classList.toggle("awake", participants > 0);
     row.children[0].href = pageOf(machine, room);
-    set(row.children[0], `${machine} / ${room}`);
+    set(row.children[0].firstChild, room);
+    set(row.children[0].lastChild, titleOf(machine));
     set(row.children[1], participants > 0 ? `${participants} here now` : "nobody here");
     set(row.children[2], `seq ${seq}`);
     showTime(row.children[3], "changed", changed);
@@ -95,10 +116,13 @@ function showRows(list, items, keyOf, template, show) {
   for (const row of old.values()) row.remove();
 }
 
-function showRule(broken) {
-  form.room.setAttribute("aria-invalid", broken);
-  part("name-rule").classList.toggle("bad", broken);
-  set(part("name-rule"), `${broken ? "That is no name: use" : "A name is"} ${NAME_RULE}.`);
+/** Says what the room will be called, or the rule where no name can be made of what was typed. */
+function showName(isTyped) {
+  const name = nameFrom(form.room.value);
+  const isBad = isTyped && name === "";
+  form.room.setAttribute("aria-invalid", isBad);
+  part("name-rule").classList.toggle("bad", isBad);
+  set(part("name-rule"), name && name !== form.room.value ? `The room will be called ${name}.` : `A name is ${NAME_RULE}.`);
 }
 
 function showTrouble(text) {

@@ -20,8 +20,8 @@ export function amount(number) {
 /** What a transition does, in a few words. A bid's maximum is not for everyone's eyes. */
 export function describe(transition) {
   if (transition.Bid) return "bid";
-  if (transition.Offer) return `put up ${transition.Offer.item}`;
-  return { Close: "the lot is closed" }[transition] ?? JSON.stringify(transition);
+  if (transition.Offer) return `put up “${transition.Offer.item}”`;
+  return { Close: "close the lot" }[transition] ?? JSON.stringify(transition);
 }
 
 /** Why the machine said no. */

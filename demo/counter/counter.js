@@ -16,7 +16,7 @@ const network = new Network();
 
 // Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
 const room = connect(path, { key, socket: network.socket });
-const track = roomBar(room, network, path, { describe, explain: (conflict) => CONFLICTS[conflict] ?? conflict });
+const track = roomBar(room, network, path, { describe, together, explain: (conflict) => CONFLICTS[conflict] ?? conflict });
 Object.assign(window, { room, network });
 
 const value = document.querySelector("#value");
@@ -52,6 +52,14 @@ addEventListener("keydown", (event) => {
 });
 
 function describe(transition) {
-  if (transition === "Reset") return "reset";
-  return "Increment" in transition ? `+${transition.Increment}` : `−${transition.Decrement}`;
+  if (transition === "Reset") return "reset the counter";
+  return "Increment" in transition ? `add ${transition.Increment}` : `take away ${transition.Decrement}`;
+}
+
+/** Steps in the same direction are one line in the timeline. */
+function together(earlier, later) {
+  for (const way of ["Increment", "Decrement"]) {
+    if (earlier[way] !== undefined && later[way] !== undefined) return { [way]: earlier[way] + later[way] };
+  }
+  return undefined;
 }

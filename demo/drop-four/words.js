@@ -15,8 +15,8 @@ const CONFLICTS = {
 
 /** What a transition does, in a few words. */
 export function describe(transition) {
-  if (transition.Drop !== undefined) return `column ${transition.Drop + 1}`;
-  return { Join: "join", Leave: "leave", Rematch: "rematch" }[transition] ?? JSON.stringify(transition);
+  if (transition.Drop !== undefined) return `drop into column ${transition.Drop + 1}`;
+  return { Join: "sit down", Leave: "leave the seat", Rematch: "begin a rematch" }[transition] ?? JSON.stringify(transition);
 }
 
 /** Why the machine said no to a transition. */

@@ -4,6 +4,12 @@
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export const NAME_RULE = "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit";
 
+/** What people call a room, made a name: "Friday game!" is `friday-game`. Empty where nothing is left. */
+export function nameFrom(text) {
+  const plain = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return plain.replace(/[^a-z0-9_]+/g, "-").replace(/^[-_]+/, "").slice(0, 64).replace(/-+$/, "");
+}
+
 /** The room that the address names, `lobby` where it names none, and the client key to use, if it gives one. */
 export function address() {
   const query = new URLSearchParams(location.search);
@@ -17,8 +23,20 @@ export function address() {
   return { machine, room, key: query.get("key") ?? undefined };
 }
 
+/** What the demos with a page of their own are called. */
+export const TITLES = {
+  counter: "Counter",
+  "drop-four": "Drop four",
+  "tic-tac-toe": "Tic-tac-toe",
+  todo: "To do",
+  text: "Text",
+  whiteboard: "Whiteboard",
+  timer: "Timer",
+  auction: "Auction",
+};
+
 /** Where to meet in a room: the machine's own page if the demo has one, else the page for any machine. */
 export function pageOf(machine, room) {
-  const own = ["auction", "counter", "drop-four", "text", "tic-tac-toe", "timer", "todo", "whiteboard"].includes(machine);
+  const own = Object.hasOwn(TITLES, machine);
   return own ? `/${machine}/?room=${encodeURIComponent(room)}` : `/room.html?${new URLSearchParams({ machine, room })}`;
 }

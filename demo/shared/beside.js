@@ -4,6 +4,10 @@ const button = document.querySelector("[data-action=beside]");
 const query = new URLSearchParams(location.search);
 
 // The page's first script has set these classes already, so that nothing jumps.
+addEventListener("resize", () => {
+  const frame = document.querySelector("iframe")?.contentDocument;
+  frame?.documentElement.style.setProperty("--window", `${innerHeight}px`);
+});
 if (!query.has("embedded")) {
   button.onclick = () => show(!document.body.classList.contains("beside"));
   document.querySelector("[data-action=another]").href = location.pathname + location.search.replace(/&?beside=?/, "");

@@ -1,4 +1,4 @@
-// A friendly name and a colour for every participant, made from the id alone: everyone sees the same without asking.
+// A friendly name and a colour for every participant, made from the ids alone: everyone sees the same without asking.
 
 const MANNERS = [
   "Able", "Airy", "Brave", "Brisk", "Calm", "Clever", "Cosy", "Daring", "Deft", "Eager", "Fair", "Fleet", "Gentle", "Glad", "Handy",
@@ -17,9 +17,45 @@ export function nameOf(participant) {
   return `${MANNERS[hash % MANNERS.length]} ${ANIMALS[(hash >>> 8) % ANIMALS.length]}`;
 }
 
-/** A hue in degrees, for `--hue`. */
+/** Hues that are far enough from each other to be told apart at a glance. */
+const HUES = [25, 70, 115, 160, 205, 250, 295, 340];
+
+/** The colours of those who are here, by id. */
+let colours = new Map();
+
+/** Gives those who are here a colour each, no two the same while there are enough, and shows them. */
+export function colour(participants) {
+  const free = new Set(HUES.keys());
+  const chosen = new Map();
+  // In an order that is the same for everyone. Whoever has a favourite colour to themselves keeps it, whoever comes and goes.
+  const waiting = [];
+  for (const participant of participants.toSorted()) {
+    const favourite = favouriteOf(participant);
+    if (free.delete(favourite)) chosen.set(participant, HUES[favourite]);
+    else waiting.push(participant);
+  }
+  for (const participant of waiting) {
+    const [next = favouriteOf(participant)] = free;
+    free.delete(next);
+    chosen.set(participant, HUES[next]);
+  }
+  colours = chosen;
+  for (const element of document.querySelectorAll("[data-colour-of]")) paint(element, element.dataset.colourOf);
+}
+
+/** The colour of a participant, as a hue in degrees. */
 export function hueOf(participant) {
-  return (hashOf(participant) >>> 16) % 360;
+  return colours.get(participant) ?? HUES[favouriteOf(participant)];
+}
+
+/** Sets `--hue` to the participant's, now and whenever it changes while the element is in the page. */
+export function paint(element, participant) {
+  element.dataset.colourOf = participant;
+  element.style.setProperty("--hue", hueOf(participant));
+}
+
+function favouriteOf(participant) {
+  return (hashOf(participant) >>> 16) % HUES.length;
 }
 
 /** A round badge with the participant's initials and colour. */
@@ -27,7 +63,7 @@ export function avatar(participant) {
   const badge = document.createElement("span");
   badge.className = "avatar";
   badge.ariaHidden = "true";
-  badge.style.setProperty("--hue", hueOf(participant));
+  paint(badge, participant);
   badge.textContent = nameOf(participant).split(" ").map((word) => word[0]).join("");
   return badge;
 }

@@ -1,7 +1,9 @@
 // What every room's page shows around its machine: connection, participants, what is on its way, what happened, and a switch to
 // spoil the network. It only reads the `Room`; everything it knows, any page can know.
 
-import { avatar, nameOf } from "./names.js";
+import { TITLES } from "./address.js";
+import "./hood.js";
+import { avatar, colour, nameOf } from "./names.js";
 import { Timeline } from "./timeline.js";
 import { toast } from "./toast.js";
 
@@ -11,10 +13,11 @@ const FRAME_SHOWN_MS_MIN = 250;
 /**
  * Fills the page's `[data-room-head]` and `[data-room-side]`.
  *
- * `describe(transition)` and `explain(conflict, transition)` say in words what a transition does and why it was not applied.
+ * `describe(transition)` and `explain(conflict, transition)` say in words what a transition does, beginning with a verb, and why it was not
+ * applied. `together` is the timeline's.
  * Returns `track(transition, outcome)`, to be told of each `room.apply`.
  */
-export function roomBar(room, network, path, { describe, explain }) {
+export function roomBar(room, network, path, { describe, explain, together }) {
   const head = document.querySelector("[data-room-head]");
   const side = document.querySelector("[data-room-side]");
   const lane = document.querySelector("[data-lane]");
@@ -22,7 +25,7 @@ export function roomBar(room, network, path, { describe, explain }) {
   side.innerHTML = SIDE;
   nameRoom(path);
   const part = (id) => document.getElementById(id);
-  const timeline = new Timeline(room, path, part("timeline"), describe);
+  const timeline = new Timeline(room, path, part("timeline"), { describe, together });
   networkPanel(network, side);
 
   const show = () => {
@@ -55,7 +58,7 @@ export function roomBar(room, network, path, { describe, explain }) {
     if (status !== "rejected") return;
     const reason = conflict === undefined ? message : explain(conflict, transition);
     timeline.rejected(transition, reason);
-    toast(reason, predicted ? "Foreseen in this page; nothing was sent." : "The host decided otherwise; it was undone.");
+    toast(reason, predicted ? "Foreseen in this page; nothing was sent." : "The host decided otherwise; it was undone.", true);
   };
 }
 
@@ -63,18 +66,20 @@ export function roomBar(room, network, path, { describe, explain }) {
 const LOOK_MS = 2_000;
 
 const HEAD = `
-  <div class="meters">
+  <div class="who">
     <span class="status" role="status"><i></i><b id="status">connecting</b></span>
+    <ul id="participants" aria-label="Participants"></ul>
+  </div>
+  <div class="meters hooded">
     <dl><dt title="There and back, measured">latency</dt><dd id="latency">–</dd></dl>
     <dl><dt title="The last event in this page's confirmed state">seq</dt><dd id="seq">0</dd></dl>
     <dl class="pending"><dt title="Own transitions that the host has not decided yet">pending</dt><dd id="pending">0</dd></dl>
   </div>
-  <ul id="participants" aria-label="Participants"></ul>
   <p id="notice" role="alert"></p>
   <p id="returned" role="status"></p>`;
 
 const SIDE = `
-  <section class="card network" aria-labelledby="network-title">
+  <section class="card network hooded" aria-labelledby="network-title">
     <h2 id="network-title">Spoil the network</h2>
     <div class="wire" aria-hidden="true"><span>you</span><i></i><span>host</span></div>
     <label class="delay"><span>Slow</span>
@@ -84,16 +89,17 @@ const SIDE = `
   </section>
   <section class="card history" aria-labelledby="timeline-title">
     <h2 id="timeline-title">What happened</h2>
-    <ol id="timeline"></ol>
+    <ol id="timeline" tabindex="0" aria-labelledby="timeline-title"></ol>
   </section>`;
 
-/** The page's title and heading say which room this is. */
+/** The page's title and heading say which demo this is, and beside that which room. */
 function nameRoom(path) {
   const [, , machine, room] = path.split("/");
-  document.title = `${room} · ${machine} · Reapply`;
+  const title = TITLES[machine] ?? machine;
+  document.title = `${room} · ${title} · Reapply`;
   const heading = document.querySelector("h1");
-  heading.innerHTML = "<span></span><b></b>";
-  heading.firstChild.textContent = `${machine} / `;
+  heading.innerHTML = "<b></b> <span></span>";
+  heading.firstChild.textContent = title;
   heading.lastChild.textContent = room;
 }
 
@@ -103,6 +109,7 @@ function showParticipants(list, room) {
   const key = `${shown} ${room.participantCount}`;
   if (list.dataset.key === key) return;
   list.dataset.key = key;
+  colour([room.participant, ...others].filter(Boolean));
   list.replaceChildren(...shown.map((participant) => {
     const item = document.createElement("li");
     const you = participant === room.participant;

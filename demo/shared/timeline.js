@@ -1,23 +1,40 @@
 // The last few things that happened in a room, newest first: accepted events from its log, and one's own rejections.
 
 import { avatar, nameOf } from "./names.js";
+import { inPast } from "./verbs.js";
 
 const LINES_MAX = 12;
 
-/** Keeps `list` (an `<ol>`) up to date with the room at `path`. `describe(transition)` says in a few words what a transition does. */
+/** What else a log tells, besides what was asked for. */
+const OTHERS = {
+  joined: "came in",
+  left: "went out",
+  upgraded: "switched to a new build",
+  checkpoint: "noted a checkpoint",
+  forked: "began here, as a copy of another one",
+};
+
+/**
+ * Keeps `list` (an `<ol>`) up to date with the room at `path`. `describe(transition)` says in a few words what a transition does, beginning with
+ * a verb. `together(earlier, later)`, where a page has it, makes one transition of two that one person asked for in a row, for one line.
+ */
 export class Timeline {
   #room;
   #path;
   #list;
   #describe;
+  #together;
+  /** The newest line, if it is an event's: `{ line, author, kind, transition }`. */
+  #newest;
   #seen;
   #reading = false;
 
-  constructor(room, path, list, describe) {
+  constructor(room, path, list, { describe, together = () => undefined }) {
     this.#room = room;
     this.#path = path;
     this.#list = list;
     this.#describe = describe;
+    this.#together = together;
   }
 
   /** Reads from the log what this replica has received and the list does not show yet. No further: while the page is cut off, so is the list. */
@@ -42,14 +59,23 @@ export class Timeline {
 
   /** One's own transition that was not applied, with the reason in words. */
   rejected(transition, reason) {
-    this.#line("rejected", "✕", this.#room.participant, `${this.#describe(transition)}: ${reason}`);
+    this.#newest = undefined;
+    this.#line("rejected", "✕", this.#room.participant, `could not ${this.#describe(transition)}: ${reason}`);
   }
 
   #event({ seq, time, author, kind, transition }) {
+    const last = this.#newest;
+    const isMore = last !== undefined && last.author === author && last.kind === kind && transition !== undefined;
+    const both = isMore ? this.#together(last.transition, transition) : undefined;
+    if (both !== undefined) {
+      last.line.remove();
+      transition = both;
+    }
     // The log leaves out a transition that the machine cannot decode.
-    const asked = transition === undefined ? "" : this.#describe(transition);
-    const what = { alarm: `alarm: ${asked}`, joined: "came in", left: "went out" }[kind] ?? asked;
-    this.#line("event", seq, author, what, time);
+    const what = OTHERS[kind] ?? (transition === undefined ? "did something" : inPast(this.#describe(transition)));
+    const line = this.#line("event", seq, author, what, time);
+    line.dataset.kind = kind;
+    this.#newest = { line, author, kind, transition };
   }
 
   #line(className, mark, author, what, time = new Date()) {
@@ -65,13 +91,13 @@ export class Timeline {
     text.innerHTML = "<b></b> <span></span>";
     text.firstChild.textContent = who;
     text.lastChild.textContent = what;
-    text.title = `${who} ${what}`;
     const when = document.createElement("time");
     when.dateTime = new Date(time).toISOString();
     when.textContent = new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
     line.append(seq, author ? avatar(author) : document.createElement("span"), text, when);
     this.#list.prepend(line);
     while (this.#list.children.length > LINES_MAX) this.#list.lastChild.remove();
+    return line;
   }
 }
 

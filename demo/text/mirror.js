@@ -1,7 +1,7 @@
 // The same text again, beneath the text area, letter upon letter: it shows what a text area cannot, which is marks, carets of others,
 // and what the host has not decided yet. It also makes the editor as high as its text.
 
-import { hueOf, nameOf } from "/shared/names.js";
+import { nameOf, paint } from "/shared/names.js";
 
 /** The marks that it can show: those that leave letters where they are. Anyone may give others. */
 const MARKS = ["highlight", "underline", "strike"];
@@ -50,7 +50,7 @@ function pieceOf(text, marks, isShared) {
 function caretOf({ participant }) {
   const caret = document.createElement("i");
   caret.dataset.caret = participant;
-  caret.style.setProperty("--hue", hueOf(participant));
+  paint(caret, participant);
   caret.append(Object.assign(document.createElement("b"), { textContent: nameOf(participant) }));
   return caret;
 }

@@ -14,14 +14,14 @@ const CONFLICTS = {
 
 /** What a transition does, in a few words. */
 export function describe(transition) {
-  if (transition.Play !== undefined) return `cell ${transition.Play + 1}`;
-  return { Join: "join", Leave: "leave", Rematch: "rematch" }[transition] ?? JSON.stringify(transition);
+  if (transition.Play !== undefined) return `mark ${placeOf(transition.Play)}`;
+  return { Join: "sit down", Leave: "leave the seat", Rematch: "begin a rematch" }[transition] ?? JSON.stringify(transition);
 }
 
 /** Why the machine said no. */
 export function explain(conflict) {
   if (conflict.NoSuchCell !== undefined) return `There is no cell ${conflict.NoSuchCell + 1}: the board has nine`;
-  if (conflict.CellTaken !== undefined) return `Cell ${conflict.CellTaken + 1} is taken`;
+  if (conflict.CellTaken !== undefined) return `Somebody has marked ${placeOf(conflict.CellTaken)} already`;
   return CONFLICTS[conflict] ?? JSON.stringify(conflict);
 }
 
@@ -32,4 +32,9 @@ export function situation({ players, turn, winner, draw }, participant) {
   if (draw) return "A draw";
   if (players.X === null || players.O === null) return isOwn("X") || isOwn("O") ? "Waiting for a second player" : "Take a seat to play";
   return isOwn(turn) ? "Your turn" : `${nameOf(players[turn])} to move`;
+}
+
+/** Where a cell is on the board; by its number where it is not on it. */
+function placeOf(cell) {
+  return cell < 9 ? `row ${Math.floor(cell / 3) + 1}, column ${(cell % 3) + 1}` : `cell ${cell + 1}`;
 }

@@ -5,7 +5,7 @@ import { address } from "/shared/address.js";
 import { Countdown, clock, spoken } from "/shared/countdown.js";
 import { Network } from "/shared/network.js";
 import { roomBar } from "/shared/room-bar.js";
-import { describe, explain, ringWords, secondsOf, situation } from "./words.js";
+import { describe, explain, lateWords, ringWords, secondsOf, situation } from "./words.js";
 import "/shared/beside.js";
 
 const PRESETS_S = [5, 30, 60, 300, 1500];
@@ -103,6 +103,7 @@ function showRing(isFirst) {
   if (stage.dataset.rung === at) return;
   stage.dataset.rung = at;
   part("rings").textContent = ringWords(view, room.participant);
+  part("late").textContent = lateWords(view);
   if (isFirst || at === "") return;
   stage.classList.add("ringing");
   setTimeout(() => stage.dataset.rung === at && stage.classList.remove("ringing"), RINGING_MS);

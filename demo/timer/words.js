@@ -12,8 +12,8 @@ const CONFLICTS = {
 
 /** What a transition does, in a few words. */
 export function describe(transition) {
-  if (transition.Set) return `set ${clock(transition.Set.seconds * 1000, false)}${transition.Set.repeats ? ", repeating" : ""}`;
-  return { Start: "start", Stop: "stop", Reset: "reset", Ring: "it rings" }[transition] ?? JSON.stringify(transition);
+  if (transition.Set) return `set the timer to ${clock(transition.Set.seconds * 1000, false)}${transition.Set.repeats ? ", repeating" : ""}`;
+  return { Start: "start the timer", Stop: "stop the timer", Reset: "reset the timer", Ring: "ring the bell" }[transition] ?? JSON.stringify(transition);
 }
 
 /** Why the machine said no. */
@@ -29,13 +29,18 @@ export function situation({ phase: { Running, Stopped }, length }, participant) 
   return Stopped.remaining < length ? "Stopped" : "Ready";
 }
 
-/** How often it rang, and how late the last ring was. */
+/** How often it rang, and who had started it. */
 export function ringWords({ rings, last_ring: ring }, participant) {
   if (!ring) return "";
+  const times = rings === 1 ? "once" : `${rings} times, the last time`;
+  return `It rang ${times} at ${new Date(ring.at / 1000).toLocaleTimeString([], { hourCycle: "h23" })}. ${capital(who(ring.starter, participant))} had started it.`;
+}
+
+/** How late the last ring was. */
+export function lateWords({ last_ring: ring }) {
+  if (!ring) return "";
   const late_s = (ring.at - ring.due) / 1e6;
-  const late = late_s < 1 ? `${Math.round(late_s * 1000)} ms` : `${late_s.toFixed(1)} s`;
-  const times = rings === 1 ? "once" : `${rings} times`;
-  return `It rang ${times}, the last time at ${new Date(ring.at / 1000).toLocaleTimeString([], { hourCycle: "h23" })}, ${late} after it was due. ${capital(who(ring.starter, participant))} had started it.`;
+  return `The alarm was ${late_s < 1 ? `${Math.round(late_s * 1000)} ms` : `${late_s.toFixed(1)} s`} late.`;
 }
 
 /** The seconds in "90", "1:30" or "1:00:00"; `undefined` if it is no such time. */

@@ -3,7 +3,7 @@
 const PARTS = `
   <button type="button" data-action="drag" tabindex="-1" aria-hidden="true"><svg viewBox="0 0 12 20"><path d="M3 4h0M9 4h0M3 10h0M9 10h0M3 16h0M9 16h0"/></svg></button>
   <input type="checkbox" data-part="done">
-  <input type="text" data-part="label" autocomplete="off" enterkeyhint="done" aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown">
+  <div class="grows"><textarea data-part="label" rows="1" autocomplete="off" enterkeyhint="done" aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown"></textarea></div>
   <button type="button" data-action="delete" class="quiet">✕</button>`;
 
 /** A list whose rows stay the same elements while their items stay, so that what somebody types is never taken from under them. */
@@ -43,6 +43,7 @@ export class Items {
     const { done, label } = partsOf(row);
     done.onchange = () => this.#act.tick(id, done.checked);
     label.onchange = () => this.#rename(id, label);
+    label.oninput = () => grow(label);
     row.querySelector("[data-action=delete]").onclick = () => this.#remove(id, row);
     row.querySelector("[data-action=drag]").onpointerdown = (event) => this.#drag(event, id, row);
     row.onkeydown = (event) => this.#key(event, id, row);
@@ -60,6 +61,7 @@ export class Items {
     // What is being edited stays as it is until it is done; then whoever is later wins.
     if (document.activeElement !== label || label.value === row.dataset.label) label.value = item.label;
     row.dataset.label = item.label;
+    grow(label);
   }
 
   /** Takes a row away. What was being typed into it is asked for all the same: the machine says why it cannot be. */
@@ -83,9 +85,11 @@ export class Items {
   }
 
   #rename(id, label) {
-    const asked = label.value.trim();
+    // An item is one line, however long: what is pasted may have more.
+    const asked = label.value.replace(/\s+/g, " ").trim();
     const shown = label.closest("li").dataset.label;
     label.value = asked || shown;
+    grow(label);
     if (asked && asked !== shown) this.#act.rename(id, asked);
   }
 
@@ -104,10 +108,12 @@ export class Items {
       const from = this.#items.findIndex((entry) => entry.id === id);
       this.#move(id, from + step);
     } else if (event.target === label && event.key === "Enter" && !event.isComposing) {
+      event.preventDefault();
       label.blur();
       label.focus();
     } else if (event.target === label && event.key === "Escape") {
       label.value = row.dataset.label;
+      grow(label);
     }
   }
 
@@ -157,6 +163,11 @@ function movedOf(items, before) {
 
 function partsOf(row) {
   return { done: row.querySelector("[data-part=done]"), label: row.querySelector("[data-part=label]") };
+}
+
+/** Makes a label as high as its text: the style sheet lays a copy of it beneath. */
+function grow(label) {
+  label.parentElement.dataset.text = label.value;
 }
 
 function middleOf(element) {

@@ -12,12 +12,12 @@ export function remember(view) {
 
 /** What a transition does, in a few words. */
 export function describe({ Title: title, Items: items }) {
-  if (title) return `call it ${quoted(title.Replace)}`;
+  if (title) return `call the list ${quoted(title.Replace)}`;
   if (items.Insert) return `add ${quoted(items.Insert.item.label)}`;
   if (items.Delete) return `delete ${nameOf(items.Delete)}`;
   if (items.Move) return `move ${nameOf(items.Move.id)}`;
   const [id, { Label: label, Done: done }] = items.Item;
-  if (label) return `rename to ${quoted(label.Replace)}`;
+  if (label) return `rename an item to ${quoted(label.Replace)}`;
   return `${done.Replace ? "tick" : "untick"} ${nameOf(id)}`;
 }
 

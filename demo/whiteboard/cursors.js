@@ -1,6 +1,6 @@
 // Where the others are on the board: told by signals, which are ephemeral. Whoever misses one sees the next.
 
-import { hueOf, nameOf } from "/shared/names.js";
+import { nameOf, paint } from "/shared/names.js";
 import { HEIGHT, WIDTH } from "./board.js";
 
 const TELL_MS = 50;
@@ -54,7 +54,7 @@ export class Cursors {
       element = document.createElement("div");
       element.dataset.cursor = participant;
       element.textContent = nameOf(participant);
-      element.style.setProperty("--hue", hueOf(participant));
+      paint(element, participant);
       this.#layer.append(element);
       this.#cursors.set(session, element);
     }

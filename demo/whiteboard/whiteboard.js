@@ -9,7 +9,7 @@ import { roomBar } from "/shared/room-bar.js";
 import { Board } from "./board.js";
 import { Cursors } from "./cursors.js";
 import { Pen } from "./pen.js";
-import { describe, explain, situation } from "./words.js";
+import { describe, explain, situation, together } from "./words.js";
 import "/shared/beside.js";
 
 const INKS = ["Plain", "Red", "Orange", "Green", "Blue", "Violet"];
@@ -21,7 +21,7 @@ const network = new Network();
 
 // Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
 const room = connect(path, { key, socket: network.socket });
-const track = roomBar(room, network, path, { describe, explain });
+const track = roomBar(room, network, path, { describe, explain, together });
 Object.assign(window, { room, network });
 
 const canvas = document.querySelector("#board canvas");

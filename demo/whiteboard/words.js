@@ -11,7 +11,13 @@ export function describe(transition) {
   const { Start, Extend } = transition;
   if (Start) return `draw in ${Start.ink === "Plain" ? "ink" : Start.ink.toLowerCase()}`;
   if (Extend) return "draw on";
-  return { Undo: "undo", Clear: "clear the board" }[transition] ?? JSON.stringify(transition);
+  return { Undo: "undo a stroke", Clear: "clear the board" }[transition] ?? JSON.stringify(transition);
+}
+
+/** The parts of a line are one line in the timeline. */
+export function together(earlier, later) {
+  const [before, after] = [earlier.Start ?? earlier.Extend, later.Extend];
+  return before && after && before.id === after.id ? earlier : undefined;
 }
 
 /** Why the machine said no. */

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::{LIVE, start};
 
 /// The guests that have a page of their own.
-const GUESTS: [&str; 8] = ["auction", "counter", "drop-four", "text", "tic-tac-toe", "timer", "todo", "whiteboard"];
+pub(crate) const GUESTS: [&str; 8] =
+    ["auction", "counter", "drop-four", "text", "tic-tac-toe", "timer", "todo", "whiteboard"];
 
 #[tokio::test]
 async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {

@@ -49,6 +49,7 @@ async fn a_play_beyond_the_board_is_explained_and_leaves_no_trace() {
     sit(&ada, "X").await;
     sit(&bob, "O").await;
     ada.until("document.querySelector('#situation').textContent === 'Your turn'").await;
+    ada.click("[data-action=hood]").await;
     ada.click("[data-action=beyond]").await;
     ada.until("document.querySelector('#toast.shown')?.textContent.includes('There is no cell 10')").await;
 

@@ -54,7 +54,7 @@ async fn whoever_changes_what_somebody_else_has_deleted_is_told() {
     proxy.restore();
     ada.until(&format!("{SETTLED} && JSON.stringify({SHOWN}) === '[\"bread\",\"jam\"]'")).await;
     ada.until("document.querySelector('#toast.shown')?.textContent.includes('Somebody has deleted “')").await;
-    ada.until("document.querySelector('#timeline > .rejected')?.textContent.includes('rename to “oat milk”')").await;
+    ada.until("document.querySelector('#timeline > .rejected')?.textContent.includes('could not rename an item to “oat milk”')").await;
     let asked: Vec<Value> = host.events("todo/gone").iter().map(|event| event["transition"].clone()).collect();
     assert!(asked.iter().all(|transition| transition["Items"]["Item"].is_null()), "{asked:?}");
 }
