@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod archive;
+mod background;
 pub mod cli;
 pub mod clock;
 mod crash;

@@ -10,6 +10,7 @@ use zstd::bulk::Compressor;
 use super::format::{FORMAT, Frame, Kind, MAGIC, Span};
 use super::limits::{SECTION_BYTES_MAX, ZSTD_LEVEL};
 use super::part::{Counts, End, Header, StoredComponent};
+use crate::background;
 
 /// Writes an export, section by section. It holds one section at a time.
 pub(super) struct Writer<W> {
@@ -77,7 +78,11 @@ impl<W: Write> Writer<W> {
 
     fn section<T: Serialize + ?Sized>(&mut self, kind: Kind, span: Span, content: &T) -> io::Result<()> {
         let content = postcard::to_allocvec(content).map_err(io::Error::other)?;
-        let stored = self.compressor.compress(&content)?;
+        let stored = {
+            // Only for this: who reads slowly holds up nobody.
+            let _slot = background::slot_blocking();
+            self.compressor.compress(&content)?
+        };
         let content_bytes = u32::try_from(content.len()).ok().filter(|_| content.len() <= SECTION_BYTES_MAX);
         let Some(content_bytes) = content_bytes.filter(|_| stored.len() <= SECTION_BYTES_MAX) else {
             let bytes = content.len().max(stored.len());

@@ -1,10 +1,12 @@
 //! Reads a log part by part, so that it takes the same memory however long the log is.
 
 use bytes::Bytes;
+use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Digest, Event, Input, RoomId, Seq};
 
 use super::line::{self, Stretch};
-use super::query::Query;
+use super::query::{Filter, Query};
+use crate::background;
 use crate::clock;
 use crate::http::error::HttpError;
 use crate::http::limits::LOG_READ_BYTES;
@@ -48,52 +50,44 @@ impl LogReader {
         self.after
     }
 
-    /// Reads on until there is something that is wanted.
+    /// Reads on until there is something that is wanted. Each portion takes a slot, and none is gone through on the threads that serve
+    /// sockets.
     pub(super) async fn next(&mut self) -> Result<Next, HttpError> {
         while self.left > 0 && !self.is_over {
+            let _slot = background::slot().await;
             let records = self.machines.journal().read(&self.room, self.after, LOG_READ_BYTES).await?;
             if records.is_empty() {
                 // What is yet to come has the times that are yet to come.
                 self.is_over = self.query.filter.is_over(clock::now());
                 return Ok(if self.is_over { Next::Over } else { Next::CaughtUp });
             }
-            let mut wanted = Wanted::default();
-            for record in &records {
-                self.take(record, &mut wanted)?;
-                if self.is_over {
-                    break;
-                }
-            }
-            if let Some(lines) = self.render(wanted).await? {
+            if let Some(lines) = self.go_through(records).await? {
                 return Ok(Next::Lines(lines));
             }
         }
         Ok(Next::Over)
     }
 
-    fn take(&mut self, record: &Record, wanted: &mut Wanted) -> Result<(), HttpError> {
-        if self.query.filter.begins_after(record.time) {
-            (self.after, self.digest) = (record.last, record.upgrade.unwrap_or(self.digest));
-            return Ok(());
-        }
-        let events = Batch::read(record.expected, &record.body);
-        let events =
-            events.map_err(|damage| HttpError::host_fault(format!("the log of {} is damaged: {damage}", self.room)))?;
-        let after = self.after;
-        for event in events.into_iter().filter(|event| event.seq > after) {
-            if self.query.filter.is_over(event.time) {
-                self.is_over = true;
-                break;
+    /// Goes on to the end of these records. Answers the lines of those events that are wanted, if any is.
+    async fn go_through(&mut self, records: Vec<Record>) -> Result<Option<Bytes>, HttpError> {
+        let mut stretch =
+            Stretches { after: self.after, digest: self.digest, is_over: false, wanted: Wanted::default() };
+        let filter = self.query.filter.clone();
+        let sought = tokio::task::spawn_blocking(move || {
+            for record in &records {
+                stretch.take(record, &filter)?;
+                if stretch.is_over {
+                    break;
+                }
             }
-            self.after = event.seq;
-            if let Input::Upgraded(digest) = event.input {
-                self.digest = digest;
-            }
-            if self.query.filter.admits(&event) {
-                wanted.push(self.digest, event);
-            }
-        }
-        Ok(())
+            Ok(stretch)
+        });
+        let sought = sought.await.map_err(|error| HttpError::host_fault(error.to_string()))?;
+        let Stretches { after, digest, is_over, wanted } = sought.map_err(|damage: Damage| {
+            HttpError::host_fault(format!("the log of {} is damaged: {damage}", self.room))
+        })?;
+        (self.after, self.digest, self.is_over) = (after, digest, is_over);
+        self.render(wanted).await
     }
 
     async fn render(&mut self, wanted: Wanted) -> Result<Option<Bytes>, HttpError> {
@@ -110,6 +104,38 @@ impl LogReader {
         let (lines, count) = rendered.map_err(|error| HttpError::host_fault(error.to_string()))?;
         self.left = self.left.saturating_sub(count);
         Ok((count > 0).then_some(lines))
+    }
+}
+
+/// What records hold of what is wanted, as far as they were gone through.
+struct Stretches {
+    after: Seq,
+    digest: Digest,
+    is_over: bool,
+    wanted: Wanted,
+}
+
+impl Stretches {
+    fn take(&mut self, record: &Record, filter: &Filter) -> Result<(), Damage> {
+        if filter.begins_after(record.time) {
+            (self.after, self.digest) = (record.last, record.upgrade.unwrap_or(self.digest));
+            return Ok(());
+        }
+        let after = self.after;
+        for event in Batch::read(record.expected, &record.body)?.into_iter().filter(|event| event.seq > after) {
+            if filter.is_over(event.time) {
+                self.is_over = true;
+                break;
+            }
+            self.after = event.seq;
+            if let Input::Upgraded(digest) = event.input {
+                self.digest = digest;
+            }
+            if filter.admits(&event) {
+                self.wanted.push(self.digest, event);
+            }
+        }
+        Ok(())
     }
 }
 

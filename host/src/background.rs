@@ -1,0 +1,65 @@
+//! Work that may wait: a log that is searched, a section that is compressed. Anyone may ask for a lot of it at once, and rooms must go on
+//! deciding meanwhile.
+//!
+//! So it takes a slot, a portion at a time, and there are slots for half of the processors. Who waits is served in turn: many small
+//! requests do not wait for one large one.
+
+use std::sync::LazyLock;
+use std::thread;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// One of so many processors works for those who may wait.
+const PROCESSORS_PER_SLOT: usize = 2;
+
+/// The processors are the process's, and so are the slots.
+static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new((processors / PROCESSORS_PER_SLOT).max(1))
+});
+
+/// The right to work off one portion, until it is dropped. `None` would mean that the slots are closed, which they never are.
+#[must_use]
+pub(crate) struct Slot {
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+/// Waits for a slot.
+pub(crate) async fn slot() -> Slot {
+    Slot { _permit: SLOTS.acquire().await.ok() }
+}
+
+/// [`slot`], on a thread that may block. Without a runtime there is nobody to stand in the way of.
+pub(crate) fn slot_blocking() -> Slot {
+    Handle::try_current().map_or(Slot { _permit: None }, |runtime| runtime.block_on(slot()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_work_at_once_than_there_are_slots_and_who_waits_comes_in_turn() {
+        let mut held = Vec::new();
+        while SLOTS.available_permits() > 0 {
+            held.push(slot().await);
+        }
+        assert!(!held.is_empty(), "there is a slot");
+        let (mut first, mut second) = (pin!(slot()), pin!(slot()));
+        let mut poll = async |first_ready: bool, second_ready: bool| {
+            let polled = std::future::poll_fn(|context| {
+                let both = (first.as_mut().poll(context).is_ready(), second.as_mut().poll(context).is_ready());
+                Poll::Ready(both)
+            });
+            assert_eq!(polled.await, (first_ready, second_ready));
+        };
+        poll(false, false).await;
+        held.pop();
+        poll(true, false).await;
+    }
+}
