@@ -18,6 +18,7 @@ pub mod replay;
 mod reports;
 pub mod restore;
 pub mod retain;
+pub mod scrub;
 pub mod serve;
 pub mod source;
 pub mod upgrade;
@@ -61,6 +62,8 @@ enum Command {
     Log(log::Args),
     /// Say, or set, how much of its rooms' past a machine keeps.
     Retain(retain::Args),
+    /// Prove all that a host stores, while it serves.
+    Scrub(scrub::Args),
     /// Run a host.
     Serve(serve::Args),
     /// Have rooms run another build, after a look at what that would do to them.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::main(&args),
         Command::Log(args) => log::main(&args),
         Command::Retain(args) => retain::main(&args),
+        Command::Scrub(args) => scrub::main(&args),
         Command::Serve(args) => serve::main(args),
         Command::Upgrade(args) => upgrade::main(&args),
         Command::Verify(args) => verify::main(&args),

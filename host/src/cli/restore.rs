@@ -10,7 +10,7 @@ use super::backup::{check_empty, create_file, put_in_place};
 use super::count::count;
 use crate::journal::directory::create_private;
 use crate::journal::sqlite::{DATABASE_FILE, WAL_FILE};
-use crate::journal::{Journal, SqliteJournal};
+use crate::journal::{Journal, LostLog, Proving, SqliteJournal};
 
 /// Rooms that are counted at a time.
 const ROOMS_READ: usize = 1_000;
@@ -67,7 +67,7 @@ fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
 
 /// Opens the journal, which proves all of it, and counts.
 fn prove(data: &Path) -> anyhow::Result<(u64, u64)> {
-    let journal = SqliteJournal::open(data)?.journal;
+    let journal = SqliteJournal::open_with(data, LostLog::Refused, Proving::First)?.journal;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (mut rooms, mut events, mut after) = (0, 0, None);
     loop {

@@ -20,7 +20,7 @@ use crate::http::limits::{LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MA
 use crate::http::server::{self, ConnectionLimits};
 use crate::http::token::DeployToken;
 use crate::http::{self, Options};
-use crate::journal::{Journal, LostLog, SqliteJournal};
+use crate::journal::{Journal, LostLog, Proving, SqliteJournal};
 use crate::machine::{Engine, Machines};
 use crate::room::{Rooms, RoomsOptions};
 
@@ -45,6 +45,9 @@ pub struct Args {
     /// The address to listen on. Port 0 takes a free one; the address is printed.
     #[arg(long, value_name = "ADDR", env = "REAPPLY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
+    /// Folder on another disk for the copies that backups make. By default they are made in the data directory.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Static pages to serve at `/`.
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
@@ -94,7 +97,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data, args.accept_lost_log).await?);
     // A host that ended in the middle of a backup has left its copy there. The journal's lock makes the folder ours.
-    let scratch = args.data.join("scratch");
+    let scratch = scratch(&args)?;
     if let Err(error) = std::fs::remove_dir_all(&scratch)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -148,6 +151,15 @@ fn raise_descriptors() -> anyhow::Result<u64> {
     rlimit::increase_nofile_limit(u64::MAX).context("the number of files that may be open cannot be read")
 }
 
+/// The folder for copies. It is emptied, so it is one of this data directory's own.
+fn scratch(args: &Args) -> anyhow::Result<PathBuf> {
+    let Some(scratch) = &args.scratch else { return Ok(args.data.join("scratch")) };
+    anyhow::ensure!(scratch.is_dir(), "--scratch: {} is not a folder", scratch.display());
+    let data = std::fs::canonicalize(&args.data)?;
+    let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
+    Ok(scratch.join(format!("reapply-{}", &name[..16])))
+}
+
 /// Waits until all `count` permits are free.
 async fn all_back(permits: &Semaphore, count: usize) {
     let _never_closed = permits.acquire_many(u32::try_from(count).unwrap_or(u32::MAX)).await;
@@ -156,7 +168,8 @@ async fn all_back(permits: &Semaphore, count: usize) {
 async fn open_journal(data: &std::path::Path, accept_lost_log: bool) -> anyhow::Result<SqliteJournal> {
     let data = data.to_owned();
     let lost_log = if accept_lost_log { LostLog::Accepted } else { LostLog::Refused };
-    let opened = tokio::task::spawn_blocking(move || SqliteJournal::open_with(&data, lost_log)).await??;
+    let opened =
+        tokio::task::spawn_blocking(move || SqliteJournal::open_with(&data, lost_log, Proving::WhenUsed)).await??;
     for warning in &opened.warnings {
         warn!("{warning}");
     }

@@ -20,6 +20,7 @@ use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
 use super::guard::Administrator;
 use crate::journal::JournalError;
+use crate::journal::directory::create_private;
 
 /// The header that carries the BLAKE3 hash of a backup.
 pub const HASH_HEADER: &str = "reapply-blake3";
@@ -31,7 +32,7 @@ pub async fn backup(
 ) -> Result<Response, HttpError> {
     let permit = permit(&served)?;
     let failed = |error: io::Error| HttpError::host_fault(format!("the backup failed: {error}"));
-    tokio::fs::create_dir_all(&*served.scratch).await.map_err(failed)?;
+    create_private(&served.scratch).map_err(failed)?;
     let copy = Copy { path: served.scratch.join(format!("backup-{:016x}", rand::random::<u64>())), _permit: permit };
     let journal = Arc::clone(served.rooms.machines().journal());
     // Beside this request: should who asks go, it is still one of those under way, and the file is removed when it is done.

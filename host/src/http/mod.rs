@@ -32,6 +32,7 @@ pub mod pages;
 pub mod past;
 mod policy;
 pub mod rooms;
+pub mod scrub;
 pub mod server;
 pub mod socket;
 mod throttle;
@@ -125,6 +126,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         .route("/rooms/{machine}/{room}/upgrade", post(upgrades::room));
     let plain = Router::new()
         .route("/healthz", get(healthz))
+        .route("/scrub", get(scrub::scrub).post(scrub::scrub))
         .route("/machines", post(machines::deploy).get(machines::list))
         .route("/machines/{machine}", put(machines::deploy_named).get(machines::describe))
         .route("/machines/{machine}/retention", put(machines::retain))

@@ -21,6 +21,7 @@ pub mod directory;
 mod error;
 mod hold;
 mod record;
+mod scrub;
 pub mod sqlite;
 mod stored;
 
@@ -28,7 +29,8 @@ pub use directory::OpenError;
 pub use error::JournalError;
 pub use hold::{Hold, Holds};
 pub use record::{Appended, Appending, BatchId, Record};
-pub use sqlite::{LostLog, Opened, SqliteJournal};
+pub use scrub::ScrubReport;
+pub use sqlite::{LostLog, Opened, Proving, SqliteJournal};
 pub use stored::{Base, Component, MachineRecord, NewRoom, RejectionCount, Retention, RoomRecord, SnapshotRecord};
 
 /// What every journal's futures are: boxed, so that the trait can be used as `Arc<dyn Journal>`.
@@ -159,6 +161,11 @@ pub trait Journal: Send + Sync {
 
     /// The machines, by name.
     fn machines(&self) -> Answer<'_, Vec<MachineRecord>>;
+
+    /// How far the journal has come with proving what it stores, and what is damaged; with `again` it begins anew, unless it is at it.
+    ///
+    /// A damaged room is quarantined: whatever is read of it is answered with [`JournalError::Damaged`], and the others go on.
+    fn scrub(&self, again: bool) -> ScrubReport;
 
     /// Writes all that is stored, as of one moment, into a new file, from which a journal can be opened. Appends go on meanwhile.
     ///

@@ -3,8 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::process::Command;
 
-use reapply_e2e::{Host, Refused};
+use reapply_e2e::{Host, Refused, http};
 use rusqlite::Connection;
 
 use crate::{PROGRAM, counter_host};
@@ -53,11 +54,11 @@ fn a_directory_of_a_newer_format_is_refused_and_left_as_it_is() {
     connection.close().unwrap();
     let before = fs::read(&file).unwrap();
     let reason = refusal(host.data());
-    assert!(reason.contains("has the format 7, and this version of Reapply knows up to 3"), "{reason}");
+    assert!(reason.contains("has the format 7, and this version of Reapply knows up to 4"), "{reason}");
     assert_eq!(fs::read(&file).unwrap(), before);
 
     let connection = Connection::open(&file).unwrap();
-    connection.pragma_update(None, "user_version", 3).unwrap();
+    connection.pragma_update(None, "user_version", 4).unwrap();
     connection.close().unwrap();
     host.restart();
     assert_eq!(host.submit("counter/back", "\"Reset\"").status, 200);
@@ -91,20 +92,57 @@ fn a_torn_last_record_is_dropped_with_a_warning_and_the_rest_is_there() {
 }
 
 #[test]
-fn any_other_damage_stops_the_start_with_its_place() {
+fn damage_at_rest_keeps_its_room_from_being_served_by_name_and_no_other() {
     let mut host = counter_host(&[]);
-    for _ in 0..10 {
-        assert_eq!(host.submit("counter/hurt", "{\"Increment\":1}").status, 200);
+    for room in ["counter/hurt", "counter/whole"] {
+        for _ in 0..10 {
+            assert_eq!(host.submit(room, "{\"Increment\":1}").status, 200);
+        }
     }
     assert!(host.stop().success());
     let file = host.data().join("journal.db");
     let connection = Connection::open(&file).unwrap();
-    let sql = "UPDATE batches SET body = CAST(substr(body, 1, length(body) - 1) || x'7f' AS BLOB) WHERE expected = 4";
+    let sql = "UPDATE batches SET body = CAST(substr(body, 1, length(body) - 1) || x'7f' AS BLOB)
+         WHERE expected = 4 AND room = (SELECT id FROM rooms WHERE room = 'hurt')";
     assert_eq!(connection.execute(sql, []).unwrap(), 1);
     connection.close().unwrap();
-    let reason = refusal(host.data());
-    assert!(reason.contains("is damaged at room counter/hurt, event 5"), "{reason}");
-    assert!(reason.contains("Restore it from a backup"), "{reason}");
+    host.restart();
+    let place = "room counter/hurt, event 5";
+    for path in ["", "/log", "?seq=3"] {
+        let answer = http::get(&host.url(&format!("/rooms/counter/hurt{path}")));
+        assert_eq!(answer.status, 500, "{path}: {}", answer.text());
+        assert!(answer.text().contains(place), "{path}: {}", answer.text());
+    }
+    assert_ne!(host.submit("counter/hurt", "{\"Increment\":1}").status, 200);
+    assert_eq!(host.submit("counter/whole", "{\"Increment\":1}").status, 200);
+    let scrubbed = host.command("scrub", &[]);
+    assert_eq!(scrubbed.status.code(), Some(1), "{scrubbed:?}");
+    let printed = String::from_utf8_lossy(&scrubbed.stdout);
+    assert!(printed.starts_with("counter/hurt: ") && printed.contains(place), "{printed}");
+    assert!(host.log().contains("the room is damaged, and is not served"), "{}", host.log());
+    // A backup of it is not restored.
+    assert!(host.stop().success());
+    let data = tempfile::tempdir().unwrap();
+    let restored =
+        Command::new(PROGRAM).arg("restore").arg(host.data()).arg("--data").arg(data.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&restored.stderr);
+    assert!(said.contains("is damaged at room counter/hurt, event 5"), "{said}");
+}
+
+#[test]
+fn all_that_is_stored_is_proved_while_the_host_serves() {
+    let mut host = counter_host(&[]);
+    for room in ["counter/a", "counter/b", "counter/c"] {
+        assert_eq!(host.submit(room, "{\"Increment\":1}").status, 200);
+    }
+    assert!(host.stop().success());
+    host.restart();
+    let scrubbed = host.command("scrub", &[]);
+    let printed = String::from_utf8_lossy(&scrubbed.stdout);
+    assert!(scrubbed.status.success() && printed.starts_with("3 rooms with "), "{scrubbed:?}");
+    assert!(printed.contains("all of it is proved"), "{printed}");
+    let status = host.command("scrub", &["--status"]);
+    assert_eq!(String::from_utf8_lossy(&status.stdout), printed);
 }
 
 #[test]

@@ -2,20 +2,24 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::path::{self, Path};
+use std::path::{self, Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::row::journal_error;
-use super::{mark, schema};
+use super::{mark, schema, space};
 use crate::crash;
 use crate::journal::JournalError;
 use crate::journal::directory::private;
+
+/// Bytes of the disk that a backup leaves to others: what the write-ahead log may grow to meanwhile, and some more.
+const BACKUP_LEAVES_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since what is being read
 /// cannot be overwritten in it.
 pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
     let storage = |error: std::io::Error| JournalError::Storage(format!("{}: {error}", to.display()));
+    look_for_room(file, to)?;
     // A file of a crash's is no backup, but it may be somebody else's: only a new one is written.
     private(OpenOptions::new().write(true).create_new(true)).open(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => JournalError::BackupExists(to.to_owned()),
@@ -24,9 +28,35 @@ pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
     crash::point("backup-half-made");
     let copied = copy(file, to).and_then(|()| sync(to).map_err(storage));
     if copied.is_err() {
+        // SQLite may have put a file of its own beside it.
         let _ = fs::remove_file(to);
+        let _ = fs::remove_file(with_suffix(to, "-journal"));
     }
     copied
+}
+
+/// Refuses a copy that would take the last of a disk which others, and perhaps the journal itself, write to.
+fn look_for_room(file: &Path, to: &Path) -> Result<(), JournalError> {
+    let log = with_suffix(file, "-wal");
+    let bytes: u64 = [file, &log].iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
+    let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Where the system does not say, the copy shows it.
+    let Some(free) = space::free(folder) else { return Ok(()) };
+    let needed = bytes + BACKUP_LEAVES_BYTES_MIN;
+    if free >= needed {
+        return Ok(());
+    }
+    Err(JournalError::Storage(format!(
+        "the backup may take {bytes} bytes in {}, where {free} are free, and {BACKUP_LEAVES_BYTES_MIN} must stay: free some, or serve \
+         with --scratch DIR on another disk",
+        folder.display()
+    )))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn copy(file: &Path, to: &Path) -> Result<(), JournalError> {

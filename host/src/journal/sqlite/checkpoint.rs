@@ -3,15 +3,20 @@
 //! The log can begin again at its start only when all of it has been moved, and under steady load it grows while one
 //! moves it. So most of the work is done on a thread of its own while commits go on, and the little that came in
 //! meanwhile is moved by the writer between two commits.
+//!
+//! A reader that began before the last move holds the log back, and where readers are never all idle there always is one. So a log
+//! that has grown beyond a bound has the reads paused for a moment: each is short, and what waits goes on when the log is moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
 
+use super::readers::Queue;
 use crate::crash;
 
 /// Frames of the log after which it is moved: 8 MiB.
@@ -19,6 +24,12 @@ pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
 
 /// Frames for which the log is laid out beforehand: what it holds when it is moved, and what comes meanwhile.
 pub(super) const LAID_OUT_FRAMES: u64 = CHECKPOINT_FRAMES + CHECKPOINT_FRAMES / 2;
+
+/// Frames of the log after which reads are paused so that it can begin again: 32 MiB.
+pub(super) const LOG_FRAMES_MAX: u64 = 4 * CHECKPOINT_FRAMES;
+
+/// How long the writer waits for the reads under way, before it gives up and lets the log grow as much again.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// The writer's side: it decides when, and does the last step.
 pub(super) struct Checkpoints {
@@ -28,6 +39,10 @@ pub(super) struct Checkpoints {
     frames_before: u64,
     /// Frames at which the next checkpoint begins.
     due_frames: u64,
+    /// Frames at which reads are paused next.
+    pause_frames: u64,
+    /// The readers that may have to pause.
+    readers: Arc<Queue>,
     /// Whether the thread has moved what there was, and the writer may do the rest.
     moved: Arc<AtomicBool>,
     begin: Option<SyncSender<()>>,
@@ -36,7 +51,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Starts the thread; `own` is its connection. Takes the place of SQLite's own checkpoints, which commits wait for.
-    pub(super) fn start(writer: &mut Connection, own: Connection) -> rusqlite::Result<Self> {
+    pub(super) fn start(writer: &mut Connection, own: Connection, readers: Arc<Queue>) -> rusqlite::Result<Self> {
         let frames = Arc::new(AtomicU64::new(0));
         let moved = Arc::new(AtomicBool::new(false));
         let counted = frames.clone();
@@ -55,6 +70,8 @@ impl Checkpoints {
             frames,
             frames_before: 0,
             due_frames: CHECKPOINT_FRAMES,
+            pause_frames: LOG_FRAMES_MAX,
+            readers,
             moved,
             begin: Some(begin),
             thread: Some(thread),
@@ -66,10 +83,15 @@ impl Checkpoints {
         let frames = self.frames.load(Ordering::Relaxed);
         if frames < self.frames_before {
             // The log has begun again at its start.
-            self.due_frames = CHECKPOINT_FRAMES;
+            (self.due_frames, self.pause_frames) = (CHECKPOINT_FRAMES, LOG_FRAMES_MAX);
         }
         self.frames_before = frames;
-        if self.moved.swap(false, Ordering::Acquire) {
+        if frames >= self.pause_frames {
+            // With all of it moved and no read under way, the next commit begins it again.
+            let paused = self.readers.pause(PAUSE_MAX);
+            let is_moved = paused.is_some() && move_once(writer);
+            self.pause_frames = frames + if is_moved { CHECKPOINT_FRAMES } else { LOG_FRAMES_MAX };
+        } else if self.moved.swap(false, Ordering::Acquire) {
             crash::point("log-half-moved");
             move_once(writer);
         } else if frames >= self.due_frames {

@@ -12,7 +12,7 @@ use super::mark;
 pub(super) type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
 /// How to get from each format to the next. The first makes an empty file into format 1.
-pub(super) const MIGRATIONS: [Migration; 3] = [format_1, format_2, format_3];
+pub(super) const MIGRATIONS: [Migration; 4] = [format_1, format_2, format_3, format_4];
 
 /// The last format that is not read any more: clients' ids have 64 bits in its records.
 pub(super) const FORMAT_GONE: i64 = 2;
@@ -122,6 +122,17 @@ const FORMAT_2: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// `unfinished` says what a crash may leave half done, so that the start finds it without a look at every room.
+const FORMAT_4: &str = "
+    CREATE TABLE unfinished (
+        what TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        PRIMARY KEY (what, id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO unfinished SELECT 'room', id FROM rooms WHERE staged <> 0 OR base IS NOT NULL;
+    INSERT INTO unfinished SELECT DISTINCT 'chunks', snapshot FROM chunks WHERE snapshot NOT IN (SELECT id FROM snapshots);
+";
+
 fn format_1(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_1)
 }
@@ -135,6 +146,10 @@ fn format_2(connection: &Connection) -> rusqlite::Result<()> {
 /// The tables are those of format 2; what their rows hold is encoded otherwise.
 fn format_3(_connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
+}
+
+fn format_4(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(FORMAT_4)
 }
 
 /// What begins a table's total, and the triggers that keep it.

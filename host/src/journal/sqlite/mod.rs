@@ -3,7 +3,8 @@
 //! One thread writes and a few read (`writer`, `readers`). The tables are in `schema`, and what is done with them in `log`, `rooms`,
 //! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in, and `sweep` removes what no log needs any more.
 //! A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the database beside
-//! the commits (`checkpoint`). The start proves all that is stored (`verify`), so it takes time in proportion to the data.
+//! the commits (`checkpoint`). What is stored is proved when it is first used, and in the background (`proofs`, `verify`), so a start takes
+//! as long however much there is.
 
 mod backup;
 mod checkpoint;
@@ -11,6 +12,7 @@ mod formats;
 mod log;
 mod machines;
 mod mark;
+mod proofs;
 mod readers;
 mod rejections;
 mod rooms;
@@ -38,6 +40,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
+use self::proofs::{Proof, Proofs};
 use self::readers::Readers;
 use self::rooms::RoomRow;
 use self::row::{Failed, journal_error};
@@ -50,7 +53,7 @@ use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenError};
 use super::{
     Answer, Appending, Component, Hold, Holds, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount,
-    Retention, RoomRecord, SnapshotRecord,
+    Retention, RoomRecord, ScrubReport, SnapshotRecord,
 };
 use crate::crash;
 
@@ -62,6 +65,7 @@ pub struct SqliteJournal {
     queue: Arc<Queue>,
     /// Dropped before the writer ends, so that the writer's connection is the last one: closing that one leaves one tidy file.
     readers: Option<Arc<Readers>>,
+    proofs: Option<Proofs>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
     holds: Holds,
@@ -79,6 +83,15 @@ pub enum LostLog {
     Accepted,
 }
 
+/// When what is stored is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proving {
+    /// All of it, before the journal is opened. That takes time in proportion to the data.
+    First,
+    /// A room when it is first used, and the rest in the background.
+    WhenUsed,
+}
+
 /// A journal that has been opened, and what its operator should know.
 #[derive(Debug)]
 pub struct Opened {
@@ -89,24 +102,25 @@ pub struct Opened {
 }
 
 impl SqliteJournal {
-    /// Opens the journal in a data directory, and makes both if they are missing. Blocks while it proves all that is stored.
+    /// Opens the journal in a data directory, and makes both if they are missing. Looks at what a crash can have torn; what is stored is
+    /// proved when it is first used, and in the background.
     ///
     /// # Errors
     ///
     /// The directory is in use, not writable, or of a newer format; or what is stored is damaged. Each error says where.
     pub fn open(directory: &Path) -> Result<Opened, OpenError> {
-        Self::open_with(directory, LostLog::Refused)
+        Self::open_with(directory, LostLog::Refused, Proving::WhenUsed)
     }
 
-    /// [`SqliteJournal::open`], with a say in what becomes of a journal whose write-ahead log is gone.
+    /// [`SqliteJournal::open`], with a say in what becomes of a journal whose write-ahead log is gone, and when what is stored is proved.
     ///
     /// # Errors
     ///
     /// As above.
-    pub fn open_with(directory: &Path, lost_log: LostLog) -> Result<Opened, OpenError> {
+    pub fn open_with(directory: &Path, lost_log: LostLog, proving: Proving) -> Result<Opened, OpenError> {
         let directory = DataDirectory::open(directory)?;
         let file = directory.path().join(DATABASE_FILE);
-        let warnings = recover(&directory, &file, lost_log)?;
+        let warnings = recover(&directory, &file, lost_log, proving)?;
         let storage = |error: &dyn ToString| OpenError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
@@ -118,8 +132,9 @@ impl SqliteJournal {
             Failed::Storage(error) => schema::refusal(&file, "what a crash left", &error),
         })?;
         let own = schema::open_checkpointer(&file).map_err(|error| storage(&error))?;
-        let checkpoints = Checkpoints::start(&mut connection, own).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
+        let paused = Arc::clone(readers.queue());
+        let checkpoints = Checkpoints::start(&mut connection, own, paused).map_err(|error| storage(&error))?;
         let (queue, commits) = (Arc::<Queue>::default(), Arc::<AtomicU64>::default());
         let holds = Holds::default();
         let store = Store::new(holds.clone());
@@ -128,8 +143,9 @@ impl SqliteJournal {
             .name("journal-write".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| storage(&error))?;
-        let (readers, writer) = (Some(Arc::new(readers)), Some(writer));
-        let journal = Self { queue, readers, writer, commits, holds, file, _directory: directory };
+        let proofs = Proofs::start(&file, proving == Proving::First).map_err(|error| storage(&error))?;
+        let (readers, proofs, writer) = (Some(Arc::new(readers)), Some(proofs), Some(writer));
+        let journal = Self { queue, readers, proofs, writer, commits, holds, file, _directory: directory };
         Ok(Opened { journal, warnings })
     }
 
@@ -152,6 +168,25 @@ impl SqliteJournal {
             })
         };
         answer(self.readers.as_ref().map(|readers| readers.read(read)))
+    }
+
+    /// Reads of one room, once that is proved.
+    fn read_room<T: Send + 'static>(
+        &self,
+        room: &RoomId,
+        read: impl FnOnce(&Connection, &RoomId) -> Result<T, Failed> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let proof = self.proofs.as_ref().map(|proofs| proofs.of(room));
+        let room = room.clone();
+        match proof {
+            Some(Proof::Done) => self.read(move |connection| read(connection, &room)),
+            Some(Proof::Refused(error)) => Box::pin(async move { Err(error) }),
+            Some(Proof::UnderWay(proved)) => Box::pin(async move {
+                proved.await.unwrap_or(Err(JournalError::Closed))?;
+                self.read(move |connection| read(connection, &room)).await
+            }),
+            None => answer(None),
+        }
     }
 
     /// Stores what `prepare` makes on one of the readers' threads: it may have to encode and hash a lot of bytes.
@@ -185,14 +220,12 @@ impl Journal for SqliteJournal {
     }
 
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>> {
-        let room = room.clone();
-        self.read(move |connection| log::read(connection, &room, after, bytes_max))
+        self.read_room(room, move |connection, room| log::read(connection, room, after, bytes_max))
     }
 
     fn build_at(&self, room: &RoomId, seq: Seq) -> Answer<'_, Digest> {
-        let room = room.clone();
-        self.read(move |connection| {
-            let room = RoomRow::of(connection, &room)?;
+        self.read_room(room, move |connection, room| {
+            let room = RoomRow::of(connection, room)?;
             match room.start() {
                 (begins, _) if seq < begins => Err(JournalError::Trimmed { room: room.room, begins }.into()),
                 _ => Ok(log::build_at(connection, &room, seq)?),
@@ -212,7 +245,13 @@ impl Journal for SqliteJournal {
     }
 
     fn create_room(&self, room: NewRoom) -> Answer<'_, ()> {
-        self.write(Operation::CreateRoom(room))
+        let id = room.room.clone();
+        let stored = self.write(Operation::CreateRoom(room));
+        Box::pin(async move {
+            stored.await?;
+            self.proofs.as_ref().inspect(|proofs| proofs.note(&id));
+            Ok(())
+        })
     }
 
     fn publish(&self, room: &RoomId) -> Answer<'_, ()> {
@@ -224,8 +263,7 @@ impl Journal for SqliteJournal {
     }
 
     fn room(&self, room: &RoomId) -> Answer<'_, Option<RoomRecord>> {
-        let room = room.clone();
-        self.read(move |connection| rooms::room(connection, &room))
+        self.read_room(room, rooms::room)
     }
 
     fn rooms(&self, machine: Option<&Name>, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomRecord>> {
@@ -251,8 +289,7 @@ impl Journal for SqliteJournal {
     }
 
     fn rejections(&self, room: &RoomId) -> Answer<'_, Vec<RejectionCount>> {
-        let room = room.clone();
-        self.read(move |connection| rejections::rejections(connection, &room))
+        self.read_room(room, rejections::rejections)
     }
 
     fn put_snapshot(&self, room: &RoomId, snapshot: Snapshot) -> Answer<'_, ()> {
@@ -268,13 +305,11 @@ impl Journal for SqliteJournal {
     }
 
     fn snapshot(&self, room: &RoomId, at_most: Option<Seq>) -> Answer<'_, Option<Snapshot>> {
-        let room = room.clone();
-        self.read(move |connection| snapshots::snapshot(connection, &room, at_most))
+        self.read_room(room, move |connection, room| snapshots::snapshot(connection, room, at_most))
     }
 
     fn snapshots(&self, room: &RoomId) -> Answer<'_, Vec<SnapshotRecord>> {
-        let room = room.clone();
-        self.read(move |connection| snapshots::snapshots(connection, &room))
+        self.read_room(room, snapshots::snapshots)
     }
 
     fn put_component(&self, component: Component) -> Answer<'_, ()> {
@@ -310,6 +345,10 @@ impl Journal for SqliteJournal {
         self.read(machines::machines)
     }
 
+    fn scrub(&self, again: bool) -> ScrubReport {
+        self.proofs.as_ref().map(|proofs| proofs.scrub(again)).unwrap_or_default()
+    }
+
     fn backup(&self, to: &Path) -> Answer<'_, ()> {
         let (sender, receiver) = oneshot::channel();
         let (file, to) = (self.file.clone(), to.to_owned());
@@ -326,7 +365,7 @@ impl Journal for SqliteJournal {
 
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
-        self.readers = None;
+        (self.readers, self.proofs) = (None, None);
         self.queue.close();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
@@ -334,8 +373,13 @@ impl Drop for SqliteJournal {
     }
 }
 
-/// Looks at what a crash may have left, lets SQLite recover it, proves it all, and lays out a new write-ahead log.
-fn recover(directory: &DataDirectory, file: &Path, lost_log: LostLog) -> Result<Vec<String>, OpenError> {
+/// Looks at what a crash may have left, lets SQLite recover it, and lays out a new write-ahead log.
+fn recover(
+    directory: &DataDirectory,
+    file: &Path,
+    lost_log: LostLog,
+    proving: Proving,
+) -> Result<Vec<String>, OpenError> {
     let storage = |error: &dyn ToString| OpenError::Storage { file: file.to_owned(), error: error.to_string() };
     let wal_file = directory.path().join(WAL_FILE);
     let report = inspect(file, &wal_file)?;
@@ -348,7 +392,7 @@ fn recover(directory: &DataDirectory, file: &Path, lost_log: LostLog) -> Result<
     }
     directory.keep_private(DATABASE_FILE).map_err(|error| storage(&error))?;
     let connection = schema::open_writer(file)?;
-    // Nothing is moved into a database that is not proved yet.
+    // Nothing is moved into a database that is to be proved first.
     let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
     keep_log(true).map_err(|error| storage(&error))?;
     let state = mark::read(&connection).map_err(|error| schema::refusal(file, "the journal's state", &error))?;
@@ -359,7 +403,9 @@ fn recover(directory: &DataDirectory, file: &Path, lost_log: LostLog) -> Result<
         let file = file.display();
         warnings.push(format!("{file} lost its write-ahead log, and goes on without what was acknowledged last"));
     }
-    verify::verify(&connection, file)?;
+    if proving == Proving::First {
+        verify::verify(&connection, file)?;
+    }
     crash::point("proved-not-mended");
     // The log is let go only where the database, once all is in it, does not ask for it any more.
     let is_closed = !state.is_open || mark::close(&connection).is_ok();

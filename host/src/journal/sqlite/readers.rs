@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -27,16 +28,26 @@ pub(super) struct Readers {
 }
 
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     waiting: Mutex<Waiting>,
+    /// There is something to do, or no pause any more.
     filled: Condvar,
+    /// A read has ended.
+    ended: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// Reads that are under way.
+    running: usize,
+    /// Whether no read may begin.
+    paused: bool,
     closed: bool,
 }
+
+/// Keeps reads from beginning until it is dropped; none is under way.
+pub(super) struct Pause<'a>(&'a Queue);
 
 impl Readers {
     /// Starts the threads.
@@ -50,12 +61,18 @@ impl Readers {
                 .spawn(move || {
                     while let Some(job) = queue.take() {
                         job(&connection);
+                        queue.end();
                     }
                 })
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
             readers.threads.push(thread);
         }
         Ok(readers)
+    }
+
+    /// What the reads wait in: it can be paused.
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// Enqueues a read, and gives where its answer comes. It is left out if nobody waits for it any more.
@@ -105,21 +122,50 @@ impl Drop for Readers {
 }
 
 impl Queue {
+    /// Lets no further read begin, and waits for those under way. `None` where they take longer than `at_most`.
+    pub(super) fn pause(&self, at_most: Duration) -> Option<Pause<'_>> {
+        let mut waiting = self.lock();
+        waiting.paused = true;
+        let pause = Pause(self);
+        let still_reading = |waiting: &mut Waiting| waiting.running > 0;
+        let (waiting, _) =
+            self.ended.wait_timeout_while(waiting, at_most, still_reading).unwrap_or_else(PoisonError::into_inner);
+        let is_still = waiting.running == 0;
+        drop(waiting);
+        is_still.then_some(pause)
+    }
+
     /// `None` once the queue is closed and empty.
     fn take(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
-            if let Some(job) = waiting.jobs.pop_front() {
-                return Some(job);
-            }
-            if waiting.closed {
-                return None;
+            if !waiting.paused {
+                if let Some(job) = waiting.jobs.pop_front() {
+                    waiting.running += 1;
+                    return Some(job);
+                }
+                if waiting.closed {
+                    return None;
+                }
             }
             waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// A read that was taken has ended.
+    fn end(&self) {
+        self.lock().running -= 1;
+        self.ended.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.lock().paused = false;
+        self.0.filled.notify_all();
     }
 }

@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log::{self, Head};
 use super::row::{Failed, checksum, decoded, encoded, flag, name, number, placed, prove, saturated};
+use super::snapshots;
 use super::store::Outcome;
-use super::{snapshots, sweep};
+use super::sweep::{self, Unfinished};
 use crate::crash;
 use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
 
@@ -46,6 +47,12 @@ impl RoomRow {
             .query_row(params![room.machine.as_str(), room.room.as_str()], Self::read)
             .optional()?;
         found.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
+    }
+
+    /// The row with this key, if there is one.
+    pub(super) fn at(connection: &Connection, key: i64) -> rusqlite::Result<Option<Self>> {
+        let sql = format!("SELECT {COLUMNS} FROM rooms WHERE id = ?1");
+        connection.prepare_cached(&sql)?.query_row([key], Self::read).optional()
     }
 
     /// Calls `each` with every room, in the order of their keys.
@@ -115,6 +122,17 @@ pub(super) fn room(connection: &Connection, room: &RoomId) -> Result<Option<Room
     }
 }
 
+/// The room after the one with this key, by its key and, unless that is damaged, its name; leaving out those that are staged.
+pub(super) fn next(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, Option<RoomId>)>> {
+    connection
+        .prepare_cached("SELECT id, machine, room FROM rooms WHERE id > ?1 AND staged = 0 ORDER BY id LIMIT 1")?
+        .query_row([after], |row| {
+            let named = name(row, 1).and_then(|machine| Ok(RoomId { machine, room: name(row, 2)? }));
+            Ok((row.get(0)?, named.ok()))
+        })
+        .optional()
+}
+
 /// The rooms of `Journal::rooms`.
 pub(super) fn rooms(
     connection: &Connection,
@@ -173,8 +191,12 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
             row.staged,
             row.checksum()?,
         ])?;
+    let key = connection.last_insert_rowid();
     if alarm.is_some() {
-        set_alarm(connection, connection.last_insert_rowid(), alarm)?;
+        set_alarm(connection, key, alarm)?;
+    }
+    if row.staged {
+        Unfinished::Room(key).begin(connection)?;
     }
     Ok(Outcome::Done)
 }
@@ -187,6 +209,7 @@ pub(super) fn publish(connection: &Connection, room: &RoomId) -> Result<Outcome,
     {
         return Err(JournalError::SnapshotMissing { room: room.clone(), seq: base.seq }.into());
     }
+    Unfinished::Room(row.key).end(connection)?;
     RoomRow { staged: false, ..row }.update(connection)?;
     Ok(Outcome::Done)
 }
@@ -203,6 +226,7 @@ pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome,
     for table in ["alarms WHERE room", "rejections WHERE room", "rooms WHERE id"] {
         connection.prepare_cached(&format!("DELETE FROM {table} = ?1"))?.execute([row.key])?;
     }
+    Unfinished::Room(row.key).end(connection)?;
     Ok(Outcome::Done)
 }
 
@@ -224,9 +248,13 @@ pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq, is_held: b
         let snapshot = snapshots::head_at(connection, row.key, room, upto)?;
         let snapshot = snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq: upto })?;
         let base = Base { seq: upto, time: snapshot.time, digest: snapshot.digest, chain: snapshot.chain };
+        Unfinished::Room(row.key).begin(connection)?;
         RoomRow { base: Some(base), ..row.clone() }.update(connection)?;
     }
     let is_last = sweep::portion(connection, row.key, Some(upto))?;
+    if is_last {
+        Unfinished::Room(row.key).end(connection)?;
+    }
     crash::point("trim-half-done");
     Ok(if is_last { Outcome::Done } else { Outcome::More })
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::checkpoint::LAID_OUT_FRAMES;
 use super::formats::{self, FORMAT, FORMAT_GONE, Migration};
 use super::row::{RowDamage, is_damage, one_line, row_damage};
+use super::wal::FRAME_HEADER_BYTES;
 use crate::journal::directory::OpenError;
 
 /// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
@@ -87,6 +89,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    // A log that had to grow is cut when it begins again, and what was laid out beforehand stays.
+    let log_bytes = (LAID_OUT_FRAMES * (PAGE_BYTES + FRAME_HEADER_BYTES as u64)) as i64;
+    connection.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")
 }
 

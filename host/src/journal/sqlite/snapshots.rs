@@ -13,6 +13,7 @@ use super::log;
 use super::rooms::RoomRow;
 use super::row::{Failed, checksum, damage, decoded, encoded, integer, name, number, placed, prove, saturated};
 use super::store::Outcome;
+use super::sweep::Unfinished;
 use crate::crash;
 use crate::journal::{JournalError, SnapshotRecord};
 
@@ -83,8 +84,12 @@ pub(super) fn put(connection: &Connection, new: &NewSnapshot, portion: usize) ->
             .execute(params![new.id, saturated(portion as u64), &new.state[start..end]])?;
     }
     if end < new.state.len() {
+        Unfinished::Chunks(new.id).begin(connection)?;
         crash::point("snapshot-half-stored");
         return Ok(Outcome::More);
+    }
+    if portion > 0 {
+        Unfinished::Chunks(new.id).end(connection)?;
     }
     let bytes = new.state.len() as u64;
     let sum = row_checksum(room.key, new.id, new.seq, new.digest, new.hash, bytes, &new.head)?;
@@ -114,7 +119,7 @@ pub(super) fn drop_chunks(connection: &Connection, id: i64) -> rusqlite::Result<
             "DELETE FROM chunks WHERE snapshot = ?1 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)",
         )?
         .execute([id])?;
-    Ok(())
+    Unfinished::Chunks(id).end(connection)
 }
 
 /// The snapshot at `seq` without its state, if there is one.

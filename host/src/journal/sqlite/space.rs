@@ -25,6 +25,19 @@ pub(super) fn probe(file: &Path, id: i64, bytes: usize) -> Result<(), JournalErr
     })
 }
 
+/// Bytes that are free on the disk of `folder` for a process like this one, if the system says.
+#[cfg(unix)]
+pub(super) fn free(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Bytes that are free on the disk of `folder`: not asked here.
+#[cfg(not(unix))]
+pub(super) fn free(_folder: &Path) -> Option<u64> {
+    None
+}
+
 fn take(path: &Path, bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;

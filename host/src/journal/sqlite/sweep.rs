@@ -39,26 +39,70 @@ pub(super) fn portion(connection: &Connection, key: i64, before: Option<Seq>) ->
     Ok(true)
 }
 
-/// Removes all that a crash has left: staged rooms, what a trim had not come to, and parts of snapshots.
-pub(super) fn all(connection: &Connection) -> Result<(), Failed> {
-    let mut rooms = Vec::new();
-    RoomRow::each(connection, |row| {
-        if row.staged || row.base.is_some() {
-            rooms.push(row);
-        }
+/// What may be half done when a crash comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unfinished {
+    /// The room with this key is staged, or being trimmed.
+    Room(i64),
+    /// The chunks under this number are not a snapshot yet.
+    Chunks(i64),
+}
+
+impl Unfinished {
+    /// Notes that it is begun.
+    pub(super) fn begin(self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO unfinished (what, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        connection.prepare_cached(sql)?.execute(params![self.name(), self.id()])?;
         Ok(())
-    })?;
-    for row in rooms {
-        if row.staged {
-            while matches!(in_transaction(connection, || rooms::discard(connection, &row.room))?, Outcome::More) {}
-        } else {
-            let before = row.base.map(|base| base.seq);
-            while !in_transaction(connection, || Ok(portion(connection, row.key, before)?))? {}
+    }
+
+    /// Notes that it is done, or undone.
+    pub(super) fn end(self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "DELETE FROM unfinished WHERE what = ?1 AND id = ?2";
+        connection.prepare_cached(sql)?.execute(params![self.name(), self.id()])?;
+        Ok(())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Room(_) => "room",
+            Self::Chunks(_) => "chunks",
         }
     }
-    let chunks = "DELETE FROM chunks WHERE id IN
-        (SELECT id FROM chunks WHERE snapshot NOT IN (SELECT id FROM snapshots) LIMIT 8)";
-    while connection.execute(chunks, [])? > 0 {}
+
+    fn id(self) -> i64 {
+        let (Self::Room(id) | Self::Chunks(id)) = self;
+        id
+    }
+}
+
+/// Removes all that a crash has left: staged rooms, what a trim had not come to, and parts of snapshots.
+pub(super) fn all(connection: &Connection) -> Result<(), Failed> {
+    for key in noted(connection, "room")? {
+        sweep_room(connection, key)?;
+        Unfinished::Room(key).end(connection)?;
+    }
+    for id in noted(connection, "chunks")? {
+        // A few at a time, so that no transaction is large.
+        let chunks = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE snapshot = ?1 LIMIT 8)
+             AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)";
+        while connection.execute(chunks, [id])? > 0 {}
+        Unfinished::Chunks(id).end(connection)?;
+    }
+    Ok(())
+}
+
+fn noted(connection: &Connection, what: &str) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare("SELECT id FROM unfinished WHERE what = ?1")?.query_map([what], |row| row.get(0))?.collect()
+}
+
+fn sweep_room(connection: &Connection, key: i64) -> Result<(), Failed> {
+    let Some(row) = RoomRow::at(connection, key)? else { return Ok(()) };
+    if row.staged {
+        while matches!(in_transaction(connection, || rooms::discard(connection, &row.room))?, Outcome::More) {}
+    } else if let Some(base) = row.base {
+        while !in_transaction(connection, || Ok(portion(connection, key, Some(base.seq))?))? {}
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Proving, at the start, that what is stored is what was written.
+//! Proving that what is stored is what was written: all of it at once, or a room at a time.
 //!
 //! SQLite checks the file's structure and its indexes; every row must have its checksum; then every record is decoded and must lead
 //! from where its room's log begins, link by link, to the chain that is stored with it, and every snapshot and component must have its
@@ -28,10 +28,67 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
     let sql = "SELECT author, kind, count, last, checksum, room FROM rejections";
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
-    machines::prove_components(connection).map_err(refuse("the table components"))?;
-    machines(connection).map_err(refuse("the table machines"))?;
-    totals(connection).map_err(refuse("the table totals"))?;
-    mark::prove_records(connection).map_err(refuse("the journal's state"))
+    tables(connection).map_err(refuse("its tables"))
+}
+
+/// Proves what is no room's: components, machines, and that no table lacks a row.
+pub(super) fn tables(connection: &Connection) -> rusqlite::Result<()> {
+    machines::prove_components(connection)?;
+    machines(connection)?;
+    totals(connection)?;
+    mark::prove_records(connection)
+}
+
+/// A room that is being proved, a portion at a time. It may be used meanwhile, and trimmed.
+pub(super) struct RoomProof {
+    room: Room,
+}
+
+impl RoomProof {
+    /// Begins. `None` where there is no such room, or it is only staged.
+    pub(super) fn begin(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<Self>> {
+        let Some(row) = published(connection, room)? else { return Ok(None) };
+        Ok(Some(Self { room: begin(connection, row)? }))
+    }
+
+    /// Proves the next records, of some `bytes_max` bytes. Answers how many bytes they had; `None` once all is proved.
+    pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Option<usize>> {
+        let Some(row) = published(connection, &self.room.row.room)? else { return Ok(None) };
+        if row.start() != self.room.row.start() {
+            // It was trimmed meanwhile.
+            self.room = begin(connection, row)?;
+        }
+        let (key, from) = (self.room.row.key, integer(self.room.head.0)?);
+        let sql = format!("SELECT {} FROM batches WHERE room = ?1 AND expected >= ?2 ORDER BY expected", log::COLUMNS);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params![key, from])?;
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            batch(connection, &mut self.room, row)?;
+            bytes += row.get_ref(7)?.as_blob()?.len();
+            if bytes >= bytes_max {
+                return Ok(Some(bytes));
+            }
+        }
+        reaches_snapshots(&self.room)?;
+        rooms::alarm(connection, key)?;
+        let sql = "SELECT author, kind, count, last, checksum FROM rejections WHERE room = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([key])?;
+        while let Some(row) = rows.next()? {
+            rejections::read(row, key)?;
+        }
+        Ok(None)
+    }
+}
+
+/// The row of a room that is not staged.
+fn published(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
+    match RoomRow::of(connection, room) {
+        Ok(row) => Ok(Some(row).filter(|row| !row.staged)),
+        Err(Failed::Refused(_)) => Ok(None),
+        Err(Failed::Storage(error)) => Err(error),
+    }
 }
 
 /// What is known of a room when its records have been proved so far.
@@ -58,17 +115,30 @@ fn rooms(connection: &Connection) -> rusqlite::Result<HashMap<i64, Room>> {
             rooms.insert(key, Room { digest: row.first_digest(), row, head, chain, snapshot_next: None });
             return Ok(());
         }
-        let snapshot_next = snapshot_from(connection, key, head)?;
-        if row.base.is_some() && snapshot_next != Some(head) {
-            return Err(damage(format!("room {}", row.room), format!("its log begins at {head}, without a snapshot")));
-        }
-        let digest = row.first_digest();
-        let mut room = Room { row, head, chain, digest, snapshot_next };
-        snapshots_within(connection, &mut room, |_| chain)?;
-        rooms.insert(key, room);
+        rooms.insert(key, begin(connection, row)?);
         Ok(())
     })?;
     Ok(rooms)
+}
+
+/// What is known of a room before its first record.
+fn begin(connection: &Connection, row: RoomRow) -> rusqlite::Result<Room> {
+    let (head, chain) = row.start();
+    let snapshot_next = snapshot_from(connection, row.key, head)?;
+    if row.base.is_some() && snapshot_next != Some(head) {
+        return Err(damage(format!("room {}", row.room), format!("its log begins at {head}, without a snapshot")));
+    }
+    let digest = row.first_digest();
+    let mut room = Room { row, head, chain, digest, snapshot_next };
+    snapshots_within(connection, &mut room, |_| chain)?;
+    Ok(room)
+}
+
+/// Proves that the log goes as far as its snapshots do.
+fn reaches_snapshots(room: &Room) -> rusqlite::Result<()> {
+    room.snapshot_next.map_or(Ok(()), |seq| {
+        Err(damage(snapshot_place(&room.row.room, seq), format!("the log ends before it, at {}", room.head)))
+    })
 }
 
 /// Reads the records in the order in which they were appended, so that the disk is read from start to end.
@@ -81,10 +151,7 @@ fn batches(connection: &Connection, rooms: &mut HashMap<i64, Room>) -> rusqlite:
         };
         if room.row.staged { Ok(()) } else { batch(connection, room, row) }
     })?;
-    let beyond = rooms.values().find_map(|room| room.snapshot_next.map(|seq| (room, seq)));
-    beyond.map_or(Ok(()), |(room, seq)| {
-        Err(damage(snapshot_place(&room.row.room, seq), format!("the log ends before it, at {}", room.head)))
-    })
+    rooms.values().try_for_each(reaches_snapshots)
 }
 
 fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::Result<()> {

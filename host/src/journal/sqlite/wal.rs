@@ -21,7 +21,7 @@ use crate::journal::directory::private;
 const HEADER_BYTES: usize = 32;
 
 /// Bytes before each page.
-const FRAME_HEADER_BYTES: usize = 24;
+pub(super) const FRAME_HEADER_BYTES: usize = 24;
 
 /// The header's first bytes; the last bit says that checksums are taken over big-endian words.
 const MAGIC: u32 = 0x377f_0682;

@@ -11,7 +11,7 @@ use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
 use crate::journal::conformance::Shared;
 use crate::journal::sqlite::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
 use crate::journal::sqlite::wal;
-use crate::journal::{Appended, Journal, LostLog, OpenError};
+use crate::journal::{Appended, Journal, LostLog, OpenError, Proving};
 
 /// Tells the child process which directory to load.
 const CHILD_DIRECTORY: &str = "REAPPLY_TEST_JOURNAL_DIRECTORY";
@@ -255,7 +255,7 @@ async fn a_log_that_is_lost_is_missed_and_done_without_only_where_somebody_says_
     let copy = root.path().join("accepted");
     crash(&live, &copy);
     fs::remove_file(copy.join(WAL_FILE)).unwrap();
-    let Opened { journal, warnings } = SqliteJournal::open_with(&copy, LostLog::Accepted).unwrap();
+    let Opened { journal, warnings } = SqliteJournal::open_with(&copy, LostLog::Accepted, Proving::First).unwrap();
     assert!(warnings[0].contains("lost its write-ahead log"), "{warnings:?}");
     assert!(journal.room(log.room()).await.unwrap().is_none(), "all of it was in the log");
     drop(journal);

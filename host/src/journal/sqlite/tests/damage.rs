@@ -13,7 +13,7 @@ use super::crash::flip;
 use super::{LogWriter, SqliteJournal, open, room_with};
 use crate::journal::sqlite::schema::DATABASE_FILE;
 use crate::journal::sqlite::verify;
-use crate::journal::{Appended, Component, NewRoom, OpenError, RejectionCount, Retention};
+use crate::journal::{Appended, Component, LostLog, NewRoom, OpenError, Proving, RejectionCount, Retention};
 
 const STATE: &[u8] = b"the state that a machine has made, and that nothing but its hash protects from damage";
 
@@ -310,7 +310,7 @@ fn the_place_of_the_damage_is_named() {
     let bytes = fs::read(&file).unwrap();
     let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
     flip(&file, at as u64 + 2, 0);
-    let error = SqliteJournal::open(directory.path()).unwrap_err();
+    let error = SqliteJournal::open_with(directory.path(), LostLog::Refused, Proving::First).unwrap_err();
     assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("journal.db is damaged at room counter/lobby, event "), "{text}");
@@ -322,10 +322,10 @@ fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
     drop(open(directory.path()));
     let file = directory.path().join(DATABASE_FILE);
     let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
-    set(4);
+    set(5);
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 4, known: 3, .. }), "{error}");
-    assert!(error.to_string().contains("has the format 4"), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 5, known: 4, .. }), "{error}");
+    assert!(error.to_string().contains("has the format 5"), "{error}");
     for older in [1, 2] {
         set(older);
         let error = SqliteJournal::open(directory.path()).unwrap_err();
@@ -333,7 +333,7 @@ fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
         let expected = format!("has the format {older}, and this version of Reapply reads from 3 on");
         assert!(error.to_string().contains(&expected), "{error}");
     }
-    set(3);
+    set(4);
     open(directory.path());
 }
 

@@ -82,6 +82,23 @@ async fn a_snapshot_that_does_not_fit_leaves_the_disk_to_the_records() {
     assert_eq!(journal.snapshots(log.room()).await.unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn a_backup_looks_for_room_first_and_leaves_nothing_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::new(root.path(), "48m") else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let data = tempfile::tempdir().unwrap();
+    let journal = open(data.path());
+    room_with(&journal, "lobby", &[1]).await;
+    let error = journal.backup(&root.path().join("copy")).await.unwrap_err();
+    let JournalError::Storage(text) = &error else { panic!("{error}") };
+    assert!(text.contains("are free") && text.contains("--scratch DIR"), "{text}");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    journal.backup(&data.path().join("copy")).await.unwrap();
+}
+
 /// Appends until an append fails; gives the log as it was stored, and the error.
 async fn fill(journal: &Shared, log: &mut LogWriter) -> (LogWriter, JournalError) {
     loop {

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod damage;
 mod full;
+mod proving;
 mod sweep;
 
 use std::path::Path;
@@ -170,4 +171,47 @@ async fn the_write_ahead_log_is_used_again_and_does_not_grow() {
     }
     let grown = wal_bytes();
     assert!(grown <= laid_out * 4, "{laid_out} bytes were laid out, and {grown} are there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_write_ahead_log_stays_bounded_though_readers_are_never_all_idle() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    let wal_bytes = || directory.path().join(super::WAL_FILE).metadata().unwrap().len();
+    let laid_out = wal_bytes();
+    let mut log = room_with(&journal, "lobby", &[]).await;
+    for _ in 0..20 {
+        assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
+    }
+    // One that reads always overlaps with another, so that there is never a moment without a reader.
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (journal, room) = (journal.clone(), log.room().clone());
+            tokio::spawn(async move {
+                loop {
+                    journal.read(&room, Seq(0), 2_000_000).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut grown = 0;
+    // Some 100 MB of log in all, if it grew.
+    for _ in 0..250 {
+        let appends: Vec<_> = (0..4).map(|_| log.append(&journal, 2000)).collect();
+        for append in appends {
+            assert_eq!(append.await, Appended::Committed);
+        }
+        grown = wal_bytes().max(grown);
+    }
+    for reader in readers {
+        reader.abort();
+        let _ended = reader.await;
+    }
+    let bound = 2 * super::checkpoint::LOG_FRAMES_MAX * (24 + super::PAGE_BYTES);
+    assert!(grown <= bound, "{grown} bytes, of at most {bound}");
+    // It gives back what it took.
+    for _ in 0..40 {
+        assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
+    }
+    assert!(wal_bytes() <= laid_out, "{} bytes of {laid_out} are left", wal_bytes());
 }

@@ -1,0 +1,24 @@
+//! What the journal has proved of what it stores, and what is damaged.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::Served;
+use super::error::HttpError;
+use super::guard::Administrator;
+use crate::journal::ScrubReport;
+
+/// Answers `GET /scrub`, and `POST /scrub`, which begins another pass.
+pub async fn scrub(
+    State(served): State<Served>,
+    Administrator { .. }: Administrator,
+    method: Method,
+) -> Result<Json<Value>, HttpError> {
+    let ScrubReport { rooms, bytes, is_done, damaged, elsewhere } =
+        served.rooms.machines().journal().scrub(method == Method::POST);
+    let damaged: Vec<Value> =
+        damaged.into_iter().map(|(room, why)| json!({ "room": room.to_string(), "why": why })).collect();
+    Ok(Json(json!({ "rooms": rooms, "bytes": bytes, "done": is_done, "damaged": damaged, "elsewhere": elsewhere })))
+}
