@@ -86,7 +86,8 @@ export class Room<View = any, Transition = any, Conflict = any> {
    * asks before it leaves the page. */
   readonly durable: boolean;
   readonly status: Status;
-  /** Why the room is closed, or was cut off, where that is known. */
+  /** Why the room is closed, or why this page is not in it now: the host's own words, or what could not be loaded. Nothing while `status` is `"live"`, and
+   * where nobody has said why. */
   readonly reason: string | undefined;
   /** The last confirmed event. */
   readonly seq: number;

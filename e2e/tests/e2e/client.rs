@@ -264,7 +264,7 @@ async fn a_view_that_faults_here_is_no_divergence_and_costs_no_snapshot_an_event
     page.until(LIVE).await;
     page.run("room.subscribe(() => room.view)").await;
     for count in 1..=50 {
-        host.submit("counter/view", r#"{"Increment":1}"#);
+        assert_eq!(host.submit("counter/view", r#"{"Increment":1}"#).status, 200);
         page.until(&format!("room.seq === {count}")).await;
     }
     let welcomes = page.value("welcomes").await;
@@ -296,4 +296,25 @@ async fn a_page_of_another_origin_is_told_why_it_is_kept_out() {
     );
     assert_eq!(page.value(&asked).await, json!([]));
     assert_eq!(browser.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_machine_that_cannot_be_loaded_says_why_and_is_tried_again() {
+    let (host, browser) = start(&["counter"]).await;
+    let page = browser.blank().await;
+    page.before_each_page(
+        "const fetched = window.fetch;
+        window.isRefused = true;
+        window.fetch = (what, ...rest) => {
+            if (!isRefused || !/[/]components[/].*[.]json$/.test(`${what}`)) return fetched(what, ...rest);
+            const error = { code: 'not-found', message: 'pages cannot run the component: it is odd' };
+            return Promise.resolve(new Response(JSON.stringify({ error }), { status: 404 }));
+        };",
+    )
+    .await;
+    page.goto(&host.url("/counter/?room=odd")).await;
+    page.until("room.reason === 'the machine could not be loaded: pages cannot run the component: it is odd'").await;
+    page.run("isRefused = false").await;
+    page.until(LIVE).await;
+    assert_eq!(page.value("room.reason ?? null").await, json!(null));
 }

@@ -63,8 +63,17 @@ async function fetchAndCompile(url, digest) {
 /** @param {string} url */
 async function fetched(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  if (!response.ok) throw new Error(await whyNot(response));
   return response;
+}
+
+/** Why a request has failed, in the host's words where it has any. @param {Response} response */
+export async function whyNot(response) {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `${response.url} answered ${response.status}`;
+  }
 }
 
 /** @param {unknown} error */

@@ -1,7 +1,7 @@
 // @ts-check
 // Past states of a room, made again in this page: the host gives the nearest snapshot and the log from there, the machine does the rest.
 
-import { load } from "./component.js";
+import { load, whyNot } from "./component.js";
 import { Moments } from "./reapply_wasm.js";
 import { soon } from "./runtime.js";
 
@@ -80,13 +80,4 @@ function askedFor(where) {
   const time = new Date(where.time);
   if (Number.isNaN(time.getTime())) throw new RangeError(`${where.time} is no time`);
   return { time: time.toISOString() };
-}
-
-/** @param {Response} response */
-async function whyNot(response) {
-  try {
-    return (await response.json()).error.message;
-  } catch {
-    return `the host answered ${response.status}`;
-  }
 }
