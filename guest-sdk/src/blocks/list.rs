@@ -2,12 +2,11 @@
 
 use std::fmt::{self, Debug};
 
-use imbl::OrdMap;
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::order::Sequence;
+use super::order::{Entry, Sequence, Side};
 use crate::__private::version_around;
 use crate::{Id, StateMachine};
 
@@ -17,9 +16,8 @@ use crate::{Id, StateMachine};
 /// [`Place`] is said by the neighbours' ids, so it stays the place that its author saw.
 ///
 /// In JSON it is an array of `{"id": ..., "item": ...}`; a snapshot holds the ids and items in order, and nothing else. Finding,
-/// inserting, moving and deleting cost O(log n), and clones share their items. Between them items keep positions of 8
-/// bytes, however many inserts hit one place: 10,000 of them move some 8 neighbours each, on average, to other positions.
-/// A change copies a few of its neighbours, so large items belong behind an [`AtomRc`](crate::AtomRc).
+/// inserting, moving and deleting cost O(log n) each time, wherever and in whatever order people did so before, and clones share their
+/// items. A change copies a few of its neighbours, so large items belong behind an [`AtomRc`](crate::AtomRc).
 ///
 /// # Two people at once
 ///
@@ -58,9 +56,6 @@ use crate::{Id, StateMachine};
 pub struct List<T: StateMachine> {
     #[schemars(with = "Vec<ListItem<T>>")]
     items: Sequence<ListItem<T>>,
-    /// Where the items are.
-    #[schemars(skip)]
-    labels: OrdMap<Id, u64>,
 }
 
 /// What may be asked of a list.
@@ -131,18 +126,18 @@ impl<T: StateMachine> List<T> {
     /// The item of an id.
     #[must_use]
     pub fn get(&self, id: Id) -> Option<&T> {
-        Some(&self.items.get(*self.labels.get(&id)?)?.item)
+        self.items.get(&id).map(|item| &item.item)
     }
 
     /// Whether an item has this id.
     #[must_use]
     pub fn contains(&self, id: Id) -> bool {
-        self.labels.contains_key(&id)
+        self.items.contains(&id)
     }
 
     /// The items in order, with their ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Id, &T)> + ExactSizeIterator {
-        self.items.iter().map(|(_, ListItem { id, item })| (*id, item))
+        self.items.iter().map(|ListItem { id, item }| (*id, item))
     }
 
     /// How many items there are.
@@ -210,25 +205,26 @@ impl<T: StateMachine + Debug + PartialEq> StateMachine for List<T> {
         match transition {
             ListTransition::Insert { id, .. } if self.contains(*id) => return Err(ListConflict::IdTaken(*id)),
             ListTransition::Insert { id, place, item } => {
-                let at = self.label_before(*place)?;
-                list.insert(at, ListItem { id: *id, item: item.clone() });
+                let after = self.item_before(*place)?;
+                list.items.insert_after(after, ListItem { id: *id, item: item.clone() });
             }
             ListTransition::Delete(id) => {
-                list.take(*id)?;
+                list.items.remove(id).ok_or(ListConflict::NoSuchItem(*id))?;
             }
             ListTransition::Move { id, place } => {
-                let label = self.label(*id)?;
-                let at = self.label_before(*place)?;
-                let previous = self.items.previous(label).map(|(previous, _)| previous);
-                if at != Some(label) && at != previous {
-                    let item = list.take(*id)?;
-                    list.insert(at, item);
+                self.check(*id)?;
+                let after = self.item_before(*place)?;
+                if after != Some(*id) && after != self.neighbour(*id, Side::Before) {
+                    let item = list.items.remove(id).ok_or(ListConflict::NoSuchItem(*id))?;
+                    list.items.insert_after(after, item);
                 }
             }
             ListTransition::Item(id, transition) => {
-                let label = self.label(*id)?;
-                let item = list.items.get_mut(label).ok_or(ListConflict::NoSuchItem(*id))?;
-                item.item = item.item.apply(transition).map_err(|conflict| ListConflict::Item(*id, conflict))?;
+                let changed = list.items.update(id, |item| {
+                    item.item = item.item.apply(transition)?;
+                    Ok(())
+                });
+                changed.ok_or(ListConflict::NoSuchItem(*id))?.map_err(|conflict| ListConflict::Item(*id, conflict))?;
             }
         }
         Ok(list)
@@ -252,13 +248,13 @@ impl<T: StateMachine + Debug> Debug for List<T> {
 
 impl<T: StateMachine> Default for List<T> {
     fn default() -> Self {
-        Self { items: Sequence::default(), labels: OrdMap::new() }
+        Self { items: Sequence::default() }
     }
 }
 
 impl<T: StateMachine> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.items.iter().map(|(_, item)| item))
+        serializer.collect_seq(self.items.iter())
     }
 }
 
@@ -280,48 +276,43 @@ struct ListItem<T: StateMachine> {
     item: T,
 }
 
+impl<T: StateMachine> Entry for ListItem<T> {
+    type Key = Id;
+
+    fn key(&self) -> Id {
+        self.id
+    }
+}
+
 impl<T: StateMachine> List<T> {
     fn from_entries(items: impl IntoIterator<Item = ListItem<T>>) -> Result<Self, ListConflict<T>> {
-        let items: Sequence<ListItem<T>> = items.into_iter().collect();
-        let mut labels = OrdMap::new();
-        for (label, item) in items.iter() {
-            if labels.insert(item.id, label).is_some() {
-                return Err(ListConflict::IdTaken(item.id));
-            }
+        let items: Vec<ListItem<T>> = items.into_iter().collect();
+        let mut ids: Vec<Id> = items.iter().map(|item| item.id).collect();
+        ids.sort_unstable();
+        match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(ListConflict::IdTaken(pair[0])),
+            None => Ok(Self { items: items.into_iter().collect() }),
         }
-        Ok(Self { items, labels })
     }
 
-    fn label(&self, id: Id) -> Result<u64, ListConflict<T>> {
-        self.labels.get(&id).copied().ok_or(ListConflict::NoSuchItem(id))
+    fn check(&self, id: Id) -> Result<(), ListConflict<T>> {
+        if self.contains(id) { Ok(()) } else { Err(ListConflict::NoSuchItem(id)) }
     }
 
-    /// The label of the item that stands directly before a place; none, if the place is the first.
-    fn label_before(&self, place: Place) -> Result<Option<u64>, ListConflict<T>> {
-        let label_before = |anchor| Ok(self.items.previous(self.label(anchor)?).map(|(label, _)| label));
+    fn neighbour(&self, id: Id, side: Side) -> Option<Id> {
+        self.items.beside(&id, side).map(|item| item.id)
+    }
+
+    /// The item that stands directly before a place; none, if the place is the first.
+    fn item_before(&self, place: Place) -> Result<Option<Id>, ListConflict<T>> {
+        let before = |anchor| self.check(anchor).map(|()| self.neighbour(anchor, Side::Before));
         match place {
             Place::First => Ok(None),
-            Place::Last => Ok(self.items.last().map(|(label, _)| label)),
-            Place::After(anchor) => self.label(anchor).map(Some),
-            Place::Before(anchor) => label_before(anchor),
-            Place::Between(a, b) => match self.label(a) {
-                Ok(label) => Ok(Some(label)),
-                Err(a_is_gone) => label_before(b).map_err(|_: ListConflict<T>| a_is_gone),
-            },
+            Place::Last => Ok(self.items.last().map(|item| item.id)),
+            Place::After(anchor) => self.check(anchor).map(|()| Some(anchor)),
+            Place::Before(anchor) => before(anchor),
+            Place::Between(a, _) if self.contains(a) => Ok(Some(a)),
+            Place::Between(a, b) => before(b).map_err(|_: ListConflict<T>| ListConflict::NoSuchItem(a)),
         }
-    }
-
-    fn insert(&mut self, at: Option<u64>, item: ListItem<T>) {
-        let Self { items, labels } = self;
-        let id = item.id;
-        let label = items.insert_after(at, item, |moved, label| {
-            labels.insert(moved.id, label);
-        });
-        labels.insert(id, label);
-    }
-
-    fn take(&mut self, id: Id) -> Result<ListItem<T>, ListConflict<T>> {
-        let label = self.labels.remove(&id);
-        label.and_then(|label| self.items.remove(label)).ok_or(ListConflict::NoSuchItem(id))
     }
 }

@@ -4,6 +4,7 @@ mod atom;
 mod common;
 mod counter;
 mod list;
+mod list_long;
 mod list_together;
 mod map;
 mod set;

@@ -1,6 +1,6 @@
 //! What typing costs in a snapshot. (How many runs it takes in memory is tested beside the code.)
 
-use reapply_guest::{Id, Rng, Text};
+use reapply_guest::{Id, Rng, StateMachine, Text, TextTransition};
 
 use super::{ADA, apply_all, restored, snapshot};
 
@@ -42,4 +42,21 @@ fn a_much_edited_text_costs_some_bytes_for_each_edit() {
     let per_edit = (snapshot(&text).len() - text.len()) as f64 / f64::from(edits);
     println!("{per_edit} bytes an edit");
     assert!(per_edit < 16.0, "{per_edit} bytes an edit");
+}
+
+#[test]
+fn a_text_that_is_written_backwards_goes_on_after_a_restore_as_before() {
+    // Each character is a run of its own, in front of all others.
+    let (chars, tail) = (100_000, 5_000);
+    let written = |text: Text, offsets: std::ops::Range<u32>| {
+        offsets.fold(text, |text, offset| {
+            let insert = TextTransition::Insert { id: ADA, offset, after: None, text: "x".to_owned() };
+            text.apply(&insert).unwrap()
+        })
+    };
+    let before = written(Text::default(), 0..chars - tail);
+    let after_a_restore = written(restored(&before), chars - tail..chars);
+    let went_on = written(before, chars - tail..chars);
+    assert_eq!(went_on.len(), chars as usize);
+    assert!(snapshot(&after_a_restore) == snapshot(&went_on), "the tail gives other bytes after a restore");
 }

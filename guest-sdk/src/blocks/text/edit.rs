@@ -50,18 +50,19 @@ pub(super) fn mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Opt
 }
 
 /// Adds new characters after a run or first.
-fn place(runs: &mut Runs, mut start: CharId, mut after: Option<u64>, marks: &Marks, mut text: &str) {
-    if let Some((label, room)) = after.and_then(|label| Some((label, room_to_type_on(runs.get(label)?, start, marks)?)))
-    {
+fn place(runs: &mut Runs, mut start: CharId, mut after: Option<CharId>, marks: &Marks, mut text: &str) {
+    let typed_on = after.and_then(|run| Some((run, room_to_type_on(runs.get(run)?, start, marks)?)));
+    if let Some((before, room)) = typed_on {
         let (first, rest) = split_chars(text, room);
         for run in runs_of(start, first, marks) {
             start.offset = run.end();
-            runs.extend(label, &run);
+            runs.extend(before, &run);
         }
         text = rest;
     }
     for run in runs_of(start, text, marks) {
-        after = Some(runs.insert(after, run));
+        let place = after.replace(run.start());
+        runs.insert(place, run);
     }
 }
 
@@ -72,16 +73,17 @@ fn room_to_type_on(run: &Run, start: CharId, marks: &Marks) -> Option<u32> {
 }
 
 /// The run that ends with a character, after it was cut there if need be, and the marks of what is inserted there.
-fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<u64>, Marks), TextConflict> {
-    let (label, run) = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
+fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<CharId>, Marks), TextConflict> {
+    let run = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
+    let start = run.start();
     // The number after a character's fits, since every run's end does.
     let after = char.offset + 1;
     let marks = match run.marks() {
         Some(marks) if after < run.end() => marks.clone(),
-        _ => runs.marks_after(Some(label)),
+        _ => runs.marks_after(Some(start)),
     };
-    let (label, _) = runs.cut(label, after);
-    Ok((Some(label), marks))
+    runs.cut(start, after);
+    Ok((Some(start), marks))
 }
 
 /// Gives the characters of some ranges that are not deleted other marks, or none to delete them.
@@ -104,14 +106,18 @@ fn edit(
     let mut offset = range.offset;
     while offset < end {
         let char = CharId { id: range.id, offset };
-        let (label, run) = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
+        let run = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
+        let start = run.start();
         let stop = run.end().min(end);
         if let Some(old) = run.marks() {
             let new = marks(old)?;
             if new.as_ref() != Some(old) {
                 let is_whole = offset == run.offset && stop == run.end();
-                let label = if is_whole { label } else { cut_out(runs, label, offset, stop) };
-                runs.set(label, new);
+                if !is_whole {
+                    runs.cut(start, offset);
+                    runs.cut(char, stop);
+                }
+                runs.set(char, new);
             }
         }
         offset = stop;
@@ -120,13 +126,6 @@ fn edit(
         return Err(TextConflict::NoSuchChar(CharId { id: range.id, offset }));
     }
     Ok(())
-}
-
-/// The label of the run that the characters numbered from `offset` to `stop` of a run become.
-fn cut_out(runs: &mut Runs, label: u64, offset: u32, stop: u32) -> u64 {
-    let (_, label) = runs.cut(label, offset);
-    let (label, _) = runs.cut(label, stop);
-    label
 }
 
 fn at_most(size: u64, max: u32, limit: TextLimit) -> Result<(), TextConflict> {

@@ -128,7 +128,7 @@ impl Text {
     /// Where a character is; none if it is deleted, or was never there. It looks through the text: O(n).
     #[must_use]
     pub fn index_of(&self, char: CharId) -> Option<usize> {
-        let (_, found) = self.runs.find(char).filter(|(_, run)| run.is_visible())?;
+        let found = self.runs.find(char).filter(|run| run.is_visible())?;
         let before = self.runs.visible().take_while(|run| run.start() != found.start());
         Some(before.map(|run| run.length as usize).sum::<usize>() + (char.offset - found.offset) as usize)
     }

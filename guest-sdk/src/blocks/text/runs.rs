@@ -2,22 +2,29 @@
 
 use std::ops::Range;
 
-use imbl::{OrdMap, OrdSet};
-
 use super::marks::Marks;
 use super::run::Run;
 use super::transition::CharId;
 use crate::Id;
-use crate::blocks::order::Sequence;
+use crate::blocks::order::{Entry, Sequence, Side};
+
+/// Runs are found by their first characters. Any other character is in the last run of its id that begins before it.
+impl Entry for Run {
+    type Key = CharId;
+
+    fn key(&self) -> CharId {
+        self.start()
+    }
+
+    fn is_shown(&self) -> bool {
+        self.is_visible()
+    }
+}
 
 /// How the characters are cut into runs says nothing about the text: it depends on how the text came about.
 #[derive(Clone, Default)]
 pub(super) struct Runs {
     order: Sequence<Run>,
-    /// The label of each run by its first character. Any other character is in the last run that begins before it.
-    index: OrdMap<CharId, u64>,
-    /// The labels of the runs that are not deleted, so that to find the next one takes no longer the more is deleted.
-    visible: OrdSet<u64>,
     chars: u32,
     visible_chars: u32,
 }
@@ -27,20 +34,15 @@ impl Runs {
     pub(super) fn new(runs: Vec<Run>) -> Option<Self> {
         let chars = runs.iter().map(|run| run.length).sum();
         let visible_chars = runs.iter().filter(|run| run.is_visible()).map(|run| run.length).sum();
-        let order: Sequence<Run> = runs.into_iter().collect();
-        let index: OrdMap<CharId, u64> = order.iter().map(|(label, run)| (run.start(), label)).collect();
-        let visible = order.iter().filter(|(_, run)| run.is_visible()).map(|(label, _)| label).collect();
-        let mut by_id = index.iter().zip(index.keys().skip(1));
-        let has_double = by_id.any(|((start, label), next)| {
-            start.id == next.id && order.get(*label).is_some_and(|run| next.offset < run.end())
-        });
-        // Of two runs that begin with the same character the index has one.
-        (!has_double && index.len() == order.len()).then_some(Self { order, index, visible, chars, visible_chars })
+        let mut numbers: Vec<(Id, u32, u32)> = runs.iter().map(|run| (run.id, run.offset, run.end())).collect();
+        numbers.sort_unstable();
+        let has_double = numbers.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].2 > pair[1].1);
+        (!has_double).then(|| Self { order: runs.into_iter().collect(), chars, visible_chars })
     }
 
     /// All runs in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
-        self.order.iter().map(|(_, run)| run)
+        self.order.iter()
     }
 
     /// The runs in order that are not deleted.
@@ -58,42 +60,31 @@ impl Runs {
         self.visible_chars
     }
 
-    pub(super) fn get(&self, label: u64) -> Option<&Run> {
-        self.order.get(label)
+    /// The run that begins with a character.
+    pub(super) fn get(&self, start: CharId) -> Option<&Run> {
+        self.order.get(&start)
     }
 
-    /// The run that a character is in, and its label.
-    pub(super) fn find(&self, char: CharId) -> Option<(u64, &Run)> {
-        // Who goes through a range asks for a run's first character more often than not, and that is found sooner.
-        if let Some(label) = self.index.get(&char) {
-            return Some((*label, self.order.get(*label)?));
-        }
-        let (start, label) = self.index.get_prev(&char)?;
-        if start.id != char.id {
-            return None;
-        }
-        let run = self.order.get(*label)?;
-        (char.offset < run.end()).then_some((*label, run))
+    /// The run that a character is in.
+    pub(super) fn find(&self, char: CharId) -> Option<&Run> {
+        self.order.floor(&char).filter(|run| run.id == char.id && char.offset < run.end())
     }
 
     /// The first character that there is already among `length` of them from `start` on.
     pub(super) fn first_taken(&self, start: CharId, length: u32) -> Option<CharId> {
-        let end = start.offset + length;
-        let (last, label) = self.index.get_prev(&CharId { id: start.id, offset: end - 1 })?;
-        if last.id != start.id || self.order.get(*label)?.end() <= start.offset {
-            return None;
-        }
-        if self.find(start).is_some() {
+        let last = CharId { id: start.id, offset: start.offset + length - 1 };
+        let run = self.order.floor(&last).filter(|run| run.id == start.id && run.end() > start.offset)?;
+        if run.offset <= start.offset || self.find(start).is_some() {
             return Some(start);
         }
-        self.index.get_next(&start).map(|(next, _)| *next)
+        self.order.ceiling(&start)
     }
 
     /// Whether all characters of an id with these numbers are deleted.
     pub(super) fn are_deleted(&self, id: Id, mut offsets: Range<u32>) -> bool {
         while !offsets.is_empty() {
             match self.find(CharId { id, offset: offsets.start }) {
-                Some((_, run)) if !run.is_visible() => offsets.start = run.end(),
+                Some(run) if !run.is_visible() => offsets.start = run.end(),
                 _ => return false,
             }
         }
@@ -102,122 +93,85 @@ impl Runs {
 
     /// The number after the highest one that is taken of an id.
     pub(super) fn next_offset(&self, id: Id) -> u32 {
-        let last = self.index.get_prev(&CharId { id, offset: u32::MAX });
-        let last = last.filter(|(start, _)| start.id == id).and_then(|(_, label)| self.order.get(*label));
-        last.map_or(0, Run::end)
+        let last = self.order.floor(&CharId { id, offset: u32::MAX });
+        last.filter(|run| run.id == id).map_or(0, Run::end)
     }
 
-    /// The marks that the characters on both sides of the place after a run share. Deleted ones are no neighbours.
-    pub(super) fn marks_after(&self, label: Option<u64>) -> Marks {
-        let marks = |label: Option<&u64>| label.and_then(|label| self.order.get(*label)).and_then(Run::marks);
-        let before = label.and_then(|label| marks(Some(&label)).or_else(|| marks(self.visible.get_prev(&label))));
-        let after = match label {
-            Some(label) => label.checked_add(1).and_then(|label| self.visible.get_next(&label)),
-            None => self.visible.get_min(),
+    /// The marks that the characters on both sides of the place after a run, or of the first place, share. Deleted ones are no
+    /// neighbours.
+    pub(super) fn marks_after(&self, start: Option<CharId>) -> Marks {
+        let (before, after) = match start {
+            Some(start) => {
+                let before = self.get(start).filter(|run| run.is_visible());
+                let before = before.or_else(|| self.order.beside_shown(&start, Side::Before));
+                (before, self.order.beside_shown(&start, Side::After))
+            }
+            None => (None, None),
         };
-        match (before, marks(after)) {
+        match (before.and_then(Run::marks), after.and_then(Run::marks)) {
             (Some(before), Some(after)) => before.shared(after),
             _ => Marks::default(),
         }
     }
 
-    /// Adds characters that are new and visible, as a run after another or first, and answers with its label. Others may change.
-    pub(super) fn insert(&mut self, after: Option<u64>, run: Run) -> u64 {
+    /// Adds characters that are new and visible, as a run after another or first.
+    pub(super) fn insert(&mut self, after: Option<CharId>, run: Run) {
         self.chars += run.length;
         self.visible_chars += run.length;
-        let (_, label) = self.place(after, run);
-        label
+        self.order.insert_after(after, run);
     }
 
     /// Adds characters that are new and visible at the end of a run that continues with them.
-    pub(super) fn extend(&mut self, label: u64, next: &Run) {
+    pub(super) fn extend(&mut self, start: CharId, next: &Run) {
         self.chars += next.length;
         self.visible_chars += next.length;
-        if let Some(run) = self.order.get_mut(label) {
-            run.append(next);
-        }
+        self.order.update(&start, |run| run.append(next));
     }
 
     /// Gives a run that is not deleted other marks, or none to delete it.
-    pub(super) fn set(&mut self, label: u64, marks: Option<Marks>) {
-        let Some(run) = self.order.get_mut(label) else { return };
-        let Some(content) = &mut run.content else { return };
-        match marks {
-            Some(marks) => content.marks = marks,
-            None => {
-                run.content = None;
-                self.visible_chars -= run.length;
-                self.visible.remove(&label);
+    pub(super) fn set(&mut self, start: CharId, marks: Option<Marks>) {
+        let deleted = self.order.update(&start, |run| match (&mut run.content, marks) {
+            (Some(content), Some(marks)) => {
+                content.marks = marks;
+                0
             }
-        }
-        self.merge(label);
+            (Some(_), None) => {
+                run.content = None;
+                run.length
+            }
+            (None, _) => 0,
+        });
+        self.visible_chars -= deleted.unwrap_or(0);
+        self.merge(start);
     }
 
-    /// Cuts a run before its character numbered `offset`, and answers with the labels of both parts: of the one run twice, if that
-    /// number is at one of its ends. Other labels may change.
-    pub(super) fn cut(&mut self, label: u64, offset: u32) -> (u64, u64) {
-        match self.order.get_mut(label) {
-            Some(run) if run.offset < offset && offset < run.end() => {
-                let rest = run.split_off(offset);
-                let (first, rest) = self.place(Some(label), rest);
-                (first.unwrap_or(label), rest)
-            }
-            _ => (label, label),
+    /// Cuts the run that begins with `start` before its character numbered `offset`, unless that is at one of its ends.
+    pub(super) fn cut(&mut self, start: CharId, offset: u32) {
+        let is_inside = |run: &Run| run.offset < offset && offset < run.end();
+        if !self.get(start).is_some_and(is_inside) {
+            return;
+        }
+        if let Some(rest) = self.order.update(&start, |run| run.split_off(offset)) {
+            self.order.insert_after(Some(start), rest);
         }
     }
 
     /// Makes one run of this one and its neighbours, as far as they are alike.
-    fn merge(&mut self, label: u64) {
-        self.merge_next(label);
-        if let Some((previous, _)) = self.order.previous(label) {
+    fn merge(&mut self, start: CharId) {
+        self.merge_next(start);
+        if let Some(previous) = self.order.beside(&start, Side::Before).map(Run::start) {
             self.merge_next(previous);
         }
     }
 
-    fn merge_next(&mut self, label: u64) {
-        let Some(run) = self.order.get(label) else { return };
-        let Some(next_label) = self.index.get(&CharId { id: run.id, offset: run.end() }).copied() else { return };
-        let is_alike = |next: &Run| run.continues_with(next) && next.length <= run.room();
-        let is_next = || self.order.next(label).is_some_and(|(next, _)| next == next_label);
-        if !self.order.get(next_label).is_some_and(is_alike) || !is_next() {
+    fn merge_next(&mut self, start: CharId) {
+        let Some(run) = self.get(start) else { return };
+        let Some(next) = self.order.beside(&start, Side::After) else { return };
+        if !run.continues_with(next) || next.length > run.room() {
             return;
         }
-        let Some(next) = self.order.remove(next_label) else { return };
-        self.index.remove(&next.start());
-        self.visible.remove(&next_label);
-        if let Some(run) = self.order.get_mut(label) {
-            run.append(&next);
-        }
-    }
-
-    /// Adds a run after another or first, and answers with the labels that these two have then.
-    fn place(&mut self, after: Option<u64>, run: Run) -> (Option<u64>, u64) {
-        let (start, is_visible) = (run.start(), run.is_visible());
-        let mut moved = Vec::new();
-        let label =
-            self.order.insert_after(after, run, |run, label| moved.push((run.start(), run.is_visible(), label)));
-        self.follow(&moved);
-        self.index.insert(start, label);
-        if is_visible {
-            self.visible.insert(label);
-        }
-        let after = if moved.is_empty() { after } else { self.order.previous(label).map(|(label, _)| label) };
-        (after, label)
-    }
-
-    /// Notes the new labels of runs.
-    fn follow(&mut self, moved: &[(CharId, bool, u64)]) {
-        // All old labels go before any new one comes, since one run's new label may be another's old one.
-        for (start, ..) in moved.iter().filter(|(_, is_visible, _)| *is_visible) {
-            if let Some(old) = self.index.get(start) {
-                self.visible.remove(old);
-            }
-        }
-        for (start, is_visible, label) in moved {
-            self.index.insert(*start, *label);
-            if *is_visible {
-                self.visible.insert(*label);
-            }
+        if let Some(next) = self.order.remove(&next.start()) {
+            self.order.update(&start, |run| run.append(&next));
         }
     }
 }
