@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod encoding;
+mod fragmented;
 mod histories;
 mod limits;
 mod model;

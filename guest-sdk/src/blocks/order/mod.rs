@@ -10,10 +10,11 @@
 //! How the entries are cut into leaves depends on how a sequence came about. Equality and snapshots look at the entries alone.
 
 mod balance;
+mod bulk;
 mod iter;
 mod node;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 
@@ -116,6 +117,18 @@ impl<T: Entry> Sequence<T> {
     /// The nearest entry before or after that of a key that [is shown](Entry::is_shown).
     pub(super) fn beside_shown(&self, key: &T::Key, side: Side) -> Option<&T> {
         self.find_beside(key, side, T::is_shown, |child| child.is_shown)
+    }
+
+    /// The entry of a key, or none for the place before all entries, and the one directly after it.
+    pub(super) fn with_next(&self, key: Option<&T::Key>) -> (Option<&T>, Option<&T>) {
+        let Some(key) = key else {
+            let first = self.tree.end(Side::Before).map(|leaf| self.tree.entries(leaf));
+            return (None, first.and_then(<[T]>::first));
+        };
+        let Some((leaf, place)) = self.spot(key) else { return (None, None) };
+        let entries = self.tree.entries(leaf);
+        let next_leaf = || Some(self.tree.entries(self.tree.leaf_beside(leaf, Side::After, |_| true)?));
+        (entries.get(place), entries.get(place + 1).or_else(|| next_leaf()?.first()))
     }
 
     /// The last entry.

@@ -17,7 +17,7 @@ pub(super) const ITEMS_FILL: usize = ITEMS_MAX / 4 * 3;
 
 /// The number of a node. Numbers count up and do not come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NodeId(u64);
+pub(in crate::blocks) struct NodeId(u64);
 
 /// One of two directions in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,10 @@ impl<T: Entry> Tree<T> {
     pub(super) fn of(entries: Vec<T>) -> (Self, Vec<NodeId>) {
         let mut tree = Self::default();
         let mut level: Vec<Child> = chunks(entries)
-            .map(|entries| Child { is_shown: entries.iter().any(T::is_shown), node: tree.add(None, Items::Entries(entries)) })
+            .map(|entries| Child {
+                is_shown: entries.iter().any(T::is_shown),
+                node: tree.add(None, Items::Entries(entries)),
+            })
             .collect();
         let leaves = level.iter().map(|child| child.node).collect();
         while level.len() > 1 {

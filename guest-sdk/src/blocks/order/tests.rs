@@ -6,7 +6,7 @@ use super::*;
 
 thread_local! {
     /// Changes of nodes and of the index so far.
-    pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+    pub(in crate::blocks) static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Changes of nodes and of the index that one operation takes at most. A split moves up to half a node on each level.

@@ -1,10 +1,14 @@
 //! What each transition does to the runs.
 
+use std::collections::BTreeMap;
+
 use super::Text;
 use super::marks::Marks;
+use super::ranges::Ranges;
 use super::run::{Run, count_chars, runs_of, split_chars};
 use super::runs::Runs;
 use super::transition::{CharId, CharRange, TextConflict, TextLimit};
+use super::weight::Weight;
 
 /// Inserts characters directly after another, which may be deleted, or first.
 pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text: &str) -> Result<(), TextConflict> {
@@ -22,8 +26,9 @@ pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text
     if let Some(char) = runs.first_taken(start, length) {
         return Err(TextConflict::IdTaken(char));
     }
+    let before = runs.weight();
     place(runs, start, after, &marks, text);
-    Ok(())
+    check_weight(before, runs.weight())
 }
 
 /// Deletes the characters of some ranges that are not deleted yet.
@@ -35,16 +40,19 @@ pub(super) fn delete(runs: &mut Runs, ranges: &[CharRange]) -> Result<(), TextCo
 pub(super) fn mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Option<&str>) -> Result<(), TextConflict> {
     at_most(name.len() as u64, Text::MARK_NAME_BYTES_MAX, TextLimit::MarkNameBytes)?;
     at_most(value.map_or(0, str::len) as u64, Text::MARK_VALUE_BYTES_MAX, TextLimit::MarkValueBytes)?;
-    // Runs beside each other mostly have the same marks, and then share them afterwards.
-    let mut last: Option<(Marks, Marks)> = None;
-    let marked = |old: &Marks| match &last {
-        Some((before, after)) if before == old => Ok(Some(after.clone())),
-        _ => {
-            let new = old.with(name, value);
-            at_most(new.map().len() as u64, Text::MARKS_PER_CHAR_MAX, TextLimit::MarksPerChar)?;
-            last = Some((old.clone(), new.clone()));
-            Ok(Some(new))
+    // All runs that had the same marks share theirs afterwards, too.
+    let mut known: BTreeMap<Marks, Marks> = BTreeMap::new();
+    let marked = |old: &Marks| {
+        if let Some(new) = known.get(old) {
+            return Ok(Some(new.clone()));
         }
+        let new = old.with(name, value);
+        at_most(new.map().len() as u64, Text::MARKS_PER_CHAR_MAX, TextLimit::MarksPerChar)?;
+        if new.bytes() > old.bytes() {
+            at_most(new.bytes().into(), Text::MARK_BYTES_PER_CHAR_MAX, TextLimit::MarkBytesPerChar)?;
+        }
+        known.insert(old.clone(), new.clone());
+        Ok(Some(new))
     };
     edit_all(runs, ranges, marked)
 }
@@ -87,43 +95,40 @@ fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<CharId>, Marks), Text
 }
 
 /// Gives the characters of some ranges that are not deleted other marks, or none to delete them.
+///
+/// The ranges are cut out first. Then each leaf of the order that holds some of their runs is gone through once.
 fn edit_all(
     runs: &mut Runs,
     ranges: &[CharRange],
     mut marks: impl FnMut(&Marks) -> Result<Option<Marks>, TextConflict>,
 ) -> Result<(), TextConflict> {
     at_most(ranges.len() as u64, Text::RANGES_MAX, TextLimit::Ranges)?;
-    ranges.iter().try_for_each(|range| edit(runs, range, &mut marks))
-}
-
-/// Gives all characters of a range that are not deleted other marks, or none to delete them.
-fn edit(
-    runs: &mut Runs,
-    range: &CharRange,
-    mut marks: impl FnMut(&Marks) -> Result<Option<Marks>, TextConflict>,
-) -> Result<(), TextConflict> {
-    let end = range.offset.saturating_add(range.length);
-    let mut offset = range.offset;
-    while offset < end {
-        let char = CharId { id: range.id, offset };
-        let run = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
-        let start = run.start();
-        let stop = run.end().min(end);
-        if let Some(old) = run.marks() {
-            let new = marks(old)?;
-            if new.as_ref() != Some(old) {
-                let is_whole = offset == run.offset && stop == run.end();
-                if !is_whole {
-                    runs.cut(start, offset);
-                    runs.cut(char, stop);
-                }
-                runs.set(char, new);
+    let before = runs.weight();
+    let wanted = Ranges::new(ranges);
+    for range in wanted.iter() {
+        for char in [range.start(), range.end()] {
+            let run = runs.find(char).filter(|run| run.offset < char.offset);
+            let Some((start, old)) = run.and_then(|run| Some((run.start(), run.marks()?.clone()))) else { continue };
+            if marks(&old)?.as_ref() != Some(&old) {
+                runs.cut(start, char.offset);
             }
         }
-        offset = stop;
     }
-    if offset - range.offset < range.length {
-        return Err(TextConflict::NoSuchChar(CharId { id: range.id, offset }));
+    let covered = runs.set_all(&wanted, marks)?;
+    if covered < wanted.chars() {
+        let missing = ranges.iter().find_map(|range| runs.first_missing(*range));
+        return missing.map_or(Ok(()), |char| Err(TextConflict::NoSuchChar(char)));
+    }
+    check_weight(before, runs.weight())
+}
+
+/// Refuses an edit that adds to what is above its limit then. What is above one from earlier on may stay.
+fn check_weight(before: Weight, after: Weight) -> Result<(), TextConflict> {
+    if after.pieces > before.pieces {
+        at_most(after.pieces.into(), Text::PIECES_MAX, TextLimit::Pieces)?;
+    }
+    if after.mark_bytes > before.mark_bytes {
+        at_most(after.mark_bytes, Text::MARK_BYTES_MAX, TextLimit::MarkBytes)?;
     }
     Ok(())
 }

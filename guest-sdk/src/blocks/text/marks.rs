@@ -17,6 +17,11 @@ impl Marks {
         self.0.is_none()
     }
 
+    /// Bytes of all names and values.
+    pub(super) fn bytes(&self) -> u32 {
+        self.map().iter().map(|(name, value)| (name.len() + value.len()) as u32).sum()
+    }
+
     /// These marks with one set, or taken off.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
         if self.map().get(name).map(String::as_str) == value {

@@ -57,6 +57,20 @@ impl Run {
         if self.is_visible() { RUN_CHARS_MAX.saturating_sub(self.length) } else { u32::MAX }
     }
 
+    /// Whether `next`, which stands directly after this run, is the rest of it, and there is room for that.
+    pub(super) fn can_append(&self, next: &Self) -> bool {
+        self.continues_with(next) && next.length <= self.room()
+    }
+
+    /// Adds what stands directly after this run, if it [can](Self::can_append). Returns whether it has.
+    pub(super) fn try_append(&mut self, next: &Self) -> bool {
+        let can = self.can_append(next);
+        if can {
+            self.append(next);
+        }
+        can
+    }
+
     /// Adds what this run [continues with](Self::continues_with).
     pub(super) fn append(&mut self, next: &Self) {
         self.length += next.length;

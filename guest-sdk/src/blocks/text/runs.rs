@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::marks::Marks;
+use super::ranges::Ranges;
 use super::run::Run;
-use super::transition::CharId;
+use super::transition::{CharId, CharRange};
+use super::weight::Weight;
 use crate::Id;
 use crate::blocks::order::{Entry, Sequence, Side};
 
@@ -27,6 +29,7 @@ pub(super) struct Runs {
     order: Sequence<Run>,
     chars: u32,
     visible_chars: u32,
+    weight: Weight,
 }
 
 impl Runs {
@@ -37,7 +40,8 @@ impl Runs {
         let mut numbers: Vec<(Id, u32, u32)> = runs.iter().map(|run| (run.id, run.offset, run.end())).collect();
         numbers.sort_unstable();
         let has_double = numbers.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].2 > pair[1].1);
-        (!has_double).then(|| Self { order: runs.into_iter().collect(), chars, visible_chars })
+        let weight = Weight::of(None, &runs);
+        (!has_double).then(|| Self { order: runs.into_iter().collect(), chars, visible_chars, weight })
     }
 
     /// All runs in order.
@@ -58,6 +62,11 @@ impl Runs {
     /// How many characters there are that are not deleted.
     pub(super) fn visible_chars(&self) -> u32 {
         self.visible_chars
+    }
+
+    /// How much there is to store and to show.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// The run that begins with a character.
@@ -91,6 +100,19 @@ impl Runs {
         true
     }
 
+    /// The first of these characters that there never was.
+    pub(super) fn first_missing(&self, range: CharRange) -> Option<CharId> {
+        let end = range.end();
+        let mut char = range.start();
+        while char < end {
+            match self.find(char) {
+                Some(run) => char.offset = run.end(),
+                None => return Some(char),
+            }
+        }
+        (end.offset - range.offset < range.length).then_some(end)
+    }
+
     /// The number after the highest one that is taken of an id.
     pub(super) fn next_offset(&self, id: Id) -> u32 {
         let last = self.order.floor(&CharId { id, offset: u32::MAX });
@@ -118,6 +140,8 @@ impl Runs {
     pub(super) fn insert(&mut self, after: Option<CharId>, run: Run) {
         self.chars += run.length;
         self.visible_chars += run.length;
+        let (before, next) = self.order.with_next(after.as_ref());
+        self.weight.replace(Weight::of(before, next), Weight::of(before, [&run].into_iter().chain(next)));
         self.order.insert_after(after, run);
     }
 
@@ -125,24 +149,68 @@ impl Runs {
     pub(super) fn extend(&mut self, start: CharId, next: &Run) {
         self.chars += next.length;
         self.visible_chars += next.length;
+        // Only characters that are already there may continue with these.
+        let may_continue = self.order.contains(&CharId { id: next.id, offset: next.end() });
+        let old = may_continue.then(|| self.weight_after(start));
         self.order.update(&start, |run| run.append(next));
+        if let Some(old) = old {
+            self.weight.replace(old, self.weight_after(start));
+        }
     }
 
-    /// Gives a run that is not deleted other marks, or none to delete it.
-    pub(super) fn set(&mut self, start: CharId, marks: Option<Marks>) {
-        let deleted = self.order.update(&start, |run| match (&mut run.content, marks) {
-            (Some(content), Some(marks)) => {
-                content.marks = marks;
-                0
+    /// The weight of the run after another.
+    fn weight_after(&self, start: CharId) -> Weight {
+        let (run, next) = self.order.with_next(Some(&start));
+        Weight::of(run, next)
+    }
+
+    /// Gives all runs that are within the ranges and not deleted other marks, or none to delete them. Goes once through the leaves that hold
+    /// them. Returns how many characters of the ranges there are.
+    pub(super) fn set_all<E>(
+        &mut self,
+        ranges: &Ranges,
+        mut marks: impl FnMut(&Marks) -> Result<Option<Marks>, E>,
+    ) -> Result<u64, E> {
+        let leaves = self.order.leaves_of(ranges.iter().map(|range| range.start()..=range.end()));
+        let is_wanted = |run: &Run| run.is_visible() && ranges.contain(run);
+        let mut covered = 0;
+        let mut deleted = 0;
+        let mut ends = Vec::new();
+        for leaf in &leaves {
+            let (before, runs, after) = self.order.leaf(*leaf);
+            covered += runs.iter().map(|run| ranges.overlap(run)).sum::<u64>();
+            if !runs.iter().any(is_wanted) {
+                continue;
             }
-            (Some(_), None) => {
-                run.content = None;
-                run.length
+            let old = Weight::of(before, runs.iter().chain(after));
+            let change = |run: &mut Run| {
+                if is_wanted(run)
+                    && let Some(content) = &mut run.content
+                {
+                    match marks(&content.marks)? {
+                        Some(marks) => content.marks = marks,
+                        None => {
+                            run.content = None;
+                            deleted += run.length;
+                        }
+                    }
+                }
+                Ok(())
+            };
+            self.order.change_leaf(*leaf, change, Run::try_append)?;
+            let (before, runs, after) = self.order.leaf(*leaf);
+            self.weight.replace(old, Weight::of(before, runs.iter().chain(after)));
+            ends.extend([before, runs.last()].into_iter().flatten().map(Run::start));
+        }
+        self.visible_chars -= deleted;
+        self.order.tidy(&leaves);
+        for end in ends {
+            // The run may be a part of another by now.
+            if let Some(start) = self.find(end).map(Run::start) {
+                self.merge_next(start);
             }
-            (None, _) => 0,
-        });
-        self.visible_chars -= deleted.unwrap_or(0);
-        self.merge(start);
+        }
+        Ok(covered)
     }
 
     /// Cuts the run that begins with `start` before its character numbered `offset`, unless that is at one of its ends.
@@ -156,18 +224,10 @@ impl Runs {
         }
     }
 
-    /// Makes one run of this one and its neighbours, as far as they are alike.
-    fn merge(&mut self, start: CharId) {
-        self.merge_next(start);
-        if let Some(previous) = self.order.beside(&start, Side::Before).map(Run::start) {
-            self.merge_next(previous);
-        }
-    }
-
+    /// Makes one run of this one and the next, if they are alike.
     fn merge_next(&mut self, start: CharId) {
-        let Some(run) = self.get(start) else { return };
-        let Some(next) = self.order.beside(&start, Side::After) else { return };
-        if !run.continues_with(next) || next.length > run.room() {
+        let (Some(run), Some(next)) = self.order.with_next(Some(&start)) else { return };
+        if !run.can_append(next) {
             return;
         }
         if let Some(next) = self.order.remove(&next.start()) {

@@ -91,4 +91,10 @@ pub enum TextLimit {
     MarkValueBytes,
     /// The marks of one character.
     MarksPerChar,
+    /// The bytes of the names and values of one character's marks.
+    MarkBytesPerChar,
+    /// The bytes of the names and values of all marks, those of each piece counted anew.
+    MarkBytes,
+    /// The pieces of a text, with the deleted ones.
+    Pieces,
 }

@@ -1,0 +1,33 @@
+//! How much a text is to store and to show.
+
+use super::run::Run;
+
+/// Sums over the pieces of a text, that is, over the runs as long as they can be. What is summed up does not depend on how the
+/// characters are cut into runs in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Weight {
+    pub(super) pieces: u32,
+    /// Bytes of the names and values of each piece's marks.
+    pub(super) mark_bytes: u64,
+}
+
+impl Weight {
+    /// The weight of runs in order, without the first one where `before`, which stands directly before it, continues with it.
+    pub(super) fn of<'a>(mut before: Option<&'a Run>, runs: impl IntoIterator<Item = &'a Run>) -> Self {
+        let mut weight = Self::default();
+        for run in runs {
+            if !before.is_some_and(|before| before.continues_with(run)) {
+                weight.pieces += 1;
+                weight.mark_bytes += run.marks().map_or(0, |marks| u64::from(marks.bytes()));
+            }
+            before = Some(run);
+        }
+        weight
+    }
+
+    /// Replaces a part of the weight by another.
+    pub(super) fn replace(&mut self, old: Self, new: Self) {
+        self.pieces = self.pieces - old.pieces + new.pieces;
+        self.mark_bytes = self.mark_bytes - old.mark_bytes + new.mark_bytes;
+    }
+}
