@@ -105,7 +105,7 @@ fn the_guests_keep_every_rule() {
     guest::<cells::Cells>(100);
     guest::<counter::Counter>(100);
     guest::<drop_four::DropFour>(400);
-    guest::<text::Document>(100);
+    guest::<text::Room>(100);
     guest::<tic_tac_toe::TicTacToe>(400);
     guest::<timer::Timer>(200);
     guest::<todo::Todo>(100);

@@ -12,6 +12,9 @@ const LIMITS = {
   MarkNameBytes: "bytes in a mark's name",
   MarkValueBytes: "bytes in a mark",
   MarksPerChar: "marks on one character",
+  MarkBytesPerChar: "bytes of marks on one character",
+  MarkBytes: "bytes of marks in all",
+  Pieces: "pieces, those that are deleted included",
 };
 
 /** What a transition does, in a few words. */
@@ -42,6 +45,8 @@ export function explain(conflict) {
   if (long) return `There is room for ${long.max.toLocaleString()} ${LIMITS[long.limit]}`;
   if (taken) return "These characters are there already";
   if (missing) return "The place is not in this text";
+  if (conflict.NotYourId) return "Somebody else writes under this id";
+  if (conflict.Full) return `There is room for ${conflict.Full.entries_max.toLocaleString()} pages that write`;
   return JSON.stringify(conflict);
 }
 

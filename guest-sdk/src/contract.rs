@@ -35,6 +35,7 @@ use serde::Serialize;
 pub use crate::bindings::exports::reapply::machine::machine::{
     Alarm, Description, Event, Input, Rejection, Submission,
 };
+use crate::blocks::with_deleted;
 use crate::codec::{read_transition, to_postcard};
 use crate::json::{from_json, options_from_json, schema_read, schema_written, to_json};
 use crate::{Program, nesting, program};
@@ -145,7 +146,7 @@ pub fn encode<P: Program>(json: &str) -> Result<Vec<u8>, String> {
 /// The bytes are no transition of this machine.
 pub fn decode<P: Program>(transition: &[u8]) -> Result<String, String> {
     let transition: P::Transition = read_transition(transition)?;
-    to_json(&transition, "transition")
+    with_deleted(|| to_json(&transition, "transition"))
 }
 
 fn typed<P: Program>(event: Event) -> Result<program::Event<P::Transition>, String> {

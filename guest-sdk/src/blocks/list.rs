@@ -12,7 +12,9 @@ use crate::{Id, StateMachine};
 
 /// Machines in an order that people choose: for things to do, cards on a board, or lines of a drawing.
 ///
-/// Items have ids, chosen where the transition is made, so a transition means the same item wherever that has moved meanwhile. A
+/// Items have ids, chosen where the transition is made, so a transition means the same item wherever that has moved meanwhile. An id is
+/// free again when its item is deleted: so what somebody asked of the old item would reach a new one of the same id. Ids that are drawn
+/// anew for each item never meet. A
 /// [`Place`] is said by the neighbours' ids, so it stays the place that its author saw.
 ///
 /// In JSON it is an array of `{"id": ..., "item": ...}`; a snapshot holds the ids and items in order, and nothing else. Finding,
@@ -65,7 +67,7 @@ pub struct List<T: StateMachine> {
 pub enum ListTransition<T: StateMachine> {
     /// Puts a new item somewhere.
     Insert {
-        /// The name it will have; no other item's.
+        /// The name it will have; no other item's on the list.
         id: Id,
         /// Where.
         place: Place,

@@ -24,4 +24,5 @@ pub use list::{List, ListConflict, ListTransition, Place};
 pub use map::{Map, MapConflict, MapTransition};
 pub use option::{OptionConflict, OptionMachine, OptionTransition};
 pub use set::{Set, SetTransition};
+pub(crate) use text::with_deleted;
 pub use text::{CharId, CharRange, Text, TextConflict, TextLimit, TextTransition};

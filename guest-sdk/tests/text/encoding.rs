@@ -237,3 +237,24 @@ fn json_that_is_no_text_is_refused() {
         assert!(error.contains(expected), "{error:?} has no {expected:?}");
     }
 }
+
+#[test]
+fn a_transition_that_brings_a_text_is_the_same_after_json() {
+    type Texts = reapply_guest::Map<String, Text>;
+    let text = text("abcdef");
+    let inner = apply_all(&text, &[text.delete(1..3), text.insert(BOB, 4, "xyz"), text.mark(0..1, "bold", "true")]);
+    let inner = apply_all(&inner, &[inner.delete(2..5)]);
+    let texts = Texts::default();
+    let set = texts.set("a".to_owned(), inner.clone());
+    let bytes = postcard::to_allocvec(&set).unwrap();
+    let json = contract::decode::<Texts>(&bytes).unwrap();
+    assert!(json.contains(r#""deleted":true"#), "{json}");
+    assert_eq!(contract::encode::<Texts>(&json), Ok(bytes));
+    // What user interfaces see has none of it, neither before nor after.
+    let texts = StateMachine::apply(&texts, &set).unwrap();
+    assert!(!contract::view(&texts).unwrap().contains("deleted"));
+    assert_eq!(texts.get("a"), Some(&inner));
+
+    let marked = json.replacen(r#""deleted":true"#, r#""deleted":true,"marks":{"bold":"true"}"#, 1);
+    assert!(contract::encode::<Texts>(&marked).unwrap_err().contains("a run that is deleted has marks"));
+}

@@ -2,12 +2,17 @@
 //!
 //! All that is hard about it is in the building block [`Text`]: every character has a name that it keeps, so an edit means the same characters
 //! wherever they have moved meanwhile. A page speaks of characters by these names, which the view gives with the text.
+//!
+//! Around the block, the program adds one rule: the id under which somebody writes is theirs. So nobody can write in another's name, or take the
+//! numbers that another is about to use.
 
-use reapply_guest::{Atom, StateMachine, Text, export};
+use reapply_guest::{
+    Atom, Event, Input, NoOptions, Owners, OwnersConflict, Program, StateMachine, Text, TextTransition, export, machine,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A room's document.
+/// A title and a text.
 ///
 /// ```
 /// use reapply_guest::{Id, StateMachine};
@@ -32,4 +37,51 @@ pub struct Document {
     pub body: Text,
 }
 
-export!(Document);
+/// A room's document, and who writes under which id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Room {
+    document: Document,
+    writers: Owners,
+}
+
+/// Why a transition cannot be applied.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Conflict {
+    /// The document says no.
+    Document(DocumentConflict),
+    /// The id is not the author's.
+    Writers(OwnersConflict),
+}
+
+#[machine(state_version = 2, migrate_from = Document)]
+impl Program for Room {
+    type Options = NoOptions;
+    type Transition = DocumentTransition;
+    type Conflict = Conflict;
+
+    fn apply(&self, event: &Event<DocumentTransition>) -> Result<Self, Conflict> {
+        let Input::Transition { author, transition } = &event.input else { return Ok(self.clone()) };
+        let writers = match transition {
+            DocumentTransition::Body(TextTransition::Insert { id, .. }) => {
+                self.writers.claim(*id, author).map_err(Conflict::Writers)?
+            }
+            _ => self.writers.clone(),
+        };
+        let document = StateMachine::apply(&self.document, transition).map_err(Conflict::Document)?;
+        Ok(Self { document, writers })
+    }
+
+    fn view(&self) -> impl Serialize + JsonSchema {
+        &self.document
+    }
+}
+
+/// In the first version nobody knew whose the ids were: each is theirs who uses it first from now on.
+impl From<Document> for Room {
+    fn from(document: Document) -> Self {
+        Self { document, writers: Owners::default() }
+    }
+}
+
+export!(Room);

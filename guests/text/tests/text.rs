@@ -3,14 +3,14 @@
 use reapply_guest::Text;
 use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
 use serde_json::{Value, json};
-use text::Document;
+use text::{Document, Room as Machine};
 
 const ADA: &str = "00000000-0000-0000-0000-00000000000a";
 const BOB: &str = "00000000-0000-0000-0000-00000000000b";
 
 /// A room's document, and the events so far.
 struct Room {
-    document: Document,
+    document: Machine,
     seq: u64,
 }
 
@@ -23,8 +23,12 @@ impl Room {
     }
 
     fn tries(&mut self, transition: &Value) -> Result<(), Value> {
-        let transition = contract::encode::<Document>(&transition.to_string()).unwrap();
-        let input = Input::Transition(Submission { author: "ada".to_owned(), transition });
+        self.tries_as("ada", transition)
+    }
+
+    fn tries_as(&mut self, author: &str, transition: &Value) -> Result<(), Value> {
+        let transition = contract::encode::<Machine>(&transition.to_string()).unwrap();
+        let input = Input::Transition(Submission { author: author.to_owned(), transition });
         let event = Event { seq: self.seq + 1, time: 0, entropy: 0, input };
         self.document = contract::apply(&self.document, event).map_err(|rejection| match rejection {
             Rejection::Conflict(conflict) => serde_json::from_str::<Value>(&conflict).unwrap(),
@@ -129,7 +133,41 @@ fn a_snapshot_restores_the_very_document() {
     let mut room = Room::of_ada("here and gone");
     room.does(json!({ "Delete": { "ranges": [range(ADA, 4, 9)] } }));
     let snapshot = contract::snapshot(&room.document).unwrap();
-    let restored: Document = contract::restore(&snapshot, 1).unwrap();
+    let restored: Machine = contract::restore(&snapshot, 2).unwrap();
     assert_eq!(restored, room.document);
     assert_eq!(contract::snapshot(&restored).unwrap(), snapshot);
+}
+
+#[test]
+fn an_id_is_theirs_who_used_it_first() {
+    let mut room = Room::of_ada("mine");
+    let forged = json!({ "Body": insert(ADA, 4, &char(ADA, 3), ", says Bob") });
+    let last = json!({ "Body": insert(ADA, u32::MAX - 1, &Value::Null, "!") });
+    for transition in [forged, last] {
+        assert_eq!(room.tries_as("bob", &transition), Err(json!({ "NotYourId": ADA })));
+    }
+    // What Ada wrote is for everyone to edit; under an id of his own, Bob writes into it.
+    let delete = json!({ "Body": { "Delete": { "ranges": [range(ADA, 0, 2)] } } });
+    assert_eq!(room.tries_as("bob", &delete), Ok(()));
+    assert_eq!(room.tries_as("bob", &json!({ "Body": insert(BOB, 0, &Value::Null, "fi") })), Ok(()));
+    assert_eq!(room.tries(&json!({ "Body": insert(BOB, 2, &char(BOB, 1), "x") })), Err(json!({ "NotYourId": BOB })));
+    room.does(insert(ADA, 4, &char(ADA, 3), "!"));
+    assert_eq!(room.body()["text"], "fine!");
+    // An insert that conflicts takes no id.
+    let nowhere = json!({ "Body": insert("00000000-0000-0000-0000-00000000000c", 0, &char(BOB, 99), "x") });
+    assert!(room.tries_as("bob", &nowhere).is_err());
+    let carl = json!({ "Body": insert("00000000-0000-0000-0000-00000000000c", 0, &Value::Null, "x") });
+    assert_eq!(room.tries_as("carl", &carl), Ok(()));
+    let snapshot = contract::snapshot(&room.document).unwrap();
+    assert_eq!(contract::restore::<Machine>(&snapshot, 2), Ok(room.document));
+}
+
+#[test]
+fn a_document_of_the_first_version_becomes_a_room() {
+    let document = Document { title: "Letter".to_owned().into(), body: Text::default() };
+    let body = document.body.insert(reapply_guest::Id::from_bits(1), 0, "Dear all");
+    let body = reapply_guest::StateMachine::apply(&document.body, &body).unwrap();
+    let document = Document { body, ..document };
+    let room: Machine = contract::restore(&contract::snapshot(&document).unwrap(), 1).unwrap();
+    assert_eq!(contract::view(&room), contract::view(&document));
 }

@@ -3,6 +3,7 @@
 //! Both join what the runs in memory cut, so that equal texts have equal forms however they came about.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -38,6 +39,27 @@ pub(super) fn pieces<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<Piece> {
         }
     }
     pieces
+}
+
+thread_local! {
+    /// Whether the JSON of texts has the deleted characters.
+    static HAS_DELETED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, where the JSON of texts has the deleted characters, too. User interfaces need none of them; but a transition that brings a
+/// text must come out of its JSON as it was.
+pub(crate) fn with_deleted<R>(f: impl FnOnce() -> R) -> R {
+    /// Puts the former answer back, even if `f` panics.
+    struct Before(bool);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            HAS_DELETED.set(self.0);
+        }
+    }
+
+    let _before = Before(HAS_DELETED.replace(true));
+    f()
 }
 
 impl Serialize for Text {
@@ -85,7 +107,8 @@ impl JsonSchema for Text {
 struct View {
     /// The characters that are not deleted.
     text: String,
-    /// The ids and marks of these characters, in order: the lengths add up to the text's, counted in Unicode scalar values.
+    /// The ids and marks of these characters, in order: the lengths of runs that are not deleted add up to the text's, counted in Unicode
+    /// scalar values.
     runs: Vec<ViewRun>,
 }
 
@@ -102,6 +125,9 @@ struct ViewRun {
     /// Their marks: names and values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     marks: BTreeMap<String, String>,
+    /// Whether they are deleted, and so not in the text. Views have no such runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
 }
 
 /// What a snapshot holds. Runs name their id and marks by the place in a table, in which each stands where a run names it first.
@@ -147,10 +173,11 @@ impl Piece {
 
 impl View {
     fn of(runs: &Runs) -> Self {
-        let runs_of_view = pieces(runs.visible()).into_iter().filter_map(|piece| {
-            let (_, marks) = piece.content?;
+        let has_deleted = HAS_DELETED.get();
+        let runs_of_view = pieces(runs.iter().filter(|run| has_deleted || run.is_visible())).into_iter().map(|piece| {
             let CharId { id, offset } = piece.start;
-            Some(ViewRun { id, offset, length: piece.length, marks: marks.map().clone() })
+            let (marks, deleted) = piece.content.map_or((BTreeMap::new(), true), |(_, of)| (of.map().clone(), false));
+            ViewRun { id, offset, length: piece.length, marks, deleted }
         });
         Self { text: runs.visible().map(Run::text).collect(), runs: runs_of_view.collect() }
     }
@@ -158,7 +185,14 @@ impl View {
     fn runs(self) -> Result<Runs, String> {
         let mut rest = self.text.as_str();
         let mut builder = Builder::default();
-        for ViewRun { id, offset, length, marks } in self.runs {
+        for ViewRun { id, offset, length, marks, deleted } in self.runs {
+            if deleted {
+                if !marks.is_empty() {
+                    return Err("a run that is deleted has marks".to_owned());
+                }
+                builder.deleted(CharId { id, offset }, length)?;
+                continue;
+            }
             let (text, after) = split_chars(rest, length);
             if count_chars(text) < length {
                 return Err("the lengths of the runs add up to more than the text has".to_owned());

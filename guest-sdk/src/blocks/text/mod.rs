@@ -19,6 +19,7 @@ mod table;
 mod transition;
 mod weight;
 
+pub(crate) use encoding::with_deleted;
 pub use transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition};
 
 /// A text that several people write at once, with marks such as bold or a link on its characters.
@@ -71,6 +72,16 @@ pub use transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition}
 ///
 /// `{"text": "...", "runs": [{"id": "...", "offset": 0, "length": 5, "marks": {"bold": "true"}}, ...]}`: the characters, and whose they are,
 /// in order, without the deleted ones. The lengths add up to the text's. Characters without marks have no `"marks"`.
+///
+/// A transition that brings a whole text, such as one that sets a map's value, has in its JSON the runs that are deleted, too, each with
+/// `"deleted": true` and without characters in `"text"`: so the same transition comes out of its JSON again.
+///
+/// # Whose characters are
+///
+/// A text does not know who asks. Anybody may insert characters under any id that they have seen: in another's name, or with the numbers
+/// that another is about to use, up to the last one, after which that id is of no more use. Among people who trust one another nothing
+/// of this happens, since everyone draws their own ids. Where it matters, a [`Program`](crate::Program) binds each id to its author with
+/// [`Owners`](crate::Owners), as the example machine `text` does.
 ///
 /// # What it costs
 ///
