@@ -23,7 +23,8 @@ export function describe({ Title: title, Items: items }) {
 
 /** Why the machine said no. */
 export function explain(conflict) {
-  const { NoSuchItem: gone, IdTaken: taken } = conflict.Items ?? {};
+  const { NoSuchItem: gone, IdTaken: taken, Full: full } = conflict.Items ?? {};
+  if (full) return `The list is full: ${full.entries_max.toLocaleString()} items, or ${full.bytes_max.toLocaleString()} bytes`;
   if (gone) return `Somebody has deleted ${nameOf(gone)}`;
   if (taken) return `Another item has the id of ${nameOf(taken)}`;
   return JSON.stringify(conflict);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::restore_own_version;
+use crate::codec::{restore_own_version, stored_bytes};
 use crate::program::{Event, Input, NoOptions, Program};
 
 /// Composable data: what a transition does to it depends on nothing but its state.
@@ -34,6 +34,12 @@ pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'sta
     ///
     /// The transition does not fit the state. Whoever asked for it is told, and nothing has changed.
     fn apply(&self, transition: &Self::Transition) -> Result<Self, Self::Conflict>;
+
+    /// Bytes that the state takes in a snapshot, or nearly so many: the collections that it is in hold themselves to their bounds by it. It must
+    /// depend on the state alone. By default the state is encoded and counted; building blocks and what is derived from them know it.
+    fn stored_bytes(&self) -> u64 {
+        stored_bytes(self)
+    }
 
     /// The state that a snapshot holds. By default only this build's own version is accepted;
     /// [`machine`](macro@crate::machine) writes one that migrates.

@@ -18,6 +18,7 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
     };
     let transition_enum = transition_enum(machine, &names).expand();
     let conflict_enum = conflict_enum(machine, &names).expand();
+    let stored_bytes = stored_bytes(&machine.parts);
     let restore = machine.versions.as_ref().map(|versions| versions.restore());
     let state_version = state_version(machine);
     let parts_first = check_parts_first(machine);
@@ -45,6 +46,10 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
             fn apply(&self, #input: &#transition #parameters) -> ::core::result::Result<Self, #conflict #parameters> {
                 const { ::core::assert!(<Self as ::reapply_guest::StateMachine>::STATE_VERSION > 0) };
                 #body
+            }
+
+            fn stored_bytes(&self) -> u64 {
+                #stored_bytes
             }
         }
     }
@@ -150,6 +155,32 @@ fn apply_to_variant(variants: &[Part], names: &Names) -> TokenStream {
         match (self, #input) {
             (_, #transition::Become(#state)) => ::core::result::Result::Ok(::core::clone::Clone::clone(#state)),
             #(#arms)*
+        }
+    }
+}
+
+/// The bytes of all fields, or of the variant that it is.
+fn stored_bytes(parts: &Parts) -> TokenStream {
+    let bytes = |part: &Part, state: &TokenStream| {
+        let machine = &part.machine;
+        quote_spanned!(machine.span()=> <#machine as ::reapply_guest::StateMachine>::stored_bytes(#state))
+    };
+    match parts {
+        Parts::Fields(fields) => {
+            let fields = fields.iter().map(|part| {
+                let member = &part.member;
+                bytes(part, &quote!(&self.#member))
+            });
+            quote!(0 #(+ #fields)*)
+        }
+        Parts::Variants(variants) => {
+            let state = local("state");
+            let arms = variants.iter().map(|part| {
+                let variant = &part.variant;
+                let bytes = bytes(part, &quote!(#state));
+                quote!(Self::#variant(#state) => 1 + #bytes,)
+            });
+            quote!(match self { #(#arms)* })
         }
     }
 }

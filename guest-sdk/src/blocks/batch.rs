@@ -113,6 +113,10 @@ impl<M: StateMachine + Debug + PartialEq> StateMachine for Batch<M> {
             }
         }
     }
+
+    fn stored_bytes(&self) -> u64 {
+        self.0.stored_bytes()
+    }
 }
 
 impl<M> Deref for Batch<M> {

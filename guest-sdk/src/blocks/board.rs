@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::bounds::{BYTES_MAX, ENTRIES_MAX, Load};
 use crate::__private::version_around;
+use crate::codec::stored_bytes;
 use crate::{Constant, Id, List, ListConflict, ListTransition, Place, StateMachine};
 
 /// Items in several lists, between which they move: for cards in columns, or tasks by day.
@@ -18,6 +20,9 @@ use crate::{Constant, Id, List, ListConflict, ListTransition, Place, StateMachin
 ///
 /// In JSON it is an array of `{"id": ..., "column": ..., "items": [{"id": ..., "item": ...}]}`; a snapshot holds the same. Everything costs
 /// O(log n), and clones share their items.
+///
+/// A board holds at most `ENTRIES` items and columns, of at most `BYTES` bytes, as a snapshot stores them; a transition by which it would grow
+/// beyond conflicts. `Board<Title, Card, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
@@ -49,7 +54,7 @@ use crate::{Constant, Id, List, ListConflict, ListTransition, Place, StateMachin
 /// ```
 #[derive(Clone, JsonSchema)]
 #[schemars(transparent, inline, rename = "Board_of_{T}_in_{C}", description = "")]
-pub struct Board<C: StateMachine, T: StateMachine> {
+pub struct Board<C: StateMachine, T: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     /// The columns' order.
     #[schemars(with = "Vec<BoardColumn<C, T>>")]
     order: List<Constant<()>>,
@@ -58,12 +63,21 @@ pub struct Board<C: StateMachine, T: StateMachine> {
     /// Which column each item is in.
     #[schemars(skip)]
     homes: OrdMap<Id, Id>,
+    /// Bytes of all columns, with their ids and items.
+    #[schemars(skip)]
+    bytes: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Column<C: StateMachine, T: StateMachine> {
     column: C,
     items: List<T>,
+}
+
+impl<C: StateMachine, T: StateMachine> Column<C, T> {
+    fn stored_bytes(&self) -> u64 {
+        size_of::<Id>() as u64 + self.column.stored_bytes() + self.items.bytes_in_all()
+    }
 }
 
 /// A column of a board as it is stored and shown.
@@ -145,13 +159,20 @@ pub enum BoardConflict<C: StateMachine, T: StateMachine> {
     ColumnIdTaken(Id),
     /// The column has items, perhaps since a moment ago.
     ColumnNotEmpty(Id),
+    /// The board, or a column's list of items, would grow beyond one of these bounds.
+    Full {
+        /// Items and columns that there may be.
+        entries_max: u32,
+        /// Bytes that they may take.
+        bytes_max: u32,
+    },
     /// The item has a conflict of its own.
     Item(Id, T::Conflict),
     /// The column has a conflict of its own.
     Column(Id, C::Conflict),
 }
 
-impl<C: StateMachine, T: StateMachine> Board<C, T> {
+impl<C: StateMachine, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Board<C, T, ENTRIES, BYTES> {
     /// The columns in order: their ids, themselves, and their items.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &C, &List<T>)> {
         self.order
@@ -242,7 +263,7 @@ impl<C: StateMachine, T: StateMachine> Board<C, T> {
     }
 }
 
-impl<C, T> StateMachine for Board<C, T>
+impl<C, T, const ENTRIES: u32, const BYTES: u32> StateMachine for Board<C, T, ENTRIES, BYTES>
 where
     C: StateMachine + Debug + PartialEq,
     T: StateMachine + Debug + PartialEq,
@@ -274,13 +295,16 @@ where
             }
             BoardTransition::InsertColumn { id, place, column } => {
                 board.change_order(&ListTransition::Insert { id: *id, place: *place, item: ().into() })?;
-                board.columns.insert(*id, Column { column: column.clone(), items: List::default() });
+                let column = Column { column: column.clone(), items: List::default() };
+                board.bytes += column.stored_bytes();
+                board.columns.insert(*id, column);
             }
             BoardTransition::DeleteColumn(id) => {
                 let column = board.columns.remove(id).ok_or(BoardConflict::NoSuchColumn(*id))?;
                 if !column.items.is_empty() {
                     return Err(BoardConflict::ColumnNotEmpty(*id));
                 }
+                board.bytes -= column.stored_bytes();
                 board.change_order(&ListTransition::Delete(*id))?;
             }
             BoardTransition::MoveColumn { id, place } => {
@@ -289,29 +313,45 @@ where
             BoardTransition::Column(id, transition) => {
                 let column = board.columns.get_mut(id).ok_or(BoardConflict::NoSuchColumn(*id))?;
                 let changed = column.column.apply(transition);
+                board.bytes -= column.column.stored_bytes();
                 column.column = changed.map_err(|conflict| BoardConflict::Column(*id, conflict))?;
+                board.bytes += column.column.stored_bytes();
             }
+        }
+        if board.load().is_too_much(self.load(), ENTRIES, BYTES) {
+            return Err(BoardConflict::Full { entries_max: ENTRIES, bytes_max: BYTES });
         }
         Ok(board)
     }
+
+    fn stored_bytes(&self) -> u64 {
+        stored_bytes(&self.columns.len()) + self.bytes
+    }
 }
 
-impl<C, T> Board<C, T>
+impl<C, T, const ENTRIES: u32, const BYTES: u32> Board<C, T, ENTRIES, BYTES>
 where
     C: StateMachine,
     T: StateMachine + Debug + PartialEq,
 {
+    fn load(&self) -> Load {
+        Load { entries: self.homes.len() + self.columns.len(), bytes: self.bytes }
+    }
+
     fn home(&self, id: Id) -> Result<Id, BoardConflict<C, T>> {
         self.column_of(id).ok_or(BoardConflict::NoSuchItem(id))
     }
 
     fn change_items(&mut self, column: Id, transition: &ListTransition<T>) -> Result<(), BoardConflict<C, T>> {
         let column = self.columns.get_mut(&column).ok_or(BoardConflict::NoSuchColumn(column))?;
+        let before = column.items.bytes_in_all();
         column.items = column.items.apply(transition).map_err(|conflict| match conflict {
             ListConflict::NoSuchItem(id) => BoardConflict::NoSuchItem(id),
             ListConflict::IdTaken(id) => BoardConflict::IdTaken(id),
+            ListConflict::Full { entries_max, bytes_max } => BoardConflict::Full { entries_max, bytes_max },
             ListConflict::Item(id, conflict) => BoardConflict::Item(id, conflict),
         })?;
+        self.bytes = self.bytes - before + column.items.bytes_in_all();
         Ok(())
     }
 
@@ -319,6 +359,7 @@ where
         self.order = self.order.apply(transition).map_err(|conflict| match conflict {
             ListConflict::NoSuchItem(id) => BoardConflict::NoSuchColumn(id),
             ListConflict::IdTaken(id) => BoardConflict::ColumnIdTaken(id),
+            ListConflict::Full { entries_max, bytes_max } => BoardConflict::Full { entries_max, bytes_max },
             ListConflict::Item(_, never) => match never {},
         })?;
         Ok(())
@@ -338,25 +379,33 @@ where
 }
 
 /// Boards are equal if the same columns and items stand in the same order.
-impl<C: StateMachine + PartialEq, T: StateMachine + PartialEq> PartialEq for Board<C, T> {
+impl<C, T, const ENTRIES: u32, const BYTES: u32> PartialEq for Board<C, T, ENTRIES, BYTES>
+where
+    C: StateMachine + PartialEq,
+    T: StateMachine + PartialEq,
+{
     fn eq(&self, other: &Self) -> bool {
         self.order == other.order && self.columns == other.columns
     }
 }
 
-impl<C: StateMachine + Debug, T: StateMachine + Debug> Debug for Board<C, T> {
+impl<C, T, const ENTRIES: u32, const BYTES: u32> Debug for Board<C, T, ENTRIES, BYTES>
+where
+    C: StateMachine + Debug,
+    T: StateMachine + Debug,
+{
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_list().entries(self.iter()).finish()
     }
 }
 
-impl<C: StateMachine, T: StateMachine> Default for Board<C, T> {
+impl<C: StateMachine, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Default for Board<C, T, ENTRIES, BYTES> {
     fn default() -> Self {
-        Self { order: List::default(), columns: OrdMap::new(), homes: OrdMap::new() }
+        Self { order: List::default(), columns: OrdMap::new(), homes: OrdMap::new(), bytes: 0 }
     }
 }
 
-impl<C: StateMachine, T: StateMachine> Serialize for Board<C, T> {
+impl<C: StateMachine, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Serialize for Board<C, T, ENTRIES, BYTES> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // The list of items is shared and not copied; the column is small.
         let columns =
@@ -365,7 +414,11 @@ impl<C: StateMachine, T: StateMachine> Serialize for Board<C, T> {
     }
 }
 
-impl<'de, C: StateMachine, T: StateMachine> Deserialize<'de> for Board<C, T> {
+impl<'de, C, T, const ENTRIES: u32, const BYTES: u32> Deserialize<'de> for Board<C, T, ENTRIES, BYTES>
+where
+    C: StateMachine,
+    T: StateMachine,
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = Vec::<BoardColumn<C, T>>::deserialize(deserializer)?;
         let order = List::from_items(read.iter().map(|column| (column.id, ().into())));
@@ -378,8 +431,9 @@ impl<'de, C: StateMachine, T: StateMachine> Deserialize<'de> for Board<C, T> {
                 }
             }
         }
-        let columns =
+        let columns: OrdMap<Id, Column<C, T>> =
             read.into_iter().map(|BoardColumn { id, column, items }| (id, Column { column, items })).collect();
-        Ok(Self { order, columns, homes })
+        let bytes = columns.values().map(Column::stored_bytes).sum();
+        Ok(Self { order, columns, homes, bytes })
     }
 }

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::bounds::{BYTES_MAX, ENTRIES_MAX, Load};
 use super::order::{Entry, Sequence, Side};
 use crate::__private::version_around;
+use crate::codec::stored_bytes;
 use crate::{Id, StateMachine};
 
 /// Machines in an order that people choose: for things to do, cards on a board, or lines of a drawing.
@@ -20,6 +22,9 @@ use crate::{Id, StateMachine};
 /// In JSON it is an array of `{"id": ..., "item": ...}`; a snapshot holds the ids and items in order, and nothing else. Finding,
 /// inserting, moving and deleting cost O(log n) each time, wherever and in whatever order people did so before, and clones share their
 /// items. A change copies a few of its neighbours, so large items belong behind an [`AtomRc`](crate::AtomRc).
+///
+/// A list holds at most `ENTRIES` items, of at most `BYTES` bytes, as a snapshot stores them; a transition by which it would grow beyond conflicts.
+/// `List<Card, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
@@ -55,9 +60,12 @@ use crate::{Id, StateMachine};
 /// ```
 #[derive(Clone, JsonSchema)]
 #[schemars(transparent, inline, rename = "List_of_{T}", description = "")]
-pub struct List<T: StateMachine> {
+pub struct List<T: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "Vec<ListItem<T>>")]
     items: Sequence<ListItem<T>>,
+    /// Bytes of all items, with their ids.
+    #[schemars(skip)]
+    bytes: u64,
 }
 
 /// What may be asked of a list.
@@ -111,12 +119,19 @@ pub enum ListConflict<T: StateMachine> {
     NoSuchItem(Id),
     /// Another item has that id.
     IdTaken(Id),
+    /// The list would grow beyond one of these bounds.
+    Full {
+        /// Items that there may be.
+        entries_max: u32,
+        /// Bytes that they may take.
+        bytes_max: u32,
+    },
     /// The item has a conflict of its own.
     Item(Id, T::Conflict),
 }
 
-impl<T: StateMachine> List<T> {
-    /// A list of these items, in this order.
+impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYTES> {
+    /// A list of these items, in this order, however many: bounds are for transitions.
     ///
     /// # Errors
     ///
@@ -195,7 +210,10 @@ impl<T: StateMachine> List<T> {
     }
 }
 
-impl<T: StateMachine + Debug + PartialEq> StateMachine for List<T> {
+impl<T, const ENTRIES: u32, const BYTES: u32> StateMachine for List<T, ENTRIES, BYTES>
+where
+    T: StateMachine + Debug + PartialEq,
+{
     type Transition = ListTransition<T>;
     type Conflict = ListConflict<T>;
 
@@ -208,10 +226,13 @@ impl<T: StateMachine + Debug + PartialEq> StateMachine for List<T> {
             ListTransition::Insert { id, .. } if self.contains(*id) => return Err(ListConflict::IdTaken(*id)),
             ListTransition::Insert { id, place, item } => {
                 let after = self.item_before(*place)?;
-                list.items.insert_after(after, ListItem { id: *id, item: item.clone() });
+                let item = ListItem { id: *id, item: item.clone() };
+                list.bytes += item.stored_bytes();
+                list.items.insert_after(after, item);
             }
             ListTransition::Delete(id) => {
-                list.items.remove(id).ok_or(ListConflict::NoSuchItem(*id))?;
+                let item = list.items.remove(id).ok_or(ListConflict::NoSuchItem(*id))?;
+                list.bytes -= item.stored_bytes();
             }
             ListTransition::Move { id, place } => {
                 self.check(*id)?;
@@ -223,44 +244,54 @@ impl<T: StateMachine + Debug + PartialEq> StateMachine for List<T> {
             }
             ListTransition::Item(id, transition) => {
                 let changed = list.items.update(id, |item| {
+                    let before = item.stored_bytes();
                     item.item = item.item.apply(transition)?;
-                    Ok(())
+                    Ok((before, item.stored_bytes()))
                 });
-                changed.ok_or(ListConflict::NoSuchItem(*id))?.map_err(|conflict| ListConflict::Item(*id, conflict))?;
+                let changed = changed.ok_or(ListConflict::NoSuchItem(*id))?;
+                let (before, after) = changed.map_err(|conflict| ListConflict::Item(*id, conflict))?;
+                list.bytes = list.bytes - before + after;
             }
         }
+        if list.load().is_too_much(self.load(), ENTRIES, BYTES) {
+            return Err(ListConflict::Full { entries_max: ENTRIES, bytes_max: BYTES });
+        }
         Ok(list)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.bytes_in_all()
     }
 }
 
 /// Lists are equal if the same ids and items stand in the same order.
-impl<T: StateMachine + PartialEq> PartialEq for List<T> {
+impl<T: StateMachine + PartialEq, const ENTRIES: u32, const BYTES: u32> PartialEq for List<T, ENTRIES, BYTES> {
     fn eq(&self, other: &Self) -> bool {
         self.items == other.items
     }
 }
 
-impl<T: StateMachine + Eq> Eq for List<T> {}
+impl<T: StateMachine + Eq, const ENTRIES: u32, const BYTES: u32> Eq for List<T, ENTRIES, BYTES> {}
 
-impl<T: StateMachine + Debug> Debug for List<T> {
+impl<T: StateMachine + Debug, const ENTRIES: u32, const BYTES: u32> Debug for List<T, ENTRIES, BYTES> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.items.fmt(formatter)
     }
 }
 
-impl<T: StateMachine> Default for List<T> {
+impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> Default for List<T, ENTRIES, BYTES> {
     fn default() -> Self {
-        Self { items: Sequence::default() }
+        Self { items: Sequence::default(), bytes: 0 }
     }
 }
 
-impl<T: StateMachine> Serialize for List<T> {
+impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> Serialize for List<T, ENTRIES, BYTES> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.items.iter())
     }
 }
 
-impl<'de, T: StateMachine> Deserialize<'de> for List<T> {
+impl<'de, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Deserialize<'de> for List<T, ENTRIES, BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let items = Vec::<ListItem<T>>::deserialize(deserializer)?;
         Self::from_entries(items).map_err(|_| D::Error::custom("two items of the list have the same id"))
@@ -286,14 +317,31 @@ impl<T: StateMachine> Entry for ListItem<T> {
     }
 }
 
-impl<T: StateMachine> List<T> {
+impl<T: StateMachine> ListItem<T> {
+    fn stored_bytes(&self) -> u64 {
+        size_of::<Id>() as u64 + self.item.stored_bytes()
+    }
+}
+
+impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYTES> {
+    pub(super) fn bytes_in_all(&self) -> u64 {
+        stored_bytes(&self.len()) + self.bytes
+    }
+
+    fn load(&self) -> Load {
+        Load { entries: self.len(), bytes: self.bytes }
+    }
+
     fn from_entries(items: impl IntoIterator<Item = ListItem<T>>) -> Result<Self, ListConflict<T>> {
         let items: Vec<ListItem<T>> = items.into_iter().collect();
         let mut ids: Vec<Id> = items.iter().map(|item| item.id).collect();
         ids.sort_unstable();
         match ids.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(ListConflict::IdTaken(pair[0])),
-            None => Ok(Self { items: items.into_iter().collect() }),
+            None => {
+                let bytes = items.iter().map(ListItem::stored_bytes).sum();
+                Ok(Self { items: items.into_iter().collect(), bytes })
+            }
         }
     }
 

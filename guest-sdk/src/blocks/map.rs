@@ -11,13 +11,18 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::bounds::{BYTES_MAX, ENTRIES_MAX, Load};
 use crate::__private::version_around;
+use crate::codec::stored_bytes;
 use crate::{Key, StateMachine};
 
 /// Machines by key, in the keys' order: for things that people name, such as scores by player.
 ///
 /// In JSON it is an object. Looking up and changing cost O(log n), and clones share their entries. A change copies a few of its
 /// neighbours, so large values belong behind an [`AtomRc`](crate::AtomRc).
+///
+/// A map holds at most `ENTRIES` keys, of at most `BYTES` bytes with their values, as a snapshot stores them; a transition by which it would grow
+/// beyond conflicts. `Map<String, Counter, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
@@ -49,9 +54,12 @@ use crate::{Key, StateMachine};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent, bound = "")]
 #[schemars(inline, rename = "Map_from_{K}_to_{V}", description = "")]
-pub struct Map<K: Key, V: StateMachine> {
+pub struct Map<K: Key, V: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "std::collections::BTreeMap<K, V>", transform = name_the_keys::<K>)]
     entries: OrdMap<K, V>,
+    /// Bytes of all entries.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 /// What may be asked of a map.
@@ -76,6 +84,13 @@ pub enum MapTransition<K: Key, V: StateMachine> {
 pub enum MapConflict<K: Key, V: StateMachine> {
     /// There is no such key, or no longer.
     NoSuchKey(K),
+    /// The map would grow beyond one of these bounds.
+    Full {
+        /// Keys that there may be.
+        entries_max: u32,
+        /// Bytes that they may take with their values.
+        bytes_max: u32,
+    },
     /// The key's value has a conflict of its own.
     Value(K, V::Conflict),
 }
@@ -101,7 +116,7 @@ fn is_text(schema: &Value) -> bool {
         || branches.is_some_and(|branches| branches.iter().all(is_text))
 }
 
-impl<K: Key, V: StateMachine> Map<K, V> {
+impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
     /// A key's value.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
@@ -161,7 +176,7 @@ impl<K: Key, V: StateMachine> Map<K, V> {
     }
 }
 
-impl<K: Key, V: StateMachine> Map<K, V> {
+impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
     /// Asks of the value at `key` what `transition` makes of it; where there is no such key, of `beginning`.
     pub fn map_value_or<Q>(
         &self,
@@ -178,7 +193,11 @@ impl<K: Key, V: StateMachine> Map<K, V> {
     }
 }
 
-impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
+impl<K, V, const ENTRIES: u32, const BYTES: u32> StateMachine for Map<K, V, ENTRIES, BYTES>
+where
+    K: Key,
+    V: StateMachine + Debug + PartialEq,
+{
     type Transition = MapTransition<K, V>;
     type Conflict = MapConflict<K, V>;
 
@@ -186,74 +205,113 @@ impl<K: Key, V: StateMachine + Debug + PartialEq> StateMachine for Map<K, V> {
 
     fn apply(&self, transition: &MapTransition<K, V>) -> Result<Self, MapConflict<K, V>> {
         const { assert!(Self::STATE_VERSION == 1) };
-        let mut entries = self.entries.clone();
+        let mut map = self.clone();
         match transition {
-            MapTransition::Set(key, value) => {
-                entries.insert(key.clone(), value.clone());
-            }
+            MapTransition::Set(key, value) => map.insert(key.clone(), value.clone()),
             MapTransition::Delete(key) => {
-                entries.remove(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
+                let value = map.entries.remove(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
+                map.bytes -= entry_bytes(key, &value);
             }
             MapTransition::Value(key, transition) => {
                 let value = self.entries.get(key).ok_or_else(|| MapConflict::NoSuchKey(key.clone()))?;
                 let value = value.apply(transition).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
-                entries.insert(key.clone(), value);
+                map.insert(key.clone(), value);
             }
             MapTransition::ValueOr(key, beginning, transition) => {
                 let value = self.entries.get(key).unwrap_or(beginning);
                 let value = value.apply(transition).map_err(|conflict| MapConflict::Value(key.clone(), conflict))?;
-                entries.insert(key.clone(), value);
+                map.insert(key.clone(), value);
             }
         }
-        Ok(Self { entries })
+        if map.load().is_too_much(self.load(), ENTRIES, BYTES) {
+            return Err(MapConflict::Full { entries_max: ENTRIES, bytes_max: BYTES });
+        }
+        Ok(map)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        stored_bytes(&self.len()) + self.bytes
     }
 }
 
-impl<K: Key, V: StateMachine> Default for Map<K, V> {
+impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
+    fn load(&self) -> Load {
+        Load { entries: self.len(), bytes: self.bytes }
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.bytes += entry_bytes(&key, &value);
+        if let Some(old) = self.entries.get(&key) {
+            self.bytes -= entry_bytes(&key, old);
+        }
+        self.entries.insert(key, value);
+    }
+}
+
+fn entry_bytes<K: Key, V: StateMachine>(key: &K, value: &V) -> u64 {
+    stored_bytes(key) + value.stored_bytes()
+}
+
+impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Default for Map<K, V, ENTRIES, BYTES> {
     fn default() -> Self {
-        Self { entries: OrdMap::new() }
+        Self { entries: OrdMap::new(), bytes: 0 }
     }
 }
 
-/// Of a key that comes twice, the last value stays.
-impl<K: Key, V: StateMachine> FromIterator<(K, V)> for Map<K, V> {
+/// Of a key that comes twice, the last value stays. However many they are, they are taken: bounds are for transitions.
+impl<K, V, const ENTRIES: u32, const BYTES: u32> FromIterator<(K, V)> for Map<K, V, ENTRIES, BYTES>
+where
+    K: Key,
+    V: StateMachine,
+{
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        let mut map = Self::default();
+        entries.into_iter().for_each(|(key, value)| map.insert(key, value));
+        map
     }
 }
 
-impl<'de, K: Key, V: StateMachine> Deserialize<'de> for Map<K, V> {
+impl<'de, K, V, const ENTRIES: u32, const BYTES: u32> Deserialize<'de> for Map<K, V, ENTRIES, BYTES>
+where
+    K: Key,
+    V: StateMachine,
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let is_sorted = !deserializer.is_human_readable();
         deserializer.deserialize_map(MapVisitor { is_sorted, map: PhantomData })
     }
 }
 
-struct MapVisitor<K, V> {
+struct MapVisitor<M> {
     /// Whether the keys must come in order, so that equal maps have equal bytes only. People may write them as they like.
     is_sorted: bool,
-    map: PhantomData<(K, V)>,
+    map: PhantomData<M>,
 }
 
-impl<'de, K: Key, V: StateMachine> Visitor<'de> for MapVisitor<K, V> {
-    type Value = Map<K, V>;
+impl<'de, K, V, const ENTRIES: u32, const BYTES: u32> Visitor<'de> for MapVisitor<Map<K, V, ENTRIES, BYTES>>
+where
+    K: Key,
+    V: StateMachine,
+{
+    type Value = Map<K, V, ENTRIES, BYTES>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a map")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<K, V>, A::Error> {
-        let mut entries = OrdMap::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut map = Self::Value::default();
         while let Some((key, value)) = access.next_entry()? {
-            let is_new = match entries.get_max() {
+            let is_new = match map.entries.get_max() {
                 Some((last, _)) if self.is_sorted => *last < key,
-                _ => !entries.contains_key(&key),
+                _ => !map.entries.contains_key(&key),
             };
             if !is_new {
                 return Err(A::Error::custom(format_args!("the key {key:?} comes twice or out of order")));
             }
-            entries.insert(key, value);
+            map.bytes += entry_bytes(&key, &value);
+            map.entries.insert(key, value);
         }
-        Ok(Map { entries })
+        Ok(map)
     }
 }

@@ -100,4 +100,8 @@ impl<M: StateMachine + Debug + PartialEq> StateMachine for Option<M> {
             }
         }
     }
+
+    fn stored_bytes(&self) -> u64 {
+        1 + self.as_ref().map_or(0, StateMachine::stored_bytes)
+    }
 }

@@ -9,11 +9,16 @@ use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Key, Never, StateMachine};
+use super::bounds::{BYTES_MAX, ENTRIES_MAX, Load};
+use crate::codec::stored_bytes;
+use crate::{Key, StateMachine};
 
 /// Keys that are there or not, in their order: for tags, votes by person, or cells that are taken.
 ///
 /// In JSON it is a sorted array. Looking up and changing cost O(log n), and clones share their keys.
+///
+/// A set holds at most `ENTRIES` keys, of at most `BYTES` bytes, as a snapshot stores them; an insert by which it would grow beyond conflicts.
+/// `Set<String, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
@@ -26,17 +31,21 @@ use crate::{Key, Never, StateMachine};
 /// use reapply_guest::{Set, StateMachine};
 ///
 /// let tags: Set<String> = Set::default();
-/// let Ok(tags) = tags.apply(&tags.insert("urgent".to_owned()));
+/// let tags = tags.apply(&tags.insert("urgent".to_owned()))?;
 /// assert!(tags.contains("urgent"));
-/// let Ok(tags) = tags.apply(&tags.delete("boring".to_owned()));
+/// let tags = tags.apply(&tags.delete("boring".to_owned()))?;
 /// assert_eq!(tags.len(), 1);
+/// # Ok::<(), reapply_guest::SetConflict>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent, bound = "")]
 #[schemars(inline, rename = "Set_of_{K}", description = "")]
-pub struct Set<K: Key> {
+pub struct Set<K: Key, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "std::collections::BTreeSet<K>")]
     keys: OrdSet<K>,
+    /// Bytes of all keys.
+    #[serde(skip)]
+    bytes: u64,
 }
 
 /// What may be asked of a set.
@@ -49,7 +58,19 @@ pub enum SetTransition<K> {
     Delete(K),
 }
 
-impl<K: Key> Set<K> {
+/// Why a set stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum SetConflict {
+    /// The set would grow beyond one of these bounds.
+    Full {
+        /// Keys that there may be.
+        entries_max: u32,
+        /// Bytes that they may take.
+        bytes_max: u32,
+    },
+}
+
+impl<K: Key, const ENTRIES: u32, const BYTES: u32> Set<K, ENTRIES, BYTES> {
     /// Whether the key is there.
     pub fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
@@ -86,64 +107,91 @@ impl<K: Key> Set<K> {
     }
 }
 
-impl<K: Key> StateMachine for Set<K> {
+impl<K: Key, const ENTRIES: u32, const BYTES: u32> StateMachine for Set<K, ENTRIES, BYTES> {
     type Transition = SetTransition<K>;
-    type Conflict = Never;
+    type Conflict = SetConflict;
 
-    fn apply(&self, transition: &SetTransition<K>) -> Result<Self, Never> {
-        let mut keys = self.keys.clone();
+    fn apply(&self, transition: &SetTransition<K>) -> Result<Self, SetConflict> {
+        let mut set = self.clone();
         match transition {
-            SetTransition::Insert(key) => keys.insert(key.clone()),
-            SetTransition::Delete(key) => keys.remove(key),
-        };
-        Ok(Self { keys })
+            SetTransition::Insert(key) => set.add(key.clone()),
+            SetTransition::Delete(key) => {
+                if set.keys.remove(key).is_some() {
+                    set.bytes -= stored_bytes(key);
+                }
+            }
+        }
+        if set.load().is_too_much(self.load(), ENTRIES, BYTES) {
+            return Err(SetConflict::Full { entries_max: ENTRIES, bytes_max: BYTES });
+        }
+        Ok(set)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        stored_bytes(&self.len()) + self.bytes
     }
 }
 
-impl<K: Key> Default for Set<K> {
+impl<K: Key, const ENTRIES: u32, const BYTES: u32> Set<K, ENTRIES, BYTES> {
+    fn load(&self) -> Load {
+        Load { entries: self.len(), bytes: self.bytes }
+    }
+
+    fn add(&mut self, key: K) {
+        let bytes = stored_bytes(&key);
+        if self.keys.insert(key).is_none() {
+            self.bytes += bytes;
+        }
+    }
+}
+
+impl<K: Key, const ENTRIES: u32, const BYTES: u32> Default for Set<K, ENTRIES, BYTES> {
     fn default() -> Self {
-        Self { keys: OrdSet::new() }
+        Self { keys: OrdSet::new(), bytes: 0 }
     }
 }
 
-impl<K: Key> FromIterator<K> for Set<K> {
+/// However many keys they are, they are taken: bounds are for transitions.
+impl<K: Key, const ENTRIES: u32, const BYTES: u32> FromIterator<K> for Set<K, ENTRIES, BYTES> {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
-        Self { keys: keys.into_iter().collect() }
+        let mut set = Self::default();
+        keys.into_iter().for_each(|key| set.add(key));
+        set
     }
 }
 
-impl<'de, K: Key> Deserialize<'de> for Set<K> {
+impl<'de, K: Key, const ENTRIES: u32, const BYTES: u32> Deserialize<'de> for Set<K, ENTRIES, BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let is_sorted = !deserializer.is_human_readable();
         deserializer.deserialize_seq(SetVisitor { is_sorted, set: PhantomData })
     }
 }
 
-struct SetVisitor<K> {
+struct SetVisitor<S> {
     /// Whether the keys must come in order, so that equal sets have equal bytes only. People may write them as they like.
     is_sorted: bool,
-    set: PhantomData<K>,
+    set: PhantomData<S>,
 }
 
-impl<'de, K: Key> Visitor<'de> for SetVisitor<K> {
-    type Value = Set<K>;
+impl<'de, K: Key, const ENTRIES: u32, const BYTES: u32> Visitor<'de> for SetVisitor<Set<K, ENTRIES, BYTES>> {
+    type Value = Set<K, ENTRIES, BYTES>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an array without doubles")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Set<K>, A::Error> {
-        let mut keys = OrdSet::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut set = Self::Value::default();
         while let Some(key) = access.next_element::<K>()? {
-            let is_new = match keys.get_max() {
+            let is_new = match set.keys.get_max() {
                 Some(last) if self.is_sorted => *last < key,
-                _ => !keys.contains(&key),
+                _ => !set.keys.contains(&key),
             };
             if !is_new {
                 return Err(A::Error::custom(format_args!("the key {key:?} comes twice or out of order")));
             }
-            keys.insert(key);
+            set.add(key);
         }
-        Ok(Set { keys })
+        Ok(set)
     }
 }

@@ -3,6 +3,7 @@
 mod levels;
 mod read;
 
+use postcard::ser_flavors::Size;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +30,11 @@ pub(crate) fn restore_own_version<T: DeserializeOwned>(snapshot: &[u8], found: u
 /// Reads all of `bytes` as a transition.
 pub(crate) fn read_transition<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     from_postcard(bytes, "transition", NESTING_MAX)
+}
+
+/// How many bytes `value` takes in a snapshot. What cannot be encoded takes none: a snapshot of it is refused.
+pub(crate) fn stored_bytes<T: Serialize + ?Sized>(value: &T) -> u64 {
+    postcard::serialize_with_flavor(value, Size::default()).map_or(0, |bytes| bytes as u64)
 }
 
 pub(crate) fn to_postcard<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>, String> {

@@ -24,7 +24,7 @@ fn a_list_is_made_of_items_with_ids_of_their_own() {
     assert!(list.iter().eq([(id(2), &Counter::from(20)), (id(1), &Counter::from(10))]));
     assert!(list.iter().rev().eq([(id(1), &Counter::from(10)), (id(2), &Counter::from(20))]));
     let doubles = [(id(1), Counter::from(0)), (id(2), Counter::from(0)), (id(1), Counter::from(0))];
-    assert_eq!(List::from_items(doubles), Err(ListConflict::IdTaken(id(1))));
+    assert_eq!(Numbers::from_items(doubles), Err(ListConflict::IdTaken(id(1))));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn constructors_say_what_they_are_named_for() {
 
 #[test]
 fn an_item_has_conflicts_of_its_own() {
-    let full = List::from_items([(id(1), Counter::new(Counter::MAX).unwrap())]).unwrap();
+    let full = Numbers::from_items([(id(1), Counter::new(Counter::MAX).unwrap())]).unwrap();
     let conflict = full.apply(&ListTransition::Item(id(1), CounterTransition::Add(1))).unwrap_err();
     assert_eq!(conflict, ListConflict::Item(id(1), CounterConflict::Overflow));
     let name = "00000000-0000-0000-0000-000000000001";
@@ -142,7 +142,7 @@ fn ten_thousand_inserts_at_one_place_keep_order() {
 #[test]
 fn lists_nest_and_share() {
     let inner: List<Atom<String>> = List::from_items([(id(1), "a".to_owned().into())]).unwrap();
-    let lists = List::from_items([(id(7), inner.clone()), (id(8), inner)]).unwrap();
+    let lists: List<List<Atom<String>>> = List::from_items([(id(7), inner.clone()), (id(8), inner)]).unwrap();
     let append = lists.map_item(id(8), |inner| inner.append(id(2), "b".to_owned().into())).unwrap();
     let lists = lists.apply(&append).unwrap();
     assert_eq!(lists.iter().map(|(_, inner)| inner.len()).collect::<Vec<_>>(), [1, 2]);

@@ -1,6 +1,7 @@
 //! The building blocks: against naive models, from two people at once, as bytes and as JSON.
 
 mod atom;
+mod bounds;
 mod common;
 mod counter;
 mod list;

@@ -86,7 +86,7 @@ fn two_people_delete_one_key() {
 
 #[test]
 fn a_value_has_conflicts_of_its_own() {
-    let full = Map::from_iter([("ada".to_owned(), Counter::new(Counter::MAX).unwrap())]);
+    let full = Scores::from_iter([("ada".to_owned(), Counter::new(Counter::MAX).unwrap())]);
     let conflict = full.apply(&add("ada", 1)).unwrap_err();
     assert_eq!(conflict, MapConflict::Value("ada".to_owned(), CounterConflict::Overflow));
     assert_eq!(serde_json::to_string(&conflict).unwrap(), r#"{"Value":["ada","Overflow"]}"#);

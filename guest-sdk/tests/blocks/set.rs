@@ -85,7 +85,7 @@ proptest! {
             let before = model.clone();
             let transition = if is_insert { model.insert(key); state.insert(key) } else { model.remove(&key); state.delete(key) };
             transition_json::<Numbers>(&transition);
-            let Ok(next) = state.apply(&transition);
+            let next = state.apply(&transition).unwrap();
             prop_assert!(state.iter().eq(&before), "the old state changed");
             prop_assert!(next.iter().eq(&model));
             prop_assert_eq!(next.contains(&key), is_insert);

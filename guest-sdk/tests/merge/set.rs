@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reapply_guest::{Never, Set, SetTransition};
+use reapply_guest::{Set, SetConflict, SetTransition};
 use reapply_simulation::{History, Random};
 
 use crate::naive::Naive;
@@ -24,7 +24,7 @@ impl Naive for NaiveSet {
             && (0..8).all(|key| set.contains(&key) == self.0.contains(&key))
     }
 
-    fn apply(&mut self, transition: &SetTransition<u8>) -> Result<(), Never> {
+    fn apply(&mut self, transition: &SetTransition<u8>) -> Result<(), SetConflict> {
         match transition {
             SetTransition::Insert(key) => self.0.insert(*key),
             SetTransition::Delete(key) => self.0.remove(key),

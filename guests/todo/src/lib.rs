@@ -8,6 +8,12 @@ use reapply_guest::{Atom, List, StateMachine, export};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Things on a list.
+pub const ITEMS_MAX: u32 = 10_000;
+
+/// Bytes of all things on a list, as a snapshot stores them.
+pub const ITEMS_BYTES_MAX: u32 = 1024 * 1024;
+
 /// A room's list.
 ///
 /// ```
@@ -31,7 +37,7 @@ pub struct Todo {
     /// What the list is for.
     pub title: Atom<String>,
     /// What there is to do, in the order that people have given it.
-    pub items: List<Item>,
+    pub items: List<Item, ITEMS_MAX, ITEMS_BYTES_MAX>,
 }
 
 /// One thing to do.

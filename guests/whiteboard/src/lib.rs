@@ -183,6 +183,7 @@ impl From<ListConflict<Stroke>> for Conflict {
         match conflict {
             ListConflict::NoSuchItem(id) => Self::NoSuchStroke(id),
             ListConflict::IdTaken(id) => Self::IdTaken(id),
+            ListConflict::Full { .. } => Self::board_full(),
             ListConflict::Item(_, conflict) => conflict.into(),
         }
     }

@@ -248,6 +248,10 @@ impl StateMachine for Text {
         }
         Ok(Self { runs })
     }
+
+    fn stored_bytes(&self) -> u64 {
+        self.runs.weight().stored_bytes()
+    }
 }
 
 /// Equal texts have the same characters with the same names and marks, deleted ones included.

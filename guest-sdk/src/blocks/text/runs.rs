@@ -149,6 +149,7 @@ impl Runs {
     pub(super) fn extend(&mut self, start: CharId, next: &Run) {
         self.chars += next.length;
         self.visible_chars += next.length;
+        self.weight.text_bytes += next.text().len() as u64;
         // Only characters that are already there may continue with these.
         let may_continue = self.order.contains(&CharId { id: next.id, offset: next.end() });
         let old = may_continue.then(|| self.weight_after(start));

@@ -2,6 +2,9 @@
 
 use super::run::Run;
 
+/// Bytes that a piece takes besides its characters and marks: numbers, and an id now and then.
+const PIECE_BYTES: u64 = 16;
+
 /// Sums over the pieces of a text, that is, over the runs as long as they can be. What is summed up does not depend on how the
 /// characters are cut into runs in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,6 +12,8 @@ pub(super) struct Weight {
     pub(super) pieces: u32,
     /// Bytes of the names and values of each piece's marks.
     pub(super) mark_bytes: u64,
+    /// Bytes of the characters that are not deleted.
+    pub(super) text_bytes: u64,
 }
 
 impl Weight {
@@ -20,14 +25,21 @@ impl Weight {
                 weight.pieces += 1;
                 weight.mark_bytes += run.marks().map_or(0, |marks| u64::from(marks.bytes()));
             }
+            weight.text_bytes += run.text().len() as u64;
             before = Some(run);
         }
         weight
+    }
+
+    /// Bytes that a text of this weight takes in a snapshot, or nearly so many.
+    pub(super) fn stored_bytes(self) -> u64 {
+        u64::from(self.pieces) * PIECE_BYTES + self.mark_bytes + self.text_bytes
     }
 
     /// Replaces a part of the weight by another.
     pub(super) fn replace(&mut self, old: Self, new: Self) {
         self.pieces = self.pieces - old.pieces + new.pieces;
         self.mark_bytes = self.mark_bytes - old.mark_bytes + new.mark_bytes;
+        self.text_bytes = self.text_bytes - old.text_bytes + new.text_bytes;
     }
 }
