@@ -203,7 +203,7 @@ impl StateMachine for Comment {
 
 #[test]
 fn a_room_grows_until_it_cannot_be_opened_or_the_machine_says_no() {
-    check::<Stack>().run().unwrap_or_else(|failure| panic!("no history is so long: {failure}"));
+    check::<Stack>().histories(50).run().unwrap_or_else(|failure| panic!("no history is so long: {failure}"));
     let failure = *check::<Stack>().grow(1000).expect_err("it cannot be restored");
     assert_eq!(failure.rule, Rule::Restore, "{failure}");
     assert!(failure.what.starts_with("after 512 events of `(any)`: `restore` refused it: "), "{failure}");
