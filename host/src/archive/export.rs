@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::limits::RECORDS_BYTES;
 use super::part::{Counts, Header};
 use super::write::Writer;
+use crate::background;
 use crate::clock;
 use crate::journal::{Journal, JournalError, Record};
 
@@ -85,13 +86,15 @@ impl<W: Write> Exporter<'_, W> {
     /// Exports the records up to the one that ends at `upto`.
     fn records(&mut self, upto: Seq) -> Result<(), Failure> {
         while self.after < upto {
+            // Until the portion is proved. To compress it takes a slot of its own, and to send it takes none.
+            let slot = background::slot_blocking();
             let records = self.runtime.block_on(self.journal.read(&self.id, self.after, RECORDS_BYTES))?;
             let (mut after, mut chain) = (self.after, self.chain);
-            let (mut bodies, mut damage) = (Vec::new(), None);
+            let (mut bodies, mut upgrades, mut damage) = (Vec::new(), Vec::new(), None);
             for record in records.into_iter().take_while(|record| record.expected < upto) {
                 match proven(&record, after, chain, upto) {
                     Ok(batch) => {
-                        batch.upgrade().map_or(Ok(()), |digest| self.component(digest))?;
+                        upgrades.extend(batch.upgrade());
                         (after, chain) = (batch.last(), batch.chain);
                         bodies.push(batch.body);
                     }
@@ -101,6 +104,8 @@ impl<W: Write> Exporter<'_, W> {
                     }
                 }
             }
+            drop(slot);
+            upgrades.into_iter().try_for_each(|digest| self.component(digest))?;
             // What comes before the damage is whole, so it is exported all the same.
             if !bodies.is_empty() {
                 self.writer.records(after, &bodies)?;
