@@ -264,9 +264,8 @@ impl Clients {
                 self.with_events -= 1;
                 let forgotten = self.forgotten.get_or_insert(Forgotten { seq: Seq(0), number: Number(0) });
                 forgotten.seq = forgotten.seq.max(client.durable_seq);
-                if client.decided.0 <= number_max {
-                    forgotten.number = forgotten.number.max(client.decided);
-                }
+                let counted = [client.durable, client.decided].into_iter().filter(|number| number.0 <= number_max);
+                forgotten.number = counted.fold(forgotten.number, Number::max);
             }
         }
     }
@@ -396,7 +395,13 @@ mod tests {
         assert_eq!(forget(&mut clients, 1 << 52), Some(0));
         assert_eq!(forget(&mut clients, 5_000), Some(5_000));
         assert_eq!(forget(&mut clients, FORGOTTEN_NUMBERS_STEP_MAX + 5_001), Some(5_000));
-        assert_eq!(forget(&mut clients, FORGOTTEN_NUMBERS_STEP_MAX + 5_000), Some(FORGOTTEN_NUMBERS_STEP_MAX + 5_000));
+        // One that counts, and was rejected once with a number that it had not counted up to.
+        clients.replay(id(1), Number(6_000), Seq(1), Timestamp(0));
+        reject(&mut clients, id(1), 1 << 52);
+        clients.record(Timestamp(2_000));
+        assert_eq!(clients.forgotten().map(|forgotten| forgotten.number), Some(Number(6_000)));
+        let step = FORGOTTEN_NUMBERS_STEP_MAX + 6_000;
+        assert_eq!(forget(&mut clients, step), Some(step));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Coverage {
     pub(crate) submitted_once: u64,
     pub(crate) waited: u64,
     pub(crate) backups_restored: u64,
+    pub(crate) strangers: u64,
+    pub(crate) strangers_rejected: u64,
 }
 
 impl RoomCounts {
@@ -54,6 +56,8 @@ impl Coverage {
             ("submitted without a session", self.submitted_once),
             ("input waited for a full room", self.waited),
             ("backup restored", self.backups_restored),
+            ("stranger came", self.strangers),
+            ("stranger heard of a rejection", self.strangers_rejected),
             ("machine broke off in the room", room.faults),
             ("machine broke off in a replica", self.local_traps),
             ("alarm went off", self.alarms),

@@ -2,6 +2,7 @@
 
 use reapply_sync::{ClientMessage, Number, Phase, Rejection, Replica, Seq, ServerMessage, SubmitError, Timestamp};
 
+use super::stranger::STRANGER;
 use super::{Task, World};
 use crate::auditor::Page;
 use crate::build::to_json;
@@ -37,6 +38,9 @@ impl<S: Scenario> World<S> {
 
     pub(super) fn frame_down(&mut self, connection: usize, frame: &[u8]) {
         let index = self.connections[connection].client;
+        if index == STRANGER {
+            return self.check_stranger(frame);
+        }
         let is_open = self.connections[connection].down.is_open(self.now);
         if self.clients[index].connection != Some(connection) || !is_open {
             return;
@@ -51,6 +55,9 @@ impl<S: Scenario> World<S> {
     /// The client learns that a connection is gone.
     pub(super) fn client_closed(&mut self, connection: usize) {
         let index = self.connections[connection].client;
+        if index == STRANGER {
+            return;
+        }
         let client = &mut self.clients[index];
         if client.connection == Some(connection) {
             client.connection = None;

@@ -3,6 +3,7 @@
 mod clients;
 mod host;
 mod once;
+mod stranger;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ enum Task {
     Mischief,
     ClockStep,
     RestoreBackup,
+    Stranger,
     SubmitOnce,
 }
 
@@ -166,25 +168,32 @@ impl<S: Scenario> World<S> {
                 world.connect_later(index);
             }
         }
-        let acts = 1 + world.random.below(120);
+        // A few runs are long.
+        let length = if world.random.percent(2) { 6 } else { 1 };
+        let span = 20_000_000 * length;
+        let acts = 1 + world.random.below(120 * length);
         for _ in 0..acts {
-            let (client, after) = (world.random.index(clients), world.random.below(20_000_000));
+            let (client, after) = (world.random.index(clients), world.random.below(span));
             world.schedule(after, Task::Act { client });
         }
         for _ in 0..world.random.below(12) {
-            let after = world.random.below(20_000_000);
+            let after = world.random.below(span);
             world.schedule(after, Task::Mischief);
         }
         for _ in 0..world.random.below(6) {
-            let after = world.random.below(20_000_000);
+            let after = world.random.below(span);
             world.schedule(after, Task::ClockStep);
         }
+        for _ in 0..world.random.below(4) {
+            let after = world.random.below(span);
+            world.schedule(after, Task::Stranger);
+        }
         for _ in 0..world.conditions.restores {
-            let after = world.random.below(20_000_000);
+            let after = world.random.below(span);
             world.schedule(after, Task::RestoreBackup);
         }
         for _ in 0..world.random.below(world.conditions.submits_once + 1) {
-            let after = world.random.below(20_000_000);
+            let after = world.random.below(span);
             world.schedule(after, Task::SubmitOnce);
         }
         world
@@ -234,6 +243,7 @@ impl<S: Scenario> World<S> {
             }
             Task::Appended { .. } | Task::Read { .. } | Task::Alarm { .. } | Task::SnapshotStored { .. } => {}
             Task::RestoreBackup => self.restore_backup(),
+            Task::Stranger => self.stranger(),
             Task::Restart => self.start_host(),
             Task::Act { client } => self.act(client),
             Task::Connect { client, page } => self.connect(client, page),
