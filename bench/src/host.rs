@@ -70,7 +70,16 @@ impl Bench {
     /// Starts a host on `data`, and deploys `cells` to it.
     pub(crate) fn start(&self, data: &Path, options: &[&str]) -> anyhow::Result<Host> {
         let mut process = Command::new(&self.host_bin)
-            .args(["serve", "--listen", "127.0.0.1:0", "--submits-per-second", SUBMITS_PER_SECOND, "--data"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--submits-per-second",
+                SUBMITS_PER_SECOND,
+                "--proxy",
+                "127.0.0.1",
+                "--data",
+            ])
             .arg(data)
             .args(options)
             .env("REAPPLY_LOG", "warn")

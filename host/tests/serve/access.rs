@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use reapply_e2e::{Host, http};
-use reapply_sync::Goodbye;
+use reapply_sync::{Goodbye, SUBPROTOCOL};
 
 use super::session::{Session, refusal};
 use crate::{PROGRAM, counter_host};
@@ -230,7 +230,7 @@ async fn a_client_of_another_version_hears_why_it_is_refused() {
     let host = counter_host(&[]);
     let goodbye = refusal(&host, "counter/lobby", &[("sec-websocket-protocol", "chat, reapply.v0")]).await;
     let Goodbye::Refused { why, retry: false } = &goodbye else { panic!("{goodbye:?}") };
-    assert_eq!(why, "this host speaks reapply.v1, and this client reapply.v0: reload the page");
+    assert_eq!(why, &format!("this host speaks {SUBPROTOCOL}, and this client reapply.v0: reload the page"));
 }
 
 #[test]
