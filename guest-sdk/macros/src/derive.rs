@@ -21,7 +21,6 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
     let stored_bytes = stored_bytes(&machine.parts);
     let restore = machine.versions.as_ref().map(|versions| versions.restore());
     let state_version = state_version(machine);
-    let parts_first = check_parts_first(machine);
 
     let Names { transition, conflict, .. } = &names;
     let ident = &machine.ident;
@@ -31,7 +30,6 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
         #transition_enum
         #conflict_enum
         #extras
-        #parts_first
 
         #[automatically_derived]
         impl #declared ::reapply_guest::StateMachine for #ident #parameters #where_clause {
@@ -60,13 +58,6 @@ fn state_version(machine: &Machine) -> TokenStream {
     let own = machine.versions.as_ref().map_or(1, Versions::state_version);
     let parts = machine.parts.as_slice().iter().map(version_around);
     quote!(#own #(* #parts)*)
-}
-
-/// The same, for a machine without parameters, at once and not only where it is used.
-fn check_parts_first(machine: &Machine) -> Option<TokenStream> {
-    let is_whole = machine.generics.params.is_empty();
-    let parts = machine.parts.as_slice().iter().map(version_around);
-    is_whole.then(|| quote!(#(const _: u32 = #parts;)*))
 }
 
 fn version_around(part: &Part) -> TokenStream {

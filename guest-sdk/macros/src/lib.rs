@@ -155,6 +155,32 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 /// `migrate_from` lists the type of every version before, from version 1 on; a single one needs no brackets. One that
 /// is missing is an error of the compiler, and so is one that does not become the state.
 ///
+/// A room's state has one version, that of the outermost machine. On a machine that is inside another the attribute would have no effect, so
+/// it does not compile:
+///
+/// ```compile_fail
+/// # use reapply_guest::{Atom, List, StateMachine};
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Deserialize)]
+/// # struct Version1(u32);
+/// # impl From<Version1> for Item { fn from(old: Version1) -> Self { Self { count: (old.0 as i32).into() } } }
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+/// #[machine(state_version = 2, migrate_from = Version1)]
+/// pub struct Item {
+///     count: Atom<i32>,
+/// }
+///
+/// #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
+/// pub struct Items {
+///     items: List<Item>, // a room would read an old 3 as -2
+/// }
+///
+/// # use reapply_guest::contract;
+/// let room: Items = contract::create("").unwrap();
+/// contract::restore::<Items>(&contract::snapshot(&room).unwrap(), 1).unwrap();
+/// ```
+///
 /// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It writes
 /// `STATE_VERSION` and `restore` into it:
 ///
