@@ -135,7 +135,8 @@ impl<S: Scenario> World<S> {
                 self.auditor.note_forgotten(forgotten.seq);
             }
             let effects = std::mem::take(&mut room.effects);
-            if effects.is_empty() {
+            // What was told and settled may have made room for what waits.
+            if effects.is_empty() && (self.inbox.is_empty() || room.sequencer.is_full()) {
                 break;
             }
             effects.into_iter().for_each(|effect| self.effect(effect));
