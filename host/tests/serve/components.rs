@@ -1,5 +1,7 @@
 //! Components that no host may take.
 
+use crate::machine_wat::MachineWat;
+
 /// A file that is refused.
 pub(crate) struct Bad {
     /// What it is.

@@ -60,7 +60,7 @@ async fn a_flood_of_reports_is_counted() {
     const REPORTS: u64 = 1_000;
     let mut host = counter_host(&[]);
     let mut session = Session::join(&host, "counter/lobby", 1).await;
-    let diverged = ClientMessage::Diverged { seq: Seq(0), ours: Digest([7; 32]) };
+    let diverged = ClientMessage::Diverged { seq: Seq(0), ours: Some(Digest([7; 32])) };
     for _ in 0..REPORTS {
         session.send(Message::Binary(diverged.encode())).await;
     }
