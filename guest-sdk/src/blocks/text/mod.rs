@@ -94,8 +94,7 @@ pub use transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition}
 /// has come to one of these is continued in a new one. A transition that would go beyond a limit conflicts with
 /// [`TooLong`](TextConflict::TooLong), which names it.
 ///
-/// Deleting or marking goes once through the runs that it is about, however many ranges name them: all of a text of 8,000 runs takes some
-/// 10 % of the fuel that a host gives an event.
+/// Deleting or marking goes once through the runs that it is about, however many ranges name them.
 #[derive(Clone, Default)]
 pub struct Text {
     runs: Runs,
