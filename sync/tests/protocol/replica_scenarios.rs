@@ -270,6 +270,7 @@ fn behind_a_welcome_that_waits_for_the_machine_nothing_about_the_session_is_lost
         seq: Seq(1),
         state_version: 1,
         time: Timestamp(5),
+        chain: Chain([0; 32]),
         state: vec![0; WAITING_BYTES_MAX + 1].into(),
     };
     send(&mut replica, &ServerMessage::Welcome(welcome(large, 1, 0)));
