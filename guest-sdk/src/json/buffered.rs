@@ -41,7 +41,7 @@ impl Numbers<'_> {
             }
         }
         match value {
-            Value::String(digits) if is_wide(keywords) => {
+            Value::String(digits) if is_wide(keywords) && !digits.starts_with('+') => {
                 let number = digits.parse().map(u64::into).or_else(|_| digits.parse().map(i64::into));
                 *value = number.map_or_else(|_| Value::String(std::mem::take(digits)), Value::Number);
             }
