@@ -112,7 +112,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Read in this order: [`event`], [`machine`], [`message`], [`sequencer`], [`history`], [`replica`].
+//! Read in this order: [`event`], [`machine`], [`message`], [`sequencer`], [`room`], [`history`], [`replica`].
 
 #![warn(missing_docs)]
 
@@ -129,6 +129,7 @@ mod pending;
 pub mod replay;
 pub mod replica;
 pub mod report;
+pub mod room;
 pub mod sequencer;
 pub mod snapshot;
 
@@ -148,6 +149,7 @@ pub use past::{Origin, Past, PastRecord};
 pub use replay::{Replay, ReplayError};
 pub use replica::Replica;
 pub use report::{OpenError, Report, UpgradeError};
+pub use room::Room;
 pub use sequencer::{Rejected, Sequencer, SnapshotPolicy, Submit};
 pub use snapshot::{Forgotten, KnownClient, Snapshot};
 

@@ -4,9 +4,9 @@
 //!  http::socket, http::rooms ──▶ Rooms::enter ──▶ Room (a handle)
 //!                                    │ wakes           │ Command, bounded queue
 //!                                    ▼                 ▼
-//!                                 open::open ──▶ turn::Turn: Sequencer, sessions, journal
-//!                                                      │ durable
-//!                                 sessions ◀── History + News (a watch: "there is more to read")
+//!                                 open::open ──▶ task::Task, a shell around the pure reapply_sync::Room
+//!                                                      │ effects, performed in order
+//!                                 sessions ◀── History + News (a watch: "there is more to read"), journal, operator
 //! ```
 //!
 //! A confirmation takes these steps and no other: session task, room task, journal thread, room task, session task.
@@ -19,7 +19,6 @@ mod replay;
 #[expect(clippy::module_inception, reason = "a room is what this folder is about")]
 mod room;
 mod rooms;
-mod sessions;
 mod starts;
 mod tally;
 mod task;
@@ -28,9 +27,10 @@ mod upgrade;
 
 pub use follow::Follower;
 pub use open::OpenRoomError;
+pub use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 pub(crate) use replay::look_at;
 pub use replay::{Moment, Place, ReplayError, find, seq_at, state_at};
-pub use room::{Entered, Gone, Letter, News, Outbox, Room, SubmitOnce, Verdict, View};
+pub use room::{Gone, Letter, News, Outbox, Room, View};
 pub use rooms::{EnterError, Rooms, RoomsOptions};
 pub(crate) use starts::Starts;
 pub use upgrade::UpgradeRoomError;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::{
-    Author, ClientId, Digest, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId, Timestamp, Welcome,
-};
+use reapply_sync::room::{Entered, SubmitOnce, Verdict};
+use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::tally::Tally;
@@ -41,15 +40,6 @@ pub struct News {
     pub presence: Bytes,
 }
 
-/// A session's place in a room, once it was welcomed.
-#[derive(Debug)]
-pub struct Entered {
-    /// To be sent first.
-    pub welcome: Welcome,
-    /// Where the session begins to read the history.
-    pub after: Seq,
-}
-
 /// Where a session finds the messages that are for it alone.
 pub type Outbox = mpsc::Sender<Letter>;
 
@@ -60,46 +50,6 @@ pub enum Letter {
     Frame(Bytes),
     /// The last message; the session ends after it.
     Goodbye(Goodbye),
-}
-
-/// What became of a transition that was submitted over HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is in the log.
-    Accepted {
-        /// Its event's seq.
-        seq: Seq,
-        /// Its event's time.
-        time: Timestamp,
-    },
-    /// It was not applied.
-    Rejected(Rejection),
-    /// This client's number was decided earlier.
-    DecidedBefore {
-        /// The event that it became, where that is still known.
-        seq: Option<Seq>,
-    },
-    /// The journal did not store it.
-    NotStored,
-    /// The room's queue is full.
-    Busy,
-    /// The room runs another build by now: encode it anew.
-    Upgraded,
-}
-
-/// A transition that comes without a session.
-#[derive(Clone, Debug)]
-pub struct SubmitOnce {
-    /// Who asks.
-    pub author: Author,
-    /// The client they ask from.
-    pub client: ClientId,
-    /// That client's number for it.
-    pub number: Number,
-    /// The build whose encoding it is in.
-    pub digest: Digest,
-    /// In that build's own encoding.
-    pub transition: Bytes,
 }
 
 /// What the room is asked to do.
@@ -156,16 +106,9 @@ pub(super) enum Command {
     Stop,
 }
 
-impl Command {
-    /// Whether somebody uses the room by it.
-    pub(super) fn is_use(&self) -> bool {
-        !matches!(self, Self::Ring { .. } | Self::TellTally { .. } | Self::Retain(_) | Self::Stop)
-    }
-}
-
 /// A build that is to take over.
 pub(super) struct Upgrade {
-    pub(super) instance: Box<Instance>,
+    pub(super) instance: Instance,
     pub(super) digest: Digest,
     pub(super) reply: oneshot::Sender<Result<Seq, UpgradeRoomError>>,
 }
@@ -249,7 +192,7 @@ impl Room {
         instance: Instance,
         digest: Digest,
     ) -> Result<Result<Seq, UpgradeRoomError>, Gone> {
-        self.ask(|reply| Command::Upgrade(Upgrade { instance: Box::new(instance), digest, reply })).await
+        self.ask(|reply| Command::Upgrade(Upgrade { instance, digest, reply })).await
     }
 
     /// Ends a session. Never fails: a room that is gone has no sessions.

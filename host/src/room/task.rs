@@ -1,10 +1,9 @@
-//! The task that a waking room is: takes commands in, lets the sequencer decide, and hands batches to the journal.
+//! The task that a waking room is: hands commands to the pure [`Room`](reapply_sync::Room), and performs the effects that it asks for, in order.
 //!
-//! One turn handles everything that is waiting, then pumps once. So under load the work shares its journal records and its
+//! One turn hands in everything that is waiting, then performs what came of it. So under load the work shares its journal records and its
 //! wake-ups, and an idle room answers a lone transition at once.
 
-mod alarm;
-mod storing;
+mod effects;
 mod tally;
 
 use std::collections::HashMap;
@@ -12,25 +11,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reapply_sync::{
-    Author, Batch, ClientId, Goodbye, Hello, Number, Report, RoomId, Seq, Sequencer, ServerMessage, SessionId, Signal,
-    SnapshotPolicy, Submit,
-};
+use reapply_sync::room::{Asker, Now, Ticks, Verdict, Waking};
+use reapply_sync::{RoomId, Seq, SessionId, SnapshotPolicy};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Sleep;
-use tracing::{debug, error, info, warn};
+use tracing::warn;
 
-use self::alarm::AlarmNote;
-use self::storing::appended;
-use super::limits::{PRESENCE_INTERVAL, ROOM_INBOX_MAX, ROOM_SESSIONS_MAX, SLOW_TURN_MAX, TURN_MAX};
+use self::effects::{InFlight, appended};
+use super::limits::{ROOM_INBOX_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::open::Opened;
-use super::room::{Command, Entered, News, Outbox, Room, SubmitOnce, Upgrade, Verdict, View};
-use super::sessions::{Session, Sessions};
+use super::room::{Command, News, Outbox, Room, Upgrade, View};
 use super::tally::Tally;
 use super::trim::TrimQueue;
 use super::upgrade::UpgradeRoomError;
 use crate::clock;
-use crate::journal::{Appending, Journal, Retention};
+use crate::journal::{Journal, Retention};
 use crate::machine::Instance;
 
 /// What all rooms' tasks have around them.
@@ -52,157 +47,108 @@ pub(super) fn start(
     next_session: impl Fn() -> SessionId + Send + 'static,
 ) -> (Room, impl Future<Output = ()>) {
     let Opened { mut sequencer, noted_alarm, retention } = opened;
-    let Surroundings { journal, sleep_after, trims, alarms_changed } = surroundings;
     sequencer.set_snapshot_policy(snapshot_policy(&retention));
     let (commands, inbox) = mpsc::channel(ROOM_INBOX_MAX);
     let history = Arc::clone(sequencer.history());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
     let tally = Arc::<Tally>::default();
     let room = Room { commands, history, news: news_receiver, tally: Arc::clone(&tally) };
+    let sleep_after_micros = u64::try_from(surroundings.sleep_after.as_micros()).unwrap_or(u64::MAX);
+    let waking = Waking { noted_alarm, is_used, sleep_after_micros };
+    let clock = Clock { began: Instant::now() };
     let task = Task {
         id,
-        sequencer,
-        journal,
-        sleep_after,
+        room: clock.with_now(|now| reapply_sync::Room::new(sequencer, waking, now)),
+        clock,
+        surroundings,
         next_session: Box::new(next_session),
         inbox,
         news,
-        sessions: Sessions::default(),
-        waiting: HashMap::new(),
-        in_flight: None,
-        upgrade: None,
+        outboxes: HashMap::new(),
+        askers: HashMap::new(),
+        askers_made: 0,
         upgrading: None,
-        presence_due: None,
-        alarm: AlarmNote::new(noted_alarm),
-        alarms_changed,
+        ringers: Vec::new(),
+        in_flight: None,
         tally,
         tally_due: None,
-        trims,
         is_trimmed: retention.trim,
-        last_used: is_used.then(Instant::now),
-        is_letting_go: false,
-        failing_until: None,
-        stopping: false,
+        is_failing: false,
+        is_asleep: false,
     };
     (room, task.run())
 }
 
 struct Task {
     id: RoomId,
-    sequencer: Sequencer<Instance>,
-    journal: Arc<dyn Journal>,
-    sleep_after: Duration,
+    room: reapply_sync::Room<Instance>,
+    clock: Clock,
+    surroundings: Surroundings,
     next_session: Box<dyn Fn() -> SessionId + Send>,
     inbox: mpsc::Receiver<Command>,
     news: watch::Sender<News>,
-    sessions: Sessions,
+    outboxes: HashMap<SessionId, Outbox>,
     /// Who waits for the verdict on a transition that came over HTTP.
-    waiting: HashMap<(ClientId, Number), Vec<oneshot::Sender<Verdict>>>,
-    in_flight: Option<(Arc<Batch>, Appending)>,
-    /// A build that takes over as soon as the room is at rest; nothing more is taken in until then.
-    upgrade: Option<Upgrade>,
-    /// Who waits for the upgrade that is being stored.
+    askers: HashMap<Asker, oneshot::Sender<Verdict>>,
+    askers_made: u64,
+    /// Who waits for the upgrade that was asked for.
     upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
-    /// When a changed presence is told.
-    presence_due: Option<Instant>,
-    alarm: AlarmNote,
-    alarms_changed: Arc<Notify>,
+    /// Who woke the room for its alarm, and waits until that is settled.
+    ringers: Vec<oneshot::Sender<()>>,
+    in_flight: Option<InFlight>,
     tally: Arc<Tally>,
     /// When the journal is told what was rejected.
     tally_due: Option<Instant>,
-    trims: Arc<TrimQueue>,
     /// Whether the machine's retention has the log trimmed.
     is_trimmed: bool,
-    /// `None` where the room was woken for its alarm, and nobody has used it since.
-    last_used: Option<Instant>,
-    /// Whether the log may hold more than this room knows: it stops, and notes nothing more.
-    is_letting_go: bool,
-    /// Since the journal failed last: when an alarm may try again whether it stores. A failure that lasts is logged once.
-    failing_until: Option<Instant>,
-    stopping: bool,
+    /// Whether the last append failed. A failure that lasts is logged once.
+    is_failing: bool,
+    is_asleep: bool,
 }
 
 impl Task {
     async fn run(mut self) {
-        // Whoever was there when the host went down has left: their sessions are gone.
-        let present: Vec<Author> = self.sequencer.present().cloned().collect();
-        self.leave_all(present);
         let mut commands = Vec::new();
-        let mut timer = Box::pin(tokio::time::sleep(self.sleep_after));
-        self.pump();
-        self.note_alarm().await;
-        while !(self.stopping && self.sequencer.is_settled()) {
+        let mut timer = Box::pin(tokio::time::sleep(self.surroundings.sleep_after));
+        self.perform_effects().await;
+        while !self.is_asleep {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
-            let is_open = self.is_open();
+            let is_open = self.room.is_open();
             tokio::select! {
                 biased;
                 appended = appended(&mut self.in_flight) => self.handle_appended(appended),
                 () = std::future::ready(()), if is_open && !commands.is_empty() => self.handle_commands(&mut commands),
                 count = self.inbox.recv_many(&mut commands, ROOM_INBOX_MAX), if is_open && commands.is_empty() => {
-                    self.stopping |= count == 0;
+                    if count == 0 {
+                        self.room.handle_stop();
+                    }
                     self.handle_commands(&mut commands);
                 }
-                () = timer.as_mut() => self.handle_timer(),
+                () = timer.as_mut() => {
+                    self.clock.with_now(|now| self.room.handle_timer(now));
+                    self.tell_tally_if_due();
+                }
             }
-            self.pump();
-            self.note_alarm().await;
+            self.perform_effects().await;
         }
-        self.end().await;
     }
 
-    /// When this room has something to do though nothing comes in.
+    /// When this room has something to do though nothing comes in. It looks every now and then, since the wall clock may be set.
     fn wake_at(&mut self) -> Instant {
-        let now = Instant::now();
-        let mut wake_at = self.presence_due.unwrap_or(now + self.sleep_after);
-        if self.is_idle() && !self.is_alarm_near() {
-            wake_at = wake_at.min(self.last_used.map_or(now, |last_used| last_used + self.sleep_after));
-        }
-        let others = [self.alarm_wake_at(now), self.tally_due];
-        others.into_iter().flatten().fold(wake_at, Instant::min)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.sessions.len() == 0 && self.waiting.is_empty() && self.sequencer.is_settled()
-    }
-
-    fn handle_timer(&mut self) {
-        self.handle_alarm();
-        self.tell_tally_if_due();
-        if self.presence_due.is_some_and(|due| due <= Instant::now()) {
-            self.presence_due = None;
-            // Leaving may have failed with the journal; then it is told now.
-            self.absent_leave();
-            let presence = self.sessions.presence();
-            let participants = self.sessions.participants();
-            self.news.send_modify(|news| {
-                news.participants = participants;
-                news.presence_version += 1;
-                news.presence = presence;
-            });
-        }
-        let is_unused =
-            self.is_idle() && self.last_used.is_none_or(|last_used| last_used.elapsed() >= self.sleep_after);
-        if is_unused && !self.is_alarm_near() && self.inbox.is_empty() {
-            self.stopping = true;
-        }
-    }
-
-    /// Whether more may be taken in.
-    fn is_open(&self) -> bool {
-        !self.sequencer.is_full() && self.upgrade.is_none() && !self.stopping
+        let room_wakes_at = self.clock.with_now(|now| self.room.wake_at(now));
+        let room_wakes_at = room_wakes_at.map(|ticks| self.clock.instant(ticks));
+        let latest = Instant::now() + self.surroundings.sleep_after;
+        [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min)
     }
 
     /// Handles a turn's commands, and leaves those that are for the next one. A machine that is slow must not hold up the thread that
     /// other rooms and sockets share, nor what this room has to store and to tell.
     fn handle_commands(&mut self, commands: &mut Vec<Command>) {
         let turn_began = Instant::now();
-        if commands.iter().any(Command::is_use) {
-            self.last_used = Some(turn_began);
-        }
         commands.reverse();
         self.take_in(commands, turn_began + TURN_MAX);
-        if !commands.is_empty() && self.is_open() {
+        if !commands.is_empty() && self.room.is_open() {
             tokio::task::block_in_place(|| self.take_in(commands, turn_began + SLOW_TURN_MAX));
         }
         commands.reverse();
@@ -211,171 +157,102 @@ impl Task {
     /// Handles commands, the last one first, until the room is full, or the time has come; one of them at least.
     fn take_in(&mut self, commands: &mut Vec<Command>, until: Instant) {
         while let Some(command) = commands.pop() {
-            self.handle(command);
-            if !self.is_open() || Instant::now() > until {
+            self.clock.with_now(|now| self.handle(command, now));
+            if !self.room.is_open() || Instant::now() > until {
                 return;
             }
         }
     }
 
-    fn handle(&mut self, command: Command) {
+    fn handle(&mut self, command: Command, now: &mut Now<'_>) {
         match command {
-            Command::Submit { session, number, transition } => self.submit(session, number, transition),
+            Command::Submit { session, number, transition } => {
+                self.room.handle_submit(session, number, transition, now)
+            }
             Command::Enter { hello, participant, outbox, reply } => {
-                let entered = self.enter(hello, participant, outbox);
-                if let Err(Ok(entered)) = reply.send(entered) {
-                    self.leave(entered.welcome.session);
+                let session = (self.next_session)();
+                let entered = self.room.handle_enter(session, &hello, participant, now);
+                if entered.is_ok() {
+                    self.outboxes.insert(session, outbox);
+                }
+                if let Err(Ok(_)) = reply.send(entered) {
+                    self.leave(session, now);
                 }
             }
             Command::Resync { session, hello, reply } => {
-                if let Some(participant) = self.sessions.get(session).map(|session| session.participant.clone()) {
-                    self.sessions.set_upgraded(session, self.sequencer.upgraded());
-                    let _session_gone = reply.send(self.welcome(session, &hello, participant));
-                }
+                let welcomed = self.room.handle_resync(session, &hello, now);
+                let _session_gone = welcomed.map(|welcomed| reply.send(welcomed));
             }
-            Command::Signal { session, body } => self.signal(session, body),
+            Command::Signal { session, body } => self.room.handle_signal(session, body),
             Command::Diverged { session, seq, ours } => {
-                let participant = self.sessions.get(session).map(|session| &session.participant);
-                let digest = self.sequencer.digest();
+                let participant = self.room.participant(session);
+                let digest = self.room.sequencer().digest();
                 let ours = ours.map(tracing::field::display);
                 warn!(room = %self.id, %digest, %seq, ours, ?participant, "a replica diverged; it heals from a snapshot");
             }
-            Command::Followed { session, upgrade } => self.sessions.set_upgraded(session, upgrade),
-            Command::Leave { session } => self.leave(session),
-            Command::SubmitOnce { submit, reply } => self.submit_once(submit, reply),
-            Command::Upgrade(upgrade) if self.upgrade.is_none() => self.upgrade = Some(upgrade),
-            Command::Upgrade(upgrade) => drop(upgrade.reply.send(Err(UpgradeRoomError::Busy))),
-            Command::View { reply } => {
-                let _asker_gone = reply.send(self.view());
+            Command::Followed { session, upgrade } => self.room.handle_followed(session, upgrade),
+            Command::Leave { session } => self.leave(session, now),
+            Command::SubmitOnce { submit, reply } => {
+                self.askers_made += 1;
+                let asker = Asker(self.askers_made);
+                self.askers.insert(asker, reply);
+                self.room.handle_submit_once(asker, submit, now);
             }
-            Command::Ring { reply } => self.ring(reply),
+            Command::Upgrade(Upgrade { instance, digest, reply }) => {
+                match self.room.handle_upgrade(instance, digest, now) {
+                    Ok(()) => self.upgrading = Some(reply),
+                    Err(busy) => drop(reply.send(Err(busy.into()))),
+                }
+            }
+            Command::View { reply } => {
+                let _asker_gone = reply.send(self.view(now));
+            }
+            Command::Ring { reply } => {
+                self.room.handle_ring(now);
+                self.ringers.push(reply);
+            }
             Command::TellTally { reply } => self.tell_tally(Some(reply)),
             Command::Retain(retention) => {
-                self.sequencer.set_snapshot_policy(snapshot_policy(&retention));
+                self.room.set_snapshot_policy(snapshot_policy(&retention));
                 self.is_trimmed = retention.trim;
             }
-            Command::Stop => self.stopping = true,
+            Command::Stop => self.room.handle_stop(),
         }
     }
 
-    fn enter(&mut self, hello: Hello, participant: Author, outbox: Outbox) -> Result<Entered, Goodbye> {
-        if self.sequencer.is_broken() {
-            return Err(Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
-        }
-        if self.sessions.len() >= ROOM_SESSIONS_MAX {
-            return Err(Goodbye::Full(format!("the room has {ROOM_SESSIONS_MAX} sessions, which is its limit")));
-        }
-        let session = (self.next_session)();
-        let (client, upgraded) = (hello.key.client_id(), self.sequencer.upgraded());
-        let is_first =
-            self.sessions.insert(session, Session { participant: participant.clone(), client, upgraded, outbox });
-        if is_first {
-            self.sequencer.handle_joined(participant.clone(), clock::now(), rand::random());
-        }
-        self.presence_changed();
-        Ok(self.welcome(session, &hello, participant))
+    fn leave(&mut self, session: SessionId, now: &mut Now<'_>) {
+        self.outboxes.remove(&session);
+        self.room.handle_leave(session, now);
     }
 
-    fn welcome(&mut self, session: SessionId, hello: &Hello, participant: Author) -> Entered {
-        let (welcome, after) = self.sequencer.welcome(hello, session, participant, clock::now());
-        Entered { welcome, after }
-    }
-
-    fn submit(&mut self, session: SessionId, number: Number, transition: bytes::Bytes) {
-        // A session that was ended may still have had frames under way; its client sends them again in its next one.
-        let Some(session) = self.sessions.get(session) else { return };
-        let Session { participant, client, upgraded, .. } = session;
-        let (author, client, upgraded) = (participant.clone(), *client, *upgraded);
-        let submit = Submit { author, client, number, upgraded, transition };
-        self.sequencer.handle_submit(submit, clock::now(), rand::random());
-    }
-
-    fn submit_once(&mut self, submit: SubmitOnce, reply: oneshot::Sender<Verdict>) {
-        let SubmitOnce { author, client, number, digest, transition } = submit;
-        if digest != self.sequencer.digest() {
-            let _asker_gone = reply.send(Verdict::Upgraded);
-            return;
-        }
-        self.waiting.entry((client, number)).or_default().push(reply);
-        let submit = Submit { author, client, number, upgraded: self.sequencer.upgraded(), transition };
-        self.sequencer.handle_submit(submit, clock::now(), rand::random());
-    }
-
-    fn signal(&mut self, id: SessionId, body: bytes::Bytes) {
-        let Some(session) = self.sessions.get(id) else { return };
-        let signal = Signal { participant: session.participant.clone(), session: id, body };
-        self.sessions.offer_all(id, &ServerMessage::Signals(vec![signal]).encode());
-    }
-
-    fn leave(&mut self, session: SessionId) {
-        let left = self.sessions.remove(session);
-        self.presence_changed();
-        self.leave_all(left);
-    }
-
-    fn leave_all(&mut self, participants: impl IntoIterator<Item = Author>) {
-        for participant in participants {
-            self.sequencer.handle_left(participant, clock::now(), rand::random());
-        }
-    }
-
-    /// Whoever is held for present and has no session has left.
-    fn absent_leave(&mut self) {
-        let absent: Vec<_> = self.sequencer.present().filter(|author| !self.sessions.has(author)).cloned().collect();
-        self.leave_all(absent);
-    }
-
-    fn presence_changed(&mut self) {
-        self.presence_due.get_or_insert(Instant::now() + PRESENCE_INTERVAL);
-    }
-
-    fn view(&mut self) -> Result<View, reapply_sync::Fault> {
-        let seq = self.sequencer.history().head();
-        let (machine, state) = self.sequencer.durable();
-        let viewed = machine.view(state);
-        if let Err(fault) = &viewed {
-            self.sequencer.handle_fault("view", fault.clone());
-        }
-        let (time, digest) = (self.sequencer.durable_time(), self.sequencer.digest());
-        Ok(View { seq, time, digest, json: viewed? })
-    }
-
-    fn end_sessions(&mut self, why: &Goodbye) {
-        let left = self.sessions.end_all(why);
-        self.leave_all(left);
-    }
-
-    fn report(&mut self, report: &Report) {
-        match report {
-            Report::Broken(_) => {
-                error!(room = %self.id, "{report}");
-                self.end_sessions(&Goodbye::RoomFailed("its last good state could not be made again".to_owned()));
-                self.stopping = true;
-            }
-            Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, why),
-            _ => warn!(room = %self.id, "{report}"),
-        }
-    }
-
-    /// The room goes to sleep, or the host stops.
-    async fn end(mut self) {
-        self.inbox.close();
-        self.sessions.end_all(&Goodbye::ShuttingDown);
-        if !self.sequencer.is_broken() {
-            self.sequencer.take_snapshot();
-        }
-        if let Some(snapshot) = self.sequencer.poll_snapshot()
-            && let Err(why) = self.journal.put_snapshot(&self.id, (*snapshot).clone()).await
-        {
-            info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
-        }
-        self.tell_tally_for_sleep().await;
-        if self.note_alarm_for_sleep().await {
-            self.alarms_changed.notify_one();
-        }
-        debug!(room = %self.id, participants = self.sessions.participants(), "the room is asleep");
+    fn view(&mut self, now: &Now<'_>) -> Result<View, reapply_sync::Fault> {
+        let json = self.room.show(|machine, state| machine.view(state), now)?;
+        let sequencer = self.room.sequencer();
+        let (seq, time) = (sequencer.history().head(), sequencer.durable_time());
+        Ok(View { seq, time, digest: sequencer.digest(), json })
     }
 }
+
+/// The clocks and the random bits of one room.
+#[derive(Clone, Copy)]
+struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    fn with_now<T>(self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
+        let ticks = Ticks(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        f(&mut Now { ticks, time: clock::now(), entropy: &mut rand::random })
+    }
+
+    fn instant(self, Ticks(micros): Ticks) -> Instant {
+        let at = self.began.checked_add(Duration::from_micros(micros));
+        at.unwrap_or(self.began + FAR_AWAY)
+    }
+}
+
+/// Later than any process lives, and near enough for every system's clock.
+const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {
     SnapshotPolicy { events: retention.snapshot_events, bytes: retention.snapshot_bytes }

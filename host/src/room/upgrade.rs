@@ -1,6 +1,7 @@
 //! Has a room go on with another build. Whether that is wise is for others to find out beforehand: here it is done, or the room stays as
 //! it was.
 
+use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{Fault, LoadError, RoomId, Seq, UpgradeError};
 
 use super::room::Gone;
@@ -16,15 +17,9 @@ pub enum UpgradeRoomError {
     /// The new build does not start.
     #[error("the new build does not start: {0}")]
     Start(#[from] Fault),
-    /// The new build does not take the room's state over.
+    /// The room refused the upgrade, or the journal did.
     #[error(transparent)]
-    Refused(#[from] UpgradeError),
-    /// The event of the upgrade was not stored.
-    #[error("the journal did not store the upgrade; the room fell back to its former build: try again")]
-    NotStored,
-    /// Another upgrade of this room is under way.
-    #[error("another upgrade of this room is under way")]
-    Busy,
+    Failed(#[from] UpgradeFailed),
 }
 
 impl Rooms {
@@ -42,7 +37,9 @@ impl Rooms {
             let instance = started.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string())))?;
             match room.upgrade(instance, build.digest()).await {
                 // A state may take more stack to restore than its events took.
-                Ok(Err(UpgradeRoomError::Refused(UpgradeError::Restore(LoadError::Fault(_)))))
+                Ok(Err(UpgradeRoomError::Failed(UpgradeFailed::Refused(UpgradeError::Restore(LoadError::Fault(
+                    _,
+                ))))))
                     if stack == Stack::Judging =>
                 {
                     stack = Stack::Replaying;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use reapply_sync::room::{Asker, Verdict};
 use reapply_sync::{
     ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Snapshot, Timestamp,
 };
@@ -46,13 +47,34 @@ pub(crate) struct Auditor<S: Scenario> {
     applied: BTreeMap<(Page, Number), Applied>,
     /// The last event of a client that the room has ever forgotten.
     forgotten: Option<Seq>,
+    /// Who has joined in the log, and not left.
+    joined: BTreeSet<Author>,
+    /// Who waits for a verdict on what they submitted without a session.
+    askers: BTreeMap<Asker, (ClientId, Number)>,
+    askers_made: u64,
+    /// When the alarms were due that were tried in vain.
+    alarms_failed: BTreeSet<Timestamp>,
+    pub(crate) verdicts: u64,
     pub(crate) counts: OutcomeCounts,
 }
 
 impl<S: Scenario> Auditor<S> {
     pub(crate) fn new() -> Self {
         let (log, models, applied) = (Vec::new(), vec![S::genesis()], BTreeMap::new());
-        Self { log, build: 0, models, lost: Vec::new(), applied, forgotten: None, counts: OutcomeCounts::default() }
+        Self {
+            log,
+            build: 0,
+            models,
+            lost: Vec::new(),
+            applied,
+            forgotten: None,
+            joined: BTreeSet::new(),
+            askers: BTreeMap::new(),
+            askers_made: 0,
+            alarms_failed: BTreeSet::new(),
+            verdicts: 0,
+            counts: OutcomeCounts::default(),
+        }
     }
 
     /// How often a backup was restored.
@@ -71,6 +93,10 @@ impl<S: Scenario> Auditor<S> {
             _ => None,
         });
         self.build = upgrades.take(1).last().unwrap_or(0);
+        self.joined.clear();
+        for event in &self.log {
+            note_membership(&mut self.joined, &event.input);
+        }
         // What was seen of the events that are lost is nothing of those that take their place.
         self.applied.values_mut().for_each(|applied| applied.seen = applied.seen.min(head));
     }
@@ -93,6 +119,7 @@ impl<S: Scenario> Auditor<S> {
             } else {
                 self.newest().clone()
             };
+            note_membership(&mut self.joined, &event.input);
             self.models.push(model);
             self.log.push(event);
         }
@@ -169,6 +196,67 @@ impl<S: Scenario> Auditor<S> {
             }
         }
         applied.outcome = Some(outcome);
+    }
+
+    /// Somebody submits a transition without a session, and waits for the verdict.
+    pub(crate) fn note_asked(&mut self, client: ClientId, number: Number) -> Asker {
+        self.askers_made += 1;
+        let asker = Asker(self.askers_made);
+        self.askers.insert(asker, (client, number));
+        asker
+    }
+
+    /// Everyone who waits loses their connection.
+    pub(crate) fn note_crash(&mut self) {
+        self.askers.clear();
+    }
+
+    /// What became of a transition that was submitted without a session. `has_failed`: the last append was not stored, for certain.
+    pub(crate) fn note_verdict(&mut self, asker: Asker, verdict: Verdict, has_failed: bool) {
+        let (client, number) = self.askers.remove(&asker).expect("a verdict for nobody");
+        self.verdicts += 1;
+        let is_logged = |event: &&Event| matches!(event.input, Input::Transition { client: by, number: n, .. } if (by, n) == (client, number));
+        let logged = self.log.iter().find(is_logged).map(|event| event.seq);
+        let outcome = match verdict {
+            Verdict::Accepted { seq, time } => Outcome::Accepted { seq, time },
+            Verdict::Rejected(why) => Outcome::Rejected(why),
+            Verdict::DecidedBefore { seq } => {
+                assert!(seq.is_none() || seq == logged, "{client} {number} was decided as {seq:?}, and is {logged:?}");
+                return;
+            }
+            Verdict::NotStored => return assert!(logged.is_none() || !has_failed, "{client} {number} is in the log"),
+            Verdict::Upgraded => return assert_eq!(logged, None, "{client} {number} was not taken, and is in the log"),
+            Verdict::Busy => panic!("a room is never busy"),
+        };
+        let page = (client, 0);
+        match self.applied.get(&(page, number)).map(|applied| &applied.outcome) {
+            Some(None) => self.note_outcome(page, number, outcome, self.epoch()),
+            // The reason may be forgotten by then.
+            Some(Some(Outcome::Rejected(_))) if outcome == Outcome::Rejected(Rejection::Forgotten) => {}
+            Some(Some(former)) => assert_eq!(*former, outcome, "{client} {number} has two verdicts"),
+            None => assert!(matches!(outcome, Outcome::Rejected(Rejection::Malformed(_))), "{outcome:?} for nonsense"),
+        }
+    }
+
+    /// Nobody may wait for a verdict in a room that sleeps, or at the end; `waiting` have not been handed in.
+    pub(crate) fn check_all_answered(&self, waiting: &BTreeSet<Asker>) {
+        let unanswered: Vec<_> = self.askers.iter().filter(|(asker, _)| !waiting.contains(asker)).collect();
+        assert!(unanswered.is_empty(), "no verdict has come for {unanswered:?}");
+    }
+
+    /// Who has joined in the log, and not left.
+    pub(crate) fn joined(&self) -> &BTreeSet<Author> {
+        &self.joined
+    }
+
+    /// The operator was told that the alarm of this time was tried in vain.
+    pub(crate) fn note_alarm_failed(&mut self, at: Timestamp) {
+        self.alarms_failed.insert(at);
+    }
+
+    /// Whether nothing is to be waited for at the end: there is no alarm, or it was tried in vain.
+    pub(crate) fn is_alarm_settled(&self, at: Option<Timestamp>) -> bool {
+        at.is_none_or(|at| self.alarms_failed.contains(&at))
     }
 
     /// The model at `seq` in the log of that epoch. Nothing that is not durable may be in what a replica shows as confirmed there.
@@ -285,6 +373,14 @@ impl<S: Scenario> Auditor<S> {
             }
         }
         assert!(logged.is_empty(), "the log holds what nobody asked for: {logged:?}");
+    }
+}
+
+fn note_membership(joined: &mut BTreeSet<Author>, input: &Input) {
+    match input {
+        Input::Joined(author) => drop(joined.insert(author.clone())),
+        Input::Left(author) => drop(joined.remove(author)),
+        _ => {}
     }
 }
 

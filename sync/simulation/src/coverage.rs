@@ -25,6 +25,13 @@ pub(crate) struct Coverage {
     pub(crate) backups_restored: u64,
     pub(crate) strangers: u64,
     pub(crate) strangers_rejected: u64,
+    pub(crate) hellos: u64,
+    pub(crate) slept: u64,
+    pub(crate) slept_with_alarm: u64,
+    pub(crate) woken_for_alarm: u64,
+    pub(crate) appends_lost: u64,
+    pub(crate) rejections_counted: u64,
+    pub(crate) verdicts: u64,
 }
 
 impl RoomCounts {
@@ -36,7 +43,8 @@ impl RoomCounts {
         self.tails += other.tails;
         self.by_snapshot += other.by_snapshot;
         self.divergences += other.divergences;
-        self.stale_frames += other.stale_frames;
+        self.replaced += other.replaced;
+        self.unreachable += other.unreachable;
     }
 }
 
@@ -72,7 +80,15 @@ impl Coverage {
             ("joined by snapshot", room.by_snapshot),
             ("page reloaded", self.reloads),
             ("transition restored from a queue", self.restored),
-            ("stale frame passed on", room.stale_frames),
+            ("session replaced", room.replaced),
+            ("session too slow for its own messages", room.unreachable),
+            ("session began, or began anew", self.hellos),
+            ("room fell asleep", self.slept),
+            ("room fell asleep with an alarm", self.slept_with_alarm),
+            ("room woken for its alarm", self.woken_for_alarm),
+            ("append ended unknown", self.appends_lost),
+            ("rejection counted", self.rejections_counted),
+            ("verdict on what came without a session", self.verdicts),
             ("replica corrupted", self.corruptions),
             ("replica diverged", self.divergences),
             ("room heard of a divergence", room.divergences),

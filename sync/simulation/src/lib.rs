@@ -2,7 +2,7 @@
 //! between them. Each run follows from its seed alone. Only tests use it.
 //!
 //! ```text
-//!  Scenario ──acts──▶ Replica ──▶ network ──▶ Room: Sequencer ──▶ Journal
+//!  Scenario ──acts──▶ Replica ──▶ network ──▶ Shell: Room ──▶ Journal
 //!     │                  │   delays, cuts, reloads     │   crashes, failed appends, snapshots
 //!     └── naive model ◀──┴──────── Auditor ◀───────────┘
 //! ```
@@ -16,10 +16,12 @@ mod build;
 mod conditions;
 mod coverage;
 mod history;
+mod journal;
 mod network;
 mod plan;
 mod random;
 mod room;
+mod roster;
 mod scenario;
 mod world;
 

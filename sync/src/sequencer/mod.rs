@@ -363,6 +363,12 @@ impl<M: Machine> Sequencer<M> {
         self.durable_time
     }
 
+    /// Whether the machine asks for membership.
+    #[must_use]
+    pub fn has_membership(&self) -> bool {
+        self.machine.membership()
+    }
+
     /// Who has joined and not left, as the log says. Builds that do not ask for membership leave it as it is.
     pub fn present(&self) -> impl Iterator<Item = &Author> {
         self.present.iter()

@@ -5,6 +5,7 @@ mod messages;
 mod rebase;
 mod replica;
 mod replica_scenarios;
+mod room;
 mod sequencer;
 mod sequencer_scenarios;
 mod tally;

@@ -25,7 +25,7 @@ impl<S: Scenario> World<S> {
             return;
         }
         self.clients[index].is_connecting = false;
-        if self.room.is_none() {
+        if self.is_down {
             self.connect_later(index);
             return;
         }
@@ -96,7 +96,10 @@ impl<S: Scenario> World<S> {
         while let Some(frame) = self.clients[index].replica.poll_transmit() {
             let Some(connection) = self.clients[index].connection else { continue };
             if let Ok(ClientMessage::Submit { number, .. }) = ClientMessage::decode(&frame) {
-                self.auditor.note_sent(page, number, self.connections[connection].welcomed_at);
+                // It may have been sent before the last welcome that came.
+                let welcomed_at = self.connections[connection].welcomed_at;
+                let sent_at = self.clients[index].replica.sent_at(number);
+                self.auditor.note_sent(page, number, sent_at.map_or(welcomed_at, |sent_at| sent_at.min(welcomed_at)));
             }
             if let Some(at) = self.connections[connection].up.arrival(self.now, &mut self.random) {
                 self.schedule(at - self.now, Task::Up { connection, frame });
@@ -182,8 +185,7 @@ impl<S: Scenario> World<S> {
             }
             5..7 => self.crash_host(),
             7 => self.corrupt(index),
-            _ if !self.stale_frames_pass => self.reload(index),
-            _ => {}
+            _ => self.reload(index),
         }
     }
 

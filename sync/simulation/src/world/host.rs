@@ -1,22 +1,50 @@
-//! What happens at the host, and on the way to it.
+//! What happens at the host, and on the way to it: frames come in, effects are performed, the process crashes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::Timestamp;
+use reapply_sync::room::{Effect, Now, Ticks, Waking};
+use reapply_sync::{ApplyError, Batch, ClientMessage, Refusal, Report, Seq, Snapshot, Timestamp, UpgradeError};
+
+use reapply_sync::room::UpgradeFailed;
+use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
 
 use super::{Task, Waiting, World};
 use crate::build::{BUILDS, Build, digest_of};
 use crate::network::Connection;
-use crate::room::{Effect, Room};
+use crate::room::{Out, Shell, slowness};
 use crate::scenario::{Place, Scenario};
 
+/// How an append ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    No,
+    /// The journal does not say. It may have been stored.
+    Unknown {
+        is_stored: bool,
+    },
+}
+
+/// A room that was woken in vain for an alarm is not woken for it again before that.
+const WAKE_AGAIN_AFTER: u64 = 60_000_000;
+
 impl<S: Scenario> World<S> {
+    /// The process is there. The room wakes at once, or when somebody needs it.
     pub(super) fn start_host(&mut self) {
-        if self.room.is_some() {
+        if self.is_down {
+            self.is_down = false;
+            self.host += 1;
+            if self.random.percent(50) { self.wake(true) } else { self.wake_for_alarm_later() }
+        }
+    }
+
+    /// Wakes the room, if it sleeps.
+    pub(super) fn wake(&mut self, is_used: bool) {
+        if self.room.is_some() || self.is_down {
             return;
         }
-        self.host += 1;
         let snapshots = &self.journal.snapshots;
         // Snapshots are a convenience: an old one must do, and so must none.
         let snapshot = match self.random.below(4) {
@@ -24,33 +52,62 @@ impl<S: Scenario> World<S> {
             1 if !snapshots.is_empty() => Some(Arc::clone(&snapshots[self.random.index(snapshots.len())])),
             _ => snapshots.iter().max_by_key(|snapshot| snapshot.seq).cloned(),
         };
-        let sequencer = self.journal.open(&self.scenario, snapshot.as_deref());
-        let (now, entropy) = (self.clock(), self.random.bits());
-        self.room = Some(Room::new(sequencer, self.stale_frames_pass, now, entropy));
-        self.alarm_scheduled = None;
+        let sequencer = self.journal.wake(&self.scenario, snapshot.as_deref());
+        let noted_alarm = self.journal.alarm;
+        let waking = Waking { noted_alarm, is_used, sleep_after_micros: self.sleep_after };
+        let (ticks, time) = (Ticks(self.now), self.clock());
+        let mut draw = || self.random.bits();
+        self.room = Some(Shell::new(sequencer, waking, &mut Now { ticks, time, entropy: &mut draw }));
+        self.timer_scheduled = None;
+        self.pump_room();
+    }
+
+    /// Whoever looks after alarms wakes the room when its alarm is due, as the journal has it.
+    pub(super) fn wake_for_alarm_later(&mut self) {
+        let Some(due) = self.journal.alarm.filter(|_| self.room.is_none() && !self.is_down) else { return };
+        let again = if self.rung_for == Some(due) { WAKE_AGAIN_AFTER } else { 0 };
+        let after = due.0.saturating_sub(self.clock().0).max(again);
+        self.schedule(after, Task::WakeForAlarm { host: self.host });
+    }
+
+    pub(super) fn wake_for_alarm(&mut self) {
+        let due = self.journal.alarm.filter(|due| *due <= self.clock());
+        if self.room.is_some() || self.is_down || due.is_none() {
+            self.wake_for_alarm_later();
+            return;
+        }
+        self.rung_for = due;
+        self.coverage.woken_for_alarm += 1;
+        self.wake(false);
+        self.is_rung = self.with_room(|shell, now| shell.room.handle_ring(now)).is_some();
         self.pump_room();
     }
 
     /// Another build is to take over the room.
     pub(super) fn upgrade_room(&mut self) {
         let number = self.random.below(BUILDS.into()) as u8;
-        let machine = Build::new(self.scenario.machine(Place::Host), number);
-        let Some(room) = &mut self.room else { return };
-        room.upgrade_to(digest_of(S::NAME, number), machine);
-        self.pump_room();
+        if !self.is_down {
+            self.inbox.push_back(Waiting::Upgrade { number });
+            self.pump_room();
+        }
     }
 
     /// The process is gone, and with it all that was not durable. What was with the journal may have become so.
     pub(super) fn crash_host(&mut self) {
-        let Some(room) = self.room.take() else { return };
+        if std::mem::replace(&mut self.is_down, true) {
+            return;
+        }
         self.coverage.restarts += 1;
         self.inbox.clear();
-        self.coverage.room.add(&room.counts);
-        if let Some(batch) = self.in_flight.take()
+        self.auditor.note_crash();
+        (self.is_rung, self.is_upgrading, self.failed_at) = (false, false, None);
+        if let Some(shell) = self.room.take() {
+            self.coverage.room.add(&shell.counts);
+        }
+        if let Some((batch, alarm)) = self.in_flight.take()
             && self.random.percent(50)
         {
-            self.journal.store(&batch);
-            self.auditor.note_durable(&batch);
+            self.store(&batch, alarm);
         }
         for connection in 0..self.connections.len() {
             if self.connections[connection].host == self.host {
@@ -70,27 +127,34 @@ impl<S: Scenario> World<S> {
         self.start_host();
     }
 
-    pub(super) fn appended(&mut self, is_stored: bool) {
-        let Some(batch) = self.in_flight.take() else { return };
-        let Some(room) = &mut self.room else { return };
-        if is_stored {
-            self.journal.store(&batch);
-            self.auditor.note_durable(&batch);
-            room.handle_appended(self.conditions.clock.at(self.now), self.random.bits());
-        } else {
-            room.handle_append_failed(self.conditions.clock.at(self.now), self.random.bits());
+    fn store(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
+        self.journal.store(batch, alarm);
+        self.auditor.note_durable(batch);
+    }
+
+    pub(super) fn appended(&mut self, stored: Stored) {
+        let Some((batch, alarm)) = self.in_flight.take() else { return };
+        if matches!(stored, Stored::Yes | Stored::Unknown { is_stored: true }) {
+            self.store(&batch, alarm);
         }
+        self.failed_at = (stored == Stored::No).then_some(self.now);
+        self.with_room(|shell, now| match stored {
+            Stored::Yes => shell.room.handle_appended(now),
+            Stored::No => shell.room.handle_append_failed(now),
+            Stored::Unknown { .. } => shell.room.handle_append_lost(now),
+        });
+        self.coverage.room.fall_backs += u64::from(stored == Stored::No);
+        self.coverage.appends_lost += u64::from(matches!(stored, Stored::Unknown { .. }));
         self.pump_room();
     }
 
     pub(super) fn frame_up(&mut self, connection: usize, frame: Bytes) {
         let Connection { host, up, .. } = &self.connections[connection];
-        if *host != self.host || !up.is_open(self.now) || self.room.is_none() {
+        if *host != self.host || !up.is_open(self.now) || self.is_down {
             return;
         }
         self.inbox.push_back(Waiting::Frame { connection, frame });
-        // The owner may take in all that waits before it pumps.
-        self.take_in();
+        // The owner may take in all that waits before it performs what came of it.
         if self.random.percent(70) || self.is_calm {
             self.pump_room();
         }
@@ -101,75 +165,107 @@ impl<S: Scenario> World<S> {
         self.conditions.clock.at(self.now)
     }
 
-    /// Hands in what waits, until the room is full.
-    pub(super) fn take_in(&mut self) {
-        let now = self.clock();
-        let Some(room) = &mut self.room else { return };
-        while !room.sequencer.is_full()
-            && let Some(waiting) = self.inbox.pop_front()
-        {
-            match waiting {
-                Waiting::Frame { connection, frame } => {
-                    let author = self.connections[connection].author.clone();
-                    room.handle_frame(connection, author, &frame, &mut self.random, now);
-                }
-                Waiting::Closed { connection } => room.handle_closed(connection, now, self.random.bits()),
-                Waiting::Once { submit, is_repeated } => {
-                    if is_repeated {
-                        room.submit_once(submit.clone(), now, self.random.bits());
-                    }
-                    room.submit_once(submit, now, self.random.bits());
-                }
-            }
-        }
-        self.coverage.waited += self.inbox.len() as u64;
+    pub(super) fn with_room<T>(
+        &mut self,
+        f: impl FnOnce(&mut Shell<Build<S::Machine>>, &mut Now<'_>) -> T,
+    ) -> Option<T> {
+        let (ticks, time) = (Ticks(self.now), self.clock());
+        let mut draw = || self.random.bits();
+        Some(f(self.room.as_mut()?, &mut Now { ticks, time, entropy: &mut draw }))
     }
 
-    pub(super) fn pump_room(&mut self) {
-        let now = self.clock();
-        loop {
-            self.take_in();
-            let Some(room) = &mut self.room else { return };
-            room.pump(now, self.random.bits());
-            if let Some(forgotten) = room.sequencer.forgotten() {
-                self.auditor.note_forgotten(forgotten.seq);
+    /// Hands in what waits, until the room is full. A room that sleeps is woken for it. Returns whether something was done.
+    fn take_in(&mut self) -> bool {
+        let mut has_taken = false;
+        while let Some(waiting) = self.inbox.pop_front() {
+            if self.room.is_none() && !matches!(waiting, Waiting::Closed { .. }) {
+                self.inbox.push_front(waiting);
+                self.wake(true);
+                return true;
             }
-            let effects = std::mem::take(&mut room.effects);
-            // What was told and settled may have made room for what waits.
-            if effects.is_empty() && (self.inbox.is_empty() || room.sequencer.is_full()) {
+            if self.room.as_ref().is_some_and(|shell| !shell.room.is_open()) {
+                self.inbox.push_front(waiting);
+                self.coverage.waited += self.inbox.len() as u64;
+                return has_taken;
+            }
+            self.hand_in(waiting);
+            has_taken = true;
+        }
+        has_taken
+    }
+
+    fn hand_in(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::Frame { connection, frame } => {
+                let author = self.connections[connection].author.clone();
+                let slowness = slowness(&mut self.random);
+                self.coverage.hellos += u64::from(matches!(ClientMessage::decode(&frame), Ok(ClientMessage::Hello(_))));
+                self.with_room(|shell, now| shell.handle_frame(connection, author, &frame, slowness, now));
+            }
+            Waiting::Closed { connection } => {
+                self.with_room(|shell, now| shell.handle_closed(connection, now));
+            }
+            Waiting::Once { askers, submit } => {
+                for asker in askers {
+                    self.with_room(|shell, now| shell.room.handle_submit_once(asker, submit.clone(), now));
+                }
+            }
+            Waiting::Upgrade { number } => {
+                let machine = Build::new(self.scenario.machine(Place::Host), number);
+                let digest = digest_of(S::NAME, number);
+                let asked = self.with_room(|shell, now| shell.room.handle_upgrade(machine, digest, now));
+                assert_eq!(asked, Some(Ok(())), "an open room has no upgrade");
+                self.is_upgrading = true;
+            }
+        }
+    }
+
+    /// Does all that the room wants and takes in what waits, until there is nothing more.
+    pub(super) fn pump_room(&mut self) {
+        loop {
+            while let Some(effect) = self.with_room(|shell, now| shell.room.poll_effect(now)).flatten() {
+                self.effect(effect);
+                self.send_out();
+            }
+            let has_taken = self.take_in();
+            self.send_out();
+            if !has_taken {
                 break;
             }
-            effects.into_iter().for_each(|effect| self.effect(effect));
         }
-        let Some(room) = &mut self.room else { return };
-        let alarm_at = room.sequencer.alarm_rings_at().map(|at| self.now + at.0.saturating_sub(now.0));
-        if let Some(at) = alarm_at
-            && self.alarm_scheduled.is_none_or(|scheduled| at < scheduled)
-        {
-            self.alarm_scheduled = Some(at);
-            self.schedule(at - self.now, Task::Alarm { host: self.host });
+        self.check_room();
+        if let Some(at) = self.with_room(|shell, now| shell.room.wake_at(now)).flatten() {
+            let at = at.0.max(self.now);
+            if self.timer_scheduled.is_none_or(|scheduled| at < scheduled) {
+                self.timer_scheduled = Some(at);
+                self.schedule(at - self.now, Task::Timer { host: self.host });
+            }
+        }
+    }
+
+    /// What must hold whenever the room has done all that it wanted.
+    fn check_room(&mut self) {
+        self.note_forgotten();
+        let Some(shell) = &self.room else { return };
+        shell.roster.check(self.now);
+        let has_members = shell.room.sequencer().has_membership();
+        if shell.room.sequencer().is_settled() {
+            assert!(!self.is_rung, "whoever woke the room for its alarm is left waiting");
+            if has_members && !shell.room.is_failing() {
+                shell.roster.check_membership(self.auditor.joined());
+            }
+        }
+    }
+
+    fn note_forgotten(&mut self) {
+        if let Some(forgotten) = self.room.as_ref().and_then(|shell| shell.room.sequencer().forgotten()) {
+            self.auditor.note_forgotten(forgotten.seq);
         }
     }
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Send { connection, frame } => {
-                if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
-                    self.schedule(at - self.now, Task::Down { connection, frame });
-                }
-            }
-            Effect::Close { connection } => {
-                if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
-                    self.schedule(at - self.now, Task::DownClosed { connection });
-                }
-            }
-            Effect::Append(batch) => {
-                assert_eq!(batch.expected, self.auditor.head(), "the journal refuses: another head");
-                assert!(self.in_flight.replace(batch).is_none(), "two batches at once");
-                let is_stored = self.is_calm || !self.random.percent(self.append_failures_percent);
-                let after = self.random.below(300_000);
-                self.schedule(after, Task::Appended { host: self.host, is_stored });
-            }
+            Effect::Append { batch, alarm } => self.append(batch, alarm),
             Effect::StoreSnapshot(snapshot) => {
                 self.coverage.snapshots += 1;
                 if self.random.percent(70) {
@@ -177,8 +273,125 @@ impl<S: Scenario> World<S> {
                     self.schedule(after, Task::SnapshotStored { epoch: self.auditor.epoch(), snapshot });
                 }
             }
-            Effect::ReadLater { connection, after } => {
-                self.schedule(after, Task::Read { host: self.host, connection });
+            Effect::NoteAlarm(note) => {
+                let is_stored = self.is_calm || !self.random.percent(self.append_failures_percent);
+                if is_stored {
+                    self.journal.alarm = note;
+                }
+                self.with_room(|shell, _| shell.room.handle_alarm_noted(is_stored));
+            }
+            Effect::Rung => assert!(std::mem::take(&mut self.is_rung), "nobody waits for the alarm"),
+            Effect::Send { session, frame } => {
+                let is_full = !self.is_calm && self.random.percent(2);
+                self.with_room(|shell, now| shell.handle_send(session.0 as usize, frame, is_full, now));
+            }
+            Effect::Signal { from, frame } => {
+                self.with_room(|shell, _| shell.handle_signal(from.0 as usize, &frame));
+            }
+            Effect::End { session, why } => {
+                self.with_room(|shell, now| shell.handle_end(session.0 as usize, why, now.ticks.0));
+            }
+            Effect::Head(head) => {
+                assert_eq!(head, self.auditor.head(), "the room tells of another head than the log has");
+                self.with_room(|shell, _| shell.wake_readers());
+            }
+            Effect::Presence { participants, frame } => {
+                self.with_room(|shell, _| shell.handle_presence(frame));
+                let present = self.room.as_ref().map(|shell| shell.roster.participants().len());
+                assert_eq!(present, Some(participants), "the room counts other participants than there are");
+            }
+            Effect::CountRejection(_) => self.coverage.rejections_counted += 1,
+            Effect::Answer { asker, verdict } => self.auditor.note_verdict(asker, verdict, self.failed_at.is_some()),
+            Effect::Upgraded(upgraded) => self.upgraded(upgraded),
+            Effect::Report(report) => self.report(report),
+            Effect::Sleep { snapshot, has_alarm } => self.slept(snapshot, has_alarm),
+        }
+    }
+
+    fn append(&mut self, batch: Arc<Batch>, alarm: Option<Timestamp>) {
+        assert_eq!(batch.expected, self.auditor.head(), "the journal refuses: another head");
+        let is_alarm = batch.events.iter().any(|event| matches!(event.input, reapply_sync::Input::Alarm(_)));
+        let failed_at = self.failed_at.filter(|_| is_alarm);
+        let waits = failed_at.is_none_or(|failed_at| self.now >= failed_at + STORAGE_RETRY_MICROS);
+        assert!(waits, "an alarm did not wait for the storage");
+        assert!(self.in_flight.replace((batch, alarm)).is_none(), "two batches at once");
+        let is_failing = !self.is_calm && self.random.percent(self.append_failures_percent);
+        let stored = match self.random.below(4) {
+            _ if !is_failing => Stored::Yes,
+            0 => Stored::Unknown { is_stored: self.random.percent(50) },
+            _ => Stored::No,
+        };
+        let after = self.random.below(300_000);
+        self.schedule(after, Task::Appended { host: self.host, stored });
+    }
+
+    fn upgraded(&mut self, upgraded: Result<Seq, UpgradeFailed>) {
+        assert!(std::mem::take(&mut self.is_upgrading), "nobody waits for the upgrade");
+        match upgraded {
+            Ok(seq) => assert_eq!(seq, self.auditor.head(), "an upgrade is alone in its batch"),
+            Err(UpgradeFailed::Refused(UpgradeError::IsCurrent) | UpgradeFailed::NotStored) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Faulted { .. } => self.coverage.room.faults += 1,
+            Report::AlarmFailed { why: ApplyError::Refused(Refusal::Malformed(why)), .. } => {
+                panic!("another build's alarm went off: {why}")
+            }
+            Report::AlarmFailed { alarm, .. } => {
+                self.coverage.room.alarms_refused += 1;
+                self.auditor.note_alarm_failed(alarm.at);
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn slept(&mut self, snapshot: Option<Arc<Snapshot>>, has_alarm: bool) {
+        self.note_forgotten();
+        let Some(shell) = self.room.take() else { return };
+        assert!(shell.roster.is_empty(), "a room sleeps over its sessions");
+        assert!(!self.is_upgrading, "a room sleeps over somebody who waits for its upgrade");
+        if std::mem::take(&mut self.is_rung) {
+            // Whoever woke it for its alarm hears that it is gone, and tries again.
+            self.rung_for = None;
+        }
+        self.coverage.slept += 1;
+        self.coverage.slept_with_alarm += u64::from(has_alarm);
+        self.coverage.room.add(&shell.counts);
+        self.failed_at = None;
+        let mut unhanded = BTreeSet::new();
+        for waiting in &self.inbox {
+            if let Waiting::Once { askers, .. } = waiting {
+                unhanded.extend(askers.iter().copied());
+            }
+        }
+        self.auditor.check_all_answered(&unhanded);
+        if let Some(snapshot) = snapshot.filter(|_| self.random.percent(70)) {
+            self.journal.snapshots.push(snapshot);
+        }
+        self.wake_for_alarm_later();
+    }
+
+    fn send_out(&mut self) {
+        let out = self.room.as_mut().map(|shell| std::mem::take(&mut shell.out)).unwrap_or_default();
+        for out in out {
+            match out {
+                Out::Send { connection, frame } => {
+                    if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
+                        self.schedule(at - self.now, Task::Down { connection, frame });
+                    }
+                }
+                Out::Close { connection } => {
+                    if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
+                        self.schedule(at - self.now, Task::DownClosed { connection });
+                    }
+                }
+                Out::ReadLater { connection, after } => {
+                    self.schedule(after, Task::Read { host: self.host, connection });
+                }
+                Out::Leave { connection } => self.inbox.push_back(Waiting::Closed { connection }),
             }
         }
     }

@@ -5,19 +5,21 @@ mod host;
 mod once;
 mod stranger;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Sequencer, Snapshot, Submit};
+use reapply_sync::room::{Asker, Effect, SubmitOnce};
+use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Sequencer, Snapshot, Timestamp};
 
 use crate::auditor::Auditor;
 use crate::build::{Build, number_of};
 use crate::conditions::Conditions;
 use crate::coverage::Coverage;
+use crate::journal::Journal;
 use crate::network::Connection;
 use crate::random::Random;
-use crate::room::{Journal, Room, at_rest};
+use crate::room::Shell;
 use crate::scenario::{Place, Scenario};
 
 /// What happens at some moment.
@@ -26,10 +28,11 @@ enum Task {
     Down { connection: usize, frame: Bytes },
     UpClosed { connection: usize },
     DownClosed { connection: usize },
-    Appended { host: u64, is_stored: bool },
+    Appended { host: u64, stored: host::Stored },
     SnapshotStored { epoch: usize, snapshot: Arc<Snapshot> },
     Read { host: u64, connection: usize },
-    Alarm { host: u64 },
+    Timer { host: u64 },
+    WakeForAlarm { host: u64 },
     Restart,
     Act { client: usize },
     Connect { client: usize, page: u64 },
@@ -45,7 +48,8 @@ enum Task {
 enum Waiting {
     Frame { connection: usize, frame: Bytes },
     Closed { connection: usize },
-    Once { submit: Submit, is_repeated: bool },
+    Once { askers: Vec<Asker>, submit: SubmitOnce },
+    Upgrade { number: u8 },
 }
 
 struct Client<M: Machine> {
@@ -70,12 +74,25 @@ struct World<S: Scenario> {
     tasks_made: u64,
     journal: Journal,
     auditor: Auditor<S>,
-    room: Option<Room<Build<S::Machine>>>,
-    in_flight: Option<Arc<Batch>>,
+    /// The room, while it is awake.
+    room: Option<Shell<Build<S::Machine>>>,
+    /// Whether the host's process is gone.
+    is_down: bool,
+    in_flight: Option<(Arc<Batch>, Option<Timestamp>)>,
     inbox: VecDeque<Waiting>,
     /// How often the host has started.
     host: u64,
-    alarm_scheduled: Option<u64>,
+    timer_scheduled: Option<u64>,
+    /// How long a room that nobody uses stays awake.
+    sleep_after: u64,
+    /// The alarm for which the room was last woken.
+    rung_for: Option<Timestamp>,
+    /// Whether whoever woke the room for its alarm still waits.
+    is_rung: bool,
+    /// Whether somebody waits for an upgrade.
+    is_upgrading: bool,
+    /// When an append last failed, unless one has succeeded since.
+    failed_at: Option<u64>,
     clients: Vec<Client<S::Machine>>,
     connections: Vec<Connection>,
     nonces: u64,
@@ -83,7 +100,6 @@ struct World<S: Scenario> {
     /// The last number of somebody who submits without a session, with a key.
     last_once: Number,
     is_calm: bool,
-    stale_frames_pass: bool,
     append_failures_percent: u64,
     pads_percent: u64,
     coverage: Coverage,
@@ -103,6 +119,7 @@ pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     world.coverage.left = world.auditor.left();
     world.coverage.upgrades = world.auditor.upgrades();
     world.coverage.forgotten = u64::from(world.auditor.has_forgotten());
+    world.coverage.verdicts = world.auditor.verdicts;
     world.coverage.outcomes = world.auditor.counts;
     let last_room = world.room.map(|room| room.counts).unwrap_or_default();
     world.coverage.room.add(&last_room);
@@ -123,16 +140,21 @@ impl<S: Scenario> World<S> {
             tasks_made: 0,
             auditor: Auditor::new(),
             room: None,
+            is_down: true,
             in_flight: None,
             inbox: VecDeque::new(),
             host: 0,
-            alarm_scheduled: None,
+            timer_scheduled: None,
+            sleep_after: if random.percent(50) { 60_000_000 } else { random.below(1_000_000) },
+            rung_for: None,
+            is_rung: false,
+            is_upgrading: false,
+            failed_at: None,
             clients: Vec::new(),
             connections: Vec::new(),
             nonces: 0,
             last_once: Number(0),
             is_calm: false,
-            stale_frames_pass: random.percent(50) && !conditions.forgets,
             append_failures_percent: if random.percent(50) { 0 } else { random.below(30) },
             pads_percent: if random.percent(50) { 5 } else { 60 },
             coverage: Coverage::default(),
@@ -218,30 +240,28 @@ impl<S: Scenario> World<S> {
             Task::Up { connection, frame } => self.frame_up(connection, frame),
             Task::Down { connection, frame } => self.frame_down(connection, &frame),
             Task::UpClosed { connection } => {
-                if self.connections[connection].host == self.host && self.room.is_some() {
+                if self.connections[connection].host == self.host && !self.is_down {
                     self.inbox.push_back(Waiting::Closed { connection });
                 }
                 self.pump_room();
             }
             Task::DownClosed { connection } => self.client_closed(connection),
-            Task::Appended { host, is_stored } if host == self.host => self.appended(is_stored),
+            Task::Appended { host, stored } if host == self.host => self.appended(stored),
             Task::SnapshotStored { epoch, snapshot } if epoch == self.auditor.epoch() => {
                 self.journal.snapshots.push(snapshot);
             }
             Task::Read { host, connection } if host == self.host => {
-                if let Some(room) = &mut self.room {
-                    room.handle_read(connection, self.conditions.clock.at(self.now), self.random.bits());
-                }
+                self.with_room(|shell, _| shell.handle_read(connection));
                 self.pump_room();
             }
-            Task::Alarm { host } if host == self.host => {
-                self.alarm_scheduled = None;
-                if let Some(room) = &mut self.room {
-                    room.sequencer.handle_alarm(self.conditions.clock.at(self.now), self.random.bits());
-                }
+            Task::Timer { host } if host == self.host => {
+                self.timer_scheduled = None;
+                self.with_room(|shell, now| shell.room.handle_timer(now));
                 self.pump_room();
             }
-            Task::Appended { .. } | Task::Read { .. } | Task::Alarm { .. } | Task::SnapshotStored { .. } => {}
+            Task::WakeForAlarm { host } if host == self.host => self.wake_for_alarm(),
+            Task::Appended { .. } | Task::Read { .. } | Task::SnapshotStored { .. } => {}
+            Task::Timer { .. } | Task::WakeForAlarm { .. } => {}
             Task::RestoreBackup => self.restore_backup(),
             Task::Stranger => self.stranger(),
             Task::Restart => self.start_host(),
@@ -263,8 +283,9 @@ impl<S: Scenario> World<S> {
             Task::Mischief => self.mischief(),
             Task::ClockStep => {
                 self.coverage.clock_steps += u64::from(self.conditions.clock.step(&mut self.random));
-                self.alarm_scheduled = None;
+                self.timer_scheduled = None;
                 self.pump_room();
+                self.wake_for_alarm_later();
             }
             Task::SubmitOnce => self.submit_once(),
         }
@@ -292,8 +313,11 @@ impl<S: Scenario> World<S> {
     }
 
     fn check_end(&mut self) {
-        self.auditor.check_log(self.coverage.restarts > 0 || self.conditions.forgets);
-        let from_genesis = self.check_at_rest(&mut self.journal.open(&self.scenario, None));
+        self.auditor.check_log(self.coverage.restarts + self.coverage.slept > 0 || self.conditions.forgets);
+        let mut opened = self.journal.open(&self.scenario, None);
+        let alarm_at = opened.alarm_at();
+        assert!(self.auditor.is_alarm_settled(alarm_at), "the alarm of {alarm_at:?} never went off");
+        let from_genesis = self.check_at_rest(at_rest(opened));
         for index in 0..self.clients.len() {
             let page = self.page(index);
             let undecided = self.auditor.undecided(page);
@@ -311,19 +335,33 @@ impl<S: Scenario> World<S> {
         }
         for snapshot in &self.journal.snapshots {
             self.auditor.check_clients(snapshot);
-            let reopened = self.check_at_rest(&mut self.journal.open(&self.scenario, Some(snapshot)));
+            let reopened = self.check_at_rest(at_rest(self.journal.open(&self.scenario, Some(snapshot))));
             assert_eq!(reopened, from_genesis, "reopened from {} the room is another", snapshot.seq);
         }
-        let mut room = self.room.take().expect("the host is up");
-        assert!(room.sequencer.is_settled() && !room.sequencer.is_broken());
-        assert_eq!(self.check_at_rest(&mut room.sequencer), from_genesis, "the living room is not its log");
-        self.room = Some(room);
+        let shell = self.room.as_ref().expect("the clients are there");
+        assert!(shell.room.sequencer().is_settled() && !shell.room.sequencer().is_broken());
+        self.auditor.check_all_answered(&BTreeSet::new());
+        assert!(!self.is_upgrading, "somebody waits for an upgrade");
+        // The room stops, and what it leaves behind is all that it would go on from.
+        self.with_room(|shell, _| shell.room.handle_stop());
+        let mut last = None;
+        while let Some(effect) = self.with_room(|shell, now| shell.room.poll_effect(now)).flatten() {
+            last = Some(effect);
+        }
+        assert!(matches!(last, Some(Effect::Sleep { .. })), "the room does not stop: {last:?}");
+        let base = self.room.as_ref().map(|shell| (*shell.room.sequencer().history().base()).clone());
+        let living = self.check_at_rest(base.expect("the room is there"));
+        assert_eq!(living, from_genesis, "the living room is not its log");
     }
 
     /// All that a room at rest would go on from, but for its clients. Those depend on when the room was awake; they are checked by themselves.
-    fn check_at_rest(&self, sequencer: &mut Sequencer<Build<S::Machine>>) -> Snapshot {
-        let snapshot = at_rest(sequencer);
+    fn check_at_rest(&self, snapshot: Snapshot) -> Snapshot {
         self.auditor.check_clients(&snapshot);
         Snapshot { clients: Vec::new(), forgotten: None, ..snapshot }
     }
+}
+
+fn at_rest<M: Machine>(mut sequencer: Sequencer<M>) -> Snapshot {
+    sequencer.take_snapshot();
+    (*sequencer.history().base()).clone()
 }

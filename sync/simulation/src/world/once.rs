@@ -1,7 +1,8 @@
 //! Who submits without a session, as over HTTP: with a key that they keep, with one that they throw away, or with none.
 
 use bytes::Bytes;
-use reapply_sync::{ClientId, ClientKey, Number, Seq, Submit};
+use reapply_sync::room::SubmitOnce;
+use reapply_sync::{ClientId, ClientKey, Number, Seq};
 
 use super::{Waiting, World};
 use crate::build::number_of;
@@ -12,10 +13,14 @@ const KEPT: ClientKey = ClientKey([0xee; 16]);
 
 impl<S: Scenario> World<S> {
     pub(super) fn submit_once(&mut self) {
-        let Some(room) = &self.room else { return };
+        if self.is_down {
+            return;
+        }
+        self.wake(true);
+        let Some(shell) = &self.room else { return };
         self.coverage.submitted_once += 1;
-        let mark = number_of(S::NAME, room.sequencer.digest());
-        let upgraded = room.sequencer.upgraded();
+        let digest = shell.room.sequencer().digest();
+        let mark = number_of(S::NAME, digest);
         let what = self.scenario.act(self.clients.len(), None, &mut self.random);
         self.nonces += 1;
         let plain = Ask { nonce: self.nonces, what }.encode();
@@ -34,10 +39,11 @@ impl<S: Scenario> World<S> {
         if transition.len() > 1 {
             self.auditor.note_applied((client, 0), number, plain, Seq(0), self.auditor.epoch());
         }
-        let submit = Submit { author: client.anonymous_author(), client, number, upgraded, transition };
+        let submit = SubmitOnce { author: client.anonymous_author(), client, number, digest, transition };
         // A request that is repeated at once is applied once: nobody is forgotten within a turn.
-        let is_repeated = client == KEPT.client_id() && self.random.percent(30);
-        self.inbox.push_back(Waiting::Once { submit, is_repeated });
+        let times = if client == KEPT.client_id() && self.random.percent(30) { 2 } else { 1 };
+        let askers = (0..times).map(|_| self.auditor.note_asked(client, number)).collect();
+        self.inbox.push_back(Waiting::Once { askers, submit });
         self.pump_room();
     }
 }

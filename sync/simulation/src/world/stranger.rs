@@ -16,7 +16,7 @@ pub(super) const STRANGER: usize = usize::MAX;
 impl<S: Scenario> World<S> {
     /// A stranger connects, sends all that they have, and is gone.
     pub(super) fn stranger(&mut self) {
-        if self.room.is_none() {
+        if self.is_down {
             return;
         }
         self.coverage.strangers += 1;
@@ -58,8 +58,8 @@ impl<S: Scenario> World<S> {
     /// Of the right log and build, within it or not, and of another past.
     fn false_resume(&mut self) -> Option<Resume> {
         let room = self.room.as_ref()?;
-        let (log, digest) = (self.journal.genesis.log_id(), room.sequencer.digest());
-        let seq = Seq(self.random.below(room.sequencer.history().head().0 + 3));
+        let (log, digest) = (self.journal.genesis.log_id(), room.room.sequencer().digest());
+        let seq = Seq(self.random.below(room.room.sequencer().history().head().0 + 3));
         let chain = Chain(Digest::of(&self.random.bits().to_be_bytes()).0);
         self.random.percent(80).then_some(Resume { log, digest, seq, chain })
     }
@@ -70,7 +70,7 @@ impl<S: Scenario> World<S> {
             return sent[self.random.index(sent.len())].clone();
         }
         let Some(room) = &self.room else { return ClientMessage::Ping(1) };
-        let mark = number_of(S::NAME, room.sequencer.digest());
+        let mark = number_of(S::NAME, room.room.sequencer().digest());
         let what = self.scenario.act(self.clients.len(), None, &mut self.random);
         self.nonces += 1;
         let plain = Ask { nonce: self.nonces, what }.encode();

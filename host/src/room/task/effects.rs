@@ -1,0 +1,207 @@
+//! Performs what a room asks for, in the order in which it asks: journal, sessions, requests, operator.
+
+use std::sync::Arc;
+
+use reapply_sync::room::Effect;
+use reapply_sync::{
+    Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot, Timestamp,
+};
+use tracing::{debug, error, info, warn};
+
+use super::Task;
+use crate::clock;
+use crate::crash;
+use crate::journal::{Appended, Appending, BatchId, Record};
+use crate::room::room::Letter;
+
+/// Bytes of an alarm's transition that the operator is shown, as JSON.
+const ALARM_SHOWN_BYTES_MAX: usize = 1024;
+
+/// A batch that is with the journal.
+pub(super) struct InFlight {
+    events: usize,
+    has_checkpoint: bool,
+    appending: Appending,
+}
+
+impl Task {
+    /// Performs what the room has come to.
+    pub(super) async fn perform_effects(&mut self) {
+        while let Some(effect) = self.poll_effect() {
+            self.perform(effect).await;
+        }
+        self.schedule_tally();
+    }
+
+    fn poll_effect(&mut self) -> Option<Effect> {
+        let Self { room, clock, .. } = self;
+        // A build that takes over restores the whole state.
+        let is_slow = room.is_upgrade_next();
+        let mut poll = || clock.with_now(|now| room.poll_effect(now));
+        if is_slow { tokio::task::block_in_place(poll) } else { poll() }
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Append { batch, alarm } => self.append(&batch, alarm),
+            Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
+            Effect::Rung => {
+                for ringer in self.ringers.drain(..) {
+                    let _gone = ringer.send(());
+                }
+            }
+            Effect::Send { session, frame } => {
+                let sent = self.outboxes.get(&session).map(|outbox| outbox.try_send(Letter::Frame(frame)));
+                if !matches!(sent, Some(Ok(()))) {
+                    self.outboxes.remove(&session);
+                    self.clock.with_now(|now| self.room.handle_unreachable(session, now));
+                }
+            }
+            Effect::Signal { from, frame } => {
+                for (_, outbox) in self.outboxes.iter().filter(|(session, _)| **session != from) {
+                    let _full = outbox.try_send(Letter::Frame(frame.clone()));
+                }
+            }
+            Effect::End { session, why } => self.end_session(session, why),
+            Effect::Head(head) => self.news.send_modify(|news| news.head = head),
+            Effect::Presence { participants, frame } => self.news.send_modify(|news| {
+                news.participants = participants;
+                news.presence_version += 1;
+                news.presence = frame;
+            }),
+            Effect::CountRejection(rejected) => self.count(&rejected),
+            Effect::Answer { asker, verdict } => {
+                let _asker_gone = self.askers.remove(&asker).map(|reply| reply.send(verdict));
+            }
+            Effect::Upgraded(upgraded) => {
+                if let Ok(seq) = &upgraded {
+                    crash::point("upgraded-no-snapshot");
+                    info!(room = %self.id, digest = %self.room.sequencer().digest(), %seq, "the room was upgraded");
+                }
+                let _asker_gone = self.upgrading.take().map(|reply| reply.send(upgraded.map_err(Into::into)));
+            }
+            Effect::Report(report) => self.report(&report),
+            Effect::NoteAlarm(note) => self.note_alarm(note).await,
+            Effect::Sleep { snapshot, has_alarm } => self.fall_asleep(snapshot, has_alarm).await,
+        }
+    }
+
+    fn append(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
+        if batch.upgrade().is_some() {
+            crash::point("upgrade-not-stored");
+        }
+        let is_checkpoint = |event: &Event| matches!(event.input, Input::Checkpoint { .. });
+        let record = Record::new(BatchId(rand::random()), batch);
+        self.in_flight = Some(InFlight {
+            events: batch.events.len(),
+            has_checkpoint: batch.events.iter().any(is_checkpoint),
+            appending: self.surroundings.journal.append(&self.id, record, alarm),
+        });
+    }
+
+    /// Hands in what the journal has said of the batch that was with it.
+    pub(super) fn handle_appended(&mut self, appended: Appended) {
+        let Some(InFlight { events, has_checkpoint, .. }) = self.in_flight.take() else { return };
+        let Self { room, clock, id, .. } = self;
+        match appended {
+            Appended::Committed => {
+                self.is_failing = false;
+                clock.with_now(|now| room.handle_appended(now));
+                if self.is_trimmed && has_checkpoint {
+                    self.surroundings.trims.offer(id);
+                }
+            }
+            Appended::Failed(why) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    warn!(room = %id, %why, events, "events were not stored; the room falls back until they are");
+                }
+                clock.with_now(|now| room.handle_append_failed(now));
+            }
+            Appended::Unknown => {
+                error!(room = %id, "whether events were stored is unknown; the room starts again from its log");
+                clock.with_now(|now| room.handle_append_lost(now));
+            }
+            Appended::Conflict { head } => {
+                error!(room = %id, %head, "another host writes this room's log; this one lets go of it");
+                clock.with_now(|now| room.handle_append_lost(now));
+            }
+        }
+    }
+
+    /// Stores a snapshot beside the room.
+    fn store_snapshot(&self, snapshot: Arc<Snapshot>) {
+        let (journal, id) = (Arc::clone(&self.surroundings.journal), self.id.clone());
+        let trims = self.is_trimmed.then(|| Arc::clone(&self.surroundings.trims));
+        tokio::spawn(async move {
+            match journal.put_snapshot(&id, (*snapshot).clone()).await {
+                Ok(()) => {
+                    crash::point("snapshot-stored");
+                    trims.inspect(|trims| trims.offer(&id));
+                }
+                Err(why) => {
+                    warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
+                }
+            }
+        });
+    }
+
+    async fn note_alarm(&mut self, note: Option<Timestamp>) {
+        let noted = self.surroundings.journal.set_alarm(&self.id, note).await;
+        if let Err(why) = &noted {
+            warn!(room = %self.id, %why, "when the alarm is due was not noted; a room that sleeps may miss it");
+        }
+        self.room.handle_alarm_noted(noted.is_ok());
+    }
+
+    fn end_session(&mut self, session: SessionId, why: Goodbye) {
+        if let Some(outbox) = self.outboxes.remove(&session) {
+            // A full queue is dropped with the session; the connection then closes without a word.
+            let _full = outbox.try_send(Letter::Goodbye(why));
+        }
+    }
+
+    /// The room goes to sleep, or the host stops.
+    async fn fall_asleep(&mut self, snapshot: Option<Arc<Snapshot>>, has_alarm: bool) {
+        self.is_asleep = true;
+        // Before the room is gone: whoever finds it gone reads the counts from the journal.
+        self.tell_tally_for_sleep().await;
+        self.inbox.close();
+        if let Some(snapshot) = snapshot
+            && let Err(why) = self.surroundings.journal.put_snapshot(&self.id, (*snapshot).clone()).await
+        {
+            info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
+        }
+        self.tell_tally_for_sleep().await;
+        if has_alarm {
+            self.surroundings.alarms_changed.notify_one();
+        }
+        debug!(room = %self.id, "the room is asleep");
+    }
+
+    fn report(&mut self, report: &Report) {
+        match report {
+            Report::Broken(_) => error!(room = %self.id, "{report}"),
+            Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, why),
+            _ => warn!(room = %self.id, "{report}"),
+        }
+    }
+
+    /// Tells the operator of an alarm that was tried in vain.
+    fn report_alarm(&mut self, alarm: &Alarm, why: &ApplyError) {
+        let mut transition = match self.room.decode(&alarm.transition) {
+            Ok(json) => json,
+            Err(CodecError::Refused(_) | CodecError::Fault(_)) => format!("{:02x?}", &alarm.transition[..]),
+        };
+        transition.truncate(transition.floor_char_boundary(ALARM_SHOWN_BYTES_MAX));
+        let due = clock::rfc3339(alarm.at);
+        warn!(room = %self.id, %due, %transition, %why, "the alarm failed; it is not tried again, and the room is as it was");
+    }
+}
+
+/// Returns how the append that is under way ends; never, while there is none.
+pub(super) async fn appended(in_flight: &mut Option<InFlight>) -> Appended {
+    match in_flight {
+        Some(InFlight { appending, .. }) => appending.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,91 @@
+//! The journal of the simulation: what survives when the host crashes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reapply_sync::{Batch, Chain, Genesis, Limits, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp};
+
+use crate::build::{Build, digest_of, number_of};
+use crate::conditions::Conditions;
+use crate::random::Random;
+use crate::scenario::{Place, Scenario};
+
+/// What outlives the host's process.
+pub(crate) struct Journal {
+    pub(crate) genesis: Genesis,
+    /// Each record: the seq before it, its bytes, the chain after it, and when the alarm was due then.
+    records: Vec<(Seq, Bytes, Chain, Option<Timestamp>)>,
+    pub(crate) snapshots: Vec<Arc<Snapshot>>,
+    /// When the room's alarm is due.
+    pub(crate) alarm: Option<Timestamp>,
+    /// Within these the room is opened.
+    limits: Limits,
+    snapshot_policy: SnapshotPolicy,
+}
+
+impl Journal {
+    pub(crate) fn new(machine: &str, nonce: u64, conditions: &Conditions) -> Self {
+        let digest = digest_of(machine, 0);
+        let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
+        let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
+        Self {
+            genesis,
+            records: Vec::new(),
+            snapshots: Vec::new(),
+            alarm: None,
+            limits: conditions.limits,
+            snapshot_policy: conditions.snapshot_policy,
+        }
+    }
+
+    pub(crate) fn store(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
+        self.alarm = alarm;
+        self.records.push((batch.expected, batch.body.clone(), batch.chain, alarm));
+    }
+
+    /// Goes back to an earlier moment, as if a backup from then had been restored. Answers the log's head.
+    pub(crate) fn restore(&mut self, random: &mut Random) -> Seq {
+        self.records.truncate(random.index(self.records.len() + 1));
+        let ends = |(expected, body, ..): &(Seq, Bytes, Chain, Option<Timestamp>)| {
+            expected.0 + Batch::read(*expected, body).expect("the log reads back").len() as u64
+        };
+        let head = Seq(self.records.last().map_or(0, ends));
+        self.alarm = self.records.last().and_then(|(.., alarm)| *alarm);
+        self.snapshots.retain(|snapshot| snapshot.seq <= head);
+        head
+    }
+
+    /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
+    pub(crate) fn open<S: Scenario>(&self, scenario: &S, snapshot: Option<&Snapshot>) -> Sequencer<Build<S::Machine>> {
+        let mut chain = self.genesis.chain();
+        let mut batches = Vec::new();
+        for (expected, body, chain_after, _) in &self.records {
+            let batch = Batch::decode(*expected, chain, body.clone(), *chain_after).expect("the log reads back");
+            chain = batch.chain;
+            if snapshot.is_none_or(|snapshot| snapshot.seq <= *expected) {
+                batches.push(batch);
+            }
+        }
+        let builds = |digest| Ok(Build::new(scenario.machine(Place::Host), number_of(S::NAME, digest)));
+        let (log, genesis) = (self.genesis.log_id(), self.genesis.clone());
+        let opened = Sequencer::open_within(self.limits, builds, log, genesis, snapshot.cloned(), batches);
+        let mut sequencer = opened.expect("the room opens");
+        sequencer.set_snapshot_policy(self.snapshot_policy);
+        sequencer
+    }
+
+    /// Opens the room to wake it. An alarm that the journal does not know of was tried in vain; a new room begins with its first alarm noted.
+    pub(crate) fn wake<S: Scenario>(
+        &mut self,
+        scenario: &S,
+        snapshot: Option<&Snapshot>,
+    ) -> Sequencer<Build<S::Machine>> {
+        let mut sequencer = self.open(scenario, snapshot);
+        if self.records.is_empty() {
+            self.alarm = sequencer.alarm_at();
+        } else if self.alarm.is_none() {
+            sequencer.spend_alarm();
+        }
+        sequencer
+    }
+}

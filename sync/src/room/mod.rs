@@ -1,0 +1,348 @@
+//! A room, pure: the [`Sequencer`] and everything that is decided around it. Who is present, whose session replaces whose, when another build
+//! takes over, when the alarm goes off, who is told what, and when the room falls asleep.
+//!
+//! ```text
+//!   sessions, requests, timers ──▶ handle_enter, handle_submit, handle_timer, ... (with a Now: clocks and random bits)
+//!                                                   │
+//!                                       ┌───────────▼──────────┐
+//!                                       │ Room: Sequencer,     │
+//!                                       │ sessions, askers,    │
+//!                                       │ alarm, upgrade       │
+//!                                       └───────────┬──────────┘
+//!                                                   │ poll_effect, until there is none
+//!   journal, sockets, operator ◀── Append, Send, Head, Presence, Answer, Report, ..., Sleep
+//! ```
+//!
+//! The room's owner is a shell. After each call it takes effects from [`Room::poll_effect`] until there is none, and performs them one at a time in
+//! that order; then it waits for the next input, or for [`Room::wake_at`]. While the room [is not open](Room::is_open) the owner hands in
+//! no sessions, submissions, upgrades and rings: only the answers of the journal, the timer, and what ends sessions.
+
+mod alarm;
+mod effect;
+pub mod limits;
+mod rest;
+mod sessions;
+mod storing;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::alarm::AlarmNote;
+pub use self::effect::{Asker, Effect, Entered, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
+use self::limits::{PRESENCE_INTERVAL_MICROS, ROOM_SESSIONS_MAX};
+use self::sessions::{Session, Sessions};
+use crate::event::Batch;
+use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
+use crate::machine::{CodecError, Fault, Machine};
+use crate::message::{Goodbye, Hello, ServerMessage, Signal};
+use crate::sequencer::{Sequencer, SnapshotPolicy, Submit};
+
+/// A room that is awake. See the module's documentation.
+pub struct Room<M: Machine> {
+    sequencer: Sequencer<M>,
+    sessions: Sessions,
+    /// Who waits for the verdict on a transition that came without a session.
+    askers: BTreeMap<(ClientId, Number), Vec<Asker>>,
+    /// What askers asked for though it had been decided, and told, before.
+    repeated: Vec<(ClientId, Number)>,
+    effects: VecDeque<Effect>,
+    in_flight: Option<Arc<Batch>>,
+    upgrade: Option<Upgrade<M>>,
+    /// When it is told who is present, where that has changed.
+    presence_due: Option<Ticks>,
+    alarm: AlarmNote,
+    sleep_after_micros: u64,
+    /// None where the room was woken for its alarm, and nobody has used it since.
+    last_used: Option<Ticks>,
+    /// Since an append failed: until when nothing that nobody asks for is tried again.
+    failing_until: Option<Ticks>,
+    phase: Phase,
+}
+
+/// Another build, on its way to become the room's.
+enum Upgrade<M> {
+    /// Until the room is at rest.
+    Waiting { machine: Box<M>, digest: Digest },
+    /// Its event is with the journal.
+    Storing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Awake,
+    /// Takes nothing more in, and falls asleep once it is at rest.
+    Ending,
+    /// Ending, and the log may hold more than this room knows: nothing may be noted about the room any more.
+    LettingGo,
+    Asleep,
+}
+
+/// How a room wakes.
+#[derive(Clone, Copy, Debug)]
+pub struct Waking {
+    /// When its alarm is due, as the journal has it.
+    pub noted_alarm: Option<Timestamp>,
+    /// Whether somebody uses it. Otherwise it was woken for its alarm, and falls asleep as soon as it can.
+    pub is_used: bool,
+    /// Microseconds without any use after which the room falls asleep.
+    pub sleep_after_micros: u64,
+}
+
+impl<M: Machine> Room<M> {
+    /// The room whose log was just opened. Whoever was present when the log ended has left: their sessions are gone.
+    pub fn new(sequencer: Sequencer<M>, waking: Waking, now: &mut Now<'_>) -> Self {
+        let Waking { noted_alarm, is_used, sleep_after_micros } = waking;
+        let mut room = Self {
+            sequencer,
+            sessions: Sessions::default(),
+            askers: BTreeMap::new(),
+            repeated: Vec::new(),
+            effects: VecDeque::new(),
+            in_flight: None,
+            upgrade: None,
+            presence_due: None,
+            alarm: AlarmNote::new(noted_alarm),
+            sleep_after_micros,
+            last_used: is_used.then_some(now.ticks),
+            failing_until: None,
+            phase: Phase::Awake,
+        };
+        room.leave_absent(now);
+        room
+    }
+
+    /// A session begins, and replaces the one that its client had. The owner chooses its id, and uses no id twice.
+    ///
+    /// # Errors
+    ///
+    /// The room does not take the session: its last message.
+    pub fn handle_enter(
+        &mut self,
+        session: SessionId,
+        hello: &Hello,
+        participant: Author,
+        now: &mut Now<'_>,
+    ) -> Result<Entered, Goodbye> {
+        let client = hello.key.client_id();
+        if self.sequencer.is_broken() {
+            return Err(self.broken_goodbye());
+        }
+        if self.sessions.len() >= ROOM_SESSIONS_MAX && self.sessions.of_client(client).is_none() {
+            return Err(Goodbye::Full(format!("the room has {ROOM_SESSIONS_MAX} sessions, which is its limit")));
+        }
+        let is_first = !self.sessions.has(&participant);
+        let upgraded = self.sequencer.upgraded();
+        let former = self.sessions.insert(session, Session { participant: participant.clone(), client, upgraded });
+        if let Some(former) = former {
+            self.remove(former, now);
+            self.effects.push_back(Effect::End { session: former, why: Goodbye::Replaced });
+        }
+        if is_first {
+            let entropy = now.draw();
+            self.sequencer.handle_joined(participant.clone(), now.time, entropy);
+        }
+        self.presence_changed(now);
+        Ok(self.welcome(session, hello, participant, now))
+    }
+
+    /// A session's replica asks for a new welcome, with a snapshot. Returns none where the session is gone.
+    pub fn handle_resync(&mut self, session: SessionId, hello: &Hello, now: &mut Now<'_>) -> Option<Entered> {
+        let upgraded = self.sequencer.upgraded();
+        let held = self.sessions.get_mut(session)?;
+        held.upgraded = upgraded;
+        let participant = held.participant.clone();
+        Some(self.welcome(session, hello, participant, now))
+    }
+
+    /// A session submits a transition. From a session that has ended nothing is taken: its client submits again in its next one.
+    pub fn handle_submit(&mut self, session: SessionId, number: Number, transition: Bytes, now: &mut Now<'_>) {
+        let Some(Session { participant, client, upgraded }) = self.sessions.get(session) else { return };
+        let submit = Submit { author: participant.clone(), client: *client, number, upgraded: *upgraded, transition };
+        let entropy = now.draw();
+        self.sequencer.handle_submit(submit, now.time, entropy);
+    }
+
+    /// Somebody submits a transition without a session. [`Effect::Answer`] tells what became of it.
+    pub fn handle_submit_once(&mut self, asker: Asker, submit: SubmitOnce, now: &mut Now<'_>) {
+        self.last_used = Some(now.ticks);
+        let SubmitOnce { author, client, number, digest, transition } = submit;
+        if digest != self.sequencer.digest() {
+            self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Upgraded });
+            return;
+        }
+        self.askers.entry((client, number)).or_default().push(asker);
+        let submit = Submit { author, client, number, upgraded: self.sequencer.upgraded(), transition };
+        let entropy = now.draw();
+        self.sequencer.handle_submit(submit, now.time, entropy);
+        if self.sequencer.is_told(client, number) {
+            self.repeated.push((client, number));
+        }
+    }
+
+    /// A session sends an ephemeral message to all others.
+    pub fn handle_signal(&mut self, session: SessionId, body: Bytes) {
+        let Some(Session { participant, .. }) = self.sessions.get(session) else { return };
+        let signal = Signal { participant: participant.clone(), session, body };
+        let frame = ServerMessage::Signals(vec![signal]).encode();
+        self.effects.push_back(Effect::Signal { from: session, frame });
+    }
+
+    /// A session's replica has followed the upgrade at this seq.
+    pub fn handle_followed(&mut self, session: SessionId, upgrade: Seq) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.upgraded = upgrade;
+        }
+    }
+
+    /// A session has ended.
+    pub fn handle_leave(&mut self, session: SessionId, now: &mut Now<'_>) {
+        self.remove(session, now);
+    }
+
+    /// A frame could not be sent to a session, so the owner has dropped the session.
+    pub fn handle_unreachable(&mut self, session: SessionId, now: &mut Now<'_>) {
+        self.handle_leave(session, now);
+    }
+
+    /// Another build is to take over as soon as the room is at rest. Until then the room takes nothing in. [`Effect::Upgraded`] tells how it
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// Another upgrade waits already.
+    pub fn handle_upgrade(&mut self, machine: M, digest: Digest, now: &Now<'_>) -> Result<(), UpgradeFailed> {
+        if self.upgrade.is_some() {
+            return Err(UpgradeFailed::Busy);
+        }
+        self.last_used = Some(now.ticks);
+        self.upgrade = Some(Upgrade::Waiting { machine: Box::new(machine), digest });
+        Ok(())
+    }
+
+    /// When to take snapshots from now on.
+    pub fn set_snapshot_policy(&mut self, policy: SnapshotPolicy) {
+        self.sequencer.set_snapshot_policy(policy);
+    }
+
+    /// Shows the last durable state.
+    ///
+    /// # Errors
+    ///
+    /// The machine faults. The room recovers from that.
+    pub fn show<T>(
+        &mut self,
+        show: impl FnOnce(&mut M, &M::State) -> Result<T, Fault>,
+        now: &Now<'_>,
+    ) -> Result<T, Fault> {
+        self.last_used = Some(now.ticks);
+        let (machine, state) = self.sequencer.durable();
+        show(machine, state).inspect_err(|fault| self.sequencer.handle_fault("view", fault.clone()))
+    }
+
+    /// The JSON of a transition, for the operator.
+    ///
+    /// # Errors
+    ///
+    /// The machine refuses the bytes, or faults. The room recovers from that.
+    pub fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        self.sequencer.durable().0.decode(transition).inspect_err(|error| {
+            if let CodecError::Fault(fault) = error {
+                self.sequencer.handle_fault("decode", fault.clone());
+            }
+        })
+    }
+
+    /// The next thing for the owner to do.
+    pub fn poll_effect(&mut self, now: &mut Now<'_>) -> Option<Effect> {
+        if self.effects.is_empty() && self.phase != Phase::Asleep {
+            self.pump(now);
+        }
+        self.effects.pop_front()
+    }
+
+    /// Whether more may be handed in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.sequencer.is_full() && self.upgrade.is_none() && self.phase == Phase::Awake
+    }
+
+    /// Whether the next [`Room::poll_effect`] hands the room over to another build, which takes as long as restoring the whole state.
+    #[must_use]
+    pub fn is_upgrade_next(&self) -> bool {
+        self.sequencer.is_settled() && matches!(self.upgrade, Some(Upgrade::Waiting { .. }))
+    }
+
+    /// The room's decisions and what they rest on.
+    #[must_use]
+    pub fn sequencer(&self) -> &Sequencer<M> {
+        &self.sequencer
+    }
+
+    /// The participant of a session.
+    #[must_use]
+    pub fn participant(&self, session: SessionId) -> Option<&Author> {
+        self.sessions.get(session).map(|session| &session.participant)
+    }
+
+    fn welcome(&mut self, session: SessionId, hello: &Hello, participant: Author, now: &Now<'_>) -> Entered {
+        let (welcome, after) = self.sequencer.welcome(hello, session, participant, now.time);
+        Entered { welcome, after }
+    }
+
+    fn broken_goodbye(&self) -> Goodbye {
+        Goodbye::RoomFailed("its last good state could not be made again".to_owned())
+    }
+
+    fn is_letting_go(&self) -> bool {
+        self.phase == Phase::LettingGo
+    }
+
+    fn remove(&mut self, session: SessionId, now: &mut Now<'_>) {
+        let Some(Session { participant, client, .. }) = self.sessions.remove(session) else { return };
+        self.sequencer.handle_session_ended(client, session);
+        self.presence_changed(now);
+        if !self.sessions.has(&participant) && !self.is_letting_go() {
+            let entropy = now.draw();
+            self.sequencer.handle_left(participant, now.time, entropy);
+        }
+    }
+
+    fn presence_changed(&mut self, now: &Now<'_>) {
+        self.last_used = Some(now.ticks);
+        let due = now.ticks.after(PRESENCE_INTERVAL_MICROS);
+        self.presence_due = Some(self.presence_due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// Lets everyone leave who has joined and has no session any more. While the journal fails that waits: nobody asks for it, so nothing
+    /// else would slow it down.
+    fn leave_absent(&mut self, now: &mut Now<'_>) {
+        let absent = self.sequencer.present().filter(|author| !self.sessions.has(author));
+        let absent: Vec<Author> = absent.cloned().collect();
+        if absent.is_empty() || self.is_letting_go() {
+            return;
+        }
+        if let Some(until) = self.failing_until.filter(|&until| until > now.ticks) {
+            self.presence_due.get_or_insert(until);
+            return;
+        }
+        for author in absent {
+            let entropy = now.draw();
+            self.sequencer.handle_left(author, now.time, entropy);
+        }
+    }
+
+    fn end_sessions(&mut self, why: &Goodbye, now: &mut Now<'_>) {
+        self.end_all(why);
+        self.presence_changed(now);
+        self.leave_absent(now);
+    }
+
+    fn end_all(&mut self, why: &Goodbye) {
+        for (id, session) in self.sessions.remove_all() {
+            self.sequencer.handle_session_ended(session.client, id);
+            self.effects.push_back(Effect::End { session: id, why: why.clone() });
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a room does when nothing comes in: it tells who is present, lets its alarm go off, and falls asleep.
+
+use super::{Effect, Now, Phase, Room, Ticks};
+use crate::machine::Machine;
+use crate::message::Goodbye;
+
+impl<M: Machine> Room<M> {
+    /// When to call [`Room::handle_timer`], at the latest. Ask again once all effects are performed, and now and then besides: the wall clock may
+    /// be set meanwhile.
+    pub fn wake_at(&mut self, now: &Now<'_>) -> Option<Ticks> {
+        let mut sleep_at = None;
+        if self.phase == Phase::Awake && self.is_idle() && !self.is_alarm_near(now) {
+            sleep_at = Some(self.last_used.map_or(now.ticks, |used| used.after(self.sleep_after_micros)));
+        }
+        let alarm_at = self.alarm_wake_at(now);
+        [self.presence_due, sleep_at, alarm_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due. An early call does no harm.
+    pub fn handle_timer(&mut self, now: &mut Now<'_>) {
+        self.let_alarm_go_off(now);
+        if self.presence_due.is_some_and(|due| due <= now.ticks) {
+            self.presence_due = None;
+            self.leave_absent(now);
+            let (participants, frame) = (self.sessions.participants().len(), self.sessions.presence());
+            self.effects.push_back(Effect::Presence { participants, frame });
+        }
+        let is_unused = self.last_used.is_none_or(|used| used.after(self.sleep_after_micros) <= now.ticks);
+        if is_unused && self.phase == Phase::Awake && self.is_idle() && !self.is_alarm_near(now) {
+            self.phase = Phase::Ending;
+        }
+    }
+
+    /// The owner wants the room to end: it stores what it has accepted, and takes nothing more in.
+    pub fn handle_stop(&mut self) {
+        if self.phase == Phase::Awake {
+            self.phase = Phase::Ending;
+        }
+    }
+
+    /// Ends the room, which is at rest.
+    pub(super) fn fall_asleep(&mut self) {
+        self.end_all(&Goodbye::ShuttingDown);
+        if !self.sequencer.is_broken() {
+            self.sequencer.take_snapshot();
+        }
+        while let Some(report) = self.sequencer.poll_report() {
+            self.effects.push_back(Effect::Report(report));
+        }
+        let snapshot = self.sequencer.poll_snapshot();
+        let has_alarm = self.note_alarm_for_sleep();
+        self.effects.push_back(Effect::Sleep { snapshot, has_alarm });
+        self.phase = Phase::Asleep;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.askers.is_empty() && self.sequencer.is_settled() && self.upgrade.is_none()
+    }
+}

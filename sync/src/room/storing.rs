@@ -1,0 +1,180 @@
+//! What a room gives to the journal, one batch at a time, and what follows from the journal's answers.
+
+use std::sync::Arc;
+
+use super::limits::STORAGE_RETRY_MICROS;
+use super::{Asker, Effect, Now, Phase, Room, Upgrade, UpgradeFailed, Verdict};
+use crate::event::{Batch, Input};
+use crate::id::{ClientId, Number, Seq};
+use crate::machine::Machine;
+use crate::message::{Goodbye, ServerMessage};
+use crate::report::Report;
+use crate::sequencer::Rejected;
+
+impl<M: Machine> Room<M> {
+    /// The batch of [`Effect::Append`] is durable.
+    pub fn handle_appended(&mut self, now: &mut Now<'_>) {
+        let Some(batch) = self.in_flight.take() else { return };
+        let was_failing = self.failing_until.take().is_some();
+        self.sequencer.handle_appended();
+        self.answer_accepted(&batch);
+        self.handle_upgraded(batch.last(), now);
+        if was_failing {
+            self.leave_absent(now);
+        }
+        self.effects.push_back(Effect::Head(self.sequencer.history().head()));
+    }
+
+    /// The batch of [`Effect::Append`] was not stored, for certain. The room falls back to its last durable state.
+    pub fn handle_append_failed(&mut self, now: &mut Now<'_>) {
+        if self.in_flight.take().is_none() {
+            return;
+        }
+        self.failing_until = Some(now.ticks.after(STORAGE_RETRY_MICROS));
+        self.fall_back(now);
+    }
+
+    /// Whether the batch of [`Effect::Append`] was stored is unknown, or another host writes the log. The log may hold more than this room
+    /// knows, so the room ends, and notes nothing more.
+    pub fn handle_append_lost(&mut self, now: &mut Now<'_>) {
+        if self.in_flight.take().is_some() {
+            self.phase = Phase::LettingGo;
+            self.fall_back(now);
+        }
+    }
+
+    /// Whether an append failed, and none has succeeded since.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing_until.is_some()
+    }
+
+    /// Collects what the sequencer has come to.
+    pub(super) fn pump(&mut self, now: &mut Now<'_>) {
+        self.begin_upgrade(now);
+        if let Some(batch) = self.sequencer.poll_batch() {
+            let alarm = self.note_with_batch();
+            self.in_flight = Some(Arc::clone(&batch));
+            self.effects.push_back(Effect::Append { batch, alarm });
+        }
+        while let Some(rejected) = self.sequencer.poll_rejected() {
+            self.tell_rejected(rejected);
+        }
+        self.answer_repeated();
+        if let Some(snapshot) = self.sequencer.poll_snapshot() {
+            self.effects.push_back(Effect::StoreSnapshot(snapshot));
+        }
+        while let Some(report) = self.sequencer.poll_report() {
+            self.handle_report(report, now);
+        }
+        self.note_alarm_at_rest();
+        let is_ending = matches!(self.phase, Phase::Ending | Phase::LettingGo);
+        if is_ending && self.effects.is_empty() && self.sequencer.is_settled() {
+            self.fall_asleep();
+        }
+    }
+
+    /// Switches the room to the build that waits, once the room is at rest.
+    fn begin_upgrade(&mut self, now: &mut Now<'_>) {
+        if !self.sequencer.is_settled() || !matches!(self.upgrade, Some(Upgrade::Waiting { .. })) {
+            return;
+        }
+        let Some(Upgrade::Waiting { machine, digest }) = self.upgrade.take() else { return };
+        match self.sequencer.begin_upgrade(*machine, digest, now.time) {
+            Ok(()) => self.upgrade = Some(Upgrade::Storing),
+            Err(error) => self.effects.push_back(Effect::Upgraded(Err(error.into()))),
+        }
+    }
+
+    /// Where the batch that is durable now was an upgrade, the new build is current.
+    fn handle_upgraded(&mut self, seq: Seq, now: &mut Now<'_>) {
+        if !matches!(self.upgrade, Some(Upgrade::Storing)) {
+            return;
+        }
+        self.upgrade = None;
+        self.effects.push_back(Effect::Upgraded(Ok(seq)));
+        // While the upgrade was being stored, leaving was no event.
+        self.leave_absent(now);
+        // The build before may not have asked for membership.
+        for participant in self.sessions.participants().cloned().collect::<Vec<_>>() {
+            let entropy = now.draw();
+            self.sequencer.handle_joined(participant, now.time, entropy);
+        }
+    }
+
+    /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
+    fn fall_back(&mut self, now: &mut Now<'_>) {
+        self.sequencer.handle_append_failed();
+        self.alarm.handle_refused();
+        let is_lost = matches!(self.upgrade, Some(Upgrade::Storing)) || self.is_letting_go();
+        if is_lost && self.upgrade.take().is_some() {
+            self.effects.push_back(Effect::Upgraded(Err(UpgradeFailed::NotStored)));
+        }
+        for asker in std::mem::take(&mut self.askers).into_values().flatten() {
+            self.effects.push_back(Effect::Answer { asker, verdict: Verdict::NotStored });
+        }
+        self.end_sessions(&Goodbye::StorageFailed, now);
+    }
+
+    fn handle_report(&mut self, report: Report, now: &mut Now<'_>) {
+        if let Report::Broken(_) = &report {
+            self.end_sessions(&self.broken_goodbye(), now);
+            self.handle_stop();
+        }
+        self.effects.push_back(Effect::Report(report));
+    }
+
+    fn tell_rejected(&mut self, rejected: Rejected) {
+        let (client, number) = (rejected.client, rejected.number);
+        if let Some(session) = self.sessions.of_client(client) {
+            let frame = ServerMessage::Rejected { number, why: rejected.why.clone() }.encode();
+            self.effects.push_back(Effect::Send { session, frame });
+        }
+        if !self.askers.is_empty() {
+            self.answer(client, number, &Verdict::Rejected(rejected.why.clone()));
+        }
+        self.effects.push_back(Effect::CountRejection(rejected));
+    }
+
+    fn answer_accepted(&mut self, batch: &Batch) {
+        if self.askers.is_empty() {
+            return;
+        }
+        for event in &batch.events {
+            if let Input::Transition { client, number, .. } = event.input {
+                self.answer(client, number, &Verdict::Accepted { seq: event.seq, time: event.time });
+            }
+        }
+    }
+
+    /// Answers everyone who waits for this number.
+    fn answer(&mut self, client: ClientId, number: Number, verdict: &Verdict) {
+        self.answer_all((client, number), verdict);
+        let earlier = self.askers.range((client, Number(0))..(client, number));
+        if earlier.count() > 0 {
+            self.repeated.push((client, number));
+        }
+    }
+
+    /// Answers those who asked for what had been decided earlier. At rest everything is decided, so nobody is left waiting then.
+    fn answer_repeated(&mut self) {
+        let mut repeated: Vec<_> = self.repeated.drain(..).collect();
+        if self.sequencer.is_settled() {
+            repeated.extend(self.askers.keys());
+        }
+        for (client, upto) in repeated {
+            let told = self.askers.range((client, Number(0))..=(client, upto)).map(|(&key, _)| key);
+            for (client, number) in told.collect::<Vec<_>>() {
+                let verdict = Verdict::DecidedBefore { seq: self.sequencer.accepted_at(client, number) };
+                self.answer_all((client, number), &verdict);
+            }
+        }
+    }
+
+    fn answer_all(&mut self, key: (ClientId, Number), verdict: &Verdict) {
+        let askers: Vec<Asker> = self.askers.remove(&key).unwrap_or_default();
+        for asker in askers {
+            self.effects.push_back(Effect::Answer { asker, verdict: verdict.clone() });
+        }
+    }
+}
