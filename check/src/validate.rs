@@ -350,7 +350,7 @@ mod tests {
         let nested = |innermost| (0..120).fold(innermost, |inner, _| json!([inner]));
         assert_eq!(wrong_with(schema.clone(), nested(json!(null))), "");
         let wrong = wrong_with(schema, nested(json!(7)));
-        assert!(wrong.ends_with("/0/0: expected the type \"null\", and found 7"), "{wrong}");
+        assert!(wrong.ends_with("/0/0: expected the type \"array\", and found 7"), "{wrong}");
     }
 
     #[test]

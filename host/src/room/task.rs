@@ -180,8 +180,9 @@ impl Task {
                 }
             }
             Command::Resync { session, hello, reply } => {
-                let welcomed = self.room.handle_resync(session, &hello, now);
-                let _session_gone = welcomed.map(|welcomed| reply.send(welcomed));
+                if let Some(welcomed) = self.room.handle_resync(session, &hello, now) {
+                    let _session_gone = reply.send(welcomed);
+                }
             }
             Command::Signal { session, body } => self.room.handle_signal(session, body),
             Command::Diverged { session, seq, ours } => {
