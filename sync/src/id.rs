@@ -227,10 +227,35 @@ impl Name {
 
 /// A text that is no [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit")]
+#[error(
+    "{text:?} is no name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit{}",
+    .like.as_ref().map(|like| format!(", such as {like:?}; keep what people type in the room's state")).unwrap_or_default()
+)]
 pub struct NameError {
     /// What was given, cut to a length fit for a message.
     pub text: String,
+    /// The nearest name, if there is one.
+    pub like: Option<Name>,
+}
+
+impl Name {
+    /// The nearest name to a text that people typed, such as `cafe-noir` for "Cafe noir!". Other texts may come to the same name.
+    #[must_use]
+    pub fn like(text: &str) -> Option<Self> {
+        let mut name = String::new();
+        for char in text.chars().flat_map(char::to_lowercase) {
+            match char {
+                'a'..='z' | '0'..='9' | '_' => name.push(char),
+                _ if !name.is_empty() && !name.ends_with('-') => name.push('-'),
+                _ => {}
+            }
+            if name.len() == NAME_CHARS_MAX {
+                break;
+            }
+        }
+        let name = name.trim_matches(['-', '_']);
+        (!name.is_empty()).then(|| Self(name.into()))
+    }
 }
 
 impl FromStr for Name {
@@ -243,7 +268,7 @@ impl FromStr for Name {
         if allowed && begins_well && text.len() <= NAME_CHARS_MAX {
             Ok(Self(text.into()))
         } else {
-            Err(NameError { text: text.chars().take(NAME_CHARS_MAX + 1).collect() })
+            Err(NameError { text: text.chars().take(NAME_CHARS_MAX + 1).collect(), like: Self::like(text) })
         }
     }
 }

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use reapply_sync::{Goodbye, NameError, Rejection};
-use serde_json::json;
+use reapply_sync::{ApplyError, Fault, Goodbye, NameError, Rejection};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use tracing::error;
 
 use super::log::QueryError;
@@ -20,7 +21,8 @@ pub struct HttpError {
     status: StatusCode,
     kind: &'static str,
     message: String,
-    detail: Option<serde_json::Value>,
+    /// What the machine says, as it says it.
+    detail: Option<Box<RawValue>>,
 }
 
 impl HttpError {
@@ -59,11 +61,19 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut error = json!({ "kind": self.kind, "message": self.message });
-        if let Some(detail) = self.detail {
-            error["detail"] = detail;
+        #[derive(Serialize)]
+        struct Told {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            detail: Option<Box<RawValue>>,
+            kind: &'static str,
+            message: String,
         }
-        (self.status, Json(json!({ "error": error }))).into_response()
+        let Self { status, kind, message, detail } = self;
+        #[derive(Serialize)]
+        struct Answer {
+            error: Told,
+        }
+        (status, Json(Answer { error: Told { detail, kind, message } })).into_response()
     }
 }
 
@@ -177,9 +187,15 @@ impl From<Rejection> for HttpError {
         };
         let mut error = Self::new(status, why.kind(), why.to_string());
         if let Rejection::Conflict(conflict) = &why {
-            error.detail = serde_json::from_str(conflict).ok();
+            error.detail = RawValue::from_string(conflict.clone()).ok();
         }
         error
+    }
+}
+
+impl From<Fault> for HttpError {
+    fn from(fault: Fault) -> Self {
+        Rejection::from(ApplyError::Fault(fault)).into()
     }
 }
 

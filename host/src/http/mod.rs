@@ -44,7 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version};
 use axum::routing::{get, post, put};
 use reapply_sync::{NameError, RoomId};
 use tokio::sync::Semaphore;
@@ -145,12 +145,19 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         .layer(policy::layer(policy::DATA))
         .merge(assets::router().layer(policy::layer(policy::CLIENT)))
         .merge(pages::router(options.pages))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(policy::as_declared())
         .layer(axum::middleware::from_fn(body::drain))
 }
 
 async fn healthz() -> axum::Json<serde_json::Value> {
     axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// Answers a request for a path that is there by a method that it does not take.
+async fn method_not_allowed(method: Method, uri: Uri) -> error::HttpError {
+    let message = format!("{} does not take {method}", uri.path());
+    error::HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
 }
 
 /// The room that a path names.

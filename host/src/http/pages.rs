@@ -17,7 +17,8 @@ use super::policy;
 pub(super) fn router(pages: Option<PathBuf>) -> Router {
     let missing = any(not_found).layer(policy::layer(policy::MISSING));
     let router = match pages {
-        Some(folder) => Router::new().fallback_service(ServeDir::new(folder).fallback(missing)),
+        Some(folder) => Router::new()
+            .fallback_service(ServeDir::new(folder).call_fallback_on_method_not_allowed(true).fallback(missing)),
         None => own_pages().fallback_service(missing),
     };
     // Pages are looked up anew each time, so that an edited one shows on reload; unchanged ones are not sent again.

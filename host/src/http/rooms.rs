@@ -6,7 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use reapply_sync::limits::{COUNT_MAX, OPTIONS_BYTES_MAX};
-use reapply_sync::{ClientId, ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq};
+use reapply_sync::{
+    ApplyError, ClientId, ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq,
+};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -177,7 +179,7 @@ async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
     loop {
         let room: Room = served.rooms.find(id).await?;
         if let Ok(viewed) = room.view().await {
-            let view = viewed.map_err(|fault| HttpError::host_fault(fault.to_string()))?;
+            let view = viewed.map_err(HttpError::from)?;
             return Ok(Moment { seq: view.seq, time: view.time, digest: view.digest, view: view.json });
         }
     }
@@ -191,7 +193,8 @@ async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Result<(Dige
     match encoded.map_err(|error| HttpError::host_fault(error.to_string()))? {
         Ok(transition) => Ok(Ok((digest, transition))),
         Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
-        Err(CodecError::Fault(fault)) => Err(HttpError::host_fault(format!("encode: {fault}"))),
+        // The machine broke off on what it was given, in an instance of its own: the sender's fault, or the machine's, and not the host's.
+        Err(CodecError::Fault(fault)) => Ok(Err(ApplyError::Fault(fault).into())),
     }
 }
 

@@ -64,6 +64,13 @@ pub(crate) fn alarming(text: &str) -> Vec<u8> {
     MachineWat { more: more.leak(), alarm: alarm.leak(), apply, ..MachineWat::default() }.component()
 }
 
+/// One that is good, small, and takes a compiler minutes: a function of blocks within blocks.
+pub(crate) fn costly() -> Vec<u8> {
+    const DEPTH: usize = 500_000;
+    let more = format!("(func {} {})", "block ".repeat(DEPTH), "end ".repeat(DEPTH));
+    MachineWat { more: more.leak(), ..MachineWat::default() }.component()
+}
+
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }

@@ -25,6 +25,7 @@ mod reports;
 mod retention;
 mod rooms;
 mod session;
+mod stopping;
 mod unrestorable;
 
 use std::path::Path;

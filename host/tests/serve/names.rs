@@ -115,3 +115,50 @@ fn odd_queries_are_a_400_as_json() {
         assert_eq!(error(&host, "GET", path, None).0, 400, "{path}");
     }
 }
+
+#[test]
+fn a_name_that_people_type_is_answered_with_one_that_is_like_it() {
+    let host = counter_host(&[]);
+    for (typed, like) in [("Lobby", "lobby"), ("Caf%C3%A9%20Noir!", "caf-noir"), ("-a.b-", "a-b")] {
+        let (_, message) = error(&host, "GET", &format!("/rooms/counter/{typed}"), None);
+        assert!(message.contains(RULE) && message.contains(&format!("such as \"{like}\"")), "{typed}: {message}");
+    }
+    let (_, message) = error(&host, "GET", "/rooms/counter/%E6%9D%B1%E4%BA%AC", None);
+    assert!(message.ends_with(RULE), "{message}");
+}
+
+#[test]
+fn errors_have_one_shape_whatever_is_wrong() {
+    let host = counter_host(&[]);
+    for (method, path, status, kind) in [
+        ("GET", "/rooms/counter/%FF", 400, "bad-request"),
+        ("PUT", "/machines/%FF", 400, "bad-request"),
+        ("GET", "/components/%FF.wasm", 400, "bad-request"),
+        ("DELETE", "/rooms/counter/lobby", 405, "method-not-allowed"),
+        ("PUT", "/rooms", 405, "method-not-allowed"),
+        ("POST", "/reapply.js", 405, "method-not-allowed"),
+        ("POST", "/healthz", 405, "method-not-allowed"),
+        ("GET", "/rooms/counter", 404, "not-found"),
+        ("POST", "/nowhere", 404, "not-found"),
+    ] {
+        let bearer = format!("Bearer {}", host.token());
+        let answer = http::send(method, &host.url(path), &[("authorization", &bearer)], Some(b""));
+        assert_eq!((answer.status, answer.error().0.as_str()), (status, kind), "{method} {path}");
+        assert_eq!(answer.header("content-type"), "application/json", "{method} {path}");
+    }
+    let allowed = http::send("DELETE", &host.url("/rooms/counter/lobby"), &[], None);
+    assert!(allowed.header("allow").contains("POST"), "{:?}", allowed.headers);
+}
+
+#[test]
+fn json_that_is_more_than_a_machine_can_read_is_its_senders_fault() {
+    let host = counter_host(&[]);
+    let wide = format!("[{}0]", "0,".repeat(200_000));
+    let deep = format!("{}0{}", "[".repeat(200_000), "]".repeat(200_000));
+    for json in [wide, deep] {
+        let answer = host.submit("counter/odd", &json);
+        assert!([413, 422].contains(&answer.status), "{}: {}", answer.status, answer.text());
+    }
+    assert_eq!(host.submit("counter/odd", "\"Reset\"").status, 200);
+    assert!(!host.log().contains("ERROR"), "{}", host.log());
+}
