@@ -206,6 +206,9 @@ fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column
     let select = format!("SELECT {column} FROM {table} LIMIT 1 OFFSET {offset}");
     let value: Value = connection.query_row(&select, [], |row| row.get(0)).ok()?;
     let mut flipped = |bytes: &[u8]| {
+        if bytes.is_empty() {
+            return vec![1];
+        }
         let mut bytes = bytes.to_vec();
         let at = rng.random_range(0..bytes.len());
         bytes[at] ^= 1 << rng.random_range(0..8);
