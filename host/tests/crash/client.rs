@@ -145,11 +145,12 @@ impl Worker {
         let mut pace = tokio::time::interval(PACE);
         loop {
             self.transmit(&mut socket).await?;
+            let mut read = Ok(());
             tokio::select! {
                 frame = socket.next() => {
-                    self.handle_frame(frame)?;
-                    while let Some(frame) = socket.next().now_or_never() {
-                        self.handle_frame(frame)?;
+                    read = self.handle_frame(frame);
+                    while read.is_ok() && let Some(frame) = socket.next().now_or_never() {
+                        read = self.handle_frame(frame);
                     }
                 }
                 _ = self.orders.changed() => {}
@@ -165,6 +166,8 @@ impl Worker {
                 self.ledger.goodbye(&self.room, goodbye.clone());
                 return Err(Lost);
             }
+            // Not before: a goodbye and the close come together.
+            read?;
             if *self.orders.borrow() == Order::End {
                 return Ok(());
             }

@@ -83,6 +83,7 @@ async fn a_start_on_storage_that_fails_serves_nothing_unproven_and_harms_nothing
     let mut trial = Trial::new(&mut rng);
     trial.crowd.press();
     trial.crowd.pressed(EVENTS_BEFORE).await;
+    wait_for_events(&trial.host).await;
     trial.host.kill_9();
     for call in [Call::Read, Call::Write, Call::Sync] {
         trial.storage.fail(call, Fault::IoError);
@@ -125,14 +126,7 @@ impl Trial {
         let Self { storage, host, crowd } = self;
         crowd.press();
         crowd.pressed(EVENTS_BEFORE).await;
-        for room in ROOMS {
-            // What has no event yet has nothing to be read.
-            until("every room has events", async || match host.room(room)["seq"].as_u64() {
-                Some(1..) => Ok(()),
-                seq => Err(format!("{room}: {seq:?}")),
-            })
-            .await;
-        }
+        wait_for_events(host).await;
         let injected = || failing.iter().map(|(call, _)| storage.injected(*call)).sum::<u32>();
         let injected_before = injected();
         failing.iter().for_each(|(call, fault)| storage.fail(*call, *fault));
@@ -156,6 +150,17 @@ impl Trial {
     async fn end(mut self) {
         self.crowd.end().await;
         assert!(self.host.stop().success());
+    }
+}
+
+/// Waits until every room has events: what has none has nothing to be read.
+async fn wait_for_events(host: &Host) {
+    for room in ROOMS {
+        until("every room has events", async || match host.room(room)["seq"].as_u64() {
+            Some(1..) => Ok(()),
+            seq => Err(format!("{room}: {seq:?}")),
+        })
+        .await;
     }
 }
 
