@@ -140,6 +140,8 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         .layer(compression);
     uncompressed
         .merge(plain)
+        // Before the layers: they answer preflights, which no route takes.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(served.clone(), guard::cross_origin))
         .with_state(served)
         .layer(policy::layer(policy::DATA))

@@ -283,7 +283,7 @@ fn an_import_that_is_cut_off_leaves_nothing_whoever_cuts_it() {
         wait_for_rooms(&second, 1);
         assert_eq!(http::get(&second.url("/rooms/counter/lobby")).status, 404, "it cannot be seen yet");
         let said = fails(&second.command("fork", &["counter/lobby", "counter/other"]));
-        assert_eq!(said, "there is no room counter/lobby; it begins when someone connects to it");
+        assert_eq!(said, "there is no machine counter; deploy it first: reapply deploy DIR");
         if is_killed {
             second.kill_9();
             second.restart();

@@ -51,7 +51,7 @@ struct File(Vec<Section>);
 
 impl File {
     fn read(bytes: &[u8]) -> Self {
-        assert_eq!(bytes[..12], *b"\x89RPY\r\n\x1a\n\x01\0\0\0");
+        assert_eq!(bytes[..12], *b"\x89RPY\r\n\x1a\n\x02\0\0\0");
         let mut sections = Vec::new();
         let mut rest = &bytes[12..];
         while !rest.is_empty() {
@@ -74,7 +74,7 @@ impl File {
 
     /// The file with all its hashes and counts made to fit.
     fn write(&self) -> Vec<u8> {
-        let mut file = b"\x89RPY\r\n\x1a\n\x01\0\0\0".to_vec();
+        let mut file = b"\x89RPY\r\n\x1a\n\x02\0\0\0".to_vec();
         let mut hashes = Vec::new();
         let count = |kind| self.0.iter().filter(|section| section.kind == kind).count() as u64;
         let records = self.bodies().len() as u64;

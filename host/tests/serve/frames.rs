@@ -30,7 +30,7 @@ async fn frames_that_are_no_messages_are_answered_by_name() {
 
     let empty = goodbye_to(&host, Message::binary(vec![])).await;
     assert!(empty.starts_with("the frame is no message of reapply.v2"), "{empty}");
-    let unknown = goodbye_to(&host, Message::binary(vec![99, 1, 2, 3])).await;
+    let unknown = goodbye_to(&host, Message::binary(vec![48, 1, 2, 3])).await;
     assert!(unknown.starts_with("the frame is no message of reapply.v2"), "{unknown}");
     let mut trailing = ClientMessage::Ping(1).encode().to_vec();
     trailing.push(0);

@@ -32,7 +32,13 @@ fn no_command_panics_where_nobody_reads_what_it_prints() {
     for arguments in commands {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
-        let output = Command::new(PROGRAM).args(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let output = Command::new(PROGRAM)
+            .args(arguments)
+            .env("REAPPLY_DEPLOY_TOKEN", host.token())
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("panicked") && output.status.code() != Some(101), "{arguments:?}: {said}");
         assert!(said.is_empty(), "{arguments:?}: {said}");

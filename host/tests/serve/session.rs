@@ -246,7 +246,7 @@ async fn after_a_restore_from_a_backup_nobody_resumes_on_a_past_that_is_not_the_
     let host = Host::start_program_on(std::path::Path::new(crate::PROGRAM), &data, &[]);
     let mut other = Session::join(&host, "counter/restored", 2).await;
     for number in 1..=2 {
-        other.submit(number, increment(200)).await;
+        other.submit(number, increment(50)).await;
     }
     other.events_to(3).await;
     let Welcome { log, digest, .. } = page.welcome;

@@ -44,7 +44,7 @@ fn a_question_that_makes_no_sense_is_answered_with_what_does() {
         let answer = host.administer("POST", "/machines/notes/upgrade", body.as_bytes());
         let (kind, message) = answer.error();
         assert_eq!((answer.status, kind.as_str()), (400, "bad-request"), "{body}: {message}");
-        assert!(message.contains("`to`, `dry_run` and `replay`"), "{body}: {message}");
+        assert!(message.contains("`to`, `dry_run`, `all_or_nothing` and `replay`"), "{body}: {message}");
     }
     assert_eq!(host.administer("POST", "/machines/No/upgrade", b"").status, 400);
     assert_eq!(host.administer("POST", "/rooms/notes/No/upgrade", b"").status, 400);

@@ -165,7 +165,7 @@ fn over_http_each_line_is_json_and_the_last_is_the_report() {
     );
     let report = json!({
         "line": "report", "to": new, "dry_run": false, "skipped": 0, "same": 0, "differ": 1,
-        "failing": { "count": 1, "rooms": ["notes/b"] }, "upgraded": 0, "kept": { "count": 0, "rooms": [] }, "more": false,
+        "failing": { "count": 1, "rooms": ["notes/b"] }, "broken": { "count": 0, "rooms": [] }, "upgraded": 0, "kept": { "count": 0, "rooms": [] }, "more": false,
     });
     assert_eq!(lines[3], report);
 }
