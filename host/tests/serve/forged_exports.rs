@@ -151,11 +151,14 @@ fn chain_after(chain: Chain, events: &[Event]) -> Chain {
     events.iter().fold(chain, |chain, event| chain.after(&postcard::to_allocvec(event).unwrap()))
 }
 
-/// An export of many sections: of a room that takes snapshots often.
+/// An export of many sections: of a room that takes snapshots often, and remembers a client.
 fn export(host: &Host) -> File {
     succeeds(&host.command("retain", &["counter", "--snapshot-events", "10"]));
-    for _ in 0..200 {
-        assert_eq!(host.submit("counter/lobby", "{\"Increment\":1}").status, 200);
+    for number in 1..=200 {
+        let number = number.to_string();
+        let headers = [("reapply-client", "0123456789abcdef0123456789abcdef"), ("reapply-number", number.as_str())];
+        let answer = http::send("POST", &host.url("/rooms/counter/lobby"), &headers, Some(b"{\"Increment\":1}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
     File::read(&Exported::of(host, "counter/lobby").bytes())
 }
