@@ -18,7 +18,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Which host, and what to show it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// The host's address, such as localhost:8080 or https://rooms.example.
+    /// The host's address, such as `localhost:8080` or `https://rooms.example`.
     #[arg(long, value_name = "URL", env = "REAPPLY_HOST", default_value = "http://127.0.0.1:8080")]
     host: HostUrl,
     /// The host's deploy token. Of a host that this user runs on this machine it is found without.
