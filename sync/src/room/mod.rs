@@ -135,22 +135,24 @@ impl<M: Machine> Room<M> {
         let is_first = !self.sessions.has(&participant);
         let upgraded = self.sequencer.upgraded();
         let former = self.sessions.insert(session, Session { participant: participant.clone(), client, upgraded });
-        if let Some(former) = former {
-            self.remove(former, now);
-            self.effects.push_back(Effect::End { session: former, why: Goodbye::Replaced });
-        }
         if is_first {
             let entropy = now.draw();
             self.sequencer.handle_joined(participant.clone(), now.time, entropy);
         }
+        let entered = self.welcome(session, hello, participant, now);
+        // After the welcome: the room holds on to the client from one session to the next.
+        if let Some(former) = former {
+            self.remove(former, now);
+            self.effects.push_back(Effect::End { session: former, why: Goodbye::Replaced });
+        }
         self.presence_changed(now);
-        Ok(self.welcome(session, hello, participant, now))
+        Ok(entered)
     }
 
-    /// A session's replica asks for a new welcome, with a snapshot. Returns none where the session is gone.
+    /// A session's replica asks for a new welcome, with a snapshot. Returns none where the session is gone, or is another client's.
     pub fn handle_resync(&mut self, session: SessionId, hello: &Hello, now: &mut Now<'_>) -> Option<Entered> {
         let upgraded = self.sequencer.upgraded();
-        let held = self.sessions.get_mut(session)?;
+        let held = self.sessions.get_mut(session).filter(|held| held.client == hello.key.client_id())?;
         held.upgraded = upgraded;
         let participant = held.participant.clone();
         Some(self.welcome(session, hello, participant, now))

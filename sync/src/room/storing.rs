@@ -64,10 +64,11 @@ impl<M: Machine> Room<M> {
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             self.effects.push_back(Effect::StoreSnapshot(snapshot));
         }
+        self.note_alarm_at_rest();
+        // After the alarm, which asks the machine.
         while let Some(report) = self.sequencer.poll_report() {
             self.handle_report(report, now);
         }
-        self.note_alarm_at_rest();
         let is_ending = matches!(self.phase, Phase::Ending | Phase::LettingGo);
         if is_ending && self.effects.is_empty() && self.sequencer.is_settled() {
             self.fall_asleep();
