@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::mem::needs_drop;
 
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -50,8 +51,15 @@ pub(crate) fn conflict_schema<P: JsonSchema + 'static>(own: Schema) -> Schema {
     own.try_into().unwrap_or_default()
 }
 
-/// Whether values of the type may be inside one another without end. Its schema says so: there, a type that holds itself refers to itself.
+/// Whether values of the type may be inside one another without end.
 fn holds_itself<T: JsonSchema + 'static>() -> bool {
+    // What holds itself has it on the heap, and frees it when dropped. So this is known of many a small machine when it is compiled, and
+    // leaves all of this module out of it.
+    needs_drop::<T>() && refers_to_itself::<T>()
+}
+
+/// Whether the schema of the type says so: there, a type that holds itself refers to itself.
+fn refers_to_itself<T: JsonSchema + 'static>() -> bool {
     thread_local! {
         /// A machine has one state, so this is looked up after every event and made once.
         static KNOWN: RefCell<BTreeMap<TypeId, bool>> = const { RefCell::new(BTreeMap::new()) };
