@@ -7,8 +7,8 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
 /// Reads a `T` from the beginning of `bytes`, which may nest so deeply, and gives what is left over.
@@ -61,6 +61,15 @@ impl std::error::Error for Error {}
 impl serde::de::Error for Error {
     fn custom<T: fmt::Display>(why: T) -> Self {
         Self::Refused(why.to_string())
+    }
+
+    // serde's own texts, by way of serde_json: serde shows floats by code of the standard library's that is larger than all of this crate.
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(serde_json::Error::invalid_type(found, expected))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(serde_json::Error::invalid_value(found, expected))
     }
 }
 

@@ -35,9 +35,8 @@ fn visit_whole<'de, V: Visitor<'de>, E: Error>(visitor: V, value: f64) -> Result
         return Err(E::invalid_type(Unexpected::Float(value), &visitor));
     }
     if value.abs() > EXACT_MAX {
-        let text =
-            "it has a fraction or an exponent, and is too large to be exact; write the digits of the whole number";
-        return Err(E::custom(format_args!("invalid value: floating point `{value:e}`: {text}")));
+        let exact = "no fraction or exponent in what is too large to be exact; write the digits of the whole number";
+        return Err(E::invalid_value(Unexpected::Float(value), &exact));
     }
     if value < 0.0 { visitor.visit_i64(value as i64) } else { visitor.visit_u64(value as u64) }
 }
