@@ -63,8 +63,11 @@ impl Way {
                 Step::Entry(name) => text.extend([".", name]),
             }
         }
-        let long = text.chars().count().saturating_sub(WAY_CHARS_MAX);
-        if long == 0 { text } else { text.chars().take(WAY_CHARS_MAX).chain(['…']).collect() }
+        if let Some((end, _)) = text.char_indices().nth(WAY_CHARS_MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
+        text
     }
 }
 
