@@ -4,6 +4,7 @@
 //! is open: whoever then finds it without its log knows that something is missing. The mark is in the file before the first
 //! append is answered, and is taken back only when all of the log is moved into the file.
 
+use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
@@ -50,6 +51,11 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
     let state = read(connection)?;
     write(connection, State { is_open: false, records_last: last_record(connection)?, ..state })
+}
+
+/// Says whether the write-ahead log stays when the last connection is closed, and `connection` is that one. Otherwise the log is moved into the file.
+pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
 /// Removes records by `delete`, which says how many, and notes that they are gone.

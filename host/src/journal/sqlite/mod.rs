@@ -35,7 +35,6 @@ use std::thread::{self, JoinHandle};
 
 use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -124,6 +123,8 @@ impl SqliteJournal {
         let storage = |error: &dyn ToString| OpenError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
+        // A start that fails after the mark is set must leave the log that the mark asks for.
+        mark::keep_log(&connection, true).map_err(|error| storage(&error))?;
         let marked = mark::open(&connection);
         let is_marked =
             marked.inspect_err(|error| warn!(%error, "the journal cannot store yet; it serves what it has")).is_ok();
@@ -393,8 +394,7 @@ fn recover(
     directory.keep_private(DATABASE_FILE).map_err(|error| storage(&error))?;
     let connection = schema::open_writer(file)?;
     // Nothing is moved into a database that is to be proved first.
-    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop);
-    keep_log(true).map_err(|error| storage(&error))?;
+    mark::keep_log(&connection, true).map_err(|error| storage(&error))?;
     let state = mark::read(&connection).map_err(|error| schema::refusal(file, "the journal's state", &error))?;
     if state.is_open && !report.is_begun {
         if lost_log == LostLog::Refused {
@@ -409,7 +409,7 @@ fn recover(
     crash::point("proved-not-mended");
     // The log is let go only where the database, once all is in it, does not ask for it any more.
     let is_closed = !state.is_open || mark::close(&connection).is_ok();
-    keep_log(!is_closed).map_err(|error| storage(&error))?;
+    mark::keep_log(&connection, !is_closed).map_err(|error| storage(&error))?;
     // Closing the only connection moves the old log into the database, and removes it.
     connection.close().map_err(|(_, error)| storage(&error))?;
     if !wal_file.exists()

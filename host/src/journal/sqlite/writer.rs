@@ -187,10 +187,10 @@ impl Writer {
             self.queue.release(bytes);
             self.checkpoints.handle_commit(&self.connection);
         }
-        // The last connection to be closed moves the log into the database.
-        if self.is_marked
-            && let Err(error) = mark::close(&self.connection)
-        {
+        let Self { connection, checkpoints, .. } = self;
+        // This connection is the last to be closed. It moves the log into the database only once that does not ask for the log any more.
+        drop(checkpoints);
+        if let Err(error) = mark::close(&connection).and_then(|()| mark::keep_log(&connection, false)) {
             tracing::warn!(%error, "the journal could not be marked as closed; the next start recovers it from its log");
         }
     }
