@@ -226,23 +226,22 @@ impl Clients {
         // A tenth at once, so that the search for the silent ones is rare.
         if self.with_events > self.with_events_due {
             let limit = self.limits.clients_remembered_max;
-            self.forget_silent(keep, forgotten_at_once(limit, self.with_events), Client::has_events);
+            self.forget_silent(keep, limit, Client::has_events);
             self.with_events_due = due(limit, self.with_events);
         }
         if self.by_id.len() - self.with_events > self.rejected_due {
             let limit = self.limits.clients_rejected_max;
-            let count = self.by_id.len() - self.with_events;
-            self.forget_silent(keep, forgotten_at_once(limit, count), |client| !client.has_events());
+            self.forget_silent(keep, limit, |client| !client.has_events());
             self.rejected_due = due(limit, self.by_id.len() - self.with_events);
         }
     }
 
-    /// Forgets `count` clients: of those that `is_meant` says, those that were silent for longest.
-    fn forget_silent(&mut self, keep: ClientId, count: usize, is_meant: impl Fn(&Client) -> bool) {
+    /// Forgets a tenth of `limit` clients, and one at least: of those that `is_meant` says, those that were silent for longest.
+    fn forget_silent(&mut self, keep: ClientId, limit: usize, is_meant: impl Fn(&Client) -> bool) {
         let mut by_silence = self.forgettable(is_meant);
         by_silence.retain(|&(_, id)| id != keep);
         by_silence.sort_unstable();
-        self.forget_all(by_silence.into_iter().take(count).map(|(_, id)| id));
+        self.forget_all(by_silence.into_iter().take((limit / 10).max(1)).map(|(_, id)| id));
     }
 
     /// Those of some clients that may be forgotten, each with the time when it was heard of. Never one with a session, and never one whose decision is still to be
@@ -270,11 +269,6 @@ impl Clients {
             }
         }
     }
-}
-
-/// The number of clients to forget of `count`: all above the limit, and a tenth of it.
-fn forgotten_at_once(limit: usize, count: usize) -> usize {
-    (count.saturating_sub(limit) + limit / 10).max(1)
 }
 
 /// The count at which the next clients are forgotten: the limit, or a tenth more than there are where too few could be forgotten.
