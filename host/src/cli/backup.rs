@@ -1,4 +1,4 @@
-//! `reapply backup`: all that a host keeps, while it serves.
+//! `reapply backup`: copies everything a host stores, while it serves.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ use crate::journal::sqlite::DATABASE_FILE;
 /// Arguments of `reapply backup`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to write. It must not be there yet, or be empty. A host can serve it as it is.
+    /// Folder to write. It must be new or empty. A host can serve the result as it is.
     dir: PathBuf,
     #[command(flatten)]
     remote: Remote,
@@ -25,12 +25,12 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     check_empty(dir)?;
     let answer = remote.accepted(remote.send(remote.request("GET", "/backup").body(())?, None)?)?;
     let announced = answer.headers().get(HASH_HEADER).and_then(|hash| hash.to_str().ok()).map(str::to_owned);
-    let announced = announced.context("the host is perhaps no Reapply host: it names no hash of its backup")?;
+    let announced = announced.context("the answer has no backup hash; check that this is a Reapply host")?;
     create_private(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let file = dir.join(DATABASE_FILE);
     let part = file.with_added_extension("part");
     let written = write(answer.into_body().into_reader(), &part).and_then(|(hash, bytes)| {
-        ensure!(hash == announced, "what came is not what the host sent (its BLAKE3 differs): try again");
+        ensure!(hash == announced, "the backup was damaged on its way (its BLAKE3 hash differs); try again");
         Ok(bytes)
     });
     let bytes = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
@@ -39,14 +39,14 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `mkfs` leaves in the root of a fresh volume. A folder with nothing else in it is empty.
+/// The folder that `mkfs` leaves in the root of a fresh volume. A folder with nothing else in it counts as empty.
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// Whether a folder may be written to: it is not there, or empty.
+/// Checks that a folder may be written to: it does not exist, or is empty.
 ///
 /// # Errors
 ///
-/// It holds something, or cannot be looked at.
+/// The folder holds something, or cannot be read.
 pub(super) fn check_empty(dir: &Path) -> anyhow::Result<()> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -58,7 +58,7 @@ pub(super) fn check_empty(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates a file for its owner alone, or empties the one that is there.
+/// Creates a file that only its owner can read, or empties the existing one.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub(super) fn put_in_place(part: &Path, file: &Path) -> io::Result<()> {
     File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Copies, durably; answers the hash and the length.
+/// Copies a file durably. Returns its hash and its length.
 fn write(mut from: impl Read, to: &Path) -> anyhow::Result<(String, u64)> {
     let cannot_write = || format!("cannot write {}", to.display());
     let mut file = create_file(to).with_context(cannot_write)?;

@@ -1,4 +1,4 @@
-//! `reapply check`: plays random histories on a component, in the engine and under the limits that rooms run it with.
+//! `reapply check`: plays random histories on a component, in the engine and under the limits that rooms use.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,34 +14,34 @@ use crate::machine::{Engine, Instance};
 /// Arguments of `reapply check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A component, or the folder of a machine's crate, which is built first.
+    /// Component file, or folder of a machine's crate, which is built first.
     #[arg(default_value = ".", value_name = "DIR|FILE")]
     machine: PathBuf,
-    /// How many histories are played.
+    /// Number of histories to play.
     #[arg(long, default_value_t = HISTORIES, value_parser = clap::value_parser!(u64).range(1..))]
     histories: u64,
-    /// How many steps the longest of them has.
+    /// Number of steps in the longest history.
     #[arg(long, default_value_t = LENGTH, value_parser = clap::value_parser!(u32).range(1..))]
     length: u32,
-    /// Which histories are played: the same seed, the same histories.
+    /// Seed of the random histories. The same seed gives the same histories.
     #[arg(long, default_value_t = SEED)]
     seed: u64,
-    /// Seconds after which no history is begun.
+    /// Number of seconds after which no new history begins.
     #[arg(long, default_value_t = TIME_MAX.as_secs())]
     seconds: u64,
-    /// Kinds of transitions that must come to the same state in either order, such as `Add,Take`; may be given again.
+    /// Two kinds of transitions that must lead to the same state in either order, such as `Add,Take`. May be repeated.
     #[arg(long, value_name = "KIND,KIND", value_parser = parse_pair)]
     commutes: Vec<[String; 2]>,
-    /// An earlier build: play histories on it, and go on with this one. A component, or the folder of its crate.
+    /// Earlier build: play histories on it, then continue on this one. Component file, or folder of its crate.
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "grow")]
     from: Option<PathBuf>,
-    /// Let a room grow with each kind of transition, up to so many events, and print the largest fuel before and after a restore.
+    /// Grow a room with each kind of transition, up to this many events, and print the largest fuel use before and after a restore.
     #[arg(long, value_name = "EVENTS", num_args = 0..=1, require_equals = true, default_missing_value = "10000")]
     grow: Option<u32>,
-    /// Play one history instead: the file of an earlier failure, or a script.
+    /// Play a single history: the file of an earlier failure, or a script.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Where to write the history that breaks a rule.
+    /// File to write the history to that breaks a rule.
     #[arg(long, value_name = "FILE", default_value = "reapply-check-failure.json")]
     out: PathBuf,
     /// Print the report, or the failure, as JSON.
@@ -77,7 +77,7 @@ fn replayed(args: &Args, played: Result<(), Box<Failure>>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Prints what a check has found, as text or as JSON.
+/// Prints the findings of a check, as text or as JSON.
 fn report<T: serde::Serialize>(
     args: &Args,
     found: Result<T, Box<Failure>>,
@@ -115,7 +115,7 @@ fn parse_pair(text: &str) -> Result<[String; 2], String> {
     }
 }
 
-/// A script, or the one of the failure that the file holds.
+/// Reads a script from a file, or from the failure that the file holds.
 fn read_script(file: &Path) -> anyhow::Result<Script> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let no_script = || format!("{} holds no history: give the file that a failed check wrote", file.display());
@@ -124,7 +124,7 @@ fn read_script(file: &Path) -> anyhow::Result<Script> {
     Script::deserialize(script).with_context(no_script)
 }
 
-/// Tells the failure, and where it is written down.
+/// Returns the failure as an error, and writes its history to a file.
 fn fail(args: &Args, failure: &Failure, out: Option<&Path>) -> anyhow::Result<()> {
     if args.json {
         print_json(failure)?;

@@ -1,11 +1,11 @@
-//! Numbers of things, in sentences.
+//! Counts of things, for sentences.
 
-/// So many of what is called `one` where there is one of it, and takes an `s` otherwise.
+/// Returns a count with its noun: `one` for exactly one thing, and `one` with an `s` otherwise.
 pub(super) fn count(count: u64, one: &str) -> String {
     count_of(count, one, &format!("{one}s"))
 }
 
-/// So many of what is called `one` where there is one of it, and `many` otherwise.
+/// Returns a count with its noun: `one` for exactly one thing, and `many` otherwise.
 pub(super) fn count_of(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -11,16 +11,16 @@ use ureq::http::request;
 use super::build;
 use super::remote::Remote;
 
-/// How long a host may take to check and compile a component.
+/// The longest time a host may take to check and compile a component.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// Arguments of `reapply deploy`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A component, or the folder of a machine's crate, which is built first.
+    /// Component file, or folder of a machine's crate, which is built first.
     #[arg(default_value = ".")]
     machine: PathBuf,
-    /// The machine's name on the host; by default the name that it gives itself.
+    /// Name of the machine on the host. By default, the name that the machine gives itself.
     #[arg(long)]
     name: Option<Name>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ fn request(args: &Args) -> request::Builder {
     request.header("content-type", "application/wasm")
 }
 
-/// Asks with nothing, which no host deploys: whoever may not deploy, or reaches nobody, is told before a crate is built.
+/// Sends an empty deployment, which every host refuses. So a missing right or an unreachable host shows before a crate is built.
 fn check_host(args: &Args) -> anyhow::Result<()> {
     let answer = args.remote.send(request(args).body(())?, Some(ANSWER_WITHIN))?;
     match answer.status().as_u16() {

@@ -1,4 +1,4 @@
-//! How rooms differ on a new build, told so that it can be read: each difference once, and in full only if asked for.
+//! The differences that a new build makes in rooms, printed for people: each difference once, and in full only on request.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use reapply_sync::Digest;
 use super::count::{count, count_of};
 use crate::upgrade::report::{Differences, Refused};
 
-/// Rooms whose differences are summarised. Of the others it is only told how many there are.
+/// The number of rooms whose differences are summarised. Of the others, only the count is printed.
 const ROOMS_SHOWN_MAX: u64 = 5;
 
-/// Changed lines of a view that a summary shows.
+/// The number of changed lines of a view that a summary shows.
 const LINES_SHOWN_MAX: usize = 4;
 
-/// Differences that are recognised when another room has them too. Beyond that, they are told again.
+/// The number of differences that are recognised when another room has them too. Beyond it, differences are repeated.
 const KNOWN_MAX: usize = 1_000;
 
-/// Tells of the rooms that differ, one by one.
+/// The printer of the rooms that differ, one by one.
 #[derive(Debug, Default)]
 pub(super) struct Differing {
     in_full: bool,
@@ -28,12 +28,12 @@ pub(super) struct Differing {
 }
 
 impl Differing {
-    /// Tells all of each difference if that is asked for, and a summary of the first few if not.
+    /// Creates a printer of full differences, or of summaries of the first few.
     pub(super) fn new(in_full: bool) -> Self {
         Self { in_full, ..Self::default() }
     }
 
-    /// What to print of a room.
+    /// Returns the text to print for a room.
     pub(super) fn tell(&mut self, room: &str, differences: &Differences) -> String {
         self.rooms += 1;
         if !self.in_full && self.rooms > ROOMS_SHOWN_MAX {
@@ -55,7 +55,7 @@ impl Differing {
         format!("differs  {room}\n{text}")
     }
 
-    /// What to print after the last room: what was left out, and how to see it.
+    /// Returns the text to print after the last room: what was left out, and how to see it.
     pub(super) fn conclude(&self) -> String {
         let unseen = if self.in_full { 0 } else { self.rooms.saturating_sub(ROOMS_SHOWN_MAX) };
         match (unseen, self.is_cut) {
@@ -74,7 +74,7 @@ fn tell_all(Differences { replayed, view, replay, refused }: &Differences, text:
     replay.iter().for_each(|replay| indent(replay, text));
 }
 
-/// Answers whether something was left out.
+/// Appends a summary of a room's differences. Returns whether something was left out.
 fn summarise(Differences { replayed, view, replay, refused }: &Differences, text: &mut String) -> bool {
     let mut is_cut = false;
     if let Some(view) = view {
@@ -88,7 +88,7 @@ fn summarise(Differences { replayed, view, replay, refused }: &Differences, text
     is_cut
 }
 
-/// Counts the changed lines of a unified diff, and shows the first of them. Answers whether there are more.
+/// Counts the changed lines of a unified diff, and appends the first of them. Returns whether there are more.
 fn summarise_diff(what: &str, diff: &str, text: &mut String) -> bool {
     let is_changed = |line: &&str| {
         (line.starts_with('+') && !line.starts_with("+++ ")) || (line.starts_with('-') && !line.starts_with("--- "))

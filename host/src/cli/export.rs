@@ -15,10 +15,10 @@ use crate::archive::{self, Counts, Part, Parts};
 /// Arguments of `reapply export`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The room, as machine/room.
+    /// Room to export, as machine/room.
     #[arg(value_parser = parse_room)]
     room: RoomId,
-    /// The file to write; by default MACHINE-ROOM.reapply here.
+    /// File to write. By default, MACHINE-ROOM.reapply in the current folder.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes what comes, and reads it as it goes by: an export that breaks off, or was damaged on its way, is none.
+/// Writes the export to a file, and reads it on the way, so that a truncated or damaged one is an error.
 fn write(export: impl Read, to: &Path) -> anyhow::Result<(Counts, u64)> {
     let cannot_write = || format!("cannot write {}", to.display());
     let file = File::create(to).with_context(cannot_write)?;
@@ -59,10 +59,10 @@ fn write(export: impl Read, to: &Path) -> anyhow::Result<(Counts, u64)> {
     }
     let file = copy.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot_write)?;
     file.sync_all().with_context(cannot_write)?;
-    end.context("the export has no end")
+    end.context("the export is incomplete: its end is missing")
 }
 
-/// Writes down all that is read.
+/// A reader that copies everything that is read into a file.
 struct Copying<'a, R, W> {
     from: R,
     to: W,

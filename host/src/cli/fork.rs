@@ -1,4 +1,4 @@
-//! `reapply fork`: a new room that shares the past of another one.
+//! `reapply fork`: makes a new room that shares the past of another one.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use super::remote::Remote;
 use super::source::{At, parse_room};
 use crate::clock::rfc3339;
 
-/// How long a host may take to copy a log.
+/// The longest time a host may take to copy a log.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 
 /// Arguments of `reapply fork`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The room whose past is shared, as machine/room.
+    /// Room whose past is shared, as machine/room.
     #[arg(value_parser = parse_room)]
     room: RoomId,
-    /// The new room, as machine/room.
+    /// New room, as machine/room.
     #[arg(value_name = "NEW", value_parser = parse_room)]
     new: RoomId,
-    /// The last event that both have, by its number or by a time; by default the newest one.
+    /// Last event that both rooms share, by its number or by a time. By default, the newest one.
     #[arg(long, value_name = "SEQ|TIME", value_parser = At::parse)]
     at: Option<At>,
     #[command(flatten)]

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
-/// The URL of a host, without a slash at its end. An address without a scheme is taken as `http`.
+/// The URL of a host, without a trailing slash. An address without a scheme is read as `http`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostUrl(String);
 
-/// A text that is not the address of a host.
+/// The error for a text that is not the address of a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not the address of a host: {why}; give one such as localhost:8080 or https://rooms.example")]
 pub(super) struct HostUrlError {
@@ -32,13 +32,13 @@ impl FromStr for HostUrl {
         if host.is_empty() || authority.contains('@') {
             return Err(wrong("it does not name a host"));
         }
-        // Whatever follows the host's name is a port, and `Uri` lets ports pass that no socket has.
+        // Anything after the host's name is a port, and `Uri` accepts ports that do not exist.
         let port = authority.get(host.len()..).unwrap_or_default();
         if !port.is_empty() && parsed.port_u16().is_none_or(|port| port == 0) {
             return Err(wrong("its port is not a number from 1 to 65535"));
         }
         if parsed.query().is_some() || text.contains('#') {
-            return Err(wrong("it goes on after the path"));
+            return Err(wrong("there is more after its path"));
         }
         Ok(Self(url.trim_end_matches('/').to_owned()))
     }
@@ -84,8 +84,8 @@ mod tests {
             ("ftp://localhost:8080", "neither http nor https"),
             ("http://", "cannot be read"),
             ("ada@localhost:8080", "does not name a host"),
-            ("localhost:8080/?room=lobby", "goes on after the path"),
-            ("localhost:8080/#lobby", "goes on after the path"),
+            ("localhost:8080/?room=lobby", "more after its path"),
+            ("localhost:8080/#lobby", "more after its path"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(why) && error.contains("such as localhost:8080"), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! `reapply import`: a room from an export.
+//! `reapply import`: makes a room from an export.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -15,9 +15,9 @@ use crate::archive::{Part, Parts};
 /// Arguments of `reapply import`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file that `reapply export` wrote.
+    /// File that `reapply export` wrote.
     file: PathBuf,
-    /// The room to make, as machine/room; by default the one that was exported. Under another name it is a fork of that one.
+    /// Room to make, as machine/room. By default, the exported one. Under another name it is a fork of that room.
     #[arg(long = "as", value_name = "ROOM", value_parser = parse_room)]
     room: Option<RoomId>,
     #[command(flatten)]
@@ -29,11 +29,11 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let exported = check(file)?;
     let room = room.as_ref().unwrap_or(&exported);
     let upload = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    // A host that would refuse says so before it is sent the file.
+    // With this header a host can refuse before the file is sent.
     let request = remote.request("POST", &format!("/rooms/{room}/import")).header("expect", "100-continue");
     let mut answer = remote.accepted(remote.send(request.body(upload)?, None)?)?;
     let answer = answer.body_mut().read_to_string().context("the host's answer broke off")?;
-    let answer: Value = serde_json::from_str(&answer).context("the host's answer is no JSON")?;
+    let answer: Value = serde_json::from_str(&answer).context("the host's answer is not JSON")?;
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
     println!("imported {room}: {} events, chain {}", answer["seq"], text("chain"));
     if room != &exported {
@@ -45,7 +45,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the file once before it goes on its way: a damaged one need not be sent. Answers the room that was exported.
+/// Reads the whole file before it is sent, so that a damaged one is found here. Returns the room that was exported.
 fn check(file: &PathBuf) -> anyhow::Result<RoomId> {
     let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let named = || file.display().to_string();
@@ -57,6 +57,6 @@ fn check(file: &PathBuf) -> anyhow::Result<RoomId> {
     }
     match room {
         Some(room) => Ok(room),
-        None => bail!("{} names no room", file.display()),
+        None => bail!("{} does not name a room", file.display()),
     }
 }

@@ -1,4 +1,4 @@
-//! `reapply log`: prints a room's log, or goes on as things happen.
+//! `reapply log`: prints a room's log, or follows it.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -8,40 +8,40 @@ use super::remote::Remote;
 use super::source::parse_room;
 use crate::http::log::LOG_BEGINS;
 
-/// Bytes that are taken from the host and printed at a time.
+/// The number of bytes that are read from the host and printed at a time.
 const PRINT_BYTES: usize = 64 * 1024;
 
 /// Arguments of `reapply log`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The room, as MACHINE/ROOM.
+    /// Room to print, as MACHINE/ROOM.
     room: String,
-    /// Only what this participant did. May be given again, for another.
+    /// Only events of this participant. May be repeated.
     #[arg(long, value_name = "AUTHOR")]
     author: Vec<String>,
-    /// Not what was before this time, such as 2026-11-23T09:00:00Z or 2026-11-23 (in UTC).
+    /// Only events at or after this time, such as 2026-11-23T09:00:00Z or 2026-11-23 (in UTC).
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Only what was before this time.
+    /// Only events before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Only events of this kind: transition, alarm, joined, left, upgraded, checkpoint or forked; or transitions of one name, as in
-    /// transition:Increment. May be given again, for another.
+    /// transition:Increment. May be repeated.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
-    /// Only what follows this event.
+    /// Only events after this one.
     #[arg(long, value_name = "SEQ")]
     after: Option<String>,
-    /// At most so many events.
+    /// Maximum number of events.
     #[arg(long, value_name = "COUNT")]
     limit: Option<String>,
-    /// How to print: jsonl (a JSON object on each line) or csv.
+    /// Output format: jsonl (a JSON object on each line) or csv.
     #[arg(long, default_value = "jsonl")]
     format: String,
-    /// Go on with the events to come, until it is interrupted.
+    /// Print new events as they happen, until interrupted.
     #[arg(long)]
     follow: bool,
-    /// Instead of the log, how often whose transitions were rejected, and why.
+    /// Print rejection counts by author and kind instead of the log.
     #[arg(long, conflicts_with_all = ["author", "from", "to", "kind", "after", "limit", "follow"])]
     rejections: bool,
     #[command(flatten)]
@@ -62,12 +62,12 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let request = args.remote.request("GET", &format!("/rooms/{room}/{what}?{}", encode(&query))).body(())?;
     let answer = args.remote.accepted(args.remote.send(request, None)?)?;
     if let Some(begins) = answer.headers().get(LOG_BEGINS).and_then(|begins| begins.to_str().ok()) {
-        eprintln!("reapply: the log of {room} begins after event {begins}; what was before it is not kept any more");
+        eprintln!("reapply: the log of {room} begins after event {begins}; earlier events are no longer kept");
     }
     print_as_it_comes(answer.into_body().into_reader())
 }
 
-/// A query string: all that could mean something in one is escaped.
+/// Returns a query string, with every special character escaped.
 fn encode(query: &[(&str, &str)]) -> String {
     let escape = |text: &str| -> String {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -79,7 +79,7 @@ fn encode(query: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// Prints what comes at once. One who reads no further, such as `head`, has what they wanted.
+/// Prints the answer as it arrives. A reader that stops early, such as `head`, is not an error.
 fn print_as_it_comes(mut answer: impl Read) -> anyhow::Result<()> {
     let mut part = vec![0; PRINT_BYTES];
     let mut printed = std::io::stdout().lock();

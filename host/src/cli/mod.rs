@@ -40,44 +40,44 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Copy all that a host keeps, while it serves.
+    /// Copy everything a host stores, while it serves.
     Backup(backup::Args),
-    /// Make a component from a machine's crate.
+    /// Build a machine's crate into a component.
     Build(build::Args),
-    /// Play random histories on a machine, and say which rule it breaks.
+    /// Play random histories on a machine, and report a rule that it breaks.
     Check(check::Args),
-    /// Send a component, or a crate's, to a running host.
+    /// Deploy a component, or a crate, to a running host.
     Deploy(deploy::Args),
-    /// Write a room into a file: its log, and all that it takes to prove and replay it.
+    /// Write a room to a file: its log, with everything needed to prove and replay it.
     Export(export::Args),
     /// Make a new room that shares the past of another one.
     Fork(fork::Args),
     /// Make a room from a file that `reapply export` wrote.
     Import(import::Args),
-    /// Show the states of a room or of an export, as they were.
+    /// Show past states of a room or of an export.
     Replay(replay::Args),
-    /// Make a data directory from a backup, and prove it whole.
+    /// Make a data directory from a backup, and prove that it is whole.
     Restore(restore::Args),
     /// Print a room's log.
     Log(log::Args),
-    /// Say, or set, how much of its rooms' past a machine keeps.
+    /// Show or set how much of its rooms' past a machine keeps.
     Retain(retain::Args),
-    /// Prove all that a host stores, while it serves.
+    /// Prove everything a host stores, while it serves.
     Scrub(scrub::Args),
     /// Run a host.
     Serve(serve::Args),
-    /// Have rooms run another build, after a look at what that would do to them.
+    /// Switch rooms to another build, after a trial of what would change.
     Upgrade(upgrade::Args),
     /// Prove a room or an export: its log, its states and its snapshots.
     Verify(verify::Args),
 }
 
-/// Runs the command that the arguments name. Whatever fails is one line on standard error, and exit code 1.
+/// Runs the command that the arguments name. A failure is one line on standard error, and exit code 1.
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     if !matches!(command, Command::Serve(_)) {
-        // Who reads no further, such as `head`, has what they wanted, as with any other command.
+        // A reader that stops early, such as `head`, is not an error, as with any other command.
         sigpipe::reset();
     }
     let done = match command {

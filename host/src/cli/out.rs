@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-/// Looks whether a file could be written, before the work is done that is to be written into it.
+/// Checks that a file can be written, before the work whose result goes into it.
 ///
 /// # Errors
 ///
@@ -12,6 +12,6 @@ use anyhow::ensure;
 pub(super) fn check(file: &Path) -> anyhow::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     ensure!(folder.is_dir(), "--out: there is no folder {}", folder.display());
-    ensure!(!file.is_dir(), "--out: {} is a folder, and a file is to be written", file.display());
+    ensure!(!file.is_dir(), "--out: {} is a folder; name a file", file.display());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The host that a command speaks to.
+//! The host that a command talks to.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use super::host_url::HostUrl;
 use super::nearby;
 use crate::http::token::DeployToken;
 
-/// How long a host may take to take a connection.
+/// The longest time a host may take to accept a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Which host, and what to show it.
+/// The host to talk to, and its deploy token.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Remote {
-    /// The host's address, such as `localhost:8080` or `https://rooms.example`.
+    /// Address of the host, such as `localhost:8080` or `https://rooms.example`.
     #[arg(long, value_name = "URL", env = "REAPPLY_HOST", default_value = "http://127.0.0.1:8080")]
     host: HostUrl,
-    /// The host's deploy token. Of a host that this user runs on this machine it is found without.
+    /// Deploy token of the host. Not needed for a host that this user runs on this machine.
     #[arg(long, env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
     token: Option<DeployToken>,
-    /// The data directory of a host on this machine, in which it keeps its deploy token.
+    /// Data directory of a host on this machine, where its deploy token is.
     #[arg(long, value_name = "DIR", env = "REAPPLY_DATA")]
     data: Option<PathBuf>,
 }
 
 impl Remote {
-    /// A request for a path such as `/rooms`, to which headers and a body can be added.
+    /// Begins a request for a path such as `/rooms`. Headers and a body can be added.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.host));
         let found = || nearby::deploy_token(&self.host.to_string(), self.data.as_deref());
@@ -40,7 +40,7 @@ impl Remote {
         }
     }
 
-    /// Sends a request, and reads the head of the answer, whatever its status; all of it `within` a time, if there is one.
+    /// Sends a request, and reads the head of the answer, whatever its status. `within` limits the whole exchange.
     ///
     /// # Errors
     ///
@@ -62,11 +62,11 @@ impl Remote {
         })
     }
 
-    /// The answer, if the host did what it was asked for.
+    /// Returns the answer if its status is a success.
     ///
     /// # Errors
     ///
-    /// It did not; the message is its own.
+    /// The host refused; the message is the host's own.
     pub(super) fn accepted(&self, mut response: Response<Body>) -> anyhow::Result<Response<Body>> {
         let status = response.status();
         if status.is_success() {
@@ -76,18 +76,19 @@ impl Remote {
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match answer["error"]["message"].as_str() {
             Some(message) => bail!("{message}"),
-            None => bail!("{} answered {status}, and is perhaps no Reapply host", self.host),
+            None => bail!("{} answered {status} without a message; check that this is a Reapply host", self.host),
         }
     }
 
-    /// [`Remote::send`] and [`Remote::accepted`], and the answer as JSON.
+    /// Sends a request with [`Remote::send`] and [`Remote::accepted`], and returns the answer as JSON.
     ///
     /// # Errors
     ///
-    /// No host answers, it did not do what it was asked for, or the answer broke off.
+    /// No host answers, the host refuses, or the answer broke off.
     pub(super) fn ask(&self, request: Request<impl AsSendBody>, within: Duration) -> anyhow::Result<Value> {
         let mut response = self.accepted(self.send(request, Some(within))?)?;
         let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
-        serde_json::from_str(&body).with_context(|| format!("{} is perhaps no Reapply host", self.host))
+        serde_json::from_str(&body)
+            .with_context(|| format!("{} did not answer with JSON; check that this is a Reapply host", self.host))
     }
 }

@@ -1,4 +1,4 @@
-//! `reapply replay`: the states of a room or an export, as they were.
+//! `reapply replay`: shows past states of a room or an export.
 
 use std::io::{Read, Write};
 
@@ -13,22 +13,22 @@ use crate::archive::{Finding, Playback};
 use crate::clock::rfc3339;
 use crate::machine::Engine;
 
-/// Lines of a view that are shown around a change.
+/// The number of lines of a view that are shown around a change.
 const CONTEXT_LINES: usize = 3;
 
 /// Arguments of `reapply replay`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file that `reapply export` wrote; or a room, as machine/room.
+    /// File that `reapply export` wrote, or room, as machine/room.
     #[arg(value_name = "ROOM|FILE")]
     subject: String,
-    /// Where to end: after this event, or at this time; by default after the newest event.
+    /// Where to end: after this event, or at this time. By default, after the newest event.
     #[arg(long, value_name = "SEQ|TIME", value_parser = At::parse)]
     at: Option<At>,
-    /// Show each event on the way, and what it changed.
+    /// Show each event, and what it changed.
     #[arg(long)]
     step: bool,
-    /// The first event to show.
+    /// First event to show.
     #[arg(long, value_name = "SEQ", requires = "step", default_value_t = 1)]
     from: u64,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let playback = Playback::open(export, &engine).with_context(|| subject.clone())?;
     let written = play(args, playback, &mut std::io::stdout().lock());
     match written {
-        // Whoever reads has seen enough.
+        // The reader stopped early.
         Err(error) if is_broken_pipe(&error) => Ok(()),
         written => written.with_context(|| subject.clone()),
     }
@@ -84,20 +84,20 @@ fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -
     }
     match before {
         Some(_) => Ok(()),
-        None if args.step => bail!("there is no event from {from} on to where --at ends"),
+        None if args.step => bail!("there is no event from {from} to the end that --at gives"),
         None => show_state(&mut playback, out),
     }
 }
 
 fn show_state<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyhow::Result<()> {
     let (seq, time) = playback.place();
-    let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is no JSON")?;
+    let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is not JSON")?;
     let digest = playback.digest().to_string();
     let state = serde_json::json!({ "seq": seq, "time": rfc3339(time), "digest": digest, "view": view });
     Ok(writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?)
 }
 
-/// Shows the next event and what it changes. Answers the view after it, which is the one before the event that follows.
+/// Shows the next event and what it changes. Returns the view after it, which is the view before the following event.
 fn show_event<R: Read>(
     playback: &mut Playback<R>,
     before: Option<String>,
@@ -105,7 +105,7 @@ fn show_event<R: Read>(
 ) -> anyhow::Result<String> {
     let before = before.map_or_else(|| pretty_view(playback), Ok)?;
     let Some(event) = playback.peek()?.cloned() else { return Ok(before) };
-    // A transition is in the encoding of the build that was current when it came.
+    // A transition is in the encoding of the build that was current when the transition arrived.
     let what = describe(playback, &event.input)?;
     playback.step()?;
     let after = pretty_view(playback)?;
@@ -121,7 +121,7 @@ fn show_event<R: Read>(
 }
 
 fn pretty_view<R: Read>(playback: &mut Playback<R>) -> anyhow::Result<String> {
-    let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is no JSON")?;
+    let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is not JSON")?;
     Ok(serde_json::to_string_pretty(&view)? + "\n")
 }
 
@@ -139,7 +139,7 @@ fn describe<R: Read>(playback: &mut Playback<R>, input: &Input) -> Result<String
     })
 }
 
-/// A transition as its JSON, or as the bytes that it has.
+/// Returns a transition as JSON, or else its bytes in hexadecimal.
 fn shown<R: Read>(playback: &mut Playback<R>, transition: &[u8]) -> Result<String, Finding> {
     let json = playback.decode(transition)?;
     Ok(json.unwrap_or_else(|| transition.iter().map(|byte| format!("{byte:02x}")).collect()))

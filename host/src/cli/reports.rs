@@ -1,4 +1,4 @@
-//! The operator's log: one line a report, whatever text is in it, and not more of one kind than anyone can read.
+//! The operator's log: one line for each report, whatever its text, and a limited number of each kind.
 //!
 //! ```text
 //!  warn!(..) ──▶ Reports ── at most REPORTS_MAX of a kind in REPORTS_WINDOW ──▶ standard error
@@ -6,7 +6,7 @@
 //!                   └────── tell_left_out, every REPORTS_WINDOW ──────────────▶
 //! ```
 //!
-//! A kind is a place in the code. Text from machines, clients and requests is escaped here, in the one place that all of it passes.
+//! A kind is a place in the code. Text from machines, clients and requests is escaped here, the one place that all of it passes through.
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
@@ -24,22 +24,22 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::foreign;
 
-/// Reports of one kind that are told within [`REPORTS_WINDOW`].
+/// The number of reports of one kind that are written within [`REPORTS_WINDOW`].
 const REPORTS_MAX: u32 = 20;
 
-/// The time in which reports are counted, and after which the count of those left out is told.
+/// The time over which reports are counted, and after which the number left out is written.
 pub(super) const REPORTS_WINDOW: Duration = Duration::from_secs(10);
 
-/// Characters of one field of a report.
+/// The maximum number of characters in one field of a report.
 const FIELD_CHARS_MAX: usize = 4_000;
 
-/// Decides which reports are told. Debugging output is not limited: whoever asks for it wants all of it.
+/// Decides which reports are written. Debugging output is not limited: whoever turns it on wants all of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reports(Arc<Mutex<HashMap<Identifier, Kind>>>);
 
 #[derive(Debug)]
 struct Kind {
-    /// The message of the first one that was left out.
+    /// The message of the first report that was left out.
     message: String,
     since: Instant,
     told: u32,
@@ -47,7 +47,7 @@ struct Kind {
 }
 
 impl Reports {
-    /// The log that these reports make: filtered, in colours or without, written to `writer`.
+    /// Returns a subscriber that writes these reports to `writer`, filtered, in colours or without.
     pub(super) fn subscriber<W>(&self, filter: EnvFilter, colours: bool, writer: W) -> impl Subscriber + Send + Sync
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -71,7 +71,7 @@ impl Reports {
             .finish()
     }
 
-    /// Tells how many reports of each kind were left out since it was last told.
+    /// Writes how many reports of each kind were left out since the last call.
     pub(super) fn tell_left_out(&self) {
         let kinds: Vec<(String, u64)> = {
             let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +83,7 @@ impl Reports {
         }
     }
 
-    /// Whether a report is told, or else counted.
+    /// Returns whether a report is written. Otherwise it is counted.
     fn admits(&self, event: &Event<'_>) -> bool {
         if *event.metadata().level() > Level::INFO {
             return true;
@@ -112,7 +112,7 @@ impl Reports {
     }
 }
 
-/// The usual format, for the reports that are told.
+/// The usual format, for the reports that are written.
 struct Limited {
     reports: Reports,
     format: Format,
@@ -128,7 +128,7 @@ where
     }
 }
 
-/// Takes down an event's message.
+/// A visitor that records the message of an event.
 struct Message<'a>(&'a mut String);
 
 impl Visit for Message<'_> {

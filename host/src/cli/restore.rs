@@ -1,4 +1,4 @@
-//! `reapply restore`: a data directory from a backup, proved whole.
+//! `reapply restore`: makes a data directory from a backup, and proves that it is whole.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,15 +12,15 @@ use crate::journal::directory::create_private;
 use crate::journal::sqlite::{DATABASE_FILE, WAL_FILE};
 use crate::journal::{Journal, LostLog, Proving, SqliteJournal};
 
-/// Rooms that are counted at a time.
+/// The number of rooms that are counted at a time.
 const ROOMS_READ: usize = 1_000;
 
 /// Arguments of `reapply restore`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder that `reapply backup` wrote.
+    /// Folder that `reapply backup` wrote.
     dir: PathBuf,
-    /// The data directory to make. It must not be there yet, or be empty.
+    /// Data directory to make. It must be new or empty.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
 }
@@ -39,7 +39,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let was_there = data.is_dir();
     let restored = copy(&backup, data).and_then(|()| prove(data));
     if restored.is_err() {
-        // All that is in there is this command's.
+        // Everything in there was written by this command.
         let _ = if was_there { remove_content(data) } else { fs::remove_dir_all(data) };
     }
     let (rooms, events) = restored.with_context(|| format!("{} is not restored", dir.display()))?;
@@ -55,7 +55,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
     let file = data.join(DATABASE_FILE);
     let part = file.with_added_extension("part");
-    // A copy of the file's mode as well could not be written to, where a backup is kept read-only.
+    // Copying the file's mode as well would make the copy of a read-only backup read-only.
     let copied = create_private(data).and_then(|()| {
         let mut copy = create_file(&part)?;
         io::copy(&mut File::open(backup)?, &mut copy)?;

@@ -1,4 +1,4 @@
-//! `reapply retain`: how much of its rooms' past a machine keeps.
+//! `reapply retain`: shows or sets how much of its rooms' past a machine keeps.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use serde_json::{Value, json};
 
 use super::remote::Remote;
 
-/// How long the host may take.
+/// The longest time the host may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Arguments of `reapply retain`. With nothing but a machine it says what is so; else what is not given is as by default.
+/// Arguments of `reapply retain`. With only a machine, the current setting is printed; otherwise options that are left out get their
+/// defaults.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The machine.
+    /// Name of the machine.
     machine: String,
-    /// Keep all events and snapshots for ever: the default.
+    /// Keep all events and snapshots forever. This is the default.
     #[arg(long, conflicts_with = "trim")]
     keep_all: bool,
     /// Remove the events before the last checkpoint, once they are proved to lead to its snapshot.
     #[arg(long)]
     trim: bool,
-    /// Take a snapshot after so many events.
+    /// Take a snapshot after this many events.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_events: Option<u64>,
-    /// Take a snapshot after so many bytes of events.
+    /// Take a snapshot after this many bytes of events.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_bytes: Option<u64>,
     #[command(flatten)]
@@ -44,8 +45,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     } else {
         remote.ask(remote.request("GET", &format!("/machines/{machine}")).body(())?, ANSWER_WITHIN)?
     };
-    let retention = retention.get("retention").ok_or_else(|| anyhow!("the host is too old to have a retention"))?;
-    println!("{machine}: {}", describe(retention).context("the host's answer is not what it should be")?);
+    let retention =
+        retention.get("retention").ok_or_else(|| anyhow!("the host is too old: it does not report a retention"))?;
+    println!("{machine}: {}", describe(retention).context("the host's answer lacks a field of the retention")?);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `reapply scrub`: proves all that a host stores, while it serves.
+//! `reapply scrub`: proves everything a host stores, while it serves.
 
 use std::thread;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use serde_json::Value;
 use super::count::count;
 use super::remote::Remote;
 
-/// How long the host may take to say how far it is.
+/// The longest time the host may take to report its progress.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// How often it is asked.
+/// The interval between two progress requests.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Arguments of `reapply scrub`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only how far the host has come by itself since its start; begin no new pass, and do not wait.
+    /// Show only the progress of the host's own pass since its start. Do not begin a new pass, and do not wait.
     #[arg(long)]
     status: bool,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let ask = |method| args.remote.ask(args.remote.request(method, "/scrub").body(())?, ANSWER_WITHIN);
     let mut report = ask(if args.status { "GET" } else { "POST" })?;
     let mut told = 0;
-    while !args.status && !report["done"].as_bool().context("the host's answer is not what it should be")? {
+    while !args.status && !report["done"].as_bool().context("the host's answer lacks the field `done`")? {
         let rooms = number(&report, "rooms");
         if rooms >= told + told.max(1_000) {
             eprintln!("{} so far", count(rooms, "room"));
@@ -49,7 +49,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let is_done = report["done"].as_bool() == Some(true);
     if !damaged.is_empty() || !elsewhere.is_empty() {
         let places = count((damaged.len() + elsewhere.len()) as u64, "place");
-        bail!("damage in {places}: restore a backup, or the rooms from exports; {proved} were gone through");
+        bail!("damage in {places}: restore a backup, or the rooms from exports; {proved} were read");
     }
     println!("{proved}: {}", if is_done { "all of it is proved" } else { "proved so far, and nothing is damaged" });
     Ok(())

@@ -1,4 +1,4 @@
-//! What a command is given to read: an export in a file, or a room, whose export its host makes on the spot.
+//! The input of a command: an export in a file, or a room, whose export the host makes on request.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -10,11 +10,11 @@ use reapply_sync::{NameError, RoomId};
 use super::remote::Remote;
 use crate::clock;
 
-/// The export that `name` means: a file of that name, if there is one, or else a room.
+/// Opens the export that `name` means: a file of that name if there is one, or else a room.
 ///
 /// # Errors
 ///
-/// It is neither.
+/// `name` is neither a file nor a room that can be read.
 pub(super) fn open(name: &str, remote: &Remote) -> anyhow::Result<Box<dyn Read + Send>> {
     if Path::new(name).is_file() {
         let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
@@ -23,15 +23,15 @@ pub(super) fn open(name: &str, remote: &Remote) -> anyhow::Result<Box<dyn Read +
     let room =
         parse_room(name).map_err(|why| anyhow!("there is no file {name}, and no room has such a name: {why}"))?;
     let export = request_export(&room, remote);
-    let no_file = || format!("there is no file {name}, and the room is not to be had");
+    let no_file = || format!("there is no file {name}, and the room could not be read");
     Ok(Box::new(export.with_context(no_file)?))
 }
 
-/// Asks a room's host for its export.
+/// Requests the export of a room from its host.
 ///
 /// # Errors
 ///
-/// No host answers, or it has no such room.
+/// No host answers, or the host does not have the room.
 pub(super) fn request_export(room: &RoomId, remote: &Remote) -> anyhow::Result<impl Read + Send + use<>> {
     let request = remote.request("GET", &format!("/rooms/{room}/export")).body(())?;
     let answer = remote.accepted(remote.send(request, None)?)?;
@@ -42,7 +42,7 @@ pub(super) fn request_export(room: &RoomId, remote: &Remote) -> anyhow::Result<i
 ///
 /// # Errors
 ///
-/// It is none.
+/// The text is not such an address.
 pub(super) fn parse_room(text: &str) -> Result<RoomId, String> {
     let (machine, room) = text.split_once('/').ok_or("a room is written as machine/room, such as counter/lobby")?;
     let name = |text: &str| text.parse().map_err(|error: NameError| error.to_string());
@@ -59,11 +59,11 @@ pub enum At {
 }
 
 impl At {
-    /// Reads it from the command line.
+    /// Parses a place from the command line.
     ///
     /// # Errors
     ///
-    /// It is neither.
+    /// The text is neither a number nor a time.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Ok(seq) = text.parse() {
             return Ok(Self::Seq(reapply_sync::Seq(seq)));

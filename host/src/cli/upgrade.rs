@@ -1,4 +1,4 @@
-//! `reapply upgrade`: has rooms run another build, after a look at what that would do to them.
+//! `reapply upgrade`: switches rooms to another build, after a trial of what would change.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 
@@ -12,28 +12,28 @@ use super::remote::Remote;
 use crate::upgrade::limits::REPLAY_EVENTS;
 use crate::upgrade::report::{Finding, Line, Named, Plan, Report, Tried};
 
-/// Digits of a digest that are enough for people.
+/// The number of digits of a digest that are shown to people.
 const DIGITS_SHOWN: usize = 12;
 
 /// Arguments of `reapply upgrade`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A machine, for all of its rooms, or one room as `machine/room`.
+    /// Machine, for all of its rooms, or a single room as `machine/room`.
     #[arg(value_name = "MACHINE|ROOM")]
     which: Which,
-    /// The build: its digest, or the beginning of that. By default the one that was deployed last.
+    /// Digest of the build, or the beginning of it. By default, the build that was deployed last.
     #[arg(long, value_name = "DIGEST")]
     to: Option<String>,
-    /// Only tell what would happen. Fails where the upgrade would be refused.
+    /// Print what would happen, without changing anything. Fails if the upgrade would be refused.
     #[arg(long)]
     dry_run: bool,
-    /// Refuse the whole upgrade where a room was broken before. By default such a room is named and left as it is.
+    /// Refuse the whole upgrade if a room was already broken. By default, such a room is named and left as it is.
     #[arg(long)]
     all_or_nothing: bool,
-    /// How many events of each room are played on both builds.
+    /// Number of events of each room to play on both builds.
     #[arg(long, value_name = "N", default_value_t = REPLAY_EVENTS)]
     replay: u64,
-    /// Print all that differs in each room, not only a summary.
+    /// Print all differences in each room, not only a summary.
     #[arg(long)]
     diff: bool,
     #[command(flatten)]
@@ -63,7 +63,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
         let line = line.ok().and_then(|line| serde_json::from_str(&line).ok());
         match line.context(BROKE_OFF)? {
             Line::Report(report) => return printer.conclude(&report),
-            Line::Failed { why } => bail!("{why}; what was told as upgraded is so. Begin it again for the rest"),
+            Line::Failed { why } => {
+                bail!("{why}; the rooms listed as upgraded are upgraded. Run the command again for the rest")
+            }
             line => printer.print(&line)?,
         }
     }
@@ -71,7 +73,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 }
 
 const BROKE_OFF: &str =
-    "the host's answer broke off; what was told as upgraded is so. Begin the upgrade again for the rest";
+    "the host's answer broke off; the rooms listed as upgraded are upgraded. Run the command again for the rest";
 
 impl std::str::FromStr for Which {
     type Err = reapply_sync::NameError;
@@ -84,7 +86,7 @@ impl std::str::FromStr for Which {
     }
 }
 
-/// Tells people what the host tells.
+/// Prints the host's report for people.
 #[derive(Debug, Default)]
 struct Printer {
     rooms: u64,
@@ -102,7 +104,7 @@ impl Printer {
             Line::Kept { room, why } => text = format!("kept     {room}: {why}\n"),
             Line::Report(_) | Line::Failed { .. } => {}
         }
-        // A machine's own words may hold anything, and this may be a terminal.
+        // A machine's messages may hold anything, and this may be a terminal.
         let text = text.replace(|c: char| c.is_control() && c != '\n', " ");
         self.progress(false);
         std::io::stdout().write_all(text.as_bytes())?;
@@ -118,7 +120,7 @@ impl Printer {
             text.push_str(&format!("; {} it already", count_of(plan.skipped, "room runs", "rooms run")));
         }
         if plan.more {
-            text.push_str("; there are more, for which it has to be begun again");
+            text.push_str("; there are more: run the command again for them");
         }
         text.push('\n');
     }
@@ -134,7 +136,7 @@ impl Printer {
         }
     }
 
-    /// How far it is, for whoever sits at a terminal; or nothing in its place.
+    /// Writes the progress to a terminal, or clears that line.
     fn progress(&self, is_shown: bool) {
         let mut terminal = std::io::stderr();
         if terminal.is_terminal() {

@@ -15,7 +15,7 @@ use crate::machine::Engine;
 /// Arguments of `reapply verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file that `reapply export` wrote; or a room, as machine/room.
+    /// File that `reapply export` wrote, or room, as machine/room.
     #[arg(value_name = "ROOM|FILE")]
     subject: String,
     #[command(flatten)]
