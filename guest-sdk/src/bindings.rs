@@ -1,6 +1,6 @@
-//! Generated from `wit/machine.wit`, which is the only contract: a component that uses this crate uses that very file.
+//! Bindings generated from `wit/machine.wit`, the only contract: a component that uses this crate uses that very file.
 
-// What is generated must read and write the component's memory, and is neither documented nor formatted like the rest.
+// The generated code must read and write the component's memory, and is neither documented nor formatted like the rest.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
 
 wit_bindgen::generate!({

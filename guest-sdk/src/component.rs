@@ -1,4 +1,4 @@
-//! The component around a [`Program`]: what [`export!`](crate::export) writes.
+//! The component around a [`Program`], which [`export!`](crate::export) generates.
 
 use std::marker::PhantomData;
 
@@ -30,7 +30,7 @@ macro_rules! export {
     };
 }
 
-/// What `export!` is told, and what it finds out.
+/// The arguments of `export!`, and the names that it derives from them.
 pub trait Exported: 'static {
     /// The machine.
     type Program: Program;
@@ -41,7 +41,7 @@ pub trait Exported: 'static {
 /// The component's functions.
 pub struct Component<E>(PhantomData<E>);
 
-// Whoever calls a method of a state has made it before, so these are the ways in.
+// Every method needs a state that one of these functions has made, so these are the only entry points.
 impl<E: Exported> wit::Guest for Component<E> {
     type State = State<E::Program>;
 
@@ -96,8 +96,8 @@ fn handle<P: Program>(state: P) -> wit::State {
     wit::State::new(State(state))
 }
 
-/// The contract leaves these functions no error to return: what fails here is a type that cannot be encoded, a bug of the
-/// machine that its author must see. A trap is how a component says so, and it hurts only its own room.
+/// The contract gives these functions no error to return: a failure here means a type that cannot be encoded, a bug of the
+/// machine that its author must see. So the component traps, which hurts only its own room.
 fn or_trap<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,7 +1,7 @@
-//! The contract's functions, for any [`Program`], in plain Rust: bytes and JSON in, bytes and JSON out.
+//! The contract's functions for any [`Program`], in plain Rust: bytes and JSON in, bytes and JSON out.
 //!
-//! The component is a thin shell around these. Tests and benchmarks call them to run a machine natively, and get exactly
-//! what the component would answer.
+//! The component is a thin shell around these functions. Tests and benchmarks call them to run a machine natively, and get
+//! exactly the component's answers.
 //!
 //! ```
 //! use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
@@ -40,11 +40,11 @@ use crate::codec::{read_transition, to_postcard};
 use crate::json::{from_json, options_from_json, schema_read, schema_written, to_json};
 use crate::{Program, nesting, program};
 
-/// The state of a new room. `options` is JSON; the empty string asks for the defaults.
+/// Returns the state of a new room. `options` is JSON; the empty string means the defaults.
 ///
 /// # Errors
 ///
-/// The options are not those of this machine, or it refuses them.
+/// The options do not fit this machine, or the machine refuses them.
 pub fn create<P: Program>(options: &str) -> Result<P, String> {
     let options = if options.is_empty() { P::Options::default() } else { options_from_json(options)? };
     let state = P::create(options)?;
@@ -52,16 +52,16 @@ pub fn create<P: Program>(options: &str) -> Result<P, String> {
     if nesting::conflict_of(&state).is_some() { Err(too_deep()) } else { Ok(state) }
 }
 
-/// The state that a snapshot holds, migrated where an earlier state-version wrote it.
+/// Returns the state that a snapshot holds. A snapshot of an earlier state version is migrated.
 ///
 /// # Errors
 ///
-/// The machine does not know that version, or the bytes are no snapshot of it.
+/// The machine does not know that version, or the bytes are not a snapshot of it.
 pub fn restore<P: Program>(snapshot: &[u8], state_version: u32) -> Result<P, String> {
     P::restore(snapshot, state_version)
 }
 
-/// The state after `event`.
+/// Returns the state after `event`.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn restore<P: Program>(snapshot: &[u8], state_version: u32) -> Result<P, Str
 pub fn apply<P: Program>(state: &P, event: Event) -> Result<P, Rejection> {
     let event = typed::<P>(event).map_err(Rejection::Malformed)?;
     let next = state.apply(&event).map_err(|conflict| {
-        // A conflict that JSON cannot express is still a conflict: its reader gets that as a JSON string.
+        // A conflict that JSON cannot express is still a conflict: the reader gets the error as a JSON string.
         let json = to_json(&conflict, "conflict").or_else(|error| to_json(&error, "conflict"));
         Rejection::Conflict(json.unwrap_or_default())
     })?;
@@ -80,35 +80,35 @@ pub fn apply<P: Program>(state: &P, event: Event) -> Result<P, Rejection> {
     }
 }
 
-/// The state as bytes.
+/// Returns the state as bytes.
 ///
 /// # Errors
 ///
-/// The state's type is beyond what postcard can encode.
+/// postcard cannot encode the state's type.
 pub fn snapshot<P: Program>(state: &P) -> Result<Vec<u8>, String> {
     to_postcard(state, "state")
 }
 
-/// The next alarm, if this state wants one.
+/// Returns the next alarm, if this state sets one.
 ///
 /// # Errors
 ///
-/// The transition's type is beyond what postcard can encode.
+/// postcard cannot encode the transition's type.
 pub fn alarm<P: Program>(state: &P) -> Result<Option<Alarm>, String> {
     let Some(alarm) = state.alarm() else { return Ok(None) };
     Ok(Some(Alarm { at: alarm.at, transition: to_postcard(&alarm.transition, "transition")? }))
 }
 
-/// What user interfaces see, as JSON.
+/// Returns the view for user interfaces, as JSON.
 ///
 /// # Errors
 ///
-/// The view's type is beyond JSON, such as a map whose keys are structs.
+/// JSON cannot express the view's type, such as a map whose keys are structs.
 pub fn view<P: Program>(state: &P) -> Result<String, String> {
     to_json(&state.view(), "view")
 }
 
-/// What the machine says of itself. `name` is the name of its crate.
+/// Returns the machine's description of itself. `name` is the name of its crate.
 ///
 /// # Errors
 ///
@@ -124,26 +124,26 @@ pub fn describe<P: Program>(name: &str) -> Result<Description, String> {
         name: name.to_owned(),
         state_version: P::STATE_VERSION,
         membership: P::MEMBERSHIP,
-        // Plain JSON: what a schema says of numbers is no data of the machine's.
+        // Plain JSON: the numbers in a schema are not data of the machine.
         schemas: serde_json::to_string(&schemas).map_err(|error| format!("the schemas have no JSON form: {error}"))?,
     })
 }
 
-/// A transition from its JSON.
+/// Converts a transition from JSON to bytes.
 ///
 /// # Errors
 ///
-/// What is wrong with the JSON, and where.
+/// The JSON is wrong; the text says what and where.
 pub fn encode<P: Program>(json: &str) -> Result<Vec<u8>, String> {
     let transition: P::Transition = from_json(json, "transition")?;
     to_postcard(&transition, "transition")
 }
 
-/// A transition as JSON.
+/// Converts a transition from bytes to JSON.
 ///
 /// # Errors
 ///
-/// The bytes are no transition of this machine.
+/// The bytes are not a transition of this machine.
 pub fn decode<P: Program>(transition: &[u8]) -> Result<String, String> {
     let transition: P::Transition = read_transition(transition)?;
     with_deleted(|| to_json(&transition, "transition"))
@@ -170,7 +170,7 @@ struct Schemas {
     view: Schema,
 }
 
-/// The schema of what a method returns, where the type has no name.
+/// Returns the schema of a method's return type, which has no name.
 fn schema_returned<'a, S: 'a, T: JsonSchema>(_: impl FnOnce(&'a S) -> T) -> Schema {
     schema_written::<T>()
 }

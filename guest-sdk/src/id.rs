@@ -1,4 +1,4 @@
-//! Names for things that participants make.
+//! Names for things that participants create.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A name for a thing, chosen where the transition that makes it is made, so that the transitions that follow can speak of it before
-/// the host has decided.
+/// A unique name for a thing. It is chosen together with the transition that creates the thing, so that later transitions can name the
+/// thing before the host has decided.
 ///
-/// 128 bits that nobody else draws. In JSON it is a UUID, as JavaScript's `crypto.randomUUID()` gives; in a machine it comes from
+/// An id has 128 random bits. In JSON it is a UUID, as JavaScript's `crypto.randomUUID()` returns it; in a machine it comes from
 /// [`Rng::id`](crate::Rng::id).
 ///
 /// ```
@@ -25,18 +25,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u128);
 
-/// A text that is no [`Id`].
+/// The error for a text that is not an [`Id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseIdError;
 
 impl Id {
-    /// The id that these bits are.
+    /// Creates the id with these bits.
     #[must_use]
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits)
     }
 
-    /// The id's bits.
+    /// Returns the id's bits.
     #[must_use]
     pub const fn bits(self) -> u128 {
         self.0
@@ -57,7 +57,7 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Reads the 32 hexadecimal digits of a UUID, with its hyphens or without any.
+/// Parses the 32 hexadecimal digits of a UUID, with or without its hyphens.
 impl FromStr for Id {
     type Err = ParseIdError;
 

@@ -1,4 +1,4 @@
-//! What names the entries of a map.
+//! The keys of maps and sets.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 
 use crate::Id;
 
-/// What may be a key of a [`Map`](crate::Map) or a member of a [`Set`](crate::Set): ordered, and in JSON a string or a whole number, so
-/// that it can name a property of an object.
+/// A key of a [`Map`](crate::Map) or a member of a [`Set`](crate::Set). It is ordered, and in JSON it is a string or a whole number, so
+/// that it can be a property name of an object.
 ///
-/// A struct around such a key (`struct Name(String)`) and an enum whose variants hold nothing are keys as well; say so with an
+/// A struct around such a key (`struct Name(String)`) and an enum whose variants hold nothing can be keys too; add an
 /// empty `impl Key for Name {}`.
 pub trait Key: Clone + std::fmt::Debug + Ord + Serialize + DeserializeOwned + JsonSchema + 'static {}
 

@@ -1,7 +1,7 @@
-//! Write a state machine for Reapply.
+//! Write state machines for Reapply.
 //!
-//! A machine is a type that says how a transition changes it. [`export!`] makes it a component that hosts and browsers
-//! run alike; the same crate also compiles natively, so plain `cargo test` tests it.
+//! A machine is a type that defines how a transition changes it. [`export!`] turns it into a component that hosts and browsers
+//! both run. The same crate also compiles natively, so plain `cargo test` tests it.
 //!
 //! ```
 //! use reapply_guest::{StateMachine, export};
@@ -47,36 +47,35 @@
 //!
 //! # Two kinds of machine
 //!
-//! - [`StateMachine`]: the state and the transition are all that matters. Such machines compose.
-//! - [`Program`]: transitions come with their event, so the machine knows who asked and when, rolls dice with the event's
-//!   entropy, sets alarms, takes options at creation, and migrates old snapshots.
+//! - [`StateMachine`]: the result depends only on the state and the transition. Such machines compose.
+//! - [`Program`]: transitions come with their event, so the machine knows who sent them and when. It can roll dice with the
+//!   event's entropy, set alarms, take options at creation, and migrate old snapshots.
 //!
-//! Every `StateMachine` is a `Program` too. To give one options or migrations, wrap it in a struct that implements `Program`.
+//! Every `StateMachine` is a `Program` too. To add options or migrations, wrap it in a struct that implements `Program`.
 //!
-//! # What a machine must keep to
+//! # Rules for machines
 //!
-//! `apply` makes a new state and leaves the old one alone, so there is no half of a change to undo. Three rules remain:
+//! `apply` makes a new state and leaves the old one alone, so there is never half a change to undo. Some rules remain:
 //!
-//! - **Ordered collections only** (`Vec`, `BTreeMap`, `imbl::OrdMap`, ...). A `HashMap` iterates in another order after a
+//! - **Use ordered collections only** (`Vec`, `BTreeMap`, `imbl::OrdMap`, ...). A `HashMap` iterates in another order after a
 //!   restore than before it, and equal states must give equal bytes.
-//! - **States and transitions travel as [postcard]**, which has no field names. Leave out serde's `untagged`, `flatten`,
-//!   `tag` and `skip_serializing_if` there; conflicts, options and views are JSON and may use them.
-//! - **Every element takes a byte.** Then reading bytes that anyone may have made up takes no more time and memory than their number
-//!   allows. A list of units could be claimed longer than a machine can bear; the host would stop it, and reject the transition as
-//!   exhausted and not as malformed.
-//! - **A type that holds itself is bounded.** `struct Comment { replies: Vec<Comment> }` is fine, up to [`NESTING_MAX`] lists, maps, structs
-//!   and variants inside one another: an event that would make a deeper state is refused with the conflict
-//!   `{"NestedTooDeep": {"max": 120}}`, which the schema lists. That costs a look at the whole state after each event. A `Map<Id, Comment>`
-//!   whose comments name their parents has no such bound and no such cost, and merges better.
-//! - **Floats may be anything.** Bytes can hold infinity or what is no number, which JSON cannot say: refuse what is not
-//!   [finite](f64::is_finite) with a conflict, as any value that makes no sense.
+//! - **States and transitions travel as [postcard]**, which has no field names. Do not use serde's `untagged`, `flatten`,
+//!   `tag` or `skip_serializing_if` in them. Conflicts, options and views are JSON and may use them.
+//! - **Every element takes at least one byte.** Then the time and memory to read untrusted bytes is limited by their number. A list of
+//!   units could claim any length: the host would stop the machine, and reject the transition as exhausted, not as malformed.
+//! - **A recursive type is bounded.** `struct Comment { replies: Vec<Comment> }` is fine, up to [`NESTING_MAX`] lists, maps, structs
+//!   and variants inside one another. An event that would make a deeper state is refused with the conflict
+//!   `{"NestedTooDeep": {"max": 120}}`, which the schema lists. This check reads the whole state after each event. A `Map<Id, Comment>`
+//!   whose comments name their parents has neither the bound nor the cost, and merges better.
+//! - **Floats may be anything.** Bytes can hold infinities and NaNs, which JSON cannot express. Refuse a value that is not
+//!   [finite](f64::is_finite) with a conflict, like any other invalid value.
 //!
 //! `reapply check` finds machines that break these rules.
 //!
 //! # Building blocks
 //!
-//! [`Atom`], [`AtomRc`] and [`Constant`] hold plain values; [`Counter`], [`Map`], [`Set`], [`List`] and [`Text`] are data that several people
-//! change at once; [`derive(StateMachine)`](macro@StateMachine) composes them.
+//! [`Atom`], [`AtomRc`] and [`Constant`] hold plain values. [`Counter`], [`Map`], [`Set`], [`List`] and [`Text`] hold data that several
+//! people change at once. [`derive(StateMachine)`](macro@StateMachine) composes them.
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -1,4 +1,4 @@
-//! Times, as states and views hold them.
+//! Times in states and views.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Microseconds: a duration, or a time since the Unix epoch, such as an [`Event`](crate::Event)'s.
+/// Microseconds: a duration, or a time since the Unix epoch, such as the time of an [`Event`](crate::Event).
 ///
-/// A JSON number, unlike a plain `u64`: all that JavaScript keeps exactly is enough until the year 2255. What would be above
-/// [`Micros::MAX`] or below zero stays there.
+/// A JSON number, unlike a plain `u64`: the integers that JavaScript keeps exactly last until the year 2255. Results above
+/// [`Micros::MAX`] or below zero are clamped.
 ///
 /// ```
 /// use reapply_guest::Micros;
@@ -25,31 +25,31 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Micros(u64);
 
 impl Micros {
-    /// No time.
+    /// Zero microseconds.
     pub const ZERO: Self = Self(0);
 
-    /// The most there is: what JavaScript keeps exactly.
+    /// The largest value: the largest integer that JavaScript keeps exactly.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// So many microseconds, at most [`Micros::MAX`].
+    /// Creates a time from microseconds, at most [`Micros::MAX`].
     #[must_use]
     pub const fn new(micros: u64) -> Self {
         if micros > Self::MAX.0 { Self::MAX } else { Self(micros) }
     }
 
-    /// So many milliseconds.
+    /// Creates a time from milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self::new(millis.saturating_mul(1_000))
     }
 
-    /// So many seconds.
+    /// Creates a time from seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self::new(seconds.saturating_mul(1_000_000))
     }
 
-    /// The number of microseconds.
+    /// Returns the number of microseconds.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -80,7 +80,7 @@ impl From<Micros> for Duration {
 
 impl Serialize for Micros {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A float is a JSON number, and exact in this range; a u64 would be a string.
+        // A float is a JSON number, and exact in this range; a u64 would become a string.
         if serializer.is_human_readable() {
             serializer.serialize_f64(self.0 as f64)
         } else {

@@ -1,4 +1,4 @@
-//! States that may hold themselves, and how deep that may go.
+//! The nesting limit for states of recursive types.
 
 use std::any::TypeId;
 use std::cell::RefCell;
@@ -13,16 +13,16 @@ use crate::NESTING_MAX;
 use crate::codec::nests_too_deeply;
 use crate::json::schema_written;
 
-/// The variant that a machine's conflicts have besides its own, where its state may hold itself.
+/// The conflict that a machine with a recursive state has besides its own.
 const NESTED_TOO_DEEP: &str = "NestedTooDeep";
 
-/// The conflict of an event whose state would nest too deeply, as JSON; nothing where the state may be.
+/// Returns the conflict, as JSON, of an event whose state would nest too deeply; `None` if the state is within the limit.
 pub(crate) fn conflict_of<P: Serialize + JsonSchema + 'static>(state: &P) -> Option<String> {
     let is_too_deep = holds_itself::<P>() && nests_too_deeply(state);
     is_too_deep.then(|| json!({ NESTED_TOO_DEEP: { "max": NESTING_MAX } }).to_string())
 }
 
-/// The schema of a machine's conflicts, with the one that this module adds.
+/// Returns the schema of a machine's conflicts, including the one that this module adds.
 pub(crate) fn conflict_schema<P: JsonSchema + 'static>(own: Schema) -> Schema {
     if !holds_itself::<P>() {
         return own;
@@ -42,7 +42,7 @@ pub(crate) fn conflict_schema<P: JsonSchema + 'static>(own: Schema) -> Schema {
     if let Some(variants) = own.get_mut("oneOf").and_then(Value::as_array_mut) {
         variants.push(added);
     } else if let Value::Object(keywords) = &mut own {
-        // What is said of the whole stays outside, so that references to it lead where they did.
+        // The definitions stay at the top, so that references to them still resolve.
         let outside = ["$schema", "$defs", "title"].map(|name| (name, keywords.remove(name)));
         let mut root = Map::from_iter([("anyOf".to_owned(), json!([keywords, added]))]);
         root.extend(outside.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -51,17 +51,17 @@ pub(crate) fn conflict_schema<P: JsonSchema + 'static>(own: Schema) -> Schema {
     own.try_into().unwrap_or_default()
 }
 
-/// Whether values of the type may be inside one another without end.
+/// Returns whether values of the type can nest without limit.
 fn holds_itself<T: JsonSchema + 'static>() -> bool {
-    // What holds itself has it on the heap, and frees it when dropped. So this is known of many a small machine when it is compiled, and
-    // leaves all of this module out of it.
+    // A recursive type keeps itself on the heap, and frees it when dropped. So for many small machines the compiler knows the answer, and
+    // removes all of this module.
     needs_drop::<T>() && refers_to_itself::<T>()
 }
 
-/// Whether the schema of the type says so: there, a type that holds itself refers to itself.
+/// Returns whether the schema of the type is recursive: a recursive type refers to itself there.
 fn refers_to_itself<T: JsonSchema + 'static>() -> bool {
     thread_local! {
-        /// A machine has one state, so this is looked up after every event and made once.
+        /// A machine has one state type, so the answer is computed once and read after every event.
         static KNOWN: RefCell<BTreeMap<TypeId, bool>> = const { RefCell::new(BTreeMap::new()) };
     }
     let id = TypeId::of::<T>();
@@ -74,7 +74,7 @@ fn refers_to_itself<T: JsonSchema + 'static>() -> bool {
     found
 }
 
-/// Whether a reference inside `schema` leads to something that it is inside of. What was looked through is in `done`.
+/// Returns whether a reference inside `schema` leads to a schema that contains it. `done` holds the schemas that are already checked.
 fn leads_back(root: &Value, schema: &Value, inside: &mut Vec<String>, done: &mut Vec<String>) -> bool {
     match schema {
         Value::Array(parts) => parts.iter().any(|part| leads_back(root, part, inside, done)),
@@ -90,7 +90,7 @@ fn leads_back(root: &Value, schema: &Value, inside: &mut Vec<String>, done: &mut
                 }
                 _ => false,
             };
-            // The definitions are looked at where they are referred to; those of data are not schemas.
+            // Definitions are checked where they are referred to; those of data are not schemas.
             let parts = keywords
                 .iter()
                 .filter(|(name, _)| !["$defs", "const", "default", "enum", "examples"].contains(&name.as_str()));

@@ -1,11 +1,11 @@
-//! The type of what does not happen.
+//! A type without values.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Has no values: the conflict of a machine that takes everything, and the transition of one that never changes.
+/// A type without values: the conflict of a machine that accepts everything, and the transition of one that never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Never {}
 

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Constant, Id, Map, MapTransition, StateMachine};
 
-/// Remembers which participant an [`Id`] belongs to: the first one who used it.
+/// A record of which participant an [`Id`] belongs to: the first one who used it.
 ///
-/// A block knows no authors, so anybody may put characters under another's id into a [`Text`](crate::Text). A [`Program`](crate::Program) knows
-/// the author of each event. It asks here before it passes a transition on, and stores what it gets where the transition was applied:
+/// A block does not know authors, so anyone may insert characters under another participant's id into a [`Text`](crate::Text). A
+/// [`Program`](crate::Program) knows the author of each event. It calls `claim` before it passes a transition on, and stores the result
+/// when the transition was applied:
 ///
 /// ```
 /// use reapply_guest::{Id, Owners, OwnersConflict};
@@ -25,38 +26,38 @@ use crate::{Constant, Id, Map, MapTransition, StateMachine};
 #[serde(transparent)]
 pub struct Owners(Map<Id, Constant<String>, { Owners::IDS_MAX }, OWNERS_BYTES_MAX>);
 
-/// Bytes of all ids and owners: 256 for each of them.
+/// The bytes of all ids and owners: 256 for each of them.
 const OWNERS_BYTES_MAX: u32 = 256 * Owners::IDS_MAX;
 
-/// Why an id cannot be used.
+/// The reasons why an id cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum OwnersConflict {
-    /// Somebody else has used that id first.
+    /// Another participant used that id first.
     NotYourId(Id),
-    /// No further id can be remembered.
+    /// The limit on ids or bytes is reached.
     Full {
-        /// Ids that there may be.
+        /// The maximum number of ids.
         entries_max: u32,
-        /// Bytes that they may take with their owners.
+        /// The maximum number of bytes of the ids with their owners.
         bytes_max: u32,
     },
 }
 
 impl Owners {
-    /// Ids that are remembered.
+    /// The maximum number of ids.
     pub const IDS_MAX: u32 = 64 * 1024;
 
-    /// The participant whom an id belongs to.
+    /// Returns the participant whom an id belongs to.
     #[must_use]
     pub fn owner(&self, id: Id) -> Option<&str> {
         self.0.get(&id).map(|owner| owner.value().as_str())
     }
 
-    /// Notes that `author` uses an id.
+    /// Records that `author` uses an id.
     ///
     /// # Errors
     ///
-    /// The id belongs to somebody else, or there are too many.
+    /// The id belongs to another participant, or there are too many ids.
     pub fn claim(&self, id: Id, author: &str) -> Result<Self, OwnersConflict> {
         match self.owner(id) {
             Some(owner) if owner == author => Ok(self.clone()),

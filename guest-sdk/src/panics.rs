@@ -1,26 +1,27 @@
-//! How a panic's message gets out of a component that imports nothing: it stays in memory, and the host looks for it after the trap.
+//! Panic messages for a component that imports nothing: the message stays in memory, and the host looks for it after the trap.
 //!
-//! The report is one run of bytes: the sixteen bytes `reapply:panicked`, the text's length as a little-endian `u32`, and the text in UTF-8. `wit/machine.wit` says so to
-//! whoever writes machines in another language.
+//! The report is one run of bytes: the sixteen bytes `reapply:panicked`, the text's length as a little-endian `u32`, and the text in UTF-8.
+//! `wit/machine.wit` documents this for authors of machines in other languages.
 
 use std::hint::black_box;
 use std::panic::PanicHookInfo;
 use std::sync::{Mutex, Once};
 
-/// What a report begins with, `reapply:panicked`, each byte inverted: in the code it must not stand as what the host looks for.
+/// The mark at the start of a report, `reapply:panicked`, with each byte inverted: the code must not contain the bytes that the host looks
+/// for.
 const MARK_INVERTED: [u8; MARK_BYTES] =
     [!b'r', !b'e', !b'a', !b'p', !b'p', !b'l', !b'y', !b':', !b'p', !b'a', !b'n', !b'i', !b'c', !b'k', !b'e', !b'd'];
 
 const MARK_BYTES: usize = 16;
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// Bytes of a text; the rest is cut off.
+/// The maximum number of bytes of a text; the rest is cut off.
 const TEXT_BYTES_MAX: usize = 1024;
 
 static REPORT: Mutex<[u8; MARK_BYTES + LENGTH_BYTES + TEXT_BYTES_MAX]> =
     Mutex::new([0; MARK_BYTES + LENGTH_BYTES + TEXT_BYTES_MAX]);
 
-/// From now on, panics leave a report. Every function that a component can be entered by for the first time calls this.
+/// Makes later panics leave a report. Every function through which a component can be entered first calls this.
 pub(crate) fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| std::panic::set_hook(Box::new(leave_report)));

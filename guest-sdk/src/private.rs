@@ -1,4 +1,4 @@
-//! What the macros' expansions name. No part of the API.
+//! Items that the macros' expansions name. Not part of the API.
 
 use std::fmt::Display;
 
@@ -9,27 +9,27 @@ use crate::codec::{from_snapshot, restore_own_version};
 
 pub use {schemars, serde};
 
-/// What a state is, apart from being a machine: the supertraits of [`StateMachine`](crate::StateMachine).
+/// The supertraits of [`StateMachine`](crate::StateMachine): everything a state needs besides being a machine.
 pub trait MachineData: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + 'static {}
 
 impl<T: Clone + Serialize + DeserializeOwned + schemars::JsonSchema + 'static> MachineData for T {}
 
-/// What an earlier version of a state becomes.
+/// The conversion of an earlier version of a state.
 #[diagnostic::on_unimplemented(
     message = "no migration from `{Self}` to `{New}`",
     label = "the state had this type in an earlier version",
     note = "implement `From<{Self}> for {New}`, or `TryFrom<{Self}>` with an error that is `Display` where it can fail"
 )]
 pub trait Migrate<New> {
-    /// The state as of the newest version.
+    /// Returns the state in the newest version.
     ///
     /// # Errors
     ///
-    /// The author's conversion refuses it; the text says why.
+    /// The author's conversion fails; the text says why.
     fn migrate(self) -> Result<New, String>;
 }
 
-// A missing `TryFrom` would be told as a missing `Into`, which is not what an author is to write.
+// The compiler would report a missing `TryFrom` as a missing `Into`, which is not the trait that an author should implement.
 #[diagnostic::do_not_recommend]
 impl<Old, New> Migrate<New> for Old
 where
@@ -40,8 +40,8 @@ where
     }
 }
 
-/// The version of a machine that holds an `M`: 1, as of every machine that says nothing else. Does not compile where `M` has a version of its
-/// own, which nobody would look at.
+/// The version of a machine that holds an `M`: 1, as for every machine without an attribute. Does not compile if `M` has a version of
+/// its own, since nothing would read that version.
 #[must_use]
 pub const fn version_around<M: crate::StateMachine>() -> u32 {
     assert!(
@@ -57,21 +57,21 @@ pub const fn version_around<M: crate::StateMachine>() -> u32 {
 ///
 /// # Errors
 ///
-/// The bytes are no snapshot of that version, or it cannot be migrated; the text says which.
+/// The bytes are not a snapshot of that version, or it cannot be migrated; the text says which.
 pub fn migrate<Old, New>(snapshot: &[u8], state_version: u32) -> Result<New, String>
 where
-    // Not `DeserializeOwned`, for which serde has no advice.
+    // Not `DeserializeOwned`, for which serde gives no advice.
     Old: for<'de> Deserialize<'de> + Migrate<New>,
 {
     let because = |error| format!("the snapshot of state version {state_version} cannot be migrated: {error}");
     from_snapshot::<Old>(snapshot).and_then(Old::migrate).map_err(because)
 }
 
-/// Reads a snapshot that no migration is for.
+/// Reads a snapshot without a migration.
 ///
 /// # Errors
 ///
-/// It is not of this build's own version, or the bytes are no snapshot; the text says which.
+/// The snapshot has another version than this build's own, or the bytes are not a snapshot; the text says which.
 pub fn restore_newest<New: DeserializeOwned>(snapshot: &[u8], found: u32, own: u32) -> Result<New, String> {
     if found != own && own > 1 {
         return Err(format!("the snapshot has state version {found}, and this build reads 1 to {own}"));

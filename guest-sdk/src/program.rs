@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::codec::restore_own_version;
 use crate::rng::Rng;
 
-/// A machine that knows the event: who asked for a transition, when, and with which random bits.
+/// A machine that sees the whole event: who sent a transition, when, and with which random bits.
 ///
-/// Only `apply` and the types must be written; everything else has a default. [`Default`] is the state of a new room.
+/// Only `apply` and the types are required; everything else has a default. [`Default`] is the state of a new room.
 ///
 /// ```
 /// use reapply_guest::{Event, Input, NoOptions, Program, export};
@@ -52,76 +52,77 @@ use crate::rng::Rng;
     note = "implement `reapply_guest::StateMachine` (and derive Default), or `reapply_guest::Program`"
 )]
 pub trait Program: Default + Serialize + DeserializeOwned + JsonSchema + 'static {
-    /// What whoever creates a room may choose, as JSON; [`NoOptions`] where there is nothing to choose.
+    /// The type of the options that the creator of a room may set, as JSON; [`NoOptions`] if there are none.
     type Options: Default + DeserializeOwned + JsonSchema;
 
-    /// What participants may ask for; usually an enum.
+    /// The type of transitions that participants send; usually an enum.
     type Transition: Serialize + DeserializeOwned + JsonSchema;
 
-    /// Why an event cannot be applied to a state; usually an enum.
+    /// The type of conflicts, the reasons to refuse an event; usually an enum.
     type Conflict: Serialize + JsonSchema;
 
-    /// The version of the snapshots that this build writes. Raise it when the state's encoding changes, and say with
-    /// [`machine`](macro@crate::machine) how the versions before become this one.
+    /// The version of the snapshots that this build writes. Raise it when the state's encoding changes, and use
+    /// [`machine`](macro@crate::machine) to say how the earlier versions become this one.
     const STATE_VERSION: u32 = 1;
 
-    /// Whether participants' coming and going are events: [`Input::Joined`] and [`Input::Left`].
+    /// Whether participants who come and go cause the events [`Input::Joined`] and [`Input::Left`].
     const MEMBERSHIP: bool = false;
 
-    /// The state of a new room. By default it is [`Default::default`], and the options change nothing.
+    /// Returns the state of a new room. By default it is [`Default::default`], and the options change nothing.
     ///
     /// # Errors
     ///
-    /// The options make no sense; the text says why.
+    /// The options are invalid; the text says why.
     fn create(options: Self::Options) -> Result<Self, String> {
         let _ = options;
         Ok(Self::default())
     }
 
-    /// The state after `event`. This one stays as it is.
+    /// Returns the state after `event`. The current state does not change.
     ///
     /// # Errors
     ///
-    /// The event does not fit the state. Whoever caused it is told, and nothing has changed.
+    /// The event does not fit the state. Its author gets the conflict, and nothing changes.
     fn apply(&self, event: &Event<Self::Transition>) -> Result<Self, Self::Conflict>;
 
-    /// A transition to apply at a time, as [`Input::Alarm`]. It is asked for after every event; each answer replaces the
-    /// one before. By default there is none.
+    /// Returns a transition to apply at a given time, as [`Input::Alarm`]. The host calls this after every event; each answer
+    /// replaces the one before. By default there is no alarm.
     fn alarm(&self) -> Option<Alarm<Self::Transition>> {
         None
     }
 
-    /// What user interfaces see, as JSON. By default it is the state itself.
+    /// Returns the view for user interfaces, as JSON. By default it is the state itself.
     fn view(&self) -> impl Serialize + JsonSchema {
         self
     }
 
-    /// The state that a snapshot holds. By default only this build's own version is accepted;
-    /// [`machine`](macro@crate::machine) writes one that migrates, and [`from_snapshot`](crate::from_snapshot) helps to write one by hand.
+    /// Returns the state that a snapshot holds. By default only this build's own version is accepted;
+    /// [`machine`](macro@crate::machine) writes a version that migrates, and [`from_snapshot`](crate::from_snapshot) helps to write one by
+    /// hand.
     ///
     /// # Errors
     ///
-    /// The version is not known, or the bytes are no snapshot.
+    /// The version is not known, or the bytes are not a snapshot.
     fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
         restore_own_version(snapshot, state_version, Self::STATE_VERSION)
     }
 }
 
-/// One accepted input: with the state, all that an `apply` may depend on.
+/// One accepted input: together with the state, everything that an `apply` may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<T> {
-    /// Place in the room's log: 1, 2, 3, ... A prediction carries the place it hopes for.
+    /// The place in the room's log: 1, 2, 3, ... A prediction carries the place that it expects.
     pub seq: u64,
     /// The host's clock at acceptance, in microseconds since the Unix epoch. Never decreases within a room.
     pub time: u64,
-    /// Random bits drawn by the host at acceptance. A prediction has bits of its own, so what comes of them may differ.
+    /// Random bits that the host draws at acceptance. A prediction has bits of its own, so its result may differ.
     pub entropy: u64,
-    /// What happened.
+    /// The input of the event.
     pub input: Input<T>,
 }
 
 impl<T> Event<T> {
-    /// The participant whose doing it was; nobody's, where an alarm went off.
+    /// Returns the participant who caused the event; `None` for an alarm.
     #[must_use]
     pub fn author(&self) -> Option<&str> {
         match &self.input {
@@ -130,28 +131,28 @@ impl<T> Event<T> {
         }
     }
 
-    /// The random numbers of this event, from the first one on.
+    /// Returns the random numbers of this event, from the first one on.
     #[must_use]
     pub fn rng(&self) -> Rng {
         Rng::from_seed(self.entropy)
     }
 }
 
-/// What an event carries.
+/// The input of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<T> {
-    /// A participant asked for a transition.
+    /// A participant sent a transition.
     Transition {
         /// The participant's identity, as the host authenticated it.
         author: String,
-        /// What they asked for.
+        /// The transition.
         transition: T,
     },
-    /// The alarm that the state had set went off; this is the transition it had scheduled.
+    /// The alarm that the state had set went off. This is the transition that it scheduled.
     Alarm(T),
-    /// A participant's first session in the room began. Only where [`Program::MEMBERSHIP`] asks for it.
+    /// A participant's first session in the room began. Sent only if [`Program::MEMBERSHIP`] is true.
     Joined(String),
-    /// A participant's last session in the room ended. Only where [`Program::MEMBERSHIP`] asks for it.
+    /// A participant's last session in the room ended. Sent only if [`Program::MEMBERSHIP`] is true.
     Left(String),
 }
 
@@ -160,7 +161,7 @@ pub enum Input<T> {
 pub struct Alarm<T> {
     /// When it is due, in microseconds since the Unix epoch.
     pub at: u64,
-    /// What is applied then.
+    /// The transition to apply then.
     pub transition: T,
 }
 

@@ -1,4 +1,4 @@
-//! Chance, out of an event's entropy.
+//! Random numbers from an event's entropy.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
 use crate::Id;
 
-/// A stream of random numbers that follows from an event's `entropy` alone: [xoshiro256++] (Blackman and Vigna), seeded by SplitMix64. Every
-/// engine draws the same. A client cannot foresee it, since the host draws the entropy when it accepts the event.
+/// A stream of random numbers that depends only on an event's `entropy`: [xoshiro256++] (Blackman and Vigna), seeded by SplitMix64. Every
+/// engine draws the same numbers. A client cannot foresee them, since the host draws the entropy when it accepts the event.
 ///
-/// It is made for dice and shuffles: whoever has seen an event's entropy knows the whole stream.
+/// The stream is made for dice and shuffles: whoever has seen an event's entropy knows all of it.
 ///
 /// ```
 /// # use reapply_guest::{Event, Input};
@@ -29,20 +29,20 @@ use crate::Id;
 pub struct Rng(Xoshiro256PlusPlus);
 
 impl Rng {
-    /// The stream that begins with this seed.
+    /// Creates the stream with this seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A number from 0 on and below `bound`, each as likely as the others; 0 where the bound is 0.
+    /// Returns a number from 0 to below `bound`, each equally likely; 0 if the bound is 0.
     ///
-    /// By multiplication with rejection (Lemire, "Fast Random Integer Generation in an Interval", 2019).
+    /// Uses multiplication with rejection (Lemire, "Fast Random Integer Generation in an Interval", 2019).
     pub fn below(&mut self, bound: u64) -> u64 {
         let unfair = bound.wrapping_neg().checked_rem(bound).unwrap_or(0);
         loop {
@@ -53,24 +53,24 @@ impl Rng {
         }
     }
 
-    /// A number in the range, each as likely as the others; its start where the range is empty.
+    /// Returns a number in the range, each equally likely; its start if the range is empty.
     pub fn in_range(&mut self, range: Range<u64>) -> u64 {
         range.start + self.below(range.end.saturating_sub(range.start))
     }
 
-    /// One of the items; `None` where there are none.
+    /// Returns one of the items; `None` if there are none.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len() as u64) as usize)
     }
 
-    /// Brings the items into a random order, each as likely as the others (Fisher and Yates).
+    /// Shuffles the items, each order equally likely (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
     }
 
-    /// A new id.
+    /// Returns a new id.
     pub fn id(&mut self) -> Id {
         Id::from_bits(u128::from(self.next_u64()) << 64 | u128::from(self.next_u64()))
     }

@@ -1,4 +1,4 @@
-//! State machines of which the state and the transition say everything.
+//! State machines that depend only on the state and the transition.
 
 use std::fmt::Debug;
 
@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::codec::{restore_own_version, stored_bytes};
 use crate::program::{Event, Input, NoOptions, Program};
 
-/// Composable data: what a transition does to it depends on nothing but its state.
+/// Composable data: the effect of a transition depends only on the state.
 ///
-/// [`export!`](crate::export) makes a machine of it where it is also [`Default`], the state of a new room. User interfaces
+/// [`export!`](crate::export) makes a machine of a type that is also [`Default`], which is the state of a new room. User interfaces
 /// see the state itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state machine",
@@ -19,34 +19,34 @@ use crate::program::{Event, Input, NoOptions, Program};
     note = "what is made of machines becomes one by `#[derive(StateMachine)]`, beside Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema"
 )]
 pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'static {
-    /// What participants may ask for; usually an enum.
+    /// The type of transitions that participants send; usually an enum.
     type Transition: Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema;
 
-    /// Why a transition cannot be applied to a state; usually an enum.
+    /// The type of conflicts, the reasons to refuse a transition; usually an enum.
     type Conflict: Clone + Debug + PartialEq + Serialize + JsonSchema;
 
     /// The version of the snapshots that this build writes; see [`machine`](macro@crate::machine).
     const STATE_VERSION: u32 = 1;
 
-    /// The state after `transition`. This one stays as it is.
+    /// Returns the state after `transition`. The current state does not change.
     ///
     /// # Errors
     ///
-    /// The transition does not fit the state. Whoever asked for it is told, and nothing has changed.
+    /// The transition does not fit the state. The sender gets the conflict, and nothing changes.
     fn apply(&self, transition: &Self::Transition) -> Result<Self, Self::Conflict>;
 
-    /// Bytes that the state takes in a snapshot, or nearly so many: the collections that it is in hold themselves to their bounds by it. It must
-    /// depend on the state alone. By default the state is encoded and counted; building blocks and what is derived from them know it.
+    /// Returns the approximate number of bytes that the state takes in a snapshot. Collections check their bounds with it. It must
+    /// depend on the state alone. By default the state is encoded and counted; building blocks and derived machines keep the sum.
     fn stored_bytes(&self) -> u64 {
         stored_bytes(self)
     }
 
-    /// The state that a snapshot holds. By default only this build's own version is accepted;
-    /// [`machine`](macro@crate::machine) writes one that migrates.
+    /// Returns the state that a snapshot holds. By default only this build's own version is accepted;
+    /// [`machine`](macro@crate::machine) writes a version that migrates.
     ///
     /// # Errors
     ///
-    /// The version is not known, or the bytes are no snapshot.
+    /// The version is not known, or the bytes are not a snapshot.
     fn restore(snapshot: &[u8], state_version: u32) -> Result<Self, String> {
         restore_own_version(snapshot, state_version, Self::STATE_VERSION)
     }

@@ -1,4 +1,4 @@
-//! `#[derive(StateMachine)]`: the enums of transitions and conflicts, what makes transitions, and `apply`.
+//! `#[derive(StateMachine)]`: the enums of transitions and conflicts, the functions that make transitions, and `apply`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,7 +9,7 @@ use crate::input::{BECOME, IS_NOT, Machine, Part, Parts, local};
 use crate::names;
 use crate::versions::Versions;
 
-/// All that the derive writes.
+/// Returns everything that the derive generates.
 pub(crate) fn expand(machine: &Machine) -> TokenStream {
     let names = Names::of(machine);
     let (body, extras) = match &machine.parts {
@@ -53,7 +53,7 @@ pub(crate) fn expand(machine: &Machine) -> TokenStream {
     }
 }
 
-/// The version of the whole. It does not compile where a part has one of its own.
+/// Returns the version of the whole. It does not compile if a part has a version of its own.
 fn state_version(machine: &Machine) -> TokenStream {
     let own = machine.versions.as_ref().map_or(1, Versions::state_version);
     let parts = machine.parts.as_slice().iter().map(version_around);
@@ -69,7 +69,7 @@ fn version_around(part: &Part) -> TokenStream {
 struct Names {
     transition: Ident,
     conflict: Ident,
-    /// Which variant an enum is.
+    /// The enum that names an enum's variants.
     variant: Ident,
 }
 
@@ -107,7 +107,7 @@ fn variant_of(part: &Part, associated: &str) -> EnumVariant {
     EnumVariant::of_part(part, part.associated(associated), &doc)
 }
 
-/// Takes the changed field as it is, and of the others clones.
+/// Moves the changed field, and clones the others.
 fn apply_to_field(fields: &[Part], names: &Names) -> TokenStream {
     let Names { transition, conflict, .. } = names;
     let input = local("transition");
@@ -150,7 +150,7 @@ fn apply_to_variant(variants: &[Part], names: &Names) -> TokenStream {
     }
 }
 
-/// The bytes of all fields, or of the variant that it is.
+/// Returns the bytes of all fields, or of the current variant.
 fn stored_bytes(parts: &Parts) -> TokenStream {
     let bytes = |part: &Part, state: &TokenStream| {
         let machine = &part.machine;
@@ -181,7 +181,7 @@ fn apply_call(part: &Part, state: &TokenStream, input: &Ident) -> TokenStream {
     quote_spanned!(machine.span()=> <#machine as ::reapply_guest::StateMachine>::apply(#state, #input))
 }
 
-/// `map_label` and the like: a transition of a field, as one of the whole.
+/// Returns `map_label` and the like: functions that turn a transition of a field into one of the whole.
 fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
     let ident = &machine.ident;
     let transition = &names.transition;
@@ -212,7 +212,7 @@ fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
     }
 }
 
-/// The enum of an enum's variants without what they hold, for conflicts to name them.
+/// Returns the enum of an enum's variants without their contents, for conflicts to name them.
 fn variant_enum(machine: &Machine, variants: &[Part], names: &Names) -> TokenStream {
     let Machine { ident, visibility, .. } = machine;
     let kind = &names.variant;

@@ -1,6 +1,6 @@
-//! Enums with all that a transition or a conflict must be able to do.
+//! Enums with all the traits that a transition or a conflict needs.
 //!
-//! What the standard derives would write is written here, since they ask of every type parameter what only the fields
+//! The impls are written out instead of derived, since the standard derives ask of every type parameter what only the fields
 //! need.
 
 use proc_macro2::{Ident, TokenStream};
@@ -16,11 +16,11 @@ pub(crate) struct Enum<'a> {
     pub(crate) ident: Ident,
     pub(crate) doc: String,
     pub(crate) variants: Vec<EnumVariant>,
-    /// Whether it is read as well as written.
+    /// Whether the enum is read as well as written.
     pub(crate) deserialize: bool,
 }
 
-/// One of its variants.
+/// A variant of the enum.
 pub(crate) struct EnumVariant {
     ident: Ident,
     docs: TokenStream,
@@ -28,14 +28,14 @@ pub(crate) struct EnumVariant {
 }
 
 impl EnumVariant {
-    /// `Label(payload)` for a part, with the part's own docs.
+    /// Returns `Label(payload)` for a part, with the part's own docs.
     pub(crate) fn of_part(part: &Part, payload: TokenStream, doc: &str) -> Self {
         let docs = &part.docs;
         let docs = if docs.is_empty() { quote!(#[doc = #doc]) } else { quote!(#(#docs)*) };
         Self { ident: part.variant.clone(), docs, fields: unnamed(payload) }
     }
 
-    /// A variant that stands for no part.
+    /// Returns a variant that stands for no part.
     pub(crate) fn new(ident: Ident, doc: &str, fields: Vec<(Member, TokenStream)>) -> Self {
         Self { ident, docs: quote!(#[doc = #doc]), fields }
     }
@@ -50,7 +50,7 @@ impl EnumVariant {
         }
     }
 
-    /// `Self::Label { 0: a0 }`, which names the fields `a0`, `a1`, ..., whether they have names or not.
+    /// Returns `Self::Label { 0: a0 }`, which binds the fields to `a0`, `a1`, ..., whether they have names or not.
     fn pattern(&self, prefix: &str) -> (TokenStream, Vec<Ident>) {
         let Self { ident, fields, .. } = self;
         let locals: Vec<_> = (0..fields.len()).map(|at| local(&format!("{prefix}{at}"))).collect();
@@ -90,7 +90,7 @@ impl EnumVariant {
 }
 
 impl Enum<'_> {
-    /// The definition and its traits.
+    /// Returns the definition and its traits.
     pub(crate) fn expand(&self) -> TokenStream {
         let Self { machine, ident, doc, variants, deserialize } = self;
         let visibility = &machine.visibility;
@@ -151,7 +151,7 @@ impl Enum<'_> {
         }
     }
 
-    /// A schema's name tells what the parameters are, as those of schemars' own generic types do.
+    /// Returns the schema's name, which includes the type parameters, as schemars' own generic types do.
     fn schema_name(&self) -> Option<TokenStream> {
         let types = self.machine.generics.type_params().map(|parameter| &parameter.ident);
         let consts = self.machine.generics.const_params().map(|parameter| &parameter.ident);

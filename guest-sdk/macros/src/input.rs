@@ -1,4 +1,4 @@
-//! What the derive was put on: a machine that is made of machines.
+//! The input of the derive: a machine that is made of machines.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,13 @@ use crate::versions::Versions;
 pub(crate) struct Machine {
     pub(crate) ident: Ident,
     pub(crate) visibility: Visibility,
-    /// With all bounds that the generated items and impls need, each the same.
+    /// The generics, with all bounds that the generated items and impls need.
     pub(crate) generics: Generics,
     pub(crate) parts: Parts,
     pub(crate) versions: Option<Versions>,
 }
 
-/// What a machine is made of: never nothing.
+/// The parts of a machine; at least one.
 pub(crate) enum Parts {
     /// All at once: a struct's fields.
     Fields(Vec<Part>),
@@ -34,9 +34,9 @@ pub(crate) enum Parts {
 
 /// A field of a struct or a variant of an enum, which holds a machine.
 pub(crate) struct Part {
-    /// What leads to it: `label`, `0`, or the enum's variant.
+    /// The name of the field or variant: `label`, `0`, or the enum's variant.
     pub(crate) member: Member,
-    /// The variant that stands for it in the generated enums.
+    /// The variant for this part in the generated enums.
     pub(crate) variant: Ident,
     pub(crate) docs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -44,7 +44,7 @@ pub(crate) struct Part {
 }
 
 impl Machine {
-    /// Reads the item, or says everything that is wrong with it.
+    /// Reads the item, or reports everything that is wrong with it.
     pub(crate) fn parse(input: DeriveInput) -> Result<Self> {
         let mut errors = Errors::default();
         if let Some(lifetime) = input.generics.lifetimes().next() {
@@ -74,7 +74,7 @@ impl Machine {
         Ok(Self { ident: input.ident, visibility: input.vis, generics, parts, versions })
     }
 
-    /// The machine's type, with its parameters.
+    /// Returns the machine's type, with its parameters.
     pub(crate) fn ty(&self) -> TokenStream {
         let ident = &self.ident;
         let (_, parameters, _) = self.generics.split_for_impl();
@@ -91,7 +91,7 @@ impl Parts {
 }
 
 impl Part {
-    /// As people call it.
+    /// Returns the word that people use for the kind of part.
     pub(crate) fn name(&self) -> String {
         match &self.member {
             Member::Named(ident) => ident.unraw().to_string(),
@@ -99,7 +99,7 @@ impl Part {
         }
     }
 
-    /// The part's `Transition` or `Conflict`. An error about it points at the part's type.
+    /// Returns the part's `Transition` or `Conflict`. An error about it points at the part's type.
     pub(crate) fn associated(&self, name: &str) -> TokenStream {
         let machine = &self.machine;
         let name = Ident::new(name, machine.span());
@@ -107,7 +107,7 @@ impl Part {
     }
 }
 
-/// Collects errors, so that an author sees all of them at once.
+/// A collection of errors, so that an author sees all of them at once.
 #[derive(Default)]
 struct Errors(Option<Error>);
 
@@ -213,9 +213,9 @@ fn docs(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect()
 }
 
-/// Adds what must hold, so that the author of `struct Pair<A, B>` may leave every bound out. That the parts are
-/// machines is said even of types without parameters: inside the expansion it then counts as true, and a part that is
-/// no machine is one error and not one for each use.
+/// Adds the necessary bounds, so that the author of `struct Pair<A, B>` may leave all of them out. The bound that each part is a
+/// machine is added even for types without parameters: inside the expansion it then counts as true, and a part that is not
+/// a machine causes one error instead of one for each use.
 fn bounded(ident: &Ident, mut generics: Generics, parts: &Parts) -> Generics {
     let machine = {
         let (_, parameters, _) = generics.split_for_impl();
@@ -243,7 +243,7 @@ fn bounded(ident: &Ident, mut generics: Generics, parts: &Parts) -> Generics {
     generics
 }
 
-/// Whether the type speaks of `machine`, by name or as `Self`. Behind a `::` the same name is another's.
+/// Returns whether the type mentions `machine`, by name or as `Self`. After a `::`, the same name means another type.
 fn mentions(ty: TokenStream, machine: &Ident) -> bool {
     let mut after_colon = false;
     ty.into_iter().any(|token| {
@@ -257,7 +257,7 @@ fn mentions(ty: TokenStream, machine: &Ident) -> bool {
     })
 }
 
-/// Where the names that the expansion gives to its own variables belong, out of the author's sight.
+/// Returns the identifier of a variable of the expansion, hidden from the author's code.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }

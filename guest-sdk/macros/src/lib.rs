@@ -1,4 +1,4 @@
-//! The macros of `reapply-guest`, which re-exports them. What they write names nothing but that crate and `core`.
+//! The macros of `reapply-guest`, which re-exports them. Their output names only that crate and `core`.
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -11,12 +11,12 @@ mod versions;
 
 /// Makes a machine of machines.
 ///
-/// Every field of a struct, and what every variant of an enum holds, is a machine itself: a building block such as
-/// `Atom` or `List`, or another type that implements `StateMachine`. What goes together goes into one `Atom`: two
-/// people who set two atoms at once both have their way, and two who set the same one do not.
+/// Every field of a struct, and the content of every variant of an enum, is a machine itself: a building block such as
+/// `Atom` or `List`, or another type that implements `StateMachine`. Values that belong together go into one `Atom`: if two
+/// people set two atoms at once, both changes apply; if they set the same one, the later wins.
 ///
-/// The type itself derives what every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`, and to be an
-/// item of a `List` or a value of a `Map`, `Debug` and `PartialEq`.
+/// The type itself derives the traits that every state needs: `Clone`, `Serialize`, `Deserialize` and `JsonSchema`. An
+/// item of a `List` or a value of a `Map` also needs `Debug` and `PartialEq`.
 ///
 /// # Structs
 ///
@@ -35,17 +35,17 @@ mod versions;
 ///
 /// let empty = Proposal::default();
 ///
-/// // `map_votes` makes a transition of the whole from one of the field.
+/// // `map_votes` turns a transition of the field into one of the whole.
 /// let vote = empty.map_votes(|_votes| CounterTransition::Add(1));
 /// assert_eq!(vote, ProposalTransition::Votes(CounterTransition::Add(1)));
 ///
-/// // So two people who change two fields at once are never in each other's way.
+/// // So two people who change two fields at once never disturb each other.
 /// let rename = empty.map_text(|text| text.replace("Lunch at noon".to_owned()));
 /// let proposal = empty.apply(&vote).unwrap().apply(&rename).unwrap();
 /// assert_eq!(proposal.text.value(), "Lunch at noon");
 /// ```
 ///
-/// It writes, for a `Proposal`:
+/// For a `Proposal`, the derive generates:
 ///
 /// - `enum ProposalTransition`, with a variant for each field: `Text(AtomTransition<String>)`,
 ///   `Votes(CounterTransition)`. In JSON,
@@ -54,8 +54,8 @@ mod versions;
 /// - `map_text`, `map_votes`, as visible as the field;
 /// - `impl StateMachine for Proposal`.
 ///
-/// A field's docs are those of its variants, and so they are in the schemas too. In a tuple the variants are `Field0`,
-/// `Field1`, and the functions `map_0`, `map_1`. Renaming a field changes the JSON; moving one changes the encoding, so
+/// The docs of a field become those of its variants, and so appear in the schemas too. In a tuple the variants are `Field0`,
+/// `Field1`, and the functions `map_0`, `map_1`. Renaming a field changes the JSON. Moving a field changes the encoding, so
 /// raise the state version (see [`machine`](macro@machine)) for it.
 ///
 /// # Enums
@@ -75,20 +75,20 @@ mod versions;
 /// let answer = Answer::Number(Counter::default());
 /// let words = answer.apply(&AnswerTransition::Become(Answer::Words("About ten".to_owned().into()))).unwrap();
 ///
-/// // Who adds to the number at the same time comes too late, and is told why.
+/// // A transition for the number is now too late, and the conflict says why.
 /// assert_eq!(
 ///     words.apply(&AnswerTransition::Number(CounterTransition::Add(1))),
 ///     Err(AnswerConflict::IsNot { wanted: AnswerVariant::Number, is: AnswerVariant::Words }),
 /// );
 /// ```
 ///
-/// Besides a variant for each of its own, the transition has `Become`, which replaces the state, and the conflict has
-/// `IsNot`. `enum AnswerVariant` names the variants without what they hold. Since a whole state is in `Become`, the
+/// Besides a variant for each of the enum's own, the transition has `Become`, which replaces the state, and the conflict has
+/// `IsNot`. `enum AnswerVariant` names the variants without their contents. Since `Become` holds a whole state, the
 /// enum derives `Debug` and `PartialEq` as well.
 ///
 /// # Type parameters
 ///
-/// They need no bounds: `struct Pair<A, B> { left: A, right: B }` is a machine where `A` and `B` are.
+/// Type parameters need no bounds: `struct Pair<A, B> { left: A, right: B }` is a machine if `A` and `B` are.
 #[proc_macro_derive(StateMachine, attributes(machine))]
 pub fn derive_state_machine(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -98,10 +98,10 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
     }
 }
 
-/// Says which version of the state this build writes, and how it reads what earlier builds wrote.
+/// Declares the version of the state that this build writes, and how it reads the states of earlier builds.
 ///
 /// A state's encoding has no field names. When a field is added, removed, moved or given another type, keep the old
-/// type, raise `state_version`, and say how one becomes the other, by `From`, or by `TryFrom` where that can fail:
+/// type, raise `state_version`, and convert the old type into the new one with `From`, or with `TryFrom` if that can fail:
 ///
 /// ```
 /// use reapply_guest::{Atom, StateMachine};
@@ -115,7 +115,7 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 ///     pub priority: Atom<u8>,
 /// }
 ///
-/// /// What a task was at first.
+/// /// The first version of a task.
 /// #[derive(Deserialize)]
 /// struct Version1 {
 ///     label: Atom<String>,
@@ -127,7 +127,7 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 ///     }
 /// }
 ///
-/// /// What it was when priorities were words.
+/// /// The version whose priorities were words.
 /// #[derive(Deserialize)]
 /// struct Version2 {
 ///     label: Atom<String>,
@@ -152,10 +152,10 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 /// assert_eq!((task.label.value().as_str(), *task.priority.value()), ("Go home", 2));
 /// ```
 ///
-/// `migrate_from` lists the type of every version before, from version 1 on; a single one needs no brackets. One that
-/// is missing is an error of the compiler, and so is one that does not become the state.
+/// `migrate_from` lists the type of every earlier version, from version 1 on; a single one needs no brackets. A missing
+/// version is a compile error, and so is a type that does not convert into the state.
 ///
-/// A room's state has one version, that of the outermost machine. On a machine that is inside another the attribute would have no effect, so
+/// A room's state has one version, that of the outermost machine. On a machine inside another one the attribute would have no effect, so
 /// it does not compile:
 ///
 /// ```compile_fail
@@ -181,8 +181,8 @@ pub fn derive_state_machine(input: TokenStream) -> TokenStream {
 /// contract::restore::<Items>(&contract::snapshot(&room).unwrap(), 1).unwrap();
 /// ```
 ///
-/// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It writes
-/// `STATE_VERSION` and `restore` into it:
+/// A machine whose `StateMachine` or `Program` is written by hand has the attribute on the `impl`. It adds
+/// `STATE_VERSION` and `restore` to it:
 ///
 /// ```
 /// # use reapply_guest::{Event, NoOptions, Program, machine};

@@ -1,11 +1,11 @@
-//! The names of what is generated.
+//! The names of generated items.
 
 use proc_macro2::Ident;
 use quote::format_ident;
 use syn::Member;
 use syn::ext::IdentExt;
 
-/// The variant that stands for a field: `due_date` becomes `DueDate`. It keeps the field's place in the source.
+/// Returns the variant for a field: `due_date` becomes `DueDate`. It keeps the field's span.
 pub(crate) fn variant_of_field(field: &Ident) -> Ident {
     let mut name = String::new();
     for word in field.unraw().to_string().split('_') {
@@ -13,7 +13,7 @@ pub(crate) fn variant_of_field(field: &Ident) -> Ident {
         name.extend(letters.next().into_iter().flat_map(char::to_uppercase));
         name.extend(letters);
     }
-    // What is left of `_1` cannot begin a name, and `self_` would become the one word that `r#` does not free.
+    // The rest of `_1` cannot begin a name, and `self_` would become the one word that `r#` cannot escape.
     if name.chars().next().is_none_or(char::is_numeric) {
         name.insert_str(0, "Field");
     }
@@ -23,7 +23,7 @@ pub(crate) fn variant_of_field(field: &Ident) -> Ident {
     Ident::new(&name, field.span())
 }
 
-/// The function that makes a transition of a field: `map_due_date`, or `map_0` in a tuple.
+/// Returns the function that makes a transition of a field: `map_due_date`, or `map_0` in a tuple.
 pub(crate) fn map_of_field(field: &Member) -> Ident {
     match field {
         Member::Named(ident) => format_ident!("map_{}", ident),
@@ -31,7 +31,7 @@ pub(crate) fn map_of_field(field: &Member) -> Ident {
     }
 }
 
-/// `TodoTransition` of `Todo` and `Transition`. It keeps the place of `machine` in the source.
+/// Returns `TodoTransition` for `Todo` and `Transition`. It keeps the span of `machine`.
 pub(crate) fn of_machine(machine: &Ident, suffix: &str) -> Ident {
     format_ident!("{}{suffix}", machine.unraw(), span = machine.span())
 }

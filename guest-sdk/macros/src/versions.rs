@@ -1,5 +1,5 @@
-//! `#[machine(state_version = 3, migrate_from = [V1, V2])]`: the version that a machine writes, and what it reads the
-//! versions before as.
+//! `#[machine(state_version = 3, migrate_from = [V1, V2])]`: the version that a machine writes, and the types of the
+//! versions before.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,15 +8,15 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Ident, ImplItem, Item, ItemImpl, LitInt, Result, Token, Type, bracketed, token};
 
-/// What the attribute says.
+/// The arguments of the attribute.
 pub(crate) struct Versions {
     state_version: u32,
-    /// The type of version n is at n - 1.
+    /// The types of the earlier versions; version n is at n - 1.
     earlier: Vec<Type>,
 }
 
 impl Versions {
-    /// Reads the helper attribute of a derive, where there is one.
+    /// Reads the helper attribute of a derive, if there is one.
     pub(crate) fn from_attributes(attributes: &[Attribute]) -> Result<Option<Self>> {
         let mut ours = attributes.iter().filter(|attribute| attribute.path().is_ident("machine"));
         let Some(attribute) = ours.next() else { return Ok(None) };
@@ -26,12 +26,12 @@ impl Versions {
         attribute.parse_args().map(Some)
     }
 
-    /// The version that is written.
+    /// Returns the version that is written.
     pub(crate) fn state_version(&self) -> u32 {
         self.state_version
     }
 
-    /// `STATE_VERSION` and `restore`, for the implementation of either trait.
+    /// Returns `STATE_VERSION` and `restore`, for the implementation of either trait.
     fn items(&self) -> TokenStream {
         let state_version = self.state_version;
         let restore = self.restore();
@@ -42,7 +42,7 @@ impl Versions {
         }
     }
 
-    /// `restore`, for the implementation of either trait.
+    /// Returns `restore`, for the implementation of either trait.
     pub(crate) fn restore(&self) -> TokenStream {
         let Self { state_version, earlier } = self;
         let numbers = 1u32..;
@@ -89,8 +89,8 @@ impl Parse for Versions {
     }
 }
 
-/// `#[machine(...)]` on an implementation of either trait. The item stays where there are errors, so that they are all
-/// there is.
+/// Expands `#[machine(...)]` on an implementation of either trait. The item stays even if there are errors, so that these are the
+/// only errors.
 pub(crate) fn expand_on_impl(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = syn::parse2::<Item>(item.clone())
         .and_then(implementation)
@@ -130,7 +130,7 @@ fn parse_earlier(input: ParseStream<'_>) -> Result<(Vec<Type>, Span)> {
     Ok((types.into_iter().collect(), brackets.span.join()))
 }
 
-/// Every version before this one has its type, and no other has.
+/// Checks that every version before this one has its type, and no other has.
 fn check_complete(state_version: u32, earlier: &[Type], place: Span) -> Result<()> {
     let needed = state_version as usize - 1;
     let here = earlier.len();

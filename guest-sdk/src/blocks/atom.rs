@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Never, StateMachine};
 
-/// A value that is replaced as a whole: for what two people cannot sensibly change at once, such as a name or a colour.
+/// A value that is replaced as a whole: for values that two people cannot sensibly change at once, such as a name or a colour.
 ///
-/// In JSON and in snapshots it is the value itself. A transition costs a clone of the value; [`AtomRc`] is for large ones.
+/// In JSON and in snapshots it is the value itself. A transition costs a clone of the value; [`AtomRc`] is for large values.
 ///
 /// # Two people at once
 ///
-/// - Two people replace the value at once: the one decided later wins.
+/// - Two people replace the value at once: the later one wins.
 ///
 /// ```
 /// use reapply_guest::{Atom, AtomTransition, StateMachine};
@@ -34,13 +34,13 @@ use crate::{Never, StateMachine};
 #[schemars(inline, rename = "{T}", description = "")]
 pub struct Atom<T>(T);
 
-/// An [`Atom`] whose value is shared and not cloned: for large values, such as a picture.
+/// An [`Atom`] whose value is shared instead of cloned: for large values, such as a picture.
 ///
 /// In JSON and in snapshots it is the value itself. A transition costs the same whatever the value's size.
 ///
 /// # Two people at once
 ///
-/// - Two people replace the value at once: the one decided later wins.
+/// - Two people replace the value at once: the later one wins.
 ///
 /// ```
 /// use reapply_guest::{AtomRc, StateMachine};
@@ -53,21 +53,21 @@ pub struct Atom<T>(T);
 #[schemars(transparent, inline, rename = "{T}", description = "")]
 pub struct AtomRc<T>(#[schemars(with = "T")] Arc<T>);
 
-/// What may be asked of an atom.
+/// The transitions of an atom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "AtomTransition_of_{T}")]
 pub enum AtomTransition<T> {
-    /// Puts this value in the place of the one before.
+    /// Replaces the value with this one.
     Replace(T),
 }
 
 impl<T> Atom<T> {
-    /// The value.
+    /// Returns the value.
     pub const fn value(&self) -> &T {
         &self.0
     }
 
-    /// Asks for another value.
+    /// Returns the transition that replaces the value.
     pub fn replace(&self, value: T) -> AtomTransition<T> {
         AtomTransition::Replace(value)
     }
@@ -101,12 +101,12 @@ impl<T> From<T> for Atom<T> {
 }
 
 impl<T> AtomRc<T> {
-    /// The value.
+    /// Returns the value.
     pub fn value(&self) -> &T {
         &self.0
     }
 
-    /// Asks for another value.
+    /// Returns the transition that replaces the value.
     pub fn replace(&self, value: T) -> AtomTransition<Self> {
         AtomTransition::Replace(value.into())
     }

@@ -10,16 +10,17 @@ use crate::__private::version_around;
 use crate::StateMachine;
 use crate::limits::BATCH_TRANSITIONS_MAX;
 
-/// A machine that takes several of its transitions as one event, all of them or none: for "move these five cards", or "rename it and tick it off".
+/// A machine that takes several of its transitions as one event, all or none: for "move these five cards", or "rename it and tick it off".
 ///
-/// In JSON and in snapshots it is the machine itself. Several at once cost what they cost one by one, and count as one event: nobody sees
-/// the state in between.
+/// In JSON and in snapshots it is the machine itself. Several transitions cost as much together as one by one, and count as one event:
+/// nobody sees the states in between.
 ///
 /// # Two people at once
 ///
-/// - Two people ask for several transitions at once: those of the one decided first are all applied, and then those of the other. None
-///   come between.
-/// - One of several conflicts with what somebody else did: none of them is applied, and the conflict names the first that cannot be.
+/// - Two people send several transitions at once: all of the first event apply, and then all of the second. They never
+///   mix.
+/// - One of several transitions conflicts with a change of somebody else: none of them applies, and the conflict names the first that
+///   fails.
 ///
 /// ```
 /// use reapply_guest::{Batch, BatchConflict, Counter, Map, MapConflict, StateMachine};
@@ -42,18 +43,18 @@ use crate::limits::BATCH_TRANSITIONS_MAX;
 #[schemars(inline, rename = "{M}", description = "")]
 pub struct Batch<M>(M);
 
-/// What may be asked of a batch's machine.
+/// The transitions of a batch's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "BatchTransition_of_{M}")]
 pub enum BatchTransition<M: StateMachine> {
-    /// Passes one transition on.
+    /// Applies one transition.
     One(M::Transition),
-    /// Passes several on, in order, or none where one of them conflicts.
+    /// Applies several transitions in order, or none if one of them conflicts.
     All(Vec<M::Transition>),
 }
 
-/// Why a batch's machine stays as it is.
+/// The conflicts of a batch's machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "BatchConflict_of_{M}")]
@@ -62,30 +63,30 @@ pub enum BatchConflict<M: StateMachine> {
     One(M::Conflict),
     /// One of several transitions conflicts.
     At {
-        /// Its place among them, from 0.
+        /// The place of the transition among them, from 0.
         index: u32,
-        /// Why.
+        /// The conflict.
         conflict: M::Conflict,
     },
     /// There are too many transitions in one event.
     TooMany {
-        /// The most there may be.
+        /// The maximum number.
         max: u32,
     },
 }
 
 impl<M: StateMachine> Batch<M> {
-    /// The machine.
+    /// Returns the machine.
     pub const fn machine(&self) -> &M {
         &self.0
     }
 
-    /// Asks for one transition.
+    /// Returns the batch of one transition.
     pub fn one(&self, transition: M::Transition) -> BatchTransition<M> {
         BatchTransition::One(transition)
     }
 
-    /// Asks for all of these, in order, or none. There are at most a thousand.
+    /// Returns the batch of all these transitions, which applies them in order, or none of them. There are at most a thousand.
     pub fn all(&self, transitions: impl IntoIterator<Item = M::Transition>) -> BatchTransition<M> {
         BatchTransition::All(transitions.into_iter().collect())
     }

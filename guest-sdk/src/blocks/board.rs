@@ -1,4 +1,4 @@
-//! Items in several lists, between which they move.
+//! Items in several lists, with moves between them.
 
 use std::fmt::Debug;
 
@@ -12,28 +12,28 @@ use crate::__private::version_around;
 use crate::codec::stored_bytes;
 use crate::{Constant, Id, List, ListConflict, ListTransition, Place, StateMachine};
 
-/// Items in several lists, between which they move: for cards in columns, or tasks by day.
+/// Items in several lists that can move from one list to another: for cards in columns, or tasks by day.
 ///
-/// Taken out of one [`List`] and put into another, an item would lose what somebody else does to it at the same moment. Here a move is one
-/// transition, and an item is the same wherever it is. Columns are machines as well (`C`, such as a title), in an order of their own, and
-/// have ids; so have items (`T`), and no two items of a board share one.
+/// If an item were taken out of one [`List`] and put into another, it would lose what somebody else changes at the same moment. On a board
+/// a move is one transition, and an item stays the same wherever it is. Columns are machines as well (`C`, such as a title), in an order
+/// of their own. Columns and items (`T`) have ids, and no two items of a board share one.
 ///
-/// In JSON it is an array of `{"id": ..., "column": ..., "items": [{"id": ..., "item": ...}]}`; a snapshot holds the same. Everything costs
-/// O(log n), and clones share their items.
+/// In JSON it is an array of `{"id": ..., "column": ..., "items": [{"id": ..., "item": ...}]}`; a snapshot holds the same. Every operation
+/// costs O(log n), and clones share their items.
 ///
-/// A board holds at most `ENTRIES` items and columns, of at most `BYTES` bytes, as a snapshot stores them; a transition by which it would grow
-/// beyond conflicts. `Board<Title, Card, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
+/// A board holds at most `ENTRIES` items and columns, of at most `BYTES` bytes, as a snapshot stores them. A transition that would exceed
+/// a bound conflicts. `Board<Title, Card, 100, 10_000>` sets other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
-/// - One moves an item to another column and another changes it at once: both are done.
-/// - Two people move one item at once: it is where the one decided later put it, and only there.
+/// - One moves an item to another column and another changes it at once: both changes apply.
+/// - Two people move one item at once: it is where the later one put it, and only there.
 /// - Two people put items into one place at once: as in a [`List`].
-/// - One puts an item beside another, and somebody moves that to another column at once: what is decided later conflicts.
-/// - One deletes an item and another moves or changes it at once: it is gone; what is decided later conflicts.
-/// - One deletes a column and another puts an item into it at once: what is decided later conflicts, since a column with items cannot be
-///   deleted. So nobody's item goes with it unseen.
-/// - One moves or changes a column and another moves items in it at once: both are done.
+/// - One puts an item beside another, and somebody moves that one to another column at once: the later change conflicts.
+/// - One deletes an item and another moves or changes it at once: it is gone; a later move or change conflicts.
+/// - One deletes a column and another puts an item into it at once: the later change conflicts, since a column with items cannot be
+///   deleted. So no item disappears with its column unseen.
+/// - One moves or changes a column and another moves items in it at once: both changes apply.
 ///
 /// ```
 /// use reapply_guest::{Atom, Board, Id, Place, StateMachine};
@@ -55,15 +55,15 @@ use crate::{Constant, Id, List, ListConflict, ListTransition, Place, StateMachin
 #[derive(Clone, JsonSchema)]
 #[schemars(transparent, inline, rename = "Board_of_{T}_in_{C}", description = "")]
 pub struct Board<C: StateMachine, T: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
-    /// The columns' order.
+    /// The order of the columns.
     #[schemars(with = "Vec<BoardColumn<C, T>>")]
     order: List<Constant<()>>,
     #[schemars(skip)]
     columns: OrdMap<Id, Column<C, T>>,
-    /// Which column each item is in.
+    /// The column of each item.
     #[schemars(skip)]
     homes: OrdMap<Id, Id>,
-    /// Bytes of all columns, with their ids and items.
+    /// The bytes of all columns, with their ids and items.
     #[schemars(skip)]
     bytes: u64,
 }
@@ -80,12 +80,12 @@ impl<C: StateMachine, T: StateMachine> Column<C, T> {
     }
 }
 
-/// A column of a board as it is stored and shown.
+/// A column of a board, as it is stored and shown.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "BoardColumn_of_{T}_in_{C}")]
 struct BoardColumn<C: StateMachine, T: StateMachine> {
-    /// The column's name.
+    /// The column's id.
     id: Id,
     /// The column.
     column: C,
@@ -93,77 +93,77 @@ struct BoardColumn<C: StateMachine, T: StateMachine> {
     items: List<T>,
 }
 
-/// What may be asked of a board.
+/// The transitions of a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "BoardTransition_of_{T}_in_{C}")]
 pub enum BoardTransition<C: StateMachine, T: StateMachine> {
     /// Puts a new item into a column.
     Insert {
-        /// The name it will have; no other item's on this board.
+        /// The id of the item, which no other item on this board has.
         id: Id,
         /// The column.
         column: Id,
-        /// Where in it.
+        /// The place in the column.
         place: Place,
         /// The item.
         item: T,
     },
     /// Takes an item out.
     Delete(Id),
-    /// Puts an item somewhere else, in its column or in another.
+    /// Moves an item, in its column or to another.
     Move {
-        /// Which item.
+        /// The id of the item.
         id: Id,
-        /// The column.
+        /// The column to move it to.
         column: Id,
-        /// Where in it.
+        /// The place in the column.
         place: Place,
     },
     /// Passes a transition on to an item.
     Item(Id, T::Transition),
-    /// Puts a new column among the others, without items.
+    /// Adds a new column without items.
     InsertColumn {
-        /// The name it will have; no other column's.
+        /// The id of the column, which no other column has.
         id: Id,
-        /// Where.
+        /// The place among the columns.
         place: Place,
         /// The column.
         column: C,
     },
-    /// Takes a column out that has no items.
+    /// Deletes a column that has no items.
     DeleteColumn(Id),
-    /// Puts a column somewhere else, with its items.
+    /// Moves a column, with its items.
     MoveColumn {
-        /// Which column.
+        /// The id of the column.
         id: Id,
-        /// Where.
+        /// The place among the columns.
         place: Place,
     },
     /// Passes a transition on to a column.
     Column(Id, C::Transition),
 }
 
-/// Why a board stays as it is.
+/// The conflicts of a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "BoardConflict_of_{T}_in_{C}")]
 pub enum BoardConflict<C: StateMachine, T: StateMachine> {
-    /// There is no such item, or no longer, or not in that column.
+    /// The item does not exist, or no longer, or is not in that column.
     NoSuchItem(Id),
-    /// There is no such column, or no longer.
+    /// The column does not exist, or no longer.
     NoSuchColumn(Id),
     /// Another item has that id.
     IdTaken(Id),
     /// Another column has that id.
     ColumnIdTaken(Id),
-    /// The column has items, perhaps since a moment ago.
+    /// The column has items, perhaps only since a moment ago.
     ColumnNotEmpty(Id),
     /// The board, or a column's list of items, would grow beyond one of these bounds.
     Full {
-        /// Items and columns that there may be.
+        /// The maximum number of items and columns.
         entries_max: u32,
-        /// Bytes that they may take.
+        /// The maximum number of their bytes.
         bytes_max: u32,
     },
     /// The item has a conflict of its own.
@@ -173,91 +173,91 @@ pub enum BoardConflict<C: StateMachine, T: StateMachine> {
 }
 
 impl<C: StateMachine, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Board<C, T, ENTRIES, BYTES> {
-    /// The columns in order: their ids, themselves, and their items.
+    /// Returns the columns in order: their ids, themselves, and their items.
     pub fn iter(&self) -> impl Iterator<Item = (Id, &C, &List<T>)> {
         self.order
             .iter()
             .filter_map(|(id, _)| self.columns.get(&id).map(|Column { column, items }| (id, column, items)))
     }
 
-    /// A column.
+    /// Returns a column.
     #[must_use]
     pub fn column(&self, id: Id) -> Option<&C> {
         self.columns.get(&id).map(|column| &column.column)
     }
 
-    /// The items of a column.
+    /// Returns the items of a column.
     #[must_use]
     pub fn items(&self, column: Id) -> Option<&List<T>> {
         self.columns.get(&column).map(|column| &column.items)
     }
 
-    /// An item, in whichever column it is.
+    /// Returns an item, in whichever column it is.
     #[must_use]
     pub fn get(&self, id: Id) -> Option<&T> {
         self.items(self.column_of(id)?)?.get(id)
     }
 
-    /// The column that an item is in.
+    /// Returns the column that an item is in.
     #[must_use]
     pub fn column_of(&self, id: Id) -> Option<Id> {
         self.homes.get(&id).copied()
     }
 
-    /// How many items there are, in all columns.
+    /// Returns the number of items, in all columns.
     #[must_use]
     pub fn len(&self) -> usize {
         self.homes.len()
     }
 
-    /// Whether there is no item.
+    /// Returns whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.homes.is_empty()
     }
 
-    /// Asks for a new item.
+    /// Returns the transition that adds a new item.
     #[must_use]
     pub fn insert(&self, id: Id, column: Id, place: Place, item: T) -> BoardTransition<C, T> {
         BoardTransition::Insert { id, column, place, item }
     }
 
-    /// Asks to take an item out.
+    /// Returns the transition that deletes an item.
     #[must_use]
     pub fn delete(&self, id: Id) -> BoardTransition<C, T> {
         BoardTransition::Delete(id)
     }
 
-    /// Asks to put an item somewhere else, in its column or in another.
+    /// Returns the transition that moves an item, in its column or to another.
     #[must_use]
     pub fn move_to(&self, id: Id, column: Id, place: Place) -> BoardTransition<C, T> {
         BoardTransition::Move { id, column, place }
     }
 
-    /// Asks of an item what `transition` makes of it; nothing, if there is no such item.
+    /// Returns the transition that applies the result of `transition` to an item; `None` if the item does not exist.
     pub fn map_item(&self, id: Id, transition: impl FnOnce(&T) -> T::Transition) -> Option<BoardTransition<C, T>> {
         self.get(id).map(|item| BoardTransition::Item(id, transition(item)))
     }
 
-    /// Asks for a new column.
+    /// Returns the transition that adds a new column.
     #[must_use]
     pub fn insert_column(&self, id: Id, place: Place, column: C) -> BoardTransition<C, T> {
         BoardTransition::InsertColumn { id, place, column }
     }
 
-    /// Asks to take a column out that has no items.
+    /// Returns the transition that deletes a column without items.
     #[must_use]
     pub fn delete_column(&self, id: Id) -> BoardTransition<C, T> {
         BoardTransition::DeleteColumn(id)
     }
 
-    /// Asks to put a column somewhere else, with its items.
+    /// Returns the transition that moves a column, with its items.
     #[must_use]
     pub fn move_column(&self, id: Id, place: Place) -> BoardTransition<C, T> {
         BoardTransition::MoveColumn { id, place }
     }
 
-    /// Asks of a column what `transition` makes of it; nothing, if there is no such column.
+    /// Returns the transition that applies the result of `transition` to a column; `None` if the column does not exist.
     pub fn map_column(&self, id: Id, transition: impl FnOnce(&C) -> C::Transition) -> Option<BoardTransition<C, T>> {
         self.column(id).map(|column| BoardTransition::Column(id, transition(column)))
     }
@@ -378,7 +378,7 @@ where
     }
 }
 
-/// Boards are equal if the same columns and items stand in the same order.
+/// Boards are equal if the same columns and items are in the same order.
 impl<C, T, const ENTRIES: u32, const BYTES: u32> PartialEq for Board<C, T, ENTRIES, BYTES>
 where
     C: StateMachine + PartialEq,

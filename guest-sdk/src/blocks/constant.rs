@@ -1,4 +1,4 @@
-//! Values that stay.
+//! Values that never change.
 
 use std::ops::Deref;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Never, StateMachine};
 
-/// A value that nobody changes after it was made, such as who wrote a list's item: it lets a machine hold what is none.
+/// A value that never changes, such as the author of a list's item. It lets a machine hold a value that is not a machine.
 ///
 /// In JSON and in snapshots it is the value itself.
 ///
 /// # Two people at once
 ///
-/// - Nobody can ask for anything, so no two people ever disagree.
+/// - A constant has no transitions, so two people can never disagree.
 ///
 /// ```
 /// use reapply_guest::{Constant, List, StateMachine};
@@ -32,7 +32,7 @@ use crate::{Never, StateMachine};
 pub struct Constant<T>(T);
 
 impl<T> Constant<T> {
-    /// The value.
+    /// Returns the value.
     pub const fn value(&self) -> &T {
         &self.0
     }

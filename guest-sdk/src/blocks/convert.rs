@@ -1,11 +1,11 @@
-//! Blocks of one machine as blocks of another: for migrations of what is inside.
+//! Conversions of blocks, for migrations of the machines inside them.
 
 use std::fmt::Debug;
 
 use crate::{Key, List, Map, StateMachine};
 
 impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYTES> {
-    /// A list with the same ids in the same order, whose items are what `convert` makes of these.
+    /// Returns a list with the same ids in the same order, and each item converted.
     pub fn convert<U: StateMachine>(&self, mut convert: impl FnMut(&T) -> U) -> List<U, ENTRIES, BYTES> {
         let items = self.iter().map(|(id, item)| (id, convert(item)));
         // Ids that differ in one list differ in the other.
@@ -14,7 +14,7 @@ impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYT
 }
 
 impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
-    /// A map with the same keys, whose values are what `convert` makes of these.
+    /// Returns a map with the same keys, and each value converted.
     pub fn convert<U>(&self, mut convert: impl FnMut(&V) -> U) -> Map<K, U, ENTRIES, BYTES>
     where
         U: StateMachine + Debug + PartialEq,

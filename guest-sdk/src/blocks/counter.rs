@@ -11,13 +11,14 @@ use crate::StateMachine;
 
 /// A number that everyone may add to: for votes, scores and stocks.
 ///
-/// It keeps to what JavaScript's numbers hold exactly, from [`Counter::MIN`] to [`Counter::MAX`], so it is a number in JSON.
+/// It stays within the integers that JavaScript's numbers hold exactly, from [`Counter::MIN`] to [`Counter::MAX`], so it is a number in
+/// JSON.
 ///
 /// # Two people at once
 ///
 /// - Two people add at once: both count.
-/// - One adds and another resets at once: what was added is gone if the reset is decided later, and stays if it is
-///   decided before.
+/// - One adds and another resets at once: the addition is lost if the reset is decided later, and stays if it is
+///   decided earlier.
 ///
 /// ```
 /// use reapply_guest::{Counter, StateMachine};
@@ -31,19 +32,19 @@ use crate::StateMachine;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(i64);
 
-/// What may be asked of a counter.
+/// The transitions of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CounterTransition {
-    /// Adds this much, or takes it away where it is negative.
+    /// Adds this number, which may be negative.
     Add(i32),
     /// Sets the number to zero.
     Reset,
 }
 
-/// Why a counter stays as it is.
+/// The conflicts of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum CounterConflict {
-    /// The number would leave what a counter holds.
+    /// The result would be outside the range of a counter.
     Overflow,
 }
 
@@ -54,25 +55,25 @@ impl Counter {
     /// The smallest number.
     pub const MIN: i64 = -Self::MAX;
 
-    /// A counter that stands at `value`, if that is one.
+    /// Creates a counter with this value, if it is in range.
     #[must_use]
     pub const fn new(value: i64) -> Option<Self> {
         if value < Self::MIN || value > Self::MAX { None } else { Some(Self(value)) }
     }
 
-    /// Where the counter stands.
+    /// Returns the counter's value.
     #[must_use]
     pub const fn value(self) -> i64 {
         self.0
     }
 
-    /// Asks to add `number`.
+    /// Returns the transition that adds `number`.
     #[must_use]
     pub fn add(&self, number: i32) -> CounterTransition {
         CounterTransition::Add(number)
     }
 
-    /// Asks for zero.
+    /// Returns the transition that resets the counter to zero.
     #[must_use]
     pub fn reset(&self) -> CounterTransition {
         CounterTransition::Reset
@@ -100,7 +101,7 @@ impl From<i32> for Counter {
 
 impl Serialize for Counter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A float is a JSON number, and exact in this range; an i64 would be a string.
+        // A float is a JSON number, and exact in this range; an i64 would become a string.
         if serializer.is_human_readable() {
             serializer.serialize_f64(self.0 as f64)
         } else {
@@ -148,7 +149,7 @@ impl Visitor<'_> for CounterVisitor {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Counter, E> {
-        // Out of range it saturates, which is out of a counter's range as well.
+        // The conversion saturates, which is outside a counter's range as well.
         let counter = Some(value as i64).filter(|_| value.fract() == 0.0).and_then(Counter::new);
         counter.ok_or_else(|| E::invalid_value(Unexpected::Float(value), &self))
     }

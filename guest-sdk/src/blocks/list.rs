@@ -12,34 +12,33 @@ use crate::__private::version_around;
 use crate::codec::stored_bytes;
 use crate::{Id, StateMachine};
 
-/// Machines in an order that people choose: for things to do, cards on a board, or lines of a drawing.
+/// Machines in an order that people choose: for tasks, cards on a board, or lines of a drawing.
 ///
-/// Items have ids, chosen where the transition is made, so a transition means the same item wherever that has moved meanwhile. An id is
-/// free again when its item is deleted: so what somebody asked of the old item would reach a new one of the same id. Ids that are drawn
-/// anew for each item never meet. A
-/// [`Place`] is said by the neighbours' ids, so it stays the place that its author saw.
+/// Items have ids, chosen together with the transition that inserts them, so a transition means the same item wherever it has moved
+/// meanwhile. An id is free again when its item is deleted. A transition for the deleted item would then reach a new item with the same id.
+/// This never happens if each item gets a newly drawn id. A [`Place`] names the neighbours' ids, so it stays the place that its author saw.
 ///
 /// In JSON it is an array of `{"id": ..., "item": ...}`; a snapshot holds the ids and items in order, and nothing else. Finding,
-/// inserting, moving and deleting cost O(log n) each time, wherever and in whatever order people did so before, and clones share their
+/// inserting, moving and deleting each cost O(log n), wherever and in whatever order people did so before. Clones share their
 /// items. A change copies a few of its neighbours, so large items belong behind an [`AtomRc`](crate::AtomRc).
 ///
-/// A list holds at most `ENTRIES` items, of at most `BYTES` bytes, as a snapshot stores them; a transition by which it would grow beyond conflicts.
-/// `List<Card, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
+/// A list holds at most `ENTRIES` items, of at most `BYTES` bytes, as a snapshot stores them. A transition that would exceed a bound
+/// conflicts. `List<Card, 100, 10_000>` sets other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
-/// - Two people append at once: both items are there, the one decided later last.
-/// - Two people prepend at once: both items are there, the one decided later first.
-/// - Two people insert after one item, or between the same two, at once: both are there, and the one decided later stands directly
+/// - Two people append at once: both items are there, the later one last.
+/// - Two people prepend at once: both items are there, the later one first.
+/// - Two people insert after one item, or between the same two, at once: both are there, and the later one is directly
 ///   after that item.
-/// - Two people insert before one item at once: both are there, and the one decided later stands directly before that item.
-/// - One inserts beside an item and another deletes it at once: an insert decided later conflicts; one *between* two items goes
+/// - Two people insert before one item at once: both are there, and the later one is directly before that item.
+/// - One inserts beside an item and another deletes it at once: a later insert conflicts. An insert *between* two items goes
 ///   beside the other, and conflicts only if both are gone.
-/// - One inserts between two items and another moves them apart at once: an insert decided later goes after the first of them.
-/// - Two people move one item at once: it is where the one decided later put it.
-/// - One moves an item and another changes it at once: both are done.
-/// - One deletes an item and another moves or changes it at once: it is gone; what is decided later conflicts.
-/// - Two people delete one item at once: it is gone; the one decided later conflicts.
+/// - One inserts between two items and another moves them apart at once: a later insert goes after the first of them.
+/// - Two people move one item at once: it is where the later one put it.
+/// - One moves an item and another changes it at once: both changes apply.
+/// - One deletes an item and another moves or changes it at once: it is gone; a later move or change conflicts.
+/// - Two people delete one item at once: it is gone; the later deletion conflicts.
 /// - Two people change one item at once: both changes apply, one after the other.
 ///
 /// ```
@@ -63,32 +62,32 @@ use crate::{Id, StateMachine};
 pub struct List<T: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "Vec<ListItem<T>>")]
     items: Sequence<ListItem<T>>,
-    /// Bytes of all items, with their ids.
+    /// The bytes of all items, with their ids.
     #[schemars(skip)]
     bytes: u64,
 }
 
-/// What may be asked of a list.
+/// The transitions of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "ListTransition_of_{T}")]
 pub enum ListTransition<T: StateMachine> {
-    /// Puts a new item somewhere.
+    /// Inserts a new item.
     Insert {
-        /// The name it will have; no other item's on the list.
+        /// The id of the item, which no other item on the list has.
         id: Id,
-        /// Where.
+        /// The place of the item.
         place: Place,
         /// The item.
         item: T,
     },
-    /// Takes an item out.
+    /// Deletes an item.
     Delete(Id),
-    /// Puts an item somewhere else.
+    /// Moves an item.
     Move {
-        /// Which item.
+        /// The id of the item.
         id: Id,
-        /// Where. An item that is sent beside itself stays where it is.
+        /// The place to move it to. An item that is moved beside itself stays where it is.
         place: Place,
     },
     /// Passes a transition on to an item.
@@ -110,20 +109,20 @@ pub enum Place {
     Between(Id, Id),
 }
 
-/// Why a list stays as it is.
+/// The conflicts of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "ListConflict_of_{T}")]
 pub enum ListConflict<T: StateMachine> {
-    /// There is no such item, or no longer.
+    /// The item does not exist, or no longer.
     NoSuchItem(Id),
     /// Another item has that id.
     IdTaken(Id),
-    /// The list would grow beyond one of these bounds.
+    /// The list would exceed one of these bounds.
     Full {
-        /// Items that there may be.
+        /// The maximum number of items.
         entries_max: u32,
-        /// Bytes that they may take.
+        /// The maximum number of their bytes.
         bytes_max: u32,
     },
     /// The item has a conflict of its own.
@@ -131,80 +130,80 @@ pub enum ListConflict<T: StateMachine> {
 }
 
 impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYTES> {
-    /// A list of these items, in this order, however many: bounds are for transitions.
+    /// Creates a list of these items, in this order, however many: bounds apply to transitions only.
     ///
     /// # Errors
     ///
-    /// The id that two of them have.
+    /// Two items have the same id. The error is that id.
     pub fn from_items(items: impl IntoIterator<Item = (Id, T)>) -> Result<Self, ListConflict<T>> {
         Self::from_entries(items.into_iter().map(|(id, item)| ListItem { id, item }))
     }
 
-    /// The item of an id.
+    /// Returns the item with this id.
     #[must_use]
     pub fn get(&self, id: Id) -> Option<&T> {
         self.items.get(&id).map(|item| &item.item)
     }
 
-    /// Whether an item has this id.
+    /// Returns whether an item has this id.
     #[must_use]
     pub fn contains(&self, id: Id) -> bool {
         self.items.contains(&id)
     }
 
-    /// The items in order, with their ids.
+    /// Returns the items in order, with their ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Id, &T)> + ExactSizeIterator {
         self.items.iter().map(|ListItem { id, item }| (*id, item))
     }
 
-    /// How many items there are.
+    /// Returns the number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there is no item.
+    /// Returns whether the list has no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.len() == 0
     }
 
-    /// Asks for a new item after all others.
+    /// Returns the transition that inserts a new item after all others.
     pub fn append(&self, id: Id, item: T) -> ListTransition<T> {
         ListTransition::Insert { id, place: Place::Last, item }
     }
 
-    /// Asks for a new item before all others.
+    /// Returns the transition that inserts a new item before all others.
     pub fn prepend(&self, id: Id, item: T) -> ListTransition<T> {
         ListTransition::Insert { id, place: Place::First, item }
     }
 
-    /// Asks for a new item directly after the item `anchor`.
+    /// Returns the transition that inserts a new item directly after the item `anchor`.
     pub fn insert_after(&self, id: Id, anchor: Id, item: T) -> ListTransition<T> {
         ListTransition::Insert { id, place: Place::After(anchor), item }
     }
 
-    /// Asks for a new item directly before the item `anchor`.
+    /// Returns the transition that inserts a new item directly before the item `anchor`.
     pub fn insert_before(&self, id: Id, anchor: Id, item: T) -> ListTransition<T> {
         ListTransition::Insert { id, place: Place::Before(anchor), item }
     }
 
-    /// Asks for a new item between the items `a` and `b`; see [`Place::Between`].
+    /// Returns the transition that inserts a new item between the items `a` and `b`; see [`Place::Between`].
     pub fn insert_between(&self, id: Id, a: Id, b: Id, item: T) -> ListTransition<T> {
         ListTransition::Insert { id, place: Place::Between(a, b), item }
     }
 
-    /// Asks to take an item out.
+    /// Returns the transition that deletes an item.
     pub fn delete(&self, id: Id) -> ListTransition<T> {
         ListTransition::Delete(id)
     }
 
-    /// Asks to put an item somewhere else.
+    /// Returns the transition that moves an item.
     pub fn move_to(&self, id: Id, place: Place) -> ListTransition<T> {
         ListTransition::Move { id, place }
     }
 
-    /// Asks of an item what `transition` makes of it; nothing, if there is no such item.
+    /// Returns the transition that applies the result of `transition` to an item; `None` if the item does not exist.
     pub fn map_item(&self, id: Id, transition: impl FnOnce(&T) -> T::Transition) -> Option<ListTransition<T>> {
         self.get(id).map(|item| ListTransition::Item(id, transition(item)))
     }
@@ -264,7 +263,7 @@ where
     }
 }
 
-/// Lists are equal if the same ids and items stand in the same order.
+/// Lists are equal if the same ids and items are in the same order.
 impl<T: StateMachine + PartialEq, const ENTRIES: u32, const BYTES: u32> PartialEq for List<T, ENTRIES, BYTES> {
     fn eq(&self, other: &Self) -> bool {
         self.items == other.items
@@ -298,12 +297,12 @@ impl<'de, T: StateMachine, const ENTRIES: u32, const BYTES: u32> Deserialize<'de
     }
 }
 
-/// An item of a list, and its name.
+/// An item of a list, with its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "ListItem_of_{T}")]
 struct ListItem<T: StateMachine> {
-    /// The name.
+    /// The item's id.
     id: Id,
     /// The item.
     item: T,
@@ -353,7 +352,7 @@ impl<T: StateMachine, const ENTRIES: u32, const BYTES: u32> List<T, ENTRIES, BYT
         self.items.beside(&id, side).map(|item| item.id)
     }
 
-    /// The item that stands directly before a place; none, if the place is the first.
+    /// Returns the item directly before a place; `None` if the place is the first.
     fn item_before(&self, place: Place) -> Result<Option<Id>, ListConflict<T>> {
         let before = |anchor| self.check(anchor).map(|()| self.neighbour(anchor, Side::Before));
         match place {

@@ -16,27 +16,27 @@ use crate::__private::version_around;
 use crate::codec::stored_bytes;
 use crate::{Key, StateMachine};
 
-/// Machines by key, in the keys' order: for things that people name, such as scores by player.
+/// Machines by key, in the order of the keys: for things that people name, such as scores by player.
 ///
-/// In JSON it is an object. Looking up and changing cost O(log n), and clones share their entries. A change copies a few of its
+/// In JSON it is an object. Reads and changes cost O(log n), and clones share their entries. A change copies a few of its
 /// neighbours, so large values belong behind an [`AtomRc`](crate::AtomRc).
 ///
-/// A map holds at most `ENTRIES` keys, of at most `BYTES` bytes with their values, as a snapshot stores them; a transition by which it would grow
-/// beyond conflicts. `Map<String, Counter, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
+/// A map holds at most `ENTRIES` keys, of at most `BYTES` bytes with their values, as a snapshot stores them. A transition that would
+/// exceed a bound conflicts. `Map<String, Counter, 100, 10_000>` sets other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
-/// - Two people set one key at once: the one decided later wins.
+/// - Two people set one key at once: the later one wins.
 /// - Two people set different keys at once: both are set.
 /// - Two people change one key's value at once: both changes apply, one after the other.
-/// - One sets a key and another changes its value at once: a change decided later applies to the new value, and one
-///   decided before is replaced with the old value.
-/// - One deletes a key and another changes its value at once: the key is gone; a change decided later conflicts.
-/// - One deletes a key and another sets it at once: the one decided later wins.
-/// - Two people delete one key at once: it is gone; the one decided later conflicts.
-/// - Two people change one key's value at once, or begin it where it is missing: both changes apply, and neither is lost to the other's
+/// - One sets a key and another changes its value at once: a later change applies to the new value, and an
+///   earlier change is replaced together with the old value.
+/// - One deletes a key and another changes its value at once: the key is gone; a later change conflicts.
+/// - One deletes a key and another sets it at once: the later one wins.
+/// - Two people delete one key at once: it is gone; the later deletion conflicts.
+/// - Two people change one key's value at once, or begin it if it is missing: both changes apply, and neither is lost to the other's
 ///   beginning.
-/// - One deletes a key and another changes its value, or begins it, at once: a change decided later begins anew.
+/// - One deletes a key and another changes its value, or begins it, at once: a later change begins anew.
 ///
 /// ```
 /// use reapply_guest::{Counter, Map, MapConflict, StateMachine};
@@ -57,47 +57,47 @@ use crate::{Key, StateMachine};
 pub struct Map<K: Key, V: StateMachine, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "std::collections::BTreeMap<K, V>", transform = name_the_keys::<K>)]
     entries: OrdMap<K, V>,
-    /// Bytes of all entries.
+    /// The bytes of all entries.
     #[serde(skip)]
     bytes: u64,
 }
 
-/// What may be asked of a map.
+/// The transitions of a map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "MapTransition_from_{K}_to_{V}")]
 pub enum MapTransition<K: Key, V: StateMachine> {
-    /// Gives a key a value, new or in the place of the one before.
+    /// Sets the value of a key, new or existing.
     Set(K, V),
-    /// Takes a key away, and its value.
+    /// Deletes a key and its value.
     Delete(K),
     /// Passes a transition on to a key's value.
     Value(K, V::Transition),
-    /// Passes a transition on to a key's value, which begins as this where the key is not there.
+    /// Passes a transition on to a key's value, which begins as this one if the key is missing.
     ValueOr(K, V, V::Transition),
 }
 
-/// Why a map stays as it is.
+/// The conflicts of a map.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "MapConflict_from_{K}_to_{V}")]
 pub enum MapConflict<K: Key, V: StateMachine> {
-    /// There is no such key, or no longer.
+    /// The key does not exist, or no longer.
     NoSuchKey(K),
-    /// The map would grow beyond one of these bounds.
+    /// The map would exceed one of these bounds.
     Full {
-        /// Keys that there may be.
+        /// The maximum number of keys.
         entries_max: u32,
-        /// Bytes that they may take with their values.
+        /// The maximum number of their bytes, with the values.
         bytes_max: u32,
     },
     /// The key's value has a conflict of its own.
     Value(K, V::Conflict),
 }
 
-/// schemars says of an object's values what they are, and nothing of its keys where these are strings of a certain form.
+/// For an object, schemars describes the values, but not the keys if these are strings of a certain form.
 fn name_the_keys<K: Key>(schema: &mut Schema) {
-    // Whole, since what it would refer to is not defined where this stands.
+    // Inlined, since the definitions that it would refer to do not exist here.
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let key = K::json_schema(&mut settings.into_generator()).to_value();
     let any_text = serde_json::json!({ "type": "string" });
@@ -106,7 +106,7 @@ fn name_the_keys<K: Key>(schema: &mut Schema) {
     }
 }
 
-/// Whether a schema is that of texts only, such as the names of an enum's variants.
+/// Returns whether a schema allows texts only, such as the names of an enum's variants.
 fn is_text(schema: &Value) -> bool {
     let list = |name: &str| schema.get(name).and_then(Value::as_array);
     let branches = list("oneOf").or_else(|| list("anyOf"));
@@ -117,7 +117,7 @@ fn is_text(schema: &Value) -> bool {
 }
 
 impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
-    /// A key's value.
+    /// Returns a key's value.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -125,7 +125,7 @@ impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, EN
         self.entries.get(key)
     }
 
-    /// Whether the key is there.
+    /// Returns whether the key exists.
     pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -133,36 +133,36 @@ impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, EN
         self.entries.contains_key(key)
     }
 
-    /// The keys in order, with their values.
+    /// Returns the keys in order, with their values.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator {
         self.entries.iter()
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no key.
+    /// Returns whether the map has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Asks to give `key` a value, whether it has one or not.
+    /// Returns the transition that sets the value of `key`, new or existing.
     #[must_use]
     pub fn set(&self, key: K, value: V) -> MapTransition<K, V> {
         MapTransition::Set(key, value)
     }
 
-    /// Asks to take `key` away.
+    /// Returns the transition that deletes `key`.
     #[must_use]
     pub fn delete(&self, key: K) -> MapTransition<K, V> {
         MapTransition::Delete(key)
     }
 
-    /// Asks of the value at `key` what `transition` makes of it; nothing, if there is no such key.
+    /// Returns the transition that applies the result of `transition` to the value at `key`; `None` if the key does not exist.
     pub fn map_value<Q: Ord + ?Sized>(
         &self,
         key: &Q,
@@ -177,7 +177,7 @@ impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, EN
 }
 
 impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Map<K, V, ENTRIES, BYTES> {
-    /// Asks of the value at `key` what `transition` makes of it; where there is no such key, of `beginning`.
+    /// Returns the transition that applies the result of `transition` to the value at `key`, or to `beginning` if the key does not exist.
     pub fn map_value_or<Q>(
         &self,
         key: &Q,
@@ -258,7 +258,7 @@ impl<K: Key, V: StateMachine, const ENTRIES: u32, const BYTES: u32> Default for 
     }
 }
 
-/// Of a key that comes twice, the last value stays. However many they are, they are taken: bounds are for transitions.
+/// Collects the entries, however many: bounds apply to transitions only. If a key comes twice, the last value stays.
 impl<K, V, const ENTRIES: u32, const BYTES: u32> FromIterator<(K, V)> for Map<K, V, ENTRIES, BYTES>
 where
     K: Key,
@@ -283,7 +283,7 @@ where
 }
 
 struct MapVisitor<M> {
-    /// Whether the keys must come in order, so that equal maps have equal bytes only. People may write them as they like.
+    /// Whether the keys must come in order, so that only equal maps have equal bytes. People may write them in any order.
     is_sorted: bool,
     map: PhantomData<M>,
 }

@@ -1,6 +1,6 @@
 //! The building blocks: state machines that compose.
 //!
-//! Each is cheap to clone, since clones share what is the same in both, and equal states give equal bytes however they came about.
+//! All blocks are cheap to clone, since clones share their parts, and equal states give equal bytes however they came about.
 
 mod atom;
 mod batch;

@@ -1,4 +1,4 @@
-//! A machine that is there or not.
+//! A machine that may be absent.
 
 use std::fmt::Debug;
 
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use crate::__private::version_around;
 use crate::StateMachine;
 
-/// What may be asked of an `Option` of a machine.
+/// The transitions of an `Option` of a machine.
 ///
-/// An `Option<M>` is a machine: for what a thing may have, such as a due date that can be set, moved and taken away. In JSON it is the machine
+/// An `Option<M>` is a machine: for an optional part, such as a due date that can be set, moved and cleared. In JSON it is the machine
 /// or `null`.
 ///
 /// # Two people at once
 ///
-/// - Two people set it at once: the one decided later wins.
+/// - Two people set it at once: the later one wins.
 /// - Two people change it at once: both changes apply, one after the other.
-/// - One sets it and another changes it at once: a change decided later applies to the new value, and one decided before is replaced with
-///   the old value.
-/// - One clears it and another changes it at once: it is gone; a change decided later conflicts.
-/// - One clears it and another sets it at once: the one decided later wins.
+/// - One sets it and another changes it at once: a later change applies to the new value, and an earlier change is replaced together
+///   with the old value.
+/// - One clears it and another changes it at once: it is gone; a later change conflicts.
+/// - One clears it and another sets it at once: the later one wins.
 /// - Two people clear it at once: it is gone.
 ///
 /// ```
@@ -38,34 +38,34 @@ use crate::StateMachine;
 #[serde(bound = "")]
 #[schemars(rename = "OptionTransition_of_{M}")]
 pub enum OptionTransition<M: StateMachine> {
-    /// Puts this there, whatever there was before.
+    /// Sets the machine, whatever there was before.
     Set(M),
-    /// Makes sure that nothing is there.
+    /// Clears the option, if it is not empty already.
     Clear,
-    /// Passes a transition on to what is there.
+    /// Passes a transition on to the machine.
     Some(M::Transition),
 }
 
-/// Why an `Option` of a machine stays as it is.
+/// The conflicts of an `Option` of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(bound = "")]
 #[schemars(rename = "OptionConflict_of_{M}")]
 pub enum OptionConflict<M: StateMachine> {
-    /// Nothing is there, or no longer.
+    /// The option is empty, perhaps only since a moment ago.
     Nothing,
-    /// What is there has a conflict of its own.
+    /// The machine has a conflict of its own.
     Some(M::Conflict),
 }
 
-/// Makes the transitions of an `Option` of a machine.
+/// Methods that make the transitions of an `Option` of a machine.
 pub trait OptionMachine<M: StateMachine> {
-    /// Asks to put `machine` there, whatever there was before.
+    /// Returns the transition that sets `machine`, whatever there was before.
     fn set(&self, machine: M) -> OptionTransition<M>;
 
-    /// Asks for nothing to be there.
+    /// Returns the transition that clears the option.
     fn clear(&self) -> OptionTransition<M>;
 
-    /// Asks of what is there what `transition` makes of it; nothing, if nothing is there.
+    /// Returns the transition that applies the result of `transition` to the machine; `None` if the option is empty.
     fn map_some(&self, transition: impl FnOnce(&M) -> M::Transition) -> Option<OptionTransition<M>>;
 }
 

@@ -1,4 +1,4 @@
-//! Keys that are there or not.
+//! Sets of keys.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -13,19 +13,19 @@ use super::bounds::{BYTES_MAX, ENTRIES_MAX, Load};
 use crate::codec::stored_bytes;
 use crate::{Key, StateMachine};
 
-/// Keys that are there or not, in their order: for tags, votes by person, or cells that are taken.
+/// A sorted set of keys: for tags, votes by person, or cells that are taken.
 ///
-/// In JSON it is a sorted array. Looking up and changing cost O(log n), and clones share their keys.
+/// In JSON it is a sorted array. Reads and changes cost O(log n), and clones share their keys.
 ///
-/// A set holds at most `ENTRIES` keys, of at most `BYTES` bytes, as a snapshot stores them; an insert by which it would grow beyond conflicts.
-/// `Set<String, 100, 10_000>` names other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
+/// A set holds at most `ENTRIES` keys, of at most `BYTES` bytes, as a snapshot stores them. An insert that would exceed a bound conflicts.
+/// `Set<String, 100, 10_000>` sets other bounds than [`ENTRIES_MAX`] and [`BYTES_MAX`].
 ///
 /// # Two people at once
 ///
 /// - Two people insert one key at once: it is there.
 /// - Two people delete one key at once: it is gone.
-/// - One inserts a key and another deletes it at once: the one decided later wins.
-/// - Two people insert or delete different keys at once: both are done.
+/// - One inserts a key and another deletes it at once: the later one wins.
+/// - Two people insert or delete different keys at once: both changes apply.
 ///
 /// ```
 /// use reapply_guest::{Set, StateMachine};
@@ -43,35 +43,35 @@ use crate::{Key, StateMachine};
 pub struct Set<K: Key, const ENTRIES: u32 = ENTRIES_MAX, const BYTES: u32 = BYTES_MAX> {
     #[schemars(with = "std::collections::BTreeSet<K>")]
     keys: OrdSet<K>,
-    /// Bytes of all keys.
+    /// The bytes of all keys.
     #[serde(skip)]
     bytes: u64,
 }
 
-/// What may be asked of a set.
+/// The transitions of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "SetTransition_of_{K}")]
 pub enum SetTransition<K> {
-    /// Makes sure that a key is there.
+    /// Inserts a key, if it is not there already.
     Insert(K),
-    /// Makes sure that a key is not there.
+    /// Deletes a key, if it is there.
     Delete(K),
 }
 
-/// Why a set stays as it is.
+/// The conflicts of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum SetConflict {
-    /// The set would grow beyond one of these bounds.
+    /// The set would exceed one of these bounds.
     Full {
-        /// Keys that there may be.
+        /// The maximum number of keys.
         entries_max: u32,
-        /// Bytes that they may take.
+        /// The maximum number of their bytes.
         bytes_max: u32,
     },
 }
 
 impl<K: Key, const ENTRIES: u32, const BYTES: u32> Set<K, ENTRIES, BYTES> {
-    /// Whether the key is there.
+    /// Returns whether the key is there.
     pub fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -79,29 +79,29 @@ impl<K: Key, const ENTRIES: u32, const BYTES: u32> Set<K, ENTRIES, BYTES> {
         self.keys.contains(key)
     }
 
-    /// The keys in order.
+    /// Returns the keys in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator {
         self.keys.iter()
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is no key.
+    /// Returns whether the set has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Asks for `key` to be there.
+    /// Returns the transition that inserts `key`.
     pub fn insert(&self, key: K) -> SetTransition<K> {
         SetTransition::Insert(key)
     }
 
-    /// Asks for `key` not to be there.
+    /// Returns the transition that deletes `key`.
     pub fn delete(&self, key: K) -> SetTransition<K> {
         SetTransition::Delete(key)
     }
@@ -151,7 +151,7 @@ impl<K: Key, const ENTRIES: u32, const BYTES: u32> Default for Set<K, ENTRIES, B
     }
 }
 
-/// However many keys they are, they are taken: bounds are for transitions.
+/// Collects the keys, however many: bounds apply to transitions only.
 impl<K: Key, const ENTRIES: u32, const BYTES: u32> FromIterator<K> for Set<K, ENTRIES, BYTES> {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
         let mut set = Self::default();
@@ -168,7 +168,7 @@ impl<'de, K: Key, const ENTRIES: u32, const BYTES: u32> Deserialize<'de> for Set
 }
 
 struct SetVisitor<S> {
-    /// Whether the keys must come in order, so that equal sets have equal bytes only. People may write them as they like.
+    /// Whether the keys must come in order, so that only equal sets have equal bytes. People may write them in any order.
     is_sorted: bool,
     set: PhantomData<S>,
 }

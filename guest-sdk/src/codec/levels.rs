@@ -7,13 +7,13 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// Whether more than `levels_max` lists, maps, structs and variants are inside one another in `value`. Looks no further than that.
+/// Returns whether `value` nests more than `levels_max` lists, maps, structs and variants. Stops counting there.
 pub(super) fn exceed<T: Serialize>(value: &T, levels_max: usize) -> bool {
-    // A value that refuses to be written has no encoding either, which is told where that is made.
+    // A value that cannot be serialized has no encoding either; that error is reported where the encoding is made.
     matches!(value.serialize(Levels { left: levels_max }), Err(Stop::Deep))
 }
 
-/// Stands inside so many levels that so many more are allowed.
+/// A counter inside some levels, with the number of levels that are still allowed.
 #[derive(Clone, Copy)]
 struct Levels {
     left: usize,
@@ -29,7 +29,7 @@ impl Levels {
     }
 }
 
-/// Why the counting ends early.
+/// The reasons why the counting ends early.
 #[derive(Debug)]
 enum Stop {
     Deep,
@@ -203,7 +203,7 @@ mod tests {
         Named { inner: BTreeMap<u8, Tree> },
     }
 
-    /// As many levels as JSON would have.
+    /// The same number of levels as JSON would have.
     #[test]
     fn levels_are_those_of_json() {
         let tree =

@@ -1,4 +1,4 @@
-//! Postcard, for what is stored and sent.
+//! Postcard, for data that is stored and sent.
 
 mod levels;
 mod read;
@@ -9,17 +9,17 @@ use serde::de::DeserializeOwned;
 
 use crate::NESTING_MAX;
 
-/// Reads a snapshot's bytes as a `T`, to the last byte. For a `restore` that migrates what an earlier build wrote.
+/// Reads all of a snapshot's bytes as a `T`. For a `restore` that migrates the state of an earlier build.
 ///
 /// # Errors
 ///
-/// The bytes are no `T`, or more than one; the text says which.
+/// The bytes are not exactly one `T`; the text says why.
 pub fn from_snapshot<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, String> {
-    // However deeply it nests: `apply` has bounded that, and what it took must open again.
+    // Without a limit on nesting: `apply` has checked it, and a state that it accepted must open again.
     from_postcard(snapshot, "snapshot", usize::MAX)
 }
 
-/// The default `restore`: reads what this build's own version wrote.
+/// The default `restore`: reads the snapshots of this build's own version.
 pub(crate) fn restore_own_version<T: DeserializeOwned>(snapshot: &[u8], found: u32, own: u32) -> Result<T, String> {
     if found != own {
         return Err(format!("the snapshot has state version {found}, and this build reads only {own}"));
@@ -32,7 +32,7 @@ pub(crate) fn read_transition<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, St
     from_postcard(bytes, "transition", NESTING_MAX)
 }
 
-/// How many bytes `value` takes in a snapshot. What cannot be encoded takes none: a snapshot of it is refused.
+/// Returns the number of bytes that `value` takes in a snapshot. A value that cannot be encoded counts 0: its snapshot is refused.
 pub(crate) fn stored_bytes<T: Serialize + ?Sized>(value: &T) -> u64 {
     postcard::serialize_with_flavor(value, Size::default()).map_or(0, |bytes| bytes as u64)
 }
@@ -41,7 +41,7 @@ pub(crate) fn to_postcard<T: Serialize>(value: &T, what: &str) -> Result<Vec<u8>
     postcard::to_allocvec(value).map_err(|error| format!("the {what} cannot be encoded: {error}"))
 }
 
-/// Whether `value` nests more deeply than [`NESTING_MAX`].
+/// Returns whether `value` nests more deeply than [`NESTING_MAX`].
 pub(crate) fn nests_too_deeply<T: Serialize>(value: &T) -> bool {
     levels::exceed(value, NESTING_MAX)
 }

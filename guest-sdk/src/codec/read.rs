@@ -1,8 +1,8 @@
 //! Reads postcard strictly: each value has one encoding.
 //!
-//! postcard itself takes `80 00` for the `00` that it writes, so that two snapshots would be one state. It also believes the length that
-//! bytes claim, which collections then reserve, and goes down as deeply as bytes nest, which is deeper than a stack. This reader takes what
-//! postcard writes and nothing else.
+//! postcard itself accepts `80 00` for the `00` that it writes, so that two snapshots would be one state. It also trusts the length that
+//! bytes claim, for which collections then reserve memory, and follows any nesting, even deeper than the stack allows. This reader accepts
+//! only the bytes that postcard writes.
 
 use std::fmt;
 
@@ -11,31 +11,31 @@ use serde::de::{
     SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 
-/// Reads a `T` from the beginning of `bytes`, which may nest so deeply, and gives what is left over.
+/// Reads a `T` from the beginning of `bytes`, with a limit on nesting, and returns it with the rest.
 pub(super) fn take<T: DeserializeOwned>(bytes: &[u8], levels_max: usize) -> Result<(T, &[u8]), Error> {
     let mut reader = Reader { rest: bytes, levels_left: levels_max };
     let value = T::deserialize(&mut reader)?;
     Ok((value, reader.rest))
 }
 
-/// Why bytes cannot be read.
+/// The reasons why bytes cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Error {
-    /// They end too soon.
+    /// The bytes end too soon.
     End,
     /// A number takes more bytes than it needs.
     Long,
     /// A number is larger than its type.
     Large,
-    /// A byte that says whether something is there, or what is true, is neither 0 nor 1.
+    /// The byte of an option or a boolean is neither 0 nor 1.
     Flag(u8),
-    /// A text is not UTF-8, or not one character where one is due.
+    /// A text is not UTF-8, or is not exactly one character where a `char` is expected.
     Text,
-    /// They nest more deeply than allowed.
+    /// The value nests more deeply than allowed.
     Deep,
-    /// The type reads what bytes without names cannot tell.
+    /// The type needs names or types, which the bytes do not have.
     Untold,
-    /// The type refuses what it has read.
+    /// The type refuses the value.
     Refused(String),
 }
 
@@ -63,7 +63,7 @@ impl serde::de::Error for Error {
         Self::Refused(why.to_string())
     }
 
-    // serde's own texts, by way of serde_json: serde shows floats by code of the standard library's that is larger than all of this crate.
+    // Shows values by way of serde_json: serde formats floats with code of the standard library that is larger than all of this crate.
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::custom(serde_json::Error::invalid_type(found, expected))
     }
@@ -75,7 +75,7 @@ impl serde::de::Error for Error {
 
 struct Reader<'de> {
     rest: &'de [u8],
-    /// Lists, maps, structs and variants that may still begin inside one another.
+    /// The number of lists, maps, structs and variants that may still begin inside one another.
     levels_left: usize,
 }
 
@@ -113,7 +113,7 @@ impl<'de> Reader<'de> {
         std::str::from_utf8(self.take(length)?).map_err(|_| Error::Text)
     }
 
-    /// Reads what is so many levels further in.
+    /// Reads a value that is some levels further in.
     fn within<T>(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.levels_left = self.levels_left.checked_sub(levels).ok_or(Error::Deep)?;
         let value = read(self)?;
@@ -126,7 +126,7 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// A number of so many bits: seven in a byte, the lowest first, and no empty byte at the end.
+/// Reads a number of the given size: seven bits in a byte, the lowest first, without an empty byte at the end.
 macro_rules! varint {
     ($($name:ident $kind:ty;)*) => { impl Reader<'_> { $(
         fn $name(&mut self, bits: u32) -> Result<$kind, Error> {
@@ -152,13 +152,13 @@ varint! { number u64; huge u128; }
 macro_rules! numbers {
     ($($method:ident $visit:ident $read:ident $kind:ty;)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            // Within its bits, so nothing is lost.
+            // The number fits its type, so nothing is lost.
             visitor.$visit(self.$read(<$kind>::BITS)? as $kind)
         }
     )* };
 }
 
-/// Signed numbers, whose lowest bit is the sign.
+/// Decodes a signed number, whose lowest bit is the sign.
 macro_rules! signed {
     ($($method:ident $visit:ident $read:ident $kind:ty;)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -302,14 +302,14 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// What is left of a list, a map, a struct or a tuple.
+/// The remaining elements of a list, a map, a struct or a tuple.
 struct Items<'a, 'de> {
     reader: &'a mut Reader<'de>,
     left: usize,
 }
 
 impl Items<'_, '_> {
-    /// No more than there are bytes, whatever length these claim.
+    /// The size hint: no more than the remaining bytes, whatever length they claim.
     fn hint(&self) -> Option<usize> {
         Some(self.left.min(self.reader.rest.len()))
     }

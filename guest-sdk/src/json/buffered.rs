@@ -1,9 +1,9 @@
 //! Options that serde reads from a buffer of its own.
 //!
-//! Where a type says `flatten`, `tag` or `untagged`, serde keeps what it cannot place yet as values without a type, and reads these
-//! afterwards, out of this crate's sight. A `"7"` for a `u64` is refused there, although the schema asks for it. So the schema is asked
-//! which texts are numbers, and the options are read once more with numbers in their place. Only options come to this: transitions
-//! travel as bytes too, which such types cannot do.
+//! For `flatten`, `tag` and `untagged`, serde first keeps values without a type, and reads them afterwards, without this crate's
+//! deserializer. It then refuses a `"7"` for a `u64`, although the schema asks for one. So the schema tells which texts are numbers,
+//! and the options are read again with numbers in their place. Only options need this: transitions also travel as bytes, which such
+//! types cannot do.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -12,10 +12,10 @@ use serde_json::{Map, Number, Value};
 use super::numbers::EXACT_MAX;
 use super::schema::{WIDE, schema_read};
 
-/// References that are followed in a row: a schema may refer to itself.
+/// The maximum number of references that are followed in a row: a schema may refer to itself.
 const REFERENCES_MAX: usize = 64;
 
-/// Reads the options, with numbers where the schema of `T` has integers. Gives nothing where they are not a `T` even so.
+/// Reads the options, with numbers where the schema of `T` has integers. Returns `None` if the result is still not a `T`.
 pub(super) fn from_str<T: DeserializeOwned + JsonSchema>(json: &str) -> Option<T> {
     let mut value: Value = serde_json::from_str(json).ok()?;
     let root = schema_read::<T>().to_value();
@@ -28,7 +28,7 @@ struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    /// Puts numbers into `value` where `schema` says that they are meant.
+    /// Puts numbers into `value` where `schema` says that they belong.
     fn put(&self, schema: &Value, value: &mut Value, references: usize) {
         let Some(keywords) = schema.as_object().filter(|_| references < REFERENCES_MAX) else { return };
         if let Some(referent) = self.referent(keywords) {
@@ -73,7 +73,7 @@ impl Numbers<'_> {
         keywords.get("$ref")?.as_str()?.strip_prefix('#').and_then(|path| self.root.pointer(path))
     }
 
-    /// Whether `value` may be what a branch describes, by its type, its constants and the properties that it must have.
+    /// Returns whether a branch may describe `value`, by its type, its constants and its required properties.
     fn is_meant(&self, branch: &Value, value: &Value, references: usize) -> bool {
         let Some(keywords) = branch.as_object().filter(|_| references < REFERENCES_MAX) else { return false };
         let meant = |schema: &Value, value: &Value| self.is_meant(schema, value, references + 1);
@@ -109,7 +109,7 @@ fn has_type(keywords: &Map<String, Value>, name: &str) -> bool {
     }
 }
 
-/// Whether the JSON face writes this integer as a string.
+/// Returns whether the JSON face writes this integer as a string.
 fn is_wide(keywords: &Map<String, Value>) -> bool {
     let format = keywords.get("format").and_then(Value::as_str);
     format.is_some_and(|format| WIDE.contains(&format)) && has_type(keywords, "string")

@@ -1,10 +1,10 @@
-//! Integers, as JSON may hold them: visitors around those that a type brings.
+//! Integers in JSON: visitors around those of a type.
 
 use std::fmt;
 
 use serde::de::{Error, Unexpected, Visitor};
 
-/// Takes an integer by its value, however it is written: JSON has one kind of number.
+/// Accepts an integer by its value, however it is written: JSON has one kind of number.
 pub(super) struct Whole<V>(pub(super) V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
@@ -27,7 +27,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
     }
 }
 
-/// Beyond this, several whole numbers are one float, and nobody can tell which of them was written.
+/// The largest safe integer. Above it, several integers are the same float, so the written one is unknown.
 pub(super) const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
 fn visit_whole<'de, V: Visitor<'de>, E: Error>(visitor: V, value: f64) -> Result<V::Value, E> {
@@ -41,7 +41,7 @@ fn visit_whole<'de, V: Visitor<'de>, E: Error>(visitor: V, value: f64) -> Result
     if value < 0.0 { visitor.visit_i64(value as i64) } else { visitor.visit_u64(value as u64) }
 }
 
-/// Takes an integer as a number or as its digits. `HUGE` ones have 128 bits.
+/// Accepts an integer as a number or as its digits. `HUGE` integers have 128 bits.
 pub(super) struct Wide<V, const HUGE: bool>(pub(super) V);
 
 impl<'de, V: Visitor<'de>, const HUGE: bool> Visitor<'de> for Wide<V, HUGE> {
@@ -64,7 +64,7 @@ impl<'de, V: Visitor<'de>, const HUGE: bool> Visitor<'de> for Wide<V, HUGE> {
     }
 
     fn visit_str<E: Error>(self, digits: &str) -> Result<V::Value, E> {
-        // No sign but `-`, no space: only what is written is read.
+        // No sign but `-`, and no space: only the written form is read.
         let is_number = digits.strip_prefix('-').unwrap_or(digits).bytes().all(|digit| digit.is_ascii_digit());
         if !is_number {
             return Err(E::invalid_value(Unexpected::Str(digits), &self));

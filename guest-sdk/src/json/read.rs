@@ -1,7 +1,7 @@
-//! Reading: serde_json's deserializer, with digits in strings where a type of 64 bits or more is asked for, and errors that say where.
+//! Reading: serde_json's deserializer, with digits in strings for integers of 64 bits or more, and errors that name the place.
 //!
-//! Every deserializer, visitor and access that serde passes around is wrapped, down to the leaves. On the way down each step is noted, and
-//! taken back when it went well; so after an error, what is left is the way to it.
+//! Every deserializer, visitor and access that serde passes around is wrapped, down to the leaves. Each step down is recorded, and
+//! removed when it succeeds; so after an error, the remaining steps are the path to it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -38,7 +38,7 @@ pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> serde_json::Resul
     T::deserialize(Reader { inner: value, way: &Way::default(), name: None })
 }
 
-/// The steps from the outermost value to the one that is being read.
+/// The steps from the outermost value to the current one.
 #[derive(Default)]
 struct Way(RefCell<Vec<Step>>);
 
@@ -71,11 +71,11 @@ impl Way {
     }
 }
 
-/// Wraps what is read from.
+/// A wrapper around a deserializer.
 struct Reader<'w, D> {
     inner: D,
     way: &'w Way,
-    /// Where a name is noted, while it is read: a property's or a variant's.
+    /// The slot for a name while it is read: the name of a property or a variant.
     name: Option<&'w mut String>,
 }
 
@@ -92,7 +92,7 @@ macro_rules! whole {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             let Self { inner, way, name } = self;
             match name {
-                // A key is a text, which has one form.
+                // A key is a text, which has only one form.
                 Some(_) => inner.$method(Watch { inner: visitor, way, name }),
                 None => inner.$method(Watch { inner: Whole(visitor), way, name }),
             }
@@ -153,7 +153,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 }
 
-/// Wraps what serde hands to the visitor.
+/// A wrapper around the visitor, for the values that serde passes to it.
 struct Watch<'w, V> {
     inner: V,
     way: &'w Way,
@@ -195,7 +195,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
         visit_byte_buf: Vec<u8>
     }
 
-    /// A negative zero is zero: that is how it is written.
+    /// Turns a negative zero into zero, as it is written.
     fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
         self.inner.visit_f64(value + 0.0)
     }

@@ -1,15 +1,15 @@
-//! Schemas that say what the JSON face does.
+//! Schemas that match the JSON face.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value};
 
-/// The schema of what is read as a `T`.
+/// Returns the schema for reading a `T`.
 pub(crate) fn schema_read<T: JsonSchema>() -> Schema {
     schema_by::<T>(SchemaSettings::draft2020_12())
 }
 
-/// The schema of what is written of a `T`.
+/// Returns the schema for writing a `T`.
 pub(crate) fn schema_written<T: JsonSchema>() -> Schema {
     schema_by::<T>(SchemaSettings::draft2020_12().for_serialize())
 }
@@ -25,7 +25,7 @@ fn schema_by<T: JsonSchema>(settings: SchemaSettings) -> Schema {
 /// schemars' names for the integers that the JSON face writes as strings.
 pub(super) const WIDE: [&str; 6] = ["int", "uint", "int64", "uint64", "int128", "uint128"];
 
-/// What these hold is data, whatever it looks like.
+/// The keywords that hold data and not schemas.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
 
 fn wide_integers_as_strings(schema: &mut Map<String, Value>) {

@@ -17,9 +17,9 @@ pub(super) fn to_string<T: Serialize>(value: &T) -> serde_json::Result<String> {
 
 #[derive(Default)]
 struct Face {
-    /// A key of an object stands in quotes already.
+    /// Whether a key of an object is being written, which is already in quotes.
     in_string: bool,
-    /// Arrays and objects that are open.
+    /// The number of open arrays and objects.
     open: usize,
 }
 
@@ -52,7 +52,7 @@ impl Formatter for Face {
         self.write_digits(writer, value)
     }
 
-    // serde_json writes what is not finite as `null`, and asks for none of it here.
+    // serde_json writes a float that is not finite as `null`, and does not call this.
     fn write_f32<W: ?Sized + Write>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
         writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }

@@ -4,11 +4,11 @@ use super::node::step;
 use super::{Child, Entry, ITEMS_FILL, ITEMS_MAX, ITEMS_MIN, Items, NodeId, Sequence, Side};
 
 impl<T: Entry> Sequence<T> {
-    /// Moves a part of an overfull node, which has just got an item at `place`, to a new node beside it. So on up the tree.
+    /// Moves a part of an overfull node, which has just received an item at `place`, to a new node beside it, and so on up the tree.
     pub(super) fn split(&mut self, mut node: NodeId, mut place: usize) {
         loop {
             let side = if place == 0 { Side::Before } else { Side::After };
-            // Where items keep coming at one end, the old node stays well filled.
+            // If items keep arriving at one end, the old node stays well filled.
             let cut = match place {
                 0 => ITEMS_MIN + 1,
                 ITEMS_MAX => ITEMS_MAX - ITEMS_MIN,
@@ -32,11 +32,11 @@ impl<T: Entry> Sequence<T> {
         }
     }
 
-    /// Joins a node that has too few items with a neighbour, or evens the two out. So on up the tree.
+    /// Joins a node that has too few items with a neighbour, or evens the two out, and so on up the tree.
     pub(super) fn refill(&mut self, mut node: NodeId) {
         while let Some(parent) = self.tree.parent(node) {
             let place = self.tree.place(parent, node);
-            // On which side of the node its neighbour is.
+            // The side of the node on which its neighbour is.
             let (neighbour, side) = match place.checked_sub(1) {
                 Some(before) => (before, Side::Before),
                 None => (place + 1, Side::After),
@@ -72,7 +72,7 @@ impl<T: Entry> Sequence<T> {
         }
     }
 
-    /// The parent of a node, which becomes one where the node is the root.
+    /// Returns the parent of a node. For the root, makes a parent first.
     fn parent_of(&mut self, node: NodeId) -> NodeId {
         if let Some(parent) = self.tree.parent(node) {
             return parent;
@@ -83,12 +83,12 @@ impl<T: Entry> Sequence<T> {
         root
     }
 
-    /// Takes a node's items from a place on.
+    /// Removes a node's items from a place on, and returns them.
     fn take_from(&mut self, node: NodeId, place: usize) -> Items<T> {
         self.tree.node_mut(node).items.split_off(place)
     }
 
-    /// Takes a node's first items, so many.
+    /// Removes the given number of a node's first items, and returns them.
     fn take_first(&mut self, node: NodeId, count: usize) -> Items<T> {
         let items = &mut self.tree.node_mut(node).items;
         let rest = items.split_off(count);
@@ -101,7 +101,7 @@ impl<T: Entry> Sequence<T> {
         self.tree.node_mut(node).items.add(side, items);
     }
 
-    /// Notes of items which node has them.
+    /// Records which node has these items.
     fn claim(&mut self, node: NodeId, items: &Items<T>) {
         match items {
             Items::Entries(entries) => entries.iter().for_each(|entry| {

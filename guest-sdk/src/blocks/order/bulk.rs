@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::{Entry, ITEMS_MIN, NodeId, Sequence, Side};
 
 impl<T: Entry> Sequence<T> {
-    /// The leaves of the entries with keys in these ranges, and of the last entry before each range, each leaf once.
+    /// Returns the leaves of the entries with keys in these ranges, and of the last entry before each range, each leaf once.
     pub(in crate::blocks) fn leaves_of(&self, ranges: impl IntoIterator<Item = RangeInclusive<T::Key>>) -> Vec<NodeId> {
         let mut leaves = Vec::new();
         for range in ranges {
@@ -17,14 +17,14 @@ impl<T: Entry> Sequence<T> {
         leaves
     }
 
-    /// The entries of a leaf, and the ones directly before and after these.
+    /// Returns the entries of a leaf, and the entries directly before and after them.
     pub(in crate::blocks) fn leaf(&self, leaf: NodeId) -> (Option<&T>, &[T], Option<&T>) {
         let beside = |side| self.tree.leaf_beside(leaf, side, |_| true).map(|leaf| self.tree.entries(leaf));
         let before = beside(Side::Before).and_then(<[T]>::last);
         (before, self.tree.entries(leaf), beside(Side::After).and_then(<[T]>::first))
     }
 
-    /// Changes the entries of a leaf in place, and then joins neighbours where `join` adds the second one to the first.
+    /// Changes the entries of a leaf in place, and then joins neighbours where `join` adds the second to the first.
     ///
     /// Leaves may be left with too few entries: [`tidy`](Self::tidy) must follow.
     pub(in crate::blocks) fn change_leaf<E>(
@@ -50,7 +50,7 @@ impl<T: Entry> Sequence<T> {
         Ok(())
     }
 
-    /// Fills up those of these leaves that have too few entries.
+    /// Fills those of these leaves that have too few entries.
     pub(in crate::blocks) fn tidy(&mut self, leaves: &[NodeId]) {
         for leaf in leaves {
             let is_short = (1..ITEMS_MIN).contains(&self.tree.len(*leaf));

@@ -1,18 +1,18 @@
-//! Going through the entries, leaf by leaf.
+//! Iteration over the entries, leaf by leaf.
 
 use std::slice;
 
 use super::node::{NodeId, Side, Tree};
 use super::{Entry, Sequence};
 
-/// The entries in order, from both ends.
+/// An iterator over the entries in order, from both ends.
 pub(in crate::blocks) struct Iter<'a, T: Entry> {
     front: End<'a, T>,
     back: End<'a, T>,
     left: usize,
 }
 
-/// What is left of the leaf at one end.
+/// The rest of the leaf at one end.
 struct End<'a, T> {
     tree: &'a Tree<T>,
     leaf: Option<NodeId>,
@@ -33,7 +33,7 @@ impl<'a, T: Entry> End<'a, T> {
         Self { tree, leaf, entries: entries.iter() }
     }
 
-    /// Goes on to the leaf beside this one.
+    /// Moves to the leaf beside this one.
     fn go_on(&mut self, side: Side) -> Option<()> {
         let leaf = self.tree.leaf_beside(self.leaf?, side, |_| true)?;
         *self = Self::new(self.tree, Some(leaf));
@@ -45,7 +45,7 @@ impl<'a, T: Entry> Iterator for Iter<'a, T> {
     type Item = &'a T;
 
     fn next(&mut self) -> Option<&'a T> {
-        // Both ends may be in one leaf, so only the count says when they meet.
+        // Both ends may be in one leaf, so only the count tells when they meet.
         self.left = self.left.checked_sub(1)?;
         loop {
             if let Some(entry) = self.front.entries.next() {

@@ -1,13 +1,13 @@
-//! Entries in an order that somebody chose, each found by its key.
+//! Entries in a chosen order, each found by its key.
 //!
-//! The entries stand in the leaves of a B-tree. Nothing about an entry says where it stands, so an index names the leaf of each key,
+//! The entries are in the leaves of a B-tree. An entry does not know its place, so an index names the leaf of each key,
 //! and each node names its parent. The nodes are kept by number in a persistent map: clones share all of them, and a change
-//! copies the few nodes that it changes.
+//! copies only the few nodes that it touches.
 //!
-//! An operation changes at most [`ITEMS_MAX`] items of one node on each level, whatever the sequence has been through, so it takes
+//! An operation changes at most [`ITEMS_MAX`] items of one node on each level, whatever the history of the sequence, so it takes
 //! O(log n) time in the worst case.
 //!
-//! How the entries are cut into leaves depends on how a sequence came about. Equality and snapshots look at the entries alone.
+//! The division of entries into leaves depends on the history of a sequence. Equality and snapshots look only at the entries.
 
 mod balance;
 mod bulk;
@@ -24,21 +24,21 @@ pub(super) use self::iter::Iter;
 pub(super) use self::node::Side;
 use self::node::{Child, ITEMS_FILL, ITEMS_MAX, ITEMS_MIN, Items, NodeId, Tree};
 
-/// A thing that has a place in a [`Sequence`].
+/// An entry that has a place in a [`Sequence`].
 pub(super) trait Entry: Clone {
-    /// What the entry is found by.
+    /// The type of the keys that find entries.
     type Key: Copy + Ord;
 
-    /// The entry's key, which stays the same.
+    /// Returns the entry's key, which never changes.
     fn key(&self) -> Self::Key;
 
-    /// Whether [`Sequence::beside_shown`] stops here.
+    /// Returns whether [`Sequence::beside_shown`] stops here.
     fn is_shown(&self) -> bool {
         true
     }
 }
 
-/// Entries in order, found by their keys. Clones share what is the same in both.
+/// Entries in order, found by their keys. Clones share their equal parts.
 #[derive(Clone)]
 pub(super) struct Sequence<T: Entry> {
     tree: Tree<T>,
@@ -47,8 +47,8 @@ pub(super) struct Sequence<T: Entry> {
 }
 
 impl<T: Entry> Sequence<T> {
-    /// Inserts an entry directly after the one with the key `after`, or first. Its own key must be new. Changes nothing if there is
-    /// no entry `after`.
+    /// Inserts an entry directly after the entry with the key `after`, or first. Its own key must be new. Changes nothing if
+    /// there is no entry `after`.
     pub(super) fn insert_after(&mut self, after: Option<T::Key>, entry: T) {
         let spot = match after {
             Some(key) => self.spot(&key).map(|(leaf, place)| (leaf, place + 1)),
@@ -69,18 +69,18 @@ impl<T: Entry> Sequence<T> {
         }
     }
 
-    /// The entry of a key.
+    /// Returns the entry with a key.
     pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
         let (leaf, place) = self.spot(key)?;
         self.tree.entries(leaf).get(place)
     }
 
-    /// Whether there is an entry of this key.
+    /// Returns whether there is an entry with this key.
     pub(super) fn contains(&self, key: &T::Key) -> bool {
         self.index.contains_key(key)
     }
 
-    /// Changes an entry in place, but not its key. Returns what `change` returns.
+    /// Changes an entry in place, but not its key. Returns the result of `change`.
     pub(super) fn update<R>(&mut self, key: &T::Key, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         let (leaf, place) = self.spot(key)?;
         let entry = self.tree.entries_mut(leaf).get_mut(place)?;
@@ -92,7 +92,7 @@ impl<T: Entry> Sequence<T> {
         Some(result)
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub(super) fn remove(&mut self, key: &T::Key) -> Option<T> {
         let (leaf, place) = self.spot(key)?;
         self.index.remove(key);
@@ -109,17 +109,17 @@ impl<T: Entry> Sequence<T> {
         Some(entry)
     }
 
-    /// The entry directly before or after that of a key.
+    /// Returns the entry directly before or after the one with a key.
     pub(super) fn beside(&self, key: &T::Key, side: Side) -> Option<&T> {
         self.find_beside(key, side, |_| true, |_| true)
     }
 
-    /// The nearest entry before or after that of a key that [is shown](Entry::is_shown).
+    /// Returns the nearest entry before or after the one with a key that [is shown](Entry::is_shown).
     pub(super) fn beside_shown(&self, key: &T::Key, side: Side) -> Option<&T> {
         self.find_beside(key, side, T::is_shown, |child| child.is_shown)
     }
 
-    /// The entry of a key, or none for the place before all entries, and the one directly after it.
+    /// Returns the entry with a key, or `None` for the place before all entries, and the entry directly after it.
     pub(super) fn with_next(&self, key: Option<&T::Key>) -> (Option<&T>, Option<&T>) {
         let Some(key) = key else {
             let first = self.tree.end(Side::Before).map(|leaf| self.tree.entries(leaf));
@@ -131,33 +131,33 @@ impl<T: Entry> Sequence<T> {
         (entries.get(place), entries.get(place + 1).or_else(|| next_leaf()?.first()))
     }
 
-    /// The last entry.
+    /// Returns the last entry.
     pub(super) fn last(&self) -> Option<&T> {
         self.tree.entries(self.tree.end(Side::After)?).last()
     }
 
-    /// The entry with the highest key up to this one.
+    /// Returns the entry with the highest key up to this one.
     pub(super) fn floor(&self, key: &T::Key) -> Option<&T> {
         let (key, leaf) = self.index.get_prev(key)?;
         self.tree.entries(*leaf).iter().find(|entry| entry.key() == *key)
     }
 
-    /// The lowest key from this one on.
+    /// Returns the lowest key from this one on.
     pub(super) fn ceiling(&self, key: &T::Key) -> Option<T::Key> {
         self.index.get_next(key).map(|(key, _)| *key)
     }
 
-    /// The entries in order.
+    /// Returns the entries in order.
     pub(super) fn iter(&self) -> Iter<'_, T> {
         Iter::new(self)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// The leaf of a key, and the place of its entry there.
+    /// Returns the leaf of a key, and the place of its entry there.
     fn spot(&self, key: &T::Key) -> Option<(NodeId, usize)> {
         let leaf = *self.index.get(key)?;
         let place = self.tree.entries(leaf).iter().position(|entry| entry.key() == *key)?;
@@ -189,7 +189,7 @@ impl<T: Entry> Default for Sequence<T> {
     }
 }
 
-/// The entries in order. Of two with the same key, only one would be found.
+/// Collects the entries in order. Of two entries with the same key, only one would be found.
 impl<T: Entry> FromIterator<T> for Sequence<T> {
     fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
         let (tree, leaves) = Tree::of(entries.into_iter().collect());

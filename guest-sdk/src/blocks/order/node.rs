@@ -1,4 +1,4 @@
-//! The nodes of the tree, and the ways between them.
+//! The nodes of the tree, and the links between them.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use imbl::OrdMap;
 
 use super::Entry;
 
-/// Items of one node, entries or children: at most this many, between two operations.
+/// The maximum number of items of a node, entries or children, between two operations.
 pub(super) const ITEMS_MAX: usize = 16;
 
-/// Items of one node, but for the root: at least this many, between two operations.
+/// The minimum number of items of a node, except for the root, between two operations.
 pub(super) const ITEMS_MIN: usize = ITEMS_MAX / 4;
 
-/// Items that a node has when it is made with others or made of two, so that what follows seldom makes or takes away nodes again.
+/// The number of items of a node after a split or a join, so that the next operations seldom split or join it again.
 pub(super) const ITEMS_FILL: usize = ITEMS_MAX / 4 * 3;
 
-/// The number of a node. Numbers count up and do not come back.
+/// The number of a node. Numbers count up and are never used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::blocks) struct NodeId(u64);
 
-/// One of two directions in the order.
+/// A direction in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::blocks) enum Side {
     Before,
     After,
 }
 
-/// Nodes by number. All leaves are equally far from the root.
+/// The nodes by number. All leaves are equally far from the root.
 #[derive(Clone)]
 pub(super) struct Tree<T> {
     pub(super) nodes: OrdMap<NodeId, Arc<Node<T>>>,
@@ -35,12 +35,12 @@ pub(super) struct Tree<T> {
 }
 
 pub(super) struct Node<T> {
-    /// None: this is the root.
+    /// The parent; `None` for the root.
     pub(super) parent: Option<NodeId>,
     pub(super) items: Items<T>,
 }
 
-/// A leaf has entries, any other node has children.
+/// The items of a node: entries in a leaf, children in any other node.
 pub(super) enum Items<T> {
     Entries(Vec<T>),
     Children(Vec<Child>),
@@ -61,7 +61,7 @@ impl Side {
         }
     }
 
-    /// The nearest item on this side of a place.
+    /// Returns the nearest item on this side of a place.
     pub(super) fn find<T>(self, items: &[T], place: usize, is_sought: impl Fn(&T) -> bool) -> Option<&T> {
         match self {
             Self::Before => items[..place].iter().rfind(|item| is_sought(item)),
@@ -71,7 +71,7 @@ impl Side {
 }
 
 impl<T: Entry> Tree<T> {
-    /// The tree of these entries, and its leaves in order.
+    /// Builds the tree of these entries, and returns its leaves in order.
     pub(super) fn of(entries: Vec<T>) -> (Self, Vec<NodeId>) {
         let mut tree = Self::default();
         let mut level: Vec<Child> = chunks(entries)
@@ -88,14 +88,14 @@ impl<T: Entry> Tree<T> {
         (tree, leaves)
     }
 
-    /// Makes the first leaf of an empty tree.
+    /// Creates the first leaf of an empty tree.
     pub(super) fn plant(&mut self) -> NodeId {
         let leaf = self.add(None, Items::Entries(Vec::new()));
         self.root = Some(leaf);
         leaf
     }
 
-    /// Adds a node. Its parent does not know of it yet, nor do its items.
+    /// Adds a node. Its parent and its items do not know of it yet.
     pub(super) fn add(&mut self, parent: Option<NodeId>, items: Items<T>) -> NodeId {
         step();
         let node = self.next;
@@ -115,7 +115,7 @@ impl<T: Entry> Tree<T> {
         Child { node: parent, is_shown }
     }
 
-    /// The entries of a leaf.
+    /// Returns the entries of a leaf.
     pub(super) fn entries(&self, leaf: NodeId) -> &[T] {
         match self.nodes.get(&leaf).map(|node| &node.items) {
             Some(Items::Entries(entries)) => entries,
@@ -123,7 +123,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// The entries of a leaf, to be changed in place.
+    /// Returns the entries of a leaf, for changes in place.
     pub(super) fn entries_mut(&mut self, leaf: NodeId) -> &mut Vec<T> {
         match &mut self.node_mut(leaf).items {
             Items::Entries(entries) => entries,
@@ -131,7 +131,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// The children of a node; a leaf has none.
+    /// Returns the children of a node; a leaf has none.
     pub(super) fn children(&self, node: NodeId) -> &[Child] {
         match self.nodes.get(&node).map(|node| &node.items) {
             Some(Items::Children(children)) => children,
@@ -139,7 +139,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// The children of a node that is not a leaf, to be changed in place.
+    /// Returns the children of a node that is not a leaf, for changes in place.
     pub(super) fn children_mut(&mut self, node: NodeId) -> &mut Vec<Child> {
         match &mut self.node_mut(node).items {
             Items::Children(children) => children,
@@ -160,13 +160,13 @@ impl<T: Entry> Tree<T> {
         self.node_mut(node).parent = parent;
     }
 
-    /// The place of a node among its parent's children.
+    /// Returns the place of a node among its parent's children.
     pub(super) fn place(&self, parent: NodeId, node: NodeId) -> usize {
         let place = self.children(parent).iter().position(|child| child.node == node);
         place.expect("a parent has its children")
     }
 
-    /// How many items a node has.
+    /// Returns the number of a node's items.
     pub(super) fn len(&self, node: NodeId) -> usize {
         self.nodes.get(&node).map_or(0, |node| match &node.items {
             Items::Entries(entries) => entries.len(),
@@ -174,12 +174,12 @@ impl<T: Entry> Tree<T> {
         })
     }
 
-    /// The first or the last leaf.
+    /// Returns the first or the last leaf.
     pub(super) fn end(&self, side: Side) -> Option<NodeId> {
         Some(self.descend(self.root?, side, |_| true))
     }
 
-    /// The leaf at that end of a node which may hold what is sought, where some child on each level may.
+    /// Returns the leaf nearest to that end of a node which passes the test, following on each level a child that passes it.
     pub(super) fn descend(&self, mut node: NodeId, end: Side, may_hold: fn(&Child) -> bool) -> NodeId {
         loop {
             let mut children = self.children(node).iter();
@@ -194,7 +194,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// The nearest leaf on one side of another that may hold what is sought.
+    /// Returns the nearest leaf on one side of another that passes the test.
     pub(super) fn leaf_beside(&self, leaf: NodeId, side: Side, may_hold: fn(&Child) -> bool) -> Option<NodeId> {
         let mut node = leaf;
         loop {
@@ -207,7 +207,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// Notes on the way up whether an entry below a node is shown.
+    /// Records, up the tree, whether an entry below a node is shown.
     pub(super) fn refresh(&mut self, mut node: NodeId) {
         while let Some(parent) = self.parent(node) {
             if !self.note_shown(parent, node) {
@@ -217,7 +217,7 @@ impl<T: Entry> Tree<T> {
         }
     }
 
-    /// Notes at a node's parent whether an entry below the node is shown. Returns whether that is news.
+    /// Records at a node's parent whether an entry below the node is shown. Returns whether that changed.
     pub(super) fn note_shown(&mut self, parent: NodeId, node: NodeId) -> bool {
         let is_shown = self.is_shown(node);
         let place = self.place(parent, node);
@@ -228,12 +228,12 @@ impl<T: Entry> Tree<T> {
         is_news
     }
 
-    /// Whether one of the entries in or below a node is shown.
+    /// Returns whether one of the entries in or below a node is shown.
     fn is_shown(&self, node: NodeId) -> bool {
         self.entries(node).iter().any(T::is_shown) || self.children(node).iter().any(|child| child.is_shown)
     }
 
-    /// Whether two trees share everything.
+    /// Returns whether two trees share everything.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.nodes.ptr_eq(&other.nodes)
     }
@@ -246,7 +246,7 @@ impl<T> Default for Tree<T> {
 }
 
 impl<T> Items<T> {
-    /// Cuts the items before a place, and returns the rest.
+    /// Removes and returns the items from a place on.
     pub(super) fn split_off(&mut self, place: usize) -> Self {
         match self {
             Self::Entries(entries) => Self::Entries(entries.split_off(place)),
@@ -271,7 +271,7 @@ fn add<T>(items: &mut Vec<T>, side: Side, mut more: Vec<T>) {
     }
 }
 
-/// A copy is made in order to be changed, so it has room for one item more.
+/// A copy is made in order to be changed, so it has room for one more item.
 impl<T: Clone> Clone for Node<T> {
     fn clone(&self) -> Self {
         let items = match &self.items {
@@ -288,7 +288,7 @@ fn roomy<T: Clone>(items: &[T]) -> Vec<T> {
     copy
 }
 
-/// Cuts items into as few parts as hold at most [`ITEMS_FILL`] each, of nearly the same size.
+/// Divides items into as few parts as possible, of at most [`ITEMS_FILL`] each and nearly equal size.
 fn chunks<T>(items: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     let (count, parts) = (items.len(), items.len().div_ceil(ITEMS_FILL));
     let mut items = items.into_iter();

@@ -5,17 +5,17 @@ use proptest::prelude::*;
 use super::*;
 
 thread_local! {
-    /// Changes of nodes and of the index so far.
+    /// The number of changes of nodes and of the index so far.
     pub(in crate::blocks) static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Changes of nodes and of the index that one operation takes at most. A split moves up to half a node on each level.
+/// The maximum number of such changes in one operation. A split moves up to half a node on each level.
 fn steps_max(entries: usize) -> usize {
     let levels = 1 + entries.max(2).ilog(ITEMS_MIN) as usize;
     levels * (ITEMS_MAX / 2 + 6)
 }
 
-/// Numbers, the odd ones of which are not shown.
+/// Numbers, of which the odd ones are not shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Number(usize);
 
@@ -31,7 +31,7 @@ impl Entry for Number {
     }
 }
 
-/// A sequence, and the most steps that an operation took.
+/// A sequence, and the largest number of steps that an operation took.
 #[derive(Default)]
 struct Counted {
     sequence: Sequence<Number>,
@@ -45,7 +45,7 @@ impl Counted {
     }
 
     fn run<R>(&mut self, operation: impl FnOnce(&mut Sequence<Number>) -> R) -> R {
-        // The state before is kept, as a host keeps it.
+        // The previous state is kept, as a host keeps it.
         let before = self.sequence.clone();
         let began = STEPS.get();
         let result = operation(&mut self.sequence);
@@ -77,7 +77,7 @@ impl Counted {
     }
 }
 
-/// Checks every node: its size, its depth, its parent, what it notes of the entries below, and the index.
+/// Checks every node: its size, its depth, its parent, its record of the entries below, and the index.
 fn check_shape(sequence: &Sequence<Number>) {
     let tree = &sequence.tree;
     let Some(root) = tree.root else { return };
@@ -177,7 +177,7 @@ fn no_insert_is_dear_that_follows_a_restore() {
 #[test]
 fn no_removal_is_dear() {
     let mut counted = Counted::of(0..100_000);
-    // All but every hundredth, far from one another and beside one another.
+    // All but every hundredth, far apart and side by side.
     for value in (0..100_000).map(|value| value * 7_919 % 100_000).filter(|value| value % 100 != 0) {
         assert_eq!(counted.run(|sequence| sequence.remove(&value)), Some(Number(value)));
     }

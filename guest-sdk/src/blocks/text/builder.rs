@@ -1,4 +1,4 @@
-//! Makes a text of what was written, and refuses what no text would have written.
+//! Builds a text from its stored form, and refuses forms that no text would have written.
 
 use super::Text;
 use super::marks::Marks;
@@ -6,7 +6,7 @@ use super::run::{Run, count_chars, runs_of};
 use super::runs::Runs;
 use super::transition::CharId;
 
-/// Takes the runs in order, each as long as it can be.
+/// Adds the runs in order, each as long as possible.
 #[derive(Default)]
 pub(super) struct Builder {
     runs: Vec<Run>,

@@ -1,4 +1,4 @@
-//! What each transition does to the runs.
+//! The effect of each transition on the runs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::runs::Runs;
 use super::transition::{CharId, CharRange, TextConflict, TextLimit};
 use super::weight::Weight;
 
-/// Inserts characters directly after another, which may be deleted, or first.
+/// Inserts characters first, or directly after another character, which may be deleted.
 pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text: &str) -> Result<(), TextConflict> {
     at_most(text.len() as u64, Text::INSERT_BYTES_MAX, TextLimit::InsertBytes)?;
     let length = count_chars(text);
@@ -36,11 +36,11 @@ pub(super) fn delete(runs: &mut Runs, ranges: &[CharRange]) -> Result<(), TextCo
     edit_all(runs, ranges, |_| Ok(None))
 }
 
-/// Sets a mark of the characters of some ranges, or takes it off.
+/// Sets a mark of the characters of some ranges, or removes it.
 pub(super) fn mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Option<&str>) -> Result<(), TextConflict> {
     at_most(name.len() as u64, Text::MARK_NAME_BYTES_MAX, TextLimit::MarkNameBytes)?;
     at_most(value.map_or(0, str::len) as u64, Text::MARK_VALUE_BYTES_MAX, TextLimit::MarkValueBytes)?;
-    // All runs that had the same marks share theirs afterwards, too.
+    // Runs that shared their marks before share them afterwards, too.
     let mut known: BTreeMap<Marks, Marks> = BTreeMap::new();
     let marked = |old: &Marks| {
         if let Some(new) = known.get(old) {
@@ -74,17 +74,17 @@ fn place(runs: &mut Runs, mut start: CharId, mut after: Option<CharId>, marks: &
     }
 }
 
-/// How many characters from `start` on the run can take in, if it is what they were typed on to.
+/// Returns how many characters from `start` on the run can take in, if they continue it.
 fn room_to_type_on(run: &Run, start: CharId, marks: &Marks) -> Option<u32> {
     let is_same = run.id == start.id && run.end() == start.offset && run.marks() == Some(marks);
     is_same.then(|| run.room()).filter(|room| *room > 0)
 }
 
-/// The run that ends with a character, after it was cut there if need be, and the marks of what is inserted there.
+/// Returns the run that ends with a character, cut there if necessary, and the marks for an insert there.
 fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<CharId>, Marks), TextConflict> {
     let run = runs.find(char).ok_or(TextConflict::NoSuchChar(char))?;
     let start = run.start();
-    // The number after a character's fits, since every run's end does.
+    // The next number fits, since the end of every run does.
     let after = char.offset + 1;
     let marks = match run.marks() {
         Some(marks) if after < run.end() => marks.clone(),
@@ -94,9 +94,9 @@ fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<CharId>, Marks), Text
     Ok((Some(start), marks))
 }
 
-/// Gives the characters of some ranges that are not deleted other marks, or none to delete them.
+/// Gives the characters of some ranges that are not deleted other marks, or deletes them.
 ///
-/// The ranges are cut out first. Then each leaf of the order that holds some of their runs is gone through once.
+/// The ranges are cut out first. Then each leaf of the order that holds some of their runs is visited once.
 fn edit_all(
     runs: &mut Runs,
     ranges: &[CharRange],
@@ -122,7 +122,7 @@ fn edit_all(
     check_weight(before, runs.weight())
 }
 
-/// Refuses an edit that adds to what is above its limit then. What is above one from earlier on may stay.
+/// Refuses an edit that grows a size that is then above its limit. A size that was already above it may stay.
 fn check_weight(before: Weight, after: Weight) -> Result<(), TextConflict> {
     if after.pieces > before.pieces {
         at_most(after.pieces.into(), Text::PIECES_MAX, TextLimit::Pieces)?;

@@ -1,6 +1,6 @@
-//! The two forms of a text: what is stored, with the deleted characters, and what user interfaces see.
+//! The two forms of a text: the stored form, with the deleted characters, and the form for user interfaces.
 //!
-//! Both join what the runs in memory cut, so that equal texts have equal forms however they came about.
+//! Both join the runs that are cut in memory, so that equal texts have equal forms however they came about.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,12 +20,12 @@ use super::table::{Named, Table};
 use super::transition::CharId;
 use crate::{Id, StateMachine};
 
-/// A run as long as it can be.
+/// A run as long as possible.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Piece {
     start: CharId,
     length: u32,
-    /// None: the characters are deleted.
+    /// The marks; `None` if the characters are deleted.
     content: Option<(String, Marks)>,
 }
 
@@ -46,10 +46,10 @@ thread_local! {
     static HAS_DELETED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f`, where the JSON of texts has the deleted characters, too. User interfaces need none of them; but a transition that brings a
-/// text must come out of its JSON as it was.
+/// Runs `f`, during which the JSON of texts also has the deleted characters. User interfaces do not need them, but a transition that
+/// holds a text must survive the way through JSON.
 pub(crate) fn with_deleted<R>(f: impl FnOnce() -> R) -> R {
-    /// Puts the former answer back, even if `f` panics.
+    /// A guard that restores the former value, even if `f` panics.
     struct Before(bool);
 
     impl Drop for Before {
@@ -90,7 +90,7 @@ impl JsonSchema for Text {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = View::json_schema(generator);
-        // Runs fit the text that they are of, which a schema cannot say.
+        // Runs must fit their text, which a schema cannot express.
         let id = Id::from_bits(1);
         let examples = ["", "Grüße", "two\nlines"].map(|text| {
             let Ok(typed) = Text::default().apply(&Text::default().insert(id, 0, text)) else { return Value::Null };
@@ -107,8 +107,8 @@ impl JsonSchema for Text {
 struct View {
     /// The characters that are not deleted.
     text: String,
-    /// The ids and marks of these characters, in order: the lengths of runs that are not deleted add up to the text's, counted in Unicode
-    /// scalar values.
+    /// The ids and marks of these characters, in order. The lengths of runs that are not deleted add up to the text's length, counted in
+    /// Unicode scalar values.
     runs: Vec<ViewRun>,
 }
 
@@ -120,17 +120,17 @@ struct ViewRun {
     id: Id,
     /// The number of the first one.
     offset: u32,
-    /// How many they are.
+    /// The number of characters.
     length: u32,
-    /// Their marks: names and values.
+    /// The marks of the characters: names and values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     marks: BTreeMap<String, String>,
-    /// Whether they are deleted, and so not in the text. Views have no such runs.
+    /// Whether the characters are deleted, and so not in the text. Views do not have such runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     deleted: bool,
 }
 
-/// What a snapshot holds. Runs name their id and marks by the place in a table, in which each stands where a run names it first.
+/// The content of a snapshot. Runs refer to their id and marks by the place in a table, whose entries are in the order of first use.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     ids: Vec<Id>,

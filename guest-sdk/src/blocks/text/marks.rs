@@ -1,9 +1,9 @@
-//! The marks of characters, shared by all the runs that have the same.
+//! The marks of characters, shared by all runs that have the same marks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Names and values; most characters have none, and that costs nothing.
+/// Names and values. Most characters have no marks, which costs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Marks(Option<Arc<BTreeMap<String, String>>>);
 
@@ -17,12 +17,12 @@ impl Marks {
         self.0.is_none()
     }
 
-    /// Bytes of all names and values.
+    /// Returns the bytes of all names and values.
     pub(super) fn bytes(&self) -> u32 {
         self.map().iter().map(|(name, value)| (name.len() + value.len()) as u32).sum()
     }
 
-    /// These marks with one set, or taken off.
+    /// Returns these marks with one set or removed.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
         if self.map().get(name).map(String::as_str) == value {
             return self.clone();
@@ -35,7 +35,7 @@ impl Marks {
         marks.into()
     }
 
-    /// The marks that are in both.
+    /// Returns the marks that are in both.
     pub(super) fn shared(&self, other: &Self) -> Self {
         if self == other {
             return self.clone();

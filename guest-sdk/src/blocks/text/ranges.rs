@@ -1,9 +1,9 @@
-//! The characters that an edit is about.
+//! The characters that an edit names.
 
 use super::run::Run;
 use super::transition::{CharId, CharRange};
 
-/// Ranges in the order of their ids and numbers, none of which is empty or touches another.
+/// Ranges in the order of their ids and numbers. None is empty or touches another.
 pub(super) struct Ranges(Vec<CharRange>);
 
 impl CharRange {
@@ -11,7 +11,7 @@ impl CharRange {
         CharId { id: self.id, offset: self.offset }
     }
 
-    /// The character after the last one.
+    /// Returns the number after the last character.
     pub(super) fn end(&self) -> CharId {
         CharId { id: self.id, offset: self.offset.saturating_add(self.length) }
     }
@@ -25,7 +25,7 @@ impl Ranges {
             let is_joined = next.id == range.id && next.offset <= range.end().offset;
             if is_joined {
                 let end = |range: &CharRange| u64::from(range.offset) + u64::from(range.length);
-                // A length beyond all numbers stays so, and finds no such characters.
+                // A length beyond all numbers is capped, and finds no such characters.
                 let length = end(range).max(end(next)) - u64::from(range.offset);
                 range.length = length.try_into().unwrap_or(u32::MAX);
             }
@@ -38,12 +38,12 @@ impl Ranges {
         self.0.iter()
     }
 
-    /// How many characters they are.
+    /// Returns the number of characters.
     pub(super) fn chars(&self) -> u64 {
         self.0.iter().map(|range| u64::from(range.length)).sum()
     }
 
-    /// How many characters of a run are in one of the ranges.
+    /// Returns how many characters of a run are in one of the ranges.
     pub(super) fn overlap(&self, run: &Run) -> u64 {
         let first = self.0.partition_point(|range| range.end() <= run.start());
         let ranges = self.0[first..].iter().take_while(|range| range.id == run.id && range.offset < run.end());
@@ -51,7 +51,7 @@ impl Ranges {
         ranges.map(|range| u64::from(within(range))).sum()
     }
 
-    /// Whether all characters of a run are in one of the ranges.
+    /// Returns whether all characters of a run are in one of the ranges.
     pub(super) fn contain(&self, run: &Run) -> bool {
         let after = self.0.partition_point(|range| range.start() <= run.start());
         let range = after.checked_sub(1).map(|last| &self.0[last]);

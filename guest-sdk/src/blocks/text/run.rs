@@ -1,4 +1,4 @@
-//! A run: characters of one id with consecutive numbers, side by side, with the same marks, or all deleted.
+//! A run: adjacent characters of one id with consecutive numbers and the same marks, or all deleted.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use super::marks::Marks;
 use super::transition::CharId;
 use crate::Id;
 
-/// Visible characters that one run holds in memory at most, so that to split it or to type on at its end costs little.
+/// The maximum number of visible characters of a run in memory, so that splitting it or typing at its end costs little.
 pub(super) const RUN_CHARS_MAX: u32 = 512;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Run {
     pub(super) id: Id,
     pub(super) offset: u32,
-    /// In characters; never 0, and `offset + length` fits.
+    /// The length in characters; never 0, and `offset + length` fits.
     pub(super) length: u32,
-    /// None: the characters are deleted.
+    /// The marks; `None` if the characters are deleted.
     pub(super) content: Option<Content>,
 }
 
@@ -30,7 +30,7 @@ impl Run {
         CharId { id: self.id, offset: self.offset }
     }
 
-    /// The number after the last character's.
+    /// Returns the number after the last character's.
     pub(super) fn end(&self) -> u32 {
         self.offset + self.length
     }
@@ -47,22 +47,22 @@ impl Run {
         self.content.as_ref().map(|content| &content.marks)
     }
 
-    /// Whether `next`, which stands directly after this run, could be the rest of it.
+    /// Returns whether `next`, directly after this run, could be the rest of it.
     pub(super) fn continues_with(&self, next: &Self) -> bool {
         self.id == next.id && self.end() == next.offset && self.marks() == next.marks()
     }
 
-    /// How many more characters this run may hold.
+    /// Returns how many more characters this run may hold.
     pub(super) fn room(&self) -> u32 {
         if self.is_visible() { RUN_CHARS_MAX.saturating_sub(self.length) } else { u32::MAX }
     }
 
-    /// Whether `next`, which stands directly after this run, is the rest of it, and there is room for that.
+    /// Returns whether `next`, directly after this run, is the rest of it, and there is room for it.
     pub(super) fn can_append(&self, next: &Self) -> bool {
         self.continues_with(next) && next.length <= self.room()
     }
 
-    /// Adds what stands directly after this run, if it [can](Self::can_append). Returns whether it has.
+    /// Appends the run directly after this one, if it [can](Self::can_append). Returns whether it did.
     pub(super) fn try_append(&mut self, next: &Self) -> bool {
         let can = self.can_append(next);
         if can {
@@ -71,7 +71,7 @@ impl Run {
         can
     }
 
-    /// Adds what this run [continues with](Self::continues_with).
+    /// Appends a run that this one [continues with](Self::continues_with).
     pub(super) fn append(&mut self, next: &Self) {
         self.length += next.length;
         if let Some(content) = &mut self.content {
@@ -79,7 +79,7 @@ impl Run {
         }
     }
 
-    /// Cuts the run before its character numbered `offset`, and answers with the rest.
+    /// Cuts the run before the character numbered `offset`, and returns the rest.
     pub(super) fn split_off(&mut self, offset: u32) -> Self {
         let length = offset - self.offset;
         let mut rest = Self { id: self.id, offset, length: self.length - length, content: None };
@@ -95,7 +95,7 @@ impl Run {
     }
 }
 
-/// The runs of a text whose characters are numbered from `start` on.
+/// Returns the runs of a text whose characters are numbered from `start` on.
 pub(super) fn runs_of(start: CharId, mut text: &str, marks: &Marks) -> impl Iterator<Item = Run> {
     let CharId { id, mut offset } = start;
     std::iter::from_fn(move || {
@@ -110,13 +110,13 @@ pub(super) fn runs_of(start: CharId, mut text: &str, marks: &Marks) -> impl Iter
     })
 }
 
-/// The first `count` characters of a text, or all, and the rest.
+/// Returns the first `count` characters of a text, or all, and the rest.
 pub(super) fn split_chars(text: &str, count: u32) -> (&str, &str) {
     let byte = text.char_indices().nth(count as usize).map_or(text.len(), |(byte, _)| byte);
     text.split_at(byte)
 }
 
-/// A text beyond 2^32 characters has none that is too many to count: limits far below it refuse it.
+/// Returns the number of characters. A text of more than 2^32 cannot occur: limits far below refuse it.
 pub(super) fn count_chars(text: &str) -> u32 {
     u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The characters of a text in order, as runs, and where to find each of them.
+//! The characters of a text in order, as runs, and an index to find each of them.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ impl Entry for Run {
     }
 }
 
-/// How the characters are cut into runs says nothing about the text: it depends on how the text came about.
+/// The division into runs is not part of the text's value: it depends on how the text came about.
 #[derive(Clone, Default)]
 pub(super) struct Runs {
     order: Sequence<Run>,
@@ -33,7 +33,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Runs in order, whose lengths are known to add up; none if a character is in two of them.
+    /// Creates the order of these runs, whose lengths are known to add up; `None` if a character is in two of them.
     pub(super) fn new(runs: Vec<Run>) -> Option<Self> {
         let chars = runs.iter().map(|run| run.length).sum();
         let visible_chars = runs.iter().filter(|run| run.is_visible()).map(|run| run.length).sum();
@@ -44,42 +44,42 @@ impl Runs {
         (!has_double).then(|| Self { order: runs.into_iter().collect(), chars, visible_chars, weight })
     }
 
-    /// All runs in order.
+    /// Returns all runs in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Run> {
         self.order.iter()
     }
 
-    /// The runs in order that are not deleted.
+    /// Returns the runs in order that are not deleted.
     pub(super) fn visible(&self) -> impl Iterator<Item = &Run> {
         self.iter().filter(|run| run.is_visible())
     }
 
-    /// How many characters there are, with the deleted ones.
+    /// Returns the number of characters, including deleted ones.
     pub(super) fn chars(&self) -> u32 {
         self.chars
     }
 
-    /// How many characters there are that are not deleted.
+    /// Returns the number of characters that are not deleted.
     pub(super) fn visible_chars(&self) -> u32 {
         self.visible_chars
     }
 
-    /// How much there is to store and to show.
+    /// Returns the size of the text, stored and shown.
     pub(super) fn weight(&self) -> Weight {
         self.weight
     }
 
-    /// The run that begins with a character.
+    /// Returns the run that begins with a character.
     pub(super) fn get(&self, start: CharId) -> Option<&Run> {
         self.order.get(&start)
     }
 
-    /// The run that a character is in.
+    /// Returns the run that a character is in.
     pub(super) fn find(&self, char: CharId) -> Option<&Run> {
         self.order.floor(&char).filter(|run| run.id == char.id && char.offset < run.end())
     }
 
-    /// The first character that there is already among `length` of them from `start` on.
+    /// Returns the first existing character among `length` of them from `start` on.
     pub(super) fn first_taken(&self, start: CharId, length: u32) -> Option<CharId> {
         let last = CharId { id: start.id, offset: start.offset + length - 1 };
         let run = self.order.floor(&last).filter(|run| run.id == start.id && run.end() > start.offset)?;
@@ -89,7 +89,7 @@ impl Runs {
         self.order.ceiling(&start)
     }
 
-    /// Whether all characters of an id with these numbers are deleted.
+    /// Returns whether all characters of an id with these numbers are deleted.
     pub(super) fn are_deleted(&self, id: Id, mut offsets: Range<u32>) -> bool {
         while !offsets.is_empty() {
             match self.find(CharId { id, offset: offsets.start }) {
@@ -100,7 +100,7 @@ impl Runs {
         true
     }
 
-    /// The first of these characters that there never was.
+    /// Returns the first of these characters that never existed.
     pub(super) fn first_missing(&self, range: CharRange) -> Option<CharId> {
         let end = range.end();
         let mut char = range.start();
@@ -113,14 +113,14 @@ impl Runs {
         (end.offset - range.offset < range.length).then_some(end)
     }
 
-    /// The number after the highest one that is taken of an id.
+    /// Returns the number after the highest one that is used of an id.
     pub(super) fn next_offset(&self, id: Id) -> u32 {
         let last = self.order.floor(&CharId { id, offset: u32::MAX });
         last.filter(|run| run.id == id).map_or(0, Run::end)
     }
 
-    /// The marks that the characters on both sides of the place after a run, or of the first place, share. Deleted ones are no
-    /// neighbours.
+    /// Returns the marks that the neighbours on both sides of the place after a run, or of the first place, share. Deleted characters do
+    /// not count as neighbours.
     pub(super) fn marks_after(&self, start: Option<CharId>) -> Marks {
         let (before, after) = match start {
             Some(start) => {
@@ -136,7 +136,7 @@ impl Runs {
         }
     }
 
-    /// Adds characters that are new and visible, as a run after another or first.
+    /// Adds new, visible characters, as a run after another or first.
     pub(super) fn insert(&mut self, after: Option<CharId>, run: Run) {
         self.chars += run.length;
         self.visible_chars += run.length;
@@ -145,12 +145,12 @@ impl Runs {
         self.order.insert_after(after, run);
     }
 
-    /// Adds characters that are new and visible at the end of a run that continues with them.
+    /// Adds new, visible characters at the end of a run that continues with them.
     pub(super) fn extend(&mut self, start: CharId, next: &Run) {
         self.chars += next.length;
         self.visible_chars += next.length;
         self.weight.text_bytes += next.text().len() as u64;
-        // Only characters that are already there may continue with these.
+        // Only characters that already exist may continue with these.
         let may_continue = self.order.contains(&CharId { id: next.id, offset: next.end() });
         let old = may_continue.then(|| self.weight_after(start));
         self.order.update(&start, |run| run.append(next));
@@ -159,14 +159,14 @@ impl Runs {
         }
     }
 
-    /// The weight of the run after another.
+    /// Returns the weight of the run after another.
     fn weight_after(&self, start: CharId) -> Weight {
         let (run, next) = self.order.with_next(Some(&start));
         Weight::of(run, next)
     }
 
-    /// Gives all runs that are within the ranges and not deleted other marks, or none to delete them. Goes once through the leaves that hold
-    /// them. Returns how many characters of the ranges there are.
+    /// Gives all runs that are within the ranges and not deleted other marks, or deletes them. Visits each leaf that holds some of them
+    /// once. Returns the number of characters in the ranges.
     pub(super) fn set_all<E>(
         &mut self,
         ranges: &Ranges,
@@ -206,7 +206,7 @@ impl Runs {
         self.visible_chars -= deleted;
         self.order.tidy(&leaves);
         for end in ends {
-            // The run may be a part of another by now.
+            // The run may be part of another by now.
             if let Some(start) = self.find(end).map(Run::start) {
                 self.merge_next(start);
             }
@@ -214,7 +214,7 @@ impl Runs {
         Ok(covered)
     }
 
-    /// Cuts the run that begins with `start` before its character numbered `offset`, unless that is at one of its ends.
+    /// Cuts the run that begins with `start` before the character numbered `offset`, unless that is at one of its ends.
     pub(super) fn cut(&mut self, start: CharId, offset: u32) {
         let is_inside = |run: &Run| run.offset < offset && offset < run.end();
         if !self.get(start).is_some_and(is_inside) {
@@ -225,7 +225,7 @@ impl Runs {
         }
     }
 
-    /// Makes one run of this one and the next, if they are alike.
+    /// Joins this run and the next, if they are alike.
     fn merge_next(&mut self, start: CharId) {
         let (Some(run), Some(next)) = self.order.with_next(Some(&start)) else { return };
         if !run.can_append(next) {

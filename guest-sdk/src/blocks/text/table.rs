@@ -1,15 +1,15 @@
-//! Tables of what the runs of a snapshot have in common.
+//! Tables of the ids and marks that the runs of a snapshot share.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Collects entries as they are named first.
+/// A writer that collects entries in the order of first use.
 pub(super) struct Table<T> {
     pub(super) entries: Vec<T>,
     places: BTreeMap<T, u32>,
 }
 
 impl<T: Clone + Ord> Table<T> {
-    /// The place of an entry.
+    /// Returns the place of an entry.
     pub(super) fn place(&mut self, entry: T) -> u32 {
         let entries = &mut self.entries;
         *self.places.entry(entry).or_insert_with_key(|entry| {
@@ -26,7 +26,7 @@ impl<T> Default for Table<T> {
     }
 }
 
-/// Reads a table, and makes sure that a [`Table`] can have written it: `None` everywhere means that it has not.
+/// A reader of a table, which checks that a [`Table`] can have written it: `None` everywhere means that it cannot.
 pub(super) struct Named<T> {
     entries: Vec<T>,
     named: usize,
@@ -38,14 +38,14 @@ impl<T: Ord> Named<T> {
         are_distinct.then_some(Self { entries, named: 0 })
     }
 
-    /// The entry at a place, which is one of those named before or the next.
+    /// Returns the entry at a place, which is an earlier one or the next.
     pub(super) fn at(&mut self, place: u32) -> Option<&T> {
         let place = place as usize;
         self.named += usize::from(place == self.named);
         self.entries[..self.named.min(self.entries.len())].get(place)
     }
 
-    /// All runs are read.
+    /// Checks that every entry was used, after all runs are read.
     pub(super) fn finish(self) -> Option<()> {
         (self.named == self.entries.len()).then_some(())
     }

@@ -10,7 +10,7 @@ fn typed(count: usize) -> Text {
     (0..count).fold(Text::default(), |text, index| text.apply(&text.insert(ADA, index, "é")).unwrap())
 }
 
-/// A text of so many runs, each of one character: those of one writer stand between those of the other.
+/// Returns a text of runs of one character each, in which those of two writers alternate.
 fn fragmented(runs: u32) -> Text {
     let char = |run: u32| CharId { id: if run.is_multiple_of(2) { ADA } else { BOB }, offset: run / 2 };
     (0..runs).fold(Text::default(), |text, run| {
@@ -65,7 +65,7 @@ fn an_edit_goes_once_through_the_runs() {
         let edited = text.apply(&edit).unwrap();
         let steps = STEPS.get() - began;
         println!("{steps} nodes changed");
-        // The runs stand in some 700 leaves. None of these is changed twice, nor what its parent notes of it.
+        // The runs are in some 700 leaves. None of these is changed twice, nor its entry in its parent.
         assert!(steps <= 2 * 8_000 / 8, "{steps} steps");
         assert_eq!(edited.runs.iter().count(), 8_000);
         assert_eq!(restored(&edited), edited);
@@ -88,7 +88,7 @@ fn the_weight_is_that_of_the_pieces_however_they_came_about() {
                 1 => text.mark(from..to, "bold", "true"),
                 2 => text.mark(0..text.len(), "link", rng.below(3).to_string()),
                 3 => text.unmark(from..to, "bold"),
-                // Out of order, so that a later insert may stand right before what continues it.
+                // Out of order, so that a later insert may land right before its continuation.
                 4 => TextTransition::Insert {
                     id,
                     offset: step * 10 + 5,

@@ -1,22 +1,22 @@
-//! What participants may do to a text, and why it may not fit.
+//! The transitions of a text, and its conflicts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Id;
 
-/// Names one character of a [`Text`](crate::Text) for ever, wherever it stands and even when it is deleted.
+/// The permanent name of one character of a [`Text`](crate::Text), wherever it moves and even when it is deleted.
 ///
-/// Whoever inserts characters names them: an id that nobody else draws, and numbers that count on.
+/// Whoever inserts characters names them: an id that nobody else draws, and consecutive numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CharId {
-    /// The id of the inserts that the character came with.
+    /// The id of the inserts that brought the character.
     pub id: Id,
-    /// Its number among the characters of that id.
+    /// The number of the character within that id.
     pub offset: u32,
 }
 
-/// Characters of one id with consecutive numbers. They need not stand side by side in the text, and some may be deleted already: a range
+/// Characters of one id with consecutive numbers. They need not be adjacent in the text, and some may already be deleted: one range
 /// over these is shorter than two ranges around them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CharRange {
@@ -24,62 +24,62 @@ pub struct CharRange {
     pub id: Id,
     /// The number of the first one.
     pub offset: u32,
-    /// How many they are.
+    /// The number of characters.
     pub length: u32,
 }
 
-/// What participants may do to a [`Text`](crate::Text).
+/// The transitions of a [`Text`](crate::Text).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum TextTransition {
     /// Insert characters. Their ids are `(id, offset)`, `(id, offset + 1)`, and so on: one for each Unicode scalar value of `text`.
     Insert {
-        /// The id of the new characters; the one of the last insert by the same page, where its offsets can count on.
+        /// The id of the new characters. The page's last id, if its numbers can continue.
         id: Id,
         /// The number of the first new character.
         offset: u32,
-        /// The character that they come directly after, deleted or not; none for the start of the text.
+        /// The character before the new ones, deleted or not; none for the start of the text.
         after: Option<CharId>,
         /// The characters.
         text: String,
     },
-    /// Delete characters. Those that are deleted already stay so.
+    /// Delete characters. Characters that are already deleted stay so.
     Delete {
         /// The characters.
         ranges: Vec<CharRange>,
     },
-    /// Mark characters (bold, a link, a comment), or take the mark off. Those that are deleted already have no marks.
+    /// Mark characters (bold, a link, a comment), or remove the mark. Deleted characters have no marks.
     Mark {
         /// The characters.
         ranges: Vec<CharRange>,
         /// The mark's name.
         mark: String,
-        /// The mark's value; none takes the mark off.
+        /// The mark's value; none removes the mark.
         value: Option<String>,
     },
 }
 
-/// Why a [`TextTransition`] does not fit a [`Text`](crate::Text).
+/// The conflicts of a [`Text`](crate::Text).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum TextConflict {
-    /// There is a character of this id already, or it was there and is deleted.
+    /// A character with this id exists already, or existed and is deleted.
     IdTaken(CharId),
-    /// There never was a character of this id.
+    /// A character with this id never existed.
     NoSuchChar(CharId),
-    /// The transition, or the text after it, would be larger than it may.
+    /// The transition, or the text after it, would exceed a limit.
     TooLong {
-        /// What would be too large.
+        /// The size that would be too large.
         limit: TextLimit,
-        /// How large it may be.
+        /// The limit.
         max: u32,
     },
 }
 
-/// What is limited about a [`Text`](crate::Text), by the constant of the same name there.
+/// The limited sizes of a [`Text`](crate::Text), each named like its constant there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum TextLimit {
-    /// The characters of a text, with the deleted ones.
+    /// The characters of a text, including deleted ones.
     Chars,
-    /// The number of a character among those of its id.
+    /// The number of a character within its id.
     Offset,
     /// The bytes of text in one insert.
     InsertBytes,
@@ -93,8 +93,8 @@ pub enum TextLimit {
     MarksPerChar,
     /// The bytes of the names and values of one character's marks.
     MarkBytesPerChar,
-    /// The bytes of the names and values of all marks, those of each piece counted anew.
+    /// The bytes of the names and values of all marks, with those of each piece counted anew.
     MarkBytes,
-    /// The pieces of a text, with the deleted ones.
+    /// The pieces of a text, including deleted ones.
     Pieces,
 }

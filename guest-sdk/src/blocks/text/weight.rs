@@ -1,23 +1,23 @@
-//! How much a text is to store and to show.
+//! The size of a text, stored and shown.
 
 use super::run::Run;
 
-/// Bytes that a piece takes besides its characters and marks: numbers, and an id now and then.
+/// The bytes that a piece takes besides its characters and marks: numbers, and sometimes an id.
 const PIECE_BYTES: u64 = 16;
 
-/// Sums over the pieces of a text, that is, over the runs as long as they can be. What is summed up does not depend on how the
-/// characters are cut into runs in memory.
+/// Sums over the pieces of a text, that is, over runs as long as possible. The sums do not depend on the division into
+/// runs in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Weight {
     pub(super) pieces: u32,
-    /// Bytes of the names and values of each piece's marks.
+    /// The bytes of the names and values of each piece's marks.
     pub(super) mark_bytes: u64,
-    /// Bytes of the characters that are not deleted.
+    /// The bytes of the characters that are not deleted.
     pub(super) text_bytes: u64,
 }
 
 impl Weight {
-    /// The weight of runs in order, without the first one where `before`, which stands directly before it, continues with it.
+    /// Returns the weight of runs in order, without the first one if it continues `before`, which stands directly before it.
     pub(super) fn of<'a>(mut before: Option<&'a Run>, runs: impl IntoIterator<Item = &'a Run>) -> Self {
         let mut weight = Self::default();
         for run in runs {
@@ -31,7 +31,7 @@ impl Weight {
         weight
     }
 
-    /// Bytes that a text of this weight takes in a snapshot, or nearly so many.
+    /// Returns the approximate number of bytes that a text of this weight takes in a snapshot.
     pub(super) fn stored_bytes(self) -> u64 {
         u64::from(self.pieces) * PIECE_BYTES + self.mark_bytes + self.text_bytes
     }
