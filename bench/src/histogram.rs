@@ -1,8 +1,8 @@
-//! Latencies, kept in little memory: the recording must not disturb what is recorded.
+//! Latencies in little memory: recording must not disturb the measurement.
 
 use std::time::Duration;
 
-/// Each power of two has so many buckets, so a figure is off by less than one percent.
+/// The number of buckets for each power of two, so that a figure is off by less than one percent.
 const BUCKETS_PER_OCTAVE: u64 = 64;
 
 /// Counts of latencies, in nanoseconds, in buckets that widen with the value.
@@ -22,7 +22,7 @@ impl Histogram {
         self.count += 1;
     }
 
-    /// Adds what another has recorded.
+    /// Adds the records of another histogram.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.counts.resize(self.counts.len().max(other.counts.len()), 0);
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
@@ -33,7 +33,7 @@ impl Histogram {
         self.count
     }
 
-    /// The latency that a share `quantile` of all stays at or below, in milliseconds; 0 if there are none.
+    /// Returns the latency that a share `quantile` of all does not exceed, in milliseconds; 0 if there are none.
     pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         let rank = (self.count as f64 * quantile).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -51,7 +51,7 @@ fn bucket(nanos: u64) -> usize {
     (u64::from(octave) * BUCKETS_PER_OCTAVE + (nanos >> shift) % BUCKETS_PER_OCTAVE) as usize
 }
 
-/// A value in the middle of a bucket.
+/// Returns a value in the middle of a bucket.
 fn middle(index: usize) -> u64 {
     let (octave, within) = (index as u64 / BUCKETS_PER_OCTAVE, index as u64 % BUCKETS_PER_OCTAVE);
     if octave == 0 {

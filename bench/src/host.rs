@@ -13,16 +13,16 @@ use tempfile::TempDir;
 
 use crate::Scale;
 
-/// Cells of each room that is under load.
+/// The number of cells of each room under load.
 pub(crate) const ENTRIES: u32 = 10_000;
 
-/// The host must not hold back a client whose task is to press it.
+/// A rate limit that never holds back the client.
 const SUBMITS_PER_SECOND: &str = "10000000";
 
-/// Clock ticks a second, in which Linux tells processor time. It is 100 on every system there is.
+/// Clock ticks per second, the unit in which Linux reports processor time. It is 100 on every system there is.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// What every case needs.
+/// The setup that every case needs.
 #[derive(Debug)]
 pub(crate) struct Bench {
     host_bin: PathBuf,
@@ -32,25 +32,25 @@ pub(crate) struct Bench {
     pub(crate) scale: Scale,
 }
 
-/// A host that runs.
+/// A running host.
 #[derive(Debug)]
 pub(crate) struct Host {
     process: Child,
-    /// Its data directory, where its deploy token is.
+    /// The data directory of the host, where its deploy token is.
     data: PathBuf,
     pub(crate) address: SocketAddr,
 }
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// Processor time so far, in user and in system mode.
     pub(crate) cpu: Duration,
-    /// Bytes of memory that are resident.
+    /// Bytes of resident memory.
     pub(crate) rss: f64,
-    /// The same, with what is shared with other processes divided by their number.
+    /// The same, with shared memory divided by the number of processes that share it.
     pub(crate) pss: f64,
-    /// The part of it that no file backs: what the process has made for itself.
+    /// The part of it that is not backed by a file, which the process has allocated itself.
     pub(crate) pss_anon: f64,
 }
 
@@ -61,7 +61,7 @@ impl Bench {
         Ok(Self { host_bin, cells, next_room: AtomicU64::new(0), scale })
     }
 
-    /// An empty directory beside the host's program: on a disk, where a temporary directory may be in memory.
+    /// Returns an empty directory beside the host's program: on a disk, since a temporary directory may be in memory.
     pub(crate) fn directory(&self) -> anyhow::Result<TempDir> {
         let beside = self.host_bin.parent().context("the host's program lies nowhere")?;
         Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(beside)?)
@@ -113,7 +113,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A room of `cells` that was not used before.
+    /// Returns a room of `cells` that was not used before.
     pub(crate) fn new_room(&self) -> String {
         format!("cells/room-{}", self.next_room.fetch_add(1, Ordering::Relaxed))
     }
@@ -125,12 +125,12 @@ impl Bench {
 }
 
 impl Host {
-    /// Where it is.
+    /// Returns the address of the host.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Ends it as an operator does: its rooms take their snapshots, and its journal is left tidy.
+    /// Ends the host as an operator does: its rooms take their snapshots, and its journal is left tidy.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status()?;
         ensure!(asked.success(), "the host could not be asked to stop");
@@ -139,26 +139,26 @@ impl Host {
         Ok(())
     }
 
-    /// Begins a room with so many cells set.
+    /// Creates a room with the given number of cells set.
     pub(crate) fn create_room(&self, room: &str, entries: u32) -> anyhow::Result<()> {
         self.create_room_with(room, &format!("{{\"entries\":{entries}}}"))
     }
 
-    /// Begins a room with these options.
+    /// Creates a room with these options.
     pub(crate) fn create_room_with(&self, room: &str, options: &str) -> anyhow::Result<()> {
         let url = format!("http://{}/rooms/{room}", self.address);
         ureq::put(url).send(options).context("the room was not created")?;
         Ok(())
     }
 
-    /// The last event of a room, as the host says it.
+    /// Returns the last event of a room, as the host reports it.
     pub(crate) fn head(&self, room: &str) -> anyhow::Result<u64> {
         let body = self.get(&format!("/rooms/{room}"), &[])?;
         let shown: serde_json::Value = serde_json::from_slice(&body)?;
         shown["seq"].as_u64().context("the room has no seq")
     }
 
-    /// What a path answers, as it comes over the wire.
+    /// Returns the answer for a path, as it comes over the wire.
     pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Vec<u8>> {
         let mut request = ureq::get(format!("http://{}{path}", self.address));
         for (name, value) in headers {
@@ -175,13 +175,13 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // What it confirmed is durable, so it need not be asked nicely.
+        // Everything it confirmed is durable, so it can simply be killed.
         let _ended_already = self.process.kill();
         let _ended_already = self.process.wait();
     }
 }
 
-/// What this process, the client, has used.
+/// Returns the resources that this process, the client, has used.
 pub(crate) fn own_usage() -> anyhow::Result<Usage> {
     usage("self")
 }

@@ -1,17 +1,17 @@
-//! Loads the real host over real sockets, and prints what it measured as markdown tables.
+//! Loads the real host over real sockets, and prints the measurements as markdown tables.
 //!
 //! ```text
-//!  cases/*  ── one file for each part of the table: what is loaded, and what is measured
+//!  cases/*  ── one file for each part of the table: the load, and the measurement
 //!     │
-//!  session  ── a client that speaks `reapply.v2`, but builds no states: it proves that events come in order, and counts
+//!  session  ── a client that speaks `reapply.v2` without building states: it checks that events come in order, and counts
 //!     │
-//!  scan, socket ── the least that a client must do: the host's frames are read in place, and its own go out in one write
+//!  scan, socket ── the minimum that a client must do: frames are read in place, and its own go out in one write
 //!
 //!  host     ── the process under test: started, measured through /proc, ended
 //! ```
 //!
-//! The client shares the processors with the host, so whatever it spends is missing there; hence a client of its own. Every case also
-//! checks what it received: each transition is confirmed exactly once and in order, and every reader gets every event.
+//! The client shares the processors with the host, so the host loses whatever the client uses; hence a client of its own. Every case also
+//! checks the received data: each transition is confirmed exactly once and in order, and every reader gets every event.
 
 mod cases;
 mod histogram;
@@ -30,23 +30,23 @@ use clap::{Parser, ValueEnum};
 
 use crate::host::Bench;
 
-/// Loads a host with participants and prints what it measured, as markdown.
+/// Load a host with participants and print the measurements, as markdown.
 #[derive(Debug, Parser)]
 #[command(name = "reapply-bench")]
 struct Args {
-    /// The host's program. By default the one beside this program.
+    /// Host program. By default, the one beside this program.
     #[arg(long, value_name = "FILE")]
     host_bin: Option<PathBuf>,
-    /// A small run of everything: whether it is right, not how fast it is.
+    /// Run everything at a small scale, to test that it works and not how fast it is.
     #[arg(long)]
     quick: bool,
     /// Only these cases.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Case>,
-    /// How often each case is run. The medians are printed.
+    /// Number of runs of each case. The medians are printed.
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: usize,
-    /// How long each load goes on, in seconds.
+    /// Duration of each load, in seconds.
     #[arg(long, value_name = "N", default_value_t = 4)]
     seconds: u64,
 }
@@ -54,7 +54,7 @@ struct Args {
 /// The parts of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Case {
-    /// The machine that this runs on: disk, loopback; and sizes.
+    /// The machine that this runs on: disk and loopback; and sizes.
     Basis,
     /// One writer, one transition at a time.
     A,
@@ -76,19 +76,19 @@ enum Case {
     I,
 }
 
-/// How much of everything there is.
+/// The scale of a run.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
-    /// How often each case is run.
+    /// The number of runs of each case.
     runs: usize,
-    /// How long a load goes on.
+    /// The duration of a load.
     load_for: Duration,
-    /// Small numbers of everything, where a case has numbers of its own.
+    /// Small numbers of everything, if a case has numbers of its own.
     quick: bool,
 }
 
 impl Scale {
-    /// `full`, or `quick` in a quick run.
+    /// Returns `full`, or `quick` in a quick run.
     fn pick<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
@@ -121,7 +121,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     };
     let is_wanted = |case| args.only.is_empty() || args.only.contains(&case);
     let bench = Bench::new(host_bin, scale)?;
-    // One thread for all of the client: it leaves the other processor to the host, and needs no locks.
+    // One thread for the whole client: it leaves the other processor to the host, and needs no locks.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         if is_wanted(Case::Basis) {

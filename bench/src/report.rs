@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A table that is printed row by row, so that a long run shows how far it is.
+/// A table that is printed row by row, so that a long run shows its progress.
 pub(crate) struct Table {
     columns: usize,
 }
@@ -23,7 +23,7 @@ impl Table {
     }
 }
 
-/// The median of each figure, each taken by itself over all runs.
+/// Returns the median of each figure, each by itself over all runs.
 pub(crate) fn medians<const N: usize>(runs: &[[f64; N]]) -> [f64; N] {
     std::array::from_fn(|figure| {
         let mut values: Vec<f64> = runs.iter().map(|run| run[figure]).collect();
@@ -32,7 +32,7 @@ pub(crate) fn medians<const N: usize>(runs: &[[f64; N]]) -> [f64; N] {
     })
 }
 
-/// Milliseconds, with as many digits as mean something.
+/// Formats milliseconds, with the significant digits.
 pub(crate) fn ms(value: f64) -> String {
     match value {
         10.0.. => format!("{value:.1} ms"),
@@ -40,7 +40,7 @@ pub(crate) fn ms(value: f64) -> String {
     }
 }
 
-/// A count, with thin groups of thousands.
+/// Formats a count, with thin spaces between thousands.
 pub(crate) fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
@@ -53,12 +53,12 @@ pub(crate) fn count(value: f64) -> String {
     grouped
 }
 
-/// A part of one processor, in percent.
+/// Formats a share of one processor, in percent.
 pub(crate) fn percent_of_one(cpu: Duration, elapsed: Duration) -> f64 {
     100.0 * cpu.as_secs_f64() / elapsed.as_secs_f64().max(1e-9)
 }
 
-/// A size.
+/// Formats a size.
 pub(crate) fn size(bytes: f64) -> String {
     match bytes {
         1_048_576.0.. => format!("{:.1} MiB", bytes / 1_048_576.0),

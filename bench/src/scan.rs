@@ -1,9 +1,9 @@
-//! Reads `Events` frames without building events: only what a benchmark asks of them.
+//! Reads `Events` frames without building events: only the fields that a benchmark needs.
 
 use anyhow::{Context, bail};
 use reapply_sync::ClientId;
 
-/// What is looked at of a transition's event.
+/// The fields of a transition's event that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
     pub(crate) client: ClientId,
@@ -20,12 +20,12 @@ const TRANSITION_TAG: u64 = 0;
 const CHECKPOINT_TAG: u64 = 5;
 const SET_TAG: u64 = 0;
 
-/// Hands each event of an `Events` message to `f`: its seq, and what it sets, unless it is the room's own checkpoint. Answers whether it
-/// was such a message.
+/// Passes each event of an `Events` message to `f`: its seq, and the value that it sets, except the room's own checkpoints. Returns whether
+/// the message was an `Events` message.
 ///
 /// # Errors
 ///
-/// An event is cut off, or is no transition of `cells`.
+/// An event is cut off, or is not a transition of `cells`.
 pub(crate) fn scan(
     message: &[u8],
     mut f: impl FnMut(u64, Option<Scanned>) -> anyhow::Result<()>,

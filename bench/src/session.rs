@@ -1,4 +1,4 @@
-//! A participant that builds no states: it proves that events come in order, and hands them on.
+//! A participant that builds no states: it checks that events come in order, and passes them on.
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -9,19 +9,19 @@ use crate::host::ENTRIES;
 use crate::scan::{Scanned, scan};
 use crate::socket::Socket;
 
-/// A session that was welcomed.
+/// A welcomed session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) socket: Socket,
     pub(crate) client: ClientId,
     pub(crate) welcome: Welcome,
-    /// The last event that came.
+    /// The last event that arrived.
     pub(crate) seq: Seq,
-    /// The transitions that came among the events, anyone's.
+    /// The number of transitions among the events, from anyone.
     pub(crate) transitions: u64,
     /// The last transition that was submitted.
     submitted: u64,
-    /// The last own transition that came back.
+    /// The last own transition that was confirmed.
     confirmed: u64,
 }
 
@@ -52,27 +52,28 @@ impl Session {
         self.socket.push(&submit(self.submitted, value));
     }
 
-    /// A session that only reads, and its connection to write to.
+    /// Splits off a session that only reads, and its connection to write to.
     pub(crate) fn split_writer(self) -> anyhow::Result<(Self, TcpStream)> {
         let (socket, stream) = self.socket.split_writer()?;
         Ok((Self { socket, ..self }, stream))
     }
 
-    /// Transitions that were submitted, and did not come back yet.
+    /// Returns the number of submitted transitions that are not confirmed yet.
     pub(crate) fn outstanding(&self) -> u64 {
         self.submitted - self.confirmed
     }
 
-    /// Own transitions that came back.
+    /// Returns the number of own transitions that are confirmed.
     pub(crate) fn confirmed(&self) -> u64 {
         self.confirmed
     }
 
-    /// Reads what has come, waiting if that is nothing, and hands each transition's event to `f`. Answers how many own transitions came back.
+    /// Reads what has arrived, waiting if necessary, and passes each transition's event to `f`. Returns the number of own transitions
+    /// confirmed.
     ///
     /// # Errors
     ///
-    /// An event is missing, doubled or out of order; or the host said something that it should not have to.
+    /// An event is missing, doubled or out of order; or the host sent an unexpected message.
     pub(crate) async fn read(&mut self, mut f: impl FnMut(Scanned)) -> anyhow::Result<u64> {
         self.socket.fill().await?;
         let before = self.confirmed;
@@ -97,7 +98,7 @@ impl Session {
         Ok(self.confirmed - before)
     }
 
-    /// Pings, and waits for the answer: what a round trip costs without a room.
+    /// Pings, and waits for the answer: the cost of a round trip without a room.
     pub(crate) async fn ping(&mut self, value: u64) -> anyhow::Result<()> {
         self.socket.push(&ClientMessage::Ping(value).encode());
         self.socket.flush().await?;
@@ -113,7 +114,7 @@ impl Session {
         }
     }
 
-    /// The state's bytes, as the welcome brought them.
+    /// Returns the state's bytes from the welcome.
     pub(crate) fn snapshot(&self) -> anyhow::Result<(&[u8], u32)> {
         match &self.welcome.start {
             Start::Snapshot { state, state_version, .. } => Ok((state, *state_version)),
@@ -122,7 +123,7 @@ impl Session {
     }
 }
 
-/// A `Submit` message that sets some cell to `value`.
+/// Returns a `Submit` message that sets some cell to `value`.
 pub(crate) fn submit(number: u64, value: u64) -> Vec<u8> {
     // A prime step, so that neighbouring transitions touch distant cells.
     let id = (number.wrapping_mul(7_919) % u64::from(ENTRIES)) as u32;
@@ -130,7 +131,7 @@ pub(crate) fn submit(number: u64, value: u64) -> Vec<u8> {
     ClientMessage::Submit { number: Number(number), transition: transition.into() }.encode().into()
 }
 
-/// Messages that come by themselves and change no figure.
+/// Skips messages that arrive by themselves and do not affect a figure.
 fn expect_harmless(message: &[u8]) -> anyhow::Result<()> {
     match ServerMessage::decode(message).context("the host sent no message of the protocol")? {
         ServerMessage::Presence(_) | ServerMessage::Checkpoint { .. } => Ok(()),

@@ -1,6 +1,6 @@
-//! A WebSocket client that costs next to nothing: frames are read in place, and all that is pushed goes out in one write.
+//! A WebSocket client that costs next to nothing: frames are read in place, and all pushed messages go out in one write.
 //!
-//! It speaks only what a host of ours says: whole binary frames, and a close.
+//! It supports only what our host sends: whole binary frames, and a close.
 
 use std::net::SocketAddr;
 
@@ -9,10 +9,10 @@ use reapply_sync::SUBPROTOCOL;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The least space that a read is offered.
+/// The minimum space for a read.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Bytes of the longest answer to a handshake that is read.
+/// The maximum number of bytes of a handshake's answer.
 const HANDSHAKE_BYTES_MAX: usize = 4 * 1024;
 
 const OPCODE_BINARY: u8 = 0x2;
@@ -22,11 +22,11 @@ const OPCODE_CLOSE: u8 = 0x8;
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    /// What was read: `start..end` of it is not consumed yet.
+    /// The read buffer, of which `start..end` is not consumed yet.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// What waits to be written.
+    /// The write buffer.
     out: Vec<u8>,
     received_bytes: usize,
 }
@@ -52,14 +52,14 @@ impl Socket {
         push_frame(&mut self.out, payload);
     }
 
-    /// Writes all that was pushed.
+    /// Writes all pushed messages.
     pub(crate) async fn flush(&mut self) -> anyhow::Result<()> {
         self.stream.write_all(&self.out).await.context("the host closed the connection")?;
         self.out.clear();
         Ok(())
     }
 
-    /// Reads once: waits until there is something.
+    /// Reads once, and waits until there is something.
     pub(crate) async fn fill(&mut self) -> anyhow::Result<()> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -77,7 +77,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The next message that was read whole.
+    /// Returns the next complete message.
     pub(crate) fn next_message(&mut self) -> anyhow::Result<Option<&[u8]>> {
         let unread = &self.buffer[self.start..self.end];
         let Some((opcode, from, to)) = parse_frame(unread)? else { return Ok(None) };
@@ -90,12 +90,12 @@ impl Socket {
         }
     }
 
-    /// Bytes received so far, with HTTP and framing.
+    /// Returns the bytes received so far, with HTTP and framing.
     pub(crate) fn received_bytes(&self) -> usize {
         self.received_bytes
     }
 
-    /// A second handle to the connection, to write from a thread of its own. It does not block.
+    /// Returns a second handle to the connection, for writing from another thread. It does not block.
     pub(crate) fn split_writer(self) -> anyhow::Result<(Self, std::net::TcpStream)> {
         let stream = self.stream.into_std()?;
         let writer = stream.try_clone()?;
@@ -117,7 +117,7 @@ impl Socket {
     }
 }
 
-/// Appends a client's frame. The masking key is zero, so that masking changes nothing and the host's unmasking costs what it always does.
+/// Appends a client's frame. The masking key is zero, so that masking changes nothing while the host's unmasking costs the usual time.
 pub(crate) fn push_frame(out: &mut Vec<u8>, payload: &[u8]) {
     const FIN: u8 = 0x80;
     const MASKED: u8 = 0x80;
@@ -138,7 +138,7 @@ pub(crate) fn push_frame(out: &mut Vec<u8>, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// The opcode of the first frame, and where its payload lies; `None` if it is not whole yet.
+/// Returns the opcode of the first frame, and the place of its payload; `None` if it is incomplete.
 fn parse_frame(bytes: &[u8]) -> anyhow::Result<Option<(u8, usize, usize)>> {
     let [first, second, rest @ ..] = bytes else { return Ok(None) };
     ensure!(first & 0xf0 == 0x80, "the host sent a frame in parts, or with reserved bits");
@@ -167,7 +167,7 @@ mod tests {
         for len in [0usize, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             let mut frame = Vec::new();
             push_frame(&mut frame, &vec![7; len]);
-            // What a server sends has no mask.
+            // A server's frames are not masked.
             let header = frame.len() - len - 4;
             frame.drain(header..header + 4);
             frame[1] &= 0x7f;

@@ -15,19 +15,19 @@ use crate::shrink::shrink;
 use crate::subject::{Limits, Subject};
 use crate::verdict::{Breach, Checked, Rule, unbroken};
 
-/// Histories that are played unless it is said otherwise.
+/// The default number of histories to play.
 pub const HISTORIES: u64 = 2000;
 
-/// Steps of the longest history, unless it is said otherwise.
+/// The default number of steps of the longest history.
 pub const LENGTH: u32 = 60;
 
-/// The seed, unless it is said otherwise: the same check gives the same answer.
+/// The default seed: the same check gives the same answer.
 pub const SEED: u64 = 1;
 
-/// No history is begun after this time, unless it is said otherwise.
+/// The default time after which no new history begins.
 pub const TIME_MAX: Duration = Duration::from_secs(60);
 
-/// A check that is being set up. [`Check::run`] runs it; in a test, [`Check::assert`].
+/// The builder of a check. [`Check::run`] runs it; a test uses [`Check::assert`].
 #[must_use = "nothing is checked before `run` or `assert`"]
 pub struct Check<S> {
     pub(crate) start: Box<dyn Fn() -> Result<S, Fault>>,
@@ -39,51 +39,51 @@ pub struct Check<S> {
     commuting: Vec<[String; 2]>,
 }
 
-/// A history that broke a rule, as it was found.
+/// A history that broke a rule, before it is shortened.
 struct Found {
     script: Script,
     breach: Breach,
 }
 
-/// How many shorter histories are tried when one has failed, and how long shortening may take.
+/// The number of shorter histories to try after a failure, and the maximum time for shortening.
 const SHORTER_TRIED: u64 = 500;
 pub(crate) const SHORTEN_TIME_MAX: Duration = Duration::from_secs(20);
 
 impl<S: Subject> Check<S> {
-    /// A check of the machine of which `start` makes fresh instances.
+    /// Creates a check of a machine. `start` makes fresh instances of it.
     pub fn new(start: impl Fn() -> Result<S, Fault> + 'static) -> Self {
         let start = Box::new(start);
         let commuting = Vec::new();
         Self { start, histories: HISTORIES, length: LENGTH, seed: SEED, time_max: TIME_MAX, limits: None, commuting }
     }
 
-    /// How many histories to play; [`HISTORIES`] by default.
+    /// Sets the number of histories to play; [`HISTORIES`] by default.
     pub fn histories(self, histories: u64) -> Self {
         Self { histories, ..self }
     }
 
-    /// How many steps the longest of them has; [`LENGTH`] by default.
+    /// Sets the number of steps of the longest history; [`LENGTH`] by default.
     pub fn length(self, length: u32) -> Self {
         Self { length, ..self }
     }
 
-    /// Which histories to play; [`SEED`] by default.
+    /// Sets the seed of the histories; [`SEED`] by default.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// When to begin no more of them; [`TIME_MAX`] by default.
+    /// Sets the time after which no new history begins; [`TIME_MAX`] by default.
     pub fn time_max(self, time_max: Duration) -> Self {
         Self { time_max, ..self }
     }
 
-    /// What the host allows, so that the report can compare.
+    /// Sets the host's limits, for comparison in the report.
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits: Some(limits), ..self }
     }
 
-    /// Says that two people may ask for transitions of these kinds at once, and the state is the same whoever is first. A kind is named as in the
-    /// report; `Item` speaks of `Item.Done` as well.
+    /// Declares that two people may send transitions of these kinds at once, and the state is the same in either order. Kinds are named as
+    /// in the report; `Item` includes `Item.Done`.
     pub fn commutes(mut self, kind: &str, other: &str) -> Self {
         self.commuting.push([kind, other].map(str::to_owned));
         self
@@ -93,21 +93,21 @@ impl<S: Subject> Check<S> {
     ///
     /// # Errors
     ///
-    /// The rule that was broken, with the shortest history that was found to break it.
+    /// A rule was broken. The error has the shortest history that was found to break it.
     pub fn run(&self) -> Result<Report, Box<Failure>> {
         let contract = self.contract()?;
         let mut tally = Tally::new(contract.transition.kinds(), contract.conflict.kinds());
         let begun = Instant::now();
         let mut warnings = contract.warnings();
         for index in 0..self.histories {
-            // One is played in any case, or nothing would be checked.
+            // At least one history is played, or nothing would be checked.
             if index > 0 && begun.elapsed() >= self.time_max {
                 let seconds = self.time_max.as_secs();
                 warnings.push(format!("{index} of {} histories were played in {seconds} s", self.histories));
                 break;
             }
             let mut random = Random::new(self.seed, index);
-            // Short histories too: what goes wrong at once should be found in the first steps of one.
+            // Short histories too: a fault that shows at once should be found in the first steps of one.
             let most = self.length as usize;
             let length = if random.percent(50) { most } else { 1 + random.below(most) };
             if let Err(found) = self.explore(&contract, random, length, &mut tally) {
@@ -118,11 +118,11 @@ impl<S: Subject> Check<S> {
         Ok(tally.report(contract.machine, self.seed, self.histories, self.limits, warnings))
     }
 
-    /// Plays one history that was written down.
+    /// Plays one recorded history.
     ///
     /// # Errors
     ///
-    /// The rule that it breaks.
+    /// The history breaks a rule.
     pub fn replay(&self, script: &Script) -> Result<(), Box<Failure>> {
         let contract = self.contract()?;
         self.play(&contract, script).map_err(|breach| Box::new(self.failure(&contract, None, script.clone(), breach)))
@@ -154,7 +154,7 @@ impl<S: Subject> Check<S> {
         Ok(Contract { commuting: self.commuting.clone(), ..contract })
     }
 
-    /// Makes a history and plays it as it is made.
+    /// Makes a history while playing it.
     fn explore(&self, contract: &Contract, random: Random, length: usize, tally: &mut Tally) -> Result<(), Box<Found>> {
         let mut script = Script::default();
         self.explore_into(contract, random, length, tally, &mut script)
@@ -195,8 +195,8 @@ impl<S: Subject> Check<S> {
         script.steps.iter().try_for_each(|step| player.step(step).map(drop))
     }
 
-    /// Takes away what is not needed, and then looks for another history that is shorter from the start: of two payments that overdraw an
-    /// account neither can be left out, and one large payment would do.
+    /// Removes unnecessary steps, and then looks for another history that is shorter from the start. For example, of two payments that
+    /// together overdraw an account neither can be removed, but one large payment would do.
     fn shorten(&self, contract: &Contract, index: u64, Found { script, breach }: Found) -> Failure {
         let until = Instant::now() + SHORTEN_TIME_MAX;
         let fails = |script: &Script| self.play(contract, script).is_err_and(|found| found.rule == breach.rule);
@@ -212,7 +212,7 @@ impl<S: Subject> Check<S> {
                 _ => {}
             }
         }
-        // What is told is what the shortened history does.
+        // The report describes the shortened history.
         let breach = self.play(contract, &shortest).err().unwrap_or(breach);
         self.failure(contract, Some(index), shortest, breach)
     }

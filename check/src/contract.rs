@@ -1,4 +1,4 @@
-//! What a machine says of itself, read once for all histories.
+//! The machine's description of itself, read once for all histories.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct Contract {
     pub(crate) transition: Schema,
     pub(crate) conflict: Schema,
     pub(crate) view: Schema,
-    /// Kinds of transitions that are said to commute, two by two.
+    /// Pairs of kinds of transitions that are declared to commute.
     pub(crate) commuting: Vec<[String; 2]>,
 }
 
@@ -42,13 +42,13 @@ impl Contract {
         })
     }
 
-    /// Whether transitions of these kinds are said to come to the same state in either order. `Item` speaks of `Item.Done` too.
+    /// Returns whether transitions of these kinds are declared to lead to the same state in either order. `Item` includes `Item.Done`.
     pub(crate) fn commute(&self, kinds: [&str; 2]) -> bool {
         let [one, other] = kinds;
         self.commuting.iter().any(|[a, b]| covers(a, one) && covers(b, other) || covers(a, other) && covers(b, one))
     }
 
-    /// What the schemas ask for that cannot be checked, and examples that are none.
+    /// Returns warnings about keywords in the schemas that cannot be checked, and about invalid examples.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let schemas = [
             ("options", &self.options),

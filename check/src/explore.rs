@@ -1,4 +1,4 @@
-//! Chooses what happens next in a history.
+//! Chooses the next step of a history.
 
 use bytes::Bytes;
 use reapply_sync::limits::TRANSITION_BYTES_MAX;
@@ -16,21 +16,22 @@ use crate::subject::Subject;
 /// The participants of histories; each history has the first few of them.
 const AUTHORS: [&str; 5] = ["ada", "bob", "cyd", "dee", "eve"];
 
-/// Transitions that are kept to be asked for again.
+/// The number of transitions that are kept for repetition.
 const KEPT_MAX: usize = 32;
 
-/// Shares in percent: of joining before the first transition and of leaving after it, of bytes that are no transition or no snapshot, and of what was asked for before.
+/// Percentages of steps: joins before the first transition, leaves after it, bytes that are not a transition or a snapshot, and repeated
+/// transitions.
 const JOINED: usize = 60;
 const LEFT: usize = 5;
 const MALFORMED: usize = 10;
 const BYTES: usize = 3;
 const AGAIN: usize = 8;
 
-/// Of alarms that go off at once, and of those that go off when the next event would come after them. The others come late.
+/// Percentages of alarms that go off at once, and of those that go off when the next event would come after them. The others come late.
 const ALARM_NOW: usize = 15;
 const ALARM_DUE: usize = 85;
 
-/// Of two participants who ask at once, and of transitions that arrive only after some other events, and how many those are at most.
+/// Percentages of two participants who send at once, and of transitions that are delayed; and the maximum number of steps of the delay.
 const AT_ONCE: usize = 6;
 const LATE: usize = 12;
 const LATE_BY_MAX: usize = 8;
@@ -38,21 +39,22 @@ const LATE_BY_MAX: usize = 8;
 const MS: u64 = 1000;
 const DAY: u64 = 24 * 3600 * 1000 * MS;
 
-/// Of transitions that are tried beforehand, so that most are accepted and histories lead somewhere, and how many are tried.
+/// The percentage of transitions that are tried beforehand, so that most are accepted and histories lead somewhere; and the number of
+/// tries.
 const ADVISED: usize = 60;
 const TRIED_MAX: usize = 6;
 
-/// Makes one history, step by step.
+/// The maker of one history, step by step.
 pub(crate) struct Explorer<'a, S: Subject> {
     contract: &'a Contract,
     generator: Generator<'a>,
     random: Random,
     authors: &'static [&'static str],
     asked: Vec<Value>,
-    /// The snapshot of the state whose view the generator has looked at.
+    /// The snapshot of the state whose view the generator has seen last.
     looked_at: Bytes,
     advisor: Advisor<S>,
-    /// Transitions that are on their way, and after how many more steps each arrives.
+    /// Delayed transitions, each with the number of steps until it arrives.
     on_their_way: Vec<(Act, usize)>,
 }
 
@@ -74,14 +76,14 @@ impl<'a, S: Subject> Explorer<'a, S> {
         }
     }
 
-    /// Gives the next step, and whether it was made for an earlier state.
+    /// Returns the next step, and whether it was made for an earlier state.
     pub(crate) fn next(&mut self, player: &Player<'_, S>) -> (Step, bool) {
         if *player.snapshot() != self.looked_at {
             self.looked_at = player.snapshot().clone();
             self.generator.pool.look(player.view(), &mut self.random);
         }
         let after = self.gap();
-        // Small numbers now and then, so that machines that take them for dice see both ends.
+        // Small numbers now and then, so that machines that use them as dice see both ends.
         let entropy = if self.random.percent(20) { self.random.bits() % 8 } else { self.random.bits() };
         if let Some(act) = self.arrived() {
             return (Step { act, after, entropy }, true);
@@ -100,7 +102,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
             _ => {}
         }
         if matches!(step.act, Act::Submit { .. }) && self.random.percent(LATE) {
-            // Whoever asked sees this state, and is heard after others.
+            // The author sees this state, and the transition arrives after others.
             let by = 2 + self.random.below(LATE_BY_MAX - 1);
             let act = std::mem::replace(&mut step.act, self.submit());
             self.on_their_way.push((act, by));
@@ -108,7 +110,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
         (step, false)
     }
 
-    /// Takes what has been on its way for long enough.
+    /// Returns a delayed transition that is due.
     fn arrived(&mut self) -> Option<Act> {
         self.on_their_way.iter_mut().for_each(|(_, left)| *left = left.saturating_sub(1));
         let index = self.on_their_way.iter().position(|(_, left)| *left == 0)?;
@@ -143,7 +145,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
         self.submit()
     }
 
-    /// Two transitions by two participants, each such that the machine would take it alone where that is found.
+    /// Returns two transitions by two participants. If possible, the machine would accept each of them alone.
     fn at_once(&mut self, player: &Player<'_, S>) -> Act {
         let mut welcome = || {
             let mut act = self.submit();
@@ -175,7 +177,8 @@ impl<'a, S: Subject> Explorer<'a, S> {
             return Act::Submit { author, transition };
         }
         let mut transition = self.generator.generate();
-        // Some types refuse more than a schema can say. What they refuse is tried, and most of what follows are transitions.
+        // Some types refuse more than a schema can express. Each refused value is tried once, and most of the following steps are
+        // transitions.
         if !self.random.percent(MALFORMED) && self.advisor.is_malformed(&transition) {
             transition = self.generator.generate_carefully();
         }
@@ -192,7 +195,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
         self.random.pick(self.authors).map_or("ada", |author| *author).to_owned()
     }
 
-    /// Microseconds until the next event: often none or few, sometimes days.
+    /// Returns the microseconds until the next event: often none or few, sometimes days.
     fn gap(&mut self) -> u64 {
         let scale = [0, 0, 1, MS, 50 * MS, 1000 * MS, 20_000 * MS, 600_000 * MS, DAY];
         let most = *self.random.pick(&scale).unwrap_or(&0);
@@ -200,7 +203,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
     }
 }
 
-/// An instance of its own that transitions are tried on. What it is asked leaves no trace in those that are checked.
+/// A separate instance to try transitions on, which leaves no trace in the checked instances.
 struct Advisor<S: Subject> {
     machine: S,
     snapshot: Bytes,
@@ -212,7 +215,7 @@ impl<S: Subject> Advisor<S> {
         matches!(self.machine.encode(&transition.to_string()), Err(CodecError::Refused(_)))
     }
 
-    /// Whether the machine would take the step, or break off at it, which is as welcome.
+    /// Returns whether the machine would accept the step, or break off at it, which is just as useful.
     fn welcomes(&mut self, contract: &Contract, player: &Player<'_, S>, step: &Step) -> bool {
         let Act::Submit { author, transition } = &step.act else { return true };
         if self.state.is_none() || *player.snapshot() != self.snapshot {
@@ -231,17 +234,17 @@ impl<S: Subject> Advisor<S> {
     }
 }
 
-/// Options for a room, as the schema describes them; mostly the defaults.
+/// Returns options for a room, as the schema describes them; mostly the defaults.
 pub(crate) fn options(schema: &Schema, random: &mut Random) -> Option<Value> {
     let random = Random::new(random.bits(), 2);
     let mut generator = Generator::new(schema, random);
     generator.random.percent(40).then(|| generator.generate())
 }
 
-/// The longest bytes that are made up from nothing.
+/// The maximum number of random bytes.
 const MADE_UP_BYTES: usize = 40;
 
-/// Bytes near those that are right, or far from them: random, broken off, changed, or with a length in them that nothing has.
+/// Returns bytes near valid ones, or far from them: random, truncated, changed, or with a length that is too large.
 fn spoil(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     const LENGTH: [u8; 10] = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
     let at = random.below(bytes.len() + 1);

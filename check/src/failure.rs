@@ -1,4 +1,4 @@
-//! A rule that was broken, and how to see it again.
+//! A broken rule, and the history that repeats it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::script::{Act, Script};
 use crate::verdict::Rule;
 
-/// A rule that a machine broke, with the shortest history that was found to break it. As JSON it is what `--replay` reads.
+/// A rule that a machine broke, with the shortest history that was found to break it. `--replay` reads its JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
@@ -15,17 +15,17 @@ pub struct Failure {
     pub machine: String,
     /// The rule.
     pub rule: Rule,
-    /// What happened instead.
+    /// The description of the failure.
     pub what: String,
     /// The seed of all histories.
     pub seed: u64,
-    /// Which of them it was, counted from 0; nothing where the machine failed before the first.
+    /// The number of the history, from 0; `None` if the machine failed before the first.
     pub history: Option<u64>,
     /// The history, shortened.
     pub script: Script,
 }
 
-/// Steps that are printed; the file has them all.
+/// The maximum number of steps that are printed; the file has them all.
 const STEPS_SHOWN: usize = 20;
 
 impl fmt::Display for Failure {

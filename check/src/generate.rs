@@ -1,4 +1,4 @@
-//! Random values that a schema describes: mostly ordinary, often at its bounds, often such as were seen before.
+//! Random values that a schema describes: mostly ordinary ones, often at the bounds, often seen before.
 
 use serde_json::{Map, Value};
 
@@ -7,32 +7,32 @@ use crate::pool::Pool;
 use crate::random::Random;
 use crate::schema::{Schema, constrains};
 
-/// Deeper than this, values are as small as the schema allows.
+/// The depth below which values are as small as the schema allows.
 const DEPTH_MAX: usize = 12;
 
-/// And deeper than this there are none: the schema goes on for ever.
+/// The depth below which there are no values: the schema is endless.
 const DEPTH_END: usize = 40;
 
-/// Parts of one value; the parts that come after these are as small as the schema allows.
+/// The number of parts of one value after which parts are as small as the schema allows.
 const PARTS_MAX: usize = 1000;
 
-/// Items of most lists and maps that nothing bounds, and of a few.
+/// The maximum number of items in most unbounded lists and maps, and in a few of them.
 const ITEMS_FEW: i128 = 4;
 const ITEMS_MANY: i128 = 40;
 
-/// Shares in percent: of values that are an example or like one, for each example that there is, and of all together.
+/// Percentages of values that equal or resemble an example: for each example, and for all together.
 const EXAMPLES: usize = 10;
 const EXAMPLES_MAX: usize = 40;
 
-/// Makes values for one history.
+/// The maker of values for one history.
 pub(crate) struct Generator<'a> {
     schema: &'a Schema,
     pub(crate) pool: Pool,
     pub(crate) random: Random,
-    /// Each history likes some variants better than others: some run into what comes only after many of a kind.
+    /// The preferences of this history for some variants: some faults need many of one kind first.
     tastes: u64,
     parts_left: usize,
-    /// Whether what has rules beyond its schema is only taken from examples and from what was shown.
+    /// Whether values with rules beyond their schema are taken only from examples and from views.
     is_careful: bool,
 }
 
@@ -42,14 +42,14 @@ impl<'a> Generator<'a> {
         Self { schema, pool: Pool::default(), random, tastes, parts_left: 0, is_careful: false }
     }
 
-    /// A value as the root schema describes it.
+    /// Returns a value for the root schema.
     pub(crate) fn generate(&mut self) -> Value {
         self.parts_left = PARTS_MAX;
         self.value(self.schema.root(), 0)
     }
 
-    /// A value for a type that refuses more than its schema says: where the schema has examples, one of them as it is, or what the machine
-    /// shows of the same form.
+    /// Returns a value for a type that refuses more than its schema says. If the schema has examples, returns one of them unchanged, or a
+    /// value of the same form from a view.
     pub(crate) fn generate_carefully(&mut self) -> Value {
         self.is_careful = true;
         let value = self.generate();
@@ -57,7 +57,7 @@ impl<'a> Generator<'a> {
         value
     }
 
-    /// A value like this one, with one thing in it changed.
+    /// Returns this value with one part changed.
     pub(crate) fn mutate(&mut self, value: &Value) -> Value {
         let mut value = value.clone();
         let leaves = count_leaves(&value);
@@ -85,7 +85,7 @@ impl<'a> Generator<'a> {
         {
             return value.clone();
         }
-        // A schema may say several things at once. Objects are made of all of them; of other values one is made.
+        // A schema may combine several. An object has the properties of all of them; any other value fits one.
         let mut value = keywords.get("type").map(|types| self.typed(schema, keywords, types, depth));
         let referent = keywords.get("$ref").and_then(Value::as_str).and_then(|name| self.schema.referent(name));
         let all = keywords.get("allOf").and_then(Value::as_array).into_iter().flatten();
@@ -123,7 +123,7 @@ impl<'a> Generator<'a> {
         Some(if self.random.percent(60) { self.mutate(&example) } else { example })
     }
 
-    /// One of a schema's branches. Variants without content, which schemars puts together, count as one each.
+    /// Returns one of a schema's branches. Variants without content, which schemars combines, count as one each.
     fn branch(&mut self, branches: &'a [Value], depth: usize) -> Option<&'a Value> {
         let possible: Vec<&Value> = branches.iter().filter(|branch| !self.schema.is_impossible(branch)).collect();
         if self.is_large(depth) {
@@ -134,8 +134,8 @@ impl<'a> Generator<'a> {
         possible.get(self.choose(&weights)).copied()
     }
 
-    /// One of so many, by their weights and by this history's taste: what it has no taste for does not happen in it, so that it comes to
-    /// states that would otherwise never last.
+    /// Returns one of several, by their weights and by this history's preferences. A history leaves some variants out altogether, so that
+    /// it reaches states that would otherwise never last.
     fn choose(&mut self, weights: &[usize]) -> usize {
         let among = Random::new(self.tastes, weights.len() as u64).bits();
         let taste = |index: usize| [0, 1, 3, 9][Random::new(among, index as u64).below(4)];

@@ -1,4 +1,4 @@
-//! Rooms that grow: one kind of transition, again and again.
+//! Growing rooms: one kind of transition, again and again.
 
 use std::fmt;
 use std::time::Instant;
@@ -18,31 +18,31 @@ use crate::script::{Act, Script, Step};
 use crate::subject::Subject;
 use crate::verdict::{Breach, Checked, Rule, answered, bytes_differ, unbroken};
 
-/// Events of one kind that a room gets unless it is said otherwise.
+/// The default number of events of one kind.
 pub const GROW_EVENTS: u32 = 10_000;
 
-/// Transitions that are made up until one is of the kind, and of those, how many are tried until one is accepted.
+/// The number of generated transitions until one is of the kind, and the number of those that are tried until one is accepted.
 const MADE_UP_MAX: usize = 400;
 const TRIED_MAX: usize = 40;
 
-/// Events of other kinds that may come first, where a room has nothing yet that the kind needs.
+/// The number of events of other kinds that may come first, in case the kind needs something in the room.
 const OTHERS_MAX: usize = 8;
 
-/// Events after each restore whose fuel is looked at.
+/// The number of events after each restore whose fuel is measured.
 const AFTER_RESTORE: usize = 4;
 
-/// What a room of one kind of transition came to.
+/// The result for a room of one kind of transition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Growth {
     /// The kind.
     pub kind: String,
-    /// Events of it that were accepted.
+    /// The number of accepted events of the kind.
     pub events: u32,
-    /// What the machine said when no more were accepted, where that is so.
+    /// The machine's answer when no more were accepted, if that happened.
     pub ended: Option<String>,
-    /// Bytes of the last snapshot.
+    /// The size of the last snapshot in bytes.
     pub snapshot_bytes: u64,
-    /// The largest fuel of one `apply`, where it is measured.
+    /// The largest fuel of one `apply`, if it is measured.
     pub fuel_max: u64,
     /// The largest fuel of one `apply` right after a restore.
     pub fuel_max_restored: u64,
@@ -63,12 +63,12 @@ impl fmt::Display for Growth {
 }
 
 impl<S: Subject> Check<S> {
-    /// Lets a room grow for each kind of transition, up to so many events. At 1, 2, 4, 8, ... events its state is restored, must be the same,
-    /// and goes on.
+    /// Grows a room for each kind of transition, up to the given number of events. At 1, 2, 4, 8, ... events its state is restored, must be
+    /// equal, and continues.
     ///
     /// # Errors
     ///
-    /// The rule that was broken, with the history up to there.
+    /// A rule was broken. The error has the history up to that point.
     pub fn grow(&self, events_max: u32) -> Result<Vec<Growth>, Box<Failure>> {
         let contract = self.contract()?;
         let until = Instant::now() + self.time_max;
@@ -129,7 +129,7 @@ impl<'a, S: Subject> Room<'a, S> {
         Ok(self.growth)
     }
 
-    /// Adds one event of the kind, or of any. Says whether that was possible.
+    /// Adds one event of the kind, or of any. Returns whether that was possible.
     fn add(&mut self, kind: Option<&str>) -> Checked<bool> {
         let mut tried = 0;
         for _ in 0..MADE_UP_MAX {
@@ -163,7 +163,7 @@ impl<'a, S: Subject> Room<'a, S> {
         Ok(false)
     }
 
-    /// Nothing, where the transition is none to the machine.
+    /// Returns `None` if the machine cannot encode the transition.
     fn event(&mut self, transition: &Value) -> Checked<Option<Event>> {
         let bytes = match self.main.encode(&transition.to_string()) {
             Ok(bytes) => bytes,
@@ -176,11 +176,11 @@ impl<'a, S: Subject> Room<'a, S> {
     fn next_event(&self, transition: Bytes) -> Event {
         let (seq, number) = (Seq(self.seq + 1), Number(self.seq + 1));
         let input = Input::Transition { author: Author("ada".into()), client: ClientId([0; 16]), number, transition };
-        // Times and bits as the script has them.
+        // Times and entropy as in the script.
         Event { seq, time: Timestamp(crate::play::START + seq.0), entropy: seq.0, input }
     }
 
-    /// Restores the state, holds it against the one that was kept, and goes on with it for a moment.
+    /// Restores the state, compares it with the kept one, and continues with it for a few events.
     fn look(&mut self) -> Checked<()> {
         let snapshot = unbroken("snapshot", self.main.snapshot(&self.state));
         let snapshot = snapshot.map_err(|breach| self.told(breach.rule, breach.what))?;

@@ -4,21 +4,21 @@ use serde_json::Value;
 
 use crate::schema::Schema;
 
-/// How deep kinds go: `Item.Done.Replace` says enough.
+/// The maximum depth of kinds: `Item.Done.Replace` is specific enough.
 const DEPTH_MAX: usize = 4;
 
-/// The kind of a transition whose type is no enum.
+/// The kind of a transition whose type is not an enum.
 const ONLY: &str = "(any)";
 
 impl Schema {
-    /// Every kind that there is, in the schema's order.
+    /// Returns all kinds, in the schema's order.
     pub(crate) fn kinds(&self) -> Vec<String> {
         let mut kinds = Vec::new();
         self.collect(self.root(), "", 0, &mut kinds);
         if kinds == [""] { vec![ONLY.to_owned()] } else { kinds }
     }
 
-    /// The kind of a transition.
+    /// Returns the kind of a transition.
     pub(crate) fn kind(&self, transition: &Value) -> String {
         let mut names = Vec::new();
         let (mut schema, mut value) = (self.root(), transition);
@@ -57,8 +57,8 @@ impl Schema {
         }
     }
 
-    /// The variants of an enum as serde writes them: a string for each without content, an object of one property for each other. Nothing
-    /// where the schema is not of that form.
+    /// Returns the variants of an enum as serde writes them: a string for each without content, an object of one property for each other.
+    /// Returns `None` if the schema does not have that form.
     fn variants<'a>(&'a self, schema: &'a Value) -> Option<Vec<(&'a str, Option<&'a Value>)>> {
         let schema = self.follow(schema);
         let branches = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array);
@@ -74,7 +74,7 @@ impl Schema {
         Some(variants)
     }
 
-    /// Where the enum inside a variant is: the content itself, or of several fields the last, as in `Item(id, transition)`.
+    /// Returns the place of the enum inside a variant: the content itself, or the last of several fields, as in `Item(id, transition)`.
     fn innermost<'a>(&'a self, schema: &'a Value, value: &'a Value) -> (&'a Value, &'a Value) {
         let fields = self.follow(schema).get("prefixItems").and_then(Value::as_array);
         match fields.and_then(|fields| fields.last().zip(Some(fields.len() - 1))) {
@@ -114,7 +114,7 @@ mod tests {
     #[expect(dead_code, reason = "only its schema is used")]
     enum Todos {
         Clear,
-        /// Described, so that schemars writes it apart.
+        /// A variant with a description, so that schemars writes it apart.
         Insert {
             id: u8,
             label: String,

@@ -1,10 +1,10 @@
-//! Proves a machine right before it is deployed.
+//! Checks a machine before it is deployed.
 //!
-//! Thousands of random histories are played on it: transitions made from the machine's own schema and from the examples in it, by several
-//! participants, with alarms, with joining and leaving, and with bytes that are no transition at all. At every step the [`Rule`]s must
-//! hold. Where one does not, the history is made as short as it gets, and can be played again.
+//! The check plays thousands of random histories. Transitions are made from the machine's own schema and its examples, and sent by several
+//! participants, with alarms, joins and leaves, and with bytes that are not a transition. At every step the [`Rule`]s must
+//! hold. A history that breaks one is made as short as possible, and can be replayed.
 //!
-//! In the machine's own crate it is one line of a test, once this crate is among its `[dev-dependencies]`:
+//! In the machine's own crate it is one line of a test, with this crate among the `[dev-dependencies]`:
 //!
 //! ```
 //! # use reapply_guest::StateMachine;
@@ -30,10 +30,11 @@
 //! # every_rule_holds();
 //! ```
 //!
-//! `reapply check` does the same to a component, in the engine that hosts run it in, and measures its fuel and memory.
+//! `reapply check` does the same to a component, in the host's own engine, and measures its fuel and memory.
 //!
-//! Read in this order: [`Subject`] (what is checked), [`Script`] (a history), `play` and `rules` (what is done and what must hold), `explore`
-//! and `generate` (what is tried), `shrink`, [`Report`]; and beside them `migrate` (rooms of an earlier build) and `grow` (large rooms).
+//! Reading order: [`Subject`] (the thing to check), [`Script`] (a history), `play` and `rules` (the steps and the requirements), `explore`
+//! and `generate` (the choice of steps), `shrink`, [`Report`]; and beside them `migrate` (rooms of an earlier build) and `grow` (large
+//! rooms).
 
 mod check;
 mod contract;

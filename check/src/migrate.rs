@@ -1,4 +1,4 @@
-//! Rooms that an earlier build has left, in the hands of this one.
+//! Rooms of an earlier build, continued by this one.
 
 use std::fmt;
 use std::time::Instant;
@@ -19,19 +19,19 @@ use crate::shrink::shrink;
 use crate::subject::Subject;
 use crate::verdict::{Breach, Checked, Rule};
 
-/// Steps of the new build in each room that an earlier one has left.
+/// The number of steps of the new build in each room of the earlier one.
 const STEPS_AFTER: usize = 12;
 
-/// What became of an earlier build's rooms and transitions.
+/// The results for an earlier build's rooms and transitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Migrations {
     /// The state version that the earlier build writes.
     pub from_version: u32,
-    /// Rooms that were left by the earlier build and went on with this one.
+    /// The number of rooms that the earlier build left and this one continued.
     pub rooms: u64,
-    /// Transitions of the earlier build that this one takes as well, put into its encoding by way of JSON.
+    /// The number of transitions of the earlier build that this one accepts too, converted to its encoding by way of JSON.
     pub transitions: u64,
-    /// Those that it does not know, by kind: whoever is offline with one is told that it is malformed.
+    /// The transitions that it does not know, by kind: an offline page with one is told that it is malformed.
     pub unknown: Vec<Count>,
 }
 
@@ -47,11 +47,11 @@ impl fmt::Display for Migrations {
 }
 
 impl<S: Subject> Check<S> {
-    /// Plays histories on an earlier build, and goes on with this one from where each ends.
+    /// Plays histories on an earlier build, and continues each on this one.
     ///
     /// # Errors
     ///
-    /// The rule that was broken, with the shortest history of the *earlier* build after which it is.
+    /// A rule was broken. The error has the shortest history of the *earlier* build that leads to it.
     pub fn run_from<O: Subject>(&self, old: &Check<O>) -> Result<Migrations, Box<Failure>> {
         let (contract, old_contract) = (self.contract()?, old.contract()?);
         let mut migrations = Migrations { from_version: old_contract.state_version, ..Migrations::default() };
@@ -81,11 +81,11 @@ impl<S: Subject> Check<S> {
         Ok(migrations)
     }
 
-    /// Plays one history of an earlier build that was written down, and goes on with this one.
+    /// Plays one recorded history of an earlier build, and continues on this one.
     ///
     /// # Errors
     ///
-    /// The rule that is broken then.
+    /// A rule was broken.
     pub fn replay_from<O: Subject>(&self, old: &Check<O>, script: &Script) -> Result<(), Box<Failure>> {
         let (contract, old_contract) = (self.contract()?, old.contract()?);
         self.continue_after(&contract, old, &old_contract, script, Random::new(self.seed, 0))
@@ -113,7 +113,7 @@ impl<S: Subject> Check<S> {
         Ok(())
     }
 
-    /// Puts the earlier build's transitions into this one's encoding, as an upgrade does to those that are pending.
+    /// Converts the earlier build's transitions to this one's encoding, as an upgrade does with pending ones.
     fn translate<O: Subject>(
         &self,
         old: &Check<O>,
@@ -141,7 +141,7 @@ impl<S: Subject> Check<S> {
         Ok(())
     }
 
-    /// The version and the snapshot that a history leaves; nothing where it does not begin.
+    /// Returns the version and the snapshot after a history; `None` if the history does not begin.
     fn left_by(&self, contract: &Contract, script: &Script) -> Checked<Option<(u32, Vec<u8>)>> {
         let Some(mut player) = Player::begin(contract, &*self.start, script.options.as_ref())? else { return Ok(None) };
         script.steps.iter().try_for_each(|step| player.step(step).map(drop))?;

@@ -12,9 +12,9 @@ use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, Input, LoadError
 use crate::check::Check;
 use crate::subject::{Description, Subject};
 
-/// Checks a machine natively: `check::<Counter>().assert()` in a test is all it takes.
+/// Checks a machine natively: `check::<Counter>().assert()` in a test is enough.
 ///
-/// It runs the same histories as `reapply check`, without its figures of fuel and memory. A panic is caught and told with its place;
+/// Runs the same histories as `reapply check`, without measuring fuel and memory. A panic is caught and reported with its place;
 /// an endless loop is not, since nothing counts fuel here.
 ///
 /// ```
@@ -90,7 +90,7 @@ impl<P: Program> Machine for Native<P> {
         P::MEMBERSHIP
     }
 
-    /// There is nothing to reset: what a panic leaves behind is dropped.
+    /// Does nothing: the remains of a panic are dropped.
     fn reset(&mut self) -> Result<(), Fault> {
         Ok(())
     }
@@ -108,13 +108,13 @@ impl<P: Program> Subject for Native<P> {
     }
 }
 
-/// A type's name as one writes it: `Map<String, Counter>`.
+/// Returns a type's name as people write it: `Map<String, Counter>`.
 fn without_paths(name: &str) -> String {
     let parts = name.split_inclusive(|part: char| !part.is_alphanumeric() && part != '_');
     let mut short = String::new();
     for part in parts {
         match part {
-            // What came before was the path.
+            // The text before was the path.
             ":" => {}
             _ => short.push_str(part.strip_suffix(':').map_or(part, |_| "")),
         }
@@ -136,19 +136,19 @@ fn lower(event: &Event) -> Result<contract::Event, Refusal> {
     Ok(contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input })
 }
 
-/// The component traps where its contract leaves no room for an error.
+/// Returns the result, or a trap: the component traps if its contract has no room for an error.
 fn or_trap<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, Fault> {
     guarded(call)?.map_err(Fault::Trapped)
 }
 
 thread_local! {
-    /// Whether the machine is running on this thread: its panics are ours to tell.
+    /// Whether the machine is running on this thread, so that its panics are recorded here.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
-    /// The last of them, with its place.
+    /// The last panic, with its place.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Calls the machine. A panic is its trap, as it would be in a component.
+/// Calls the machine. A panic is returned as a trap, as in a component.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -156,7 +156,7 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
         panic::set_hook(Box::new(move |info| if GUARDED.get() { note(info) } else { before(info) }));
     });
     GUARDED.set(true);
-    // The state that a panic may have left half-changed is looked at on purpose: that it is not is a thing to check.
+    // Reading a state that a panic may have left half-changed is deliberate: the check must show that it is unchanged.
     let result = panic::catch_unwind(AssertUnwindSafe(call));
     GUARDED.set(false);
     result.map_err(|_| {

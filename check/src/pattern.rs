@@ -5,12 +5,12 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::random::Random;
 
-/// How often something is repeated that may be repeated without end.
+/// The maximum number of repetitions where a pattern sets none.
 const REPEATED_MAX: u32 = 6;
 
-/// A random text that matches `pattern`, where the pattern can be read and says what the whole text is.
+/// Returns a random text that matches `pattern`, if the pattern can be read and describes the whole text.
 pub(crate) fn matching(pattern: &str, random: &mut Random) -> Option<String> {
-    // `\d` is ten digits in JSON Schema, and not those of every script.
+    // In JSON Schema `\d` means ten digits, and not those of every script.
     let hir = ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()?;
     let mut bytes = Vec::new();
     write(&hir, random, &mut bytes);
@@ -24,7 +24,7 @@ fn write(hir: &Hir, random: &mut Random, bytes: &mut Vec<u8>) {
         HirKind::Class(class) => bytes.extend(one_of(class, random)),
         HirKind::Repetition(repetition) => {
             let most = repetition.max.unwrap_or(repetition.min.saturating_add(REPEATED_MAX));
-            // A pattern may ask for a million of something; a value that long is no use here.
+            // A pattern may ask for a million repetitions; such a long value is useless here.
             let most = most.min(repetition.min.max(REPEATED_MAX));
             for _ in 0..random.between(repetition.min.into(), most.into()) {
                 write(&repetition.sub, random, bytes);
@@ -40,7 +40,7 @@ fn write(hir: &Hir, random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-/// A printable byte of the class, where it has one.
+/// Returns a printable byte of the class, if it has one.
 fn one_of(class: &Class, random: &mut Random) -> Option<u8> {
     let Class::Bytes(class) = class else { return None };
     let bytes: Vec<u8> = class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect();

@@ -1,4 +1,4 @@
-//! What a history has shown so far, to be drawn from again: a random id hits nothing, and one that was seen hits an item.
+//! Values that a history has shown so far, to draw from again: a random id hits nothing, but a known one hits an item.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 use crate::random::Random;
 use crate::validate::is_uuid;
 
-/// Values that are kept of one sort. What comes when it is full takes the place of another.
+/// The maximum number of values of one sort. Further values replace earlier ones.
 const KEPT_MAX: usize = 64;
 
-/// How much of a view is looked at.
+/// The maximum number of parts of a view that are read.
 const VIEW_NODES_MAX: usize = 4000;
 
-/// The longest text that is kept.
+/// The maximum length of a text that is kept.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// Properties of an object that is kept whole.
+/// The maximum number of properties of an object that is kept whole.
 const OBJECT_PROPERTIES_MAX: usize = 8;
 
-/// Values by what they are, and by the place in the schema that they were made for.
+/// Values by sort, and by the place in the schema that they were made for.
 #[derive(Default)]
 pub(crate) struct Pool {
     submitted: Seen,
@@ -36,7 +36,7 @@ struct Seen {
 }
 
 impl Pool {
-    /// Keeps what was made for a place in the schema.
+    /// Keeps a value that was made for a place in the schema.
     pub(crate) fn keep(&mut self, place: &Value, value: &Value, random: &mut Random) {
         let values = self.places.entry(address(place)).or_default();
         if !values.contains(value) {
@@ -50,7 +50,7 @@ impl Pool {
         keep(&mut self.submitted.texts, author.to_owned(), random);
     }
 
-    /// Looks at what the machine shows now. What it showed before is forgotten: it may be gone.
+    /// Reads the machine's current view. Values from the view before are dropped, since they may be gone.
     pub(crate) fn look(&mut self, view: &Value, random: &mut Random) {
         self.shown = Seen::default();
         let mut waiting = vec![view];
@@ -70,12 +70,12 @@ impl Pool {
         }
     }
 
-    /// A value that was made for this very place before.
+    /// Returns an earlier value for this very place.
     pub(crate) fn again(&self, place: &Value, random: &mut Random) -> Option<Value> {
         self.places.get(&address(place)).and_then(|values| random.pick(values)).cloned()
     }
 
-    /// An object that is shown now and has the properties that a schema requires, and no others that it does not know.
+    /// Returns an object from the current view with the properties that a schema requires, and no unknown ones.
     pub(crate) fn object(&self, keywords: &Map<String, Value>, random: &mut Random) -> Option<Value> {
         let known = keywords.get("properties")?.as_object()?;
         let required = keywords.get("required").and_then(Value::as_array);
@@ -100,7 +100,7 @@ impl Pool {
         self.draw(|seen| &seen.numbers, random)
     }
 
-    /// What is shown now hits more often than what was once asked for.
+    // A value from the current view hits more often than one that was once sent.
     fn draw<T: Clone>(&self, sort: impl Fn(&Seen) -> &Vec<T>, random: &mut Random) -> Option<T> {
         let sources = if random.percent(75) { [&self.shown, &self.submitted] } else { [&self.submitted, &self.shown] };
         sources.into_iter().find_map(|seen| random.pick(sort(seen)).cloned())
@@ -140,7 +140,7 @@ fn keep<T>(values: &mut Vec<T>, value: T, random: &mut Random) {
     }
 }
 
-/// A schema stays where it is while a history is made, so where it is names it.
+/// Returns the address of a schema, which identifies its place: a schema does not move while a history is made.
 fn address(place: &Value) -> usize {
     std::ptr::from_ref(place).addr()
 }

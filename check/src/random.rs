@@ -1,11 +1,11 @@
-//! The rig's own random numbers: the same seed explores the same histories everywhere.
+//! The check's own random numbers: the same seed explores the same histories everywhere.
 
-/// SplitMix64: small, quick, and good enough to choose what to try.
+/// SplitMix64: small, fast, and good enough for choosing what to try.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// A stream of its own for each part of a seed.
+    /// Returns a separate stream for each part of a seed.
     pub(crate) fn new(seed: u64, part: u64) -> Self {
         let mut random = Self(seed);
         Self(random.bits() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -19,12 +19,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`; 0 where there is none.
+    /// Returns a number below `end`; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { (self.bits() % end as u64) as usize }
     }
 
-    /// A number from `least` to `most`, both possible; `least` where there is none.
+    /// Returns a number from `least` to `most`, inclusive; `least` if the range is empty.
     pub(crate) fn between(&mut self, least: i128, most: i128) -> i128 {
         let span = most.saturating_sub(least).max(0).unsigned_abs();
         let wide = u128::from(self.bits()) << 64 | u128::from(self.bits());
@@ -32,7 +32,7 @@ impl Random {
         least.saturating_add(i128::try_from(offset).unwrap_or(i128::MAX))
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in the given percentage of cases.
     pub(crate) fn percent(&mut self, share: usize) -> bool {
         self.below(100) < share
     }

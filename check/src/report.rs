@@ -1,4 +1,4 @@
-//! What was tried, and what it took.
+//! The report of a check: what was tried, and its cost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,83 +7,83 @@ use serde::Serialize;
 
 use crate::subject::{Limits, Usage};
 
-/// A share of a limit, in percent, above which a report warns: a room that lives for years will see more than a test did.
+/// The percentage of a limit above which a report warns: a room that lives for years will see more than a test did.
 const HEADROOM: u64 = 50;
 
-/// What a check that found nothing wrong has tried.
+/// The report of a check that found no fault.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The machine's name.
     pub machine: String,
     /// The seed of all histories.
     pub seed: u64,
-    /// Histories that were played, and how many had been asked for.
+    /// The number of histories that were played.
     pub histories: u64,
-    /// See [`Report::histories`]: fewer were played where time ran out.
+    /// The number of histories that were requested. Fewer are played if the time runs out.
     pub histories_asked: u64,
-    /// Rooms whose options the machine refused. They went on with the defaults.
+    /// The number of rooms whose options the machine refused. They continued with the defaults.
     pub options_refused: u64,
-    /// Transitions that were tried, by kind.
+    /// The transitions that were tried, by kind.
     pub transitions: Vec<Kind>,
-    /// Conflicts that there were, by kind.
+    /// The conflicts, by kind.
     pub conflicts: Vec<Count>,
-    /// Kinds of transitions that two people asked for at once, both orders of which were tried.
+    /// The pairs of kinds that two people sent at once, whose two orders were both tried.
     pub pairs: Vec<Pair>,
-    /// Transitions that were made for an earlier state: some others were decided meanwhile.
+    /// The number of transitions that were made for an earlier state.
     pub late: u64,
-    /// Alarms that went off.
+    /// The number of alarms that went off.
     pub alarms: u64,
-    /// Bytes sent for a transition that were none, and were refused.
+    /// The number of invalid transitions in bytes, which were all refused.
     pub malformed: u64,
-    /// Fuel for one `apply`, where it is measured.
+    /// The fuel of one `apply`, if it is measured.
     pub fuel: Option<Figures>,
-    /// The most linear memory that an instance held, where it is measured.
+    /// The most linear memory of an instance, if it is measured.
     pub memory_bytes: Option<u64>,
-    /// Bytes of a snapshot.
+    /// The size of a snapshot in bytes.
     pub snapshot_bytes: Figures,
-    /// What the host allows, where it was told.
+    /// The host's limits, if they are set.
     #[serde(skip)]
     pub limits: Option<Limits>,
-    /// What deserves a look although no rule is broken.
+    /// Findings that deserve a look although no rule is broken.
     pub warnings: Vec<String>,
 }
 
-/// How often a kind of transition was tried, and what became of it.
+/// The results of one kind of transition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Kind {
-    /// Its variants, as `Item.Done`.
+    /// The variants, as `Item.Done`.
     pub kind: String,
-    /// How often it was applied, by participants or by an alarm.
+    /// The number of times it was applied, by participants or by an alarm.
     pub accepted: u64,
-    /// How often the machine said no.
+    /// The number of conflicts.
     pub conflict: u64,
-    /// How often what the schema allows was none to `encode`, or too long for a room.
+    /// The number of values that the schema allows and `encode` refuses, or that are too long for a room.
     pub malformed: u64,
 }
 
-/// What became of two transitions at once, in both orders.
+/// The results of two transitions at once, in both orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pair {
     /// Their kinds.
     pub kinds: [String; 2],
-    /// How often both orders were tried.
+    /// The number of times both orders were tried.
     pub tried: u64,
-    /// How often these came to different states.
+    /// The number of times these led to different states.
     pub differ: u64,
-    /// The shortest of those.
+    /// The shortest example of that.
     pub example: Option<String>,
 }
 
-/// How often something was.
+/// A count of something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// What.
+    /// The thing that is counted.
     pub kind: String,
-    /// How often.
+    /// The number of times it occurred.
     pub count: u64,
 }
 
-/// How large something was: half of all, 99 of 100, and all were at most so large.
+/// A distribution of sizes: the median, the 99th percentile and the maximum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
     /// The median.
@@ -103,7 +103,7 @@ impl Figures {
     }
 }
 
-/// Collects what a report is made of.
+/// The data from which a report is made.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) histories: u64,
@@ -126,7 +126,7 @@ impl Tally {
         Self { transitions, conflicts, ..Self::default() }
     }
 
-    /// The count of a transition's kind.
+    /// Returns the count of a transition's kind.
     pub(crate) fn transition(&mut self, kind: String) -> &mut Kind {
         let index = self.transitions.iter().position(|known| known.kind == kind).unwrap_or_else(|| {
             self.transitions.push(Kind::new(kind));
@@ -258,12 +258,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Pairs of kinds that are printed, and characters of an example.
+/// The maximum number of pairs of kinds that are printed, and of characters of an example.
 const PAIRS_SHOWN: usize = 12;
 const EXAMPLE_CHARS: usize = 160;
 
 impl Report {
-    /// The pairs for which it matters who is first.
+    /// Returns the pairs for which the order matters.
     fn write_pairs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut differing: Vec<&Pair> = self.pairs.iter().filter(|pair| pair.differ > 0).collect();
         differing.sort_by_key(|pair| std::cmp::Reverse(pair.differ));

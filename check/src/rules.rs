@@ -1,4 +1,4 @@
-//! The rules, each as one look at the room.
+//! The rules, each as one check of the room.
 
 use bytes::Bytes;
 use reapply_sync::Alarm;
@@ -10,10 +10,10 @@ use crate::schema::Schema;
 use crate::subject::Subject;
 use crate::verdict::{Breach, Checked, Rule, answered, bytes_differ, json_differs, unbroken};
 
-/// What is appended to bytes that end where they should.
+/// The bytes that are appended to complete ones.
 const GARBAGE: [&[u8]; 3] = [&[0], &[255], &[1, 2, 3, 4, 5, 6, 7, 8]];
 
-/// Arrays and objects inside one another that serde_json reads, as do hosts.
+/// The maximum nesting of arrays and objects that serde_json reads, as do hosts.
 const JSON_LEVELS_MAX: usize = 127;
 
 impl<S: Subject> Player<'_, S> {
@@ -67,7 +67,7 @@ impl<S: Subject> Player<'_, S> {
         if entropy.is_multiple_of(GARBAGE_EVERY) { self.check_snapshot_garbage() } else { Ok(()) }
     }
 
-    /// A restored state went on, and must be where the room is.
+    /// Checks that a restored state, after the same event, equals the room's state.
     pub(crate) fn check_went_on(&mut self, restored: &S::State) -> Checked<()> {
         let snapshot = unbroken("snapshot", self.scratch.snapshot(restored))?;
         if snapshot == self.now.snapshot {
@@ -79,8 +79,8 @@ impl<S: Subject> Player<'_, S> {
         Err(Breach::new(Rule::Restore, text))
     }
 
-    /// Gives the transition's JSON. It is what the schema says where it was so before: what it then is of a changed example, the machine may
-    /// answer with a conflict.
+    /// Returns the transition's JSON. It must match the schema if it did before. A changed example need not: the machine may answer it
+    /// with a conflict.
     pub(crate) fn check_codec(&mut self, bytes: &Bytes, conforms: bool) -> Checked<String> {
         let codec = |what: String| Breach::new(Rule::Codec, what);
         let json = answered("decode", self.scratch.decode(bytes))?
@@ -97,7 +97,7 @@ impl<S: Subject> Player<'_, S> {
         Err(codec(format!("{json}, decoded and encoded again: the {differ}")))
     }
 
-    /// The same transition must not have other bytes: whoever appends to it, or breaks it off, is told so.
+    /// Checks that the transition has no other bytes: appended or truncated ones must be refused.
     pub(crate) fn check_garbage(&mut self, bytes: &Bytes, json: &str) -> Checked<()> {
         for (what, bytes) in spoiled(bytes) {
             let read = answered("decode", self.scratch.decode(&bytes)).map_err(while_malformed)?;
@@ -108,7 +108,7 @@ impl<S: Subject> Player<'_, S> {
         Ok(())
     }
 
-    /// An alarm that an event sets is later than that event. One that went off and stays would go off for ever.
+    /// Checks that an alarm set by an event is later than that event. One that went off and stays would go off forever.
     pub(crate) fn check_alarm(&self, before: Option<&Alarm>, went_off: bool) -> Checked<()> {
         let Some(alarm) = &self.now.alarm else { return Ok(()) };
         let is_new = went_off || before != Some(alarm);
@@ -138,13 +138,13 @@ impl<S: Subject> Player<'_, S> {
     }
 }
 
-/// A state, made again from its own snapshot.
+/// Returns a state that is restored from its own snapshot.
 pub(crate) fn restore<S: Subject>(contract: &Contract, machine: &mut S, snapshot: &[u8]) -> Checked<S::State> {
     answered("restore", machine.restore(snapshot, contract.state_version))?
         .map_err(|why| Breach::new(Rule::Restore, format!("`restore` refused the machine's own snapshot: {why}")))
 }
 
-/// Texts and bytes that are nothing get an answer, whatever it is.
+/// Checks that invalid texts and bytes get an answer, whatever it is.
 pub(crate) fn check_nonsense<S: Subject>(machine: &mut S, state_version: u32) -> Checked<()> {
     for text in ["{", "null", "[[[[", "\u{0}"] {
         answered("create", machine.create(text)).map_err(while_malformed)?.ok();
@@ -157,7 +157,7 @@ pub(crate) fn check_nonsense<S: Subject>(machine: &mut S, state_version: u32) ->
     Ok(())
 }
 
-/// A fault that comes of bad bytes is about those.
+/// Attributes a fault that invalid bytes caused to the rule about them.
 pub(crate) fn while_malformed(breach: Breach) -> Breach {
     match breach.rule {
         Rule::Trap | Rule::Limits => Breach::new(Rule::Malformed, breach.what),
@@ -165,11 +165,11 @@ pub(crate) fn while_malformed(breach: Breach) -> Breach {
     }
 }
 
-/// Gives what the JSON says.
+/// Checks the JSON against the schema, and returns its value.
 pub(crate) fn check_schema(name: &str, schema: &Schema, json: &str) -> Checked<Value> {
     let wrong = |what: String| Breach::new(Rule::Schema, what);
     let value = serde_json::from_str(json).map_err(|error| match error.to_string() {
-        // It is JSON, and yet nobody can read it.
+        // It is JSON, but no reader can read it.
         error if error.starts_with("recursion limit exceeded") => {
             wrong(format!("the {name} nests deeper than {JSON_LEVELS_MAX} levels, the most that readers of JSON take"))
         }

@@ -7,7 +7,7 @@ use crate::pattern::matching;
 use crate::schema::whole_range;
 use crate::validate::is_uuid;
 
-/// Texts that machines stumble over.
+/// Texts that machines often fail on.
 const TEXTS: [&str; 12] = [
     "",
     "a",
@@ -23,7 +23,7 @@ const TEXTS: [&str; 12] = [
     "a/b?c=d&<e>",
 ];
 
-/// A character to make long texts of.
+/// A character for long texts.
 const LONG_OF: &str = "ä";
 const LONG_CHARS: [usize; 4] = [33, 129, 1000, 5000];
 
@@ -99,7 +99,7 @@ impl Generator<'_> {
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
-    /// Another value of the same sort.
+    /// Returns another value of the same sort.
     pub(crate) fn other(&mut self, value: &Value) -> Value {
         match value {
             Value::Bool(is) => Value::Bool(!is),
@@ -118,7 +118,7 @@ impl Generator<'_> {
     }
 }
 
-/// The whole numbers that a schema allows.
+/// Returns the whole numbers that a schema allows.
 fn bounds(keywords: &Map<String, Value>) -> (i128, i128) {
     let format = keywords.get("format").and_then(Value::as_str).and_then(whole_range);
     let (least, most) = format.unwrap_or((i64::MIN.into(), i64::MAX.into()));
@@ -132,7 +132,7 @@ fn bounds(keywords: &Map<String, Value>) -> (i128, i128) {
     (least, most.max(least))
 }
 
-/// The text, as long as the schema allows.
+/// Returns the text, as long as the schema allows.
 fn fit(text: String, keywords: &Map<String, Value>) -> String {
     let [least, most] = ["minLength", "maxLength"].map(|bound| keywords.get(bound).and_then(Value::as_u64));
     let chars = text.chars().count();

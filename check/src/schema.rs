@@ -1,4 +1,4 @@
-//! JSON Schemas (draft 2020-12) of what a machine takes and tells, as schemars and people write them.
+//! JSON Schemas (draft 2020-12) of a machine's inputs and outputs, as schemars and people write them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -6,17 +6,17 @@ use std::collections::{BTreeSet, HashMap};
 use regex_lite::Regex;
 use serde_json::Value;
 
-/// One root schema, with its patterns compiled.
+/// A root schema, with its patterns compiled.
 pub(crate) struct Schema {
     root: Value,
     patterns: HashMap<String, Regex>,
-    /// Keywords that are not understood here. What they ask for is not checked.
+    /// Unknown keywords, which are not checked.
     pub(crate) unknown: BTreeSet<String>,
-    /// Which parts of it have no values, by where they are, as far as that was asked.
+    /// The parts that have no values, by address, as far as they were computed.
     impossible: RefCell<HashMap<usize, bool>>,
 }
 
-/// How many references in a row are followed: a schema that refers to itself alone has no meaning.
+/// The maximum number of references that are followed in a row: a schema that refers only to itself has no meaning.
 const REFERENCES_MAX: usize = 64;
 
 /// Keywords whose value is a schema, a list of schemas, or an object of schemas.
@@ -24,7 +24,7 @@ const IN_ONE: [&str; 4] = ["items", "additionalProperties", "propertyNames", "no
 const IN_LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 const IN_OBJECT: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
 
-/// The other keywords that are understood, and those that ask for nothing.
+/// The other known keywords, and those without an effect.
 const UNDERSTOOD: [&str; 30] = [
     "$ref",
     "$schema",
@@ -75,12 +75,12 @@ impl Schema {
         &self.root
     }
 
-    /// What a `$ref` refers to, if it is there.
+    /// Returns the target of a `$ref`, if it exists.
     pub(crate) fn referent(&self, reference: &str) -> Option<&Value> {
         self.root.pointer(reference.strip_prefix('#')?)
     }
 
-    /// The schema, or where it is nothing but a reference, what that refers to.
+    /// Returns the schema, or the target if the schema is only a reference.
     pub(crate) fn follow<'a>(&'a self, mut schema: &'a Value) -> &'a Value {
         for _ in 0..REFERENCES_MAX {
             let referent = schema.get("$ref").and_then(Value::as_str).and_then(|reference| self.referent(reference));
@@ -92,14 +92,14 @@ impl Schema {
         schema
     }
 
-    /// Whether no value is what the schema says, as of an enum without variants and of whatever must hold one.
+    /// Returns whether the schema has no values, like an enum without variants and any type that must contain one.
     pub(crate) fn is_impossible(&self, schema: &Value) -> bool {
         let schema = self.follow(schema);
         let address = std::ptr::from_ref(schema).addr();
         if let Some(known) = self.impossible.borrow().get(&address) {
             return *known;
         }
-        // Whatever holds itself is possible, as far as that goes.
+        // A recursive type is possible, as far as the recursion goes.
         self.impossible.borrow_mut().insert(address, false);
         let not = schema.get("not");
         let list = |name: &str| schema.get(name).and_then(Value::as_array);
@@ -118,11 +118,11 @@ impl Schema {
     }
 
     pub(crate) fn matches(&self, pattern: &str, text: &str) -> bool {
-        // What cannot be compiled was noted as unknown.
+        // A pattern that does not compile was recorded as unknown.
         self.patterns.get(pattern).is_none_or(|regex| regex.is_match(text))
     }
 
-    /// Examples that are not what the schema that they stand in says.
+    /// Returns the examples that do not match their own schema.
     pub(crate) fn wrong_examples(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut waiting = vec![&self.root];
@@ -157,7 +157,7 @@ impl Schema {
     }
 }
 
-/// The schemas directly inside a schema.
+/// Returns the schemas directly inside a schema.
 fn inner(schema: &Value) -> impl Iterator<Item = &Value> {
     let keywords = |keywords: &'static [&str]| keywords.iter().filter_map(|keyword| schema.get(keyword));
     let in_lists = keywords(&IN_LIST).filter_map(Value::as_array).flatten();
@@ -165,7 +165,7 @@ fn inner(schema: &Value) -> impl Iterator<Item = &Value> {
     keywords(&IN_ONE).chain(in_lists).chain(in_objects)
 }
 
-/// Whether a schema asks for more than its `$ref` does.
+/// Returns whether a schema requires more than its `$ref` does.
 pub(crate) fn constrains(schema: &Value) -> bool {
     const SILENT: [&str; 13] = [
         "$ref",
@@ -185,7 +185,7 @@ pub(crate) fn constrains(schema: &Value) -> bool {
     schema.as_object().is_none_or(|keywords| keywords.keys().any(|keyword| !SILENT.contains(&keyword.as_str())))
 }
 
-/// Whole numbers that a `format` such as `uint8` or `int64` allows.
+/// Returns the whole numbers that a `format` such as `uint8` or `int64` allows.
 pub(crate) fn whole_range(format: &str) -> Option<(i128, i128)> {
     let (signed, bits) = match format.strip_prefix('u') {
         Some(rest) => (false, rest.strip_prefix("int")?),
@@ -193,7 +193,7 @@ pub(crate) fn whole_range(format: &str) -> Option<(i128, i128)> {
     };
     let bits: u32 = if bits.is_empty() { 64 } else { bits.parse().ok()? };
     match (signed, bits) {
-        // A u128 has more than an i128 can say; its upper half is left out.
+        // A u128 goes beyond an i128; its upper half is left out.
         (_, 128) => Some((if signed { i128::MIN } else { 0 }, i128::MAX)),
         (true, 8..=64) => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
         (false, 8..=64) => Some((0, (1 << bits) - 1)),

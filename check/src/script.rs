@@ -1,26 +1,26 @@
-//! A history as it is written down: what to ask of a machine, so that it can be asked again.
+//! A history in written form: the inputs of a machine, so that they can be repeated.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A room's whole history: how it begins, and what happens then.
+/// A room's whole history: its options and its steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
-    /// The room's options, as JSON; nothing for the defaults.
+    /// The room's options, as JSON; `None` for the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Value>,
-    /// What happens, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// One thing that happens.
+/// One step of a history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What it is.
+    /// The action.
     #[serde(flatten)]
     pub act: Act,
-    /// Microseconds since the step before, or since the alarm's time where it is an alarm that comes late.
+    /// Microseconds since the step before, or since the alarm's time for an alarm that comes late.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub after: u64,
     /// The event's random bits, in decimal digits.
@@ -28,44 +28,44 @@ pub struct Step {
     pub entropy: u64,
 }
 
-/// What happens in a room, and what else is tried on a machine.
+/// An action in a room, or a test of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum Act {
-    /// A participant asks for a transition.
+    /// A participant sends a transition.
     Submit {
         /// The participant.
         author: String,
         /// The transition, as JSON.
         transition: Value,
     },
-    /// Two participants ask at once. Both orders are tried, and the room goes on as if they had not asked.
+    /// Two participants send transitions at once. Both orders are tried, and the room continues as if they had not.
     AtOnce {
         /// The participants.
         authors: [String; 2],
-        /// What each of them asks for, as JSON.
+        /// Their transitions, as JSON.
         transitions: [Value; 2],
     },
-    /// A participant sends bytes that may be no transition.
+    /// A participant sends bytes that may not be a transition.
     SubmitBytes {
         /// The participant.
         author: String,
         /// The bytes, in hexadecimal.
         bytes: String,
     },
-    /// The state's alarm goes off. Nothing happens where the state has set none.
+    /// The state's alarm goes off. Does nothing if the state has set none.
     Alarm,
-    /// A participant comes.
+    /// A participant joins.
     Joined {
         /// The participant.
         author: String,
     },
-    /// A participant goes.
+    /// A participant leaves.
     Left {
         /// The participant.
         author: String,
     },
-    /// Bytes are given to `restore` that may be no snapshot. The room goes on as if they had not been.
+    /// `restore` gets bytes that may not be a snapshot. The room continues as if it had not.
     RestoreBytes {
         /// The bytes, in hexadecimal.
         bytes: String,
@@ -76,7 +76,7 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes; nothing where the text is not hexadecimal.
+/// Returns the bytes; `None` if the text is not hexadecimal.
 pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.bytes().map(|digit| char::from(digit).to_digit(16)).collect::<Option<Vec<_>>>()?;
     let pairs = digits.chunks(2);
@@ -89,7 +89,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// JSON's readers keep 53 bits of a number, so these are text.
+/// JSON readers keep 53 bits of a number, so these are text.
 mod digits {
     use serde::{Deserialize, Deserializer, Serializer};
 

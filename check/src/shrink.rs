@@ -1,4 +1,4 @@
-//! Makes a history that breaks a rule as short and plain as can be found.
+//! Makes a history that breaks a rule as short and plain as possible.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::script::{Act, Script, Step};
 use crate::validate::is_uuid;
 
-/// How much is tried before what was found has to do.
+/// The maximum number of attempts.
 const TRIALS_MAX: usize = 4000;
 
-/// A shorter script for which `fails` still holds. It is looked for until that time.
+/// Returns a shorter script for which `fails` still holds. The search ends at the given time.
 pub(crate) fn shrink(script: Script, until: Instant, fails: impl FnMut(&Script) -> bool) -> Script {
     let mut shrinker = Shrinker { best: script, fails, trials_left: TRIALS_MAX, until };
     loop {
@@ -50,7 +50,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         fails
     }
 
-    /// Takes steps away, first many at once.
+    /// Removes steps, many at once at first.
     fn remove_steps(&mut self) {
         let mut count = self.best.steps.len();
         while count > 0 {
@@ -66,7 +66,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         }
     }
 
-    /// Has two who ask at once ask one after the other, where that fails as well.
+    /// Replaces two transitions at once by one after the other, if that fails as well.
     fn part_pairs(&mut self) {
         let mut index = 0;
         while let Some(step) = self.best.steps.get(index).cloned() {
@@ -122,7 +122,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         }
     }
 
-    /// Makes a value plainer for as long as that is possible.
+    /// Makes a value plainer for as long as possible.
     fn plain_value(&mut self, mut value: Value, put: impl Fn(&mut Script, Value)) {
         'plainer: loop {
             for plainer in plainer(&value) {
@@ -137,7 +137,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         }
     }
 
-    /// Takes bytes away, two digits each.
+    /// Removes bytes, two digits each.
     fn plain_bytes(&mut self, index: usize) {
         let length = |script: &Script| match &script.steps[index].act {
             Act::SubmitBytes { bytes, .. } | Act::RestoreBytes { bytes } => bytes.len(),
@@ -159,7 +159,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
         }
     }
 
-    /// Ids get small numbers, everywhere at once.
+    /// Replaces ids by small numbers, everywhere at once.
     fn plain_names(&mut self) {
         let mut ids = Vec::new();
         for step in &self.best.steps {
@@ -179,7 +179,7 @@ impl<F: FnMut(&Script) -> bool> Shrinker<F> {
     }
 }
 
-/// Values a little plainer than this one, the plainest first.
+/// Returns values a little plainer than this one, the plainest first.
 fn plainer(value: &Value) -> Vec<Value> {
     match value {
         Value::Null | Value::Bool(false) => Vec::new(),
@@ -193,7 +193,7 @@ fn plainer(value: &Value) -> Vec<Value> {
         Value::String(text) => {
             let half = text.chars().take(text.chars().count() / 2).collect::<String>();
             let plain = ["", "0", "a"].map(str::to_owned).into_iter().chain([half]);
-            // Of texts that are equally short, one is plainest: otherwise this would go on for ever.
+            // Of equally short texts, one is the plainest: otherwise this would never end.
             plain
                 .filter(|plain| (plain.len(), plain.as_str()) < (text.len(), text.as_str()))
                 .map(Value::String)

@@ -1,30 +1,30 @@
-//! What can be checked.
+//! The interface of everything that can be checked.
 
 use reapply_sync::{Fault, Machine};
 
-/// A running machine, all of its contract: what the protocol uses of it ([`Machine`]), and what people see.
+/// A running machine with its whole contract: the part that the protocol uses ([`Machine`]), and the part that people see.
 pub trait Subject: Machine {
-    /// What the machine says of itself.
+    /// Returns the machine's description of itself.
     ///
     /// # Errors
     ///
     /// The machine faults.
     fn describe(&mut self) -> Result<Description, Fault>;
 
-    /// What user interfaces see of a state, as JSON.
+    /// Returns the view of a state for user interfaces, as JSON.
     ///
     /// # Errors
     ///
     /// The machine faults.
     fn view(&mut self, state: &Self::State) -> Result<String, Fault>;
 
-    /// What the last call took, where that is measured.
+    /// Returns the cost of the last call, if it is measured.
     fn usage(&self) -> Option<Usage> {
         None
     }
 }
 
-/// What a machine says of itself, as far as it is checked. The versions and the membership are [`Machine`]'s.
+/// The checked part of a machine's description. Its versions and membership are in [`Machine`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The machine's name.
@@ -33,20 +33,20 @@ pub struct Description {
     pub schemas: String,
 }
 
-/// What a machine used.
+/// The cost of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Fuel of the last call.
+    /// The fuel of the last call.
     pub fuel: u64,
-    /// Bytes of linear memory that the machine holds.
+    /// The bytes of linear memory that the machine holds.
     pub memory_bytes: u64,
 }
 
-/// What the host allows a machine, so that a report can say how near to it a machine comes.
+/// The host's limits for a machine, so that a report can say how near to them a machine comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel for one `apply`.
+    /// The fuel of one `apply`.
     pub fuel_per_apply: u64,
-    /// Bytes of linear memory.
+    /// The bytes of linear memory.
     pub memory_bytes: u64,
 }

@@ -1,22 +1,23 @@
-//! Whether a value is what a schema says.
+//! Checks a value against a schema.
 
 use serde_json::{Map, Value};
 
 use crate::schema::{Schema, whole_range};
 
 impl Schema {
-    /// What is wrong with `value`, and where, if it is not what this schema says.
+    /// Returns what is wrong with `value`, and where, if it does not match this schema.
     pub(crate) fn validate(&self, value: &Value) -> Result<(), String> {
         self.validate_as(self.root(), value)
     }
 
-    /// The same, of a part of this schema.
+    /// Does the same for a part of this schema.
     pub(crate) fn validate_as(&self, part: &Value, value: &Value) -> Result<(), String> {
         Validation { schema: self }.value(part, value, "", 0)
     }
 }
 
-/// Steps inside a schema without one into the value. There are no more where it is sound: one that only refers to itself never ends.
+/// The maximum number of steps inside a schema without a step into the value. A sound schema needs fewer; one that refers only to itself
+/// never ends.
 const DEPTH_MAX: usize = 256;
 
 struct Validation<'a> {
@@ -79,7 +80,7 @@ impl Validation<'_> {
             let tried: Vec<Valid> = branches.iter().map(|branch| self.value(branch, value, at, depth + 1)).collect();
             let matching = tried.iter().filter(|tried| tried.is_ok()).count();
             if matching == 0 {
-                // What went furthest into the value is what was meant.
+                // The error that lies deepest in the value belongs to the intended branch.
                 let nearest = tried
                     .into_iter()
                     .filter_map(Result::err)
@@ -256,7 +257,7 @@ pub(crate) fn is_uuid(text: &str) -> bool {
         )
 }
 
-/// How much of a value an error shows.
+/// The maximum length of a value in an error.
 const SHOWN_CHARS_MAX: usize = 80;
 
 fn wrong(at: &str, what: &str, value: &Value) -> String {
@@ -273,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong with the value; empty where nothing is.
+    /// Returns what is wrong with the value; an empty text if nothing is.
     fn wrong_with(schema: Value, value: Value) -> String {
         Schema::new(schema).validate(&value).err().unwrap_or_default()
     }

@@ -1,25 +1,25 @@
-//! What must hold, and what is said where it does not.
+//! The rules, and the results of checking them.
 
 use std::fmt;
 
 use reapply_sync::{CodecError, Fault, LoadError};
 use serde::{Deserialize, Serialize};
 
-/// What must hold of every machine. The names are those of the reports and the docs.
+/// The rules for every machine. Reports and docs use these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
-    /// Two instances that are given the same events say the same and come to the same states.
+    /// Two instances that get the same events give the same answers and reach the same states.
     Deterministic,
-    /// A state restored from its snapshot is that state: it has the same snapshot, view and alarm, and goes on in the same way.
+    /// A state restored from its snapshot equals the original: it has the same snapshot, view and alarm, and continues in the same way.
     Restore,
-    /// `apply` leaves the old state as it was, whether it makes a new one or says no.
+    /// `apply` leaves the old state as it was, whether it succeeds or refuses.
     Unchanged,
-    /// A transition comes back from its bytes and from its JSON as it was.
+    /// A transition survives the way through its bytes and through its JSON.
     Codec,
-    /// Views, transitions and conflicts are what the machine's schemas say.
+    /// Views, transitions and conflicts match the machine's schemas.
     Schema,
-    /// Bytes that are no transition, no snapshot or more than that are refused.
+    /// Bytes that are not exactly a transition or a snapshot are refused.
     Malformed,
     /// No call breaks off.
     Trap,
@@ -27,9 +27,9 @@ pub enum Rule {
     Limits,
     /// An alarm is set for later, and can be applied when it goes off.
     Alarm,
-    /// Kinds of transitions that are said to commute come to the same state in either order.
+    /// Kinds of transitions that are declared to commute lead to the same state in either order.
     Order,
-    /// What an earlier build stored becomes a state of this one, which goes on.
+    /// A state that an earlier build stored becomes a state of this one, and continues.
     Migrate,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A rule that did not hold.
+/// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Breach {
     pub(crate) rule: Rule,
@@ -74,12 +74,12 @@ impl Breach {
     }
 }
 
-/// What a call that may only answer has answered.
+/// Returns the answer of a call that must not break off.
 pub(crate) fn unbroken<T>(call: &str, answer: Result<T, Fault>) -> Checked<T> {
     answer.map_err(|fault| Breach::of_fault(call, &fault))
 }
 
-/// What a call that may refuse has answered: its result, or why it refused.
+/// Returns the answer of a call that may refuse: its result, or the reason.
 pub(crate) fn answered<T, E: Into<Answer>>(call: &str, answer: Result<T, E>) -> Checked<Result<T, String>> {
     match answer.map_err(Into::into) {
         Ok(value) => Ok(Ok(value)),
@@ -112,11 +112,11 @@ impl From<CodecError> for Answer {
     }
 }
 
-/// Bytes of a snapshot that are shown before those that differ, and of those.
+/// The number of bytes of a snapshot that are shown: before the first difference, and from there on.
 const SHOWN_BEFORE: usize = 4;
 const SHOWN_BYTES: usize = 24;
 
-/// Where two snapshots part, in hexadecimal.
+/// Returns the place where two snapshots differ, in hexadecimal.
 pub(crate) fn bytes_differ(names: [&str; 2], bytes: [&[u8]; 2]) -> String {
     let same = bytes[0].iter().zip(bytes[1]).take_while(|(a, b)| a == b).count();
     let start = same.saturating_sub(SHOWN_BEFORE);
@@ -133,7 +133,7 @@ pub(crate) fn bytes_differ(names: [&str; 2], bytes: [&[u8]; 2]) -> String {
     format!("snapshots differ from byte {same} on{}{}", line(0), line(1))
 }
 
-/// Where two JSON texts part.
+/// Returns the place where two JSON texts differ.
 pub(crate) fn json_differs(names: [&str; 2], texts: [&str; 2]) -> String {
     let [one, other] = texts.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default());
     let mut place = String::new();
@@ -148,12 +148,12 @@ pub(crate) fn json_differs(names: [&str; 2], texts: [&str; 2]) -> String {
     format!("they differ at {place}\n    {:width$}  {}\n    {:width$}  {}", names[0], cut(one), names[1], cut(other))
 }
 
-/// Characters that are shown of each of two JSON values that differ.
+/// The number of characters that are shown of each of two different JSON values.
 const SHOWN_CHARS: usize = 200;
 
 type Sides<'a> = (Option<&'a serde_json::Value>, Option<&'a serde_json::Value>);
 
-/// Goes into two values for as long as they differ in one place only.
+/// Descends into two values while they differ in one place only.
 fn descend<'a>(one: &'a serde_json::Value, other: &'a serde_json::Value, place: &mut String) -> Sides<'a> {
     use serde_json::Value;
     let differing: Vec<(String, Sides<'a>)> = match (one, other) {

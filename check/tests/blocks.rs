@@ -5,9 +5,9 @@ use std::time::Duration;
 use reapply_check::{Report, check};
 use reapply_guest::{Atom, AtomRc, Batch, Board, Constant, Counter, Id, List, Map, Program, Set, Text};
 
-/// The report of a machine without a fault.
+/// Returns the report of a machine without a fault.
 fn report<P: Program>() -> Report {
-    // Machines that are busy are slow, and a history that is not played is a warning.
+    // On a busy machine checks are slow, and an unplayed history is a warning.
     let report = check::<P>()
         .histories(100)
         .time_max(Duration::from_secs(600))
@@ -17,7 +17,7 @@ fn report<P: Program>() -> Report {
     report
 }
 
-/// As [`report`], where every kind of transition must have been accepted.
+/// Does the same as [`report`], and requires that every kind of transition was accepted.
 fn accepts_all<P: Program>() {
     let report = report::<P>();
     assert_eq!(report.warnings, [""; 0], "{report}");
@@ -58,7 +58,7 @@ fn boards_options_and_batches() {
     accepts_all::<Batch<List<Atom<u8>>>>();
 }
 
-/// A text refuses what its schema allows, so few lists of them would be made by chance.
+/// A text refuses values that its schema allows, so random lists of them would rarely be accepted.
 #[test]
 fn a_list_of_texts_gets_texts() {
     let report = report::<List<Text>>();
@@ -68,7 +68,7 @@ fn a_list_of_texts_gets_texts() {
     assert!(insert.accepted > 100, "{report}");
 }
 
-/// Nobody can ask for anything of a constant.
+/// A constant has no transitions.
 #[test]
 fn what_nobody_can_ask_for_is_no_kind() {
     let report = report::<Map<String, Constant<u8>>>();

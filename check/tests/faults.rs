@@ -1,4 +1,4 @@
-//! Each planted fault is found by the rule that it breaks, natively. `host/tests/check` does the same to the components.
+//! Each planted fault is found by the rule that it breaks, natively. `host/tests/check` does the same with components.
 
 use fixture_careless_restore::CarelessRestore;
 use fixture_forgetful::Forgetful;
@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The failure of a machine, which must come back when it is written down and played again.
+/// Returns the failure of a machine, which must occur again when its script is written and replayed.
 fn failure<P: Program>(rule: Rule) -> Failure {
     let failure = *check::<P>().run().expect_err("the fault is found");
     assert_eq!(failure.rule, rule, "{failure}");
@@ -33,7 +33,7 @@ fn transitions(failure: &Failure) -> Vec<&Value> {
 
 #[test]
 fn the_order_of_a_hash_map_is_not_deterministic() {
-    // Natively each map has an order of its own, and it is by chance where that shows first. In a component it does not change.
+    // Natively each map has an order of its own, so chance decides where the fault shows first. In a component the order does not change.
     let failure = check::<HashOrder>().run().expect_err("the fault is found");
     assert!(matches!(failure.rule, Rule::Deterministic | Rule::Restore), "{failure}");
     assert!(transitions(&failure).len() < 10, "{failure}");
@@ -93,7 +93,7 @@ fn a_restore_that_trusts_a_length_panics() {
     assert!(failure.what.contains("careless-restore/src/lib.rs:"), "{failure}");
 }
 
-/// A machine whose faults are chosen by its transitions.
+/// A machine with a fault for each of its transitions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Faulty(u8);
 

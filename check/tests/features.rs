@@ -1,12 +1,12 @@
-//! A machine is checked with what it is run with: the libraries that make its bytes and its JSON have the same features in both.
+//! A machine is checked with the libraries that it runs with: those that make its bytes and its JSON have the same features in both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// The libraries that decide what bytes and JSON look like.
+/// The libraries that determine bytes and JSON.
 const DECIDING: [&str; 5] = ["imbl", "postcard", "ryu-js", "schemars", "serde_json"];
 
-/// The features of these libraries where only this package is built, as it is in its own folder.
+/// Returns the features of these libraries when only this package is built, as in its own folder.
 fn features(package: &str, more: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut command = Command::new(env!("CARGO"));
     command.args([

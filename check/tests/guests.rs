@@ -1,4 +1,4 @@
-//! Machines without a fault pass, and the report says what was tried.
+//! Machines without a fault pass, and the report shows what was tried.
 
 use reapply_check::check;
 use reapply_guest::{Event, Input, Program};
@@ -92,7 +92,7 @@ fn everything_of_a_program_is_tried() {
     assert!(report.snapshot_bytes.max > report.snapshot_bytes.p50 && report.fuel.is_none(), "{report}");
 }
 
-/// An example machine keeps every rule, and takes every kind of transition.
+/// Checks that an example machine keeps every rule, and accepts every kind of transition.
 fn guest<P: Program>(histories: u64) {
     let report = check::<P>().histories(histories).run().unwrap_or_else(|failure| panic!("{failure}"));
     println!("{report}");

@@ -1,11 +1,11 @@
-//! Two at once, late arrivals, migrations and growth: what a check finds beside the rules of single steps.
+//! Two transitions at once, late arrivals, migrations and growth: the findings beyond the rules for single steps.
 
 use reapply_check::{Act, Rule, check};
 use reapply_guest::{Atom, Counter, List, Map, Never, StateMachine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The packing list of the book that takes things out by their place.
+/// The packing list of the book that removes things by their place.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Packing(Vec<String>);
 
@@ -67,7 +67,7 @@ fn what_is_said_to_commute_and_does_not_is_a_failure_that_can_be_played_again() 
     assert!(report.warnings[0].contains("no transition is of the kind `Subtract`"), "{report}");
 }
 
-/// A list of numbers, and what it was when these could not be negative.
+/// A list of numbers, and its earlier version, in which these could not be negative.
 mod versions {
     use reapply_guest::{Event, NoOptions, Program};
 
@@ -133,7 +133,7 @@ mod versions {
                 return reapply_guest::from_snapshot(snapshot).map(Self);
             }
             let Old(numbers) = reapply_guest::from_snapshot(snapshot)?;
-            // The fault of one that is not sound: large numbers are forgotten to be possible.
+            // The fault of the unsound build: it does not expect large numbers.
             match numbers.iter().find(|number| !SOUND && **number > 1_000_000) {
                 Some(number) => Err(format!("{number} is too large")),
                 None => Ok(Self(numbers.into_iter().map(i64::from).collect())),
@@ -164,7 +164,7 @@ fn rooms_of_an_earlier_build_are_migrated_and_go_on() {
     assert_eq!(again.what, failure.what);
 }
 
-/// A stack that forgets how to be read when it is high.
+/// A stack that cannot be read any more when it is high.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 struct Stack(Vec<u8>);
 

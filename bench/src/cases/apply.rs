@@ -12,7 +12,7 @@ use reapply_sync::{Author, ClientId, Event, Input, Machine, Number, Seq, Timesta
 use crate::host::{Bench, ENTRIES};
 use crate::report::{Table, medians};
 
-/// Events in a row, so that the clock is read seldom.
+/// The number of events in a row, so that the clock is read seldom.
 const EVENTS_PER_ROUND: u64 = 1_000;
 
 pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
@@ -50,7 +50,7 @@ fn row<P: Program>(
     Ok(())
 }
 
-/// Nanoseconds for each event, and the snapshot after one round of all.
+/// Returns the nanoseconds for each event, and the snapshot after one round of all events.
 pub(super) fn in_sandbox(bench: &Bench, name: &str, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
     let component = std::fs::read(guest_components::component(name))?;
     let mut instance = check(&Engine::new(None)?, &component)?.build.instantiate()?;
@@ -104,7 +104,7 @@ pub(super) fn event(seq: Seq, transition: Vec<u8>) -> Event {
     Event { seq, time: Timestamp(1_700_000_000_000_000), entropy: 0x9e37_79b9_7f4a_7c15, input }
 }
 
-/// The event as a component is given it: with strings and lists of its own.
+/// Returns the event as a component gets it: with strings and lists of its own.
 fn lower(event: &Event) -> contract::Event {
     let input = match &event.input {
         Input::Transition { author, transition, .. } => contract::Input::Transition(contract::Submission {

@@ -1,4 +1,4 @@
-//! What the machine itself gives: the disk, a round trip without a room; and the sizes of what is served.
+//! Figures of the machine itself: the disk, and a round trip without a room; and the sizes of served files.
 
 use std::io::Write;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::host::{Bench, Host};
 use crate::report::{Table, medians, ms, size};
 use crate::session::Session;
 
-/// Bytes of one write to the disk: a page with its header, as a small commit writes it.
+/// The bytes of one write to the disk: a page with its header, as a small commit writes it.
 const WRITE_BYTES: usize = 4096 + 24;
 
 /// The guests that are examples.
@@ -34,7 +34,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     sizes()
 }
 
-/// Overwrites a laid-out file, one write and one sync at a time: the least that a durable transition costs here.
+/// Overwrites a laid-out file, one write and one sync at a time: the minimum cost of a durable transition here.
 pub(crate) fn sync_disk(bench: &Bench) -> anyhow::Result<[f64; 2]> {
     let count = bench.scale.pick(2_000, 20);
     let directory = bench.directory()?;

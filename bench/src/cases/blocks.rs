@@ -12,13 +12,13 @@ use super::apply::{event, in_sandbox, natively};
 use crate::host::Bench;
 use crate::report::{Table, medians};
 
-/// How many entries a block has at the beginning. `apply` is logarithmic if a thousandfold costs little more.
+/// The number of entries of a block at the beginning. `apply` is logarithmic if a thousand times more cost little more.
 const ENTRIES: [u32; 3] = [10, 1_000, 100_000];
 
-/// Events in a row. Where they make a block grow, others make it shrink again, so that it keeps about its size.
+/// The number of events in a row. Events that make a block grow alternate with events that shrink it, so that it stays about the same size.
 const EVENTS: u32 = 200;
 
-/// One kind of transition: what the block is created with, and a transition of each number, for a block of so many entries.
+/// One kind of transition: the options that create the block, and a transition for each number, for a block with a given number of entries.
 struct Kind {
     name: &'static str,
     options: &'static str,
@@ -178,12 +178,12 @@ fn events(kind: &Kind, entries: u32) -> anyhow::Result<Vec<Event>> {
         .collect()
 }
 
-/// A number below `entries`, far from those before and after it.
+/// Returns a number below `entries`, far from its neighbours.
 fn any(number: u32, entries: u32) -> u32 {
     (u64::from(number) * 7_919 % u64::from(entries)) as u32
 }
 
-/// An insert for each odd number, and the deletion of the same item for the even one that follows.
+/// Returns an insert for each odd number, and the deletion of the same item for the even number after it.
 fn insert_or_delete(number: u32, place: Place) -> BlocksTransition {
     let id = Id::from_bits(number.div_ceil(2).into());
     BlocksTransition::List(match number.is_multiple_of(2) {

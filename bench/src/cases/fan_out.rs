@@ -1,6 +1,6 @@
-//! (c) One room, many readers, one writer at a fixed rate: how fast events reach all, from when they were due.
+//! (c) One room, many readers, one writer at a fixed rate: the time from when an event is due until it reaches every reader.
 //!
-//! The writer does not wait for anything: an event that is sent late, because the machine is busy, counts as late from its due time.
+//! The writer does not wait for anything: an event that is sent late because the machine is busy counts as late from its due time.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -19,7 +19,7 @@ use crate::report::{Table, count, medians, ms, size};
 use crate::session::{Session, submit};
 use crate::socket::push_frame;
 
-/// How long after the last event was due the last reader may take to get it.
+/// The time after the last event was due within which every reader must get it.
 const ARRIVAL_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ async fn measure(bench: &Bench, readers: usize, per_second: u32) -> anyhow::Resu
     ])
 }
 
-/// Reads until all events are there. What has come together was read together, and has one time of arrival.
+/// Reads until all events are there. Events that arrive together are read together, and have one time of arrival.
 async fn read(
     mut session: Session,
     events: u64,
@@ -117,7 +117,7 @@ async fn read(
     Ok(())
 }
 
-/// Submits each event when it is due, with its due time as the value. A thread of its own: its clock is finer than the runtime's.
+/// Submits each event when it is due, with its due time as the value. Runs in a thread of its own, whose clock is finer than the runtime's.
 fn write(mut stream: TcpStream, events: u64, per_second: u32, epoch: Instant) -> anyhow::Result<()> {
     let mut frame = Vec::new();
     for number in 1..=events {

@@ -1,4 +1,4 @@
-//! (h) A long log: going through it again, proving it, and what it takes on disk and as an export.
+//! (h) A long log: replaying it, proving it, and its size on disk and as an export.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -14,10 +14,10 @@ use crate::host::Bench;
 use crate::report::{Table, count, medians, size};
 use crate::session::Session;
 
-/// Transitions that are outstanding while the log is written. With one, each event has a record and an fsync of its own.
+/// The number of outstanding transitions while the log is written. With one, each event has a record and an fsync of its own.
 const WINDOWS: [u64; 2] = [512, 1];
 
-/// The room that is written.
+/// The room whose log is written.
 const ROOM: &str = "counter/log";
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
@@ -70,7 +70,7 @@ async fn measure(bench: &Bench, events: u64, window: u64) -> anyhow::Result<[f64
     Ok([disk as f64, export as f64, per_second(replayed), per_second(verified)])
 }
 
-/// Increments the counter so often.
+/// Increments the counter the given number of times.
 async fn write(mut session: Session, events: u64, window: u64) -> anyhow::Result<()> {
     let transition = postcard::to_allocvec(&counter::Transition::Increment(1))?;
     let (mut submitted, mut confirmed) = (0, 0);
@@ -96,14 +96,14 @@ async fn write(mut session: Session, events: u64, window: u64) -> anyhow::Result
     Ok(())
 }
 
-/// Goes through an export, and gives its last event's seq.
+/// Replays an export, and returns its last event's seq.
 fn replay(file: &Path) -> anyhow::Result<u64> {
     let mut playback = Playback::open(BufReader::new(File::open(file)?), &Engine::new(None)?)?;
     while playback.step()?.is_some() {}
     Ok(playback.place().0.0)
 }
 
-/// Bytes of all files in a directory.
+/// Returns the bytes of all files in a directory.
 fn bytes_in(directory: &Path) -> anyhow::Result<u64> {
     let entries = fs::read_dir(directory).context("the data directory is gone")?;
     entries.map(|entry| Ok(entry?.metadata()?.len())).sum()

@@ -1,6 +1,6 @@
-//! (e) What an idle socket, a room that is awake and a room that is asleep cost in memory.
+//! (e) The memory that an idle socket, an awake room and a sleeping room cost.
 //!
-//! Each figure is the growth of the host's own (anonymous) memory over many of them. What the kernel keeps for a socket is not in it.
+//! Each figure is the growth of the host's own (anonymous) memory over many of them. The kernel's memory for a socket is not included.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::host::{Bench, ENTRIES, Host};
 use crate::report::{Table, medians, size};
 use crate::session::Session;
 
-/// Long enough to wake many rooms before the first sleeps again.
+/// A time long enough to wake many rooms before the first sleeps again.
 const SLEEP_AFTER: Duration = Duration::from_secs(10);
 
-/// How long the memory must stay as it is to count as settled.
+/// The time for which the memory must not change to count as settled.
 const SETTLED_FOR: Duration = Duration::from_secs(2);
 
-/// How long the rooms may take to fall asleep once it is time.
+/// The maximum time for the rooms to fall asleep once they are idle long enough.
 const ASLEEP_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
@@ -44,7 +44,7 @@ async fn idle_sockets(bench: &Bench) -> anyhow::Result<[f64; 2]> {
     let empty_host = host.usage()?.pss;
     let room = bench.new_room();
     host.create_room(&room, 0)?;
-    // The first brings with it what is there once for all.
+    // The first one includes costs that occur only once.
     let mut sessions = vec![Session::enter(host.address, &room).await?];
     let before = settled_memory(&host, bench)?;
     for _ in 0..sessions_total {
@@ -76,7 +76,7 @@ fn rooms_awake_and_asleep(bench: &Bench) -> anyhow::Result<[f64; 3]> {
     Ok([each(empty_awake - before), each(all_awake - empty_awake), each(all_asleep - before) / 2.0])
 }
 
-/// The host's own memory once it no longer shrinks.
+/// Returns the host's own memory once it no longer shrinks.
 fn settled_memory(host: &Host, bench: &Bench) -> anyhow::Result<f64> {
     let began = Instant::now();
     let mut memory = host.usage()?.pss_anon;

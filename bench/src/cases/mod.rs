@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::host::{Host, Usage, own_usage};
 use crate::report::percent_of_one;
 
-/// What host and client use during a load.
+/// The use of processors by host and client during a load.
 struct Meter<'a> {
     host: &'a Host,
     began: Instant,
@@ -24,7 +24,7 @@ struct Meter<'a> {
     own_before: Usage,
 }
 
-/// What was used, from the beginning to the end.
+/// Returns the use from the beginning to the end.
 struct Used {
     elapsed: Duration,
     host_cpu: Duration,

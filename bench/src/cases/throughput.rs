@@ -1,4 +1,4 @@
-//! (b) Accepted durable transitions per second, with a window of them outstanding.
+//! (b) Accepted durable transitions per second, with a window of outstanding ones.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::host::{Bench, ENTRIES};
 use crate::report::{Table, count, medians, ms, size};
 use crate::session::Session;
 
-/// How the transitions that are outstanding are spread.
+/// The distribution of the outstanding transitions.
 struct Load {
     what: &'static str,
     rooms: usize,
-    /// Of all rooms; each room has the same number.
+    /// The number of writers in all rooms; each room has the same number.
     writers: usize,
-    /// Outstanding, of each writer.
+    /// The number of outstanding transitions of each writer.
     window: u64,
 }
 

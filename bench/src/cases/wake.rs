@@ -1,4 +1,4 @@
-//! (i) Waking a room that sleeps: from connecting to the state in hand, beside joining the same room while it is awake.
+//! (i) Waking a sleeping room: from connecting to the state in hand, beside joining the same room while it is awake.
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ use crate::host::Bench;
 use crate::report::{Table, medians, ms, size};
 use crate::session::Session;
 
-/// Cells of each room, and how many rooms there are of that size: states of 1 kB, 100 kB and 10 MB.
+/// The number of cells of each room, and the number of rooms of that size: states of 1 kB, 100 kB and 10 MB.
 const SIZES: [(u32, u32); 3] = [(95, 300), (8_600, 300), (800_000, 20)];
 
-/// What makes each value take nine bytes.
+/// The base of the values, so that each takes nine bytes.
 const FIRST: u64 = 1 << 61;
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
@@ -50,7 +50,7 @@ async fn measure(bench: &Bench, build: &Build, entries: u32, rooms: u32) -> anyh
     }
     host.stop()?;
     let host = bench.start(data.path(), &[])?;
-    // The first room compiles the component, or finds it in the cache; that is once for each start.
+    // The first room compiles the component, or finds it in the cache; that happens once for each start.
     let compiled = bench.new_room();
     host.create_room(&compiled, 1)?;
     let [mut wakes, mut joins, mut restores] = [(); 3].map(|()| Histogram::default());
