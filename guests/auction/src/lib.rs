@@ -1,10 +1,11 @@
 //! An auction: one lot after another, closed by the host's alarm.
 //!
-//! Whoever puts a lot up is its seller. A bid names the most that its bidder would pay, which stays hidden: bids are made on their
-//! behalf, no higher than it takes to lead. A bid in the last moments keeps the lot open a little longer, so that being late wins nothing.
+//! Whoever puts a lot up is its seller. A bid names the most that its bidder would pay, which stays hidden: the machine bids on their
+//! behalf, no higher than necessary to lead. A bid in the last moments keeps the lot open a little longer, so that bidding late gains
+//! nothing.
 //!
-//! The [view](Program::view) shows less than is stored. It hides that from user interfaces, and no more than that: every replica
-//! holds the state and may read the log, so what somebody must not be able to find out does not belong into a machine.
+//! The [view](Program::view) shows less than the state. It only hides data from user interfaces: every replica
+//! holds the state and may read the log, so secrets do not belong in a machine.
 
 mod lot;
 mod sale;
@@ -17,20 +18,20 @@ pub use lot::{AMOUNT_MAX, ITEM_CHARS_MAX, Lot, SECONDS_MAX};
 use sale::Sale;
 pub use sale::{ANSWER_TIME_MAX, BIDS_KEPT_MAX, Bid};
 
-/// For how long after a sale only its seller and its buyer may put up the next lot.
+/// The time after a sale during which only its seller and its buyer may put up the next lot.
 pub const FIRST_REFUSAL: Micros = Micros::from_secs(30);
 
 /// A room's auction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Auction {
-    /// The lot that was put up last; before there is one, what the options propose.
+    /// The lot that was put up last; before the first one, the lot that the options propose.
     lot: Lot,
-    /// How many lots were put up.
+    /// The number of lots that were put up.
     number: u32,
     sale: Option<Sale>,
 }
 
-/// What a participant may ask for, and what the alarm does.
+/// The transitions of participants, and of the alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(example = Transition::Offer(Lot::default()), example = Transition::Bid { most: 25 })]
 pub enum Transition {
@@ -38,83 +39,83 @@ pub enum Transition {
     Offer(Lot),
     /// Bid for the lot, up to an amount that stays hidden. The leader may name a higher one.
     Bid {
-        /// What the bidder would pay at most.
+        /// The most that the bidder would pay.
         most: u32,
     },
-    /// The time is over. Only the alarm may say so.
+    /// The time is over. Only the alarm may send this.
     Close,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the auction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
     /// Nothing has been put up yet.
     NothingForSale,
     /// The last lot is still open.
     StillOpen,
-    /// No lot can be like that.
+    /// The lot is not valid.
     BadLot {
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// Until then the last sale's seller and buyer may put up the next lot.
+    /// Only the last sale's seller and buyer may put up the next lot for now.
     NotYourTurn {
-        /// When anyone may.
+        /// The time from which anyone may.
         until: Micros,
     },
     /// The lot is closed.
     Ended,
-    /// Nobody bids for what they sell.
+    /// Sellers cannot bid for their own lot.
     OwnItem,
-    /// The bid is below what it takes.
+    /// The bid is too low.
     TooLow {
-        /// The least that is taken.
+        /// The lowest accepted bid.
         least: u32,
     },
-    /// The bid is beyond all measure.
+    /// The bid is too high.
     TooHigh {
-        /// The most that is taken.
+        /// The highest accepted bid.
         most: u32,
     },
-    /// The bidder leads, and would pay that much already.
+    /// The bidder leads, and already bids that much.
     AlreadyLeading,
     /// A participant cannot close a lot.
     OnlyTheAlarmCloses,
-    /// The alarm went off, and there is nothing to close.
+    /// The alarm went off, but there is nothing to close.
     NotDue,
 }
 
-/// What everyone may know.
+/// The part of the state that everyone may know.
 #[derive(Serialize, JsonSchema)]
 struct View<'a> {
-    /// The lot that was put up last; before there is one, what is proposed.
+    /// The lot that was put up last; before the first one, the proposed lot.
     lot: &'a Lot,
-    /// How many lots were put up.
+    /// The number of lots that were put up.
     number: u32,
     phase: Phase,
     seller: Option<&'a str>,
-    /// Who would get it, or got it.
+    /// The leader, or the buyer after the end.
     leader: Option<&'a str>,
-    /// What the leader would pay for it now, or paid.
+    /// The price that the leader would pay now, or paid.
     price: Option<u32>,
-    /// The least that the next bidder must offer.
+    /// The lowest amount that the next bidder must offer.
     least: u32,
-    /// When it ends, or ended. A bid in the last moments moves it.
+    /// The time when it ends, or ended. A bid in the last moments moves it.
     ends: Option<Micros>,
-    /// When others than the last seller and buyer may put up the next lot.
+    /// The time from which others than the last seller and buyer may put up the next lot.
     anyone_from: Option<Micros>,
     /// The last bids, the newest first.
     bids: &'a [Bid],
 }
 
-/// How far the lot is.
+/// The stage of the lot.
 #[derive(Serialize, JsonSchema)]
 enum Phase {
     /// Nothing has been put up yet.
     Waiting,
-    /// Bids are taken.
+    /// Bids are accepted.
     Open,
-    /// It went to the leader, or to nobody if there is none.
+    /// The lot went to the leader, or to nobody if there is none.
     Closed,
 }
 
@@ -171,7 +172,7 @@ impl Program for Auction {
 impl Auction {
     fn offer(&self, lot: &Lot, seller: &str, now: Micros) -> Result<Self, Conflict> {
         if let Some(last) = &self.sale {
-            // A lot whose time is over makes room for the next one, even if its alarm is still to come.
+            // A lot whose time is over makes room for the next one, even if its alarm has not gone off yet.
             if !last.is_over(now) {
                 return Err(Conflict::StillOpen);
             }

@@ -1,4 +1,4 @@
-//! What is for sale, and on which terms.
+//! The lot for sale, and its terms.
 
 use reapply_guest::Micros;
 use schemars::JsonSchema;
@@ -7,36 +7,36 @@ use serde::{Deserialize, Serialize};
 /// The longest name of an item, in characters.
 pub const ITEM_CHARS_MAX: u32 = 60;
 
-/// The most that anything costs.
+/// The highest price of anything.
 pub const AMOUNT_MAX: u32 = 1_000_000_000;
 
-/// The longest that a lot is open without a bid in its last moments: a day.
+/// The longest time that a lot is open without a bid in its last moments: a day.
 pub const SECONDS_MAX: u32 = 24 * 60 * 60;
 
-/// A lot. What is left out has its default.
+/// A lot. Fields that are left out have their defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lot {
-    /// What it is.
+    /// The item.
     #[schemars(length(min = 1, max = ITEM_CHARS_MAX))]
     pub item: String,
-    /// The least first bid: below this the seller keeps it.
+    /// The lowest first bid: below this the seller keeps the item.
     #[schemars(range(min = 1, max = AMOUNT_MAX))]
     pub reserve: u32,
-    /// By how much a bid must be above the price.
+    /// The minimum amount by which a bid must exceed the price.
     #[schemars(range(min = 1, max = AMOUNT_MAX))]
     pub step: u32,
-    /// How long it is open.
+    /// The time for which the lot is open.
     #[schemars(range(min = 1, max = SECONDS_MAX))]
     pub seconds: u32,
 }
 
 impl Lot {
-    /// What is wrong with it, if anything is.
+    /// Checks the lot.
     ///
     /// # Errors
     ///
-    /// The text names the field and its limits.
+    /// The lot is not valid. The text names the field and its limits.
     pub fn check(&self) -> Result<(), String> {
         let chars = self.item.chars().count();
         if self.item.trim().is_empty() || chars > ITEM_CHARS_MAX as usize {
@@ -55,7 +55,7 @@ impl Lot {
         }
     }
 
-    /// How long it is open.
+    /// Returns the time for which the lot is open.
     #[must_use]
     pub fn open_for(&self) -> Micros {
         Micros::from_secs(self.seconds.into())

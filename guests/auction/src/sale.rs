@@ -1,4 +1,4 @@
-//! The bidding for one lot: every bidder names the most they would pay, and bids are made for them, no higher than they must be.
+//! The bidding for one lot: bidders name the most they would pay, and the machine bids for them, no higher than necessary.
 
 use reapply_guest::Micros;
 use schemars::JsonSchema;
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::Conflict;
 use crate::lot::{AMOUNT_MAX, Lot};
 
-/// How many bids the history keeps.
+/// The number of bids that the history keeps.
 pub const BIDS_KEPT_MAX: usize = 20;
 
-/// A bid leaves the others at least this long to answer, and never longer than the lot was open at first.
+/// The minimum time that a bid leaves the others to answer, but never longer than the lot was open at first.
 pub const ANSWER_TIME_MAX: Micros = Micros::from_secs(10);
 
 /// A lot that was put up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Sale {
     pub(crate) seller: String,
-    /// When it ends, or ended.
+    /// The time when the lot ends, or ended.
     pub(crate) ends: Micros,
     pub(crate) is_closed: bool,
     pub(crate) leading: Option<Leading>,
-    /// The newest first.
+    /// The bids, the newest first.
     pub(crate) bids: Vec<Bid>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Sale {
 pub(crate) struct Leading {
     pub(crate) bidder: String,
     pub(crate) price: u32,
-    /// What the bidder would pay at most. Nobody is shown this until it is outbid.
+    /// The most that the bidder would pay. Nobody sees this until it is outbid.
     most: u32,
 }
 
@@ -40,7 +40,7 @@ pub struct Bid {
     bidder: String,
     amount: u32,
     at: Micros,
-    /// Whether it was made on the bidder's behalf, in answer to another one.
+    /// Whether the bid was made on the bidder's behalf, in answer to another one.
     automatic: bool,
 }
 
@@ -50,17 +50,17 @@ impl Sale {
         Self { seller: seller.to_owned(), ends, is_closed: false, leading: None, bids: Vec::new() }
     }
 
-    /// Whether it is over, though the alarm may not have said so yet.
+    /// Returns whether the time is over, even if the alarm has not gone off yet.
     pub(crate) fn is_over(&self, now: Micros) -> bool {
         self.is_closed || now >= self.ends
     }
 
-    /// The least that the next bidder must offer.
+    /// Returns the lowest amount that the next bidder must offer.
     pub(crate) fn least(&self, lot: &Lot) -> u32 {
         self.leading.as_ref().map_or(lot.reserve, |leading| leading.price.saturating_add(lot.step))
     }
 
-    /// The sale after a bid of up to `most`.
+    /// Returns the sale after a bid of up to `most`.
     pub(crate) fn bid(&self, lot: &Lot, bidder: &str, most: u32, now: Micros) -> Result<Self, Conflict> {
         if self.is_over(now) {
             return Err(Conflict::Ended);
@@ -82,7 +82,7 @@ impl Sale {
         }
     }
 
-    /// The leader would pay more. Nobody sees a difference.
+    /// Raises the leader's own maximum. Nobody sees a difference.
     fn raise(&self, leading: &Leading, most: u32) -> Result<Self, Conflict> {
         if most <= leading.most {
             return Err(Conflict::AlreadyLeading);
@@ -90,7 +90,7 @@ impl Sale {
         Ok(self.led_by(&leading.bidder, leading.price, most))
     }
 
-    /// Two are ready to pay: the one who would pay more leads, a step above what the other would pay. Of equals the first leads.
+    /// Decides between two bidders: the one who would pay more leads, a step above the other's maximum. If both are equal, the first leads.
     fn contest(&self, leading: &Leading, lot: &Lot, bidder: &str, most: u32, now: Micros) -> Self {
         if most > leading.most {
             let price = most.min(leading.most.saturating_add(lot.step));

@@ -18,7 +18,7 @@ impl Room {
         Self { auction: contract::create("").unwrap(), now: 1_700_000_000 * SECOND, seq: 0 }
     }
 
-    /// A room in which sue sells a vase for a minute: from 10, in steps of 2.
+    /// Returns a room in which sue sells a vase for a minute: from 10, in steps of 2.
     fn open() -> Self {
         let mut room = Self::new();
         room.does("sue", vase());
@@ -45,7 +45,7 @@ impl Room {
         assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
     }
 
-    /// Expects a conflict, and a state that it left alone.
+    /// Expects a conflict that leaves the state alone.
     fn cannot(&mut self, author: &str, transition: Value, conflict: Value) {
         let before = self.auction.clone();
         assert_eq!(self.tries(author, &transition), Err(conflict), "{author} {transition}");
@@ -60,7 +60,7 @@ impl Room {
         contract::alarm(&self.auction).unwrap().map(|alarm| alarm.at)
     }
 
-    /// Lets the alarm go off, so much after it was due.
+    /// Lets the alarm go off, the given time after it was due.
     fn closes(&mut self, late: u64) {
         let alarm = contract::alarm(&self.auction).unwrap().expect("an alarm is set");
         self.now = alarm.at + late;
@@ -71,13 +71,13 @@ impl Room {
         serde_json::from_str(&contract::view(&self.auction).unwrap()).unwrap()
     }
 
-    /// Who leads, and at what price.
+    /// Returns the leader and the price.
     fn leader(&self) -> (Value, Value) {
         let view = self.view();
         (view["leader"].clone(), view["price"].clone())
     }
 
-    /// The bids that everyone sees, the newest first: who, how much, and whether it was made for them.
+    /// Returns the bids that everyone sees, the newest first: bidder, amount, and whether it was made on their behalf.
     fn history(&self) -> Value {
         let bids = self.view()["bids"].as_array().unwrap().clone();
         bids.iter().map(|bid| json!([bid["bidder"], bid["amount"], bid["automatic"]])).collect()
@@ -130,7 +130,7 @@ fn bids_are_no_higher_than_they_must_be_and_what_is_left_stays_hidden() {
     assert_eq!(room.history(), json!([["bob", 32, true], ["ada", 30, false], ["bob", 10, false]]));
     assert!(!contract::view(&room.auction).unwrap().contains("90"), "{}", room.view());
 
-    // Ada would pay more than Bob: what he would have paid comes to light.
+    // Ada would pay more than Bob, so his maximum becomes visible.
     room.bids("ada", 200);
     assert_eq!(room.leader(), (json!("ada"), json!(92)));
     assert_eq!(room.history().as_array().unwrap()[..2], [json!(["ada", 92, false]), json!(["bob", 90, true])]);
@@ -210,7 +210,7 @@ fn a_bid_in_the_last_moments_leaves_time_to_answer() {
     room.bids("bob", 40);
     assert_eq!(room.view()["ends"], room.now + ANSWER_TIME_MAX.get());
 
-    // A short lot is kept open for short times.
+    // A bid extends a short lot only by a short time.
     let mut short = Room::new();
     short.does("sue", json!({ "Offer": { "seconds": 3 } }));
     short.now += 2 * SECOND;

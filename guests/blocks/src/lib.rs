@@ -1,4 +1,4 @@
-//! The machine under the benchmark of building blocks: one of each, of a size that the room is created with.
+//! The machine for the benchmark of building blocks: one of each, with a size that is chosen when the room is created.
 
 use reapply_guest::{
     Atom, AtomRc, CharId, CharRange, Counter, Event, Id, Input, List, Map, Program, Rng, Set, StateMachine, Text,
@@ -7,10 +7,10 @@ use reapply_guest::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Entries of one block, so that a full one fits well into a machine's memory.
+/// The maximum number of entries of one block, so that a full one fits well into a machine's memory.
 pub const ENTRIES_MAX: u32 = 100_000;
 
-/// Edits that a text may have been through when its room is created.
+/// The maximum number of edits of a text when its room is created.
 pub const EDITS_MAX: u32 = 10_000;
 
 /// One block of each kind.
@@ -32,20 +32,20 @@ pub struct Blocks {
     pub text: Text,
 }
 
-/// The blocks, as a room is created with them.
+/// The blocks, as a new room has them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Room(pub Blocks);
 
-/// How a room begins: everything is empty, but for what is named here.
+/// The initial content of a room: everything is empty, except for the parts that are named here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// How many entries the map, the set, the list, the large value or the text has.
+    /// The number of entries of the map, the set, the list, the large value or the text.
     pub entries: u32,
-    /// Which of them.
+    /// The block that has them.
     pub of: Block,
-    /// How often the text was edited, a few characters at random places.
+    /// The number of times the text was edited, a few characters at random places.
     pub edits: u32,
 }
 
@@ -96,29 +96,29 @@ impl Program for Room {
     }
 }
 
-/// The id of the list's item with this index at the beginning. They are drawn, as people's are.
+/// Returns the id of the list's item with this index at the beginning. The ids are drawn, as people's are.
 #[must_use]
 pub fn item(index: u32) -> Id {
     Rng::from_seed(index.into()).id()
 }
 
-/// The id of the characters that the text begins with.
+/// Returns the id of the characters that the text begins with.
 pub const WRITER: Id = Id::from_bits(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
 
-/// Asks for a few characters after one of the writer's.
+/// Returns the transition that inserts a few characters after one of the writer's.
 #[must_use]
 pub fn insert_after_writer(offset: u32, id: Id) -> TextTransition {
     let after = Some(CharId { id: WRITER, offset });
     TextTransition::Insert { id, offset: 0, after, text: "edits".to_owned() }
 }
 
-/// Asks to delete a few of the writer's characters.
+/// Returns the transition that deletes a few of the writer's characters.
 #[must_use]
 pub fn delete_of_writer(offset: u32) -> TextTransition {
     TextTransition::Delete { ranges: vec![CharRange { id: WRITER, offset, length: 5 }] }
 }
 
-/// A text of so many characters, where some came and some went since, at so many places.
+/// Returns a text with the given number of characters, after edits at the given number of places.
 fn edited_text(chars: u32, edits: u32) -> Result<Text, TextConflict> {
     let mut text = Text::default();
     for offset in (0..chars).step_by(PIECE.len()) {
@@ -136,7 +136,7 @@ fn edited_text(chars: u32, edits: u32) -> Result<Text, TextConflict> {
     Ok(text)
 }
 
-/// What the text begins with, again and again.
+/// The words that the text repeats.
 const PIECE: &str = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs. \
                      How vexingly quick daft zebras jump! Sphinx of black quartz, judge my vow. ";
 

@@ -1,4 +1,4 @@
-//! The machine under benchmark: an ordered map of numbers, of which participants set one at a time.
+//! The machine for the benchmarks: an ordered map of numbers, which participants set one at a time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,46 +9,46 @@ use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Ids are below this, so that a full map fits well into a machine's memory.
+/// The limit of ids, so that a full map fits well into a machine's memory.
 pub const CELLS_MAX: u32 = 1_000_000;
 
-/// The map. Two states share what is the same in both, so `apply` costs the same however many cells there are.
+/// The map. States share their equal parts, so the cost of `apply` does not depend on the number of cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cells {
-    // imbl itself would make room for as many entries as the bytes claim to hold.
+    // imbl itself would reserve memory for as many entries as the bytes claim to hold.
     #[serde(deserialize_with = "from_entries")]
     #[schemars(with = "BTreeMap<u32, u64>")]
     cells: OrdMap<u32, u64>,
 }
 
-/// How a room begins.
+/// The initial content of a room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// How many cells are set: those with the lowest ids.
+    /// The number of cells that are set: those with the lowest ids.
     pub entries: u32,
-    /// Added to the values that they have at first: large ones take more bytes.
+    /// A number to add to their initial values: large values take more bytes.
     pub first: u64,
 }
 
-/// What a participant may ask for.
+/// The transitions of participants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Transition {
-    /// Gives a cell a value.
+    /// Sets the value of a cell.
     Set {
-        /// Which cell.
+        /// The id of the cell.
         id: u32,
-        /// Its new value.
+        /// The new value.
         value: u64,
     },
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the cells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
-    /// There is no cell with that id.
+    /// No cell has that id.
     NoSuchCell {
-        /// Ids are below this.
+        /// The limit of ids.
         limit: u32,
     },
 }
@@ -56,12 +56,12 @@ pub enum Conflict {
 /// A summary that costs nothing: the cells themselves are in the snapshot.
 #[derive(Serialize, JsonSchema)]
 struct View {
-    /// How many cells are set.
+    /// The number of cells that are set.
     entries: u32,
 }
 
 impl Cells {
-    /// A cell's value, if it is set.
+    /// Returns a cell's value, if it is set.
     #[must_use]
     pub fn value(&self, id: u32) -> Option<u64> {
         self.cells.get(&id).copied()
@@ -99,7 +99,7 @@ fn from_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrdMap<u32
     deserializer.deserialize_map(Entries)
 }
 
-/// Takes in entries one after the other, as they come.
+/// Reads entries one after the other.
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {
@@ -118,7 +118,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-/// Values of ordinary width, so that a snapshot's size does not flatter us.
+/// Values of typical width, so that the sizes of snapshots are realistic.
 fn first_value(id: u32) -> u64 {
     u64::from(id) * 1_000_003
 }

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The component of the guest in `guests/<name>` or `guests/fixtures/<name>`, built as `reapply build` does, once for each process.
-/// cargo finds what it has built before, so only the first of all test runs waits for long.
+/// Returns the component of the guest in `guests/<name>` or `guests/fixtures/<name>`. It is built as `reapply build` does, once for each
+/// process. cargo finds earlier builds, so only the first of all test runs takes long.
 ///
 /// # Panics
 ///
-/// There is no such guest, or it cannot be built: no test could go on.
+/// The guest does not exist, or cannot be built: no test could go on.
 #[must_use]
 pub fn component(name: &str) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);

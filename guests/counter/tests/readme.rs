@@ -1,4 +1,4 @@
-//! The README shows this machine in full, as it is.
+//! The README shows this machine in full.
 
 #[test]
 fn the_readme_shows_this_very_machine() {

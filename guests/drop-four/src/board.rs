@@ -1,41 +1,41 @@
-//! The board: where discs fall, and when four of them stand in a line.
+//! The board: the places where discs fall, and lines of four.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Seat;
 
-/// Rows of the board.
+/// The number of rows.
 pub const ROWS: usize = 6;
 
-/// Columns of the board.
+/// The number of columns.
 pub const COLUMNS: usize = 7;
 
-/// Row and column, from 0. Row 0 is the top one.
+/// The row and the column, from 0. Row 0 is at the top.
 pub type Place = (u8, u8);
 
 /// The discs, row by row from the top.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Board([[Option<Seat>; COLUMNS]; ROWS]);
 
-/// The ways in which a line can run: down, right, and the two diagonals.
+/// The directions of a line: down, right, and the two diagonals.
 const DIRECTIONS: [(i8, i8); 4] = [(1, 0), (0, 1), (1, 1), (1, -1)];
 
 impl Board {
-    /// Whose disc lies at a place; nobody's, where the board does not reach.
+    /// Returns the owner of the disc at a place; `None` if there is none, or the place is outside the board.
     #[must_use]
     pub fn disc(&self, (row, column): Place) -> Option<Seat> {
         *self.0.get(usize::from(row))?.get(usize::from(column))?
     }
 
-    /// Where a disc comes to rest that is dropped into a column; nowhere, if the column is full.
+    /// Returns the place where a disc dropped into a column comes to rest; `None` if the column is full.
     #[must_use]
     pub fn rest(&self, column: u8) -> Option<Place> {
         let rows = (0..ROWS as u8).rev();
         rows.map(|row| (row, column)).find(|place| self.disc(*place).is_none())
     }
 
-    /// The board with one more disc. A place beyond the board changes nothing.
+    /// Returns the board with one more disc. A place outside the board changes nothing.
     #[must_use]
     pub fn with(&self, (row, column): Place, seat: Seat) -> Self {
         let mut board = self.clone();
@@ -46,7 +46,7 @@ impl Board {
         board
     }
 
-    /// Four discs of one seat in a line through a place.
+    /// Returns four discs of one seat in a line through a place.
     #[must_use]
     pub fn four_through(&self, place: Place) -> Option<[Place; 4]> {
         let seat = self.disc(place)?;
@@ -55,7 +55,7 @@ impl Board {
             .find_map(|direction| (-3..=0).find_map(|start| self.four_from(place, *direction, start, seat)))
     }
 
-    /// Whether no disc fits any more.
+    /// Returns whether the board is full.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.iter().flatten().all(Option::is_some)

@@ -1,6 +1,6 @@
 //! Four in a row for two: discs fall down the columns of an upright board, and whoever gets four in a line wins.
 //!
-//! Anyone may take an empty seat. Who asks is what the event says; a transition never names a player.
+//! Anyone may take an empty seat. The event says who sent a transition; a transition never names a player.
 
 mod board;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use board::{Board, COLUMNS, Place, ROWS};
 
-/// A room's game, and how often each seat has won.
+/// A room's game, and the number of wins of each seat.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DropFour {
     players: [Option<String>; 2],
@@ -32,35 +32,35 @@ pub enum Seat {
     Second,
 }
 
-/// What a participant may ask for.
+/// The transitions of participants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Transition {
     /// Take an empty seat.
     Join,
-    /// Give the seat up, and the game and the score with it.
+    /// Give up the seat, and with it the game and the score.
     Leave,
     /// Drop a disc into a column, counted from 0.
     Drop(u8),
-    /// Play again. The loser begins, and after a draw the one who did not begin before.
+    /// Play again. The loser begins; after a draw, the player begins who did not begin before.
     Rematch,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
     /// Both seats are taken.
     SeatTaken,
-    /// Whoever asks has a seat already.
+    /// The sender has a seat already.
     AlreadySeated,
-    /// Whoever asks has no seat.
+    /// The sender has no seat.
     NotPlaying,
     /// The other seat is empty.
     WaitingForPlayers,
-    /// It is the other one's turn.
+    /// It is the other player's turn.
     NotYourTurn,
     /// The board has no such column.
     NoSuchColumn,
-    /// There is no room in that column.
+    /// That column is full.
     ColumnFull,
     /// The game has ended; a rematch begins the next one.
     GameOver,
@@ -68,24 +68,24 @@ pub enum Conflict {
     GameNotOver,
 }
 
-/// All that a user interface needs.
+/// The data for a user interface.
 #[derive(Serialize, JsonSchema)]
 struct View<'a> {
     /// The discs by their seats, row by row from the top.
     board: &'a Board,
-    /// Who sits where.
+    /// The players, by seat.
     players: &'a [Option<String>; 2],
-    /// Whose turn it is.
+    /// The seat whose turn it is.
     turn: Seat,
-    /// Who has won this game.
+    /// The seat that has won this game.
     winner: Option<Seat>,
-    /// Whether this game ended with nobody winning it.
+    /// Whether this game ended in a draw.
     draw: bool,
-    /// The four winning places as row and column; empty before.
+    /// The four winning places as row and column; empty before the end.
     line: Vec<Place>,
-    /// Where the last disc came to rest.
+    /// The place where the last disc came to rest.
     last: Option<Place>,
-    /// Games won by each seat.
+    /// The number of games won by each seat.
     score: [u32; 2],
 }
 
@@ -95,7 +95,7 @@ impl Program for DropFour {
     type Conflict = Conflict;
 
     fn apply(&self, event: &Event<Transition>) -> Result<Self, Conflict> {
-        // The game sets no alarm and does not ask for membership: a player who loses the connection keeps the seat.
+        // The game sets no alarm and has no membership events: a player who loses the connection keeps the seat.
         let Input::Transition { author, transition } = &event.input else { return Ok(self.clone()) };
         match transition {
             Transition::Join => self.join(author),
@@ -167,7 +167,7 @@ impl DropFour {
         if !self.is_over() {
             return Err(Conflict::GameNotOver);
         }
-        // After the winner's last disc the turn is the loser's. The last disc of a draw is dropped by the one who did not begin.
+        // After the winner's last disc it is the loser's turn. The last disc of a draw is dropped by the player who did not begin.
         let turn = if self.winning_line().is_some() { self.turn } else { self.turn.other() };
         Ok(Self { board: Board::default(), turn, last: None, ..self.clone() })
     }
@@ -181,7 +181,7 @@ impl DropFour {
         self.winning_line().is_some() || self.board.is_full()
     }
 
-    /// A line goes through the last disc or there is none: the game ends with it.
+    /// A line must go through the last disc, since the game ends with the first line.
     fn winning_line(&self) -> Option<[Place; 4]> {
         self.board.four_through(self.last?)
     }

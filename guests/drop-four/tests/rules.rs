@@ -15,7 +15,7 @@ impl Table {
         Self { state: contract::create("").unwrap(), seq: 0 }
     }
 
-    /// A table where ada has seat 0 and bob seat 1.
+    /// Returns a table where ada has seat 0 and bob seat 1.
     fn seated() -> Self {
         let mut table = Self::new();
         table.does("ada", json!("Join"));
@@ -39,7 +39,7 @@ impl Table {
         assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
     }
 
-    /// Expects a conflict, and a state that it left alone.
+    /// Expects a conflict that leaves the state alone.
     fn cannot(&mut self, author: &str, transition: Value, conflict: &str) {
         let before = self.state.clone();
         assert_eq!(self.tries(author, &transition), Err(json!(conflict)), "{author} {transition}");
@@ -217,7 +217,7 @@ fn damaged_snapshots_restore_to_nothing_or_to_a_state_that_plays_on() {
         let mut table = Table { state, seq: 0 };
         table.view();
         for column in 0..9 {
-            // Whatever the rules make of it, it must not panic.
+            // Whatever the result is, it must not panic.
             let _ = table.tries("ada", &json!({ "Drop": column }));
             let _ = table.tries("bob", &json!({ "Drop": column }));
         }

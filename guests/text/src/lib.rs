@@ -1,10 +1,10 @@
 //! A document that several people write at once: a title and a text.
 //!
-//! All that is hard about it is in the building block [`Text`]: every character has a name that it keeps, so an edit means the same characters
-//! wherever they have moved meanwhile. A page speaks of characters by these names, which the view gives with the text.
+//! The building block [`Text`] does the hard part: every character has a permanent name, so an edit means the same characters
+//! wherever they have moved meanwhile. A page refers to characters by these names, which the view includes.
 //!
-//! Around the block, the program adds one rule: the id under which somebody writes is theirs. So nobody can write in another's name, or take the
-//! numbers that another is about to use.
+//! Around the block, the program adds one rule: an id belongs to the participant who writes under it. So nobody can write in another's
+//! name, or take the numbers that another is about to use.
 
 use reapply_guest::{
     Atom, Event, Input, NoOptions, Owners, OwnersConflict, Program, StateMachine, Text, TextTransition, export, machine,
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// let document = Document::default();
 /// let document = document.apply(&document.map_body(|body| body.insert(ada, 0, "Dear all"))).unwrap();
 ///
-/// // Ada writes on, and Bob changes what is there, neither knowing of the other.
+/// // Ada keeps writing, and Bob changes the existing text, neither knowing of the other.
 /// let on = document.map_body(|body| body.insert(ada, 8, ", hello"));
 /// let delete = document.map_body(|body| body.delete(5..8));
 /// let insert = document.map_body(|body| body.insert(bob, 5, "friends"));
@@ -31,26 +31,26 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 pub struct Document {
-    /// What it is called.
+    /// The title.
     pub title: Atom<String>,
-    /// What it says. Marks that the demo's page draws: `highlight`, `underline` and `strike`, each with any value.
+    /// The text. The demo's page draws the marks `highlight`, `underline` and `strike`, each with any value.
     pub body: Text,
 }
 
-/// A room's document, and who writes under which id.
+/// A room's document, and the participants who write under each id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Room {
     document: Document,
     writers: Owners,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the document.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Conflict {
-    /// The document says no.
+    /// The document has a conflict of its own.
     Document(DocumentConflict),
-    /// The id is not the author's.
+    /// The id belongs to another participant.
     Writers(OwnersConflict),
 }
 
@@ -77,7 +77,7 @@ impl Program for Room {
     }
 }
 
-/// In the first version nobody knew whose the ids were: each is theirs who uses it first from now on.
+/// The first version did not record the owners of ids: from now on, each id belongs to whoever uses it first.
 impl From<Document> for Room {
     fn from(document: Document) -> Self {
         Self { document, writers: Owners::default() }

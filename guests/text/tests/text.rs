@@ -1,4 +1,4 @@
-//! What a document does, through the contract: JSON in, JSON out, as a page does it.
+//! The behaviour of a document, through the contract: JSON in, JSON out, as a page does it.
 
 use reapply_guest::Text;
 use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
@@ -15,7 +15,7 @@ struct Room {
 }
 
 impl Room {
-    /// A document in which Ada has typed this.
+    /// Returns a document in which Ada has typed this.
     fn of_ada(text: &str) -> Self {
         let mut room = Self { document: contract::create("").unwrap(), seq: 0 };
         room.does(insert(ADA, 0, &Value::Null, text));
@@ -43,7 +43,7 @@ impl Room {
         assert_eq!(self.tries(&json!({ "Body": body })), Ok(()));
     }
 
-    /// Expects a conflict, and a document that it left alone.
+    /// Expects a conflict that leaves the document alone.
     fn cannot(&mut self, body: Value, conflict: Value) {
         let before = self.document.clone();
         assert_eq!(self.tries(&json!({ "Body": body })), Err(json!({ "Body": conflict })));
@@ -72,7 +72,7 @@ fn what_is_typed_on_is_one_run() {
     let mut room = Room::of_ada("a");
     room.does(insert(ADA, 1, &char(ADA, 0), "n"));
     room.does(insert(ADA, 2, &char(ADA, 1), "😀d"));
-    // Lengths count characters: the face, two units of UTF-16, is one.
+    // Lengths count characters: the face, two UTF-16 code units, counts as one.
     assert_eq!(room.body(), json!({ "text": "an😀d", "runs": [range(ADA, 0, 4)] }));
 }
 
@@ -146,14 +146,14 @@ fn an_id_is_theirs_who_used_it_first() {
     for transition in [forged, last] {
         assert_eq!(room.tries_as("bob", &transition), Err(json!({ "NotYourId": ADA })));
     }
-    // What Ada wrote is for everyone to edit; under an id of his own, Bob writes into it.
+    // Everyone may edit Ada's text; Bob writes into it under an id of his own.
     let delete = json!({ "Body": { "Delete": { "ranges": [range(ADA, 0, 2)] } } });
     assert_eq!(room.tries_as("bob", &delete), Ok(()));
     assert_eq!(room.tries_as("bob", &json!({ "Body": insert(BOB, 0, &Value::Null, "fi") })), Ok(()));
     assert_eq!(room.tries(&json!({ "Body": insert(BOB, 2, &char(BOB, 1), "x") })), Err(json!({ "NotYourId": BOB })));
     room.does(insert(ADA, 4, &char(ADA, 3), "!"));
     assert_eq!(room.body()["text"], "fine!");
-    // An insert that conflicts takes no id.
+    // An insert that conflicts does not claim an id.
     let nowhere = json!({ "Body": insert("00000000-0000-0000-0000-00000000000c", 0, &char(BOB, 99), "x") });
     assert!(room.tries_as("bob", &nowhere).is_err());
     let carl = json!({ "Body": insert("00000000-0000-0000-0000-00000000000c", 0, &Value::Null, "x") });

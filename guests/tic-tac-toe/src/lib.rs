@@ -1,16 +1,16 @@
-//! Tic-tac-toe for two, and for as many onlookers as there are.
+//! Tic-tac-toe for two, and for any number of onlookers.
 //!
-//! It is the game of Aper's book, where a play beyond the board panics. Here that is a conflict like any other:
-//! whoever asks is told [`Conflict::NoSuchCell`], and the game goes on.
+//! It is the game of Aper's book, where a play outside the board panics. Here that is a conflict like any other:
+//! the sender gets [`Conflict::NoSuchCell`], and the game goes on.
 
 use reapply_guest::{Event, Input, NoOptions, Program, export};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Cells of the board.
+/// The number of cells.
 pub const CELLS: usize = 9;
 
-/// The cells that win together: rows, columns and the two diagonals.
+/// The cells of winning lines: rows, columns and the two diagonals.
 const LINES: [[u8; 3]; 8] = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]];
 
 /// A room's game.
@@ -19,11 +19,11 @@ pub struct TicTacToe {
     players: Players,
     board: Board,
     turn: Mark,
-    /// Who made the first move of this game; the other one begins the next.
+    /// The player who made the first move of this game; the other one begins the next.
     beginner: Mark,
 }
 
-/// Who plays which mark.
+/// The players, by mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 struct Players {
@@ -34,7 +34,7 @@ struct Players {
 /// The marks, row by row from the top left.
 type Board = [Option<Mark>; CELLS];
 
-/// What a player puts into a cell.
+/// The mark that a player puts into a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mark {
     /// The cross, which begins the first game.
@@ -44,32 +44,32 @@ pub enum Mark {
     O,
 }
 
-/// What a participant may ask for.
+/// The transitions of participants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(example = Transition::Play(4))]
 pub enum Transition {
     /// Take an empty seat: the cross, if it is free.
     Join,
-    /// Give the seat up, and the game with it.
+    /// Give up the seat, and with it the game.
     Leave,
-    /// Put one's mark into a cell, counted from 0, row by row from the top left.
+    /// Put your mark into a cell, counted from 0, row by row from the top left.
     Play(u8),
     /// Clear the board for another game, which the other player begins.
     Rematch,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
     /// Both seats are taken.
     SeatTaken,
-    /// Whoever asks has a seat already.
+    /// The sender has a seat already.
     AlreadySeated,
-    /// Whoever asks has no seat.
+    /// The sender has no seat.
     NotPlaying,
     /// The other seat is empty.
     WaitingForPlayers,
-    /// It is the other one's turn.
+    /// It is the other player's turn.
     NotYourTurn,
     /// The board has no such cell.
     NoSuchCell(u8),
@@ -81,20 +81,20 @@ pub enum Conflict {
     GameNotOver,
 }
 
-/// All that a user interface needs.
+/// The data for a user interface.
 #[derive(Serialize, JsonSchema)]
 struct View<'a> {
     /// The marks, row by row from the top left.
     board: &'a Board,
-    /// Who plays which mark.
+    /// The players, by mark.
     players: &'a Players,
-    /// Whose turn it is.
+    /// The mark whose turn it is.
     turn: Mark,
-    /// Who has won this game.
+    /// The mark that has won this game.
     winner: Option<Mark>,
-    /// The three winning cells; empty before.
+    /// The three winning cells; empty before the end.
     line: Vec<u8>,
-    /// Whether this game ended with nobody winning it.
+    /// Whether this game ended in a draw.
     draw: bool,
 }
 
@@ -104,7 +104,7 @@ impl Program for TicTacToe {
     type Conflict = Conflict;
 
     fn apply(&self, event: &Event<Transition>) -> Result<Self, Conflict> {
-        // The game sets no alarm and does not ask for membership: a player who loses the connection keeps the seat.
+        // The game sets no alarm and has no membership events: a player who loses the connection keeps the seat.
         let Input::Transition { author, transition } = &event.input else { return Ok(self.clone()) };
         match transition {
             Transition::Join => self.join(author),

@@ -15,7 +15,7 @@ impl Table {
         Self { game: contract::create("").unwrap(), seq: 0 }
     }
 
-    /// A table where ada plays the cross and bob the nought.
+    /// Returns a table where ada plays the cross and bob the nought.
     fn seated() -> Self {
         let mut table = Self::new();
         table.does("ada", json!("Join"));
@@ -39,7 +39,7 @@ impl Table {
         assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
     }
 
-    /// Expects a conflict, and a state that it left alone.
+    /// Expects a conflict that leaves the state alone.
     fn cannot(&mut self, author: &str, transition: Value, conflict: Value) {
         let before = self.game.clone();
         assert_eq!(self.tries(author, &transition), Err(conflict), "{author} {transition}");

@@ -1,6 +1,6 @@
 //! A countdown that everyone in the room can set, start and stop. It ends by itself: the host's alarm rings it.
 //!
-//! All times are the events' own, so a ring that comes late says how late it was, and no page's clock decides anything.
+//! All times come from the events, so a late ring shows how late it was, and no page's clock matters.
 
 use reapply_guest::{Alarm, Event, Input, Micros, NoOptions, Program, export};
 use schemars::JsonSchema;
@@ -9,38 +9,38 @@ use serde::{Deserialize, Serialize};
 /// The longest countdown: a second less than 100 hours.
 pub const SECONDS_MAX: u32 = 100 * 60 * 60 - 1;
 
-/// How often a repeating countdown rings before it stops by itself, so that a forgotten one lets its room sleep.
+/// The number of times that a repeating countdown rings before it stops by itself, so that a forgotten one lets its room sleep.
 pub const RINGS_PER_START_MAX: u32 = 100;
 
 /// A room's timer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timer {
-    /// What a countdown begins with.
+    /// The length of a countdown.
     length: Micros,
-    /// Whether the next countdown begins when one has rung.
+    /// Whether the next countdown begins after a ring.
     repeats: bool,
     phase: Phase,
-    /// How often it has rung since the last reset.
+    /// The number of rings since the last reset.
     rings: u32,
-    /// The last of those.
+    /// The last ring.
     last_ring: Option<Ring>,
 }
 
-/// What a timer is doing.
+/// The state of a timer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
-    /// It stands still.
+    /// The timer stands still.
     Stopped {
-        /// What is left of the countdown, or all of it.
+        /// The rest of the countdown, or all of it.
         remaining: Micros,
     },
-    /// It counts down.
+    /// The timer counts down.
     Running {
-        /// When it rings.
+        /// The time of the ring.
         due: Micros,
-        /// Who started it.
+        /// The participant who started it.
         starter: String,
-        /// How often it will ring, this countdown included.
+        /// The number of rings to come, including this countdown's.
         rings_left: u32,
     },
 }
@@ -48,19 +48,19 @@ pub enum Phase {
 /// One ring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ring {
-    /// Who had started the countdown.
+    /// The participant who had started the countdown.
     starter: String,
-    /// When it was due.
+    /// The time when it was due.
     due: Micros,
-    /// When it rang: later than it was due, if the host was busy or down.
+    /// The time when it rang: later than it was due, if the host was busy or down.
     at: Micros,
 }
 
-/// What a participant may ask for, and what the alarm does.
+/// The transitions of participants, and of the alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(example = Transition::Set { seconds: 90, repeats: true })]
 pub enum Transition {
-    /// Set the length of the countdown, while it stands still.
+    /// Set the length of the countdown, while the timer stands still.
     Set {
         /// The length.
         #[schemars(range(min = 1, max = SECONDS_MAX))]
@@ -68,33 +68,33 @@ pub enum Transition {
         /// Whether to begin again after each ring.
         repeats: bool,
     },
-    /// Count down what is left.
+    /// Start, or continue, the countdown.
     Start,
-    /// Stand still, and keep what is left.
+    /// Stop, and keep the rest of the countdown.
     Stop,
-    /// Stand still at the full length, with no rings counted.
+    /// Stop, and go back to the full length, with no rings counted.
     Reset,
-    /// The countdown is over. Only the alarm may say so.
+    /// The countdown is over. Only the alarm may send this.
     Ring,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
-    /// It counts down; stop it first.
+    /// The timer is counting down; stop it first.
     Running,
-    /// It stands still already.
+    /// The timer already stands still.
     NotRunning,
-    /// No countdown has such a length.
+    /// The length is out of range.
     LengthOutOfRange {
         /// The shortest, in seconds.
         min: u32,
         /// The longest, in seconds.
         max: u32,
     },
-    /// A participant cannot ring it.
+    /// A participant cannot ring the timer.
     OnlyTheAlarmRings,
-    /// The alarm went off, and there is nothing to ring.
+    /// The alarm went off, but there is nothing to ring.
     NotDue,
 }
 
@@ -108,7 +108,7 @@ impl Program for Timer {
         let rung = self.rung_by(now);
         match &event.input {
             Input::Alarm(_) => rung.ok_or(Conflict::NotDue),
-            // What was due by now has rung, even if a participant was faster than the alarm: it would be in the past otherwise.
+            // A ring that is due by now has rung, even if a participant was faster than the alarm: otherwise it would be in the past.
             Input::Transition { author, transition } => rung.as_ref().unwrap_or(self).handle(*transition, author, now),
             Input::Joined(_) | Input::Left(_) => Ok(self.clone()),
         }
@@ -148,7 +148,7 @@ impl Timer {
         Ok(Self { length, repeats, phase: Phase::Stopped { remaining: length }, ..self.clone() })
     }
 
-    /// The timer after the ring that was due by `now`, if there was one.
+    /// Returns the timer after the ring that was due by `now`, if there was one.
     fn rung_by(&self, now: Micros) -> Option<Self> {
         let Phase::Running { due, starter, rings_left } = &self.phase else { return None };
         if now < *due {
@@ -163,7 +163,7 @@ impl Timer {
         Some(Self { rings: self.rings.saturating_add(1), last_ring, ..self.in_phase(phase) })
     }
 
-    /// The next time to ring: after a late ring the beat stays, and what was missed is not made up for.
+    /// Returns the next time to ring: after a late ring the beat stays, and missed rings are not made up for.
     fn beat_after(&self, due: Micros, now: Micros) -> Micros {
         let length = self.length.get().max(1);
         let missed = (now - due).get() / length;

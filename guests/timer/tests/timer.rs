@@ -18,7 +18,7 @@ impl Room {
         Self { timer: contract::create("").unwrap(), now: 1_700_000_000 * SECOND, seq: 0 }
     }
 
-    /// A room whose timer has this length, and stands.
+    /// Returns a room whose timer has this length, and stands still.
     fn set_to(seconds: u32, repeats: bool) -> Self {
         let mut room = Self::new();
         room.does("ada", json!({ "Set": { "seconds": seconds, "repeats": repeats } }));
@@ -45,7 +45,7 @@ impl Room {
         assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
     }
 
-    /// Expects a conflict, and a state that it left alone.
+    /// Expects a conflict that leaves the state alone.
     fn cannot(&mut self, author: &str, transition: Value, conflict: Value) {
         let before = self.timer.clone();
         assert_eq!(self.tries(author, &transition), Err(conflict), "{author} {transition}");
@@ -56,7 +56,7 @@ impl Room {
         contract::alarm(&self.timer).unwrap().map(|alarm| alarm.at)
     }
 
-    /// Lets the alarm go off, so much after it was due.
+    /// Lets the alarm go off, the given time after it was due.
     fn rings(&mut self, late: u64) {
         let alarm = contract::alarm(&self.timer).unwrap().expect("an alarm is set");
         self.now = alarm.at + late;

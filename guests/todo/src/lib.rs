@@ -1,17 +1,17 @@
-//! A list of things to do, made of building blocks alone: no rule is written here.
+//! A to-do list, made only of building blocks: it contains no rules.
 //!
-//! What may happen follows from the types. Two people who change different things at once both have their way: one ticks an item while another
-//! renames it, moves it, or adds one next to it. Two who rename the same item do not: the one decided later wins. And whoever
+//! Its behaviour follows from the types. If two people change different things at once, both changes apply: one ticks an item while another
+//! renames it, moves it, or adds one next to it. If two people rename the same item, the later one wins. And whoever
 //! changes an item that somebody else has just deleted is told that it is gone.
 
 use reapply_guest::{Atom, List, StateMachine, export};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Things on a list.
+/// The maximum number of items on a list.
 pub const ITEMS_MAX: u32 = 10_000;
 
-/// Bytes of all things on a list, as a snapshot stores them.
+/// The maximum number of bytes of all items on a list, as a snapshot stores them.
 pub const ITEMS_BYTES_MAX: u32 = 1024 * 1024;
 
 /// A room's list.
@@ -23,7 +23,7 @@ pub const ITEMS_BYTES_MAX: u32 = 1024 * 1024;
 /// let (milk, todo) = (Id::from_bits(1), Todo::default());
 /// let todo = todo.apply(&todo.map_items(|items| items.append(milk, Item::new("Buy milk")))).unwrap();
 ///
-/// // Ada ticks it while Bob renames it. Neither has seen what the other did, and both are right.
+/// // Ada ticks it while Bob renames it. Neither has seen the other's change, and both apply.
 /// let tick = todo.map_items(|items| items.map_item(milk, |item| item.map_done(|done| done.replace(true))).unwrap());
 /// let rename = todo.map_items(|items| {
 ///     items.map_item(milk, |item| item.map_label(|label| label.replace("Buy oat milk".to_owned()))).unwrap()
@@ -34,23 +34,23 @@ pub const ITEMS_BYTES_MAX: u32 = 1024 * 1024;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 pub struct Todo {
-    /// What the list is for.
+    /// The title of the list.
     pub title: Atom<String>,
-    /// What there is to do, in the order that people have given it.
+    /// The items, in the order that people have given them.
     pub items: List<Item, ITEMS_MAX, ITEMS_BYTES_MAX>,
 }
 
-/// One thing to do.
+/// One item on the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 pub struct Item {
-    /// What it is.
+    /// The text of the item.
     pub label: Atom<String>,
-    /// Whether it is done.
+    /// Whether the item is done.
     pub done: Atom<bool>,
 }
 
 impl Item {
-    /// A thing that is still to do.
+    /// Returns an item that is not done.
     #[must_use]
     pub fn new(label: &str) -> Self {
         Self { label: label.to_owned().into(), done: false.into() }

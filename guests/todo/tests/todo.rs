@@ -1,4 +1,4 @@
-//! What the list does, through the contract: JSON in, JSON out, as a page does it.
+//! The behaviour of the list, through the contract: JSON in, JSON out, as a page does it.
 
 use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ struct Room {
 }
 
 impl Room {
-    /// A list of milk, bread and tea.
+    /// Returns a list of milk, bread and tea.
     fn new() -> Self {
         let mut room = Self { todo: contract::create("").unwrap(), seq: 0 };
         for (id, label) in [(MILK, "milk"), (BREAD, "bread"), (TEA, "tea")] {
@@ -41,7 +41,7 @@ impl Room {
         assert_eq!(self.tries(&json!({ "Items": items })), Ok(()));
     }
 
-    /// Expects a conflict, and a list that it left alone.
+    /// Expects a conflict that leaves the list alone.
     fn cannot(&mut self, items: Value, conflict: Value) {
         let before = self.todo.clone();
         assert_eq!(self.tries(&json!({ "Items": items })), Err(json!({ "Items": conflict })));
@@ -52,7 +52,7 @@ impl Room {
         serde_json::from_str(&contract::view(&self.todo).unwrap()).unwrap()
     }
 
-    /// The labels in order, those that are done with a tick.
+    /// Returns the labels in order, with a tick on those that are done.
     fn shown(&self) -> Vec<String> {
         let view = self.view();
         let items = view["items"].as_array().unwrap().iter().map(|entry| &entry["item"]);
@@ -99,7 +99,7 @@ fn what_is_gone_is_a_conflict_that_names_it() {
     for place in [json!({ "After": BREAD }), json!({ "Before": BREAD })] {
         room.cannot(json!({ "Move": { "id": MILK, "place": place } }), gone.clone());
     }
-    // Between two items, one of which is still there, there is still a place.
+    // Between two items, one of which still exists, there is still a place.
     room.does(json!({ "Move": { "id": TEA, "place": { "Between": [BREAD, MILK] } } }));
     assert_eq!(room.shown(), ["tea", "milk"]);
 }

@@ -1,7 +1,7 @@
-//! A board to draw on together. A line is there from its first point on, and grows while it is drawn.
+//! A board to draw on together. A line appears with its first point, and grows while it is drawn.
 //!
-//! Who asks is what the event says: only the author of a stroke extends it, and undoing takes away one's own last one. The strokes are a
-//! building block, [`List`]; this program adds to it who may do what, and how much there may be.
+//! The event says who sent a transition: only the author of a stroke extends it, and undoing removes the sender's own last one. The strokes
+//! are a building block, [`List`]; this program adds permissions and limits.
 
 mod stroke;
 
@@ -23,13 +23,13 @@ pub const STROKE_WIDTH_MIN: u8 = 4;
 /// The thickest stroke, in units.
 pub const STROKE_WIDTH_MAX: u8 = 128;
 
-/// Strokes on a board.
+/// The maximum number of strokes on a board.
 pub const STROKES_MAX: u32 = 1_000;
 
-/// Points of all strokes of a board.
+/// The maximum number of points of all strokes of a board.
 pub const POINTS_MAX: u32 = 30_000;
 
-/// Points of one stroke. A longer line is drawn as several.
+/// The maximum number of points of one stroke. A longer line is drawn as several.
 pub const STROKE_POINTS_MAX: u32 = 2_000;
 
 /// A room's board.
@@ -39,47 +39,47 @@ pub struct Whiteboard {
     strokes: List<Stroke>,
 }
 
-/// What a participant may ask for.
+/// The transitions of participants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(example = example_start(), example = example_extend())]
 pub enum Transition {
-    /// Put the pen down. The stroke is over all others.
+    /// Put the pen down. The stroke is drawn over all others.
     Start {
-        /// The name that the stroke will have.
+        /// The id of the stroke.
         id: Id,
-        /// Its colour.
+        /// The colour.
         ink: Ink,
-        /// How thick it is, in units.
+        /// The thickness, in units.
         #[schemars(range(min = STROKE_WIDTH_MIN, max = STROKE_WIDTH_MAX))]
         width: u8,
-        /// Its first points: at least one.
+        /// The first points: at least one.
         #[schemars(length(min = 1, max = STROKE_POINTS_MAX))]
         points: Vec<Point>,
     },
-    /// Draw on, at the end of a stroke of one's own.
+    /// Continue one of your own strokes at its end.
     Extend {
         /// The stroke.
         id: Id,
-        /// Its next points: at least one.
+        /// The next points: at least one.
         #[schemars(length(min = 1, max = STROKE_POINTS_MAX))]
         points: Vec<Point>,
     },
-    /// Take away one's own last stroke.
+    /// Remove your own last stroke.
     Undo,
-    /// Take everything away.
+    /// Remove everything.
     Clear,
 }
 
-/// Why a transition cannot be applied.
+/// The conflicts of the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Conflict {
     /// Another stroke has that id.
     IdTaken(Id),
-    /// There is no such stroke, or no longer.
+    /// The stroke does not exist, or no longer.
     NoSuchStroke(Id),
-    /// Somebody else draws that stroke.
+    /// The stroke belongs to somebody else.
     NotYourStroke(Id),
-    /// No points came.
+    /// There are no points.
     NoPoints,
     /// A point is not on the board.
     OffTheBoard {
@@ -88,7 +88,7 @@ pub enum Conflict {
         /// The board's height.
         height: u16,
     },
-    /// No stroke is that thick.
+    /// The thickness is out of range.
     WidthOutOfRange {
         /// The thinnest.
         min: u8,
@@ -97,17 +97,17 @@ pub enum Conflict {
     },
     /// The stroke would have too many points.
     StrokeFull {
-        /// How many it may have.
+        /// The maximum number.
         points_max: u32,
     },
     /// The board would have too many strokes, or points.
     BoardFull {
-        /// How many strokes it may have.
+        /// The maximum number of strokes.
         strokes_max: u32,
-        /// How many points these may have together.
+        /// The maximum number of points of all strokes.
         points_max: u32,
     },
-    /// No stroke on the board is one's own.
+    /// None of the strokes on the board is your own.
     NothingToUndo,
     /// The board is empty.
     NothingToClear,
@@ -119,7 +119,7 @@ impl Program for Whiteboard {
     type Conflict = Conflict;
 
     fn apply(&self, event: &Event<Transition>) -> Result<Self, Conflict> {
-        // The board sets no alarm and does not ask for membership: strokes stay when their authors leave.
+        // The board sets no alarm and has no membership events: strokes stay when their authors leave.
         let Input::Transition { author, transition } = &event.input else { return Ok(self.clone()) };
         match transition {
             Transition::Start { id, ink, width, points } => {
@@ -154,7 +154,7 @@ impl Whiteboard {
         Ok(Self { strokes: StateMachine::apply(&self.strokes, transition)? })
     }
 
-    /// Whether so many more points fit on the board.
+    /// Returns whether this many more points fit on the board.
     fn check_room(&self, points: &[Point]) -> Result<(), Conflict> {
         let there: usize = self.strokes.iter().map(|(_, stroke)| stroke.points().len()).sum();
         if there + points.len() > POINTS_MAX as usize { Err(Conflict::board_full()) } else { Ok(()) }

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{HEIGHT, STROKE_POINTS_MAX, STROKE_WIDTH_MAX, STROKE_WIDTH_MIN, WIDTH};
 
-/// A line that somebody draws. What a transition adds to it are points.
+/// A line that somebody draws. A transition adds points to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stroke {
     author: String,
     ink: Ink,
     width: u8,
-    /// Shared with the states before, as long as it stays the same.
+    /// Shared with earlier states, as long as it does not change.
     points: AtomRc<Vec<Point>>,
 }
 
-/// A colour. What it looks like is the page's affair: on a dark board `Plain` is light.
+/// A colour. The page decides what it looks like: on a dark board `Plain` is light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Ink {
     /// The colour of writing.
@@ -37,21 +37,21 @@ pub enum Ink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(#[schemars(range(max = WIDTH - 1))] pub u16, #[schemars(range(max = HEIGHT - 1))] pub u16);
 
-/// Why a stroke cannot be as asked.
+/// The conflicts of a stroke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum StrokeConflict {
-    /// No points came.
+    /// There are no points.
     NoPoints,
     /// A point is not on the board.
     OffTheBoard,
-    /// No stroke is that thick.
+    /// The thickness is out of range.
     WidthOutOfRange,
-    /// It would have too many points.
+    /// The stroke would have too many points.
     Full,
 }
 
 impl Stroke {
-    /// A new stroke.
+    /// Creates a stroke.
     ///
     /// # Errors
     ///
@@ -63,13 +63,13 @@ impl Stroke {
         Ok(Self { author: author.to_owned(), ink, width, points: extended(&[], points)?.into() })
     }
 
-    /// Who draws it.
+    /// Returns the author.
     #[must_use]
     pub fn author(&self) -> &str {
         &self.author
     }
 
-    /// Where it goes.
+    /// Returns the points.
     #[must_use]
     pub fn points(&self) -> &[Point] {
         &self.points

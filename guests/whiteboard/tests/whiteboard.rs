@@ -33,14 +33,14 @@ impl Room {
         assert_eq!(self.tries(author, &transition), Ok(()), "{author}");
     }
 
-    /// Expects a conflict, and a board that it left alone.
+    /// Expects a conflict that leaves the board alone.
     fn cannot(&mut self, author: &str, transition: Value, conflict: Value) {
         let before = self.board.clone();
         assert_eq!(self.tries(author, &transition), Err(conflict), "{author}");
         assert_eq!(self.board, before);
     }
 
-    /// The strokes from below: who drew each, and how many points it has.
+    /// Returns the strokes from the bottom up: the author and the number of points of each.
     fn strokes(&self) -> Vec<(String, usize)> {
         let strokes = self.view();
         let strokes = strokes.as_array().unwrap().iter().map(|entry| &entry["item"]);
