@@ -1,4 +1,4 @@
-//! What the component answers, asked natively.
+//! The answers of a component, computed natively.
 
 use std::collections::BTreeMap;
 
@@ -337,11 +337,11 @@ struct Comment {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 enum Answer {
-    /// Below the newest of all.
+    /// A reply to the newest comment.
     Newest(String),
-    /// Below the first.
+    /// A reply to the first comment.
     First(String),
-    /// As it is.
+    /// The thread itself.
     Thread(Box<Comment>),
 }
 

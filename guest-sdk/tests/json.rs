@@ -1,4 +1,4 @@
-//! The JSON face, and what is pinned for ever: ids, times and the random stream.
+//! The JSON face, and the forms that must never change: ids, times and the random stream.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl Program for Echo {
     }
 }
 
-/// Through the machine and back: from JSON to bytes, and to JSON again.
+/// Converts JSON to bytes, and back to JSON.
 fn echo(json: Value) -> Value {
     let bytes = contract::encode::<Echo>(&json.to_string()).unwrap_or_else(|error| panic!("{json}: {error}"));
     let back: Value = serde_json::from_str(&contract::decode::<Echo>(&bytes).unwrap()).unwrap();
@@ -97,7 +97,7 @@ fn other_numbers_are_numbers_as_javascript_writes_them() {
     }
 }
 
-/// A value in a value, so many times.
+/// Returns values nested in each other, the given number of times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Nest(Option<Box<[Nest; 1]>>);
 
@@ -105,7 +105,7 @@ fn nest(levels: usize) -> Nest {
     (0..levels).fold(Nest::default(), |inner, _| Nest(Some(Box::new([inner]))))
 }
 
-/// Shows and refuses with what is nested.
+/// A machine whose view and conflict are the nested value.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 struct Nester;
 
@@ -222,7 +222,7 @@ fn the_schema_says_what_the_json_is() {
     assert_eq!(schemas["transition"]["$defs"]["Micros"]["maximum"], Micros::MAX.get());
 }
 
-/// A colour that is explained, which schemars writes in another form.
+/// A colour with docs, which schemars writes in another form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 enum Explained {
     /// Of blood.

@@ -1,4 +1,4 @@
-//! `wit/machine.wit` at the root is the only contract: the bindings are made from it, and no copy may say otherwise.
+//! `wit/machine.wit` at the root is the only contract: the bindings are made from it, and every copy must equal it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

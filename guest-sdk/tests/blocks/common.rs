@@ -1,4 +1,4 @@
-//! What is asked of every block.
+//! Checks for every block.
 
 use std::fmt::Debug;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use reapply_guest::{Id, StateMachine, contract};
 use serde_json::Value;
 
-/// The state after two transitions that were made from the same state, decided in this order.
+/// Returns the state after two transitions that were made from the same state, decided in this order.
 pub(crate) fn after<M: StateMachine>(
     state: &M,
     first: &M::Transition,
@@ -31,13 +31,13 @@ pub(crate) fn view<M: StateMachine + Default>(state: &M) -> String {
     contract::view(state).unwrap()
 }
 
-/// The schema of the machine's `transition`, `conflict` or `view`.
+/// Returns the schema of the machine's `transition`, `conflict` or `view`.
 pub(crate) fn schema<M: StateMachine + Default>(of: &str) -> Value {
     let schemas = contract::describe::<M>("block").unwrap().schemas;
     serde_json::from_str::<Value>(&schemas).unwrap()[of].take()
 }
 
-/// Checks that a transition is the same after JSON, and answers with that JSON.
+/// Checks that a transition survives the way through JSON, and returns that JSON.
 pub(crate) fn transition_json<M: StateMachine + Default>(transition: &M::Transition) -> String {
     let bytes = postcard::to_allocvec(transition).unwrap();
     let json = contract::decode::<M>(&bytes).unwrap();
@@ -45,7 +45,7 @@ pub(crate) fn transition_json<M: StateMachine + Default>(transition: &M::Transit
     json
 }
 
-/// Checks that a snapshot holds the state, all of it and nothing else, and that what is cut off or added is noticed.
+/// Checks that a snapshot holds exactly the state, and that truncated or extended bytes are refused.
 pub(crate) fn check_snapshot<M: StateMachine + Default + Debug + PartialEq>(state: &M) {
     let bytes = snapshot(state);
     let restored: M = restore(&bytes).unwrap();
@@ -58,18 +58,18 @@ pub(crate) fn check_snapshot<M: StateMachine + Default + Debug + PartialEq>(stat
     assert_eq!(error, "1 bytes are left over after the snapshot");
 }
 
-/// Checks that bytes are refused, or are a state that a snapshot holds.
+/// Checks that bytes are refused, or are a state with a snapshot.
 pub(crate) fn check_garbage<M: StateMachine + Default + Debug + PartialEq>(bytes: &[u8]) {
     if let Ok(state) = restore::<M>(bytes) {
         check_snapshot(&state);
     }
 }
 
-/// Bytes that are nearly a snapshot of a collection: a length, and then small numbers.
+/// Returns bytes that nearly are a snapshot of a collection: a length, and then small numbers.
 pub(crate) fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![8 => 0..4u8, 1 => any::<u8>()];
     prop::collection::vec(byte, 0..80)
 }
 
-/// A length that nothing has, as postcard writes it.
+/// A length that is too large for anything, as postcard writes it.
 pub(crate) const ABSURD_LENGTH: [u8; 9] = [255, 255, 255, 255, 255, 255, 255, 255, 127];

@@ -150,7 +150,7 @@ fn lists_nest_and_share() {
     check_snapshot(&lists);
 }
 
-/// Few names, so that they are often taken or gone.
+/// A few ids, so that they are often taken or gone.
 fn name() -> impl Strategy<Value = Id> {
     (0..12u128).prop_map(id)
 }
@@ -176,7 +176,7 @@ fn transition() -> impl Strategy<Value = Transition> {
     ]
 }
 
-/// A list as a `Vec`, in the plainest way.
+/// A list as a plain `Vec`.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model(Vec<(Id, i64)>);
 

@@ -8,14 +8,14 @@ type Numbers = List<Atom<u32>>;
 
 const ITEMS: u32 = 100_000;
 
-/// How many of the items come after the restore.
+/// The number of items that come after the restore.
 const TAIL: u32 = 5_000;
 
 fn item(number: u32) -> Id {
     id(number.into())
 }
 
-/// The state after the inserts with these numbers.
+/// Returns the state after the inserts with these numbers.
 fn inserted(list: Numbers, numbers: std::ops::Range<u32>, place: fn(u32) -> Place) -> Numbers {
     numbers.fold(list, |list, number| {
         let insert = ListTransition::Insert { id: item(number), place: place(number), item: number.into() };
@@ -23,7 +23,7 @@ fn inserted(list: Numbers, numbers: std::ops::Range<u32>, place: fn(u32) -> Plac
     })
 }
 
-/// Checks that a list goes on after a restore as it does without, and stands as `expected` in the end.
+/// Checks that a list continues after a restore as it does without, and equals `expected` in the end.
 fn check_tail(place: fn(u32) -> Place, expected: impl Iterator<Item = u32>) {
     let before = inserted(Numbers::default(), 0..ITEMS - TAIL, place);
     let restored: Numbers = restore(&snapshot(&before)).unwrap();

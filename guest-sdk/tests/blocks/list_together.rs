@@ -8,7 +8,7 @@ use crate::common::{after, id};
 type Numbers = List<Counter>;
 type Transition = ListTransition<Counter>;
 
-/// A list of items that are named 1, 2, 3, ... and stand at zero.
+/// Returns a list of items that are named 1, 2, 3, ... and stand at zero.
 fn numbered(count: u128) -> Numbers {
     List::from_items((1..=count).map(|bits| (id(bits), Counter::default()))).unwrap()
 }
@@ -29,7 +29,7 @@ fn add(bits: u128, number: i32) -> Transition {
     ListTransition::Item(id(bits), CounterTransition::Add(number))
 }
 
-/// The items' names after both, in this order.
+/// Returns the items' names after both transitions, in this order.
 #[track_caller]
 fn check_order(list: &Numbers, first: &Transition, second: &Transition, expected: &[u128]) {
     let list = after(list, first, second).unwrap();

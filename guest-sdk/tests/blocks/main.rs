@@ -1,4 +1,4 @@
-//! The building blocks: against naive models, from two people at once, as bytes and as JSON.
+//! The building blocks: against naive models, with two people at once, as bytes and as JSON.
 
 mod atom;
 mod bounds;

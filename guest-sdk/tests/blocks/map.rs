@@ -128,7 +128,7 @@ enum Side {
 
 impl Key for Side {}
 
-/// Checks the JSON of a map with these keys, which are in order, and that it is read again.
+/// Checks the JSON of a map with these keys, which are in order, and that it can be read again.
 fn check_keys<K: Key>(keys: [K; 2], names: [&str; 2]) {
     let map: Map<K, Atom<bool>> = keys.iter().cloned().map(|key| (key, Atom::from(true))).collect();
     let json = format!(r#"{{"{}":true,"{}":true}}"#, names[0], names[1]);
@@ -216,7 +216,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Takes a step with a `BTreeMap`; false where there is no such key.
+/// Takes a step with a `BTreeMap`; returns false if the key does not exist.
 fn take_step(model: &mut BTreeMap<String, i64>, step: &Step) -> bool {
     match step {
         Step::Set(key, score) => model.insert(key.clone(), (*score).into()).is_some() || model.contains_key(key),

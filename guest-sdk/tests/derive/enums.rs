@@ -11,7 +11,7 @@ pub(crate) enum Answer {
     Number(Counter),
 }
 
-/// With one variant there is no other to be.
+/// An enum with one variant, which can never be another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 enum Single {
     Only(Counter),

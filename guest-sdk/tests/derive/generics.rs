@@ -64,7 +64,7 @@ fn a_pair_of_any_machines_is_a_machine() {
     assert_eq!((pair.left.value(), pair.right.left.value()), (0, 4));
 }
 
-/// What is generic over machines can use what was generated, with the bounds one would expect.
+/// Code that is generic over machines can use the generated items, with the usual bounds.
 fn apply_twice<M: StateMachine + Default>(transition: &M::Transition) -> Pair<M, M> {
     let pair = Pair::<M, M>::default();
     let both = [pair.map_left(|_| transition.clone()), pair.map_right(|_| transition.clone())];

@@ -1,4 +1,4 @@
-//! Names that could get in the way of what is generated.
+//! Names that could clash with the generated code.
 
 use reapply_guest::{Counter, CounterTransition};
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 mod core {}
 mod std {}
 
-/// The author's own types, named as what the expansion uses.
+/// The author's own types, with the names that the expansion uses.
 #[allow(dead_code)]
 mod shadows {
     use super::{Counter, Deserialize, JsonSchema, Serialize};
@@ -36,7 +36,7 @@ mod shadows {
     }
 }
 
-/// Fields and a type that are keywords, and a parameter that is named as an associated type.
+/// Fields and a type that are keywords, and a parameter that is named like an associated type.
 #[allow(non_snake_case)]
 #[derive(Clone, Serialize, Deserialize, JsonSchema, reapply_guest::StateMachine)]
 struct Keywords<Transition> {

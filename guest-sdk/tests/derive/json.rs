@@ -1,4 +1,4 @@
-//! What user interfaces see: JSON forms and schemas.
+//! The form for user interfaces: JSON and schemas.
 
 use reapply_guest::{Id, StateMachine, contract};
 use schemars::schema_for;

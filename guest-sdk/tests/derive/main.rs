@@ -1,4 +1,4 @@
-//! `#[derive(StateMachine)]` and `#[machine]`: what they accept, and what it does. What they refuse is in `tests/ui/`.
+//! `#[derive(StateMachine)]` and `#[machine]`: accepted inputs, and the generated behaviour. Refused inputs are in `tests/ui/`.
 
 #![deny(missing_docs, unused, clippy::all, clippy::pedantic)]
 

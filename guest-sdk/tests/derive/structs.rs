@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 pub(crate) struct Todo {
-    /// What is to be done.
+    /// The text of a task.
     pub label: Atom<String>,
     pub done: Atom<bool>,
     visits: Counter,
@@ -21,7 +21,7 @@ pub(crate) struct Board {
     pub by_name: Map<String, Todo>,
 }
 
-/// A tuple, with a transition that never is.
+/// A tuple, with a transition that can never be made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 struct Tuple(Counter, pub Atom<char>, Constant<u8>);
 

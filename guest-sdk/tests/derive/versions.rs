@@ -1,4 +1,4 @@
-//! `#[machine]`: versions 1, 2 and 3 of a state, in both places that the attribute goes.
+//! `#[machine]`: versions 1, 2 and 3 of a state, in both places where the attribute may be.
 
 use reapply_guest::{Atom, Counter, Event, NoOptions, Program, StateMachine, contract, machine};
 use schemars::JsonSchema;
@@ -48,7 +48,7 @@ fn bytes(state: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(state).unwrap()
 }
 
-/// Through the contract, as a host restores.
+/// Restores through the contract, as a host does.
 fn restore(state: &impl Serialize, version: u32) -> Result<Task, String> {
     contract::restore::<Task>(&bytes(state), version)
 }
@@ -147,7 +147,7 @@ fn a_program_has_versions_too() {
     assert_eq!(contract::restore::<Hall<Atom<bool>>>(&[1, 9], 2), Ok(Hall { door, visits: 9 }));
 }
 
-/// The first version may say so, and then reads as if it said nothing.
+/// The first version may have the attribute, without an effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 #[machine(state_version = 1)]
 struct First {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::naive::{Fresh, Naive};
 
-/// Plain data that histories are made with.
+/// Plain data to make histories with.
 pub(crate) trait Sample:
     Clone + std::fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema + 'static
 {
@@ -33,7 +33,7 @@ impl Sample for String {
     }
 }
 
-/// The name of the case that matters here.
+/// The name of the relevant case.
 const BLIND: &str = "replaced by one who had not seen what they replaced";
 
 /// The value.
@@ -56,7 +56,7 @@ impl<T: Sample> Naive for NaiveAtom<T> {
         Some(shown.replace(T::draw(random)))
     }
 
-    /// Two people replace at once: the one decided later stands.
+    /// Two people replace at once: the later value stays.
     fn check(history: &History<AtomTransition<T>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let last = history.accepted.last().map(|Accepted { what: AtomTransition::Replace(value), .. }| value.clone());
         check_last(last, models.last().map(|model| &model.0));
@@ -70,7 +70,7 @@ impl<T: Sample> Fresh for NaiveAtom<T> {
     }
 }
 
-/// The value, where it is shared.
+/// The value, if it is shared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NaiveAtomRc<T>(T);
 
@@ -98,7 +98,7 @@ impl<T: Sample> Naive for NaiveAtomRc<T> {
     }
 }
 
-/// A value that nobody changes.
+/// A value that never changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NaiveConstant<T>(T);
 

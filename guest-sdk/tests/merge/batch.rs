@@ -40,7 +40,7 @@ impl<N: Naive> Naive for NaiveBatch<N> {
         Some(BatchTransition::All((0..count).filter_map(|_| draw(random)).collect()))
     }
 
-    /// Several at once are as if they had been asked for one by one with nobody in between; and of what conflicts, nothing is left.
+    /// Several transitions at once are the same as one by one with nothing in between; and a conflict leaves nothing of them.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let mut one_by_one = N::default();
         for accepted in &history.accepted {

@@ -25,10 +25,10 @@ impl<C, N> Default for NaiveColumns<C, N> {
     }
 }
 
-/// How a board of `N`s in `C`s is changed.
+/// A change of a board of `N`s in `C`s.
 type Change<C, N> = BoardTransition<<C as Naive>::Machine, <N as Naive>::Machine>;
 
-/// The index of a place among these; or the anchor that is not there.
+/// Returns the index of a place among these; or the missing anchor.
 fn index_of(ids: &[Id], place: Place) -> Result<usize, Id> {
     let at = |anchor| ids.iter().position(|id| *id == anchor).ok_or(anchor);
     match place {
@@ -40,7 +40,7 @@ fn index_of(ids: &[Id], place: Place) -> Result<usize, Id> {
     }
 }
 
-/// The index of what is moved from `from` to `place`, once it is taken out.
+/// Returns the new index of an item that is moved from `from` to `place`.
 fn index_after_taking(ids: &[Id], from: usize, place: Place) -> Result<usize, Id> {
     index_of(ids, place).map(|to| if from < to { to - 1 } else { to })
 }
@@ -169,7 +169,7 @@ impl<C: Fresh, N: Fresh> Naive for NaiveColumns<C, N> {
         })
     }
 
-    /// Every item is there once, with what was done to it, wherever it went; and it stands where it was put last.
+    /// Every item is there once, with all its changes, wherever it moved; and it is where it was put last.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         use BoardTransition::{Column, Delete, DeleteColumn, Insert, Item, Move, MoveColumn};
         check_items(history, models);

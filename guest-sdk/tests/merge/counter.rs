@@ -5,7 +5,7 @@ use reapply_simulation::{History, Random};
 
 use crate::naive::{Fresh, Naive};
 
-/// The number, in a wider type than it needs.
+/// The number, in a wider type than necessary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NaiveCounter(i128);
 
@@ -36,7 +36,7 @@ impl Naive for NaiveCounter {
         })
     }
 
-    /// Two people add at once: both count. One adds and one resets: the one decided later has the last word.
+    /// Two people add at once: both count. One adds and one resets: the later one wins.
     fn check(history: &History<CounterTransition>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let since_reset =
             history.accepted.rsplit(|accepted| accepted.what == CounterTransition::Reset).next().unwrap_or_default();

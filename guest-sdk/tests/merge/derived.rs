@@ -15,7 +15,7 @@ use crate::naive::{Fresh, Naive};
 use crate::set::NaiveSet;
 use crate::text::NaiveText;
 
-/// Something to do: an item of a list.
+/// A task: an item of a list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, StateMachine)]
 pub(crate) struct Todo {
     pub(crate) label: Atom<String>,
@@ -74,7 +74,7 @@ impl Default for NaiveAnswer {
     }
 }
 
-/// Checks one part of a machine by what was done to it, and what became of it.
+/// Checks one part of a machine by its transitions and their outcomes.
 macro_rules! check_part {
     ($history:ident, $models:ident, $transition:ident :: $variant:ident, $field:ident) => {{
         let of_part = $history.part(|what| match what {
@@ -156,7 +156,7 @@ impl Naive for NaiveAnswer {
         }
     }
 
-    /// One makes it another variant while another changes it: what is there since is only what was done to that variant.
+    /// One changes the variant while another changes its content: only changes to the new variant are in it.
     fn check(history: &History<AnswerTransition>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let accepted = &history.accepted;
         let last = accepted.iter().rposition(|accepted| matches!(accepted.what, AnswerTransition::Become(_)));
@@ -233,8 +233,8 @@ impl Naive for NaiveBoard {
         })
     }
 
-    /// Two people change two fields at once: neither notices. So all that a field promises alone it promises here; how often two people
-    /// meet there is counted where it is alone.
+    /// Two people change two fields at once: neither notices. So a field keeps the same promises here as alone; the number of times two
+    /// people meet is counted where it is alone.
     fn check(history: &History<BoardTransition>, models: &[Self]) -> Vec<(&'static str, u64)> {
         check_part!(history, models, BoardTransition::Title, title);
         check_part!(history, models, BoardTransition::Votes, votes);

@@ -17,7 +17,7 @@ impl<N> Default for NaiveList<N> {
     }
 }
 
-/// How a list of `N`s is changed.
+/// A change of a list of `N`s.
 type Change<N> = ListTransition<<N as Naive>::Machine>;
 
 impl<N> NaiveList<N> {
@@ -25,7 +25,7 @@ impl<N> NaiveList<N> {
         self.0.iter().position(|(at, _)| *at == id)
     }
 
-    /// The index that a new item at `place` gets; or the anchor that is gone.
+    /// Returns the index of a new item at `place`; or the missing anchor.
     fn index_of(&self, place: &Place) -> Result<usize, Id> {
         match *place {
             Place::First => Ok(0),
@@ -89,7 +89,7 @@ impl<N: Fresh> Naive for NaiveList<N> {
         let Some(&id) = ids.get(draw_index(ids.len(), random)) else {
             return Some(ListTransition::Insert { id: new, place, item: N::fresh(random) });
         };
-        // Everybody inserts at one place, so that its neighbours must make room.
+        // Everyone inserts at one place, so that its neighbours must make room.
         if is_crowded {
             return Some(ListTransition::Insert { id: new, place, item: N::fresh(random) });
         }
@@ -103,7 +103,7 @@ impl<N: Fresh> Naive for NaiveList<N> {
         })
     }
 
-    /// Two people insert at once: both items are there, and each stands where it was asked for. Two move an item: it is there once,
+    /// Two people insert at once: both items are there, each in the requested place. Two move an item: it is there once,
     /// where the later one put it. One deletes what another changes or moves: it stays deleted.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let end = models.last().expect("there is a first state");
@@ -118,7 +118,7 @@ impl<N: Fresh> Naive for NaiveList<N> {
     }
 }
 
-/// How often two people put items where they meet.
+/// Counts the times when two people put items into one place.
 fn count_places<N: Naive>(history: &History<Change<N>>) -> Vec<(&'static str, u64)> {
     use Place::{After, Before, Between, First, Last};
     let same_place = |is_meant: fn(&Place) -> bool| {
@@ -160,7 +160,7 @@ fn count_places<N: Naive>(history: &History<Change<N>>) -> Vec<(&'static str, u6
     ]
 }
 
-/// How often two people do something to one item.
+/// Counts the times when two people change one item.
 fn count_items<N: Naive>(history: &History<Change<N>>) -> Vec<(&'static str, u64)> {
     use ListTransition::{Delete, Insert, Item, Move};
     let pairs = |is_meant: fn(&Change<N>, &Change<N>) -> bool| {
@@ -183,7 +183,7 @@ fn count_items<N: Naive>(history: &History<Change<N>>) -> Vec<(&'static str, u64
     ]
 }
 
-/// What is inserted and not deleted is there once, with what was done to it, and nothing else is.
+/// Every item that is inserted and not deleted is there once, with its changes, and nothing else is.
 fn check_items<N: Naive>(history: &[Accepted<Change<N>>], end: &NaiveList<N>) {
     let mut ids = BTreeSet::new();
     for (id, item) in &end.0 {
@@ -210,7 +210,7 @@ fn check_items<N: Naive>(history: &[Accepted<Change<N>>], end: &NaiveList<N>) {
     }
 }
 
-/// What is put somewhere stands there, and all others stand as they stood.
+/// An item that is put somewhere is there, and all others keep their order.
 fn check_place<N: Naive>(change: &Change<N>, before: &NaiveList<N>, after: &NaiveList<N>) {
     let Some(place) = place_of::<N>(change) else { return };
     let id = id_of::<N>(change);
@@ -228,7 +228,7 @@ fn check_place<N: Naive>(change: &Change<N>, before: &NaiveList<N>, after: &Naiv
     }
 }
 
-/// Mostly one of the first, so that clients meet.
+/// Returns mostly one of the first ids, so that clients meet.
 fn draw_index(length: usize, random: &mut Random) -> usize {
     let end = if random.percent(60) { length.min(3) } else { length };
     random.index(end.max(1))
@@ -242,7 +242,7 @@ fn draw_place(ids: &[Id], random: &mut Random) -> Place {
         1 => Place::Last,
         2..4 => Place::After(ids[index]),
         4..6 => Place::Before(ids[index]),
-        // Mostly neighbours, as a page asks for.
+        // Mostly neighbours, as from a page.
         6 => Place::Between(ids[index], ids[(index + 1).min(last)]),
         _ => Place::Between(ids[index], ids[random.index(ids.len())]),
     }

@@ -1,4 +1,4 @@
-//! A machine of the SDK as the protocol sees it: native, and answering what its component would.
+//! A machine of the SDK as the protocol sees it: native, with the answers of its component.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -13,12 +13,12 @@ use reapply_sync::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is asked of the machine.
+/// The input of the machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum What {
-    /// A transition, as the machine's `encode` gives it.
+    /// A transition, from the machine's `encode`.
     Transition(Bytes),
-    /// Nothing at all, only to make the log grow.
+    /// An empty input, only to make the log grow.
     Pad(Bytes),
 }
 
@@ -97,7 +97,7 @@ fn handle<P>(state: P) -> Handle<P> {
     Handle(Rc::new(RefCell::new(state)))
 }
 
-/// The event as the component gets it; `None` where nothing is asked.
+/// Returns the event as the component gets it; `None` for an empty input.
 fn typed(event: &Event) -> Result<Option<contract::Event>, ApplyError> {
     let input = match &event.input {
         Input::Transition { author: Author(author), transition, .. } => {
@@ -119,7 +119,7 @@ fn typed(event: &Event) -> Result<Option<contract::Event>, ApplyError> {
     Ok(Some(contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }))
 }
 
-/// A state must come back from its bytes as it was, whatever it has been through.
+/// Checks that a state survives the way through its bytes, whatever its history.
 fn check_restores<P: Program + Debug + PartialEq>(state: &P) {
     let bytes = snapshot(state);
     let restored: P = contract::restore(&bytes, P::STATE_VERSION).expect("a snapshot restores");

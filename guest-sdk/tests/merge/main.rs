@@ -1,6 +1,6 @@
-//! Each building block through random histories of several people at once, over the simulated network: delays, lost connections,
-//! reloaded pages, a host that crashes. What comes of them is held against a naive model and against what the block's documentation
-//! promises of two people at once.
+//! Each building block in random histories of several people at once, over the simulated network: delays, lost connections,
+//! reloaded pages, a crashing host. The results are compared with a naive model, and with the promises of the block's documentation
+//! about two people at once.
 //!
 //! ```text
 //! REAPPLY_SEEDS=10000 cargo test -p reapply-guest --test merge            many runs of each
@@ -32,7 +32,7 @@ use option::NaiveOption;
 use reapply_guest::Id;
 use set::NaiveSet;
 
-/// Nobody can be told of a conflict.
+/// The machine has no conflicts.
 const NO_CONFLICT: [&str; 1] = ["outcome: conflict"];
 
 #[test]

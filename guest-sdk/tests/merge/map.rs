@@ -17,7 +17,7 @@ impl<K: Ord, N> Default for NaiveMap<K, N> {
     }
 }
 
-/// Keys, so few that clients meet at them.
+/// The keys, so few that clients meet at them.
 pub(crate) trait Few: Key {
     fn few(random: &mut Random) -> Self;
 }
@@ -34,7 +34,7 @@ impl Few for String {
     }
 }
 
-/// How a map of `N`s is changed.
+/// A change of a map of `N`s.
 type Change<K, N> = MapTransition<K, <N as Naive>::Machine>;
 
 impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
@@ -90,8 +90,8 @@ impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
         })
     }
 
-    /// Two people change different keys at once: both changes stand. They set the same key: the later value stands. One deletes
-    /// what another changes: nothing of the change comes back.
+    /// Two people change different keys at once: both changes stay. They set the same key: the later value stays. One deletes
+    /// a key that another changes: nothing of the change comes back.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let mut of_keys: BTreeMap<&K, Vec<&TransitionOf<Self>>> = BTreeMap::new();
         for accepted in &history.accepted {
@@ -126,7 +126,7 @@ impl<K: Few, N: Fresh> Naive for NaiveMap<K, N> {
     }
 }
 
-/// What becomes of one key by what was done to it, as if there were no other.
+/// Replays the changes of one key, as if there were no other.
 fn alone<K: Key, N: Naive>(transitions: &[&Change<K, N>]) -> Option<N> {
     let mut value: Option<N> = None;
     for transition in transitions {

@@ -1,4 +1,4 @@
-//! What the histories of a block are held against.
+//! Naive models, with which the histories of a block are compared.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,10 +10,10 @@ use reapply_sync::{ApplyError, Event, Input, Refusal};
 
 use crate::machine::{Handle, Native, What};
 
-/// Runs in the normal test run, for each block.
+/// The number of runs in a normal test run, for each block.
 const SEEDS: u64 = 150;
 
-/// What these machines never do, or so few runs seldom come across. The protocol's own test asks for all of it.
+/// Cases that these machines never have, or that so few runs rarely meet. The protocol's own test requires all of them.
 const NEVER: [&str; 9] = [
     "alarm refused",
     "alarm went off",
@@ -31,26 +31,26 @@ pub(crate) trait Naive: Clone + Debug + Default + PartialEq {
     /// The block.
     type Machine: StateMachine + Debug + PartialEq;
 
-    /// What the machine holds, read off through what it shows its users.
+    /// Reads the model from the machine's view.
     fn of(machine: &Self::Machine) -> Self;
 
-    /// Whether the machine holds what this model says, and nothing else.
+    /// Returns whether the machine holds exactly this model's data.
     fn agrees(&self, machine: &Self::Machine) -> bool {
         Self::of(machine) == *self
     }
 
-    /// What a transition must do. Where it conflicts, what is left of the model does not matter.
+    /// Applies a transition. After a conflict the model's content does not matter.
     fn apply(&mut self, transition: &TransitionOf<Self>) -> Result<(), ConflictOf<Self>>;
 
-    /// What a client who sees `shown` asks for; `None`, where there is nothing to ask.
+    /// Returns a transition of a client who sees `shown`; `None` if there is none.
     fn act(client: usize, shown: &Self::Machine, random: &mut Random) -> Option<TransitionOf<Self>>;
 
-    /// What the documentation promises of two people at once, asserted of a whole history; `models` has the model after each seq. Counts
+    /// Asserts the documentation's promises about two people at once, over a whole history; `models` has the model after each seq. Counts
     /// the cases by name.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)>;
 }
 
-/// What histories put into maps and lists.
+/// Returns a value for a map or a list.
 pub(crate) trait Fresh: Naive {
     fn fresh(random: &mut Random) -> Self::Machine;
 }
@@ -139,7 +139,7 @@ where
     }
 }
 
-/// The transition's bytes, by way of its JSON, as a page makes them.
+/// Returns the transition's bytes, by way of its JSON, as a page makes them.
 fn encode<M: StateMachine + Default>(transition: &M::Transition) -> Bytes {
     let bytes = postcard::to_allocvec(transition).expect("a transition can be encoded");
     let json = contract::decode::<M>(&bytes).expect("a transition reads back");

@@ -5,7 +5,7 @@ use reapply_simulation::{History, Random};
 
 use crate::naive::{ConflictOf, Fresh, Naive, TransitionOf};
 
-/// What is there, if anything is.
+/// The machine, if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NaiveOption<N>(Option<N>);
 
@@ -40,7 +40,7 @@ impl<N: Fresh> Naive for NaiveOption<N> {
         })
     }
 
-    /// What is there in the end is what was set last, with the changes since; and nothing where it was cleared since.
+    /// In the end the last value that was set is there, with the changes since; or nothing, if it was cleared since.
     fn check(history: &History<TransitionOf<Self>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         use OptionTransition::{Clear, Set, Some as Change};
         let asked: Vec<_> = history.accepted.iter().map(|accepted| &accepted.what).collect();

@@ -37,7 +37,7 @@ impl Naive for NaiveSet {
         Some(if random.percent(60) { shown.insert(key) } else { shown.delete(key) })
     }
 
-    /// Two people insert, or delete, the same at once: it happens once. One inserts what another deletes: the later one stands.
+    /// Two people insert or delete the same key at once: it happens once. One inserts what another deletes: the later one wins.
     fn check(history: &History<SetTransition<u8>>, models: &[Self]) -> Vec<(&'static str, u64)> {
         let end = models.last().expect("there is a first state");
         for key in 0..8 {

@@ -57,7 +57,7 @@ impl NaiveText {
     }
 }
 
-/// A text as JSON shows it.
+/// A text in its JSON form.
 #[derive(Deserialize)]
 struct Shown {
     text: String,
@@ -76,7 +76,7 @@ struct ShownRun {
 impl Naive for NaiveText {
     type Machine = Text;
 
-    /// Without the deleted characters, which a text does not show.
+    /// Returns the characters without the deleted ones, which a text does not show.
     fn of(text: &Text) -> Self {
         let json = serde_json::to_string(text).expect("a text has a JSON form");
         let shown: Shown = serde_json::from_str(&json).expect("a text's JSON form is as documented");
@@ -125,7 +125,7 @@ impl Naive for NaiveText {
         let end = if random.percent(60) { shown.len().min(6) } else { shown.len() };
         let from = random.index(end + 1);
         let range = from..(from + 1 + random.index(5)).min(shown.len());
-        // Everybody inserts at one place, so that its neighbours must make room.
+        // Everyone inserts at one place, so that its neighbours must make room.
         let crowd = shown.char_at(0).filter(|first| first.id.bits() >> 64 == 3);
         if crowd.is_some() && random.percent(95) {
             return Some(shown.insert(own, 1, typed));
@@ -133,20 +133,20 @@ impl Naive for NaiveText {
         Some(match random.below(20) {
             0..5 => shown.insert(own, from, typed),
             5..9 => match shown.insert(own, 0, typed) {
-                // The page types on.
+                // The page keeps typing.
                 TextTransition::Insert { id, offset, text, .. } => {
                     let after = offset.checked_sub(1).map(|offset| CharId { id, offset });
                     TextTransition::Insert { id, offset, after, text }
                 }
                 other => other,
             },
-            // Names that others choose as well.
+            // Ids that others choose as well.
             9 => {
                 let id = Id::from_bits(1);
                 let TextTransition::Insert { after, text, .. } = shown.insert(id, from, typed) else { return None };
                 TextTransition::Insert { id, offset: random.below(12) as u32, after, text }
             }
-            // After any character there ever was, perhaps a deleted one.
+            // After any character that ever existed, perhaps a deleted one.
             10..12 => {
                 let id = Id::from_bits((u128::from(random.below(8)) + 1) << 64 | u128::from(random.below(2)));
                 let TextTransition::Insert { offset: end, .. } = shown.insert(id, 0, "") else { return None };
@@ -160,8 +160,8 @@ impl Naive for NaiveText {
         })
     }
 
-    /// Every character that was accepted is there once, in one piece with its insert at first, unless it was deleted; and each has the
-    /// marks that it was given last.
+    /// Every accepted character is there once, at first in one piece with its insert, unless it was deleted; and each has
+    /// its last marks.
     fn check(history: &History<TextTransition>, models: &[Self]) -> Vec<(&'static str, u64)> {
         check_characters(&history.accepted, models.last().expect("there is a first state"));
         for accepted in &history.accepted {
@@ -174,7 +174,7 @@ impl Naive for NaiveText {
     }
 }
 
-/// How often two people insert where they meet.
+/// Counts the times when two people insert at one place.
 fn count_inserts(history: &History<TextTransition>) -> Vec<(&'static str, u64)> {
     use TextTransition::{Delete, Insert, Mark};
     let is_in =
@@ -221,7 +221,7 @@ fn count_inserts(history: &History<TextTransition>) -> Vec<(&'static str, u64)> 
     ]
 }
 
-/// How often two people do something to the same characters.
+/// Counts the times when two people change the same characters.
 fn count_ranges(history: &History<TextTransition>) -> Vec<(&'static str, u64)> {
     use TextTransition::{Delete, Mark};
     let overlap = |a: &[CharRange], b: &[CharRange]| ids_of(a).any(|id| ids_of(b).any(|other| id == other));
@@ -253,7 +253,7 @@ fn count_ranges(history: &History<TextTransition>) -> Vec<(&'static str, u64)> {
     ]
 }
 
-/// By the log alone: what was inserted and never deleted is there once, as it was inserted, with its last marks.
+/// Checks the text from the log alone: each insert that was never deleted is there once, unchanged, with its last marks.
 fn check_characters(history: &[Accepted<TextTransition>], end: &NaiveText) {
     let mut expected: BTreeMap<CharId, char> = BTreeMap::new();
     let mut marked: BTreeMap<(CharId, &str), Option<&String>> = BTreeMap::new();
@@ -279,8 +279,8 @@ fn check_characters(history: &[Accepted<TextTransition>], end: &NaiveText) {
     assert_eq!(seen.len(), expected.len(), "characters are lost");
 }
 
-/// What is inserted stands directly after its place in one piece; no character ever passes another; and nothing is deleted or marked but
-/// what was meant.
+/// An insert stands directly after its place in one piece; no character ever passes another; and only the intended characters are deleted
+/// or marked.
 fn check_step(transition: &TextTransition, before: &NaiveText, after: &NaiveText) {
     let ids = |text: &NaiveText| text.0.iter().map(|char| char.id).collect::<Vec<_>>();
     let (mut expected, mut touched) = (ids(before), BTreeSet::new());

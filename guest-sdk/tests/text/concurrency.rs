@@ -25,7 +25,7 @@ fn of_two_inserts_at_the_start_the_later_stands_first() {
 #[test]
 fn two_who_type_on_in_one_place_do_not_mix() {
     let mut texts = text("[]");
-    // Each sees only their own: what they type goes after what they typed before.
+    // Each sees only their own text: new characters go after their earlier ones.
     let (mut bobs, mut cyds) = (texts.clone(), texts.clone());
     for index in 0..20 {
         let bob = bobs.insert(BOB, 1 + index, "b");
@@ -55,7 +55,7 @@ fn an_insert_among_deleted_characters_is_in_its_place() {
         assert_eq!(before.to_string(), expected);
         assert_eq!(before, apply_all(&text, &[insert, delete.clone()]), "either order gives the same");
     }
-    // Two inserts that the delete took the ground from keep their order.
+    // Two inserts whose neighbours are deleted keep their order.
     let (second, first) = (text.insert(BOB, 4, "2"), text.insert(CYD, 2, "1"));
     assert_eq!(apply_all(&text, &[delete.clone(), second.clone(), first.clone()]).to_string(), "a12f");
     let after = restored(&apply_all(&text, &[delete]));
@@ -128,7 +128,7 @@ fn an_insert_takes_the_marks_that_both_neighbours_share() {
     assert_eq!(marks_of_insert(&text, 3), ["bold", "link"]);
     assert_eq!(marks_of_insert(&text, 4), ["link"]);
     assert_eq!(marks_of_insert(&text, 6), [""; 0], "nothing stands after it");
-    // Deleted characters are no neighbours: of "abf", the place between b and f has b and f.
+    // Deleted characters do not count as neighbours: in "abf", the place between b and f has the neighbours b and f.
     let deleted = apply_all(&text, &[text.delete(2..5)]);
     assert_eq!(marks_of_insert(&deleted, 2), [""; 0]);
     let relinked = apply_all(&deleted, &[deleted.mark(1..2, "link", "/")]);

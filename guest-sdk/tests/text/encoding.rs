@@ -1,4 +1,4 @@
-//! The JSON form and the snapshot of `Text`, and what is refused as neither.
+//! The JSON form and the snapshot of `Text`, and inputs that are neither.
 
 use reapply_guest::{Id, Rng, StateMachine, Text, TextTransition, contract};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ADA, BOB, apply_all, char_id, restored, snapshot, text};
 
-/// What a snapshot is documented to hold, written down once more.
+/// The documented content of a snapshot, written down once more.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Stored {
     ids: Vec<Id>,
@@ -194,7 +194,7 @@ fn what_is_restored_is_what_was_written() {
             Ok(text) => {
                 restored += 1;
                 assert_eq!(self::stored(&text), stored);
-                // Whatever was taken in behaves.
+                // Every accepted text works.
                 let text = text.apply(&text.insert(BOB, text.len() / 2, "new")).unwrap();
                 assert_eq!(super::restored(&text), text);
             }
@@ -250,7 +250,7 @@ fn a_transition_that_brings_a_text_is_the_same_after_json() {
     let json = contract::decode::<Texts>(&bytes).unwrap();
     assert!(json.contains(r#""deleted":true"#), "{json}");
     assert_eq!(contract::encode::<Texts>(&json), Ok(bytes));
-    // What user interfaces see has none of it, neither before nor after.
+    // The form for user interfaces has no deleted characters, before and after.
     let texts = StateMachine::apply(&texts, &set).unwrap();
     assert!(!contract::view(&texts).unwrap().contains("deleted"));
     assert_eq!(texts.get("a"), Some(&inner));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{ADA, BOB, apply_all, char_id, conflict, restored, text};
 
-/// A snapshot, as a text writes it where nothing has marks.
+/// A snapshot, as a text without marks writes it.
 #[derive(Serialize)]
 struct Stored {
     ids: Vec<reapply_guest::Id>,
@@ -20,7 +20,7 @@ enum Content {
     Plain { text: String },
 }
 
-/// A text that Ada wrote backwards, so that each character is a piece.
+/// Returns a text that Ada wrote backwards, so that each character is a piece.
 fn backwards(pieces: u32) -> Text {
     let runs = (0..pieces).rev().map(|offset| (0, offset, Content::Plain { text: "x".to_owned() })).collect();
     let stored = Stored { ids: vec![ADA], marks: Vec::new(), runs };

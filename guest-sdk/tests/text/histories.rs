@@ -1,4 +1,4 @@
-//! Random histories of several people who do not see each other's latest, against a naive model.
+//! Random histories of several people who do not see each other's latest changes, against a naive model.
 
 use reapply_guest::{CharId, CharRange, Id, Rng, StateMachine, Text, TextConflict, TextTransition, contract};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use super::{restored, snapshot};
 const HISTORIES: u64 = 30;
 const STEPS: usize = 200;
 
-/// How many transitions a person may be behind.
+/// The number of transitions that a person may be behind.
 const BEHIND_MAX: u64 = 8;
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ fn run(seed: u64, seen: &mut Seen) {
     let mut model = Model::default();
     let mut versions = vec![Text::default()];
     let mut bytes = snapshot(&versions[0]);
-    // What was restored after each step is cut into other runs than what was not, and must not behave otherwise.
+    // A text that was restored after each step has other runs than one that was not, and must behave the same.
     let mut always_restored = Text::default();
     for step in 0..STEPS {
         let text = versions[versions.len() - 1].clone();
@@ -91,11 +91,11 @@ fn check_lookups(text: &Text, model: &Model) {
     assert_eq!(indices.count(), visible.len(), "a deleted character has no index");
 }
 
-/// What somebody might do who sees `text`; sometimes what nobody should.
+/// Returns a transition that somebody who sees `text` might make; sometimes an invalid one.
 fn transition(rng: &mut Rng, text: &Text, model: &Model, is_narrow: bool) -> TextTransition {
     let author = Id::from_bits(u128::from(rng.below(4)));
     let length = text.len() as u64;
-    // Every other history has most of its edits in one place, where there is soon no room left between two runs.
+    // Every other history has most of its edits in one place, so that there is soon no room left between two runs.
     let place = match (is_narrow, rng.below(3)) {
         (true, 0..2) => length.min(1 + rng.below(2)),
         (_, 0) => length / 2,
@@ -141,7 +141,7 @@ fn any_range(rng: &mut Rng, model: &Model) -> CharRange {
     CharRange { id: start.id, offset: start.offset, length: rng.below(12) as u32 }
 }
 
-/// Mostly a few characters, with one to four bytes each; sometimes more than one run holds.
+/// Returns mostly a few characters, with one to four bytes each; sometimes more than one run holds.
 fn words(rng: &mut Rng, is_narrow: bool) -> String {
     let length = match rng.below(16) {
         0 => 0,

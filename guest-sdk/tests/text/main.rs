@@ -13,12 +13,12 @@ use reapply_guest::{CharId, Id, StateMachine, Text, TextConflict, TextTransition
 const ADA: Id = Id::from_bits(0xada);
 const BOB: Id = Id::from_bits(0xb0b);
 
-/// A text that Ada typed.
+/// Returns a text that Ada typed.
 fn text(content: &str) -> Text {
     apply_all(&Text::default(), &[Text::default().insert(ADA, 0, content)])
 }
 
-/// The text after transitions that were all made without knowing of each other, in this order.
+/// Returns the text after transitions that were all made without knowing of each other, in this order.
 fn apply_all(text: &Text, transitions: &[TextTransition]) -> Text {
     transitions.iter().fold(text.clone(), |text, transition| text.apply(transition).unwrap())
 }

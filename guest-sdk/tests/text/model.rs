@@ -48,7 +48,7 @@ impl Model {
         self.chars.iter().filter(|char| char.deleted).count()
     }
 
-    /// The JSON form that the docs promise.
+    /// Returns the JSON form that the docs promise.
     pub(crate) fn view(&self) -> Value {
         let visible = || self.chars.iter().filter(|char| !char.deleted);
         let mut runs: Vec<(CharId, u32, &BTreeMap<String, String>)> = Vec::new();

@@ -1,10 +1,10 @@
-//! What typing costs in a snapshot. (How many runs it takes in memory is tested beside the code.)
+//! The cost of typing in a snapshot. (The number of runs in memory is tested beside the code.)
 
 use reapply_guest::{Id, Rng, StateMachine, Text, TextTransition};
 
 use super::{ADA, apply_all, restored, snapshot};
 
-/// What a snapshot holds beside the text where one person typed all of it: an id, and lengths.
+/// The size of a snapshot besides the text that one person typed: an id, and lengths.
 const SNAPSHOT_EXTRA_BYTES_MAX: usize = 32;
 
 #[test]
