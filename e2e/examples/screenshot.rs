@@ -1,13 +1,13 @@
-//! Takes the README's picture: two participants at drop-four, one of them with a disc on its way.
+//! Takes the README's picture: two participants playing drop-four, one of them with a pending disc.
 //!
 //! `cargo run -p reapply-e2e --example screenshot -- docs/demo.png`
 
 use reapply_e2e::{Browser, Host, Proxy, repository};
 
-/// The columns of a game that is under way, in turn.
+/// The columns of a game in progress, in turn.
 const GAME: [u8; 11] = [3, 3, 2, 4, 4, 2, 3, 5, 5, 3, 4];
 
-/// Nothing moves any more, but for what always does.
+/// The condition that nothing moves any more, except endless animations.
 const STILL: &str = "[document, frames[0].document].flatMap((shown) => shown.getAnimations()).every((animation) =>
     animation.playState !== 'running' || animation.effect.getComputedTiming().endTime === Infinity)";
 

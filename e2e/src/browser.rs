@@ -1,4 +1,4 @@
-//! A headless Chromium with any number of windows, and what a test does with a page.
+//! A headless Chromium with any number of windows, and the actions of a test in a page.
 
 use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
 pub use fantoccini::key::Key;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::driver::{Driver, Extension};
 use crate::{http, until};
 
-/// A browser with a fresh profile. Closed on drop; what its pages wrote to the console is printed if the test failed.
+/// A browser with a fresh profile. It is closed on drop; the console output of its pages is printed if the test failed.
 #[derive(Debug)]
 pub struct Browser {
     client: Client,
@@ -61,14 +61,14 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// The browser does not, as always below.
+    /// The browser fails, as always below.
     pub async fn open(&self, url: &str) -> Page<'_> {
         let page = self.blank().await;
         page.goto(url).await;
         page
     }
 
-    /// Opens an empty window: to prepare it before a page is loaded.
+    /// Opens an empty window, to prepare it before a page is loaded.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Browser {
         Page { browser: self, window }
     }
 
-    /// What all pages have written to the console since this was called last, as `LEVEL message`. The browser's own complaints count.
+    /// Returns the console output of all pages since the last call, as `LEVEL message`, including the browser's own complaints.
     ///
     /// # Panics
     ///
@@ -94,7 +94,7 @@ impl Browser {
         lines(&self.client.issue_cmd(command).await.expect("the browser keeps a log"))
     }
 
-    /// Opens a page from a script of `opener`, whose tab's storage it gets a copy of.
+    /// Opens a page from a script of `opener`. The new tab gets a copy of its storage.
     ///
     /// # Panics
     ///
@@ -109,7 +109,7 @@ impl Browser {
         Page { browser: self, window: window.await }
     }
 
-    /// Goes to another window than this one, which is of no more use: the driver must always have one.
+    /// Switches to another window than this one, which is about to end: the driver must always have one.
     async fn other_than(&self, window: &WindowHandle) -> WindowHandle {
         let windows = self.client.windows().await.expect("a browser has windows");
         let other = windows.into_iter().find(|other| other != window).expect("another window is open");
@@ -150,7 +150,7 @@ impl Page<'_> {
         client.goto(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
-    /// Runs a script before those of each page that is loaded here from now on.
+    /// Runs a script before the scripts of each page that is loaded here from now on.
     ///
     /// # Panics
     ///
@@ -170,7 +170,7 @@ impl Page<'_> {
         *current = Some(self.browser.other_than(&self.window).await);
     }
 
-    /// Has the page's process crash. The window shows that it did, and no page any more.
+    /// Crashes the page's process. The window then shows an error instead of a page.
     ///
     /// # Panics
     ///
@@ -179,12 +179,12 @@ impl Page<'_> {
         let (mut current, client) = self.browser.client_at(&self.window).await;
         let body = json!({ "cmd": "Page.crash", "params": {} });
         let answered = client.issue_cmd(Extension { path: "goog/cdp/execute", body }).await;
-        // Whoever crashes does not answer, and the driver says so.
+        // A crashing page does not answer, and the driver reports that.
         assert!(answered.is_err(), "the page did not crash");
         *current = Some(self.browser.other_than(&self.window).await);
     }
 
-    /// Lets the pages of this page's origin store so many bytes.
+    /// Limits the storage of this page's origin to the given number of bytes.
     ///
     /// # Panics
     ///
@@ -205,7 +205,7 @@ impl Page<'_> {
         self.devtools("Storage.clearDataForOrigin", what).await;
     }
 
-    /// Gives the page a screen of this size.
+    /// Sets the size of the page's screen.
     ///
     /// # Panics
     ///
@@ -215,30 +215,30 @@ impl Page<'_> {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
-    /// Runs the body of a function in the page, and gives what it returns.
+    /// Runs the body of a function in the page, and returns its result.
     ///
     /// # Panics
     ///
-    /// It throws.
+    /// The function throws.
     pub async fn run(&self, script: &str) -> Value {
         self.try_run(script).await.unwrap_or_else(|error| panic!("{script}\n{error}"))
     }
 
-    /// The value of an expression, as the page's own JSON.
+    /// Returns the value of an expression, as the page's own JSON.
     ///
     /// # Panics
     ///
-    /// It throws.
+    /// The expression throws.
     pub async fn value(&self, expression: &str) -> Value {
         let json = self.run(&format!("return JSON.stringify({expression}) ?? 'null'")).await;
         serde_json::from_str(json.as_str().unwrap_or_default()).unwrap_or_default()
     }
 
-    /// What a promise comes to, as the page's own JSON.
+    /// Returns the value of a promise, as the page's own JSON.
     ///
     /// # Panics
     ///
-    /// It is not kept within the deadline, or is broken.
+    /// The promise is rejected, or does not settle within the deadline.
     pub async fn promised(&self, promise: &str) -> Value {
         self.run(&format!(
             "window.promised = undefined; ({promise}).then((value) => {{ window.promised = {{ value }}; }}, (error) => {{ window.promised = {{ error: `${{error}}` }}; }})"
@@ -254,7 +254,7 @@ impl Page<'_> {
     ///
     /// # Panics
     ///
-    /// It does not, within the deadline; the message shows the room as the page sees it.
+    /// The condition does not hold within the deadline; the message shows the room as the page sees it.
     pub async fn until(&self, condition: &str) {
         until(condition, async || {
             let found = self.try_run(&format!("return Boolean({condition}) || ({SEEN})")).await?;
@@ -263,18 +263,18 @@ impl Page<'_> {
         .await;
     }
 
-    /// Clicks the one element that this selector finds, as a person would.
+    /// Clicks the single element that this selector finds, as a person would.
     ///
     /// # Panics
     ///
-    /// There is none, or it cannot be clicked.
+    /// There is no such element, or it cannot be clicked.
     pub async fn click(&self, css: &str) {
         let (_turn, client) = self.browser.client_at(&self.window).await;
         let element = client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
         element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Types into whatever has the focus, as a person would. [`Key`] has the keys that write no character.
+    /// Types into the element that has the focus, as a person would. [`Key`] has the keys that write no character.
     ///
     /// # Panics
     ///
@@ -285,11 +285,11 @@ impl Page<'_> {
         focused.send_keys(keys).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
     }
 
-    /// Replaces what is in the one field that this selector finds.
+    /// Replaces the content of the single field that this selector finds.
     ///
     /// # Panics
     ///
-    /// There is none, or it cannot be written to.
+    /// There is no such field, or it cannot be changed.
     pub async fn fill(&self, css: &str, text: &str) {
         let (_turn, client) = self.browser.client_at(&self.window).await;
         let field = client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
@@ -297,8 +297,8 @@ impl Page<'_> {
         field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Presses the mouse at the first of these places, moves it over the others, and lets it go at the last. In pixels from the
-    /// upper left corner of what is seen of the page.
+    /// Presses the mouse at the first of these places, moves it over the others, and releases it at the last. In pixels from the
+    /// upper left corner of the visible part of the page.
     ///
     /// # Panics
     ///
@@ -316,7 +316,7 @@ impl Page<'_> {
         client.perform_actions(mouse).await.unwrap_or_else(|error| panic!("{places:?}: {error}"));
     }
 
-    /// A picture of the window, as PNG.
+    /// Returns a picture of the window, as PNG.
     ///
     /// # Panics
     ///
@@ -339,7 +339,7 @@ impl Page<'_> {
     }
 }
 
-/// What is shown of a page in which something awaited does not happen.
+/// A description of the page's room, for conditions that do not come true.
 const SEEN: &str = r#"`${location.href}: ${globalThis.room ? JSON.stringify({
     status: room.status, reason: room.reason, seq: room.seq, pending: room.pending, view: room.view, confirmed: room.confirmed,
 }) : "there is no room"}`"#;

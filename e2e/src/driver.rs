@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use serde_json::{Value, json};
 
-/// What to do when there is no browser.
+/// Instructions for installing the browser.
 const INSTALL: &str = "apt-get install -y --no-install-recommends chromium chromium-driver";
 
-/// Quiet, alone, and as quick in the background as in front.
+/// Options that make Chromium quiet, independent, and as fast in the background as in front.
 const FLAGS: [&str; 13] = [
     "--headless=new",
     "--no-sandbox",
@@ -57,7 +57,7 @@ impl Driver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What the browser is to be like. `profile` is a folder of its own.
+    /// Returns the settings of the browser. `profile` is a folder of its own.
     pub(crate) fn capabilities(profile: &std::path::Path) -> fantoccini::wd::Capabilities {
         let chromium = find("REAPPLY_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"]);
         let profile = format!("--user-data-dir={}", profile.display());
@@ -81,7 +81,7 @@ impl Drop for Driver {
     }
 }
 
-/// The program that a variable names, or the first of these that is on the path.
+/// Returns the program that a variable names, or the first of these that is on the path.
 fn find(variable: &str, names: &[&str]) -> PathBuf {
     if let Some(program) = std::env::var_os(variable) {
         return program.into();

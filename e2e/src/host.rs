@@ -1,4 +1,4 @@
-//! A host as a process: started on a data directory of its own and a free port, killed, and started again on both.
+//! A host as a process: started on its own data directory and a free port, killed, and restarted on both.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -13,29 +13,29 @@ use tempfile::TempDir;
 use crate::http::{self, Answer};
 use crate::{program, until_blocking};
 
-/// A host. Stopped on drop; its log is printed if the test failed.
+/// A host. It is stopped on drop; its log is printed if the test failed.
 #[derive(Debug)]
 pub struct Host {
     program: PathBuf,
     arguments: Vec<String>,
     environment: Environment,
     data: PathBuf,
-    /// Removed with the host.
+    /// The data directory, if it is removed with the host.
     _temporary: Option<TempDir>,
     address: SocketAddr,
     process: Option<Process>,
     log: Log,
 }
 
-/// Variables that a host finds set.
+/// The environment variables of the host.
 type Environment = Vec<(String, String)>;
 
 /// A host that did not start.
 #[derive(Debug)]
 pub struct Refused {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard error.
+    /// The output on standard error.
     pub message: String,
 }
 
@@ -44,7 +44,7 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The host does not start.
     #[must_use]
     pub fn start() -> Self {
         let pages = program::repository().join("demo");
@@ -55,17 +55,17 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The host does not start.
     #[must_use]
     pub fn start_program(program: &Path, arguments: &[&str]) -> Self {
         Self::start_program_in(program, &std::env::temp_dir(), arguments, &[])
     }
 
-    /// The same, with the data directory in `parent`, and with variables set.
+    /// Does the same with the data directory in `parent`, and with environment variables.
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The host does not start.
     #[must_use]
     pub fn start_program_in(
         program: &Path,
@@ -79,11 +79,11 @@ impl Host {
         host
     }
 
-    /// The same, on a data directory that is there and stays.
+    /// Does the same on an existing data directory, which stays.
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The host does not start.
     #[must_use]
     pub fn start_program_on(program: &Path, data: &Path, arguments: &[&str]) -> Self {
         Self::start_with(program, data, arguments, &[])
@@ -108,11 +108,11 @@ impl Host {
         }
     }
 
-    /// Starts `program serve` on a data directory where it must refuse to.
+    /// Starts `program serve` on a data directory that it must refuse.
     ///
     /// # Panics
     ///
-    /// It does start.
+    /// The host starts.
     #[must_use]
     pub fn refusal(program: &Path, data: &Path, arguments: &[&str]) -> Refused {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -125,33 +125,33 @@ impl Host {
         }
     }
 
-    /// Where it listens, also after a restart.
+    /// Returns the address that the host listens on, which survives a restart.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process.
+    /// Returns the process of the host.
     ///
     /// # Panics
     ///
-    /// It does not run.
+    /// The host does not run.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("the host runs").child.id()
     }
 
-    /// Its data directory.
+    /// Returns the data directory of the host.
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// Its deploy token, where it has made one of its own.
+    /// Returns the deploy token that the host made.
     ///
     /// # Panics
     ///
-    /// It has not.
+    /// The host has not made one.
     #[must_use]
     pub fn token(&self) -> String {
         let file = self.data.join("deploy-token");
@@ -159,30 +159,30 @@ impl Host {
         token.trim().to_owned()
     }
 
-    /// A request that presents its deploy token.
+    /// Begins a request with the host's deploy token.
     #[must_use]
     pub fn administer(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let bearer = format!("Bearer {}", self.token());
         http::send(method, &self.url(path), &[("authorization", &bearer)], Some(body))
     }
 
-    /// The URL of a path, such as `/rooms`.
+    /// Returns the URL of a path, such as `/rooms`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// What it has written to standard error since the first start.
+    /// Returns the host's output on standard error since the first start.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.text()
     }
 
-    /// Waits until the host has said this to its operator: it writes at its own pace.
+    /// Waits until the host's log contains this text: it writes at its own pace.
     ///
     /// # Panics
     ///
-    /// It does not say so in time.
+    /// The text does not appear in time.
     pub fn wait_for_log(&self, words: &str) {
         until_blocking(&format!("the host says {words:?}"), || {
             let log = self.log();
@@ -190,7 +190,7 @@ impl Host {
         });
     }
 
-    /// Deploys a guest by the command line, and gives its digest.
+    /// Deploys a guest by the command line, and returns its digest.
     ///
     /// # Panics
     ///
@@ -199,30 +199,30 @@ impl Host {
         self.deploy_as(guest, guest)
     }
 
-    /// The same, as the machine `name`.
+    /// Does the same, as the machine `name`.
     ///
     /// # Panics
     ///
-    /// Likewise.
+    /// The guest does not build, or is refused.
     pub fn deploy_as(&self, name: &str, guest: &str) -> String {
         self.deploy_file(name, &program::component(&self.program, guest))
     }
 
-    /// Deploys a component as the machine `name`, and gives its digest.
+    /// Deploys a component as the machine `name`, and returns its digest.
     ///
     /// # Panics
     ///
-    /// It is refused.
+    /// The component is refused.
     pub fn deploy_file(&self, name: &str, component: &Path) -> String {
         let deployed = self.try_deploy_file(name, component);
         deployed.unwrap_or_else(|refusal| panic!("{name} was not deployed: {refusal}"))
     }
 
-    /// Deploys a component as the machine `name`, and gives its digest, where that may be refused.
+    /// Deploys a component as the machine `name`, which may be refused, and returns its digest.
     ///
     /// # Errors
     ///
-    /// The command fails; what it says.
+    /// The command fails; the error is its output.
     ///
     /// # Panics
     ///
@@ -249,11 +249,11 @@ impl Host {
         process.stdin(Stdio::null()).output().expect("the binary can be run")
     }
 
-    /// A room's state as its host shows it, at `/rooms/<room>`.
+    /// Returns a room's state as its host shows it, at `/rooms/<room>`.
     ///
     /// # Panics
     ///
-    /// There is no such room.
+    /// The room does not exist.
     #[must_use]
     pub fn room(&self, room: &str) -> Value {
         let answer = http::get(&self.url(&format!("/rooms/{room}")));
@@ -261,11 +261,11 @@ impl Host {
         answer.json()
     }
 
-    /// A room's whole log.
+    /// Returns a room's whole log.
     ///
     /// # Panics
     ///
-    /// There is no such room.
+    /// The room does not exist.
     #[must_use]
     pub fn events(&self, room: &str) -> Vec<Value> {
         let answer = http::get(&self.url(&format!("/rooms/{room}/log")));
@@ -279,33 +279,33 @@ impl Host {
         http::post(&self.url(&format!("/rooms/{room}")), transition)
     }
 
-    /// Sets what its next starts find in their environment.
+    /// Sets the environment variables for later starts.
     pub fn set_environment(&mut self, environment: &[(String, String)]) {
         self.environment = environment.to_vec();
     }
 
-    /// Ends it as `kill -9` does.
+    /// Ends the host as `kill -9` does.
     pub fn kill_9(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
     }
 
-    /// Ends it as `kill` does, and waits for its end.
+    /// Ends the host as `kill` does, and waits for its end.
     ///
     /// # Panics
     ///
-    /// It does not run, or does not end.
+    /// The host does not run, or does not end.
     pub fn stop(&mut self) -> ExitStatus {
         self.terminate();
         self.wait_for_end()
     }
 
-    /// Waits for the end of a host that was told to stop.
+    /// Waits for the end of a host that is already stopping.
     ///
     /// # Panics
     ///
-    /// It does not run, or does not end.
+    /// The host does not run, or does not end.
     pub fn wait_for_end(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("the host runs");
         let status = until_blocking("the host ends", || match process.child.try_wait() {
@@ -320,7 +320,7 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// It does not run.
+    /// The host does not run.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
@@ -329,7 +329,7 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// It does not run.
+    /// The host does not run.
     pub fn signal(&self, signal: &str) {
         let process = self.process.as_ref().expect("the host runs");
         let kill = format!("kill -{signal} {}", process.child.id());
@@ -337,15 +337,15 @@ impl Host {
         assert!(status.success(), "{kill}: {status}");
     }
 
-    /// Starts it again, on the same data directory and port.
+    /// Starts the host again, on the same data directory and port.
     ///
     /// # Errors
     ///
-    /// It refuses to start, and says why.
+    /// The host refuses to start; the error has its reason.
     ///
     /// # Panics
     ///
-    /// It still runs.
+    /// The host still runs.
     pub fn try_restart(&mut self) -> Result<(), Refused> {
         assert!(self.process.is_none(), "the host still runs");
         let listen = self.address.to_string();
@@ -355,11 +355,11 @@ impl Host {
         Ok(())
     }
 
-    /// [`Host::try_restart`], where nothing is in the way.
+    /// Restarts the host like [`Host::try_restart`], and expects success.
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The host does not start.
     pub fn restart(&mut self) {
         if let Err(refused) = self.try_restart() {
             panic!("the host did not start again: {}", refused.message);
@@ -376,7 +376,7 @@ impl Drop for Host {
     }
 }
 
-/// What a host says, from all of its lives.
+/// The output of a host, from all of its runs.
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<String>>);
 
@@ -385,7 +385,7 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in what comes, line by line, until there is no more.
+    /// Reads the output line by line until its end.
     fn follow(&self, from: impl Read + Send + 'static) -> JoinHandle<()> {
         let log = self.clone();
         std::thread::spawn(move || {
@@ -405,7 +405,7 @@ struct Process {
 }
 
 impl Process {
-    /// Starts a host and reads where it listens.
+    /// Starts a host and reads the address that it listens on.
     fn serve(
         program: &Path,
         data: &Path,
@@ -451,7 +451,7 @@ impl Process {
     }
 }
 
-/// Copies what is read to a log of its own.
+/// Copies everything that is read to a separate log.
 struct Tee<R> {
     from: R,
     to: Log,
@@ -466,14 +466,14 @@ impl<R: Read> Read for Tee<R> {
     }
 }
 
-/// The binary, untouched by the settings of whoever runs the tests.
+/// Returns the binary, without the environment settings of the person who runs the tests.
 fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     let settings = ["REAPPLY_DATA", "REAPPLY_LISTEN", "REAPPLY_DEPLOY_TOKEN", "REAPPLY_HOST", "REAPPLY_LOG"];
     for setting in settings {
         command.env_remove(setting);
     }
-    // Nor are notes left for commands of theirs.
+    // Nor does it leave notes for that person's commands.
     for folder in ["HOME", "XDG_STATE_HOME"] {
         command.env_remove(folder);
     }

@@ -1,4 +1,4 @@
-//! Plain requests to a host, and the room's state and log through them.
+//! Plain requests to a host, and through them the room's state and log.
 
 use std::sync::LazyLock;
 
@@ -8,47 +8,47 @@ use ureq::http::{HeaderMap, Request};
 
 use crate::DEADLINE;
 
-/// What a request was answered with.
+/// An answer to a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, as it came.
+    /// The body, unchanged.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// A header's value; empty where it is missing.
+    /// Returns a header's value; empty if it is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; `null` if it is none.
+    /// Returns the body as JSON; `null` if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The body's lines, each as JSON.
+    /// Returns the body's lines, each as JSON.
     #[must_use]
     pub fn json_lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect()
     }
 
-    /// The kind and the message of the error that this is.
+    /// Returns the kind and the message of the error.
     ///
     /// # Panics
     ///
-    /// It is none, or not told as errors are told.
+    /// The body is not an error in the usual form.
     #[must_use]
     pub fn error(&self) -> (String, String) {
         let error = &self.json()["error"];
@@ -77,11 +77,11 @@ pub fn put(url: &str, body: &[u8]) -> Answer {
     send("PUT", url, &[], Some(body))
 }
 
-/// Any request.
+/// Sends any request.
 ///
 /// # Panics
 ///
-/// Nobody answers.
+/// There is no answer.
 #[must_use]
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
     match try_send(method, url, headers, body) {
@@ -90,15 +90,15 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8
     }
 }
 
-/// Any request, where nobody may answer.
+/// Sends any request that may get no answer.
 ///
 /// # Errors
 ///
-/// Why there is no answer.
+/// There is no answer; the text says why.
 pub fn try_send(method: &str, url: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Result<Answer, ureq::Error> {
     static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE));
-        // A connection that is kept may be one to a host that was killed since.
+        // A pooled connection may be one to a host that was killed since.
         config.max_idle_connections(0).build().into()
     });
     let mut request = Request::builder().method(method).uri(url);

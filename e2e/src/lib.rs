@@ -1,12 +1,12 @@
-//! Starts the real host and a real browser, and comes between them: the harness of the tests that see the product as its users do.
+//! Starts the real host and a real browser, and a proxy between them: the harness of the tests that see the product as its users do.
 //!
 //! ```text
 //!  Browser ── Page, Page ──▶ Proxy ──▶ Host (a process, a data directory)
 //!                            holds back, cuts, restores
 //! ```
 //!
-//! Nothing here waits for a while and hopes: everything waits for a condition ([`until`]), and says what it found instead when the
-//! deadline passes. Whatever was started is stopped on drop; its logs are printed when the test failed.
+//! Nothing here sleeps and hopes: everything waits for a condition ([`until`]), and reports the actual state when the
+//! deadline passes. Everything that was started is stopped on drop; its logs are printed when the test failed.
 
 #![warn(missing_docs)]
 

@@ -1,13 +1,14 @@
-//! Packages for people who write pages, which a few tests look with: fetched by npm where it is there, and kept beside what cargo has built.
+//! Packages for people who write pages, which a few tests use: fetched by npm if it is installed, and kept beside cargo's output.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The folder of a package, as in `typescript@5.9.3`, inside `folder`, where it is fetched once. Nothing without npm; CI has it.
+/// Returns the folder of a package, as in `typescript@5.9.3`, inside `folder`, where it is fetched once. Returns `None` without npm; CI has
+/// it.
 ///
 /// # Panics
 ///
-/// npm is there, and cannot fetch the package.
+/// npm is installed, and cannot fetch the package.
 #[must_use]
 pub fn npm_package(folder: &str, package: &str) -> Option<PathBuf> {
     let npm = |arguments: &[&str]| Command::new("npm").args(arguments).stdin(Stdio::null()).output();

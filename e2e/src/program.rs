@@ -7,17 +7,17 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// The repository's root.
+/// Returns the repository's root.
 #[must_use]
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The `reapply` binary: the one that `REAPPLY_BIN` names, or else what cargo builds, once for each process.
+/// Returns the `reapply` binary: the one that `REAPPLY_BIN` names, or else the one that cargo builds, once for each process.
 ///
 /// # Panics
 ///
-/// It does not compile.
+/// The binary does not compile.
 #[must_use]
 pub fn reapply() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| match std::env::var_os("REAPPLY_BIN") {
@@ -27,11 +27,11 @@ pub fn reapply() -> &'static Path {
     &BINARY
 }
 
-/// The component of the guest in `guests/<name>` or `guests/fixtures/<name>`, as `reapply build` makes it, once for each process.
+/// Returns the component of the guest in `guests/<name>` or `guests/fixtures/<name>`, as `reapply build` makes it, once for each process.
 ///
 /// # Panics
 ///
-/// It does not compile.
+/// The guest does not compile.
 #[must_use]
 pub fn component(program: &Path, guest: &str) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
@@ -62,7 +62,7 @@ fn build_component(program: &Path, guest: &str) -> PathBuf {
     path.filter(|path| path.is_file()).unwrap_or_else(|| panic!("`reapply build` named no component: {printed}"))
 }
 
-/// What a program prints, if it succeeds; its errors go where this test's go.
+/// Returns a program's output, if it succeeds; its errors appear with this test's own.
 fn run(command: &mut Command) -> String {
     let command = command.current_dir(repository()).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().unwrap_or_else(|error| panic!("{command:?} cannot be run: {error}"));

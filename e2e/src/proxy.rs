@@ -1,6 +1,6 @@
 //! A TCP proxy between a browser and a host: holds the host's frames back, cuts connections, restores them.
 //!
-//! Plain requests pass at all times that connections do; only what the host says over WebSockets can be held back.
+//! Plain requests pass whenever connections do; only the host's frames on WebSockets can be held back.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that are passed on at a time.
+/// The number of bytes that are passed on at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A proxy in front of one host. Closed on drop.
+/// A proxy in front of one host. It is closed on drop.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -23,7 +23,7 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// There is no free port.
+    /// No port is free.
     #[must_use]
     pub fn to(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -45,30 +45,30 @@ impl Proxy {
         Self { address, gate }
     }
 
-    /// The URL of a path through this proxy.
+    /// Returns the URL of a path through this proxy.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Holds back what the host says over WebSockets from now on.
+    /// Holds back the host's frames on WebSockets from now on.
     pub fn hold(&self) {
         self.gate.state().held = true;
     }
 
-    /// Bytes of the host's that are being held back, at least.
+    /// Returns how many bytes of the host's are being held back, at least.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.gate.state().connections.values().map(|streams| streams.held_bytes).sum()
     }
 
-    /// Passes on what was held back, and all that follows.
+    /// Passes on the frames that were held back, and all that follow.
     pub fn release(&self) {
         self.gate.state().held = false;
         self.gate.changed.notify_all();
     }
 
-    /// Breaks all connections off, with what is held back in them, and refuses new ones.
+    /// Breaks all connections off, with the held frames in them, and refuses new ones.
     pub fn cut(&self) {
         self.gate.close(Mode::Cut);
     }
@@ -82,7 +82,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.gate.close(Mode::Closed);
-        // Wakes the listener, which then sees that it is over.
+        // Wakes the listener, which then sees that it must end.
         let _unheard = TcpStream::connect(self.address);
     }
 }
@@ -132,7 +132,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Waits while the host's frames are held back. `false`: the connection was cut meanwhile.
+    /// Waits while the host's frames are held back. Returns `false` if the connection was cut meanwhile.
     fn pass(&self, id: u64, bytes: usize) -> bool {
         let mut state = self.state();
         if state.held
@@ -164,7 +164,7 @@ impl Connection {
         };
         let Ok((kept, browser_again, host_again)) = clones() else { return };
         let mut state = gate.state();
-        // It may have been cut since it was accepted.
+        // The connection may have been cut since it was accepted.
         if state.mode != Mode::Open {
             return;
         }
@@ -182,7 +182,7 @@ impl Connection {
     fn upward(&self, mut browser: TcpStream, mut host: TcpStream) {
         let mut chunk = vec![0; CHUNK_BYTES];
         while let Some(count) = browser.read(&mut chunk).ok().filter(|count| *count > 0) {
-            // A browser asks for each WebSocket on a connection of its own, and its request fits into one segment.
+            // A browser requests each WebSocket on a connection of its own, and its request fits into one segment.
             let request = String::from_utf8_lossy(&chunk[..count]).to_ascii_lowercase();
             if request.starts_with("get ") && request.contains("upgrade: websocket") {
                 self.is_websocket.store(true, Ordering::SeqCst);

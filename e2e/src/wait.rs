@@ -1,18 +1,18 @@
-//! Waiting for a condition: asked again and again, until it holds or the deadline has passed.
+//! Waiting for a condition, by polling until it holds or the deadline has passed.
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take. Far more than it should: these tests share small machines with others.
+/// The deadline for everything. Far more than necessary: these tests share small machines with others.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
-/// How long to let others work between two questions.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Asks until the answer is `Ok`.
+/// Polls until the answer is `Ok`.
 ///
 /// # Panics
 ///
-/// The deadline has passed. The message says what was awaited, and the last `Err`.
+/// The deadline has passed. The message has the awaited condition, and the last `Err`.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     loop {
@@ -25,11 +25,11 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String
     }
 }
 
-/// [`until`] outside of async code.
+/// Polls like [`until`], outside of async code.
 ///
 /// # Panics
 ///
-/// Likewise.
+/// The deadline has passed.
 pub fn until_blocking<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let began = Instant::now();
     loop {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{LIVE, SETTLED, start};
 
-/// Counts the frames that a page receives by their first byte, which says what message it is.
+/// Counts the frames that a page receives by their first byte, which is the kind of message.
 const COUNT_FRAMES: &str = "
     window.received = {};
     window.WebSocket = class extends WebSocket {
@@ -58,14 +58,14 @@ async fn host_and_browser_agree_on_the_bits_of_every_nan() {
     assert!(!host.log().contains("diverged"), "{}", host.log());
     assert!(browser.console().await.is_empty());
 
-    // And what the host computes from the log alone, from the start, is what it had then.
+    // The host's replay of the log from the start gives the same snapshot as then.
     let head = host.room("floats/nan")["seq"].clone();
     assert_eq!(host.room(&format!("floats/nan?seq={head}"))["view"], json!(seen));
 }
 
 const OPERANDS: usize = 9;
 
-/// Every operation on every pair of odd operands: quiet and signalling NaNs of both signs, infinities, zeros, and numbers.
+/// Every operation on every pair of special operands: quiet and signalling NaNs of both signs, infinities, zeros, and numbers.
 const COMPUTE_ALL: &str = "
     const operations = ['Add', 'Subtract', 'Multiply', 'Divide', 'Minimum', 'Maximum', 'SquareRoot', 'Ceiling', 'Floor', 'Truncate', 'Nearest', 'Convert'];
     const highs = [0x7ff80000, 0xfff80000, 0x7ff00001, 0xffc12345, 0x7fa00001, 0x7ff00000, 0xff800000, 0x80000000, 0x3ff80000];
@@ -97,7 +97,7 @@ async fn a_machines_names_are_never_code() {
 /// The client's adapter, as a module of its own.
 const ADAPTER: &str = include_str!("../../../web-client/js/reapply/adapter.js");
 
-/// Runs the component in that adapter, with a name in its modules that would end a string in JavaScript and go on as code.
+/// Runs the component in that adapter, with a name in its modules that would end a string in JavaScript and continue as code.
 const RUN_WITH_ODD_NAMES: &str = "(async () => {
     const fetched = async (kind) => await fetch(`/components/${room.digest}.${kind}`);
     const bytes = new Uint8Array(await (await fetched('wasm')).arrayBuffer());

@@ -1,4 +1,4 @@
-//! The auction: bids by author, a view that keeps something back, and an alarm that ends it.
+//! The auction: bids by author, a view that hides something, and an alarm that ends it.
 
 use reapply_e2e::{Browser, Host, Key, Page, Proxy, http};
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn bids_are_made_on_behalf_of_whoever_would_pay_more() {
     }
     assert_eq!(sue.value("document.querySelector('#bid').hidden").await, true, "who sells does not bid");
 
-    // By keyboard: b goes to the field, with what is in it selected.
+    // By keyboard: b moves to the field, with its content selected.
     bob.press("b").await;
     bob.press(&format!("{MOST}{}", Key::Enter)).await;
     bob.until("document.querySelector('#own').textContent === 'You would pay up to 7,654,321'").await;
@@ -46,7 +46,7 @@ async fn bids_are_made_on_behalf_of_whoever_would_pay_more() {
 async fn the_alarm_closes_the_lot_in_all_pages() {
     let (host, browser) = start(&["auction"]).await;
     let [sue, bob, ada] = three(&host, &browser, "close").await;
-    // Bob's page bids as soon as it sees the lot, and Ada's notes that she has to wait: no step of this test must be quick.
+    // Bob's page bids as soon as it sees the lot, and Ada's records that she has to wait: no step of this test must be fast.
     bob.run(BID_ONCE).await;
     ada.run(NOTE_WAITING).await;
     sue.fill("[name=seconds]", "8").await;
@@ -63,7 +63,7 @@ async fn the_alarm_closes_the_lot_in_all_pages() {
     assert!(host.submit("auction/close", "{\"Bid\":{\"most\":99}}").text().contains("Ended"));
     assert_eq!(host.room("auction/close")["view"]["price"], 10);
 
-    // Whoever bought may put up the next lot at once.
+    // The buyer may put up the next lot at once.
     bob.until("!document.querySelector('#offer').hidden").await;
     bob.fill("[name=item]", "The same, resold").await;
     bob.press(&Key::Enter.to_string()).await;
@@ -106,10 +106,10 @@ async fn options_propose_the_first_lot() {
     assert_eq!(form, json!(["A map", "70", "2", "60"]));
 }
 
-/// What Bob would pay at most: no number that a time has in it by chance.
+/// Bob's maximum: a number that no time contains by chance.
 const MOST: &str = "7654321";
 
-/// Bids for the first lot that is open.
+/// Bids for the first open lot.
 const BID_ONCE: &str = "
     const stop = room.subscribe(() => {
         if (room.view.phase !== 'Open') return;
@@ -118,7 +118,7 @@ const BID_ONCE: &str = "
     });
 ";
 
-/// Keeps in `waited` whether the page ever said that others have the first say about the next lot.
+/// Records in `waited` whether the page ever said that only others may put up the next lot.
 const NOTE_WAITING: &str = "
     const [wait, offer] = ['#wait', '#offer'].map((css) => document.querySelector(css));
     room.subscribe(() => { window.waited ||= !wait.hidden && offer.hidden; });

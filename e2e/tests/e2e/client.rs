@@ -1,15 +1,15 @@
-//! What the browser's client does where its surroundings let it down, and what it spares the page.
+//! The browser's client when its environment fails, and the work that it saves the page.
 
 use reapply_e2e::{Browser, Host, Page, Proxy, until};
 use serde_json::json;
 
 use crate::{LIVE, SETTLED, start};
 
-/// For pages: `join(options)` connects to `ROOM` in the page that has it.
+/// For pages: `join(options)` connects to `ROOM` in this page.
 const JOIN: &str =
     "import('/reapply.js').then(({ connect }) => { window.join = (options) => connect(ROOM, options); })";
 
-/// A page of the host's that joins no room by itself.
+/// A page of the host that joins no room by itself.
 async fn idle<'a>(browser: &'a Browser, host: &Host, room: &str) -> Page<'a> {
     let page = browser.open(&host.url("/shared/icon.svg")).await;
     page.run(&format!("window.ROOM = '/rooms/counter/{room}'; {JOIN}")).await;
@@ -133,7 +133,7 @@ async fn a_database_that_the_browser_has_closed_is_opened_again() {
     assert_eq!(host.events("counter/closed").len(), 3);
 }
 
-/// Has the browser's database keep silent until `answer()` is called.
+/// Makes the browser's database silent until `answer()` is called.
 const SILENT: &str = "if (location.search.includes('silent')) {
     const open = indexedDB.open.bind(indexedDB);
     indexedDB.open = (...rest) => {
@@ -147,7 +147,7 @@ const SILENT: &str = "if (location.search.includes('silent')) {
     };
 }";
 
-/// Whether the browser would ask before it leaves the page.
+/// Returns whether the browser would ask before it leaves the page.
 const ASKS: &str = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))";
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_room_that_is_left_at_once_leaves_its_identity_to_the_next() {
     for _ in 0..3 {
         page.run(&format!("window.ROOM = '/rooms/counter/strict'; {JOIN}")).await;
         page.until("window.join !== undefined").await;
-        // What a framework does in development: it mounts, unmounts and mounts again.
+        // As a framework does in development: it mounts, unmounts and mounts again.
         page.run("join().close(); join().close(); window.room = join();").await;
         page.until(LIVE).await;
         participants.push(page.value("room.participant").await);
@@ -191,7 +191,7 @@ async fn a_room_that_is_left_at_once_leaves_its_identity_to_the_next() {
     assert!(participants.iter().all(|participant| *participant == participants[0]), "{participants:?}");
 }
 
-/// Notes each call of a subscriber that was handed on without its room.
+/// Records each call of a subscriber that was passed without its room.
 const COUNT_CALLS: &str = "
     window.calls = 0;
     pongs = 0;
@@ -236,7 +236,7 @@ async fn subscribers_hear_of_nothing_that_cannot_be_seen() {
     assert!(page.value("calls").await.as_u64() > Some(0), "nobody was told of the event");
 }
 
-/// Has each call of `view` fail in this page, and in no other place; counts the snapshots that the room sends.
+/// Makes each call of `view` fail in this page only; counts the snapshots that the room sends.
 const BROKEN_VIEW: &str = "
     const fetched = window.fetch;
     window.fetch = async (what, ...rest) => {
@@ -289,7 +289,7 @@ async fn a_page_of_another_origin_is_told_why_it_is_kept_out() {
     page.run("window.room = join();").await;
     page.until("room.reason?.includes('--allow-origin')").await;
     assert_ne!(page.value("room.status").await, "live");
-    // Nothing was asked for over HTTP to find that out, so nothing failed in the console.
+    // The page needed no HTTP request to find that out, so nothing failed in the console.
     let asked = format!(
         "performance.getEntriesByType('resource').filter(({{ name }}) => name.startsWith({}))",
         json!(host.url("/"))

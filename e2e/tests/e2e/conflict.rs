@@ -1,4 +1,4 @@
-//! Lost races: what a page had predicted is undone, and the page is told why.
+//! Lost races: a wrong prediction is undone, and the page is told why.
 
 use reapply_e2e::{Browser, Host, Page, Proxy, until};
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn a_disc_that_lost_its_race_is_taken_back_and_says_why() {
     ada.until("document.querySelector('#toast.shown')?.textContent.includes('The other seat is empty')").await;
     ada.until("document.querySelector('#timeline > .rejected') !== null").await;
     assert_eq!(ada.value("room.view.board[5][3]").await, json!(null));
-    // No trace of it in the log: two joins and one leave.
+    // It left no trace in the log: two joins and one leave.
     let kinds: Vec<_> = host.events("drop-four/race").iter().map(|event| event["transition"].clone()).collect();
     assert_eq!(kinds, [json!("Join"), json!("Join"), json!("Leave")]);
 }
@@ -72,7 +72,7 @@ async fn transitions_after_a_rejected_one_are_applied_again_without_it() {
     page.run("act({ Increment: 3 })").await;
     page.until(SETTLED).await;
 
-    // Somebody else takes the three away first, so that only the middle one of these cannot be applied any more.
+    // Somebody else takes the three away first, so that only the middle transition conflicts.
     proxy.hold();
     assert_eq!(host.submit("counter/rebase", "{\"Decrement\":3}").status, 200);
     page.run("act({ Increment: 1 }); act({ Decrement: 3 }); act({ Increment: 10 })").await;
@@ -92,7 +92,7 @@ async fn transitions_after_a_rejected_one_are_applied_again_without_it() {
     assert_eq!(host.room("counter/rebase")["view"]["count"], 11);
 }
 
-/// Two pages that sit at the board, the first one behind the proxy and to move.
+/// Opens two pages with seats at the board, the first one behind the proxy and to move.
 async fn seat_two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &str) -> [Page<'a>; 2] {
     let path = format!("/drop-four/?room={room}");
     let first = browser.open(&proxy.url(&path)).await;

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{LIVE, OUTCOMES, SETTLED, start};
 
-/// Edits that each page makes.
+/// The number of edits of each page.
 const EDITS: u64 = 1500;
 
-/// A page that edits by itself, whether or not it is connected, until it has made `edits` of them.
+/// A page that edits by itself, connected or not, until it has made `edits` of them.
 const EDIT: &str = "
     window.made = 0;
     const editing = setInterval(() => {
@@ -29,7 +29,7 @@ async fn after_kill_9_every_acknowledged_event_is_there_and_both_pages_carry_on(
         page.until(LIVE).await;
         page.run(&format!("window.edits = {EDITS}; {OUTCOMES} {EDIT}")).await;
     }
-    // Twice: the second time in the middle of what was recovered the first time.
+    // Twice: the second time in the middle of the work recovered from the first.
     for acknowledged in [50, 200] {
         for page in [&ada, &bob] {
             page.until(&format!("outcomes.length > {acknowledged}")).await;
@@ -83,7 +83,7 @@ async fn acknowledged_seqs(page: &Page<'_>) -> Vec<u64> {
     seqs.as_array().map(|seqs| seqs.iter().filter_map(Value::as_u64).collect()).unwrap_or_default()
 }
 
-/// Every outcome that the page was given is in the log, at its seq and by this page; nothing of the page's is there twice.
+/// Checks that every outcome of the page is in the log, at its seq and by this page, and nothing of the page is there twice.
 async fn assert_acknowledged(page: &Page<'_>, events: &[Value]) {
     let author = page.value("room.participant").await;
     let seqs = acknowledged_seqs(page).await;

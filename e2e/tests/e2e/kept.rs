@@ -1,4 +1,4 @@
-//! What has no outcome yet outlives its page, and arrives exactly once.
+//! Undecided transitions outlive their page, and arrive exactly once.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{LIVE, SETTLED, start};
 
-/// A page that keeps what it does.
+/// A page that stores its transitions.
 const DURABLE: &str = "room.status === 'live' && room.durable";
 
-/// For pages: what has become of the transitions of earlier pages, as it is told.
+/// For pages: the outcomes of earlier pages' transitions, as they are reported.
 const RETURNED: &str = "
     window.returned = [];
     const shown = room.onreturn;
@@ -37,7 +37,7 @@ async fn what_was_done_offline_arrives_after_its_tab_was_closed() {
     let next = browser.open(&url).await;
     next.until(&format!("{SETTLED} && room.view.count === 20")).await;
     assert_exactly_once(&host, "counter/closed", 20);
-    // The tab has taken over the client of the one that is gone, and tells what became of each of its transitions.
+    // The tab has taken over the closed tab's client, and reports the outcome of each of its transitions.
     assert_eq!(next.value("room.participant").await, participant);
     next.until("document.querySelector('#returned').textContent === 'From before: 20 applied.'").await;
     assert_nothing_is_kept(&next).await;
@@ -105,7 +105,7 @@ async fn of_two_tabs_that_were_closed_both_queues_arrive_when_one_is_opened() {
     let authors: HashSet<_> = host.events("counter/two").iter().map(|event| event["author"].to_string()).collect();
     assert_eq!(authors.len(), 2, "each is delivered as whoever made it");
     assert_nothing_is_kept(&next).await;
-    // Whoever has delivered has left.
+    // The delivering session has left.
     next.until("room.participantCount === 1").await;
 }
 
@@ -123,7 +123,7 @@ async fn tabs_never_share_a_client() {
     }
     proxy.restore();
 
-    // Two tabs at once want what the closed ones have left, and one more has a copy of another's storage.
+    // Two tabs at once compete for the closed tabs' clients, and another has a copy of a tab's storage.
     let opener = browser.open(&proxy.url("/shared/icon.svg")).await;
     let pages = [browser.open_from(&opener, &url).await, browser.open_from(&opener, &url).await];
     for page in &pages {
@@ -191,7 +191,7 @@ async fn what_is_done_before_the_room_is_joined_is_kept_as_well() {
     increment(&again, 2).await;
     assert!(host.events("counter/slow").is_empty());
     again.close().await;
-    // What the second page did has not taken the place of what the first did.
+    // The second page's transitions have not replaced those of the first.
     let last = browser.open(&url).await;
     last.until("room.durable && room.pending === 5").await;
 
@@ -209,7 +209,7 @@ async fn what_is_kept_arrives_at_a_later_build_in_its_own_encoding() {
     let url = proxy.url("/room.html?machine=notes&room=kept");
     let _stays = browser.blank().await;
     let page = opened(&browser, &url).await;
-    // One the host has taken, though the page never hears of it; the others are never sent.
+    // The host accepts one, without the page hearing of it; the others are never sent.
     proxy.hold();
     page.run("room.apply({ Add: 'sow' })").await;
     until_events(&host, "notes/kept", 1).await;
@@ -227,7 +227,7 @@ async fn what_is_kept_arrives_at_a_later_build_in_its_own_encoding() {
     next.before_each_page(&format!("addEventListener('DOMContentLoaded', () => {{ {RETURNED} }})")).await;
     next.goto(&url).await;
     next.until(&format!("{SETTLED} && returned.length === 4")).await;
-    // The new build has no such transition any more; it alone is lost, and the page is told.
+    // The new build does not have this transition any more; it alone is lost, and the page is told.
     let refused = "returned.filter(({ outcome }) => outcome.status === 'rejected').map(({ transition, outcome }) => [transition, outcome.kind])";
     assert_eq!(next.value(refused).await, json!([[{ "Toggle": 0 }, "malformed"]]));
     let texts = "room.confirmed.notes.map(({ text, done }) => [text, done])";
@@ -241,7 +241,7 @@ async fn reloads_in_the_middle_of_a_stream_lose_and_double_nothing() {
     let (host, browser, _proxy, url) = start_behind_proxy("counter", "stream").await;
     let page = opened(&browser, &url).await;
     for _ in 0..6 {
-        // What was made is noted at once, in storage that outlives the page.
+        // Transitions are written at once, to storage that outlives the page.
         page.run(
             "setInterval(() => {
                 localStorage.made = Number(localStorage.made ?? 0) + 1;
@@ -330,7 +330,7 @@ async fn what_arrived_while_nothing_could_be_written_is_not_applied_again() {
     proxy.cut();
     page.until("room.status === 'offline'").await;
     increment(&page, 5).await;
-    // From here on the database says of these what is not true any more: that they were never sent.
+    // From here on the database claims, wrongly, that these were never sent.
     page.run("IDBObjectStore.prototype.put = IDBObjectStore.prototype.delete = () => {}").await;
     proxy.restore();
     page.until(&format!("{SETTLED} && room.view.count === 5")).await;
@@ -356,7 +356,7 @@ async fn a_page_with_the_same_key_closes_the_one_before_and_goes_on_with_its_que
     proxy.cut();
     former.until("own.status === 'offline'").await;
     former.run("for (let n = 0; n < 3; n += 1) own.apply({ Increment: 1 })").await;
-    // The same key, though written otherwise.
+    // The same key in another notation.
     later.run("window.own = join({ key: '00112233445566778899AABBCCDDEEFF' })").await;
     later.until("own.durable && own.pending === 3").await;
     former.until("own.status === 'closed'").await;
@@ -400,7 +400,7 @@ async fn a_page_whose_database_does_not_answer_is_another_client() {
     proxy.cut();
     page.until("room.status === 'offline'").await;
     increment(&page, 3).await;
-    // It is gone before it hears that there is a connection again.
+    // The tab is gone before it hears that there is a connection again.
     page.goto("about:blank").await;
     proxy.restore();
     page.goto(&format!("{url}&silent-database")).await;
@@ -409,7 +409,7 @@ async fn a_page_whose_database_does_not_answer_is_another_client() {
     increment(&page, 2).await;
     page.until(&format!("{SETTLED} && room.view.count === 2")).await;
 
-    // What was kept has lost none of its numbers to others.
+    // The stored transitions have lost none of their numbers to others.
     page.goto(&url).await;
     page.until(&format!("{SETTLED} && room.view.count === 5")).await;
     assert_eq!(page.value("room.participant").await, participant);
@@ -423,7 +423,7 @@ async fn a_goodbye_to_a_page_that_has_not_greeted_yet_does_not_silence_it() {
     let page = opened(&browser, &url).await;
     page.run(IMPORTED).await;
     page.until("window.join !== undefined").await;
-    // The first connection speaks and ends before the page can know who it is.
+    // The first connection speaks and ends before the page can know its identity.
     page.run(
         "let first = true;
         const hasty = () => {
@@ -446,7 +446,7 @@ async fn a_goodbye_to_a_page_that_has_not_greeted_yet_does_not_silence_it() {
     page.until("own.status === 'live'").await;
 }
 
-/// A host with this guest, a browser with a window that stays open, a proxy, and the URL of a room's page through it.
+/// Starts a host with this guest and a browser with a window that stays open, and returns a proxy and the URL of a room's page through it.
 async fn start_behind_proxy(guest: &str, room: &str) -> (Host, Browser, Proxy, String) {
     let (host, browser) = start(&[guest]).await;
     let proxy = Proxy::to(host.address());
@@ -473,7 +473,7 @@ async fn until_events(host: &Host, room: &str, count: usize) {
     .await;
 }
 
-/// The page works on without a connection, and everything arrives once there is one again.
+/// Checks that the page works without a connection, and everything arrives once there is one again.
 async fn works_offline(host: &Host, proxy: &Proxy, page: &Page<'_>, room: &str) {
     proxy.cut();
     page.until("room.status === 'offline'").await;
@@ -490,7 +490,7 @@ async fn assert_one_warning(browser: &Browser) {
     assert_eq!(warnings, 1, "{console:#?}");
 }
 
-/// So many transitions, one after the other, none of them twice.
+/// Checks that there are exactly this many transitions, one after the other, none of them twice.
 fn assert_exactly_once(host: &Host, room: &str, count: usize) {
     let events = host.events(room);
     let transitions: Vec<&Value> = events.iter().filter(|event| event["kind"] == "transition").collect();
@@ -500,7 +500,7 @@ fn assert_exactly_once(host: &Host, room: &str, count: usize) {
     assert_eq!(names.len(), count, "a number names two transitions");
 }
 
-/// The browser's database holds no transition any more.
+/// Waits until the browser's database holds no transition any more.
 async fn assert_nothing_is_kept(page: &Page<'_>) {
     page.run(
         "window.kept = undefined;

@@ -1,4 +1,4 @@
-//! What somebody meets who is here for the first time: the start page, fields with proposals, and one switch for how it all works.
+//! The first visit: the start page, fields with proposals, and one switch for how it all works.
 
 use reapply_e2e::{Key, Page, http, npm_package};
 use serde_json::{Value, json};
@@ -152,7 +152,7 @@ async fn each_page_names_at_once_what_it_loads_and_says_that_it_needs_javascript
         if path != "/" {
             page.until(LIVE).await;
         }
-        // What the host's own client loads is its own affair.
+        // The host's own client loads parts of itself, which do not count.
         let loaded = "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname))]
             .filter((path) => path.endsWith('.js') && !/^\\/(reapply\\/[0-9a-f]{16}|components)\\//.test(path)).sort()";
         let named = "[...document.querySelectorAll('link[rel=modulepreload], script[src]')]
@@ -190,7 +190,7 @@ async fn the_pages_are_accessible_as_far_as_a_program_can_tell() {
     }
 }
 
-/// What axe finds wrong with a page: rules, and where they are broken.
+/// Returns axe's findings in a page: rules, and where they are broken.
 async fn violations(page: &Page<'_>, axe: &str) -> Value {
     page.run(axe).await;
     let run = "axe.run({ resultTypes: ['violations'] }).then(({ violations }) =>

@@ -36,7 +36,7 @@ async fn edits_whose_answers_were_lost_are_not_applied_again() {
     page.until(LIVE).await;
     page.run(OUTCOMES).await;
 
-    // The host takes these, and says so; then the connection breaks before a word of it has come.
+    // The host accepts these, and says so; then the connection breaks before any answer arrives.
     proxy.hold();
     page.run("for (let n = 0; n < 10; n += 1) act({ Increment: 1 })").await;
     until("the host has them all", async || match host.events("counter/lost").len() {
@@ -79,7 +79,7 @@ async fn edits_survive_a_connection_that_breaks_again_and_again() {
     assert_eq!(page.value("room.confirmed.count").await, 125);
 }
 
-/// So many events, one after the other, none of them twice.
+/// Checks that there are exactly this many events, one after the other, none of them twice.
 fn assert_exactly_once(events: &[serde_json::Value], count: usize) {
     let seqs: Vec<_> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
     assert_eq!(seqs, (1..=count as u64).collect::<Vec<_>>());

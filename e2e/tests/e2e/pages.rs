@@ -48,7 +48,7 @@ async fn assert_fits(page: &Page<'_>, path: &str, width: u32) {
     assert!(scrolled.as_u64() <= Some(width.into()), "{path} is {scrolled} wide on a screen of {width}: {beyond:#}");
 }
 
-/// What reaches beyond the screen's edge.
+/// Returns the elements that reach beyond the screen's edge.
 const BEYOND: &str = "[...document.querySelectorAll('body *')]
     .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
     .map((element) => `${element.tagName} ${element.id} ${element.className}`)";
@@ -144,7 +144,7 @@ async fn drop_four_is_played_by_keyboard() {
     ada.until("!room.confirmed.players.includes(null)").await;
     ada.press("3").await;
     bob.until("room.confirmed.board[5][2] === 0").await;
-    // The arrows go from column to column, and Enter drops.
+    // The arrows move from column to column, and Enter drops.
     bob.run("document.querySelector('[data-col=\"2\"]').focus()").await;
     bob.press(&Key::Right.to_string()).await;
     bob.press(&Key::Enter.to_string()).await;

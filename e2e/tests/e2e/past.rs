@@ -1,4 +1,4 @@
-//! The past of a room, made again in the page by the same builds, and the slider that shows it.
+//! A room's past, restored in the page by the same builds, and the slider that shows it.
 
 use reapply_e2e::{Host, Key, Page};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn any_moment_is_in_the_page_what_it_is_on_the_host() {
     page.run(OUTCOMES).await;
     page.run(&format!("for (let n = 0; n < {EDITS}; n += 1) act({{ Increment: 1 + n % 3 }})")).await;
     page.until(&format!("{SETTLED} && outcomes.length === {EDITS}")).await;
-    // To and fro, so that what is kept is used from both sides.
+    // Back and forth, so that kept states are used from both sides.
     for seq in [EDITS, 0, 1, EDITS / 2, EDITS / 2 - 1, 17, EDITS - 1] {
         assert_same_moment(&host, &page, "counter/past", seq).await;
     }
@@ -50,7 +50,7 @@ async fn the_slider_goes_through_the_past_by_keyboard_and_comes_back_to_the_pres
         page.until("document.querySelector('#value').textContent === '70'").await;
         page.press(&Key::Home.to_string()).await;
         page.until("document.querySelector('#value').textContent === '0'").await;
-        // What others do meanwhile does not show, and is not lost.
+        // Changes of others meanwhile do not show, and are not lost.
         assert_eq!(host.submit(&format!("counter/{room}"), "{\"Increment\":5}").status, 200);
         page.until("room.confirmed.count === 125").await;
         assert_eq!(page.value("document.querySelector('#value').textContent").await, "0");
@@ -140,7 +140,7 @@ async fn playing_shows_every_moment_and_ends_in_the_present() {
     assert_eq!(host.events("counter/play").len(), 15, "the keys were the slider's alone");
 }
 
-/// The page makes of `seq` what the host makes of it.
+/// Checks that the page computes the same state at `seq` as the host.
 async fn assert_same_moment(host: &Host, page: &Page<'_>, room: &str, seq: u64) {
     let theirs = host.room(&format!("{room}?seq={seq}"));
     let ours = page.promised(&format!("room.at({seq}).then(({{ seq, view }}) => ({{ seq, view }}))")).await;

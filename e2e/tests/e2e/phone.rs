@@ -1,4 +1,4 @@
-//! What fits where: a phone, a small laptop, and what lies over what.
+//! Layout: a phone, a small laptop, and elements that lie over others.
 
 use reapply_e2e::{Key, Page};
 
@@ -32,7 +32,7 @@ async fn a_toast_lies_over_nothing_that_is_used() {
     page.until("room.status === 'live' && frames[0]?.room?.status === 'live'").await;
     for window in ["window", "frames[0]"] {
         page.run(&format!("{window}.document.querySelector('[data-col=\"3\"]').click()")).await;
-        // It has come to rest where it stays.
+        // The element has come to rest at its place.
         page.until(&format!(
             "((toast) => toast?.getAnimations().length === 0 && {window}.getComputedStyle(toast).opacity === '1')({window}.document.querySelector('#toast.shown'))"
         ))
@@ -87,7 +87,7 @@ async fn a_long_item_is_read_whole_on_a_phone() {
         scrollHeight <= clientHeight && scrollWidth <= clientWidth)({label})"
     );
     assert_eq!(page.value(&is_whole).await, true);
-    // It grows with what is typed, and stays one line whatever is pasted.
+    // The field grows with its text, and stays one line whatever is pasted.
     page.run(&format!("{label}.focus(); {label}.select(); document.execCommand('insertText', false, 'one\\ntwo')"))
         .await;
     page.press(&Key::Enter.to_string()).await;

@@ -1,4 +1,4 @@
-//! What a page shows before the host has answered, and what all pages show in the end.
+//! The page's view before the host has answered, and the view of all pages in the end.
 
 use reapply_e2e::{Proxy, until};
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn the_view_has_changed_when_apply_returns() {
         page.run("room.apply({ Increment: 5 }); return [room.view.count, room.confirmed.count, room.pending]").await;
     assert_eq!(applied, json!([5, 0, 1]));
 
-    // What cannot be applied is refused here, at once, and never sent.
+    // A transition that conflicts is refused here, at once, and never sent.
     let foreseen = page.run("return room.apply({ Decrement: 6 })").await;
     assert_eq!(foreseen["status"], "rejected", "{foreseen}");
     assert_eq!(foreseen["predicted"], true, "{foreseen}");

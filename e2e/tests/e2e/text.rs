@@ -1,4 +1,4 @@
-//! The shared text: what two people type at once is all there, carets stay in their words, and undoing is one's own.
+//! The shared text: concurrent typing is all there, carets stay in their words, and undo affects only one's own edits.
 
 use reapply_e2e::{Browser, Host, Key, Page, Proxy};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn what_two_people_type_in_one_place_at_once_is_all_there_and_the_same_for
         ["hello 😀!welcome,", "welcome,hello 😀!"].iter().any(|both| text == format!("Dear all,{both} goodbye")),
         "{text}"
     );
-    // Typed on, it is one run and not one for each key.
+    // Consecutive keys become one run, not one for each key.
     let runs = host.room("text/both")["view"]["body"]["runs"].as_array().map(Vec::len);
     assert_eq!(runs, Some(4), "before, the two, and after");
 }
@@ -52,7 +52,7 @@ async fn a_caret_and_a_selection_stay_where_they_are_in_the_text() {
     ada.press("!").await;
     bob.until(&format!("{AREA}.value === 'zero 🎂, one 😀 three! four'")).await;
 
-    // Ada selects what Bob then deletes a part of; and she is sent to where her own was.
+    // Ada selects text of which Bob then deletes a part; and her caret moves to its old place.
     ada.run(&format!("{AREA}.setSelectionRange(9, 21, 'backward')")).await;
     bob.run(&format!("{AREA}.setSelectionRange(5, 15)")).await;
     bob.press(&Key::Delete.to_string()).await;
@@ -80,7 +80,7 @@ async fn each_sees_where_the_other_writes() {
     bob.until(&format!("{before} === 'zero one'")).await;
     ada.press(" and").await;
     bob.until(&format!("{before} === 'zero one and'")).await;
-    // Who comes later is told too, and the caret goes with its owner.
+    // A newcomer is told too, and the caret goes with its owner.
     let eve = browser.open(&host.url("/text/?room=carets")).await;
     eve.until("document.querySelectorAll('[data-caret]').length === 2").await;
     ada.run("room.close()").await;
@@ -109,7 +109,7 @@ async fn undoing_takes_back_ones_own_edits_only() {
     agree(&[&ada, &bob], &shows("The cat-x- sat.")).await;
     bob.press(&format!("{}z", Key::Control)).await;
     agree(&[&ada, &bob], &shows("The cat sat.")).await;
-    // What the browser would do by its menu is the same, and there is nothing left.
+    // Undo from the browser's menu does the same, and there is nothing left.
     bob.run(&format!(
         "{AREA}.dispatchEvent(new InputEvent('beforeinput', {{ inputType: 'historyUndo', cancelable: true }}))"
     ))
@@ -123,7 +123,7 @@ async fn what_is_being_composed_is_left_to_the_input_method() {
     let (host, browser) = start(&["text"]).await;
     let proxy = Proxy::to(host.address());
     let [ada, bob] = two(&host, &proxy, &browser, "compose", "日記").await;
-    // As an input method does it: the text is in the area before it is chosen.
+    // As with an input method: the text is in the area before it is chosen.
     let compose = |text: &str| {
         format!(
             "{AREA}.setRangeText('{text}', 1, {AREA}.selectionEnd, 'end');
@@ -154,7 +154,7 @@ async fn what_is_written_offline_arrives_once_and_in_its_place() {
     ada.press(", mine").await;
     ada.run(&format!("{AREA}.setSelectionRange(0, 5)")).await;
     ada.press("1st").await;
-    // Bob deletes all around it.
+    // Bob deletes everything around it.
     bob.run(&format!("{AREA}.focus(); {AREA}.setSelectionRange(6, 14)")).await;
     bob.press(&Key::Backspace.to_string()).await;
     bob.until(SETTLED).await;
@@ -179,11 +179,11 @@ async fn words_are_marked_by_keyboard_and_by_button() {
     agree(&[&ada, &bob], "document.querySelector('[data-mark_underline]') === null").await;
     let highlighted =
         "[...document.querySelectorAll('[data-mark_highlight]')].map((piece) => piece.textContent).join('')";
-    // Typed inside of what is marked, text is marked.
+    // Text typed inside marked text is marked.
     put_caret(&bob, 4).await;
     bob.press("'").await;
     agree(&[&ada, &bob], &format!("{highlighted} === \"i't\"")).await;
-    // A mark that this page does not know does no harm, whatever it is called.
+    // A mark that this page does not know does no harm, whatever its name.
     let runs = host.room("text/marks")["view"]["body"]["runs"].clone();
     let range = json!({ "id": runs[0]["id"], "offset": runs[0]["offset"], "length": 1 });
     let mark = json!({ "Body": { "Mark": { "ranges": [range], "mark": "<b> \"", "value": "x" } } });
@@ -191,7 +191,7 @@ async fn words_are_marked_by_keyboard_and_by_button() {
     agree(&[&ada, &bob], "room.view.body.runs[0].marks !== undefined").await;
 }
 
-/// Both pages end with everything decided, the same text, and this condition.
+/// Waits until both pages have everything decided, the same text, and this condition.
 async fn agree(pages: &[&Page<'_>], condition: &str) {
     for page in pages {
         page.until(&format!("{SETTLED} && {AREA}.value === room.view.body.text && {condition}")).await;
@@ -201,7 +201,7 @@ async fn agree(pages: &[&Page<'_>], condition: &str) {
     assert_eq!(texts[0], texts[1]);
 }
 
-/// Two pages on one text, the first one behind the proxy.
+/// Opens two pages on one text, the first one behind the proxy.
 async fn two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &str, text: &str) -> [Page<'a>; 2] {
     let path = format!("/text/?room={room}");
     let pages = [browser.open(&proxy.url(&path)).await, browser.open(&host.url(&path)).await];
@@ -219,7 +219,7 @@ async fn two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &str, t
     pages
 }
 
-/// Writes what no key does, as a menu of emoji would.
+/// Inserts text that no key types, as an emoji menu would.
 async fn insert(page: &Page<'_>, text: &str) {
     assert_eq!(page.run(&format!("return document.execCommand('insertText', false, {})", json!(text))).await, true);
 }

@@ -1,4 +1,4 @@
-//! Tic-tac-toe: a game by keyboard, and the play that there is no cell for.
+//! Tic-tac-toe: a game by keyboard, and a play outside the board.
 
 use reapply_e2e::{Key, Page, Proxy, http};
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn a_play_beyond_the_board_is_explained_and_leaves_no_trace() {
     ada.click("[data-action=beyond]").await;
     ada.until("document.querySelector('#toast.shown')?.textContent.includes('There is no cell 10')").await;
 
-    // The host says the same to whoever does not ask a replica first.
+    // The host answers the same when no replica checks first.
     let room = host.url("/rooms/tic-tac-toe/beyond");
     let headers = [("reapply-client", KEY), ("reapply-number", "3")];
     let refused = http::send("POST", &room, &headers, Some(br#"{"Play":9}"#));

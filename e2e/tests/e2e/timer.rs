@@ -98,14 +98,14 @@ async fn it_is_used_by_keyboard_and_bad_lengths_are_explained() {
     page.fill("#time", "0").await;
     page.press(&Key::Enter.to_string()).await;
     page.until("document.querySelector('#toast.shown')?.textContent.includes('1 second to 99:59:59')").await;
-    // Letters typed into a field are no commands.
+    // Letters typed into a field are not commands.
     page.fill("#time", "1:30:00").await;
     page.press(&Key::Enter.to_string()).await;
     page.until(&format!("{SETTLED} && room.confirmed.length === 5400e6")).await;
     page.until("document.querySelector('#remaining').textContent === '1:30:00'").await;
 }
 
-/// Two pages in one room.
+/// Opens two pages in one room.
 async fn two<'a>(host: &Host, browser: &'a Browser, room: &str) -> [Page<'a>; 2] {
     let url = host.url(&format!("/timer/?room={room}"));
     let pages = [browser.open(&url).await, browser.open(&url).await];
@@ -127,7 +127,7 @@ async fn a_page_whose_clock_is_wrong_predicts_at_the_hosts_time() {
     assert_eq!(page.value("Math.abs(Date.now() - room.now() - 3_600_000) < 60_000").await, true);
     page.run("room.apply('Start')").await;
     page.until(SETTLED).await;
-    // By the page's own clock the time is up, and the machine would refuse to stop what has rung.
+    // By the page's own clock the time is up, and the machine would refuse to stop a timer that has rung.
     page.run("room.apply('Stop').then((outcome) => { window.stopped = outcome; })").await;
     page.until("window.stopped !== undefined").await;
     assert_eq!(page.value("stopped.status").await, "accepted", "{}", page.value("stopped").await);

@@ -1,11 +1,11 @@
-//! The to-do list: two people's changes merge, what is gone is said, and nobody's typing is disturbed.
+//! The to-do list: two people's changes merge, deletions are reported, and nobody's typing is disturbed.
 
 use reapply_e2e::{Browser, Host, Key, Page, Proxy};
 use serde_json::{Value, json};
 
 use crate::{LIVE, SETTLED, start};
 
-/// The labels as the page shows them, those that are done with a tick.
+/// Returns the labels as the page shows them, with a tick on those that are done.
 const SHOWN: &str = "[...document.querySelectorAll('#items > li')].map((row) =>
     row.querySelector('[data-part=label]').value + (row.querySelector('[data-part=done]').checked ? ' ✓' : ''))";
 
@@ -83,7 +83,7 @@ async fn what_somebody_types_is_left_alone_while_others_work() {
         page.until(&format!("{SETTLED} && {SHOWN}[0] === 'bread and butter'")).await;
     }
 
-    // Deleted while it is being typed, it goes, and Ada is told.
+    // The item is deleted while Ada types in it: it disappears, and she is told.
     ada.press(" and jam").await;
     bob.click(&format!("{} [data-action=delete]", row(0))).await;
     ada.until(
@@ -151,7 +151,7 @@ async fn items_are_dragged_to_their_place_and_what_is_done_is_cleared() {
     }
 }
 
-/// Two pages with these items, the first one behind the proxy.
+/// Opens two pages with these items, the first one behind the proxy.
 async fn two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &str, items: &[&str]) -> [Page<'a>; 2] {
     let path = format!("/todo/?room={room}");
     let pages = [browser.open(&proxy.url(&path)).await, browser.open(&host.url(&path)).await];

@@ -1,14 +1,14 @@
-//! A room that is upgraded under its pages: they carry on, with what they did meanwhile, and nobody reloads.
+//! A room that is upgraded under its pages: they continue, with their pending changes, and nobody reloads.
 
 use reapply_e2e::{Host, Page, Proxy};
 use serde_json::{Value, json};
 
 use crate::{LIVE, OUTCOMES, SETTLED, start};
 
-/// Edits that each page makes while it is offline.
+/// The number of edits of each page while it is offline.
 const EDITS: usize = 5;
 
-/// What a reload would lose.
+/// A value that a reload would lose.
 const MARK: &str = "window.mark = 'not reloaded'";
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
         page.run("outcomes.length = 0").await;
     }
 
-    // While both are away, each adds notes, and one uses a transition that the next build has not.
+    // While both are away, each adds notes, and one uses a transition that the next build does not have.
     for (page, proxy) in [(&ada, &proxies[0]), (&bob, &proxies[1])] {
         proxy.cut();
         page.until("room.status === 'offline'").await;
@@ -52,7 +52,7 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
     assert_eq!((&rejected["status"], &rejected["kind"]), (&json!("rejected"), &json!("malformed")), "{rejected}");
     assert_eq!(bob.value("outcomes.every(({ status }) => status === 'accepted')").await, true);
 
-    // What only the new build knows works at once, for both.
+    // A transition that only the new build has works at once, for both.
     bob.run("act({ Finish: 1 })").await;
     bob.until(&format!("{SETTLED} && room.confirmed.done === 1")).await;
     ada.until(&format!("{SETTLED} && room.confirmed.done === 1")).await;
@@ -61,11 +61,11 @@ async fn pages_with_edits_from_offline_follow_an_upgrade_and_nobody_reloads() {
     assert_eq!(texts(&view, "ada"), [own("ada"), vec!["ada, last".to_owned()]].concat());
     assert_eq!(texts(&view, "bob"), own("bob"));
     assert_eq!(view["notes"].as_array().unwrap().len(), 2 + 2 * EDITS + 1);
-    // The past before the upgrade is shown by the build of then, in the page as on the host.
+    // The past before the upgrade is shown by the build of that time, in the page as on the host.
     let past = ada.promised("room.at(2).then(({ seq, view }) => ({ seq, view }))").await;
     assert_eq!(past, json!({ "seq": 2, "view": host.room("notes/garden?seq=2")["view"] }));
     assert_eq!(view["notes"][0], json!({ "initial": "s", "text": "sow", "done": false }));
-    // The log is proved with both builds, and what was exported before the upgrade with the first.
+    // The log is proved with both builds, and the export from before the upgrade with the first.
     let proved = run(&host, "verify", &["notes/garden"]);
     assert!(proved.contains(&old) && proved.contains(&new), "{proved}");
     let proved = run(&host, "verify", &[&before]);
@@ -131,14 +131,14 @@ fn upgrade(host: &Host) {
     run(host, "upgrade", &["notes/garden"]);
 }
 
-/// What a command prints, which must succeed.
+/// Returns the output of a command, which must succeed.
 fn run(host: &Host, command: &str, arguments: &[&str]) -> String {
     let output = host.command(command, arguments);
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The host and the pages show the same, on the same build; no page was loaded twice, and none had to heal. Gives what they show.
+/// Checks that the host and the pages show the same, on the same build, without reloads or healing. Returns the common view.
 async fn assert_together(host: &Host, pages: &[&Page<'_>], digest: &str) -> Value {
     let room = host.room("notes/garden");
     assert_eq!(room["digest"], digest);
@@ -154,13 +154,13 @@ async fn assert_together(host: &Host, pages: &[&Page<'_>], digest: &str) -> Valu
     room["view"].clone()
 }
 
-/// The notes of one page, in order.
+/// Returns the notes of one page, in order.
 fn texts(view: &Value, name: &str) -> Vec<String> {
     let texts = view["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap().to_owned());
     texts.filter(|text| text.starts_with(name)).collect()
 }
 
-/// A component that does the same under another digest: it has types that nothing uses.
+/// Returns a component with the same behaviour and another digest: it has types that nothing uses.
 fn anew(component: Vec<u8>, more: u8) -> Vec<u8> {
     const TYPE_SECTION: u8 = 7;
     const BOOL: u8 = 0x7f;
@@ -168,7 +168,7 @@ fn anew(component: Vec<u8>, more: u8) -> Vec<u8> {
     if more == 0 { component } else { [component, section].concat() }
 }
 
-/// What the pages complained of, but for connections that the test has cut.
+/// Returns the pages' complaints, except those about connections that the test has cut.
 fn browser_errors(console: &[String]) -> Vec<String> {
     console.iter().filter(|line| !line.contains("WebSocket") && !line.contains("net::ERR_")).cloned().collect()
 }

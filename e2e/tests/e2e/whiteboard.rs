@@ -1,11 +1,11 @@
-//! The whiteboard: lines grow live, undoing is one's own, and clearing ends what is being drawn.
+//! The whiteboard: lines grow live, undo affects only one's own strokes, and clearing ends unfinished ones.
 
 use reapply_e2e::{Browser, Host, Key, Page, Proxy};
 use serde_json::json;
 
 use crate::{LIVE, SETTLED, start};
 
-/// How many points each stroke has.
+/// Returns the number of points of each stroke.
 const POINTS: &str = "room.view.strokes.map(({ item }) => item.points.length)";
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn two_people_draw_at_once_and_see_each_others_lines() {
     proxy.release();
     for page in [&ada, &bob] {
         page.until(&format!("{SETTLED} && room.view.strokes.length === 2")).await;
-        // Both lines are there to be seen, each in its colour.
+        // Both lines are visible, each in its colour.
         page.until(&format!("{} && {}", is_drawn(0.2, 0.2), is_drawn(0.2, 0.8))).await;
         assert_eq!(page.value(&is_drawn(0.5, 0.5)).await, false);
     }
@@ -95,7 +95,7 @@ async fn clearing_ends_a_line_that_is_being_drawn_and_says_so() {
     bob.until(&format!("JSON.stringify({POINTS}) === '[2]'")).await;
     bob.click("[data-action=clear]").await;
     bob.until(SETTLED).await;
-    // Ada draws on, and begins another line, hearing nothing of it.
+    // Ada continues her line, and begins another, without hearing of it.
     ada.press(&Key::Right.to_string()).await;
     ada.press(" ").await;
     ada.press(&format!("{} {}", Key::Down, Key::Down)).await;
@@ -130,7 +130,7 @@ async fn the_board_is_as_sharp_as_the_screen_whatever_its_size() {
     }
 }
 
-/// Two pages on one board, the first one behind the proxy.
+/// Opens two pages on one board, the first one behind the proxy.
 async fn two<'a>(host: &Host, proxy: &Proxy, browser: &'a Browser, room: &str) -> [Page<'a>; 2] {
     let path = format!("/whiteboard/?room={room}");
     let pages = [browser.open(&proxy.url(&path)).await, browser.open(&host.url(&path)).await];
@@ -151,7 +151,7 @@ async fn draw(page: &Page<'_>, places: &[(f64, f64)]) {
     page.drag(&places.collect::<Vec<_>>()).await;
 }
 
-/// Whether there is ink near a place, in parts of the board's width and height.
+/// Returns whether there is ink near a place, in parts of the board's width and height.
 fn is_drawn(x: f64, y: f64) -> String {
     format!(
         "((canvas) => canvas.getContext('2d')

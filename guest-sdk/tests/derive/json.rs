@@ -48,7 +48,7 @@ fn schemas_have_the_docs_of_the_fields() {
     let variants = schema["oneOf"].as_array().unwrap();
     let shapes: Vec<_> = variants.iter().map(|variant| (&variant["required"][0], &variant["description"])).collect();
     let expected = [
-        (json!("Label"), json!("What is to be done.")),
+        (json!("Label"), json!("The text of a task.")),
         (json!("Done"), json!("A transition of `done`.")),
         (json!("Visits"), json!("A transition of `visits`.")),
     ];
