@@ -11,7 +11,7 @@ const { machine, room: name, key } = address();
 const path = `/rooms/${machine}/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe: (asked) => `apply ${short(asked)}`, explain: short });
 Object.assign(window, { room, network });
@@ -31,7 +31,7 @@ document.querySelector("#apply").onsubmit = (event) => {
     const asked = JSON.parse(transition.value);
     track(asked, room.apply(asked));
   } catch (error) {
-    wrong.textContent = `This is no JSON: ${error.message}`;
+    wrong.textContent = `This is not JSON: ${error.message}`;
   }
 };
 transition.onkeydown = (event) => {
@@ -39,7 +39,7 @@ transition.onkeydown = (event) => {
 };
 showSchema();
 
-/** Marks the lines that only the optimistic view has. */
+/** Marks the lines that are only in the optimistic view. */
 function showView(optimistic, confirmed) {
   view.replaceChildren(...optimistic.map((text) => {
     const line = document.createElement("span");

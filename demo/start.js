@@ -1,4 +1,4 @@
-// The start page: what the host says at /machines and /rooms, asked again every few seconds while somebody looks.
+// The start page: the answers of /machines and /rooms, requested every few seconds while the page is visible.
 
 import { NAME_RULE, TITLES, nameFrom, pageOf } from "/shared/address.js";
 import "/shared/hood.js";
@@ -15,7 +15,7 @@ form.room.oninput = () => showName(form.room.value !== "");
 form.onsubmit = (event) => {
   event.preventDefault();
   showName(true);
-  // People type what they like to call it; the room gets the name that can be made of that.
+  // People type any name they like, and the room gets a valid name made from it.
   const name = nameFrom(form.room.value);
   if (name && form.machine.value) location.href = pageOf(form.machine.value, name);
   else form.room.focus();
@@ -68,13 +68,13 @@ function showMachines(machines) {
   form.machine.replaceChildren(...machines.map(({ name }) => new Option(titleOf(name), name, false, name === chosen)));
 }
 
-/** A card for each demo; pale where the host does not have it. Machines that are no demo have a card as well, without a picture. */
+/** Shows a card for each demo, pale if the host does not have it. Machines that are not demos have a card without a picture. */
 function showDemos(deployed) {
   const list = part("demos");
   for (const card of list.children) card.classList.toggle("missing", !deployed.includes(card.dataset.machine));
   for (const name of deployed) {
     if (list.querySelector(`[data-machine="${name}"]`)) continue;
-    const card = Object.assign(document.createElement("li"), { innerHTML: "<a><b></b><span>A machine of yours, on a page for any machine.</span></a>" });
+    const card = Object.assign(document.createElement("li"), { innerHTML: "<a><b></b><span>Your own machine, on a page for any machine.</span></a>" });
     card.dataset.machine = name;
     card.querySelector("a").href = pageOf(name, "lobby");
     card.querySelector("b").textContent = name;
@@ -116,7 +116,7 @@ function showRows(list, items, keyOf, template, show) {
   for (const row of old.values()) row.remove();
 }
 
-/** Says what the room will be called, or the rule where no name can be made of what was typed. */
+/** Shows the name that the room will get, or the rule if what was typed gives no name. */
 function showName(isTyped) {
   const name = nameFrom(form.room.value);
   const isBad = isTyped && name === "";

@@ -1,4 +1,4 @@
-// An auction. The machine keeps what each bidder would pay at most to itself; this page can only show what its view says, and remembers
+// An auction. The machine does not show what each bidder would pay at most; this page can only show what its view says, and remembers
 // its own bid.
 
 import { connect } from "/reapply.js";
@@ -16,7 +16,7 @@ const { room: name, key } = address();
 const path = `/rooms/auction/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
 Object.assign(window, { room, network });
@@ -26,7 +26,7 @@ const stage = document.querySelector(".auction");
 const toEnd = new Countdown(room, showRemaining);
 const toAnyone = new Countdown(room, showWait);
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   const outcome = room.apply(transition);
   track(transition, outcome);
@@ -43,7 +43,7 @@ async function bid(most) {
   const memory = memoryOf(view.number);
   const { status } = await act({ Bid: { most } });
   if (status !== "accepted") return;
-  // The machine shows nobody's maximum, one's own neither: every page gets the same view.
+  // The machine never shows a maximum, not even your own: every page gets the same view.
   sessionStorage[memory] = most;
   propose(part("most"), view.least);
   part("own").textContent = ownWords(view, room.participant, sessionStorage[memoryOf(view.number)]);
@@ -56,10 +56,10 @@ part("offer").onsubmit = (event) => {
   if (isComplete) act({ Offer: { item: fieldOf("item").value.trim(), reserve, step, seconds } });
 };
 
-// What the page has proposed gives way to what is typed: the first click or tab into a field selects all of it.
+// A proposal gives way to what is typed: the first click or tab into a field selects all of it.
 for (const field of document.querySelectorAll("#most, #offer input")) {
   field.addEventListener("focus", () => field.select());
-  // A click would put the caret somewhere after that, and end the selection.
+  // Otherwise a click would place the caret afterwards, and end the selection.
   field.addEventListener("mousedown", (event) => {
     if (document.activeElement === field) return;
     event.preventDefault();
@@ -67,7 +67,7 @@ for (const field of document.querySelectorAll("#most, #offer input")) {
   });
 }
 
-/** Proposes a value, which whoever is in the field types over. */
+/** Proposes a value that typing replaces. */
 function propose(field, value) {
   if (field.value === String(value)) return;
   field.value = value;
@@ -83,7 +83,7 @@ addEventListener("keydown", (event) => {
 
 let view;
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   if (!room.view || view === room.view) return;
   const before = view;
@@ -108,7 +108,7 @@ function showLot() {
   part("own").textContent = ownWords(view, room.participant, sessionStorage[memoryOf(number)]);
 }
 
-/** Bids are for whoever does not sell, while the lot is open; the next lot is for those whose turn it is. */
+/** The form for bids is for everyone but the seller, while the lot is open; the form for the next lot is for those who may put it up. */
 function showForms(before) {
   part("bid").hidden = view.phase !== "Open" || view.seller === room.participant;
   const mayOffer = view.phase === "Waiting" || (view.phase === "Closed" && (isParty() || room.now() >= view.anyone_from / 1000));
@@ -118,12 +118,12 @@ function showForms(before) {
     part("wrong").textContent = "";
     for (const [name, value] of Object.entries(view.lot)) propose(fieldOf(name), value);
   }
-  // What somebody has typed stays, whatever the others bid.
+  // Typed text stays, whatever the others bid.
   if (before?.number !== view.number || part("most").value === String(before.least)) propose(part("most"), view.least);
   if (before?.least !== view.least || before?.number !== view.number) showAmounts();
 }
 
-/** Three amounts that are worth a thought: the least, and two with room to spare. */
+/** Three useful amounts: the lowest accepted one, and two with room to spare. */
 function showAmounts() {
   const { least, lot } = view;
   const amounts = [least, least + 5 * lot.step, least + 25 * lot.step];
@@ -176,12 +176,12 @@ function fieldOf(name) {
   return part("offer").querySelector(`[name=${name}]`);
 }
 
-/** Where this tab keeps what it would pay at most for a lot. */
+/** Where this tab stores its own maximum for a lot. */
 function memoryOf(number) {
   return `most ${path} ${number} ${room.participant}`;
 }
 
-/** The whole number in a field, or what is wrong with it, said next to it. */
+/** Returns the whole number in a field, or shows what is wrong with it next to it. */
 function numberIn(field) {
   const number = /^\d{1,9}$/.test(field.value.trim()) ? Number(field.value) : undefined;
   field.setAttribute("aria-invalid", number === undefined);

@@ -1,4 +1,4 @@
-// A number that everyone in the room can change. All of Reapply that a page needs is on this page.
+// A number that everyone in the room can change. This page shows everything of Reapply that a page needs.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -14,7 +14,7 @@ const { room: name, key } = address();
 const path = `/rooms/counter/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, together, explain: (conflict) => CONFLICTS[conflict] ?? conflict });
 Object.assign(window, { room, network });
@@ -22,10 +22,10 @@ Object.assign(window, { room, network });
 const value = document.querySelector("#value");
 const confirmed = document.querySelector("#confirmed");
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => history.isPast || show(room));
 
-// A slider through the past: while it is not at its end, it shows another moment than the present.
+// A slider through the past: while it is not at its end, the page shows an earlier moment.
 const history = new History(room, show);
 
 function show(shown) {
@@ -36,7 +36,7 @@ function show(shown) {
   value.classList.toggle("predicted", shown.pending > 0);
 }
 
-// Asks for a transition. The outcome comes when the host has decided.
+// Sends a transition. The outcome arrives when the host has decided.
 function act(action) {
   const transition = TRANSITIONS[action];
   track(transition, room.apply(transition));

@@ -1,8 +1,8 @@
-// Draws the board: what the host has decided is filled, what this page only predicts is an outline, what was undone shakes and fades.
+// Draws the board: decided discs are filled, predicted ones are outlines, and undone ones shake and fade.
 
 const UNDONE_MS = 900;
 
-/** A board of columns that are buttons: by pointer, by the keys 1 to 7, or by the arrows and Enter. */
+/** A board whose columns are buttons: by pointer, by the keys 1 to 7, or by the arrows and Enter. */
 export class Board {
   #columns = [];
   #cells = [];
@@ -20,7 +20,7 @@ export class Board {
     });
   }
 
-  /** Shows the optimistic `view`, and where it differs from the `confirmed` one. `seat` is the one's own, -1 for onlookers. */
+  /** Shows the optimistic `view`, and the differences from the `confirmed` one. `seat` is this page's own, -1 for onlookers. */
   show(view, confirmed, seat) {
     if (this.#columns.length === 0) this.#make(view.board.length, view.board[0].length);
     const line = new Set(view.line.map(String));
@@ -73,7 +73,7 @@ export class Board {
   }
 }
 
-/** Leaves a ghost of the disc that was predicted in a cell, for as long as it takes to see it go. */
+/** Leaves a ghost of a predicted disc in a cell, for as long as it takes to see it disappear. */
 function undo(cell) {
   cell.dataset.undone = cell.dataset.disc;
   setTimeout(() => delete cell.dataset.undone, UNDONE_MS);

@@ -1,4 +1,4 @@
-// Four in a row for two, and for as many onlookers as there are. The rules are in the machine; this page only draws its view.
+// Four in a row for two, and for any number of onlookers. The rules are in the machine; this page only draws its view.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -14,12 +14,12 @@ const { room: name, key } = address();
 const path = `/rooms/drop-four/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
 Object.assign(window, { room, network });
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   if (history.isPast) return;
   track(transition, room.apply(transition));
@@ -33,10 +33,10 @@ rematch.onclick = () => act("Rematch");
 leave.onclick = () => act("Leave");
 for (const button of document.querySelectorAll("[data-action=join]")) button.onclick = () => act("Join");
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => history.isPast || show(room));
 
-// A slider through the past: while it is not at its end, it shows another moment than the present.
+// A slider through the past: while it is not at its end, the page shows an earlier moment.
 const history = new History(room, show);
 
 function show({ view, confirmed, participant }) {
@@ -54,7 +54,7 @@ function showSeat(element, seat, view, confirmed, participant) {
   element.classList.toggle("turn", view.turn === seat && !over(view) && !view.players.includes(null));
   element.classList.toggle("predicted", player !== confirmed.players[seat]);
   element.querySelector("[data-score]").textContent = view.score[seat];
-  // Whoever joins gets the first empty seat.
+  // A player who joins gets the first empty seat.
   element.querySelector("[data-action=join]").hidden = view.players.indexOf(null) !== seat || view.players.includes(participant);
   element.querySelector("[data-player]").textContent = player === null ? "Empty seat" : nameOf(player);
   element.querySelector("small").textContent = player !== null && player === participant ? "you" : "";

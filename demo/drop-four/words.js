@@ -1,4 +1,4 @@
-// The machine's transitions, conflicts and situations, in words.
+// Words for the machine's transitions, conflicts and situations.
 
 import { nameOf } from "/shared/names.js";
 
@@ -13,19 +13,19 @@ const CONFLICTS = {
   GameNotOver: "The game is not over yet",
 };
 
-/** What a transition does, in a few words. */
+/** Describes a transition in a few words. */
 export function describe(transition) {
   if (transition.Drop !== undefined) return `drop into column ${transition.Drop + 1}`;
   return { Join: "sit down", Leave: "leave the seat", Rematch: "begin a rematch" }[transition] ?? JSON.stringify(transition);
 }
 
-/** Why the machine said no to a transition. */
+/** Explains a conflict. */
 export function explain(conflict, transition) {
   if (conflict === "ColumnFull") return `Column ${transition.Drop + 1} is full`;
   return CONFLICTS[conflict] ?? JSON.stringify(conflict);
 }
 
-/** What the room is waiting for. */
+/** Describes the state of the game. */
 export function situation({ players, turn, winner, draw }, participant) {
   const name = (seat) => (players[seat] === participant ? "You" : nameOf(players[seat] ?? ""));
   if (winner !== null) return players[winner] === participant ? "You win!" : `${name(winner)} wins`;

@@ -1,16 +1,16 @@
-// What a page's address says: `?room=NAME`, and, for a second participant in the same tab, `&key=...&embedded`.
+// The page's address: `?room=NAME`, and, for a second participant in the same tab, `&key=...&embedded`.
 
 /** The host's rule for the names of machines and rooms. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export const NAME_RULE = "1 to 64 of a-z, 0-9, - and _, beginning with a letter or digit";
 
-/** What people call a room, made a name: "Friday game!" is `friday-game`. Empty where nothing is left. */
+/** Turns what people type into a name: "Friday game!" becomes `friday-game`. Empty if nothing is left. */
 export function nameFrom(text) {
   const plain = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   return plain.replace(/[^a-z0-9_]+/g, "-").replace(/^[-_]+/, "").slice(0, 64).replace(/-+$/, "");
 }
 
-/** The room that the address names, `lobby` where it names none, and the client key to use, if it gives one. */
+/** The room in the address, `lobby` by default, and the client key to use, if there is one. */
 export function address() {
   const query = new URLSearchParams(location.search);
   const room = query.get("room") || "lobby";
@@ -23,7 +23,7 @@ export function address() {
   return { machine, room, key: query.get("key") ?? undefined };
 }
 
-/** What the demos with a page of their own are called. */
+/** The titles of the demos with a page of their own. */
 export const TITLES = {
   counter: "Counter",
   "drop-four": "Drop four",
@@ -35,7 +35,7 @@ export const TITLES = {
   auction: "Auction",
 };
 
-/** Where to meet in a room: the machine's own page if the demo has one, else the page for any machine. */
+/** Returns the address of a room's page: the machine's own page if the demo has one, else the page for any machine. */
 export function pageOf(machine, room) {
   const own = Object.hasOwn(TITLES, machine);
   return own ? `/${machine}/?room=${encodeURIComponent(room)}` : `/room.html?${new URLSearchParams({ machine, room })}`;

@@ -1,9 +1,9 @@
-// A second participant in the same tab: the same page again, in a frame, with a client key of its own.
+// A second participant in the same tab: the same page again, in a frame, with its own client key.
 
 const button = document.querySelector("[data-action=beside]");
 const query = new URLSearchParams(location.search);
 
-// The page's first script has set these classes already, so that nothing jumps.
+// The page's first script has already set these classes, so that nothing jumps.
 addEventListener("resize", () => {
   const frame = document.querySelector("iframe")?.contentDocument;
   frame?.documentElement.style.setProperty("--window", `${innerHeight}px`);

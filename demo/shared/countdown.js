@@ -1,4 +1,4 @@
-// What is left until a time by the host's clock, drawn in every frame. The host's alarm decides when the time has come.
+// The remaining time by the host's clock, drawn in every frame. The host's alarm decides when the time has come.
 
 const TENTHS_BELOW_MS = 60_000;
 
@@ -31,7 +31,7 @@ export class Countdown {
 /** "1:02:03", "4:05", and "0:09.3" where tenths matter. */
 export function clock(remaining_ms, tenths = remaining_ms < TENTHS_BELOW_MS) {
   const unit_ms = tenths ? 100 : 1000;
-  // Rounded up, so that nothing is left only when nothing is.
+  // Rounded up, so that it shows zero only at zero.
   const all = Math.ceil(remaining_ms / unit_ms) * (unit_ms / 100);
   const [hours, minutes, seconds] = [all / 36_000, (all / 600) % 60, (all / 10) % 60].map(Math.floor);
   const two = (number) => String(number).padStart(2, "0");

@@ -1,4 +1,4 @@
-// A slider through the room's past, in the page's `.past`: while it shows another moment than the present, so does the page.
+// A slider through the room's past, in the page's `.past`: while it shows an earlier moment, so does the page.
 
 import "/reapply/scrubber.js";
 
@@ -7,7 +7,7 @@ export class History {
   #draw;
   #scrubber = document.querySelector("reapply-scrubber");
 
-  /** `draw(shown)` draws a moment; a `Room` is drawn as the moment that it is at. */
+  /** `draw(shown)` draws a moment; a `Room` stands for its own current moment. */
   constructor(room, draw) {
     this.#room = room;
     this.#draw = draw;
@@ -18,7 +18,7 @@ export class History {
     scrubber.closest("details").addEventListener("toggle", ({ target }) => target.open || scrubber.goLive());
   }
 
-  /** Whether the page shows the past: then nothing can be done in it. */
+  /** Whether the page shows the past: then its controls do nothing. */
   get isPast() {
     return !this.#scrubber.isLive;
   }

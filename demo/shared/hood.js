@@ -1,9 +1,9 @@
-// "Under the hood": one switch for all that shows how it works. It is off at first, and remembered.
+// "Under the hood": one switch for everything that shows how it works. It is off at first, and remembered.
 
 const KEPT_AS = "reapply-hood";
 const button = document.querySelector("[data-action=hood]");
 
-/** Shows what the switch says, in this page. */
+/** Applies the switch to this page. */
 function show(isOn) {
   document.body.classList.toggle("hood", isOn);
   if (button) button.ariaPressed = String(isOn);
@@ -15,12 +15,12 @@ button?.addEventListener("click", () => {
   try {
     localStorage.setItem(KEPT_AS, isOn ? "on" : "off");
   } catch {
-    // Where storage is forbidden, it holds for this page.
+    // If storage is forbidden, it holds for this page.
   }
 });
 
 // The other pages follow, and so does a second participant in this one.
 addEventListener("storage", ({ key, newValue }) => key === KEPT_AS && show(newValue === "on"));
 
-// The page's first script has set the class already.
+// The page's first script has already set the class.
 show(document.body.classList.contains("hood"));

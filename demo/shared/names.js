@@ -1,4 +1,4 @@
-// A friendly name and a colour for every participant, made from the ids alone: everyone sees the same without asking.
+// A friendly name and a colour for every participant, made only from the ids: everyone sees the same without asking.
 
 const MANNERS = [
   "Able", "Airy", "Brave", "Brisk", "Calm", "Clever", "Cosy", "Daring", "Deft", "Eager", "Fair", "Fleet", "Gentle", "Glad", "Handy",
@@ -11,23 +11,23 @@ const ANIMALS = [
   "Stoat", "Swift", "Wren",
 ];
 
-/** "Brisk Otter", and always the same for the same participant. */
+/** Returns a name such as "Brisk Otter", always the same for the same participant. */
 export function nameOf(participant) {
   const hash = hashOf(participant);
   return `${MANNERS[hash % MANNERS.length]} ${ANIMALS[(hash >>> 8) % ANIMALS.length]}`;
 }
 
-/** Hues that are far enough from each other to be told apart at a glance. */
+/** Hues that differ enough to be told apart at a glance. */
 const HUES = [25, 70, 115, 160, 205, 250, 295, 340];
 
-/** The colours of those who are here, by id. */
+/** The colours of present participants, by id. */
 let colours = new Map();
 
-/** Gives those who are here a colour each, no two the same while there are enough, and shows them. */
+/** Gives each present participant a colour, all different while there are enough, and shows them. */
 export function colour(participants) {
   const free = new Set(HUES.keys());
   const chosen = new Map();
-  // In an order that is the same for everyone. Whoever has a favourite colour to themselves keeps it, whoever comes and goes.
+  // In an order that is the same for everyone. A participant whose favourite colour nobody else has keeps it, whoever comes and goes.
   const waiting = [];
   for (const participant of participants.toSorted()) {
     const favourite = favouriteOf(participant);
@@ -43,12 +43,12 @@ export function colour(participants) {
   for (const element of document.querySelectorAll("[data-colour-of]")) paint(element, element.dataset.colourOf);
 }
 
-/** The colour of a participant, as a hue in degrees. */
+/** Returns the colour of a participant, as a hue in degrees. */
 export function hueOf(participant) {
   return colours.get(participant) ?? HUES[favouriteOf(participant)];
 }
 
-/** Sets `--hue` to the participant's, now and whenever it changes while the element is in the page. */
+/** Sets `--hue` to the participant's colour, now and whenever it changes while the element is in the page. */
 export function paint(element, participant) {
   element.dataset.colourOf = participant;
   element.style.setProperty("--hue", hueOf(participant));
@@ -68,7 +68,7 @@ export function avatar(participant) {
   return badge;
 }
 
-/** FNV-1a with a final mix, so that ids that differ little give hashes that differ much. */
+/** FNV-1a with a final mix, so that similar ids give very different hashes. */
 function hashOf(text) {
   let hash = 0x811c9dc5;
   for (const char of text) hash = Math.imul(hash ^ char.codePointAt(0), 0x01000193);

@@ -1,17 +1,17 @@
-// A network that can be made bad. `connect(url, { socket: network.socket })` sends every frame of a room through it.
+// A network that can be made worse. `connect(url, { socket: network.socket })` sends every frame of a room through it.
 //
-// It stands where the real WebSocket would and has its face, so the client knows nothing of it: frames wait in each direction
-// and stay in order; cutting it loses what is under way, closes the socket and refuses new ones until it is restored.
+// It takes the place of the real WebSocket and has its interface, so the client does not notice it. Frames wait in each direction
+// and stay in order. Cutting it loses the frames in flight, closes the socket, and refuses new ones until it is restored.
 
 export class Network {
-  /** How long a frame takes, each way, in milliseconds. */
+  /** The time that a frame takes, each way, in milliseconds. */
   delay_ms = 0;
-  /** Called for every frame that sets out: `onframe("out" | "in", delay_ms)`. */
+  /** Called for every frame that is sent: `onframe("out" | "in", delay_ms)`. */
   onframe;
   #cut = false;
   #sockets = new Set();
 
-  /** What `connect` calls in place of `new WebSocket`. */
+  /** The function that `connect` calls instead of `new WebSocket`. */
   socket = (url, protocol) => {
     const socket = new NetworkSocket(this, this.#cut ? undefined : new WebSocket(url, protocol), url);
     this.#sockets.add(socket);
@@ -29,13 +29,13 @@ export class Network {
     if (cut) {
       for (const socket of [...this.#sockets]) socket.breakOff();
     } else {
-      // What a browser says when a real network is back; the client then tries again at once.
+      // The event of a browser when a real network is back; the client then tries again at once.
       window.dispatchEvent(new Event("online"));
     }
   }
 }
 
-/** One connection through a `Network`, with a WebSocket's face. Without an `inner` socket it fails as a dead network does. */
+/** One connection through a `Network`, with a WebSocket's interface. Without an `inner` socket it fails as a dead network does. */
 class NetworkSocket extends EventTarget {
   onopen = null;
   onmessage = null;
@@ -109,7 +109,7 @@ class NetworkSocket extends EventTarget {
     this.#out.push(() => this.#inner?.close(code, reason));
   }
 
-  /** The network is gone: what was under way is lost, and nothing more comes. */
+  /** The network is gone: frames in flight are lost, and nothing more arrives. */
   breakOff() {
     this.#out.drop();
     this.#in.drop();
@@ -140,7 +140,7 @@ class NetworkSocket extends EventTarget {
   }
 }
 
-/** Runs what is pushed, each after the delay of its moment, and never out of order. */
+/** Runs each pushed function after the delay that was set at the time, and never out of order. */
 class Lane {
   #delay_ms;
   #waiting = [];

@@ -1,5 +1,5 @@
-// What every room's page shows around its machine: connection, participants, what is on its way, what happened, and a switch to
-// spoil the network. It only reads the `Room`; everything it knows, any page can know.
+// The part around the machine in every room's page: connection, participants, transitions on their way, history, and switches to
+// make the network worse. It only reads the `Room`, as any page can.
 
 import { TITLES } from "./address.js";
 import "./hood.js";
@@ -13,9 +13,9 @@ const FRAME_SHOWN_MS_MIN = 250;
 /**
  * Fills the page's `[data-room-head]` and `[data-room-side]`.
  *
- * `describe(transition)` and `explain(conflict, transition)` say in words what a transition does, beginning with a verb, and why it was not
- * applied. `together` is the timeline's.
- * Returns `track(transition, outcome)`, to be told of each `room.apply`.
+ * `describe(transition)` and `explain(conflict, transition)` return in words what a transition does, beginning with a verb, and why it was
+ * not applied. `together` is the timeline's.
+ * Returns `track(transition, outcome)`, to be called for each `room.apply`.
  */
 export function roomBar(room, network, path, { describe, explain, together }) {
   const head = document.querySelector("[data-room-head]");
@@ -43,7 +43,7 @@ export function roomBar(room, network, path, { describe, explain, together }) {
   // The latency changes without a call.
   setInterval(show, LOOK_MS);
   room.onreturn = reporter(room, timeline, part("returned"), { describe, explain });
-  // A room that cannot be joined for good (there is no such machine, say) is closed, and `room.reason` says why.
+  // A room that can never be joined (because the machine does not exist, say) is closed, and `room.reason` says why.
   room.ready.catch(show);
   show();
 
@@ -62,7 +62,7 @@ export function roomBar(room, network, path, { describe, explain, together }) {
   };
 }
 
-/** How often the bar looks for what changes without a call, in milliseconds. */
+/** The interval for updating values that change without a call, in milliseconds. */
 const LOOK_MS = 2_000;
 
 const HEAD = `
@@ -92,7 +92,7 @@ const SIDE = `
     <ol id="timeline" tabindex="0" aria-labelledby="timeline-title"></ol>
   </section>`;
 
-/** The page's title and heading say which demo this is, and beside that which room. */
+/** Puts the demo's name and the room's name into the page's title and heading. */
 function nameRoom(path) {
   const [, , machine, room] = path.split("/");
   const title = TITLES[machine] ?? machine;
@@ -124,12 +124,12 @@ function showParticipants(list, room) {
 function showReason(notice, room) {
   const closed = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
   const offline = room.status === "offline" && room.reason ? `Offline: ${room.reason}.` : "";
-  const undurable = room.status === "offline" && room.pending > 0 && !room.durable ? "What is pending is kept in this page only." : "";
+  const undurable = room.status === "offline" && room.pending > 0 && !room.durable ? "Pending changes are kept in this page only." : "";
   const text = closed || [offline, undurable].filter(Boolean).join(" ");
   if (notice.textContent !== text) notice.textContent = text;
 }
 
-/** Tells what became of one's own transitions from before: made in this tab before a reload, or in one that is gone. */
+/** Reports the outcomes of your own earlier transitions: from this tab before a reload, or from a tab that is gone. */
 function reporter(room, timeline, line, { describe, explain }) {
   const counts = { accepted: 0, rejected: 0, decided: 0, unknown: 0 };
   return ({ transition, outcome }) => {
@@ -146,9 +146,9 @@ function reporter(room, timeline, line, { describe, explain }) {
   };
 }
 
-const RETURNED = { accepted: "applied", decided: "decided while you were away", rejected: "not applied", unknown: "of which nobody knows" };
+const RETURNED = { accepted: "applied", decided: "decided while you were away", rejected: "not applied", unknown: "with an unknown outcome" };
 
-/** Slider, switch, and the wire on which every frame is seen to travel. */
+/** The slider, the switch, and the wire on which every frame is shown. */
 function networkPanel(network, side) {
   const wire = side.querySelector(".wire i");
   const delay = side.querySelector("[data-net=delay]");

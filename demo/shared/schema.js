@@ -1,14 +1,14 @@
-// Examples from a JSON Schema, so that nobody needs to read one to try a machine.
+// Examples from a JSON Schema, so that nobody has to read one to try a machine.
 
 const DEPTH_MAX = 8;
 
-/** One value for each alternative of `schema`. */
+/** Returns a value for each alternative of `schema`. */
 export function examplesOf(schema) {
   const alternatives = schema.oneOf ?? schema.anyOf ?? [schema];
   return alternatives.flatMap((alternative) => alternative.enum ?? [valueOf(alternative, schema, 0)]);
 }
 
-/** The plainest value that `schema` allows; `root` holds the definitions that it refers to. */
+/** Returns the plainest value that `schema` allows; `root` holds the definitions that it refers to. */
 function valueOf(schema, root, depth) {
   if (schema === true || depth > DEPTH_MAX) return null;
   if (schema.$ref) return valueOf(definition(schema.$ref, root), root, depth + 1);

@@ -1,11 +1,11 @@
-// The last few things that happened in a room, newest first: accepted events from its log, and one's own rejections.
+// The latest history of a room, newest first: accepted events from its log, and your own rejections.
 
 import { avatar, nameOf } from "./names.js";
 import { inPast } from "./verbs.js";
 
 const LINES_MAX = 12;
 
-/** What else a log tells, besides what was asked for. */
+/** Words for the other events of a log, besides transitions. */
 const OTHERS = {
   joined: "came in",
   left: "went out",
@@ -15,8 +15,8 @@ const OTHERS = {
 };
 
 /**
- * Keeps `list` (an `<ol>`) up to date with the room at `path`. `describe(transition)` says in a few words what a transition does, beginning with
- * a verb. `together(earlier, later)`, where a page has it, makes one transition of two that one person asked for in a row, for one line.
+ * Keeps `list` (an `<ol>`) up to date with the room at `path`. `describe(transition)` returns in a few words what a transition does, beginning
+ * with a verb. `together(earlier, later)`, if a page has it, combines two transitions in a row by one person, for one line.
  */
 export class Timeline {
   #room;
@@ -37,7 +37,7 @@ export class Timeline {
     this.#together = together;
   }
 
-  /** Reads from the log what this replica has received and the list does not show yet. No further: while the page is cut off, so is the list. */
+  /** Reads the events from the log that this replica has received and the list does not show yet. While the page is cut off, so is the list. */
   async follow() {
     if (this.#reading || this.#room.view === undefined) return;
     this.#reading = true;
@@ -57,7 +57,7 @@ export class Timeline {
     }
   }
 
-  /** One's own transition that was not applied, with the reason in words. */
+  /** Adds one of your own transitions that was not applied, with the reason in words. */
   rejected(transition, reason) {
     this.#newest = undefined;
     this.#line("rejected", "✕", this.#room.participant, `could not ${this.#describe(transition)}: ${reason}`);
@@ -101,7 +101,7 @@ export class Timeline {
   }
 }
 
-/** A room's log is JSON, one event a line: `GET /rooms/{machine}/{room}/log?after=N&limit=N`. */
+/** A room's log is JSON, with one event on each line: `GET /rooms/{machine}/{room}/log?after=N&limit=N`. */
 async function readLog(path, after, limit) {
   const response = await fetch(`${path}/log?${new URLSearchParams({ after, limit })}`);
   if (!response.ok) return [];

@@ -1,17 +1,17 @@
-// Where the others write: told by signals, which are ephemeral. A caret is after a character, so it moves with the text.
+// The carets of the others, sent as signals, which are ephemeral. A caret is after a character, so it moves with the text.
 
 const TELL_MS = 100;
 
 export class Carets {
   #room;
-  /** By session: somebody may be here in two tabs. `seen` is the last place of theirs that this page could find. */
+  /** By session: a participant may be here in two tabs. `seen` is their last place that this page could find. */
   #carets = new Map();
   #timer;
   #next;
   #told;
   #audience;
 
-  /** `changed()` is called when somebody's caret has moved. */
+  /** `changed()` is called when another caret has moved. */
   constructor(room, changed) {
     this.#room = room;
     room.onsignal = ({ participant, session, body }) => {
@@ -23,11 +23,11 @@ export class Carets {
     };
   }
 
-  /** Tells the others after which character one's own caret is; `undefined` where it is not in the text. */
+  /** Tells the others after which character your own caret is; `undefined` if it is not in the text. */
   tell(after) {
     const audience = `${this.#room.status} ${this.#room.participants.join()}`;
     this.#next = JSON.stringify({ caret: after === undefined ? null : { after } });
-    // Whoever has just come in has not heard where it is.
+    // A newcomer has not heard where the caret is.
     if (this.#next === this.#told && audience === this.#audience) return;
     this.#audience = audience;
     this.#timer ??= setTimeout(() => {
@@ -36,7 +36,7 @@ export class Carets {
     }, TELL_MS);
   }
 
-  /** Where the carets of those are who are here. */
+  /** Returns the carets of those who are present. */
   places(chars) {
     const places = [];
     for (const [session, caret] of this.#carets) {
@@ -44,7 +44,7 @@ export class Carets {
         this.#carets.delete(session);
         continue;
       }
-      // A signal may be here before the character that it speaks of; and that may be deleted before they have moved on.
+      // A signal may arrive before the character that it names; and the character may be deleted before the caret moves on.
       if (chars.after(caret.after) !== undefined) caret.seen = caret.after;
       const place = caret.seen === undefined ? undefined : chars.after(caret.seen);
       if (place !== undefined) places.push({ place, participant: caret.participant });
@@ -53,7 +53,7 @@ export class Carets {
   }
 }
 
-/** The caret that a signal tells; `null` for none, `undefined` if it is no such signal. Anyone in the room may send anything. */
+/** Returns the caret in a signal; `null` for none, `undefined` for any other signal. Anyone in the room may send anything. */
 function caretIn(body) {
   try {
     const { caret } = JSON.parse(new TextDecoder().decode(body));

@@ -1,5 +1,5 @@
-// Which characters stand where. The machine names characters and counts Unicode scalar values; a text area counts units of UTF-16. All
-// places here are a text area's.
+// The characters of a text and their places. The machine names characters and counts Unicode scalar values; a text area counts UTF-16 code
+// units. All places here are a text area's.
 
 /**
  * @typedef {{ id: string, offset: number }} CharId
@@ -8,7 +8,7 @@
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** A text, and the names of its characters, as the machine's view gives them. It never changes. */
+/** A text, and the names of its characters, as in the machine's view. It never changes. */
 export class Chars {
   /** @type {(Run & { start: number, end: number })[]} */
   #runs = [];
@@ -30,7 +30,7 @@ export class Chars {
     for (const runsOfId of this.#byId.values()) runsOfId.sort((a, b) => a.offset - b.offset);
   }
 
-  /** The characters between two places, in order. */
+  /** Returns the characters between two places, in order. */
   ranges(from, to) {
     const ranges = [];
     for (let n = this.#runAt(from); n < this.#runs.length && this.#runs[n].start < to; n += 1) {
@@ -42,19 +42,19 @@ export class Chars {
     return ranges;
   }
 
-  /** The character before a place; `null` at the start. */
+  /** Returns the character before a place; `null` at the start. */
   before(place) {
     const run = this.#runs[this.#runAt(place - 1)];
     return place === 0 || !run ? null : { id: run.id, offset: run.offset + this.#count(run, place) - 1 };
   }
 
-  /** The place after a character; `undefined` if it is not there. `null` is the start. */
+  /** Returns the place after a character; `undefined` if it is not there. `null` is the start. */
   after(char) {
     if (char === null) return 0;
     return this.#lastOf(char.id, char.offset, 1);
   }
 
-  /** Where a place of this text is in a later one: after the same character, or else after the nearest before it that is still there. */
+  /** Returns where a place of this text is in a later one: after the same character, or else after the nearest one before it that still exists. */
   follow(place, later) {
     for (const { id, offset, length } of this.ranges(0, place).reverse()) {
       const found = later.#lastOf(id, offset, length);
@@ -63,7 +63,7 @@ export class Chars {
     return 0;
   }
 
-  /** Those of these characters that are still there, in the order of the text: as ranges, and as text. */
+  /** Returns those of these characters that still exist, in the order of the text: as ranges, and as text. */
   present(ranges) {
     const found = [];
     for (const { id, offset, length } of ranges) {
@@ -77,7 +77,7 @@ export class Chars {
     return { ranges: found, text };
   }
 
-  /** The text in pieces: those with the same marks, of which another text has all characters or none. Without another, it has all. */
+  /** Returns the text in pieces with the same marks, of which another text has all characters or none. Without another text, it has all. */
   *pieces(other) {
     for (const run of this.#runs) {
       if (!other) {
@@ -95,20 +95,20 @@ export class Chars {
     }
   }
 
-  /** This text with other characters between two places. `first` names the first of them. */
+  /** Returns this text with other characters between two places. `first` names the first of them. */
   edited(from, to, text, first) {
     const inserted = text === "" ? [] : [{ ...first, length: lengthOf(text) }];
     const runs = [...this.ranges(0, from), ...inserted, ...this.ranges(to, this.text.length)];
     return new Chars({ text: this.text.slice(0, from) + text + this.text.slice(to), runs });
   }
 
-  /** The place after the last of some characters of one id that are there. */
+  /** Returns the place after the last existing one of some characters of one id. */
   #lastOf(id, offset, length) {
     const run = this.#runsOf(id, offset, length).at(-1);
     return run && this.#placeIn(run, Math.min(offset + length, run.offset + run.length) - run.offset);
   }
 
-  /** The runs that have some of these characters. */
+  /** Returns the runs that have some of these characters. */
   #runsOf(id, offset, length) {
     const runs = this.#byId.get(id) ?? [];
     const first = firstWhere(runs, (run) => run.offset + run.length > offset);
@@ -117,12 +117,12 @@ export class Chars {
     return runs.slice(first, end);
   }
 
-  /** The number of the run that a place is in. */
+  /** Returns the index of the run that a place is in. */
   #runAt(place) {
     return firstWhere(this.#runs, (run) => run.end > place);
   }
 
-  /** How many characters of a run are before a place in it. */
+  /** Returns how many characters of a run are before a place in it. */
   #count(run, place) {
     return run.end - run.start === run.length ? place - run.start : lengthOf(this.text.slice(run.start, place));
   }
@@ -132,7 +132,7 @@ export class Chars {
   }
 }
 
-/** How many characters a text has. */
+/** Returns how many characters a text has. */
 export function lengthOf(text) {
   if (!SURROGATE.test(text)) return text.length;
   let length = 0;
@@ -140,7 +140,7 @@ export function lengthOf(text) {
   return length;
 }
 
-/** What was changed to make one text of another: what stood between two places of the first is now `text`. The caret stands behind it. */
+/** Returns the change from one text to another: the part between two places of the first became `text`. The caret is behind it. */
 export function changeOf(before, after, caret) {
   let end = 0;
   const endMax = Math.min(before.length, after.length - caret);
@@ -148,19 +148,19 @@ export function changeOf(before, after, caret) {
   let start = 0;
   const startMax = Math.min(before.length, after.length) - end;
   while (start < startMax && before[start] === after[start]) start += 1;
-  // Half a character is none.
+  // Never half a character.
   if (isInside(before, start) || isInside(after, start)) start -= 1;
   if (isInside(before, before.length - end) || isInside(after, after.length - end)) end -= 1;
   return { from: start, to: before.length - end, text: after.slice(start, after.length - end) };
 }
 
-/** Whether a place is between the two units of one character. */
+/** Returns whether a place is between the two units of one character. */
 export function isInside(text, place) {
   const unit = (at) => text.charCodeAt(at) & 0xfc00;
   return unit(place - 1) === 0xd800 && unit(place) === 0xdc00;
 }
 
-/** The number of the first item for which something is true that is so for all after it. */
+/** Returns the index of the first item that passes a test which all later ones pass too. */
 function firstWhere(items, isTrue) {
   let [low, high] = [0, items.length];
   while (low < high) {
@@ -171,7 +171,7 @@ function firstWhere(items, isTrue) {
   return low;
 }
 
-/** The place so many characters after another. */
+/** Returns the place a number of characters after another. */
 function unitsAfter(text, place, count) {
   for (let n = 0; n < count; n += 1) place += text.codePointAt(place) > 0xffff ? 2 : 1;
   return place;

@@ -1,16 +1,16 @@
-// A text area that several people write in. What one types becomes transitions that name characters; what comes from others changes the
+// A text area for several people. Typing becomes transitions that name characters; changes of others update the
 // text around the caret, which stays with its character.
 
 import { Chars, changeOf, isInside, lengthOf } from "./chars.js";
 import { Undo, lastOf } from "./undo.js";
 
-/** The machine takes 32 KiB of text in one insert, and a unit of UTF-16 is at most three bytes. */
+/** The machine accepts 32 KiB of text in one insert, and a UTF-16 code unit is at most three bytes. */
 const INSERT_UNITS_MAX = 8_192;
 
-/** The machine takes so many ranges in one transition. */
+/** The maximum number of ranges that the machine accepts in one transition. */
 const RANGES_MAX = 1_024;
 
-/** How long a keystroke waits for others to travel with. */
+/** The time that a keystroke waits for others to travel with. */
 const TOGETHER_MS = 100;
 
 export class Editor {
@@ -18,26 +18,26 @@ export class Editor {
   #host;
   /** The text in the area, and the names of its characters. */
   #chars = new Chars({ text: "", runs: [] });
-  /** The room's text that this is, unless it is edited. */
+  /** The room's text that this was made from, before edits. */
   #body;
   #composing = false;
   #undo = new Undo();
-  /** What was typed last and is not asked for yet: `{ Insert }` or `{ Delete }`, on top of the room's text `body`. */
+  /** The last typing that is not sent yet: `{ Insert }` or `{ Delete }`, on top of the room's text `body`. */
   #waiting;
   #timer;
-  /** What this page inserts is named by an id of its own, and numbers that count on. */
+  /** The names of this page's inserts: an id of its own, and consecutive numbers. */
   #id = crypto.randomUUID();
   #offset = 0;
 
   /**
    * `host` has `act(transition)`, and `body()`, the room's text as this page sees it; `selected()` is called when the selection has
-   * changed, and `changed()` when what can be taken back has.
+   * changed, and `changed()` when the undo history has.
    */
   constructor(area, host) {
     this.#area = area;
     this.#host = host;
     area.addEventListener("input", () => this.#composing || this.#read());
-    // A text that is being composed belongs to the input method: nobody touches the area until it is done.
+    // Text that is being composed belongs to the input method: the area must not change until it is done.
     area.addEventListener("compositionstart", () => (this.#composing = true));
     area.addEventListener("compositionend", () => {
       this.#composing = false;
@@ -46,13 +46,13 @@ export class Editor {
     area.addEventListener("beforeinput", (event) => this.#beforeInput(event));
     area.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("selectionchange", () => host.selected());
-    // Whoever goes leaves nothing behind.
+    // Nothing stays unsent when the focus or the page goes.
     area.addEventListener("blur", () => this.#send());
     addEventListener("pagehide", () => this.#send());
     document.addEventListener("visibilitychange", () => document.hidden && this.#send());
   }
 
-  /** Whether something is not asked for yet. */
+  /** Whether something is not sent yet. */
   get isWaiting() {
     return this.#waiting !== undefined;
   }
@@ -69,7 +69,7 @@ export class Editor {
     return this.#undo.canRedo;
   }
 
-  /** The character that the caret is after; `null` at the start. */
+  /** The character before the caret; `null` at the start. */
   get caret() {
     const { selectionStart, selectionEnd, selectionDirection } = this.#area;
     return this.#chars.before(selectionDirection === "backward" ? selectionStart : selectionEnd);
@@ -78,7 +78,7 @@ export class Editor {
   /** Shows the room's text. */
   show() {
     if (this.#composing) return;
-    // What waits goes on top of a new text, and that is asked for as any other.
+    // Waiting edits go on top of a new text, and are sent like any other.
     if (this.#waiting && this.#host.body() !== this.#waiting.body) this.#send();
     const body = this.#host.body();
     if (this.#waiting || body === this.#body) return;
@@ -95,27 +95,27 @@ export class Editor {
     this.#body = body;
   }
 
-  /** Takes back the last thing that this page did to the text. */
+  /** Undoes the last edit of this page. */
   undo() {
     const edit = this.#composing ? undefined : this.#undo.takeDone();
     if (edit) this.#undo.undone(this.#takeBack(edit));
     this.#host.changed();
   }
 
-  /** Does the last thing that was taken back again. */
+  /** Redoes the last edit that was undone. */
   redo() {
     const edit = this.#composing ? undefined : this.#undo.takeUndone();
     if (edit) this.#undo.redone(this.#takeBack(edit));
     this.#host.changed();
   }
 
-  /** Whether all selected characters have a mark; `undefined` if none are selected. */
+  /** Returns whether all selected characters have a mark; `undefined` if none are selected. */
   isMarked(mark) {
     const ranges = this.#selected();
     return ranges.length === 0 ? undefined : ranges.every(({ marks }) => marks?.[mark] !== undefined);
   }
 
-  /** Marks the selected characters, or takes the mark off if all have it. */
+  /** Marks the selected characters, or removes the mark if all have it. */
   toggle(mark) {
     this.#send();
     const value = this.isMarked(mark) ? null : "true";
@@ -126,7 +126,7 @@ export class Editor {
     return this.#chars.ranges(this.#area.selectionStart, this.#area.selectionEnd);
   }
 
-  /** Makes transitions of what has changed in the area. */
+  /** Turns the changes in the area into transitions. */
   #read() {
     const area = this.#area;
     const value = area.value.toWellFormed?.() ?? area.value;
@@ -144,7 +144,7 @@ export class Editor {
     this.#host.changed();
   }
 
-  /** Makes the opposite of an edit, wherever its characters are now, and answers with that. */
+  /** Performs the opposite of an edit, wherever its characters are now, and returns it. */
   #takeBack({ after, inserted, removed, text }) {
     this.#send();
     const { ranges, text: taken } = this.#chars.present(inserted);
@@ -162,7 +162,7 @@ export class Editor {
     for (const part of inParts(ranges)) this.#ask({ Delete: { ranges: part } });
   }
 
-  /** Asks for something soon, together with what waits if the two can be one. */
+  /** Sends something soon, together with the waiting transition if the two can be combined. */
   #ask(transition) {
     const both = this.#waiting && joined(this.#waiting, transition);
     if (!both) this.#send();
@@ -170,7 +170,7 @@ export class Editor {
     this.#timer ??= setTimeout(() => this.#send(), TOGETHER_MS);
   }
 
-  /** Asks for what waits. */
+  /** Sends the waiting transition. */
   #send() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -180,7 +180,7 @@ export class Editor {
     this.#host.act(transition);
   }
 
-  /** Asks for characters, and answers with their names. */
+  /** Sends an insert, and returns the names of its characters. */
   #insert(after, text) {
     const [id, offset] = [this.#id, this.#offset];
     while (text !== "") {
@@ -194,7 +194,7 @@ export class Editor {
     return this.#offset > offset ? [{ id, offset, length: this.#offset - offset }] : [];
   }
 
-  /** The browser's own undoing knows nothing of others: it would bring back a text without theirs. */
+  /** The browser's own undo does not know of others: it would restore a text without theirs. */
   #beforeInput(event) {
     const action = { historyUndo: "undo", historyRedo: "redo" }[event.inputType];
     if (!action) return;
@@ -212,7 +212,7 @@ export class Editor {
   }
 }
 
-/** One transition for two keystrokes that follow each other; nothing where they do not. */
+/** Returns one transition for two consecutive keystrokes; nothing if they are not consecutive. */
 function joined({ Insert: typed, Delete: deleted }, { Insert: more, Delete: also }) {
   if (typed && more) {
     const isNext = more.after?.id === typed.id && more.after.offset === more.offset - 1 && more.offset === typed.offset + lengthOf(typed.text);
@@ -223,7 +223,7 @@ function joined({ Insert: typed, Delete: deleted }, { Insert: more, Delete: also
   return ranges && ranges.length <= RANGES_MAX ? { Delete: { ranges } } : undefined;
 }
 
-/** What an area shows of a text: it would make a line end of a carriage return, and count otherwise. */
+/** Returns what an area shows of a text: it turns a carriage return into a line end, and would count differently. */
 function shown(text) {
   return text.replaceAll("\r", "␍");
 }

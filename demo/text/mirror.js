@@ -1,9 +1,9 @@
-// The same text again, beneath the text area, letter upon letter: it shows what a text area cannot, which is marks, carets of others,
-// and what the host has not decided yet. It also makes the editor as high as its text.
+// The same text again, beneath the text area, letter upon letter. It shows marks, the carets of others,
+// and undecided text, which a text area cannot show. It also makes the editor as high as its text.
 
 import { nameOf, paint } from "/shared/names.js";
 
-/** The marks that it can show: those that leave letters where they are. Anyone may give others. */
+/** The marks that it can show, which do not move letters. Others may exist. */
 const MARKS = ["highlight", "underline", "strike"];
 
 export class Mirror {
@@ -13,7 +13,7 @@ export class Mirror {
     this.#element = element;
   }
 
-  /** Draws a text. `confirmed` are the characters that the host has decided, if others are there, and `carets` those of others: `{ place, participant }`. */
+  /** Draws a text. `confirmed` are the characters that the host has decided, if others exist, and `carets` those of others: `{ place, participant }`. */
   draw(chars, confirmed, carets) {
     const nodes = [];
     const waiting = carets.toSorted((a, b) => a.place - b.place);

@@ -1,5 +1,5 @@
-// A text that several people write at once. The machine names every character, and this page speaks of characters by these names; how is in
-// editor.js. What a text area cannot show (marks, and where the others are) lies beneath it: mirror.js.
+// A text that several people write at once. The machine names every character, and this page refers to characters by these names; editor.js
+// shows how. mirror.js shows, beneath, what a text area cannot: marks, and where the others are.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -16,15 +16,15 @@ const { room: name, key } = address();
 const path = `/rooms/text/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain, together });
 Object.assign(window, { room, network });
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   const outcome = room.apply(transition);
-  // Every key writes: worth a word only when it fails.
+  // Every keystroke writes, so only a failure is worth a message.
   if (transition.Body && !transition.Body.Mark) outcome.then(({ status }) => status === "rejected" && track(transition, outcome), () => {});
   else track(transition, outcome);
 }
@@ -68,7 +68,7 @@ title.onkeydown = ({ key: pressed }) => {
 
 let confirmed = { body: undefined, chars: new Chars({ text: "", runs: [] }) };
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   if (!room.view) return;
   area.readOnly = room.status === "closed";
@@ -79,7 +79,7 @@ room.subscribe(() => {
   title.classList.toggle("predicted", room.view.title !== room.confirmed.title);
 });
 
-/** Draws what depends on the text, and on where the others are. */
+/** Draws everything that depends on the text, and on the places of the others. */
 function draw() {
   const { chars } = editor;
   const isDecided = !editor.isWaiting && room.view?.body === room.confirmed?.body;

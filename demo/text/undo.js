@@ -1,17 +1,17 @@
-// One's own edits, to take back and do again. An edit is of characters by their names, so it can be taken back from wherever they
-// are by then, and what others have done in the meantime stays.
+// Undo and redo for your own edits. An edit names its characters, so it can be undone wherever they
+// are by then, and the changes of others stay.
 
-/** What is typed within so long is taken back at once. */
+/** Typing within this time is undone together. */
 const TOGETHER_MS = 1_000;
 
 const EDITS_MAX = 500;
 
 /**
- * What was done: `text`, whose characters were `removed`, has given way to those that were `inserted`, directly behind one.
+ * An edit: `text`, whose characters were `removed`, was replaced by those that were `inserted`, directly behind a character.
  * @typedef {{ after: CharId | null, inserted: Range[], removed: Range[], text: string }} Edit
  */
 
-/** What this page has done to the text, and what of that it has taken back. */
+/** The edits of this page, and those of them that are undone. */
 export class Undo {
   #done = [];
   #undone = [];
@@ -40,28 +40,28 @@ export class Undo {
     }
   }
 
-  /** The last edit, to be taken back; what was done for that goes to `undone`. */
+  /** Returns the last edit, to be undone; the edit that undoes it goes to `undone`. */
   takeDone() {
     this.#last_ms = 0;
     return this.#done.pop();
   }
 
-  /** The last edit that was taken back, to be done again by its opposite; what was done for that goes to `redone`. */
+  /** Returns the last undone edit, to be redone by its opposite; the edit that redoes it goes to `redone`. */
   takeUndone() {
     return this.#undone.pop();
   }
 
-  /** An edit has been taken back by this one. */
+  /** Records the edit that undid another. */
   undone(edit) {
     this.#undone.push(edit);
   }
 
-  /** An edit has been done again by this one. */
+  /** Records the edit that redid another. */
   redone(edit) {
     this.#done.push(edit);
   }
 
-  /** Characters have come back by other names: whatever has inserted them before means these now. */
+  /** Characters have come back under other names: earlier records of them now mean these. */
   renamed(before, after) {
     const [start] = after;
     if (!start) return;
@@ -81,7 +81,7 @@ export class Undo {
   }
 }
 
-/** The last of some characters. */
+/** Returns the last of some characters. */
 export function lastOf(ranges) {
   const range = ranges.at(-1);
   return range && { id: range.id, offset: range.offset + range.length - 1 };

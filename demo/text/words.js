@@ -1,11 +1,11 @@
-// The machine's transitions and conflicts, in words.
+// Words for the machine's transitions and conflicts.
 
 const TEXT_CHARS_MAX = 40;
 
 const MARKS = ["highlight", "underline", "strike"];
 
 const LIMITS = {
-  Chars: "characters, those that are deleted included",
+  Chars: "characters, including deleted ones",
   Offset: "characters from one page",
   InsertBytes: "bytes in one piece",
   Ranges: "pieces at once",
@@ -14,21 +14,21 @@ const LIMITS = {
   MarksPerChar: "marks on one character",
   MarkBytesPerChar: "bytes of marks on one character",
   MarkBytes: "bytes of marks in all",
-  Pieces: "pieces, those that are deleted included",
+  Pieces: "pieces, including deleted ones",
 };
 
-/** What a transition does, in a few words. */
+/** Describes a transition in a few words. */
 export function describe({ Title: title, Body: body }) {
   if (title) return `call the text ${quoted(title.Replace)}`;
   const { Insert: insert, Delete: remove, Mark: mark } = body;
   if (insert) return `write ${quoted(insert.text)}`;
   if (remove) return `delete ${counted(remove.ranges)}`;
-  if (mark.value === null) return `take the ${mark.mark} off ${counted(mark.ranges)}`;
+  if (mark.value === null) return `remove the ${mark.mark} from ${counted(mark.ranges)}`;
   const verb = MARKS.includes(mark.mark) ? mark.mark : `mark as ${quoted(mark.mark)}:`;
   return `${verb} ${counted(mark.ranges)}`;
 }
 
-/** What one person types in a row is one line in the timeline; so is what one deletes. */
+/** Consecutive typing by one person is one line in the timeline; so is consecutive deleting. */
 export function together({ Body: earlier }, { Body: later }) {
   if (earlier?.Insert && later?.Insert) {
     const { id, offset, text } = earlier.Insert;
@@ -39,7 +39,7 @@ export function together({ Body: earlier }, { Body: later }) {
   return undefined;
 }
 
-/** Why the machine said no. */
+/** Explains a conflict. */
 export function explain(conflict) {
   const { IdTaken: taken, NoSuchChar: missing, TooLong: long } = conflict.Body ?? {};
   if (long) return `There is room for ${long.max.toLocaleString()} ${LIMITS[long.limit]}`;
@@ -50,7 +50,7 @@ export function explain(conflict) {
   return JSON.stringify(conflict);
 }
 
-/** How much there is. */
+/** Describes how long the text is. */
 export function situation(text) {
   const words = text.match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu)?.length ?? 0;
   return words === 0 ? "Nothing written yet" : `${words.toLocaleString()} ${words === 1 ? "word" : "words"}`;

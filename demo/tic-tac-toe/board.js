@@ -1,9 +1,9 @@
-// Draws the board: what the host has decided is a thick stroke, what this page only predicts an outline.
+// Draws the board: decided marks are thick strokes, predicted ones are outlines.
 
 const SIDE = 3;
 const MARKS = { X: "cross", O: "nought" };
 
-/** Nine cells that are buttons: by pointer, by the keys 1 to 9, or by the arrows and Enter. */
+/** Nine cells as buttons: by pointer, by the keys 1 to 9, or by the arrows and Enter. */
 export class Board {
   #element;
   #cells;
@@ -25,7 +25,7 @@ export class Board {
     });
   }
 
-  /** Shows the optimistic `view`, and where it differs from the `confirmed` one. `mark` is the one's own, if one plays. */
+  /** Shows the optimistic `view`, and the differences from the `confirmed` one. `mark` is this page's own, if it plays. */
   show(view, confirmed, mark) {
     this.#element.toggleAttribute("data-own-turn", mark === view.turn && view.winner === null && !view.draw);
     view.board.forEach((there, cell) => {

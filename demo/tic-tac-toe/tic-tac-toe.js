@@ -1,4 +1,4 @@
-// Three in a row for two, and for as many onlookers as there are. The rules are in the machine; this page only draws its view.
+// Three in a row for two, and for any number of onlookers. The rules are in the machine; this page only draws its view.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -13,12 +13,12 @@ const { room: name, key } = address();
 const path = `/rooms/tic-tac-toe/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
 Object.assign(window, { room, network });
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   track(transition, room.apply(transition));
 }
@@ -37,7 +37,7 @@ addEventListener("keydown", (event) => {
   if (!typing && event.key === "r" && !rematch.disabled) act("Rematch");
 });
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   const { view, confirmed, participant } = room;
   if (!view) return;
@@ -55,7 +55,7 @@ function showSeat(element, view, confirmed, participant, own) {
   const isFull = view.players.X !== null && view.players.O !== null;
   element.classList.toggle("turn", view.turn === seat && isFull && !isOver(view));
   element.classList.toggle("predicted", player !== confirmed.players[seat]);
-  // Whoever joins gets the first empty seat.
+  // A player who joins gets the first empty seat.
   const firstEmpty = ["X", "O"].find((mark) => view.players[mark] === null);
   element.querySelector("[data-action=join]").hidden = own !== undefined || firstEmpty !== seat;
   element.querySelector("[data-player]").textContent = player === null ? "Empty seat" : nameOf(player);

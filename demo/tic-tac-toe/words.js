@@ -1,4 +1,4 @@
-// The machine's transitions, conflicts and situations, in words.
+// Words for the machine's transitions, conflicts and situations.
 
 import { nameOf } from "/shared/names.js";
 
@@ -12,20 +12,20 @@ const CONFLICTS = {
   GameNotOver: "The game is not over yet",
 };
 
-/** What a transition does, in a few words. */
+/** Describes a transition in a few words. */
 export function describe(transition) {
   if (transition.Play !== undefined) return `mark ${placeOf(transition.Play)}`;
   return { Join: "sit down", Leave: "leave the seat", Rematch: "begin a rematch" }[transition] ?? JSON.stringify(transition);
 }
 
-/** Why the machine said no. */
+/** Explains a conflict. */
 export function explain(conflict) {
   if (conflict.NoSuchCell !== undefined) return `There is no cell ${conflict.NoSuchCell + 1}: the board has nine`;
   if (conflict.CellTaken !== undefined) return `Somebody has marked ${placeOf(conflict.CellTaken)} already`;
   return CONFLICTS[conflict] ?? JSON.stringify(conflict);
 }
 
-/** What the room is waiting for. */
+/** Describes the state of the game. */
 export function situation({ players, turn, winner, draw }, participant) {
   const isOwn = (mark) => participant !== undefined && players[mark] === participant;
   if (winner !== null) return isOwn(winner) ? "You win!" : `${nameOf(players[winner] ?? "")} wins`;
@@ -34,7 +34,7 @@ export function situation({ players, turn, winner, draw }, participant) {
   return isOwn(turn) ? "Your turn" : `${nameOf(players[turn])} to move`;
 }
 
-/** Where a cell is on the board; by its number where it is not on it. */
+/** Returns a cell's place on the board, or its number if it is outside. */
 function placeOf(cell) {
   return cell < 9 ? `row ${Math.floor(cell / 3) + 1}, column ${(cell % 3) + 1}` : `cell ${cell + 1}`;
 }

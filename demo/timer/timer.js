@@ -1,4 +1,4 @@
-// A countdown that everyone in the room shares. The host's alarm rings it; this page only draws what is left until then.
+// A countdown that everyone in the room shares. The host's alarm rings it; this page only draws the remaining time.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -15,7 +15,7 @@ const { room: name, key } = address();
 const path = `/rooms/timer/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
 Object.assign(window, { room, network });
@@ -25,7 +25,7 @@ const stage = document.querySelector(".timer");
 const toggle = document.querySelector("[data-action=toggle]");
 const countdown = new Countdown(room, showRemaining);
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   track(transition, room.apply(transition));
 }
@@ -59,7 +59,7 @@ function set(seconds) {
 addEventListener("keydown", (event) => {
   const used = event.target.closest?.("input, button, a, summary") || event.ctrlKey || event.metaKey || event.altKey;
   const action = { " ": startOrStop, r: reset }[event.key];
-  // A button that has the focus takes the space bar for itself.
+  // A focused button needs the space bar for itself.
   if (!action || event.repeat || (used && (event.key === " " || event.target.matches("input")))) return;
   event.preventDefault();
   action();
@@ -67,7 +67,7 @@ addEventListener("keydown", (event) => {
 
 let view;
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   if (!room.view || view === room.view) return;
   const isFirst = view === undefined;
@@ -97,7 +97,7 @@ function showForm(running) {
   part("repeats").checked = view.repeats;
 }
 
-/** Says that it rang; and when the page has seen it happen, shows and sounds it. */
+/** Says that it rang; if the page saw it happen, also shows it and plays a sound. */
 function showRing(isFirst) {
   const at = String(view.last_ring?.at ?? "");
   if (stage.dataset.rung === at) return;
@@ -110,7 +110,7 @@ function showRing(isFirst) {
   beep();
 }
 
-/** Three short tones, in a page that somebody has used: browsers allow no others to make a sound. */
+/** Three short tones, if somebody has used the page: browsers allow sound in no others. */
 function beep() {
   if (!navigator.userActivation?.hasBeenActive) return;
   const audio = new AudioContext();

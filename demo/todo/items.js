@@ -1,4 +1,4 @@
-// Draws the items, and lets people change them: in place, by pointer and by keyboard.
+// Draws the items, and lets people change them in place, by pointer and by keyboard.
 
 const PARTS = `
   <button type="button" data-action="drag" tabindex="-1" aria-hidden="true"><svg viewBox="0 0 12 20"><path d="M3 4h0M9 4h0M3 10h0M9 10h0M3 16h0M9 16h0"/></svg></button>
@@ -6,12 +6,12 @@ const PARTS = `
   <div class="grows"><textarea data-part="label" rows="1" autocomplete="off" enterkeyhint="done" aria-keyshortcuts="Alt+ArrowUp Alt+ArrowDown"></textarea></div>
   <button type="button" data-action="delete" class="quiet">✕</button>`;
 
-/** A list whose rows stay the same elements while their items stay, so that what somebody types is never taken from under them. */
+/** A list whose rows stay the same elements while their items stay, so that nobody's typing is interrupted. */
 export class Items {
   #list;
   #act;
   #rows = new Map();
-  /** What is shown, in order. */
+  /** The shown items, in order. */
   #items = [];
   #dragged;
 
@@ -21,7 +21,7 @@ export class Items {
     this.#act = act;
   }
 
-  /** Shows the optimistic `items`, and where they differ from the `confirmed` ones. */
+  /** Shows the optimistic `items`, and the differences from the `confirmed` ones. */
   show(items, confirmed) {
     const known = new Map(confirmed.map(({ id, item }) => [id, item]));
     const ids = new Set(items.map(({ id }) => id));
@@ -58,13 +58,13 @@ export class Items {
     row.classList.toggle("done", item.done);
     row.querySelector("[data-action=delete]").ariaLabel = `Delete ${item.label}`;
     label.ariaLabel = `Item: ${item.label}`;
-    // What is being edited stays as it is until it is done; then whoever is later wins.
+    // A label that is being edited does not change until the edit is done; then the later one wins.
     if (document.activeElement !== label || label.value === row.dataset.label) label.value = item.label;
     row.dataset.label = item.label;
     grow(label);
   }
 
-  /** Takes a row away. What was being typed into it is asked for all the same: the machine says why it cannot be. */
+  /** Removes a row. Unfinished typing in it is sent anyway: the machine answers why it cannot apply. */
   #drop(id, row) {
     const { label } = partsOf(row);
     const lost = document.activeElement === label && label.value !== row.dataset.label;
@@ -74,7 +74,7 @@ export class Items {
     if (lost) this.#act.rename(id, label.value);
   }
 
-  /** Puts the rows in order. The others move around the one that is `kept`: moving it would take away the focus, or the pointer that drags it. */
+  /** Puts the rows in order. The others move around the row that is `kept`: moving it would lose its focus, or the pointer that drags it. */
   #arrange(rows, kept) {
     const at = rows.indexOf(kept);
     rows.forEach((row, index) => {
@@ -85,7 +85,7 @@ export class Items {
   }
 
   #rename(id, label) {
-    // An item is one line, however long: what is pasted may have more.
+    // An item is one line, however long; pasted text may have more.
     const asked = label.value.replace(/\s+/g, " ").trim();
     const shown = label.closest("li").dataset.label;
     label.value = asked || shown;
@@ -93,7 +93,7 @@ export class Items {
     if (asked && asked !== shown) this.#act.rename(id, asked);
   }
 
-  /** The focus goes to a neighbour, so that whoever uses the keyboard is not thrown out of the list. */
+  /** Moves the focus to a neighbour, so that keyboard users stay in the list. */
   #remove(id, row) {
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
     (neighbour?.querySelector("[data-action=delete]") ?? document.getElementById("label")).focus();
@@ -117,7 +117,7 @@ export class Items {
     }
   }
 
-  /** Asks for a new place by its neighbours' ids: it means the same place whatever the others do meanwhile. */
+  /** Sends the new place as the neighbours' ids: it means the same place whatever the others do meanwhile. */
   #move(id, to) {
     const others = this.#items.map((entry) => entry.id).filter((other) => other !== id);
     const from = this.#items.findIndex((entry) => entry.id === id);
@@ -151,7 +151,7 @@ export class Items {
   }
 }
 
-/** The ids of the items that are not where they were: those between two other neighbours than before. */
+/** Returns the ids of the items that have moved: those between other neighbours than before. */
 function movedOf(items, before) {
   const neighbours = new Map(before.map(({ id }, index) => [id, [before[index - 1]?.id, before[index + 1]?.id]]));
   const moved = items.filter(({ id }, index) => {

@@ -1,4 +1,4 @@
-// A list of things to do. The machine is made of building blocks only, so a page's change is always of one thing: an item's label, its
+// A to-do list. The machine is made only of building blocks, so a page's change always affects one thing: an item's label, its
 // tick, or its place. That is why two people's changes merge.
 
 import { connect } from "/reapply.js";
@@ -13,12 +13,12 @@ const { room: name, key } = address();
 const path = `/rooms/todo/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain });
 Object.assign(window, { room, network });
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   track(transition, room.apply(transition));
 }
@@ -38,7 +38,7 @@ part("add").onsubmit = (event) => {
   const label = part("label").value.trim();
   part("label").value = "";
   part("label").focus();
-  // The id is chosen here, so that this page can speak of the item before the host has heard of it.
+  // The page chooses the id, so that it can refer to the item before the host has heard of it.
   if (label) act({ Items: { Insert: { id: crypto.randomUUID(), place: "Last", item: { label, done: false } } } });
 };
 
@@ -54,7 +54,7 @@ clear.onclick = () => {
   for (const { id, item } of room.view.items) if (item.done) act({ Items: { Delete: id } });
 };
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   const { view, confirmed } = room;
   if (!view) return;

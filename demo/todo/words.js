@@ -1,16 +1,16 @@
-// The machine's transitions and conflicts, in words.
+// Words for the machine's transitions and conflicts.
 
 const LABEL_CHARS_MAX = 24;
 
-/** What items are called, also those that are gone: transitions and conflicts only have their ids. */
+/** The labels of items, including deleted ones: transitions and conflicts only have their ids. */
 const labels = new Map();
 
-/** Keeps in mind what the items of a view are called. */
+/** Remembers the labels of a view's items. */
 export function remember(view) {
   for (const { id, item } of view.items) labels.set(id, item.label);
 }
 
-/** What a transition does, in a few words. */
+/** Describes a transition in a few words. */
 export function describe({ Title: title, Items: items }) {
   if (title) return `call the list ${quoted(title.Replace)}`;
   if (items.Insert) return `add ${quoted(items.Insert.item.label)}`;
@@ -21,7 +21,7 @@ export function describe({ Title: title, Items: items }) {
   return `${done.Replace ? "tick" : "untick"} ${nameOf(id)}`;
 }
 
-/** Why the machine said no. */
+/** Explains a conflict. */
 export function explain(conflict) {
   const { NoSuchItem: gone, IdTaken: taken, Full: full } = conflict.Items ?? {};
   if (full) return `The list is full: ${full.entries_max.toLocaleString()} items, or ${full.bytes_max.toLocaleString()} bytes`;
@@ -30,7 +30,7 @@ export function explain(conflict) {
   return JSON.stringify(conflict);
 }
 
-/** How much is left to do. */
+/** Says how much is left to do. */
 export function situation(items) {
   const left = items.filter(({ item }) => !item.done).length;
   if (items.length === 0) return "\u00a0";

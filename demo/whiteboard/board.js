@@ -1,4 +1,4 @@
-// Draws the strokes: in full what the host has decided, pale what this page only predicts.
+// Draws the strokes: decided ones in full, predicted ones pale.
 
 /** The board's size in units. Strokes are in these; the canvas has as many pixels as the screen shows of it. */
 export const WIDTH = 4096;
@@ -6,15 +6,15 @@ export const HEIGHT = 3072;
 
 const PALE = 0.4;
 
-/** How fast somebody else's line grows: in each frame by this part of what is still missing. It comes in small batches, and is seen to be drawn. */
+/** The speed at which another's line grows: in each frame by this part of what is missing. Points arrive in small batches, and this makes them look drawn. */
 const GROWTH = 0.25;
 
 export class Board {
   #canvas;
   #context;
-  /** What the inks look like now, as far as they were needed. */
+  /** The current colours of the inks, as far as they were needed. */
   #colours = {};
-  /** What is drawn of each stroke, by id: its path, and how many of its points are in it. */
+  /** The drawing of each stroke, by id: its path, and how many of its points are in it. */
   #drawn = new Map();
   #strokes = [];
   #confirmed = new Map();
@@ -26,7 +26,7 @@ export class Board {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
     new ResizeObserver(() => this.#resize()).observe(canvas);
-    // Zooming and another screen change how many pixels a point has; the colours follow the system's.
+    // Zooming and another screen change the pixels of a point; the colours follow the system's.
     addEventListener("resize", () => this.#resize());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#soon());
     this.#resize();
@@ -53,7 +53,7 @@ export class Board {
     this.#soon();
   }
 
-  /** Shows what is being drawn and has not been asked for yet: `{ ink, width, points }`, or nothing. */
+  /** Shows what is being drawn and is not sent yet: `{ ink, width, points }`, or nothing. */
   showOwn(stroke) {
     this.#own = stroke;
     this.#soon();
@@ -72,7 +72,7 @@ export class Board {
     const height = Math.round(clientHeight * devicePixelRatio);
     if (width === this.#canvas.width && height === this.#canvas.height) return;
     Object.assign(this.#canvas, { width, height });
-    // Setting the size has wiped the canvas: drawn later, it would flicker.
+    // Setting the size has wiped the canvas; drawing later would flicker.
     this.#draw();
   }
 

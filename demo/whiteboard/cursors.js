@@ -1,4 +1,4 @@
-// Where the others are on the board: told by signals, which are ephemeral. Whoever misses one sees the next.
+// The cursors of the others on the board, sent as signals, which are ephemeral. A missed one is followed by the next.
 
 import { nameOf, paint } from "/shared/names.js";
 import { HEIGHT, WIDTH } from "./board.js";
@@ -8,7 +8,7 @@ const TELL_MS = 50;
 export class Cursors {
   #layer;
   #room;
-  /** Elements by session: somebody may be here in two tabs. */
+  /** Elements by session: a participant may be here in two tabs. */
   #cursors = new Map();
   #told = 0;
   #timer;
@@ -20,7 +20,7 @@ export class Cursors {
     room.onsignal = (signal) => this.#heard(signal);
   }
 
-  /** Tells the others where one's own pen is: on the board, or nowhere. The last place of every moment is told. */
+  /** Tells the others where your own pen is: on the board, or nowhere. The last place of every moment is sent. */
   tell(point) {
     this.#next = point ?? null;
     const wait = this.#told + TELL_MS - performance.now();
@@ -31,7 +31,7 @@ export class Cursors {
     }, Math.max(0, wait));
   }
 
-  /** Takes away the cursors of those who have left. */
+  /** Removes the cursors of those who have left. */
   follow() {
     if (this.#cursors.size === 0) return;
     for (const [session, cursor] of this.#cursors) {
@@ -65,7 +65,7 @@ export class Cursors {
   }
 }
 
-/** The place that a signal tells; `null` for none, `undefined` if it is no such signal. Anyone in the room may send anything. */
+/** Returns the place in a signal; `null` for none, `undefined` for any other signal. Anyone in the room may send anything. */
 function pointIn(body) {
   try {
     const { cursor } = JSON.parse(new TextDecoder().decode(body));

@@ -1,14 +1,14 @@
-// The pen: a pointer's, a finger's, or the keyboard's. It makes transitions of what it draws, a few points at a time.
+// The pen: a pointer, a finger, or the keyboard. It turns drawing into transitions, a few points at a time.
 
 import { HEIGHT, WIDTH } from "./board.js";
 
-/** How long points wait for others to travel with. */
+/** The time that points wait for others to travel with. */
 const BATCH_MS = 50;
 
-/** Points closer to each other than this, in units, are one. */
+/** Points closer to each other than this, in units, count as one. */
 const STEP_MIN = 8;
 
-/** As many as the machine takes for one stroke: a longer line is drawn as several. */
+/** The maximum number of points of one stroke: a longer line is drawn as several. */
 const STROKE_POINTS_MAX = 2_000;
 
 const KEY_STEP = 64;
@@ -21,12 +21,12 @@ export class Pen {
   #stroke;
   #timer;
   #pointer;
-  /** Where the keyboard's pen is, once it has been used. */
+  /** The place of the keyboard's pen, once it has been used. */
   #place;
   #mark;
 
   /**
-   * `host` has `act(transition)`, which resolves to the outcome, `tool()`, `drawing(stroke)` for what is not asked for yet,
+   * `host` has `act(transition)`, which resolves to the outcome, `tool()`, `drawing(stroke)` for points that are not sent yet,
    * `moved(point)` and `say(words)`.
    */
   constructor(canvas, host) {
@@ -44,12 +44,12 @@ export class Pen {
     canvas.onblur = () => this.#leave();
   }
 
-  /** Whether it touches the board. */
+  /** Whether the pen touches the board. */
   get isDown() {
     return this.#stroke !== undefined;
   }
 
-  /** Lifts the pen when the stroke that it draws is no longer on the board. */
+  /** Lifts the pen when its stroke is no longer on the board. */
   follow(strokes) {
     if (this.#stroke?.started && !strokes.some(({ id }) => id === this.#stroke.id)) this.#abandon();
   }
@@ -68,7 +68,7 @@ export class Pen {
     if (!event.isPrimary) return;
     this.#host.moved(this.#pointAt(event));
     if (event.pointerId !== this.#pointer || !this.#stroke) return;
-    // Browsers tell once a frame; the places in between make a curve of it.
+    // Browsers report once a frame; the places in between make it a curve.
     const places = event.getCoalescedEvents?.() ?? [];
     for (const place of places.length > 0 ? places : [event]) this.#draw(this.#pointAt(place));
   }
@@ -94,7 +94,7 @@ export class Pen {
     this.#showTail();
   }
 
-  /** Asks for the points that wait. */
+  /** Sends the points that wait. */
   #send() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -117,7 +117,7 @@ export class Pen {
     this.#host.drawing(undefined);
   }
 
-  /** The host says no to the stroke, or somebody has taken it away: what waits is not asked for. */
+  /** The host refuses the stroke, or somebody has removed it: the waiting points are not sent. */
   #abandon() {
     clearTimeout(this.#timer);
     this.#timer = this.#stroke = this.#pointer = undefined;
@@ -125,7 +125,7 @@ export class Pen {
     this.#showMark();
   }
 
-  /** The points that wait are shown at once, joined to the stroke. */
+  /** Shows the waiting points at once, joined to the stroke. */
   #showTail() {
     const { ink, width, waiting, tail } = this.#stroke;
     this.#host.drawing(waiting.length > 0 ? { ink, width, points: tail ? [tail, ...waiting] : waiting } : undefined);
@@ -162,7 +162,7 @@ export class Pen {
     this.#host.moved(undefined);
   }
 
-  /** The keyboard's pen, where people can see it. */
+  /** Shows the keyboard's pen. */
   #showMark() {
     if (!this.#place) return;
     if (!this.#mark) {
@@ -180,7 +180,7 @@ export class Pen {
   }
 }
 
-/** A place on the board, in whole units. */
+/** Returns a place on the board, in whole units. */
 function within([x, y]) {
   return [clamp(x, WIDTH), clamp(y, HEIGHT)];
 }

@@ -1,5 +1,5 @@
-// A board to draw on together. A stroke is an event when it begins, and one for every few points after that; where somebody's pen is
-// without drawing is a signal, which no log keeps.
+// A board to draw on together. A stroke is an event when it begins, and another for every few points after that. The place of a pen that
+// does not draw is a signal, which no log keeps.
 
 import { connect } from "/reapply.js";
 import { address } from "/shared/address.js";
@@ -19,7 +19,7 @@ const { room: name, key } = address();
 const path = `/rooms/whiteboard/${name}`;
 const network = new Network();
 
-// Joins the room, and makes it on first use. `socket` is here only so that the network can be spoilt.
+// Joins the room, which begins on first use. `socket` is only here so that the network can be made worse.
 const room = connect(path, { key, socket: network.socket });
 const track = roomBar(room, network, path, { describe, explain, together });
 Object.assign(window, { room, network });
@@ -30,10 +30,10 @@ const clear = document.querySelector("[data-action=clear]");
 const tools = document.querySelector(".tools");
 const said = document.querySelector("#situation");
 
-// Asks for a transition. The view has changed when `apply` returns; the outcome comes when the host has decided.
+// Sends a transition. The view has already changed when `apply` returns; the outcome arrives when the host has decided.
 function act(transition) {
   const outcome = room.apply(transition);
-  // A stroke is extended many times a second: worth a word only when it fails.
+  // A stroke is extended many times a second, so only a failure is worth a message.
   if (transition.Extend) outcome.then(({ status }) => status === "rejected" && track(transition, outcome), () => {});
   else track(transition, outcome);
   return outcome;
@@ -62,13 +62,13 @@ addEventListener("keydown", (event) => {
 
 let view;
 
-// Called after every change: of one's own, in the same tick and before the host has heard of it, and of everyone else's.
+// Called after every change: after your own in the same tick, before the host has heard of it, and after everyone else's.
 room.subscribe(() => {
   cursors.follow();
   if (!history.isPast) show(room);
 });
 
-// A slider through the past: while it is not at its end, it shows another moment than the present.
+// A slider through the past: while it is not at its end, the page shows an earlier moment.
 const history = new History(room, show);
 
 function show(shown) {

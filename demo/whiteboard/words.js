@@ -1,12 +1,12 @@
-// The machine's transitions and conflicts, in words.
+// Words for the machine's transitions and conflicts.
 
 const CONFLICTS = {
   NoPoints: "A stroke needs a point",
-  NothingToUndo: "There is no stroke of yours to undo",
+  NothingToUndo: "You have no stroke to undo",
   NothingToClear: "The board is empty",
 };
 
-/** What a transition does, in a few words. */
+/** Describes a transition in a few words. */
 export function describe(transition) {
   const { Start, Extend } = transition;
   if (Start) return `draw in ${Start.ink === "Plain" ? "ink" : Start.ink.toLowerCase()}`;
@@ -20,7 +20,7 @@ export function together(earlier, later) {
   return before && after && before.id === after.id ? earlier : undefined;
 }
 
-/** Why the machine said no. */
+/** Explains a conflict. */
 export function explain(conflict) {
   if (conflict.NoSuchStroke) return "The stroke was taken away while you drew it";
   if (conflict.NotYourStroke) return "That stroke is somebody else's";
@@ -35,7 +35,7 @@ export function explain(conflict) {
   return CONFLICTS[conflict] ?? JSON.stringify(conflict);
 }
 
-/** What is on the board. */
+/** Describes what is on the board. */
 export function situation(strokes, participant) {
   const own = strokes.filter(({ item }) => item.author === participant).length;
   if (strokes.length === 0) return "An empty board";
