@@ -1,6 +1,7 @@
 //! The address of a host, as people type it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use ureq::http::Uri;
@@ -15,6 +16,15 @@ pub(super) struct HostUrl(String);
 pub(super) struct HostUrlError {
     text: String,
     why: &'static str,
+}
+
+impl HostUrl {
+    /// Returns this URL with `address` in the place of the host's name and port.
+    pub(super) fn at(&self, address: SocketAddr) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("http", &self.0));
+        let path = rest.find('/').map_or("", |slash| &rest[slash..]);
+        format!("{scheme}://{address}{path}")
+    }
 }
 
 impl FromStr for HostUrl {
@@ -90,5 +100,13 @@ mod tests {
             let error = read(text).expect_err(text);
             assert!(error.contains(why) && error.contains("such as localhost:8080"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_name_gives_way_to_an_address() {
+        let url: HostUrl = "localhost:8080/reapply".parse().unwrap();
+        assert_eq!(url.at("[::1]:8080".parse().unwrap()), "http://[::1]:8080/reapply");
+        let url: HostUrl = "localhost".parse().unwrap();
+        assert_eq!(url.at("127.0.0.1:80".parse().unwrap()), "http://127.0.0.1:80");
     }
 }

@@ -45,16 +45,34 @@ impl Drop for Note {
     }
 }
 
-/// Finds the deploy token of the host at `url`, if the host runs on this machine and this user can read its data: the host that uses
-/// `data`, or one that left a note.
-pub(super) fn deploy_token(url: &str, data: Option<&Path>) -> Option<DeployToken> {
-    let addresses = local_addresses(url);
-    if addresses.is_empty() {
-        return None;
-    }
-    let noted = || addresses.iter().flat_map(|address| candidates(*address)).find_map(read_note);
-    let data = data.map(Path::to_owned).or_else(noted)?;
-    if directory::is_in_use(&data) { DeployToken::read(&data).ok()? } else { None }
+/// Finds the host at `url` among those on this machine whose data this user can read: the one that uses `data`, or the one that left a
+/// note. Returns its own address and its deploy token. The token is for that address alone: a name such as `localhost` leads to several,
+/// and somebody else may listen on another.
+pub(super) fn find(url: &str, data: Option<&Path>) -> Option<(SocketAddr, DeployToken)> {
+    let (address, data) = locate(&local_addresses(url), data, read_note)?;
+    if directory::is_in_use(&data) { Some((address, DeployToken::read(&data).ok()??)) } else { None }
+}
+
+/// Chooses the one address among `addresses` where the host with its data in `data` listens, or the first host that left a note. Without
+/// a note, `data` is believed only where there is no choice.
+fn locate(
+    addresses: &[SocketAddr],
+    data: Option<&Path>,
+    note: impl Fn(SocketAddr) -> Option<PathBuf>,
+) -> Option<(SocketAddr, PathBuf)> {
+    let noted = |address: &SocketAddr| candidates(*address).find_map(&note).map(|data| (*address, data));
+    let wanted = data.map(|data| std::path::absolute(data).unwrap_or_else(|_| data.to_owned()));
+    let fits = |(_, noted): &(SocketAddr, PathBuf)| wanted.as_ref().is_none_or(|wanted| wanted == noted);
+    addresses.iter().filter_map(noted).find(fits).or_else(|| match addresses {
+        [only] => Some((*only, wanted?)),
+        _ => None,
+    })
+}
+
+/// Whether a request goes to a numbered address of this machine.
+pub(super) fn is_on_this_machine(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse().is_ok_and(is_local)
 }
 
 /// Returns the addresses of a URL that belong to this machine. A URL with TLS leads to a proxy.
@@ -73,10 +91,11 @@ fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// Returns the addresses that a host may listen on when `address` reaches it.
-fn candidates(address: SocketAddr) -> [SocketAddr; 3] {
-    let any = |ip: IpAddr| SocketAddr::new(ip, address.port());
-    [address, any(Ipv4Addr::UNSPECIFIED.into()), any(Ipv6Addr::UNSPECIFIED.into())]
+/// The addresses that a host may listen on when `address` reaches it: `[::]` takes connections of both families, `0.0.0.0` of its own.
+fn candidates(address: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+    let v4 = address.is_ipv4().then_some(Ipv4Addr::UNSPECIFIED.into());
+    let any = v4.into_iter().chain([Ipv6Addr::UNSPECIFIED.into()]);
+    std::iter::once(address).chain(any.map(move |ip: IpAddr| SocketAddr::new(ip, address.port())))
 }
 
 fn read_note(address: SocketAddr) -> Option<PathBuf> {
@@ -107,5 +126,26 @@ mod tests {
         for elsewhere in ["http://192.0.2.1:8080", "https://127.0.0.1:8080", "127.0.0.1:8080", "nonsense", ""] {
             assert!(local_addresses(elsewhere).is_empty(), "{elsewhere}");
         }
+    }
+
+    #[test]
+    fn a_token_is_for_one_address() {
+        let (v6, v4) = ("[::1]:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap());
+        let found = |data: Option<&str>, notes: &[(&str, &str)]| {
+            let note = |address: SocketAddr| {
+                notes.iter().find(|(at, _)| at.parse() == Ok(address)).map(|(_, data)| PathBuf::from(data))
+            };
+            locate(&[v6, v4], data.map(Path::new), note).map(|(address, _)| address)
+        };
+        assert_eq!(found(None, &[("127.0.0.1:80", "/a")]), Some(v4));
+        assert_eq!(found(None, &[("[::1]:80", "/a")]), Some(v6));
+        // A host on 0.0.0.0 hears nobody who comes by IPv6.
+        assert_eq!(found(None, &[("0.0.0.0:80", "/a")]), Some(v4));
+        assert_eq!(found(None, &[("[::]:80", "/a")]), Some(v6));
+        // Of two hosts the one that uses the data, and of none that is known neither.
+        assert_eq!(found(Some("/b"), &[("[::1]:80", "/a"), ("127.0.0.1:80", "/b")]), Some(v4));
+        assert_eq!(found(Some("/b"), &[("[::1]:80", "/a")]), None);
+        assert_eq!(found(None, &[]), None);
+        assert_eq!(locate(&[v4], Some(Path::new("/b")), |_| None).map(|(address, _)| address), Some(v4));
     }
 }

@@ -30,11 +30,17 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Begins a request for a path such as `/rooms`. Headers and a body can be added.
+    /// A request for a path such as `/rooms`, to which headers and a body can be added. A token that was found on this machine goes to
+    /// the address that it was found for.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
-        let request = Request::builder().method(method).uri(format!("{}{path}", self.host));
-        let found = || nearby::deploy_token(&self.host.to_string(), self.data.as_deref());
-        match self.token.clone().or_else(found) {
+        let url = self.host.to_string();
+        let found = || nearby::find(&url, self.data.as_deref());
+        let (url, token) = match (&self.token, self.token.is_none().then(found).flatten()) {
+            (None, Some((address, token))) => (self.host.at(address), Some(token)),
+            (token, _) => (url, token.clone()),
+        };
+        let request = Request::builder().method(method).uri(format!("{url}{path}"));
+        match token {
             Some(token) => request.header("authorization", token.bearer()),
             None => request,
         }
@@ -50,12 +56,15 @@ impl Remote {
         request: Request<impl AsSendBody>,
         within: Option<Duration>,
     ) -> anyhow::Result<Response<Body>> {
-        let agent: Agent = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_WITHIN))
-            .timeout_global(within)
-            .build()
-            .into();
+            .timeout_global(within);
+        // A proxy that the environment names is for other machines.
+        if nearby::is_on_this_machine(request.uri()) {
+            config = config.proxy(None);
+        }
+        let agent: Agent = config.build().into();
         let host = &self.host;
         agent.run(request).with_context(|| {
             format!("no host answers at {host}: start one with `reapply serve`, or name another with --host")
