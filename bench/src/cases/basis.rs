@@ -26,7 +26,7 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
         disk.push(sync_disk(bench)?);
         echo.push(echo_ping(bench, &host).await?);
     }
-    let table = Table::new("The machine underneath", &["what", "p50", "p99"]);
+    let table = Table::new("The machine underneath", &["operation", "p50", "p99"]);
     let [p50, p99] = medians(&disk);
     table.row(&["`fdatasync` after overwriting 4 KiB, same disk".into(), ms(p50), ms(p99)]);
     let [p50, p99] = medians(&echo);
@@ -64,7 +64,7 @@ async fn echo_ping(bench: &Bench, host: &Host) -> anyhow::Result<[f64; 2]> {
 }
 
 fn sizes() -> anyhow::Result<()> {
-    let table = Table::new("Sizes", &["what", "plain", "gzipped"]);
+    let table = Table::new("Sizes", &["file", "plain", "gzipped"]);
     for guest in GUESTS {
         let component = std::fs::read(guest_components::component(guest))?;
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -75,6 +75,6 @@ fn sizes() -> anyhow::Result<()> {
     let client = ASSETS.iter().filter(|asset| asset.path.ends_with(".js") || asset.path.ends_with(".wasm"));
     let (plain, gzip) =
         client.fold((0, 0), |(plain, gzip), asset| (plain + asset.plain.len(), gzip + asset.gzip.len()));
-    table.row(&["`/reapply.js` and all that it loads".into(), size(plain as f64), size(gzip as f64)]);
+    table.row(&["`/reapply.js` and everything it loads".into(), size(plain as f64), size(gzip as f64)]);
     Ok(())
 }

@@ -58,7 +58,7 @@ const KINDS: [Kind; 14] = [
         },
     },
     Kind {
-        name: "`Map`: pass on to a value",
+        name: "`Map`: transition of a value",
         options: r#""of":"Map","#,
         transition: |n, entries| {
             BlocksTransition::Map(MapTransition::Value(any(n, entries), CounterTransition::Add(1)))
@@ -102,7 +102,7 @@ const KINDS: [Kind; 14] = [
         },
     },
     Kind {
-        name: "`List`: pass on to an item",
+        name: "`List`: transition of an item",
         options: r#""of":"List","#,
         transition: |n, entries| {
             BlocksTransition::List(ListTransition::Item(item(any(n, entries)), AtomTransition::Replace(n)))

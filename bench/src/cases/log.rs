@@ -21,7 +21,7 @@ const WINDOWS: [u64; 2] = [512, 1];
 const ROOM: &str = "counter/log";
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
-    let title = "(h) The log of a counter: on disk, as an export, gone through again, proved";
+    let title = "(h) The log of a counter: on disk, as an export, replayed, proved";
     let headings =
         ["events", "outstanding", "disk per event", "export", "per event", "replay, events/s", "verify, events/s"];
     let table = Table::new(title, &headings);

@@ -20,7 +20,7 @@ const SETTLED_FOR: Duration = Duration::from_secs(2);
 const ASLEEP_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
-    let table = Table::new("(e) Memory", &["what", "memory each"]);
+    let table = Table::new("(e) Memory", &["object", "memory each"]);
     let mut sockets = Vec::new();
     let mut rooms = Vec::new();
     for _ in 0..bench.scale.runs {
@@ -29,11 +29,11 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     }
     let [empty_host, socket] = medians(&sockets);
     let [awake_empty, awake_full, asleep] = medians(&rooms);
-    table.row(&["the host, with nothing in it (PSS)".into(), size(empty_host)]);
+    table.row(&["the host, empty (PSS)".into(), size(empty_host)]);
     table.row(&["an idle session".into(), size(socket)]);
     table.row(&["an awake room, empty".into(), size(awake_empty)]);
     table.row(&["an awake room of 10 000 cells".into(), size(awake_full)]);
-    table.row(&["a sleeping room (what is left of an awake one)".into(), size(asleep)]);
+    table.row(&["a sleeping room (after being awake)".into(), size(asleep)]);
     Ok(())
 }
 

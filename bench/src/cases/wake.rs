@@ -17,7 +17,7 @@ const SIZES: [(u32, u32); 3] = [(95, 300), (8_600, 300), (800_000, 20)];
 const FIRST: u64 = 1 << 61;
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
-    let title = "(i) Waking a room that sleeps, after a start of the host: connect to state in hand";
+    let title = "(i) Waking a sleeping room, after a start of the host: connect to state in hand";
     let joins = ["join p50, awake", "join p99, awake", "wake / join, p50"];
     let table = Table::new(title, &[&["state", "wake p50", "of which `restore`", "wake p99"][..], &joins].concat());
     let build = check(&Engine::new(None)?, &std::fs::read(guest_components::component("cells"))?)?.build;
