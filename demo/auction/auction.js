@@ -176,7 +176,7 @@ function fieldOf(name) {
   return part("offer").querySelector(`[name=${name}]`);
 }
 
-/** Where this tab stores its own maximum for a lot. */
+/** Returns the key under which this tab stores its own maximum for a lot. */
 function memoryOf(number) {
   return `most ${path} ${number} ${room.participant}`;
 }

@@ -23,7 +23,7 @@ const HUES = [25, 70, 115, 160, 205, 250, 295, 340];
 /** The colours of present participants, by id. */
 let colours = new Map();
 
-/** Gives each present participant a colour, all different while there are enough, and shows them. */
+/** Assigns each present participant a colour, all different while there are enough, and shows them. */
 export function colour(participants) {
   const free = new Set(HUES.keys());
   const chosen = new Map();

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use mdbook_driver::MDBook;
 
-/// Where the book's sources are.
+/// Returns the folder of the book's sources.
 #[must_use]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Renders the book as HTML into a folder, which is emptied before. Gives its first page.
+/// Renders the book as HTML into a folder, which is emptied first. Returns its first page.
 ///
 /// # Errors
 ///

@@ -73,7 +73,7 @@ impl Proxy {
         self.gate.close(Mode::Cut);
     }
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     pub fn restore(&self) {
         self.gate.state().mode = Mode::Open;
     }

@@ -159,7 +159,7 @@ pub enum Input<T> {
 /// A transition that a state schedules for a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm<T> {
-    /// When it is due, in microseconds since the Unix epoch.
+    /// The time when it is due, in microseconds since the Unix epoch.
     pub at: u64,
     /// The transition to apply then.
     pub transition: T,

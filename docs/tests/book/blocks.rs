@@ -1,4 +1,4 @@
-//! What a chapter has a reader write and run: its code blocks, each with the comment before it that says what it is.
+//! The code blocks of a chapter, each with the marking comment before it: the files and commands for a reader.
 
 use std::fs;
 
@@ -7,22 +7,22 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 /// A code block.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Block {
-    /// Its language, as in the fence.
+    /// The language in the fence.
     pub(crate) language: String,
-    /// What the comment before it says, as in `<!-- file: src/lib.rs -->`.
+    /// The mark in the comment before it, as in `<!-- file: src/lib.rs -->`.
     pub(crate) mark: Mark,
     pub(crate) text: String,
 }
 
-/// What to do with a block.
+/// The purpose of a block.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Mark {
-    /// Nothing.
+    /// Only to read.
     #[default]
     None,
     /// The whole of a file.
     File(String),
-    /// Commands, with what they print.
+    /// Commands, with their output.
     Run {
         /// Numbers are not compared.
         figures: bool,
@@ -31,11 +31,11 @@ pub(crate) enum Mark {
     },
     /// The commands that start a host.
     Serve,
-    /// What is printed where something is missing.
+    /// The error message when something is missing.
     Error(String),
-    /// The whole of a file of a page that is written in TypeScript.
+    /// The whole of a page's file, written in TypeScript.
     TypeScript(String),
-    /// Commands that the test cannot run, for they build what it runs.
+    /// Commands that the test cannot run, since they build the programs that it runs.
     Setup,
 }
 
@@ -56,7 +56,7 @@ impl Mark {
     }
 }
 
-/// A chapter's markdown.
+/// Returns a chapter's markdown.
 pub(crate) fn chapter(file: &str) -> String {
     let path = reapply_book::root().join("src").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -66,7 +66,7 @@ pub(crate) fn events(markdown: &str) -> impl Iterator<Item = Event<'_>> {
     Parser::new_ext(markdown, Options::ENABLE_TABLES)
 }
 
-/// A chapter's code blocks, in order.
+/// Returns a chapter's code blocks, in order.
 pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut mark = Mark::default();

@@ -1,4 +1,4 @@
-//! Runs what the book has a reader type, and compares what is printed with what the book says.
+//! Runs the book's commands, and compares their output with the book's text.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,22 +8,22 @@ use regex_lite::Regex;
 /// A reader's terminal.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    /// Where it is.
+    /// The current folder.
     pub(crate) dir: PathBuf,
-    /// What is set there besides.
+    /// The environment variables.
     pub(crate) variables: Vec<(String, String)>,
-    /// What to say instead of some of the book's words: the address of the host that really runs.
+    /// Replacements for some of the book's words, such as the address of the real host.
     pub(crate) instead: Vec<(String, String)>,
 }
 
-/// What a command printed, and whether it succeeded.
+/// The output of a command, and whether it succeeded.
 #[derive(Debug)]
 pub(crate) struct Printed {
     pub(crate) text: String,
     pub(crate) succeeded: bool,
 }
 
-/// A command, with what it prints according to the book.
+/// A command, with its output according to the book.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Said<'a> {
     pub(crate) command: &'a str,
@@ -31,7 +31,7 @@ pub(crate) struct Said<'a> {
 }
 
 impl Terminal {
-    /// Runs a command: standard output and standard error, as they come.
+    /// Runs a command, and returns its standard output and standard error, interleaved.
     pub(crate) fn run(&mut self, command: &str) -> Printed {
         if let Some(dir) = command.strip_prefix("cd ") {
             self.dir.push(dir);
@@ -46,7 +46,7 @@ impl Terminal {
         Printed { text, succeeded: output.status.success() }
     }
 
-    /// Runs the commands of a block. Each must succeed, but for the last where it is said to fail.
+    /// Runs the commands of a block. Each must succeed, except a last one that is marked as failing.
     pub(crate) fn follow(&mut self, block: &str, figures: bool, fails: bool) {
         let said = said(block);
         let last = said.len().saturating_sub(1);
@@ -58,7 +58,7 @@ impl Terminal {
     }
 }
 
-/// The commands of a block.
+/// Returns the commands of a block.
 pub(crate) fn said(block: &str) -> Vec<Said<'_>> {
     let mut said: Vec<Said<'_>> = Vec::new();
     for line in block.lines() {
@@ -71,8 +71,8 @@ pub(crate) fn said(block: &str) -> Vec<Said<'_>> {
     said
 }
 
-/// Whether this is what the book says. There, `…` alone on a line stands for any lines, and inside a line for anything. Where figures are not
-/// compared, a number is as good as another one, however wide.
+/// Returns whether the output matches the book. In the book, `…` alone on a line stands for any lines, and inside a line for anything. If
+/// figures are not compared, any number matches any other, however wide.
 pub(crate) fn matches(book: &str, printed: &str, figures: bool) -> bool {
     let mut pattern = String::from(r"\A");
     for line in book.trim_end().lines() {

@@ -1,4 +1,5 @@
-//! Carries out the first chapter, and what the chapters on testing, upgrading and HTTP do with its machine: every file is written, every command run.
+//! Carries out the first chapter, and the steps of the chapters on testing, upgrading and HTTP with its machine: writes every file, runs
+//! every command.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use crate::blocks::{Block, Mark, blocks, chapter};
 use crate::commands::{Printed, Terminal, matches};
 
-/// The address that the book takes a host to have.
+/// The address of the host in the book.
 const BOOK_HOST: &str = "localhost:8080";
 
 /// A reader at work.
@@ -38,7 +39,7 @@ impl Reader {
     fn new() -> Self {
         let somewhere = tempfile::tempdir().unwrap();
         symlink(repository().canonicalize().unwrap(), somewhere.path().join("reapply")).unwrap();
-        // In a terminal curl shows no progress.
+        // As in a terminal, curl must not show progress.
         fs::write(somewhere.path().join(".curlrc"), "silent\n").unwrap();
         let variables = [
             ("PATH", path_with(reapply().parent().unwrap())),
@@ -71,7 +72,7 @@ impl Reader {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
         if name == "Cargo.toml" {
-            // The versions that the repository is tested with, so that the book's machine fails with it and not before.
+            // The versions that the repository is tested with, so that the book's machine fails together with it and not before.
             fs::copy(repository().join("Cargo.lock"), self.poll().join("Cargo.lock")).unwrap();
         }
     }
@@ -84,7 +85,7 @@ impl Reader {
         };
         let pages = self.poll().join("pages");
         fs::create_dir(&pages).unwrap();
-        // Where the host notes its data directory, for the commands that need its deploy token.
+        // The folder for the host's note of its data directory, for the commands that need its deploy token.
         let state = ("XDG_STATE_HOME".to_owned(), self.somewhere.path().join("state").to_string_lossy().into_owned());
         let arguments = ["--pages", &pages.to_string_lossy()];
         let host = Host::start_program_in(reapply(), &std::env::temp_dir(), &arguments, std::slice::from_ref(&state));
@@ -94,7 +95,7 @@ impl Reader {
         self.host = Some(host);
     }
 
-    /// Leaves out what an error is about, and compares its text.
+    /// Removes the part that an error is about, and compares the message.
     fn check_error(&mut self, name: &str, expected: &str) {
         let Printed { text, succeeded } = match name {
             "target" => {
@@ -133,7 +134,7 @@ impl Reader {
         printed
     }
 
-    /// Two windows, as the book proposes.
+    /// Opens two windows, as the book suggests.
     async fn use_the_page(&self) {
         let host = self.host.as_ref().expect("the book has started a host");
         let browser = Browser::start().await;

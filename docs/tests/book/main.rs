@@ -1,4 +1,4 @@
-//! The book: it is rendered without a warning, its links lead somewhere, and what its chapters have a reader do is done.
+//! The book: it renders without a warning, its links resolve, and its chapters' instructions work.
 
 mod blocks;
 mod commands;

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::blocks::{Mark, blocks, chapter};
 
-/// The address that the chapter takes a host to have.
+/// The address of the host in the chapter.
 const BOOK_HOST: &str = "127.0.0.1:8080";
 
-/// A proxy that runs. Ended on drop.
+/// A running proxy. It is ended on drop.
 struct Proxy {
     process: Child,
     port: u16,
@@ -54,7 +54,7 @@ async fn a_page_behind_caddy_as_the_chapter_has_it_just_works() {
     drop(pages);
 }
 
-/// nginx as most people begin with it: WebSockets are passed on, and the host is addressed by the name of the upstream.
+/// nginx with a common first configuration: WebSockets are passed on, and the host is addressed by the name of the upstream.
 #[tokio::test]
 async fn behind_nginx_without_the_host_header_a_page_knows_what_is_wrong() {
     let (pages, refusing) = host(&[]);
@@ -72,7 +72,7 @@ async fn behind_nginx_without_the_host_header_a_page_knows_what_is_wrong() {
     assert!(refusing.log().contains(&origin), "{}", refusing.log());
     assert_eq!(browser.console().await, Vec::<String>::new());
 
-    // What it says to do helps.
+    // The advice in the message helps.
     let allowing = host_with(&pages, &["--allow-origin", &origin]);
     let again = nginx_at(nginx.end(), &of_site(&without_host, &allowing));
     page.until("room.status === 'live'").await;
@@ -97,7 +97,7 @@ fn a_websocket_that_lost_its_upgrade_header_is_named_in_the_log() {
     drop(pages);
 }
 
-/// A host with the counter and a page for it.
+/// Starts a host with the counter and a page for it.
 fn host(arguments: &[&str]) -> (TempDir, Host) {
     let pages = tempfile::tempdir().unwrap();
     let page = "<!doctype html><meta charset=utf-8><title>Counter</title><script type=module src=page.js></script>";
@@ -116,7 +116,7 @@ fn host_with(pages: &TempDir, arguments: &[&str]) -> Host {
     host
 }
 
-/// Sees that two pages share a room through the proxy, and that a log is followed live through it.
+/// Checks that two pages share a room through the proxy, and that a log can be followed live through it.
 async fn assert_works(url: &str, host: &Host, room: &str) {
     let browser = Browser::start().await;
     let [one, two] = [browser.open(&format!("{url}/")).await, browser.open(&format!("{url}/")).await];
@@ -162,14 +162,14 @@ fn assert_administration_takes_the_token(url: &str, host: &Host) {
     assert_eq!(deploy(&[("authorization", &format!("Bearer {}", host.token()))]), 201);
 }
 
-/// A file that the chapter shows.
+/// Returns a file that the chapter shows.
 fn block(name: &str) -> String {
     let blocks = blocks(&chapter("behind-a-proxy.md"));
     let block = blocks.into_iter().find(|block| block.mark == Mark::File(name.to_owned()));
     block.unwrap_or_else(|| panic!("the chapter has no {name}")).text
 }
 
-/// The chapter's site without TLS, for a host that runs.
+/// Returns the chapter's site without TLS, for a running host.
 fn of_site(config: &str, host: &Host) -> String {
     let plain = |line: &&str| !line.trim_start().starts_with("ssl_certificate");
     let config: Vec<&str> = config.lines().filter(plain).collect();
@@ -228,7 +228,7 @@ impl Proxy {
         format!("http://localhost:{}{path}", self.port)
     }
 
-    /// Ends it, and gives its port.
+    /// Ends the proxy, and returns its port.
     fn end(self) -> u16 {
         self.port
     }
@@ -241,12 +241,12 @@ impl Drop for Proxy {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a port that nobody listens on.
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// A program of the system's, which is not always on the path of whoever is no administrator.
+/// Returns the path of a system program, which may be outside an ordinary user's `PATH`.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_owned()]);

@@ -1,4 +1,4 @@
-//! The book as HTML: no warnings, no chapter left out, no link to nowhere.
+//! The book as HTML: without warnings, with every chapter, and with links that resolve.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,7 +47,7 @@ fn every_chapter_is_tested_and_in_the_summary() {
     assert_eq!(files, summary);
 }
 
-/// Where a chapter's links lead.
+/// Returns the targets of a chapter's links.
 fn links(markdown: &str) -> Vec<String> {
     let links = events(markdown).filter_map(|event| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.into_string()),
@@ -56,14 +56,14 @@ fn links(markdown: &str) -> Vec<String> {
     links.collect()
 }
 
-/// What is wrong with a link.
+/// Returns the problem with a link.
 fn trouble(html: &Path, file: &str, link: &str) -> Option<&'static str> {
     let (path, place) = link.split_once('#').unwrap_or((link, ""));
     if path.starts_with("https://") || path.starts_with("http://localhost:8080") {
         return None;
     }
     if path.starts_with("../") {
-        // A page would be looked for under the name with `.html`.
+        // The file of a page is looked up under the name with `.html`.
         let leads = root().join("src").join(path).exists() && !path.ends_with(".md");
         return (!leads).then_some("the repository has no such file, or it is a chapter of no book");
     }
@@ -76,7 +76,7 @@ fn trouble(html: &Path, file: &str, link: &str) -> Option<&'static str> {
     (!has_place).then_some("that chapter has no such heading")
 }
 
-/// What mdBook complains of.
+/// The warnings of mdBook.
 #[derive(Clone, Debug, Default)]
 struct Warnings(Arc<Mutex<Vec<u8>>>);
 

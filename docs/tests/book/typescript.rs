@@ -8,7 +8,7 @@ use reapply_e2e::{Host, http, npm_package, reapply};
 
 use crate::blocks::{Mark, blocks, chapter};
 
-/// The compiler that is fetched where npm is there.
+/// The compiler, which is fetched if npm is installed.
 const COMPILER: &str = "typescript@5.9.3";
 
 #[test]
@@ -31,14 +31,14 @@ fn the_page_in_typescript_compiles_with_the_types_that_a_host_serves() {
     }
     assert_eq!(compile(&compiler, page.path()), (true, String::new()));
 
-    // The types are really looked at: a transition that the page's own type has no word for is found.
+    // The types are really checked: a transition that the page's own type does not have is found.
     let (name, text) = files.iter().find(|(name, _)| name.ends_with(".ts")).expect("the chapter has a page");
     write(name, &format!("{text}room.apply({{ Veto: \"Thai\" }});\n"));
     let (compiles, told) = compile(&compiler, page.path());
     assert!(!compiles && told.contains("Veto"), "{told}");
 }
 
-/// Whether the page in a folder compiles, and what the compiler says.
+/// Returns whether the page in a folder compiles, and the compiler's output.
 fn compile(compiler: &Path, page: &Path) -> (bool, String) {
     let output = Command::new("node").arg(compiler).args(["--noEmit", "--project"]).arg(page).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())

@@ -1,6 +1,6 @@
-//! What the macros refuse, and the words they do it with.
+//! The inputs that the macros refuse, with the exact messages.
 //!
-//! After a change of the words, `TRYBUILD=overwrite cargo test -p reapply-guest --test ui` writes them anew: read them then.
+//! After a change of a message, `TRYBUILD=overwrite cargo test -p reapply-guest --test ui` writes the files again: review them then.
 
 #[test]
 fn derive() {

@@ -60,7 +60,7 @@ impl Room {
         contract::alarm(&self.auction).unwrap().map(|alarm| alarm.at)
     }
 
-    /// Lets the alarm go off, the given time after it was due.
+    /// Makes the alarm go off, the given time after it was due.
     fn closes(&mut self, late: u64) {
         let alarm = contract::alarm(&self.auction).unwrap().expect("an alarm is set");
         self.now = alarm.at + late;

@@ -56,7 +56,7 @@ impl Room {
         contract::alarm(&self.timer).unwrap().map(|alarm| alarm.at)
     }
 
-    /// Lets the alarm go off, the given time after it was due.
+    /// Makes the alarm go off, the given time after it was due.
     fn rings(&mut self, late: u64) {
         let alarm = contract::alarm(&self.timer).unwrap().expect("an alarm is set");
         self.now = alarm.at + late;

@@ -67,7 +67,7 @@ pub(super) fn create_file(path: &Path) -> io::Result<File> {
     private(OpenOptions::new().write(true).create(true).truncate(true)).open(path)
 }
 
-/// Gives a file its name, durably.
+/// Renames a file to its final name, durably.
 ///
 /// # Errors
 ///

@@ -94,7 +94,7 @@ fn anchor(runs: &mut Runs, char: CharId) -> Result<(Option<CharId>, Marks), Text
     Ok((Some(start), marks))
 }
 
-/// Gives the characters of some ranges that are not deleted other marks, or deletes them.
+/// Changes the marks of the characters of some ranges that are not deleted, or deletes these.
 ///
 /// The ranges are cut out first. Then each leaf of the order that holds some of their runs is visited once.
 fn edit_all(

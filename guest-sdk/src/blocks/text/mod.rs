@@ -125,8 +125,8 @@ impl Text {
     /// The maximum number of bytes of the names and values of one character's marks.
     pub const MARK_BYTES_PER_CHAR_MAX: u32 = 4 * 1024;
 
-    /// The maximum number of bytes of the names and values of all marks of a text. Those of each piece count anew, as they appear in the
-    /// JSON. A piece is a sequence of adjacent characters with consecutive numbers and the same marks.
+    /// The maximum number of bytes of the names and values of all marks of a text. Those of each piece count separately, as they appear in
+    /// the JSON. A piece is a sequence of adjacent characters with consecutive numbers and the same marks.
     pub const MARK_BYTES_MAX: u32 = 4 * 1024 * 1024;
 
     /// The maximum number of pieces of a text, including deleted ones.

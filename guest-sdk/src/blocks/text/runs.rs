@@ -165,7 +165,7 @@ impl Runs {
         Weight::of(run, next)
     }
 
-    /// Gives all runs that are within the ranges and not deleted other marks, or deletes them. Visits each leaf that holds some of them
+    /// Changes the marks of all runs that are within the ranges and not deleted, or deletes these. Visits each leaf that holds some of them
     /// once. Returns the number of characters in the ranges.
     pub(super) fn set_all<E>(
         &mut self,

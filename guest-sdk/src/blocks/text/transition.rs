@@ -93,7 +93,7 @@ pub enum TextLimit {
     MarksPerChar,
     /// The bytes of the names and values of one character's marks.
     MarkBytesPerChar,
-    /// The bytes of the names and values of all marks, with those of each piece counted anew.
+    /// The bytes of the names and values of all marks, with those of each piece counted separately.
     MarkBytes,
     /// The pieces of a text, including deleted ones.
     Pieces,
