@@ -22,7 +22,7 @@ pub struct Args {
     /// File that `reapply export` wrote, or room, as machine/room.
     #[arg(value_name = "ROOM|FILE")]
     subject: String,
-    /// Where to end: after this event, or at this time. By default, after the newest event.
+    /// End after this event, or at this time. By default, after the newest event.
     #[arg(long, value_name = "SEQ|TIME", value_parser = At::parse)]
     at: Option<At>,
     /// Show each event, and what it changed.
