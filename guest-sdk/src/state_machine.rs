@@ -16,7 +16,7 @@ use crate::program::{Event, Input, NoOptions, Program};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state machine",
     note = "plain data becomes one in an atom: `Atom<{Self}>`",
-    note = "what is made of machines becomes one by `#[derive(StateMachine)]`, beside Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema"
+    note = "a struct or an enum of machines becomes one with `#[derive(StateMachine)]`, besides Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema"
 )]
 pub trait StateMachine: Clone + Serialize + DeserializeOwned + JsonSchema + 'static {
     /// The type of transitions that participants send; usually an enum.

@@ -86,7 +86,7 @@ fn transition_enum<'a>(machine: &'a Machine, names: &Names) -> Enum<'a> {
         let doc = "Be this from now on, whatever it is at the time.";
         variants.push(EnumVariant::new(Ident::new(BECOME, machine.ident.span()), doc, unnamed(machine.ty())));
     }
-    let doc = format!("What can be asked of `{}`.", machine.ident);
+    let doc = format!("The transitions of `{}`.", machine.ident);
     Enum { machine, ident: names.transition.clone(), doc, variants, deserialize: true }
 }
 
@@ -98,7 +98,7 @@ fn conflict_enum<'a>(machine: &'a Machine, names: &Names) -> Enum<'a> {
         let fields = vec![named("wanted", variant.clone()), named("is", variant)];
         variants.push(EnumVariant::new(Ident::new(IS_NOT, machine.ident.span()), doc, fields));
     }
-    let doc = format!("Why a transition cannot be applied to `{}`.", machine.ident);
+    let doc = format!("The conflicts of `{}`.", machine.ident);
     Enum { machine, ident: names.conflict.clone(), doc, variants, deserialize: false }
 }
 
@@ -190,7 +190,8 @@ fn maps(machine: &Machine, fields: &[Part], names: &Names) -> TokenStream {
     let maps = fields.iter().map(|part| {
         let Part { member, variant, visibility, machine, .. } = part;
         let map = names::map_of_field(member);
-        let doc = format!("What `make` asks of `{}`, as a transition of the whole.", part.name());
+        let doc =
+            format!("Returns the transition that `make` makes of `{}`, as a transition of the whole.", part.name());
         let payload = part.associated("Transition");
         quote! {
             #[doc = #doc]
@@ -217,11 +218,11 @@ fn variant_enum(machine: &Machine, variants: &[Part], names: &Names) -> TokenStr
     let Machine { ident, visibility, .. } = machine;
     let kind = &names.variant;
     let (declared, parameters, where_clause) = machine.generics.split_for_impl();
-    let doc = format!("Which variant a `{ident}` is.");
+    let doc = format!("The variants of `{ident}`.");
     let (docs, variants): (Vec<_>, Vec<_>) = variants
         .iter()
         .map(|part| {
-            let (docs, doc) = (&part.docs, format!("It is `{}`.", part.variant));
+            let (docs, doc) = (&part.docs, format!("The variant `{}`.", part.variant));
             (if docs.is_empty() { quote!(#[doc = #doc]) } else { quote!(#(#docs)*) }, &part.variant)
         })
         .unzip();

@@ -191,7 +191,7 @@ fn part_of_variant(variant: &Variant) -> Result<Part> {
         }
     };
     if ident == BECOME || ident == IS_NOT {
-        let text = format!("`{ident}` is what the generated enum has for all variants together; rename this one");
+        let text = format!("`{ident}` is a name that the generated enum needs for itself; rename this variant");
         return Err(Error::new_spanned(ident, text));
     }
     Ok(Part {

@@ -21,7 +21,7 @@ impl Versions {
         let mut ours = attributes.iter().filter(|attribute| attribute.path().is_ident("machine"));
         let Some(attribute) = ours.next() else { return Ok(None) };
         if let Some(second) = ours.next() {
-            return Err(Error::new_spanned(second, "a second `#[machine(...)]`; write both things in one"));
+            return Err(Error::new_spanned(second, "a second `#[machine(...)]`; combine the two"));
         }
         attribute.parse_args().map(Some)
     }
@@ -73,7 +73,7 @@ impl Parse for Versions {
                 _ => return Err(Error::new_spanned(&key, format!("`{key}` is unknown here; {USAGE}"))),
             };
             if repeated {
-                return Err(Error::new_spanned(&key, format!("`{key}` is here twice")));
+                return Err(Error::new_spanned(&key, format!("`{key}` is set twice")));
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
@@ -109,7 +109,7 @@ fn parse_version(input: ParseStream<'_>) -> Result<(u32, Span)> {
     let literal: LitInt = input.parse().map_err(|error| {
         Error::new(
             error.span(),
-            "`state_version` is a number, written out: the types to migrate from are counted by it",
+            "`state_version` must be a number literal: it determines the number of types to migrate from",
         )
     })?;
     match literal.base10_parse()? {
@@ -179,7 +179,7 @@ fn with_versions(mut implementation: ItemImpl, versions: &Versions) -> Result<To
             ImplItem::Fn(item) if item.sig.ident == "restore" => &item.sig.ident,
             _ => continue,
         };
-        let text = format!("`#[machine(...)]` writes `{ident}`; leave one of the two out");
+        let text = format!("`#[machine(...)]` writes `{ident}`; remove one of the two");
         return Err(Error::new_spanned(ident, text));
     }
     implementation.items.push(ImplItem::Verbatim(versions.items()));

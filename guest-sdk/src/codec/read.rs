@@ -223,7 +223,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         let mut characters = self.text()?.chars();
         match (characters.next(), characters.next()) {
             (Some(character), None) => visitor.visit_char(character),
-            _ => Err(Error::custom("a character is none, or more than one")),
+            _ => Err(Error::custom("expected exactly one character")),
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Builder {
 impl Builder {
     pub(super) fn visible(&mut self, start: CharId, text: &str, marks: &Marks) -> Result<(), String> {
         if !are_within_limits(marks) {
-            return Err(format!("the marks at {start:?} are more or longer than they may be"));
+            return Err(format!("the marks at {start:?} exceed their limits"));
         }
         self.count(start, count_chars(text))?;
         for (index, run) in runs_of(start, text, marks).enumerate() {
@@ -40,7 +40,7 @@ impl Builder {
         }
         self.chars += u64::from(length);
         if self.chars > u64::from(Text::CHARS_MAX) {
-            return Err(format!("there are more than {} characters, with the deleted ones", Text::CHARS_MAX));
+            return Err(format!("there are more than {} characters, including deleted ones", Text::CHARS_MAX));
         }
         if u64::from(start.offset) + u64::from(length) - 1 > u64::from(Text::OFFSET_MAX) {
             return Err(format!("the characters of the run at {start:?} have numbers beyond {}", Text::OFFSET_MAX));
@@ -50,7 +50,7 @@ impl Builder {
 
     fn add(&mut self, run: Run, is_first: bool) -> Result<(), String> {
         if is_first && self.runs.last().is_some_and(|last| last.continues_with(&run)) {
-            return Err(format!("the run at {:?} continues the one before it, and is not part of that", run.start()));
+            return Err(format!("the run at {:?} continues the one before it, but is separate", run.start()));
         }
         self.runs.push(run);
         Ok(())
