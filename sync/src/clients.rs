@@ -290,6 +290,7 @@ mod tests {
         batch_events_max: 10,
         batch_bytes_max: 1_000,
         readers_tail_bytes_min: 1_000,
+        snapshot_bytes_max: 1_000,
     };
 
     fn id(index: u64) -> ClientId {

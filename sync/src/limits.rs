@@ -104,6 +104,8 @@ pub struct Limits {
     pub batch_bytes_max: usize,
     /// See [`READERS_TAIL_BYTES_MIN`].
     pub readers_tail_bytes_min: usize,
+    /// See [`SNAPSHOT_BYTES_MAX`].
+    pub snapshot_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -118,6 +120,7 @@ impl Default for Limits {
             batch_events_max: BATCH_EVENTS_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
             readers_tail_bytes_min: READERS_TAIL_BYTES_MIN,
+            snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a room has to tell its operator, and why it may not open.
 
 use crate::id::{Author, Seq};
-use crate::limits::{LOG_EVENTS_MAX, SNAPSHOT_BYTES_MAX};
+use crate::limits::LOG_EVENTS_MAX;
 use crate::machine::{Alarm, ApplyError, Fault, LoadError};
 use crate::replay::ReplayError;
 
@@ -25,10 +25,12 @@ pub enum Report {
         fault: Fault,
     },
     /// The snapshot is larger than the limit: recovery grows with the log.
-    #[error("the snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}")]
+    #[error("the snapshot has {bytes} bytes; the limit is {bytes_max}")]
     SnapshotTooLarge {
         /// Its size.
         bytes: usize,
+        /// The limit.
+        bytes_max: usize,
     },
     /// The machine refused the alarm that it had set itself, or faulted on it. That is not tried again.
     #[error("the alarm failed, and is not tried again: {why}")]
@@ -90,9 +92,11 @@ pub enum UpgradeError {
     #[error("the new build does not tell the alarm of the state that it restored: {0}")]
     NewAlarm(Fault),
     /// The new build's snapshot is larger than the limit.
-    #[error("the new build's snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}")]
+    #[error("the new build's snapshot has {bytes} bytes; the limit is {bytes_max}")]
     TooLarge {
         /// Its size.
         bytes: usize,
+        /// The limit.
+        bytes_max: usize,
     },
 }

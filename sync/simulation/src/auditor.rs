@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use reapply_sync::room::{Asker, Verdict};
-use reapply_sync::{
-    ApplyError, Author, Batch, ClientId, Event, Input, Number, Outcome, Refusal, Rejection, Seq, Snapshot, Timestamp,
-};
+use reapply_sync::{Author, Batch, ClientId, Event, Input, Number, Outcome, Rejection, Seq, Snapshot, Timestamp};
 
-use crate::build::{number_of, plain};
+use crate::build::{DEAD, number_of, plain, sets_alarms};
 use crate::history::{Accepted, Conflict, History};
 use crate::scenario::{Ask, Scenario};
 
@@ -54,6 +52,8 @@ pub(crate) struct Auditor<S: Scenario> {
     askers_made: u64,
     /// When the alarms were due that were tried in vain.
     alarms_failed: BTreeSet<Timestamp>,
+    /// Whether the machine broke off when it was asked for an alarm, perhaps that of a state on its way to the journal.
+    is_alarm_unheard: bool,
     pub(crate) verdicts: u64,
     pub(crate) counts: OutcomeCounts,
 }
@@ -72,6 +72,7 @@ impl<S: Scenario> Auditor<S> {
             askers: BTreeMap::new(),
             askers_made: 0,
             alarms_failed: BTreeSet::new(),
+            is_alarm_unheard: false,
             verdicts: 0,
             counts: OutcomeCounts::default(),
         }
@@ -122,6 +123,9 @@ impl<S: Scenario> Auditor<S> {
             note_membership(&mut self.joined, &event.input);
             self.models.push(model);
             self.log.push(event);
+        }
+        if self.is_alarm_unheard {
+            self.alarms_failed.extend(self.alarm());
         }
     }
 
@@ -176,14 +180,16 @@ impl<S: Scenario> Auditor<S> {
                 assert_eq!((client, logged, transition, event.time), (&page.0, &number, &applied.transition, *time));
             }
             Outcome::Rejected(Rejection::Forgotten) => self.counts.forgotten += 1,
-            Outcome::Rejected(Rejection::Conflict(conflict)) => {
-                self.counts.conflicts += 1;
+            Outcome::Rejected(why) => {
+                match why {
+                    Rejection::Conflict(_) => self.counts.conflicts += 1,
+                    _ => self.counts.faulted += 1,
+                }
                 let models = self.lost.iter().map(|(_, models, _)| models).chain([&self.models]);
                 let models = models.flatten().collect::<Vec<_>>().into_iter().rev();
-                let is_founded = has_been::<S>(models, page, number, &applied.transition, conflict);
-                assert!(is_founded, "no durable state gives this conflict: {conflict}");
+                let is_founded = is_of_codec(why) || has_been::<S>(models, page, number, &applied.transition, why);
+                assert!(is_founded, "no durable state gives this rejection: {why}");
             }
-            Outcome::Rejected(_) => self.counts.faulted += 1,
             Outcome::Decided => self.counts.decided += 1,
             Outcome::Unknown => {
                 self.counts.unknown += 1;
@@ -204,6 +210,11 @@ impl<S: Scenario> Auditor<S> {
         let asker = Asker(self.askers_made);
         self.askers.insert(asker, (client, number));
         asker
+    }
+
+    /// The room did not open, and they heard so.
+    pub(crate) fn note_unserved(&mut self, askers: &[Asker]) {
+        self.askers.retain(|asker, _| !askers.contains(asker));
     }
 
     /// Everyone who waits loses their connection.
@@ -252,6 +263,28 @@ impl<S: Scenario> Auditor<S> {
     /// The operator was told that the alarm of this time was tried in vain.
     pub(crate) fn note_alarm_failed(&mut self, at: Timestamp) {
         self.alarms_failed.insert(at);
+    }
+
+    /// The operator was told that the machine broke off when it was asked for an alarm, which counts as tried in vain.
+    pub(crate) fn note_alarm_faulted(&mut self) {
+        self.is_alarm_unheard = true;
+        self.alarms_failed.extend(self.alarm());
+    }
+
+    /// Nothing is on its way to the journal.
+    pub(crate) fn note_settled(&mut self) {
+        self.is_alarm_unheard = false;
+    }
+
+    /// The journal notes that the room at the log's head is to be woken then, or need not be.
+    pub(crate) fn check_alarm(&self, noted: Option<Timestamp>) {
+        let due = self.alarm();
+        let is_right = noted == due || noted.is_none() && self.is_alarm_settled(due);
+        assert!(is_right, "the alarm is due at {due:?}, and noted for {noted:?}");
+    }
+
+    fn alarm(&self) -> Option<Timestamp> {
+        S::alarm(self.newest()).filter(|_| sets_alarms(self.build))
     }
 
     /// Whether nothing is to be waited for at the end: there is no alarm, or it was tried in vain.
@@ -394,19 +427,25 @@ fn what<S: Scenario>(event: &Event) -> Option<S::What> {
     Ask::decode(transition).ok().map(|ask| ask.what)
 }
 
-/// Whether some durable state answers `transition` with `conflict`: a verdict must not rest on what was never durable.
+/// Whether a page gave a transition up by itself: another build has none like it, or its machine broke off over it.
+fn is_of_codec(why: &Rejection) -> bool {
+    match why {
+        Rejection::Malformed(why) => why.starts_with("this build "),
+        Rejection::Trapped(why) => why.ends_with("in Codec.") || why == DEAD,
+        _ => false,
+    }
+}
+
+/// Whether some durable state answers `transition` with this rejection: a verdict must not rest on what was never durable.
 fn has_been<'a, S: Scenario<Model: 'a>>(
     mut models: impl Iterator<Item = &'a S::Model>,
     (client, _): Page,
     number: Number,
     transition: &Bytes,
-    conflict: &str,
+    why: &Rejection,
 ) -> bool {
     let (author, transition) = (Author("anyone".into()), transition.clone());
     let input = Input::Transition { author, client, number, transition };
     let event = Event { seq: Seq(0), time: Timestamp(0), entropy: 0, input };
-    models.any(|model| match S::expected(model, &event) {
-        Err(ApplyError::Refused(Refusal::Conflict(found))) => found == conflict,
-        _ => false,
-    })
+    models.any(|model| S::expected(model, &event).is_err_and(|error| Rejection::from(error) == *why))
 }

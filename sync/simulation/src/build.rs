@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal};
 
+use crate::faults::{BLOAT_BYTES, Doing, Faults};
+
 /// How many builds there are.
 pub(crate) const BUILDS: u8 = 4;
 
@@ -13,16 +15,44 @@ const SILENT: u8 = 1;
 /// The build that does not ask for membership.
 const UNASKING: u8 = 2;
 
-/// One build. Its transitions begin with its number, and its snapshots end with it.
+/// The words of a machine that did not start again.
+pub(crate) const DEAD: &str = "it did not start again";
+
+/// Stands in a snapshot's last byte beside the build's number where the state is oversized.
+const BLOATED: u8 = 0x80;
+
+/// One build. Its transitions begin with its number, and its snapshots end with it. Once it has broken off it is of no use before a reset.
 #[derive(Debug)]
 pub(crate) struct Build<M> {
     machine: M,
     number: u8,
+    faults: Faults,
+    health: Health,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Health {
+    Well,
+    /// It has broken off, and nothing may be asked of it before a reset.
+    Broken,
+    /// It did not start again, and whatever is asked of it fails.
+    Dead,
 }
 
 impl<M> Build<M> {
-    pub(crate) fn new(machine: M, number: u8) -> Self {
-        Self { machine, number }
+    pub(crate) fn new(machine: M, number: u8, faults: Faults) -> Self {
+        Self { machine, number, faults, health: Health::Well }
+    }
+
+    /// Goes on, or breaks off.
+    pub(crate) fn go_on(&mut self, doing: Doing) -> Result<(), Fault> {
+        assert_ne!(self.health, Health::Broken, "a machine was used after it had broken off");
+        if self.health == Health::Dead {
+            return Err(Fault::Trapped(DEAD.to_owned()));
+        }
+        let Some(fault) = self.faults.strike(doing) else { return Ok(()) };
+        self.health = Health::Broken;
+        Err(fault)
     }
 
     /// A transition in this build's own encoding.
@@ -42,6 +72,11 @@ impl<M> Build<M> {
             _ => Err(Refusal::Malformed(format!("written by another build than {}", self.number))),
         }
     }
+}
+
+/// Whether a build sets alarms.
+pub(crate) fn sets_alarms(number: u8) -> bool {
+    number != SILENT
 }
 
 /// The digest of a build of the machine `name`.
@@ -76,8 +111,12 @@ impl<M: Machine> Machine for Build<M> {
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<M::State, LoadError> {
-        let (number, plain) = snapshot.split_last().expect("a snapshot has the mark of its build");
-        assert_eq!(u32::from(*number), state_version >> 16, "a snapshot has lost its version");
+        self.go_on(Doing::Restore)?;
+        let (mark, mut plain) = snapshot.split_last().expect("a snapshot has the mark of its build");
+        assert_eq!(u32::from(mark & !BLOATED), state_version >> 16, "a snapshot has lost its version");
+        if mark & BLOATED != 0 {
+            plain = &plain[..plain.len() - BLOAT_BYTES];
+        }
         self.machine.restore(plain, state_version & 0xffff)
     }
 
@@ -92,20 +131,28 @@ impl<M: Machine> Machine for Build<M> {
         if let Input::Transition { transition, .. } | Input::Alarm(transition) = &event.input {
             self.read(transition)?;
         }
+        self.go_on(Doing::Apply)?;
         self.machine.apply(state, &plain(event, self.number))
     }
 
     fn snapshot(&mut self, state: &M::State) -> Result<Bytes, Fault> {
-        Ok([&self.machine.snapshot(state)?[..], &[self.number]].concat().into())
+        self.go_on(Doing::Snapshot)?;
+        let plain = self.machine.snapshot(state)?;
+        if self.faults.bloats(&plain) {
+            return Ok([&plain[..], &[0; BLOAT_BYTES], &[self.number | BLOATED]].concat().into());
+        }
+        Ok([&plain[..], &[self.number]].concat().into())
     }
 
     fn alarm(&mut self, state: &M::State) -> Result<Option<Alarm>, Fault> {
-        let alarm = self.machine.alarm(state)?.filter(|_| self.number != SILENT);
+        self.go_on(Doing::Alarm)?;
+        let alarm = self.machine.alarm(state)?.filter(|_| sets_alarms(self.number));
         Ok(alarm.map(|alarm| Alarm { transition: self.write(&alarm.transition), ..alarm }))
     }
 
     /// Not every build takes, or shows, every transition.
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
+        self.go_on(Doing::Codec)?;
         if self.lacks(json.as_bytes()) {
             return Err(CodecError::Refused("this build has no such transition".to_owned()));
         }
@@ -115,6 +162,7 @@ impl<M: Machine> Machine for Build<M> {
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
+        self.go_on(Doing::Codec)?;
         let plain = self.read(transition).map_err(|refusal| CodecError::Refused(refusal.to_string()))?;
         if self.lacks(plain) {
             return Err(CodecError::Refused("this build cannot show that transition".to_owned()));
@@ -131,7 +179,13 @@ impl<M: Machine> Machine for Build<M> {
     }
 
     fn reset(&mut self) -> Result<(), Fault> {
-        self.machine.reset()
+        self.health = Health::Dead;
+        if let Some(fault) = self.faults.strike(Doing::Reset) {
+            return Err(fault);
+        }
+        self.machine.reset()?;
+        self.health = Health::Well;
+        Ok(())
     }
 }
 

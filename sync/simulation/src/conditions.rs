@@ -4,6 +4,7 @@
 use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{Limits, SnapshotPolicy, Timestamp};
 
+use crate::faults::{BLOATED_SNAPSHOT_BYTES_MAX, FaultRates};
 use crate::random::Random;
 
 /// A year in microseconds: the farthest that one step takes the host's clock.
@@ -23,6 +24,11 @@ pub(crate) struct Conditions {
     pub(crate) restores: u64,
     /// Transitions that are submitted without a session.
     pub(crate) submits_once: u64,
+    /// How often machines break off, with the room and in pages.
+    pub(crate) host_faults: FaultRates,
+    pub(crate) page_faults: FaultRates,
+    /// Whether some states are too large for a snapshot.
+    pub(crate) bloats: bool,
 }
 
 /// The host's clock, which may be set at any moment.
@@ -37,7 +43,11 @@ impl Conditions {
     pub(crate) fn new(random: &mut Random) -> Self {
         let is_everyday = random.percent(50);
         let steps_percent = if is_everyday { 0 } else { random.below(101) };
-        let limits = if is_everyday { everyday() } else { narrow(random) };
+        let mut limits = if is_everyday { everyday() } else { narrow(random) };
+        let bloats = random.percent(20);
+        if bloats {
+            limits.snapshot_bytes_max = BLOATED_SNAPSHOT_BYTES_MAX;
+        }
         // Clients that were silent for too long are forgotten when a snapshot is taken.
         let events = (!is_everyday && random.percent(60)).then(|| 1 + random.below(12));
         Self {
@@ -47,6 +57,9 @@ impl Conditions {
             clock: Clock { offset: CLOCK_BEGINS, steps_percent },
             restores: if random.percent(20) { 1 + random.below(2) } else { 0 },
             submits_once: random.below(if is_everyday { 5 } else { 40 }),
+            host_faults: if random.percent(40) { host_faults(random) } else { FaultRates::default() },
+            page_faults: if random.percent(40) { page_faults(random) } else { FaultRates::default() },
+            bloats,
         }
     }
 }
@@ -70,6 +83,31 @@ impl Clock {
     }
 }
 
+/// Of what a room's machine is asked outside of decisions: those break off by what is asked for.
+fn host_faults(random: &mut Random) -> FaultRates {
+    let mut below = |end: u64| if random.percent(50) { 0 } else { random.below(end) };
+    FaultRates {
+        restore: below(100),
+        snapshot: below(400),
+        alarm: below(60),
+        reset: below(100),
+        view: below(500),
+        ..FaultRates::default()
+    }
+}
+
+fn page_faults(random: &mut Random) -> FaultRates {
+    let mut below = |end: u64| if random.percent(50) { 0 } else { random.below(end) };
+    FaultRates {
+        restore: below(200),
+        apply: below(50),
+        snapshot: below(400),
+        codec: below(200),
+        reset: below(200),
+        ..FaultRates::default()
+    }
+}
+
 /// The limits of a host, but that slow readers are cut off in runs of this length.
 fn everyday() -> Limits {
     Limits { readers_tail_bytes_min: SNAPSHOT_TAIL_BYTES_MIN, ..Limits::default() }
@@ -90,5 +128,6 @@ fn narrow(random: &mut Random) -> Limits {
         batch_events_max: 1 + below(4, default.batch_events_max),
         batch_bytes_max: 1 + below(10_000, default.batch_bytes_max),
         readers_tail_bytes_min: below(40_000, default.readers_tail_bytes_min),
+        snapshot_bytes_max: default.snapshot_bytes_max,
     }
 }

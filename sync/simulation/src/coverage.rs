@@ -32,6 +32,16 @@ pub(crate) struct Coverage {
     pub(crate) appends_lost: u64,
     pub(crate) rejections_counted: u64,
     pub(crate) verdicts: u64,
+    pub(crate) views: u64,
+    pub(crate) functions_faulted: u64,
+    pub(crate) snapshots_too_large: u64,
+    pub(crate) alarms_faulted: u64,
+    pub(crate) alarms_too_long: u64,
+    pub(crate) broken: u64,
+    pub(crate) starts_failed: u64,
+    pub(crate) openings_failed: u64,
+    pub(crate) upgrades_refused: u64,
+    pub(crate) page_faults: u64,
 }
 
 impl RoomCounts {
@@ -92,6 +102,16 @@ impl Coverage {
             ("replica corrupted", self.corruptions),
             ("replica diverged", self.divergences),
             ("room heard of a divergence", room.divergences),
+            ("state was looked at", self.views),
+            ("machine broke off outside of apply", self.functions_faulted),
+            ("snapshot over its limit", self.snapshots_too_large),
+            ("alarm broke the machine", self.alarms_faulted),
+            ("alarm too long", self.alarms_too_long),
+            ("room broke", self.broken),
+            ("snapshot not restored, an earlier one taken", self.starts_failed),
+            ("room did not open", self.openings_failed),
+            ("upgrade refused", self.upgrades_refused),
+            ("machine broke off in a page", self.page_faults),
             ("seeds", 1),
             (
                 "outcomes",

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::{Batch, Chain, Genesis, Limits, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp};
+use reapply_sync::{
+    Batch, Chain, Genesis, Limits, OpenError, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp,
+};
 
 use crate::build::{Build, digest_of, number_of};
 use crate::conditions::Conditions;
+use crate::faults::Faults;
 use crate::random::Random;
 use crate::scenario::{Place, Scenario};
 
@@ -21,10 +24,12 @@ pub(crate) struct Journal {
     /// Within these the room is opened.
     limits: Limits,
     snapshot_policy: SnapshotPolicy,
+    /// Of the machines that open it.
+    pub(crate) faults: Faults,
 }
 
 impl Journal {
-    pub(crate) fn new(machine: &str, nonce: u64, conditions: &Conditions) -> Self {
+    pub(crate) fn new(machine: &str, nonce: u64, conditions: &Conditions, faults: Faults) -> Self {
         let digest = digest_of(machine, 0);
         let room = RoomId { machine: machine.parse().unwrap(), room: "simulated".parse().unwrap() };
         let genesis = Genesis { room, digest, options: String::new(), time: Timestamp(1_000_000), nonce };
@@ -35,6 +40,7 @@ impl Journal {
             alarm: None,
             limits: conditions.limits,
             snapshot_policy: conditions.snapshot_policy,
+            faults,
         }
     }
 
@@ -56,7 +62,11 @@ impl Journal {
     }
 
     /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
-    pub(crate) fn open<S: Scenario>(&self, scenario: &S, snapshot: Option<&Snapshot>) -> Sequencer<Build<S::Machine>> {
+    pub(crate) fn open<S: Scenario>(
+        &self,
+        scenario: &S,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Sequencer<Build<S::Machine>>, OpenError> {
         let mut chain = self.genesis.chain();
         let mut batches = Vec::new();
         for (expected, body, chain_after, _) in &self.records {
@@ -66,12 +76,16 @@ impl Journal {
                 batches.push(batch);
             }
         }
-        let builds = |digest| Ok(Build::new(scenario.machine(Place::Host), number_of(S::NAME, digest)));
+        let builds = |digest| Ok(self.build(scenario, number_of(S::NAME, digest)));
         let (log, genesis) = (self.genesis.log_id(), self.genesis.clone());
-        let opened = Sequencer::open_within(self.limits, builds, log, genesis, snapshot.cloned(), batches);
-        let mut sequencer = opened.expect("the room opens");
+        let mut sequencer = Sequencer::open_within(self.limits, builds, log, genesis, snapshot.cloned(), batches)?;
         sequencer.set_snapshot_policy(self.snapshot_policy);
-        sequencer
+        Ok(sequencer)
+    }
+
+    /// A build as the host runs it.
+    pub(crate) fn build<S: Scenario>(&self, scenario: &S, number: u8) -> Build<S::Machine> {
+        Build::new(scenario.machine(Place::Host), number, self.faults.clone())
     }
 
     /// Opens the room to wake it. An alarm that the journal does not know of was tried in vain; a new room begins with its first alarm noted.
@@ -79,13 +93,13 @@ impl Journal {
         &mut self,
         scenario: &S,
         snapshot: Option<&Snapshot>,
-    ) -> Sequencer<Build<S::Machine>> {
-        let mut sequencer = self.open(scenario, snapshot);
+    ) -> Result<Sequencer<Build<S::Machine>>, OpenError> {
+        let mut sequencer = self.open(scenario, snapshot)?;
         if self.records.is_empty() {
             self.alarm = sequencer.alarm_at();
         } else if self.alarm.is_none() {
             sequencer.spend_alarm();
         }
-        sequencer
+        Ok(sequencer)
     }
 }

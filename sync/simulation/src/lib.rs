@@ -15,6 +15,7 @@ mod auditor;
 mod build;
 mod conditions;
 mod coverage;
+mod faults;
 mod history;
 mod journal;
 mod network;

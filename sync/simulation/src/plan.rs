@@ -1,6 +1,5 @@
 //! Many runs of one scenario.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -9,7 +8,8 @@ use crate::world;
 
 /// How often a scenario is run, and what its runs must come across.
 pub struct Plan<'a> {
-    /// Runs in the normal test run. `REAPPLY_SEEDS` asks for another number, and `REAPPLY_SEED` for one of them alone.
+    /// Runs in the normal test run. `REAPPLY_SEEDS` asks for another number, from `REAPPLY_FROM` on, and `REAPPLY_SEED` for one of them
+    /// alone. With `REAPPLY_ALL` set, a run that fails does not keep the others from being tried.
     pub seeds: u64,
     /// From so many runs on, everything that can happen must have happened.
     pub seeds_covering: u64,
@@ -27,17 +27,33 @@ pub struct Plan<'a> {
 pub fn simulate<S: Scenario>(plan: &Plan<'_>) {
     let seeds = match (variable("REAPPLY_SEED"), variable("REAPPLY_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, seeds) => 0..seeds.unwrap_or(plan.seeds),
+        (None, seeds) => {
+            let from = variable("REAPPLY_FROM").unwrap_or(0);
+            from..from + seeds.unwrap_or(plan.seeds)
+        }
     };
+    let tries_all = variable("REAPPLY_ALL").is_some();
+    let mut failed = Vec::new();
     let is_covering = seeds.end - seeds.start >= plan.seeds_covering;
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds {
-        let counts =
-            catch_unwind(AssertUnwindSafe(|| world::run::<S>(seed))).unwrap_or_else(|panic| fail(plan, seed, panic));
+        let counts = match catch_unwind(AssertUnwindSafe(|| world::run::<S>(seed))) {
+            Ok(counts) => counts,
+            Err(panic) => {
+                eprintln!("seed {seed} failed; run it again by");
+                eprintln!("    REAPPLY_SEED={seed} {}", plan.command);
+                if !tries_all {
+                    resume_unwind(panic);
+                }
+                failed.push(seed);
+                continue;
+            }
+        };
         for (name, count) in counts {
             *totals.entry(name).or_default() += count;
         }
     }
+    assert!(failed.is_empty(), "{} seeds failed: {failed:?}", failed.len());
     for (name, total) in &totals {
         println!("{total:>10}  {name}");
     }
@@ -45,12 +61,6 @@ pub fn simulate<S: Scenario>(plan: &Plan<'_>) {
         let is_asked_for = is_covering && !plan.never.contains(&name);
         assert!(total > 0 || !is_asked_for, "no run of {} came across this: {name}", S::NAME);
     }
-}
-
-fn fail(plan: &Plan<'_>, seed: u64, panic: Box<dyn Any + Send>) -> ! {
-    eprintln!("seed {seed} failed; run it again by");
-    eprintln!("    REAPPLY_SEED={seed} {}", plan.command);
-    resume_unwind(panic)
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! What a run draws from.
 
 /// A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, for ever.
+#[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {

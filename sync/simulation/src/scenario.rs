@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use reapply_sync::{ApplyError, Event, Machine};
+use reapply_sync::{ApplyError, Event, Machine, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,12 @@ pub trait Scenario: Sized {
 
     /// Whether `state` is all that the model says, and nothing else.
     fn agrees(model: &Self::Model, state: &StateOf<Self>) -> bool;
+
+    /// When the alarm of a state is due, if it has one.
+    fn alarm(model: &Self::Model) -> Option<Timestamp> {
+        let _ = model;
+        None
+    }
 
     /// Checks what must hold of a whole history, by asserting it; `models` has the model after each seq, from 0. Answers how often what
     /// it looks for was there.

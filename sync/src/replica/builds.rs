@@ -66,7 +66,9 @@ impl<M: Machine> Replica<M> {
             match migrate(&mut former, &confirmed.state, machine) {
                 Ok(state) => self.confirmed = Some(Confirmed { digest, state, ..confirmed }),
                 Err(MigrateError::Restore(LoadError::Fault(fault))) => drop(self.restart_machine(&fault)),
-                Err(MigrateError::Restore(LoadError::Refused(_)) | MigrateError::Snapshot(_)) => {}
+                // It still has to decode what is pending. Should it not start, each of that is lost for the same reason.
+                Err(MigrateError::Snapshot(_)) => drop(former.reset()),
+                Err(MigrateError::Restore(LoadError::Refused(_))) => {}
             }
         }
         self.pending.iter_mut().for_each(|pending| pending.decode(&mut former));
@@ -79,8 +81,9 @@ impl<M: Machine> Replica<M> {
             confirmed.stand_after(upgrade);
         }
         let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
-        self.encode_pending(decided);
+        // Before the `Hello` of a machine that faults over what is pending: the room takes that for a later word.
         self.transmit.push_back(ClientMessage::Upgraded(upgrade.seq).encode());
+        self.encode_pending(decided);
         self.submit_above(decided);
         self.catch_up();
     }

@@ -77,7 +77,7 @@ impl<M: Machine> Room<M> {
 
     /// Notes the alarm where it has changed without a batch: it was tried in vain, or the room is new.
     pub(super) fn note_alarm_at_rest(&mut self) {
-        if !self.sequencer.is_settled() || self.is_letting_go() {
+        if !self.sequencer.is_settled() || self.is_letting_go() || self.sequencer.is_broken() {
             return;
         }
         let note = self.sequencer.alarm_at();
@@ -91,6 +91,10 @@ impl<M: Machine> Room<M> {
 
     /// Notes the alarm once more where the journal refused it, since the room will not be awake for it. Returns whether there is an alarm.
     pub(super) fn note_alarm_for_sleep(&mut self) -> bool {
+        if self.sequencer.is_broken() {
+            // Its machine cannot be asked, so the note stays as it is.
+            return self.alarm.handed.is_some();
+        }
         let note = self.sequencer.alarm_at();
         if (self.alarm.handed != note || self.alarm.is_refused) && !self.is_letting_go() {
             self.hand_in(note);

@@ -84,7 +84,7 @@ pub enum Verdict {
         /// The event that it became, where that is still known.
         seq: Option<Seq>,
     },
-    /// The journal did not store it, or does not know whether it did.
+    /// The journal did not store it, or does not know whether it did; or the room broke before that.
     NotStored,
     /// The owner's queue for the room is full.
     Busy,

@@ -191,10 +191,10 @@ impl<M: Machine> Room<M> {
         self.effects.push_back(Effect::Signal { from: session, frame });
     }
 
-    /// A session's replica has followed the upgrade at this seq.
+    /// A session's replica has followed the upgrade at this seq. A welcome since then may have brought it further.
     pub fn handle_followed(&mut self, session: SessionId, upgrade: Seq) {
         if let Some(session) = self.sessions.get_mut(session) {
-            session.upgraded = upgrade;
+            session.upgraded = session.upgraded.max(upgrade);
         }
     }
 

@@ -44,11 +44,12 @@ impl<M: Machine> Room<M> {
         if !self.sequencer.is_broken() {
             self.sequencer.take_snapshot();
         }
+        let has_alarm = self.note_alarm_for_sleep();
+        let snapshot = self.sequencer.poll_snapshot();
+        // After the alarm, which asks the machine.
         while let Some(report) = self.sequencer.poll_report() {
             self.effects.push_back(Effect::Report(report));
         }
-        let snapshot = self.sequencer.poll_snapshot();
-        let has_alarm = self.note_alarm_for_sleep();
         self.effects.push_back(Effect::Sleep { snapshot, has_alarm });
         self.phase = Phase::Asleep;
     }

@@ -111,10 +111,14 @@ impl<M: Machine> Room<M> {
         if is_lost && self.upgrade.take().is_some() {
             self.effects.push_back(Effect::Upgraded(Err(UpgradeFailed::NotStored)));
         }
+        self.answer_unstored();
+        self.end_sessions(&Goodbye::StorageFailed, now);
+    }
+
+    fn answer_unstored(&mut self) {
         for asker in std::mem::take(&mut self.askers).into_values().flatten() {
             self.effects.push_back(Effect::Answer { asker, verdict: Verdict::NotStored });
         }
-        self.end_sessions(&Goodbye::StorageFailed, now);
     }
 
     fn handle_report(&mut self, report: Report, now: &mut Now<'_>) {
@@ -160,7 +164,9 @@ impl<M: Machine> Room<M> {
     /// Answers those who asked for what had been decided earlier. At rest everything is decided, so nobody is left waiting then.
     fn answer_repeated(&mut self) {
         let mut repeated: Vec<_> = self.repeated.drain(..).collect();
-        if self.sequencer.is_settled() {
+        if self.sequencer.is_settled() && self.sequencer.is_broken() {
+            self.answer_unstored();
+        } else if self.sequencer.is_settled() {
             repeated.extend(self.askers.keys());
         }
         for (client, upto) in repeated {

@@ -124,7 +124,7 @@ impl<M: Machine> Sequencer<M> {
     /// replaced by a newer one of the same client, or that began before [`Sequencer::handle_append_failed`].
     pub fn handle_submit(&mut self, submit: Submit, now: Timestamp, entropy: u64) {
         let Submit { author, client, number, upgraded, transition } = submit;
-        if upgraded != self.upgraded || self.upgrade.is_some() {
+        if upgraded != self.upgraded || self.upgrade.is_some() || self.broken {
             return;
         }
         if number <= self.clients.decided(client) {
@@ -147,7 +147,7 @@ impl<M: Machine> Sequencer<M> {
     pub fn handle_refused(&mut self, submit: &Submit, why: Rejection) {
         let Submit { client, number, upgraded, .. } = *submit;
         // A client's numbers are decided in their order, so what will come again is not overtaken.
-        if upgraded != self.upgraded || self.upgrade.is_some() {
+        if upgraded != self.upgraded || self.upgrade.is_some() || self.broken {
             return;
         }
         let author = submit.author.clone();

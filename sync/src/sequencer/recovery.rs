@@ -1,7 +1,7 @@
 //! Recovery: a machine that faulted has lost its states, and they are made again.
 
 use super::Sequencer;
-use crate::event::Event;
+use crate::event::{BatchBuilder, Event};
 use crate::machine::{Fault, Machine};
 use crate::report::Report;
 
@@ -17,7 +17,17 @@ impl<M: Machine> Sequencer<M> {
         if let Err(error) = self.try_recover() {
             self.broken = true;
             self.reports.push_back(Report::Broken(error));
+            self.drop_open();
         }
+    }
+
+    /// A room that cannot go on stores no more: what is open was told to nobody, and its clients submit it again.
+    fn drop_open(&mut self) {
+        let stored = self.in_flight.as_ref().map(|(batch, _)| (batch.last(), batch.chain));
+        let (last, chain) = stored.unwrap_or_else(|| (self.history.head(), self.history.chain()));
+        self.open = BatchBuilder::new(last, chain);
+        self.open_state = None;
+        self.rejected.retain(|&(decided_at, _)| decided_at <= last);
     }
 
     fn try_recover(&mut self) -> Result<(), String> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Sequencer;
 use crate::event::Input;
-use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
+use crate::limits::{SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::snapshot::Snapshot;
@@ -61,14 +61,15 @@ impl<M: Machine> Sequencer<M> {
     /// Answers whether it was taken.
     fn snapshot_durable(&mut self) -> bool {
         match self.machine.snapshot(&self.durable) {
-            Ok(state) if state.len() <= SNAPSHOT_BYTES_MAX => {
+            Ok(state) if state.len() <= self.limits.snapshot_bytes_max => {
                 self.rebase(state);
                 return true;
             }
             // Tried again when the tail has doubled, so that a machine that cannot do it costs little.
             Ok(state) => {
                 self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
-                self.reports.push_back(Report::SnapshotTooLarge { bytes: state.len() });
+                let bytes_max = self.limits.snapshot_bytes_max;
+                self.reports.push_back(Report::SnapshotTooLarge { bytes: state.len(), bytes_max });
             }
             Err(fault) => {
                 self.snapshot_due_bytes = self.history.bytes_after_base() * 2;

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::Sequencer;
 use crate::event::Input;
 use crate::id::{Digest, Timestamp};
-use crate::limits::SNAPSHOT_BYTES_MAX;
 use crate::machine::{Alarm, Machine};
 use crate::replay::{MigrateError, migrate};
 use crate::report::UpgradeError;
@@ -44,8 +43,9 @@ impl<M: Machine> Sequencer<M> {
         })?;
         let snapshot = machine.snapshot(&state).map_err(UpgradeError::NewSnapshot)?;
         let alarm = machine.alarm(&state).map_err(UpgradeError::NewAlarm)?;
-        if snapshot.len() > SNAPSHOT_BYTES_MAX {
-            return Err(UpgradeError::TooLarge { bytes: snapshot.len() });
+        let bytes_max = self.limits.snapshot_bytes_max;
+        if snapshot.len() > bytes_max {
+            return Err(UpgradeError::TooLarge { bytes: snapshot.len(), bytes_max });
         }
         self.push_own(Input::Upgraded(digest), now);
         self.open_state = Some(state);

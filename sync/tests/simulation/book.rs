@@ -9,6 +9,9 @@ use reapply_simulation::Ask;
 use reapply_sync::{ApplyError, Author, Event, Fault, Input, Refusal};
 use serde::{Deserialize, Serialize};
 
+/// Stands for the count of alarms where there is one that is too long.
+pub(crate) const LONG: u8 = u8::MAX;
+
 /// What a transition asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum What {
@@ -27,6 +30,10 @@ pub(crate) enum What {
     Ring {
         after: u64,
         times: u8,
+    },
+    /// An alarm whose transition is too long to become an event.
+    RingLong {
+        after: u64,
     },
     /// Only to make the log grow, so that snapshots are due.
     Pad(Bytes),
@@ -89,6 +96,7 @@ impl Book {
                 self.dice = self.dice.rotate_left(7) ^ event.entropy ^ event.time.0.rotate_left(32) ^ event.seq.0;
             }
             What::Ring { after, times } => self.ring = Some((event.time.0 + after, times)),
+            What::RingLong { after } => self.ring = Some((event.time.0 + after, LONG)),
             What::Trap => return Err(trapped()),
             What::TrapIfOdd if self.counter % 2 == 1 => return Err(trapped()),
             What::TrapIfOdd => self.counter = self.counter.wrapping_add(1),
@@ -103,6 +111,8 @@ impl Book {
         match self.ring {
             Some((at, _)) if at > event.time.0 => panic!("the alarm of {at} went off at {}", event.time),
             None => panic!("an alarm went off that was not set"),
+            Some((_, LONG)) => panic!("an alarm went off that is too long"),
+            Some(_) if self.counter % 7 == 6 => Err(trapped()),
             Some(_) if self.counter % 5 == 4 => Err(Refusal::Conflict("not now".to_owned()).into()),
             Some((_, times)) => {
                 self.rings += 1;

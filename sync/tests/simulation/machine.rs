@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use reapply_simulation::{Place, Random, Scenario};
+use reapply_sync::limits::TRANSITION_BYTES_MAX;
 use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, LoadError, Machine, Timestamp};
 
-use crate::book::{Book, What};
+use crate::book::{Book, LONG, What};
 
 /// Rooms of books. The book is a plain function already, so that it is its own model.
 pub(crate) struct Books {
@@ -40,6 +41,7 @@ impl Scenario for Books {
                 What::Swap { key, expected, value }
             }
             14..16 => What::Roll,
+            16 if random.percent(5) => What::RingLong { after: random.below(2_000_000) },
             16 => What::Ring { after: random.below(2_000_000), times: random.below(4) as u8 },
             17 => What::Trap,
             18 => What::TrapIfOdd,
@@ -64,10 +66,17 @@ impl Scenario for Books {
         book.apply(event)
     }
 
+    fn alarm(book: &Book) -> Option<Timestamp> {
+        book.ring.map(|(at, _)| Timestamp(at))
+    }
+
     fn agrees(book: &Book, state: &Handle) -> bool {
         *state.book.borrow() == *book
     }
 }
+
+/// A transition that is longer than any may be.
+const TOO_LONG: &[u8] = &[b'r'; TRANSITION_BYTES_MAX + 1];
 
 #[derive(Debug)]
 pub(crate) struct Native {
@@ -137,7 +146,8 @@ impl Machine for Native {
     fn alarm(&mut self, state: &Handle) -> Result<Option<Alarm>, Fault> {
         self.check(state);
         let ring = state.book.borrow().ring;
-        Ok(ring.map(|(at, _)| Alarm { at: Timestamp(at), transition: Bytes::from_static(b"ring") }))
+        let transition = |times| if times == LONG { TOO_LONG } else { b"ring" };
+        Ok(ring.map(|(at, times)| Alarm { at: Timestamp(at), transition: Bytes::from_static(transition(times)) }))
     }
 
     /// The simulation's builds do that.

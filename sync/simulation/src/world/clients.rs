@@ -6,6 +6,7 @@ use super::stranger::STRANGER;
 use super::{Task, World};
 use crate::auditor::Page;
 use crate::build::to_json;
+use crate::faults::Doing;
 use crate::network::Connection;
 use crate::scenario::{Ask, Scenario};
 
@@ -89,9 +90,12 @@ impl<S: Scenario> World<S> {
         while let Some((number, outcome)) = self.clients[index].replica.poll_outcome() {
             self.auditor.note_outcome(page, number, outcome, self.clients[index].epoch);
         }
-        while self.clients[index].replica.poll_divergence().is_some() {
+        let struck = self.clients[index].faults.take();
+        self.coverage.page_faults += struck.len() as u64;
+        while let Some(divergence) = self.clients[index].replica.poll_divergence() {
             self.coverage.divergences += 1;
-            assert!(self.clients[index].is_corrupted, "a sound replica diverged");
+            let has_faulted = divergence.ours.is_none() && struck.iter().any(|(doing, _)| *doing == Doing::Apply);
+            assert!(self.clients[index].is_corrupted || has_faulted, "a sound replica diverged");
         }
         while let Some(frame) = self.clients[index].replica.poll_transmit() {
             let Some(connection) = self.clients[index].connection else { continue };

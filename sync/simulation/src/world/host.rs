@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::room::{Effect, Now, Ticks, Waking};
-use reapply_sync::{ApplyError, Batch, ClientMessage, Refusal, Report, Seq, Snapshot, Timestamp, UpgradeError};
+use reapply_sync::room::{Effect, Now, Ticks};
+use reapply_sync::{Batch, ClientMessage, Snapshot, Timestamp};
 
-use reapply_sync::room::UpgradeFailed;
 use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
 
 use super::{Task, Waiting, World};
 use crate::build::{BUILDS, Build, digest_of};
 use crate::network::Connection;
 use crate::room::{Out, Shell, slowness};
-use crate::scenario::{Place, Scenario};
+use crate::scenario::Scenario;
 
 /// How an append ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,28 +37,6 @@ impl<S: Scenario> World<S> {
             self.host += 1;
             if self.random.percent(50) { self.wake(true) } else { self.wake_for_alarm_later() }
         }
-    }
-
-    /// Wakes the room, if it sleeps.
-    pub(super) fn wake(&mut self, is_used: bool) {
-        if self.room.is_some() || self.is_down {
-            return;
-        }
-        let snapshots = &self.journal.snapshots;
-        // Snapshots are a convenience: an old one must do, and so must none.
-        let snapshot = match self.random.below(4) {
-            0 => None,
-            1 if !snapshots.is_empty() => Some(Arc::clone(&snapshots[self.random.index(snapshots.len())])),
-            _ => snapshots.iter().max_by_key(|snapshot| snapshot.seq).cloned(),
-        };
-        let sequencer = self.journal.wake(&self.scenario, snapshot.as_deref());
-        let noted_alarm = self.journal.alarm;
-        let waking = Waking { noted_alarm, is_used, sleep_after_micros: self.sleep_after };
-        let (ticks, time) = (Ticks(self.now), self.clock());
-        let mut draw = || self.random.bits();
-        self.room = Some(Shell::new(sequencer, waking, &mut Now { ticks, time, entropy: &mut draw }));
-        self.timer_scheduled = None;
-        self.pump_room();
     }
 
     /// Whoever looks after alarms wakes the room when its alarm is due, as the journal has it.
@@ -101,6 +78,9 @@ impl<S: Scenario> World<S> {
         self.inbox.clear();
         self.auditor.note_crash();
         (self.is_rung, self.is_upgrading, self.failed_at) = (false, false, None);
+        self.ledger.note_struck(self.journal.faults.take());
+        self.ledger.note_crash();
+        self.noted_at_rest = None;
         if let Some(shell) = self.room.take() {
             self.coverage.room.add(&shell.counts);
         }
@@ -130,6 +110,7 @@ impl<S: Scenario> World<S> {
     fn store(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
         self.journal.store(batch, alarm);
         self.auditor.note_durable(batch);
+        self.auditor.check_alarm(alarm);
     }
 
     pub(super) fn appended(&mut self, stored: Stored) {
@@ -211,7 +192,7 @@ impl<S: Scenario> World<S> {
                 }
             }
             Waiting::Upgrade { number } => {
-                let machine = Build::new(self.scenario.machine(Place::Host), number);
+                let machine = self.journal.build(&self.scenario, number);
                 let digest = digest_of(S::NAME, number);
                 let asked = self.with_room(|shell, now| shell.room.handle_upgrade(machine, digest, now));
                 assert_eq!(asked, Some(Ok(())), "an open room has no upgrade");
@@ -246,14 +227,25 @@ impl<S: Scenario> World<S> {
     /// What must hold whenever the room has done all that it wanted.
     fn check_room(&mut self) {
         self.note_forgotten();
+        self.ledger.note_struck(self.journal.faults.take());
+        self.ledger.check();
+        self.check_note();
         let Some(shell) = &self.room else { return };
         shell.roster.check(self.now);
         let has_members = shell.room.sequencer().has_membership();
         if shell.room.sequencer().is_settled() {
+            self.auditor.note_settled();
             assert!(!self.is_rung, "whoever woke the room for its alarm is left waiting");
             if has_members && !shell.room.is_failing() {
                 shell.roster.check_membership(self.auditor.joined());
             }
+        }
+    }
+
+    /// The operator hears of an alarm that failed after it was noted that there is none.
+    fn check_note(&mut self) {
+        if let Some(note) = self.noted_at_rest.take() {
+            self.auditor.check_alarm(note);
         }
     }
 
@@ -274,6 +266,7 @@ impl<S: Scenario> World<S> {
                 }
             }
             Effect::NoteAlarm(note) => {
+                self.noted_at_rest = Some(note);
                 let is_stored = self.is_calm || !self.random.percent(self.append_failures_percent);
                 if is_stored {
                     self.journal.alarm = note;
@@ -325,29 +318,6 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Appended { host: self.host, stored });
     }
 
-    fn upgraded(&mut self, upgraded: Result<Seq, UpgradeFailed>) {
-        assert!(std::mem::take(&mut self.is_upgrading), "nobody waits for the upgrade");
-        match upgraded {
-            Ok(seq) => assert_eq!(seq, self.auditor.head(), "an upgrade is alone in its batch"),
-            Err(UpgradeFailed::Refused(UpgradeError::IsCurrent) | UpgradeFailed::NotStored) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        match report {
-            Report::Faulted { .. } => self.coverage.room.faults += 1,
-            Report::AlarmFailed { why: ApplyError::Refused(Refusal::Malformed(why)), .. } => {
-                panic!("another build's alarm went off: {why}")
-            }
-            Report::AlarmFailed { alarm, .. } => {
-                self.coverage.room.alarms_refused += 1;
-                self.auditor.note_alarm_failed(alarm.at);
-            }
-            other => panic!("{other}"),
-        }
-    }
-
     fn slept(&mut self, snapshot: Option<Arc<Snapshot>>, has_alarm: bool) {
         self.note_forgotten();
         let Some(shell) = self.room.take() else { return };
@@ -361,6 +331,9 @@ impl<S: Scenario> World<S> {
         self.coverage.slept_with_alarm += u64::from(has_alarm);
         self.coverage.room.add(&shell.counts);
         self.failed_at = None;
+        self.ledger.note_struck(self.journal.faults.take());
+        self.ledger.check();
+        self.check_note();
         let mut unhanded = BTreeSet::new();
         for waiting in &self.inbox {
             if let Waiting::Once { askers, .. } = waiting {
@@ -378,16 +351,8 @@ impl<S: Scenario> World<S> {
         let out = self.room.as_mut().map(|shell| std::mem::take(&mut shell.out)).unwrap_or_default();
         for out in out {
             match out {
-                Out::Send { connection, frame } => {
-                    if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
-                        self.schedule(at - self.now, Task::Down { connection, frame });
-                    }
-                }
-                Out::Close { connection } => {
-                    if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
-                        self.schedule(at - self.now, Task::DownClosed { connection });
-                    }
-                }
+                Out::Send { connection, frame } => self.send_down(connection, frame),
+                Out::Close { connection } => self.close_down(connection),
                 Out::ReadLater { connection, after } => {
                     self.schedule(after, Task::Read { host: self.host, connection });
                 }

@@ -3,6 +3,8 @@
 mod clients;
 mod host;
 mod once;
+mod opening;
+mod operator;
 mod stranger;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +18,7 @@ use crate::auditor::Auditor;
 use crate::build::{Build, number_of};
 use crate::conditions::Conditions;
 use crate::coverage::Coverage;
+use crate::faults::{Faults, Ledger};
 use crate::journal::Journal;
 use crate::network::Connection;
 use crate::random::Random;
@@ -42,6 +45,7 @@ enum Task {
     RestoreBackup,
     Stranger,
     SubmitOnce,
+    Look,
 }
 
 /// What waits for the room: it takes in no more than its limits say.
@@ -64,6 +68,8 @@ struct Client<M: Machine> {
     is_connecting: bool,
     is_loading: bool,
     is_corrupted: bool,
+    /// Of the machines in its pages.
+    faults: Faults,
 }
 
 struct World<S: Scenario> {
@@ -73,6 +79,7 @@ struct World<S: Scenario> {
     tasks: BTreeMap<(u64, u64), Task>,
     tasks_made: u64,
     journal: Journal,
+    ledger: Ledger,
     auditor: Auditor<S>,
     /// The room, while it is awake.
     room: Option<Shell<Build<S::Machine>>>,
@@ -91,6 +98,8 @@ struct World<S: Scenario> {
     is_rung: bool,
     /// Whether somebody waits for an upgrade.
     is_upgrading: bool,
+    /// What the journal was asked to note of the alarm at rest, until all is heard about that alarm.
+    noted_at_rest: Option<Option<Timestamp>>,
     /// When an append last failed, unless one has succeeded since.
     failed_at: Option<u64>,
     clients: Vec<Client<S::Machine>>,
@@ -132,12 +141,14 @@ impl<S: Scenario> World<S> {
         let mut random = Random::new(seed);
         let scenario = S::new(&mut random);
         let conditions = Conditions::new(&mut random);
-        let journal = Journal::new(S::NAME, random.bits(), &conditions);
+        let faults = Faults::new(conditions.host_faults, conditions.bloats, &mut random);
+        let journal = Journal::new(S::NAME, random.bits(), &conditions, faults);
         let mut world = Self {
             scenario,
             now: 1_000_000,
             tasks: BTreeMap::new(),
             tasks_made: 0,
+            ledger: Ledger::default(),
             auditor: Auditor::new(),
             room: None,
             is_down: true,
@@ -149,6 +160,7 @@ impl<S: Scenario> World<S> {
             rung_for: None,
             is_rung: false,
             is_upgrading: false,
+            noted_at_rest: None,
             failed_at: None,
             clients: Vec::new(),
             connections: Vec::new(),
@@ -170,6 +182,7 @@ impl<S: Scenario> World<S> {
             let author = Author(format!("participant {}", index % 5).into());
             let replica = Replica::new(key.clone(), Number(0));
             let (page, connection, is_connecting) = (0, None, false);
+            let faults = Faults::new(world.conditions.page_faults, world.conditions.bloats, &mut world.random);
             world.clients.push(Client {
                 key,
                 author,
@@ -180,6 +193,7 @@ impl<S: Scenario> World<S> {
                 is_connecting,
                 is_loading: false,
                 is_corrupted: false,
+                faults,
             });
             if world.random.percent(20) {
                 // A newcomer, who finds a room with a past.
@@ -209,6 +223,10 @@ impl<S: Scenario> World<S> {
         for _ in 0..world.random.below(4) {
             let after = world.random.below(span);
             world.schedule(after, Task::Stranger);
+        }
+        for _ in 0..world.random.below(20) {
+            let after = world.random.below(span);
+            world.schedule(after, Task::Look);
         }
         for _ in 0..world.conditions.restores {
             let after = world.random.below(span);
@@ -275,7 +293,8 @@ impl<S: Scenario> World<S> {
                         self.flush(client);
                         return;
                     }
-                    let machine = Build::new(self.scenario.machine(Place::Replica), number_of(S::NAME, digest));
+                    let (plain, faults) = (self.scenario.machine(Place::Replica), self.clients[client].faults.clone());
+                    let machine = Build::new(plain, number_of(S::NAME, digest), faults);
                     self.clients[client].replica.handle_machine(digest, machine);
                     self.flush(client);
                 }
@@ -288,12 +307,15 @@ impl<S: Scenario> World<S> {
                 self.wake_for_alarm_later();
             }
             Task::SubmitOnce => self.submit_once(),
+            Task::Look => self.look(),
         }
     }
 
     /// From here on nothing fails any more.
     fn calm_down(&mut self) {
         self.is_calm = true;
+        self.journal.faults.cease();
+        self.clients.iter().for_each(|client| client.faults.cease());
         self.start_host();
         self.pump_room();
         for index in 0..self.clients.len() {
@@ -310,11 +332,23 @@ impl<S: Scenario> World<S> {
             self.apply(0, S::ballast(30_000));
             self.run_until_quiet();
         }
+        // The room stops with a snapshot.
+        while self.is_oversized() {
+            self.apply(0, S::ballast(1));
+            self.run_until_quiet();
+        }
+    }
+
+    /// Whether what the room has come to is too large for a snapshot.
+    fn is_oversized(&mut self) -> bool {
+        let (machine, state) = self.clients[0].replica.confirmed().expect("a live replica has a state");
+        let bytes = machine.snapshot(state).expect("no machine breaks off any more");
+        bytes.len() > self.conditions.limits.snapshot_bytes_max
     }
 
     fn check_end(&mut self) {
         self.auditor.check_log(self.coverage.restarts + self.coverage.slept > 0 || self.conditions.forgets);
-        let mut opened = self.journal.open(&self.scenario, None);
+        let mut opened = self.journal.open(&self.scenario, None).expect("the room opens");
         let alarm_at = opened.alarm_at();
         assert!(self.auditor.is_alarm_settled(alarm_at), "the alarm of {alarm_at:?} never went off");
         let from_genesis = self.check_at_rest(at_rest(opened));
@@ -335,7 +369,8 @@ impl<S: Scenario> World<S> {
         }
         for snapshot in &self.journal.snapshots {
             self.auditor.check_clients(snapshot);
-            let reopened = self.check_at_rest(at_rest(self.journal.open(&self.scenario, Some(snapshot))));
+            let reopened = self.journal.open(&self.scenario, Some(snapshot)).expect("the room opens");
+            let reopened = self.check_at_rest(at_rest(reopened));
             assert_eq!(reopened, from_genesis, "reopened from {} the room is another", snapshot.seq);
         }
         let shell = self.room.as_ref().expect("the clients are there");

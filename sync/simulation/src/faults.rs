@@ -1,0 +1,139 @@
+//! Faults of machines outside of `apply`, where a scenario's own inputs cannot bring them about: a machine that breaks off while it restores,
+//! writes or starts again, and states whose snapshots are over the limit.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use reapply_sync::Fault;
+
+use crate::random::Random;
+
+/// Bytes by which a snapshot of an oversized state is longer than the machine's own.
+pub(crate) const BLOAT_BYTES: usize = 70_000;
+
+/// The limit of a room whose states can be oversized.
+pub(crate) const BLOATED_SNAPSHOT_BYTES_MAX: usize = 60_000;
+
+/// What a machine was doing when it broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doing {
+    Restore,
+    Apply,
+    Snapshot,
+    Alarm,
+    Codec,
+    Reset,
+    View,
+}
+
+/// How often machines of a run break off, in thousandths of their calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FaultRates {
+    pub(crate) restore: u64,
+    pub(crate) apply: u64,
+    pub(crate) snapshot: u64,
+    pub(crate) alarm: u64,
+    pub(crate) codec: u64,
+    pub(crate) reset: u64,
+    pub(crate) view: u64,
+}
+
+/// The faults of all machines at one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults(Rc<RefCell<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    random: Random,
+    rates: FaultRates,
+    bloats: bool,
+    made: u64,
+    /// What was brought about since it was last asked.
+    fresh: Vec<(Doing, String)>,
+}
+
+impl Faults {
+    pub(crate) fn new(rates: FaultRates, bloats: bool, random: &mut Random) -> Self {
+        let random = Random::new(random.bits());
+        Self(Rc::new(RefCell::new(Inner { random, rates, bloats, made: 0, fresh: Vec::new() })))
+    }
+
+    /// A fault, if the machine breaks off now. Its text is unique at this place.
+    pub(crate) fn strike(&self, doing: Doing) -> Option<Fault> {
+        let mut inner = self.0.borrow_mut();
+        let FaultRates { restore, apply, snapshot, alarm, codec, reset, view } = inner.rates;
+        let rate = match doing {
+            Doing::Restore => restore,
+            Doing::Apply => apply,
+            Doing::Snapshot => snapshot,
+            Doing::Alarm => alarm,
+            Doing::Codec => codec,
+            Doing::Reset => reset,
+            Doing::View => view,
+        };
+        if rate == 0 || inner.random.below(1_000) >= rate {
+            return None;
+        }
+        inner.made += 1;
+        let text = format!("struck {} in {doing:?}.", inner.made);
+        inner.fresh.push((doing, text.clone()));
+        Some(Fault::Trapped(text))
+    }
+
+    /// Whether a state with these bytes is oversized.
+    pub(crate) fn bloats(&self, plain: &[u8]) -> bool {
+        let sum: u32 = plain.iter().map(|&byte| u32::from(byte)).sum();
+        self.0.borrow().bloats && sum % 8 == 3
+    }
+
+    /// What has broken off since the last call.
+    pub(crate) fn take(&self) -> Vec<(Doing, String)> {
+        std::mem::take(&mut self.0.borrow_mut().fresh)
+    }
+
+    /// No machine breaks off any more.
+    pub(crate) fn cease(&self) {
+        self.0.borrow_mut().rates = FaultRates::default();
+    }
+}
+
+/// The bookkeeping of who was told of a fault: the operator or whoever asked hears of each, in its very words, and of none that was not.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    struck: BTreeSet<String>,
+    reported: BTreeSet<String>,
+    told: BTreeSet<String>,
+    pub(crate) faults: u64,
+}
+
+impl Ledger {
+    pub(crate) fn note_struck(&mut self, struck: Vec<(Doing, String)>) {
+        self.faults += struck.len() as u64;
+        self.struck.extend(struck.into_iter().map(|(_, text)| text));
+    }
+
+    /// Somebody heard words of a fault. Returns whether there was such a fault.
+    pub(crate) fn note_told(&mut self, words: &str) -> bool {
+        let meant: Vec<String> = self.struck.iter().filter(|text| words.contains(text.as_str())).cloned().collect();
+        self.told.extend(meant.iter().cloned());
+        !meant.is_empty()
+    }
+
+    /// The operator heard of a fault by itself, which must be once.
+    pub(crate) fn note_reported(&mut self, words: &str) {
+        assert!(self.note_told(words), "a report of what did not happen: {words}");
+        assert!(self.reported.insert(words.to_owned()), "reported twice: {words}");
+    }
+
+    /// What must hold whenever the room has done all that it wanted.
+    pub(crate) fn check(&self) {
+        let unheard: Vec<_> = self.struck.difference(&self.told).collect();
+        assert!(unheard.is_empty(), "nobody was told of {unheard:?}");
+    }
+
+    /// The process is gone, and with it all that it had not told yet.
+    pub(crate) fn note_crash(&mut self) {
+        self.told.extend(self.struck.iter().cloned());
+    }
+}
