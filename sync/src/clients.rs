@@ -291,6 +291,7 @@ mod tests {
         batch_bytes_max: 1_000,
         readers_tail_bytes_min: 1_000,
         snapshot_bytes_max: 1_000,
+        room_sessions_max: 10,
     };
 
     fn id(index: u64) -> ClientId {

@@ -106,6 +106,8 @@ pub struct Limits {
     pub readers_tail_bytes_min: usize,
     /// See [`SNAPSHOT_BYTES_MAX`].
     pub snapshot_bytes_max: usize,
+    /// See [`ROOM_SESSIONS_MAX`](crate::room::limits::ROOM_SESSIONS_MAX).
+    pub room_sessions_max: usize,
 }
 
 impl Default for Limits {
@@ -121,6 +123,7 @@ impl Default for Limits {
             batch_bytes_max: BATCH_BYTES_MAX,
             readers_tail_bytes_min: READERS_TAIL_BYTES_MIN,
             snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
+            room_sessions_max: crate::room::limits::ROOM_SESSIONS_MAX,
         }
     }
 }

@@ -204,6 +204,31 @@ impl<S: Scenario> Auditor<S> {
         applied.outcome = Some(outcome);
     }
 
+    /// An outcome that may be told again, as long as it is the same, or the reason is forgotten by then. What was nonsense has none but that.
+    pub(crate) fn note_repeatable_outcome(&mut self, page: Page, number: Number, outcome: Outcome, epoch: usize) {
+        match self.applied.get(&(page, number)).map(|applied| &applied.outcome) {
+            Some(None) => self.note_outcome(page, number, outcome, epoch),
+            Some(Some(Outcome::Rejected(_))) if outcome == Outcome::Rejected(Rejection::Forgotten) => {}
+            Some(Some(former)) => assert_eq!(*former, outcome, "{page:?} {number} has two verdicts"),
+            None => {
+                let is_nonsense = matches!(outcome, Outcome::Rejected(Rejection::Malformed(_) | Rejection::Forgotten));
+                assert!(is_nonsense, "{outcome:?} for nonsense");
+            }
+        }
+    }
+
+    /// Somebody reads an event of the log in that epoch, under this build. Returns the build after it.
+    pub(crate) fn check_read(&self, event: &Event, build: u8, epoch: usize) -> u8 {
+        let log = self.lost.get(epoch).map_or(&self.log, |(log, ..)| log);
+        let logged = log.get(event.seq.0 as usize - 1).expect("an event was read before it was durable");
+        let build = match event.input {
+            Input::Upgraded(digest) => number_of(S::NAME, digest),
+            _ => build,
+        };
+        assert_eq!(plain(event, build), *logged, "another event was read than the log has");
+        build
+    }
+
     /// Somebody submits a transition without a session, and waits for the verdict.
     pub(crate) fn note_asked(&mut self, client: ClientId, number: Number) -> Asker {
         self.askers_made += 1;
@@ -239,14 +264,7 @@ impl<S: Scenario> Auditor<S> {
             Verdict::Upgraded => return assert_eq!(logged, None, "{client} {number} was not taken, and is in the log"),
             Verdict::Busy => panic!("a room is never busy"),
         };
-        let page = (client, 0);
-        match self.applied.get(&(page, number)).map(|applied| &applied.outcome) {
-            Some(None) => self.note_outcome(page, number, outcome, self.epoch()),
-            // The reason may be forgotten by then.
-            Some(Some(Outcome::Rejected(_))) if outcome == Outcome::Rejected(Rejection::Forgotten) => {}
-            Some(Some(former)) => assert_eq!(*former, outcome, "{client} {number} has two verdicts"),
-            None => assert!(matches!(outcome, Outcome::Rejected(Rejection::Malformed(_))), "{outcome:?} for nonsense"),
-        }
+        self.note_repeatable_outcome((client, 0), number, outcome, self.epoch());
     }
 
     /// Nobody may wait for a verdict in a room that sleeps, or at the end; `waiting` have not been handed in.

@@ -15,6 +15,7 @@ const CLOCK_BEGINS: u64 = 60 * YEAR;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
+    pub(crate) clients: usize,
     pub(crate) limits: Limits,
     pub(crate) snapshot_policy: SnapshotPolicy,
     /// Whether the room can come to forget clients that had their events.
@@ -45,12 +46,18 @@ impl Conditions {
         let steps_percent = if is_everyday { 0 } else { random.below(101) };
         let mut limits = if is_everyday { everyday() } else { narrow(random) };
         let bloats = random.percent(20);
+        // Strangers come besides, and find the room full.
+        let clients = 1 + random.index(8);
+        if random.percent(30) {
+            limits.room_sessions_max = clients + random.index(2);
+        }
         if bloats {
             limits.snapshot_bytes_max = BLOATED_SNAPSHOT_BYTES_MAX;
         }
         // Clients that were silent for too long are forgotten when a snapshot is taken.
         let events = (!is_everyday && random.percent(60)).then(|| 1 + random.below(12));
         Self {
+            clients,
             limits,
             snapshot_policy: SnapshotPolicy { events, bytes: None },
             forgets: !is_everyday,
@@ -129,5 +136,6 @@ fn narrow(random: &mut Random) -> Limits {
         batch_bytes_max: 1 + below(10_000, default.batch_bytes_max),
         readers_tail_bytes_min: below(40_000, default.readers_tail_bytes_min),
         snapshot_bytes_max: default.snapshot_bytes_max,
+        room_sessions_max: default.room_sessions_max,
     }
 }

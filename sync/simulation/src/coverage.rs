@@ -42,6 +42,13 @@ pub(crate) struct Coverage {
     pub(crate) openings_failed: u64,
     pub(crate) upgrades_refused: u64,
     pub(crate) page_faults: u64,
+    /// Given out by the room, and received in pages.
+    pub(crate) signals: (u64, u64),
+    pub(crate) bad_frames: u64,
+    pub(crate) bad_beginnings: u64,
+    pub(crate) other_greetings: u64,
+    pub(crate) goodbyes_to_strangers: u64,
+    pub(crate) read_by_strangers: u64,
 }
 
 impl RoomCounts {
@@ -55,6 +62,7 @@ impl RoomCounts {
         self.divergences += other.divergences;
         self.replaced += other.replaced;
         self.unreachable += other.unreachable;
+        self.full += other.full;
     }
 }
 
@@ -112,6 +120,14 @@ impl Coverage {
             ("room did not open", self.openings_failed),
             ("upgrade refused", self.upgrades_refused),
             ("machine broke off in a page", self.page_faults),
+            ("signal given out", self.signals.0),
+            ("signal shown in a page", self.signals.1),
+            ("frame that is no message", self.bad_frames),
+            ("connection that does not begin with a greeting", self.bad_beginnings),
+            ("greeting in another client's session", self.other_greetings),
+            ("room full of sessions", room.full),
+            ("stranger heard goodbye for a bad message", self.goodbyes_to_strangers),
+            ("event read by a stranger", self.read_by_strangers),
             ("seeds", 1),
             (
                 "outcomes",

@@ -59,6 +59,12 @@ impl Faults {
         Self(Rc::new(RefCell::new(Inner { random, rates, bloats, made: 0, fresh: Vec::new() })))
     }
 
+    /// No faults, in the same run.
+    pub(crate) fn without(&self) -> Self {
+        let inner = self.0.borrow();
+        Self::new(FaultRates::default(), inner.bloats, &mut Random::new(0))
+    }
+
     /// A fault, if the machine breaks off now. Its text is unique at this place.
     pub(crate) fn strike(&self, doing: Doing) -> Option<Fault> {
         let mut inner = self.0.borrow_mut();

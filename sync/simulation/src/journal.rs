@@ -83,6 +83,11 @@ impl Journal {
         Ok(sequencer)
     }
 
+    /// A build that does not break off.
+    pub(crate) fn sound_build<S: Scenario>(&self, scenario: &S, number: u8) -> Build<S::Machine> {
+        Build::new(scenario.machine(Place::Replica), number, self.faults.without())
+    }
+
     /// A build as the host runs it.
     pub(crate) fn build<S: Scenario>(&self, scenario: &S, number: u8) -> Build<S::Machine> {
         Build::new(scenario.machine(Place::Host), number, self.faults.clone())

@@ -13,6 +13,8 @@ pub(crate) struct Connection {
     pub(crate) epoch: usize,
     /// The log's head, as the last `Welcome` that came through here said.
     pub(crate) welcomed_at: Seq,
+    /// Whether the host has ended it.
+    pub(crate) is_ended: bool,
     pub(crate) up: Direction,
     pub(crate) down: Direction,
 }
@@ -33,6 +35,7 @@ impl Connection {
             host,
             epoch,
             welcomed_at: Seq(0),
+            is_ended: false,
             up: Direction::new(random),
             down: Direction::new(random),
         }

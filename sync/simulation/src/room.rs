@@ -1,9 +1,10 @@
 //! The shell of a room in the simulation: it has the sessions' places in the history, as a host's socket tasks do. All that is decided is
 //! decided in the shipped [`Room`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use reapply_sync::message::DecodeError;
 use reapply_sync::room::{Entered, Now, Waking};
 use reapply_sync::{Author, ClientMessage, Goodbye, Hello, Machine, Room, Seq, Sequencer, ServerMessage, SessionId};
 
@@ -51,11 +52,15 @@ pub(crate) struct RoomCounts {
     pub(crate) divergences: u64,
     pub(crate) replaced: u64,
     pub(crate) unreachable: u64,
+    pub(crate) full: u64,
 }
 
 pub(crate) struct Shell<M: Machine> {
     pub(crate) room: Room<M>,
     readers: BTreeMap<usize, Reader>,
+    /// Connections on which no more is heard.
+    ended: BTreeSet<usize>,
+    sessions_max: usize,
     presence: (u64, Bytes),
     pub(crate) roster: Roster,
     pub(crate) out: Vec<Out>,
@@ -63,10 +68,12 @@ pub(crate) struct Shell<M: Machine> {
 }
 
 impl<M: Machine> Shell<M> {
-    pub(crate) fn new(sequencer: Sequencer<M>, waking: Waking, now: &mut Now<'_>) -> Self {
+    pub(crate) fn new(sequencer: Sequencer<M>, waking: Waking, sessions_max: usize, now: &mut Now<'_>) -> Self {
         Self {
             room: Room::new(sequencer, waking, now),
             readers: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            sessions_max,
             presence: (0, Bytes::new()),
             roster: Roster::default(),
             out: Vec::new(),
@@ -83,7 +90,15 @@ impl<M: Machine> Shell<M> {
         now: &mut Now<'_>,
     ) {
         let session = SessionId(connection as u64);
-        match ClientMessage::decode(frame).expect("a replica sends only messages") {
+        let message = match ClientMessage::decode(frame) {
+            Ok(message) => message,
+            Err(DecodeError::Skippable { .. }) => return,
+            Err(error) => return self.turn_out(connection, error.to_string(), now),
+        };
+        if !self.readers.contains_key(&connection) && !matches!(message, ClientMessage::Hello(_)) {
+            return self.turn_out(connection, "the first message must be Hello".to_owned(), now);
+        }
+        match message {
             ClientMessage::Hello(hello) => self.hello(connection, &hello, author, slowness, now),
             ClientMessage::Submit { number, transition } => self.room.handle_submit(session, number, transition, now),
             ClientMessage::Upgraded(seq) => self.room.handle_followed(session, seq),
@@ -96,24 +111,55 @@ impl<M: Machine> Shell<M> {
     fn hello(&mut self, connection: usize, hello: &Hello, author: Author, slowness: u64, now: &mut Now<'_>) {
         let (session, client) = (SessionId(connection as u64), hello.key.client_id());
         if self.readers.contains_key(&connection) {
-            if let Some(entered) = self.room.handle_resync(session, hello, now) {
-                self.welcome(connection, entered);
+            let is_own = self.roster.client_of(connection) == Some(client);
+            let is_replaced =
+                self.roster.client_of(connection).is_some_and(|own| self.roster.has_later(own, connection));
+            let entered = self.room.handle_resync(session, hello, now);
+            assert_eq!(entered.is_some(), is_own && !is_replaced, "a second greeting");
+            match entered {
+                Some(entered) => self.welcome(connection, entered),
+                None => self.turn_out(connection, "another client has this session".to_owned(), now),
             }
             return;
         }
         // Opening a connection takes a round trip, so a client's connections open in their order.
         if self.roster.has_later(client, connection) {
+            self.close(connection);
             return;
         }
+        let is_full = self.roster.is_full_for(client, self.sessions_max);
         match self.room.handle_enter(session, hello, author.clone(), now) {
             Ok(entered) => {
+                assert!(!is_full, "a full room took one more");
                 self.roster.note_entered(connection, client, author, now.ticks.0);
                 let place = entered.after;
                 self.readers.insert(connection, Reader { place, slowness, is_waiting: false, presence_version: 0 });
                 self.welcome(connection, entered);
             }
-            Err(goodbye) => self.goodbye(connection, goodbye),
+            Err(goodbye) => {
+                let is_broken = self.room.sequencer().is_broken();
+                let is_founded = match goodbye {
+                    Goodbye::Full(_) => is_full,
+                    Goodbye::RoomFailed(_) => is_broken,
+                    _ => false,
+                };
+                assert!(is_founded, "turned away without a cause: {goodbye}");
+                self.counts.full += u64::from(is_full);
+                self.goodbye(connection, goodbye);
+            }
         }
+    }
+
+    /// Whether the room has ended this connection, and hears no more on it.
+    pub(crate) fn has_ended(&self, connection: usize) -> bool {
+        self.ended.contains(&connection)
+    }
+
+    /// Whoever sends what the protocol does not allow has no session any more.
+    fn turn_out(&mut self, connection: usize, why: String, now: &mut Now<'_>) {
+        self.forget(connection, now.ticks.0);
+        self.goodbye(connection, Goodbye::BadMessage(why));
+        self.room.handle_leave(SessionId(connection as u64), now);
     }
 
     fn welcome(&mut self, connection: usize, Entered { welcome, after }: Entered) {
@@ -223,6 +269,11 @@ impl<M: Machine> Shell<M> {
 
     fn goodbye(&mut self, connection: usize, why: Goodbye) {
         self.send(connection, ServerMessage::Goodbye(why).encode());
+        self.close(connection);
+    }
+
+    fn close(&mut self, connection: usize) {
+        self.ended.insert(connection);
         self.out.push(Out::Close { connection });
     }
 

@@ -36,6 +36,18 @@ impl Roster {
         self.sessions.range(connection + 1..).any(|(_, (other, _))| *other == client)
     }
 
+    /// The client of a connection that has a session.
+    pub(crate) fn client_of(&self, connection: usize) -> Option<ClientId> {
+        self.sessions.get(&connection).map(|(client, _)| *client)
+    }
+
+    /// Whether so many sessions leave no place for this client.
+    pub(crate) fn is_full_for(&self, client: ClientId, sessions_max: usize) -> bool {
+        // A client that connects anew has two, until it is told of the end of the first one.
+        let clients: BTreeSet<ClientId> = self.sessions.values().map(|(client, _)| *client).collect();
+        clients.len() >= sessions_max && !clients.contains(&client)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

@@ -31,7 +31,7 @@ use bytes::Bytes;
 
 use self::alarm::AlarmNote;
 pub use self::effect::{Asker, Effect, Entered, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
-use self::limits::{PRESENCE_INTERVAL_MICROS, ROOM_SESSIONS_MAX};
+use self::limits::PRESENCE_INTERVAL_MICROS;
 use self::sessions::{Session, Sessions};
 use crate::event::Batch;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
@@ -129,8 +129,9 @@ impl<M: Machine> Room<M> {
         if self.sequencer.is_broken() {
             return Err(self.broken_goodbye());
         }
-        if self.sessions.len() >= ROOM_SESSIONS_MAX && self.sessions.of_client(client).is_none() {
-            return Err(Goodbye::Full(format!("the room has {ROOM_SESSIONS_MAX} sessions, which is its limit")));
+        let sessions_max = self.sequencer.limits().room_sessions_max;
+        if self.sessions.len() >= sessions_max && self.sessions.of_client(client).is_none() {
+            return Err(Goodbye::Full(format!("the room has {sessions_max} sessions, which is its limit")));
         }
         let is_first = !self.sessions.has(&participant);
         let upgraded = self.sequencer.upgraded();

@@ -346,6 +346,12 @@ impl<M: Machine> Sequencer<M> {
         self.upgraded
     }
 
+    /// The bounds within which the room was opened.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// How the room began.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {

@@ -33,6 +33,7 @@ impl<S: Scenario> World<S> {
         let (author, epoch) = (self.clients[index].author.clone(), self.auditor.epoch());
         self.connections.push(Connection::new(index, author, self.host, epoch, &mut self.random));
         self.clients[index].connection = Some(self.connections.len() - 1);
+        self.note_unheard(index);
         self.clients[index].replica.handle_connected();
         self.flush(index);
     }
@@ -40,7 +41,7 @@ impl<S: Scenario> World<S> {
     pub(super) fn frame_down(&mut self, connection: usize, frame: &[u8]) {
         let index = self.connections[connection].client;
         if index == STRANGER {
-            return self.check_stranger(frame);
+            return self.check_stranger(connection, frame);
         }
         let is_open = self.connections[connection].down.is_open(self.now);
         if self.clients[index].connection != Some(connection) || !is_open {
@@ -49,6 +50,7 @@ impl<S: Scenario> World<S> {
         if let Ok(ServerMessage::Welcome(welcome)) = ServerMessage::decode(frame) {
             self.connections[connection].welcomed_at = welcome.head;
         }
+        self.note_heard(index, frame);
         self.clients[index].replica.handle_frame(frame).expect("the room sends only messages");
         self.flush(index);
     }
@@ -63,6 +65,7 @@ impl<S: Scenario> World<S> {
         if client.connection == Some(connection) {
             client.connection = None;
             client.replica.handle_disconnected();
+            self.note_unheard(index);
             self.flush(index);
             self.connect_later(index);
         }
@@ -90,6 +93,7 @@ impl<S: Scenario> World<S> {
         while let Some((number, outcome)) = self.clients[index].replica.poll_outcome() {
             self.auditor.note_outcome(page, number, outcome, self.clients[index].epoch);
         }
+        self.check_heard(index);
         let struck = self.clients[index].faults.take();
         self.coverage.page_faults += struck.len() as u64;
         while let Some(divergence) = self.clients[index].replica.poll_divergence() {
@@ -202,6 +206,7 @@ impl<S: Scenario> World<S> {
         }
         let client = &mut self.clients[index];
         client.page += 1;
+        client.heard = super::signals::Heard::default();
         let former = std::mem::replace(&mut client.replica, Replica::new(client.key.clone(), Number(0)));
         if keeps {
             // Numbers were reserved beforehand; and the queue's newest entries may not have been written yet.

@@ -80,6 +80,7 @@ impl<S: Scenario> World<S> {
         (self.is_rung, self.is_upgrading, self.failed_at) = (false, false, None);
         self.ledger.note_struck(self.journal.faults.take());
         self.ledger.note_crash();
+        self.signals.note_crash();
         self.noted_at_rest = None;
         if let Some(shell) = self.room.take() {
             self.coverage.room.add(&shell.counts);
@@ -130,10 +131,12 @@ impl<S: Scenario> World<S> {
     }
 
     pub(super) fn frame_up(&mut self, connection: usize, frame: Bytes) {
-        let Connection { host, up, .. } = &self.connections[connection];
-        if *host != self.host || !up.is_open(self.now) || self.is_down {
+        let Connection { host, up, is_ended, .. } = &self.connections[connection];
+        if *host != self.host || !up.is_open(self.now) || *is_ended || self.is_down {
             return;
         }
+        let is_message = ClientMessage::decode(&frame).is_ok();
+        assert!(is_message || !self.is_of_replica(connection), "a replica sends only messages");
         self.inbox.push_back(Waiting::Frame { connection, frame });
         // The owner may take in all that waits before it performs what came of it.
         if self.random.percent(70) || self.is_calm {
@@ -177,9 +180,11 @@ impl<S: Scenario> World<S> {
 
     fn hand_in(&mut self, waiting: Waiting) {
         match waiting {
+            Waiting::Frame { connection, .. } if self.has_ended(connection) => {}
             Waiting::Frame { connection, frame } => {
                 let author = self.connections[connection].author.clone();
                 let slowness = slowness(&mut self.random);
+                self.note_signal_up(connection, &author, &frame);
                 self.coverage.hellos += u64::from(matches!(ClientMessage::decode(&frame), Ok(ClientMessage::Hello(_))));
                 self.with_room(|shell, now| shell.handle_frame(connection, author, &frame, slowness, now));
             }
@@ -199,6 +204,11 @@ impl<S: Scenario> World<S> {
                 self.is_upgrading = true;
             }
         }
+    }
+
+    fn has_ended(&self, connection: usize) -> bool {
+        let by_room = self.room.as_ref().is_some_and(|shell| shell.has_ended(connection));
+        by_room || self.connections[connection].is_ended
     }
 
     /// Does all that the room wants and takes in what waits, until there is nothing more.
@@ -229,6 +239,7 @@ impl<S: Scenario> World<S> {
         self.note_forgotten();
         self.ledger.note_struck(self.journal.faults.take());
         self.ledger.check();
+        self.signals.check();
         self.check_note();
         let Some(shell) = &self.room else { return };
         shell.roster.check(self.now);
@@ -279,6 +290,7 @@ impl<S: Scenario> World<S> {
                 self.with_room(|shell, now| shell.handle_send(session.0 as usize, frame, is_full, now));
             }
             Effect::Signal { from, frame } => {
+                self.signals.note_given_out(from, &frame);
                 self.with_room(|shell, _| shell.handle_signal(from.0 as usize, &frame));
             }
             Effect::End { session, why } => {

@@ -5,6 +5,7 @@ mod host;
 mod once;
 mod opening;
 mod operator;
+mod signals;
 mod stranger;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use reapply_sync::room::{Asker, Effect, SubmitOnce};
 use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Sequencer, Snapshot, Timestamp};
 
+use self::signals::{Heard, SignalBook};
+use self::stranger::Strangers;
 use crate::auditor::Auditor;
 use crate::build::{Build, number_of};
 use crate::conditions::Conditions;
@@ -24,6 +27,9 @@ use crate::network::Connection;
 use crate::random::Random;
 use crate::room::Shell;
 use crate::scenario::{Place, Scenario};
+
+/// Snapshots from which a run's log is gone through once more at its end.
+const SNAPSHOTS_CHECKED_MAX: usize = 60;
 
 /// What happens at some moment.
 enum Task {
@@ -46,6 +52,7 @@ enum Task {
     Stranger,
     SubmitOnce,
     Look,
+    Signal { client: usize },
 }
 
 /// What waits for the room: it takes in no more than its limits say.
@@ -70,6 +77,7 @@ struct Client<M: Machine> {
     is_corrupted: bool,
     /// Of the machines in its pages.
     faults: Faults,
+    heard: Heard,
 }
 
 struct World<S: Scenario> {
@@ -80,6 +88,8 @@ struct World<S: Scenario> {
     tasks_made: u64,
     journal: Journal,
     ledger: Ledger,
+    signals: SignalBook,
+    strangers: Strangers,
     auditor: Auditor<S>,
     /// The room, while it is awake.
     room: Option<Shell<Build<S::Machine>>>,
@@ -129,6 +139,7 @@ pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     world.coverage.upgrades = world.auditor.upgrades();
     world.coverage.forgotten = u64::from(world.auditor.has_forgotten());
     world.coverage.verdicts = world.auditor.verdicts;
+    world.coverage.signals = (world.signals.given_out, world.signals.received);
     world.coverage.outcomes = world.auditor.counts;
     let last_room = world.room.map(|room| room.counts).unwrap_or_default();
     world.coverage.room.add(&last_room);
@@ -149,6 +160,8 @@ impl<S: Scenario> World<S> {
             tasks: BTreeMap::new(),
             tasks_made: 0,
             ledger: Ledger::default(),
+            signals: SignalBook::default(),
+            strangers: Strangers::default(),
             auditor: Auditor::new(),
             room: None,
             is_down: true,
@@ -175,68 +188,68 @@ impl<S: Scenario> World<S> {
             random,
         };
         world.start_host();
-        let clients = 1 + world.random.index(8);
-        for index in 0..clients {
-            let key = ClientKey([index as u8; 16]);
-            // Some participants have two clients.
-            let author = Author(format!("participant {}", index % 5).into());
-            let replica = Replica::new(key.clone(), Number(0));
-            let (page, connection, is_connecting) = (0, None, false);
-            let faults = Faults::new(world.conditions.page_faults, world.conditions.bloats, &mut world.random);
-            world.clients.push(Client {
-                key,
-                author,
-                replica,
-                page,
-                epoch: 0,
-                connection,
-                is_connecting,
-                is_loading: false,
-                is_corrupted: false,
-                faults,
-            });
-            if world.random.percent(20) {
-                // A newcomer, who finds a room with a past.
-                world.clients[index].is_connecting = true;
-                let after = world.random.below(15_000_000);
-                world.schedule(after, Task::Connect { client: index, page });
-            } else {
-                world.connect_later(index);
-            }
+        for index in 0..world.conditions.clients {
+            world.add_client(index);
         }
-        // A few runs are long.
-        let length = if world.random.percent(2) { 6 } else { 1 };
-        let span = 20_000_000 * length;
-        let acts = 1 + world.random.below(120 * length);
-        for _ in 0..acts {
-            let (client, after) = (world.random.index(clients), world.random.below(span));
-            world.schedule(after, Task::Act { client });
-        }
-        for _ in 0..world.random.below(12) {
-            let after = world.random.below(span);
-            world.schedule(after, Task::Mischief);
-        }
-        for _ in 0..world.random.below(6) {
-            let after = world.random.below(span);
-            world.schedule(after, Task::ClockStep);
-        }
-        for _ in 0..world.random.below(4) {
-            let after = world.random.below(span);
-            world.schedule(after, Task::Stranger);
-        }
-        for _ in 0..world.random.below(20) {
-            let after = world.random.below(span);
-            world.schedule(after, Task::Look);
-        }
-        for _ in 0..world.conditions.restores {
-            let after = world.random.below(span);
-            world.schedule(after, Task::RestoreBackup);
-        }
-        for _ in 0..world.random.below(world.conditions.submits_once + 1) {
-            let after = world.random.below(span);
-            world.schedule(after, Task::SubmitOnce);
-        }
+        world.schedule_all();
         world
+    }
+
+    fn add_client(&mut self, index: usize) {
+        let key = ClientKey([index as u8; 16]);
+        let replica = Replica::new(key.clone(), Number(0));
+        self.clients.push(Client {
+            key,
+            // Some participants have two clients.
+            author: Author(format!("participant {}", index % 5).into()),
+            replica,
+            page: 0,
+            epoch: 0,
+            connection: None,
+            is_connecting: false,
+            is_loading: false,
+            is_corrupted: false,
+            faults: Faults::new(self.conditions.page_faults, self.conditions.bloats, &mut self.random),
+            heard: Heard::default(),
+        });
+        if self.random.percent(20) {
+            // A newcomer, who finds a room with a past.
+            self.clients[index].is_connecting = true;
+            let after = self.random.below(15_000_000);
+            self.schedule(after, Task::Connect { client: index, page: 0 });
+        } else {
+            self.connect_later(index);
+        }
+    }
+
+    /// All that is to happen by chance. A few runs are long, and very few very long.
+    fn schedule_all(&mut self) {
+        let length = match self.random.below(1_000) {
+            0..3 => 60,
+            3..20 => 6,
+            _ => 1,
+        };
+        let (span, clients) = (20_000_000 * length, self.conditions.clients);
+        let once = self.conditions.submits_once + 1;
+        self.schedule_some(120 * length, span, |random| Task::Act { client: random.index(clients) });
+        self.schedule_some(12 * length, span, |_| Task::Mischief);
+        self.schedule_some(6 * length, span, |_| Task::ClockStep);
+        self.schedule_some(4 * length, span, |_| Task::Stranger);
+        self.schedule_some(20 * length, span, |_| Task::Look);
+        self.schedule_some(40 * length, span, |random| Task::Signal { client: random.index(clients) });
+        self.schedule_some(once * length, span, |_| Task::SubmitOnce);
+        for _ in 0..self.conditions.restores {
+            let after = self.random.below(span);
+            self.schedule(after, Task::RestoreBackup);
+        }
+    }
+
+    /// Any number of tasks below `end`, somewhen.
+    fn schedule_some(&mut self, end: u64, span: u64, mut task: impl FnMut(&mut Random) -> Task) {
+        for _ in 0..self.random.below(end) {
+            let (after, task) = (self.random.below(span), task(&mut self.random));
+            self.schedule(after, task);
+        }
     }
 
     fn schedule(&mut self, after: u64, task: Task) {
@@ -245,7 +258,7 @@ impl<S: Scenario> World<S> {
     }
 
     fn run_until_quiet(&mut self) {
-        let tasks_max = self.tasks_made + 200_000;
+        let tasks_max = self.tasks_made + 5_000_000;
         while let Some(((time, _), task)) = self.tasks.pop_first() {
             assert!(self.tasks_made < tasks_max, "the run does not come to rest");
             self.now = time;
@@ -308,6 +321,7 @@ impl<S: Scenario> World<S> {
             }
             Task::SubmitOnce => self.submit_once(),
             Task::Look => self.look(),
+            Task::Signal { client } => self.signal(client),
         }
     }
 
@@ -367,7 +381,8 @@ impl<S: Scenario> World<S> {
             let (_, state) = replica.optimistic().expect("a live replica has a state");
             assert!(S::agrees(model, state), "client {index} shows\n{state:?}\nwhere the log makes it\n{model:?}");
         }
-        for snapshot in &self.journal.snapshots {
+        self.check_presence();
+        for snapshot in &self.some_snapshots() {
             self.auditor.check_clients(snapshot);
             let reopened = self.journal.open(&self.scenario, Some(snapshot)).expect("the room opens");
             let reopened = self.check_at_rest(at_rest(reopened));
@@ -387,6 +402,15 @@ impl<S: Scenario> World<S> {
         let base = self.room.as_ref().map(|shell| (*shell.room.sequencer().history().base()).clone());
         let living = self.check_at_rest(base.expect("the room is there"));
         assert_eq!(living, from_genesis, "the living room is not its log");
+    }
+
+    /// All snapshots that were stored, or as many as do not take too long.
+    fn some_snapshots(&mut self) -> Vec<Arc<Snapshot>> {
+        let mut snapshots = self.journal.snapshots.clone();
+        while snapshots.len() > SNAPSHOTS_CHECKED_MAX {
+            snapshots.swap_remove(self.random.index(snapshots.len()));
+        }
+        snapshots
     }
 
     /// All that a room at rest would go on from, but for its clients. Those depend on when the room was awake; they are checked by themselves.

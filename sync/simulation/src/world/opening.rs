@@ -27,8 +27,9 @@ impl<S: Scenario> World<S> {
         let noted_alarm = self.journal.alarm;
         let waking = Waking { noted_alarm, is_used, sleep_after_micros: self.sleep_after };
         let (ticks, time) = (Ticks(self.now), self.clock());
+        let sessions_max = self.conditions.limits.room_sessions_max;
         let mut draw = || self.random.bits();
-        self.room = Some(Shell::new(sequencer, waking, &mut Now { ticks, time, entropy: &mut draw }));
+        self.room = Some(Shell::new(sequencer, waking, sessions_max, &mut Now { ticks, time, entropy: &mut draw }));
         self.timer_scheduled = None;
         self.pump_room();
     }
@@ -86,7 +87,9 @@ impl<S: Scenario> World<S> {
         }
     }
 
+    /// The host hears and says no more on a connection.
     pub(super) fn close_down(&mut self, connection: usize) {
+        self.connections[connection].is_ended = true;
         if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
             self.schedule(at - self.now, Task::DownClosed { connection });
         }

@@ -1,9 +1,15 @@
-//! Somebody who speaks the protocol by hand: greets with a state that is not the room's, greets again, sends numbers as large as may be,
-//! bytes that no build takes, and the same transition again and again.
+//! Somebody who speaks the protocol by hand: greets with a state that is not the room's, greets again or as somebody else, or does not greet at
+//! all; sends numbers as large as may be and in any order, bytes that no build takes or that are no message, and the same transition again and
+//! again. What comes back is held against the log.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use reapply_sync::limits::COUNT_MAX;
-use reapply_sync::{Author, Chain, ClientKey, ClientMessage, Digest, Hello, Number, Resume, Seq, ServerMessage, Start};
+use reapply_sync::{
+    Author, Chain, ClientId, ClientKey, ClientMessage, Digest, Goodbye, Hello, Machine, Number, Outcome, Rejection,
+    Resume, Seq, ServerMessage, Start, Welcome,
+};
 
 use super::World;
 use crate::build::number_of;
@@ -12,6 +18,19 @@ use crate::scenario::{Ask, Scenario};
 
 /// What stands for the client of a stranger's connection.
 pub(super) const STRANGER: usize = usize::MAX;
+
+/// What a stranger may hear on a connection.
+pub(crate) struct Stranger {
+    client: ClientId,
+    pings: VecDeque<u64>,
+    submitted: BTreeSet<Number>,
+    /// Whether they have sent what ends the session.
+    is_bad: bool,
+    has_begun: bool,
+    greetings: usize,
+    /// Up to which event they have read, and under which build.
+    read: Option<(Seq, u8)>,
+}
 
 impl<S: Scenario> World<S> {
     /// A stranger connects, sends all that they have, and is gone.
@@ -23,36 +42,178 @@ impl<S: Scenario> World<S> {
         let (author, epoch) = (Author("a stranger".into()), self.auditor.epoch());
         self.connections.push(Connection::new(STRANGER, author, self.host, epoch, &mut self.random));
         let connection = self.connections.len() - 1;
-        let key = ClientKey(((u128::from(self.random.bits()) << 64) | 2).to_be_bytes());
+        let key = self.strange_key();
+        let stranger = Stranger {
+            client: key.client_id(),
+            pings: VecDeque::new(),
+            submitted: BTreeSet::new(),
+            is_bad: false,
+            has_begun: false,
+            greetings: 0,
+            read: None,
+        };
+        self.strangers.insert(connection, stranger);
         let hello = ClientMessage::Hello(Hello::new(key.clone(), self.false_resume()));
-        self.send_up(connection, &hello);
+        if self.random.percent(85) {
+            self.say(connection, &hello);
+        }
         let mut sent = Vec::new();
         for _ in 0..self.random.below(12) {
-            let message = match self.random.below(8) {
-                0 => hello.clone(),
-                1 => ClientMessage::Upgraded(Seq(self.random.below(1_000))),
-                2 => ClientMessage::Diverged { seq: Seq(self.random.bits()), ours: None },
-                3 => ClientMessage::Signal(vec![0; self.random.index(1_000)].into()),
-                4 => {
-                    let number = Number(COUNT_MAX - self.random.below(3));
-                    ClientMessage::Submit { number, transition: Bytes::from_static(&[0xff]) }
-                }
-                _ => self.stranger_submits(&key, &mut sent),
-            };
-            self.send_up(connection, &message);
+            let message = self.strange_message(connection, &hello, &mut sent);
+            self.say(connection, &message);
+            if self.random.percent(4) {
+                self.coverage.bad_frames += 1;
+                let frame = self.bad_frame(&message.encode());
+                self.stranger_mut(connection).is_bad = true;
+                self.send_up(connection, frame);
+            }
+            if self.random.percent(4) {
+                // A message of a later version, which is passed over.
+                self.send_up(connection, Bytes::from_static(&[0x7f, 1, 2]));
+            }
         }
         self.cut(connection);
     }
 
-    /// What comes to a stranger is a message, and never a tail: they have no state of this log.
-    pub(super) fn check_stranger(&mut self, frame: &[u8]) {
-        match ServerMessage::decode(frame).expect("the room sends only messages") {
-            ServerMessage::Welcome(welcome) => {
-                assert_ne!(welcome.start, Start::Tail, "of a past that is not the room's")
+    fn strange_key(&mut self) -> ClientKey {
+        ClientKey(((u128::from(self.random.bits()) << 64) | 2).to_be_bytes())
+    }
+
+    fn stranger_mut(&mut self, connection: usize) -> &mut Stranger {
+        self.strangers.get_mut(&connection).expect("a stranger's connection")
+    }
+
+    fn strange_message(
+        &mut self,
+        connection: usize,
+        hello: &ClientMessage,
+        sent: &mut Vec<ClientMessage>,
+    ) -> ClientMessage {
+        match self.random.below(10) {
+            0 => hello.clone(),
+            1 => ClientMessage::Upgraded(Seq(self.random.below(1_000))),
+            2 => ClientMessage::Diverged { seq: Seq(self.random.bits()), ours: None },
+            3 => ClientMessage::Signal(self.random.bits().to_be_bytes().to_vec().into()),
+            4 => {
+                let number = Number(COUNT_MAX - self.random.below(3));
+                self.stranger_mut(connection).submitted.insert(number);
+                ClientMessage::Submit { number, transition: Bytes::from_static(&[0xff]) }
             }
-            ServerMessage::Rejected { .. } => self.coverage.strangers_rejected += 1,
+            5 => ClientMessage::Ping(self.random.bits()),
+            6 if self.random.percent(20) && self.strangers[&connection].has_begun => {
+                self.coverage.other_greetings += 1;
+                let key = self.strange_key();
+                ClientMessage::Hello(Hello::new(key, None))
+            }
+            _ => self.strange_submit(connection, sent),
+        }
+    }
+
+    /// Something new, or once more what was sent before.
+    fn strange_submit(&mut self, connection: usize, sent: &mut Vec<ClientMessage>) -> ClientMessage {
+        if !sent.is_empty() && self.random.percent(50) {
+            return sent[self.random.index(sent.len())].clone();
+        }
+        let Some(room) = &self.room else { return ClientMessage::Diverged { seq: Seq(1), ours: None } };
+        let mark = number_of(S::NAME, room.room.sequencer().digest());
+        let what = self.scenario.act(self.clients.len(), None, &mut self.random);
+        self.nonces += 1;
+        let plain = Ask { nonce: self.nonces, what }.encode();
+        // In any order: a number below one that was decided is not decided any more.
+        let mut number = Number(1 + self.random.below(30));
+        while self.strangers[&connection].submitted.contains(&number) {
+            number = number.next();
+        }
+        let transition = [&[mark], &plain[..]].concat().into();
+        let epoch = self.auditor.epoch();
+        let stranger = self.stranger_mut(connection);
+        stranger.submitted.insert(number);
+        // Once the session has ended for something that the room must not take, nobody asks for anything.
+        if !stranger.is_bad {
+            let page = (stranger.client, 0);
+            self.auditor.note_applied(page, number, plain, Seq(0), epoch);
+        }
+        let submit = ClientMessage::Submit { number, transition };
+        sent.push(submit.clone());
+        submit
+    }
+
+    /// Sends a message, and remembers what it may bring.
+    fn say(&mut self, connection: usize, message: &ClientMessage) {
+        let stranger = self.stranger_mut(connection);
+        if !std::mem::replace(&mut stranger.has_begun, true) && !matches!(message, ClientMessage::Hello(_)) {
+            stranger.is_bad = true;
+            self.coverage.bad_beginnings += 1;
+        }
+        let stranger = self.stranger_mut(connection);
+        match message {
+            _ if stranger.is_bad => {}
+            ClientMessage::Hello(hello) if hello.key.client_id() == stranger.client => stranger.greetings += 1,
+            // Somebody else's session is not theirs to greet in.
+            ClientMessage::Hello(_) => stranger.is_bad = true,
+            ClientMessage::Ping(value) => stranger.pings.push_back(*value),
             _ => {}
         }
+        self.send_up(connection, message.encode());
+    }
+
+    fn send_up(&mut self, connection: usize, frame: Bytes) {
+        if let Some(at) = self.connections[connection].up.arrival(self.now, &mut self.random) {
+            self.schedule(at - self.now, super::Task::Up { connection, frame });
+        }
+    }
+
+    /// What comes to a stranger is what they asked for, and the log.
+    pub(super) fn check_stranger(&mut self, connection: usize, frame: &[u8]) {
+        let epoch = self.connections[connection].epoch;
+        let stranger = self.strangers.get_mut(&connection).expect("a stranger's connection");
+        match ServerMessage::decode(frame).expect("the room sends only messages") {
+            ServerMessage::Welcome(welcome) => self.check_strange_welcome(connection, &welcome),
+            ServerMessage::Rejected { number, why } => {
+                self.coverage.strangers_rejected += 1;
+                assert!(stranger.submitted.contains(&number), "{number} was rejected, and was never asked for");
+                // They follow no upgrade, whatever they say.
+                if is_of_another_build(&why) {
+                    return;
+                }
+                let client = stranger.client;
+                self.auditor.note_repeatable_outcome((client, 0), number, Outcome::Rejected(why), epoch);
+            }
+            ServerMessage::Pong(value) => assert_eq!(stranger.pings.pop_front(), Some(value), "another pong"),
+            ServerMessage::Goodbye(Goodbye::BadMessage(_)) => {
+                self.coverage.goodbyes_to_strangers += 1;
+                assert!(stranger.is_bad, "the session ended for a bad message, and there was none");
+            }
+            ServerMessage::Events(events) => {
+                let (seq, build) = stranger.read.as_mut().expect("events come after a welcome");
+                for event in events {
+                    assert_eq!(event.seq, seq.next(), "events do not follow each other");
+                    *seq = event.seq;
+                    self.coverage.read_by_strangers += 1;
+                    *build = self.auditor.check_read(&event, *build, epoch);
+                }
+            }
+            ServerMessage::Checkpoint { seq, .. } => {
+                assert_eq!(stranger.read.map(|(seq, _)| seq), Some(seq), "a checkpoint away from its event");
+            }
+            ServerMessage::Signals(_) | ServerMessage::Presence(_) | ServerMessage::Goodbye(_) => {}
+        }
+    }
+
+    /// A welcome never leads on from a state that is not of this log; its snapshot is the state at its seq.
+    fn check_strange_welcome(&mut self, connection: usize, welcome: &Welcome) {
+        let Start::Snapshot { seq, state_version, state, .. } = &welcome.start else {
+            panic!("a tail of a past that is not the room's")
+        };
+        let stranger = self.stranger_mut(connection);
+        assert!(stranger.greetings > 0, "nobody greeted");
+        stranger.greetings -= 1;
+        let number = number_of(S::NAME, welcome.digest);
+        stranger.read = Some((*seq, number));
+        let model = self.auditor.model(*seq, self.connections[connection].epoch);
+        let mut machine = self.journal.sound_build(&self.scenario, number);
+        let state = machine.restore(state, *state_version).expect("a sound machine restores");
+        assert!(S::agrees(model, &state), "the snapshot at {seq} is\n{state:?}\nwhere the log makes it\n{model:?}");
     }
 
     /// Of the right log and build, within it or not, and of another past.
@@ -63,27 +224,11 @@ impl<S: Scenario> World<S> {
         let chain = Chain(Digest::of(&self.random.bits().to_be_bytes()).0);
         self.random.percent(80).then_some(Resume { log, digest, seq, chain })
     }
-
-    /// Something new, or once more what was sent before.
-    fn stranger_submits(&mut self, key: &ClientKey, sent: &mut Vec<ClientMessage>) -> ClientMessage {
-        if !sent.is_empty() && self.random.percent(50) {
-            return sent[self.random.index(sent.len())].clone();
-        }
-        let Some(room) = &self.room else { return ClientMessage::Ping(1) };
-        let mark = number_of(S::NAME, room.room.sequencer().digest());
-        let what = self.scenario.act(self.clients.len(), None, &mut self.random);
-        self.nonces += 1;
-        let plain = Ask { nonce: self.nonces, what }.encode();
-        let (number, transition) = (Number(1 + sent.len() as u64), [&[mark], &plain[..]].concat().into());
-        self.auditor.note_applied((key.client_id(), 0), number, plain, Seq(0), self.auditor.epoch());
-        let submit = ClientMessage::Submit { number, transition };
-        sent.push(submit.clone());
-        submit
-    }
-
-    fn send_up(&mut self, connection: usize, message: &ClientMessage) {
-        if let Some(at) = self.connections[connection].up.arrival(self.now, &mut self.random) {
-            self.schedule(at - self.now, super::Task::Up { connection, frame: message.encode() });
-        }
-    }
 }
+
+fn is_of_another_build(why: &Rejection) -> bool {
+    matches!(why, Rejection::Malformed(why) if why.starts_with("written by another build"))
+}
+
+/// The strangers by their connections.
+pub(crate) type Strangers = BTreeMap<usize, Stranger>;

@@ -1,0 +1,158 @@
+//! Signals and presence: each signal reaches those who are there once, in the order of its connection, and nobody who is gone; and each page
+//! shows who is in the room as it last heard, and nobody while it has no connection.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use reapply_sync::limits::SIGNAL_BYTES_MAX;
+use reapply_sync::{Author, ClientMessage, Phase, Presence, ServerMessage, SessionId, Signal};
+
+use super::World;
+use super::stranger::STRANGER;
+use crate::scenario::Scenario;
+
+/// What the room still has to do about signals.
+#[derive(Default)]
+pub(crate) struct SignalBook {
+    /// Handed in and not given out yet. Those of a connection that a newer one of the same client has replaced in the same turn may be dropped.
+    due: VecDeque<(Signal, bool)>,
+    sent: u64,
+    pub(crate) given_out: u64,
+    pub(crate) received: u64,
+}
+
+/// What a page has heard on its connection.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Signals that have come and were not shown yet. Those that came while the page could not read on may be dropped by a new greeting.
+    signals: VecDeque<(Signal, bool)>,
+    presence: Presence,
+}
+
+impl SignalBook {
+    /// A signal of a session is handed in to the room.
+    pub(super) fn note_handed_in(&mut self, signal: Signal, may_be_dropped: bool) {
+        self.due.push_back((signal, may_be_dropped));
+    }
+
+    /// The room gives a signal out to all but `from`.
+    pub(super) fn note_given_out(&mut self, from: SessionId, frame: &[u8]) {
+        let Ok(ServerMessage::Signals(signals)) = ServerMessage::decode(frame) else { panic!("no signals") };
+        let [signal] = &signals[..] else { panic!("{} signals in one", signals.len()) };
+        assert_eq!(signal.session, from, "a signal in another session's name");
+        while let Some((due, may_be_dropped)) = self.due.pop_front() {
+            if due == *signal {
+                self.given_out += 1;
+                return;
+            }
+            assert!(may_be_dropped, "the room gave out {signal:?} before {due:?}");
+        }
+        panic!("nobody has sent {signal:?}, or it was given out before");
+    }
+
+    /// The room has done all that it wanted.
+    pub(super) fn check(&mut self) {
+        let mut kept = std::mem::take(&mut self.due).into_iter().filter(|(_, may_be_dropped)| !may_be_dropped);
+        assert_eq!(kept.next(), None, "a signal was given out to nobody");
+    }
+
+    /// The process is gone.
+    pub(super) fn note_crash(&mut self) {
+        self.due.clear();
+    }
+}
+
+impl<S: Scenario> World<S> {
+    /// A client sends a signal, of any size.
+    pub(super) fn signal(&mut self, index: usize) {
+        self.signals.sent += 1;
+        let length = 8 + if self.random.percent(5) { SIGNAL_BYTES_MAX } else { self.random.index(20) };
+        let mut body = self.signals.sent.to_be_bytes().to_vec();
+        body.resize(length, 0);
+        let replica = &mut self.clients[index].replica;
+        let is_sendable = length <= SIGNAL_BYTES_MAX && matches!(replica.phase(), Phase::CatchingUp | Phase::Live);
+        assert_eq!(replica.signal(body.into()), is_sendable, "a signal of {length} bytes");
+        self.flush(index);
+    }
+
+    /// A frame is handed in to the room, which may be a signal of a session.
+    pub(super) fn note_signal_up(&mut self, connection: usize, author: &Author, frame: &[u8]) {
+        let Ok(ClientMessage::Signal(body)) = ClientMessage::decode(frame) else { return };
+        let Some(shell) = &self.room else { return };
+        let Some(client) = shell.roster.client_of(connection) else { return };
+        let may_be_dropped = shell.roster.has_later(client, connection);
+        let signal = Signal { participant: author.clone(), session: SessionId(connection as u64), body };
+        self.signals.note_handed_in(signal, may_be_dropped);
+    }
+
+    /// A frame comes to a page, on the connection that it has.
+    pub(super) fn note_heard(&mut self, index: usize, frame: &[u8]) {
+        let client = &mut self.clients[index];
+        let waits = client.replica.needs_machine().is_some();
+        match ServerMessage::decode(frame) {
+            Ok(ServerMessage::Signals(signals)) => {
+                client.heard.signals.extend(signals.into_iter().map(|signal| (signal, waits)));
+            }
+            Ok(ServerMessage::Presence(presence)) => client.heard.presence = presence,
+            _ => {}
+        }
+    }
+
+    /// The page has another connection than before, or none.
+    pub(super) fn note_unheard(&mut self, index: usize) {
+        self.clients[index].heard = Heard::default();
+    }
+
+    /// What a page shows must be what it has heard.
+    pub(super) fn check_heard(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        while let Some(signal) = client.replica.poll_signal() {
+            self.signals.received += 1;
+            loop {
+                let Some((heard, may_be_dropped)) = client.heard.signals.pop_front() else {
+                    panic!("client {index} shows {signal:?}, which did not come on this connection, or came once")
+                };
+                if heard == signal {
+                    break;
+                }
+                assert!(may_be_dropped, "client {index} shows {signal:?}, and has passed over {heard:?}");
+            }
+        }
+        if client.replica.needs_machine().is_none() {
+            client.heard.signals.retain(|(_, may_be_dropped)| !may_be_dropped);
+            assert!(client.heard.signals.is_empty(), "client {index} does not show {:?}", client.heard.signals);
+        }
+        assert_eq!(*client.replica.presence(), client.heard.presence, "client {index} shows others than it heard of");
+        let is_connected = client.connection.is_some();
+        assert!(is_connected || client.heard.presence == Presence::default(), "presence outlives a connection");
+    }
+
+    /// At the end everyone shows who is there.
+    pub(super) fn check_presence(&self) {
+        let Some(shell) = &self.room else { return };
+        let present: BTreeSet<Author> = shell.roster.participants();
+        for (index, client) in self.clients.iter().enumerate() {
+            let shown: BTreeSet<Author> = client.replica.presence().participants.iter().cloned().collect();
+            assert_eq!(shown, present, "client {index} shows others than those who are there");
+            assert_eq!(client.replica.presence().count, present.len() as u64, "client {index} counts others");
+        }
+    }
+
+    /// Something that is no message, or that is one and must not be taken.
+    pub(super) fn bad_frame(&mut self, good: &Bytes) -> Bytes {
+        let oversized = ClientMessage::Signal(vec![0; SIGNAL_BYTES_MAX + 1].into());
+        match self.random.below(6) {
+            0 => Bytes::new(),
+            1 => good.slice(..self.random.index(good.len())),
+            2 => [&ClientMessage::Ping(self.random.bits()).encode()[..], &[0]].concat().into(),
+            3 => oversized.encode(),
+            4 => vec![2; reapply_sync::limits::CLIENT_MESSAGE_BYTES_MAX + 1].into(),
+            _ => vec![0x3f; 1 + self.random.index(40)].into(),
+        }
+    }
+
+    /// Whether a connection is a replica's, which sends only messages.
+    pub(super) fn is_of_replica(&self, connection: usize) -> bool {
+        self.connections[connection].client != STRANGER
+    }
+}
