@@ -329,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn whoever_spoke_again_is_forgotten_after_those_who_did_not() {
+        let mut clients = clients();
+        accept(&mut clients, 0..20, 1);
+        clients.replay(id(0), Number(2), Seq(50), Timestamp(0));
+        clients.replay(id(1), Number(2), Seq(51), Timestamp(0));
+        accept(&mut clients, 20..21, 60);
+        let forgotten: Vec<u64> = (0..21).filter(|&index| clients.decided(id(index)) == Number(0)).collect();
+        assert_eq!(forgotten, [2, 3]);
+    }
+
+    #[test]
     fn a_client_with_a_session_is_forgotten_neither_for_space_nor_for_time() {
         let mut clients = clients();
         accept(&mut clients, 0..2, 1);

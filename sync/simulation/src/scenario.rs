@@ -58,6 +58,11 @@ pub trait Scenario: Sized {
         None
     }
 
+    /// Checks what must hold of a state that a page shows, with what it has pending on top, by asserting it.
+    fn check_shown(state: &StateOf<Self>) {
+        let _ = state;
+    }
+
     /// Checks what must hold of a whole history, by asserting it; `models` has the model after each seq, from 0. Answers how often what
     /// it looks for was there.
     fn check(history: &History<Self::What>, models: &[Self::Model]) -> Vec<(&'static str, u64)> {

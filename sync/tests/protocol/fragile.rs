@@ -215,19 +215,23 @@ fn a_fault_over_the_alarm_of_a_room_that_lets_go_is_reported() {
 
 #[test]
 fn a_view_that_breaks_off_costs_the_room_nothing_not_even_while_an_upgrade_is_stored() {
-    let mut owner = Owner::new(None);
-    owner.store_three();
-    let next = Fragile::new(&owner.breaks);
-    let asked = owner.with(|room, now| room.handle_upgrade(next, Digest::of(b"next"), now));
-    assert!(asked.is_ok());
-    assert!(owner.effects().iter().any(|effect| matches!(effect, Effect::Append { .. })));
-    owner.breaks.set(Some("view"));
-    owner.look();
-    owner.with(|room, now| room.handle_append_failed(now));
-    owner.effects();
-    assert_eq!(owner.room.sequencer().digest(), digest());
-    let shown = owner.with(|room, now| room.show(|_, state| Ok(state.applied.len()), now));
-    assert_eq!(shown, Ok(3));
+    for is_stored in [true, false] {
+        let mut owner = Owner::new(None);
+        owner.store_three();
+        let next = Fragile::new(&owner.breaks);
+        let asked = owner.with(|room, now| room.handle_upgrade(next, Digest::of(b"next"), now));
+        assert!(asked.is_ok());
+        assert!(owner.effects().iter().any(|effect| matches!(effect, Effect::Append { .. })));
+        owner.breaks.set(Some("view"));
+        owner.look();
+        owner.with(|room, now| if is_stored { room.handle_appended(now) } else { room.handle_append_failed(now) });
+        owner.effects();
+        assert_eq!(owner.room.sequencer().digest() == digest(), !is_stored);
+        // The machine itself says whether it still has the state.
+        let shown = owner
+            .with(|room, now| room.show(|machine, state| Ok((machine.snapshot(state)?, state.applied.len())), now));
+        assert!(matches!(shown, Ok((_, 3))), "{shown:?}");
+    }
 }
 
 #[test]

@@ -78,6 +78,14 @@ impl Book {
         Ok(next)
     }
 
+    /// Nothing is shown twice, as confirmed and as pending: what is pending comes last.
+    pub(crate) fn check_shown(&self) {
+        let newest = self.nonces.len().saturating_sub(8);
+        let mut doubled =
+            (newest..self.nonces.len()).filter(|&index| self.nonces[..index].contains(&self.nonces[index]));
+        assert_eq!(doubled.next(), None, "a page shows a transition twice");
+    }
+
     fn take(&mut self, ask: &Ask<What>, event: &Event) -> Result<(), ApplyError> {
         let conflict = |text: String| Err(Refusal::Conflict(text).into());
         match ask.what {

@@ -70,6 +70,10 @@ impl Scenario for Books {
         book.ring.map(|(at, _)| Timestamp(at))
     }
 
+    fn check_shown(state: &Handle) {
+        state.book.borrow().check_shown();
+    }
+
     fn agrees(book: &Book, state: &Handle) -> bool {
         *state.book.borrow() == *book
     }

@@ -142,6 +142,9 @@ impl<S: Scenario> World<S> {
         let client = &mut self.clients[index];
         assert_eq!(client.replica.pending(), undecided, "pending is not what has no outcome");
         let Some((seq, _)) = client.replica.confirmed_at() else { return };
+        if let Some((_, shown)) = client.replica.optimistic() {
+            S::check_shown(shown);
+        }
         let Some((_, state)) = client.replica.confirmed() else { return };
         let model = self.auditor.model(seq, client.epoch);
         if S::agrees(model, state) {

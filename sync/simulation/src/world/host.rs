@@ -120,6 +120,7 @@ impl<S: Scenario> World<S> {
             self.store(&batch, alarm);
         }
         self.failed_at = (stored == Stored::No).then_some(self.now);
+        self.is_note_uncertain = stored != Stored::Yes;
         self.with_room(|shell, now| match stored {
             Stored::Yes => shell.room.handle_appended(now),
             Stored::No => shell.room.handle_append_failed(now),
@@ -260,6 +261,15 @@ impl<S: Scenario> World<S> {
         }
     }
 
+    fn check_size(&self, snapshot: &Snapshot) {
+        let (bytes, bytes_max) = (snapshot.state.len(), self.conditions.limits.snapshot_bytes_max);
+        assert!(
+            bytes <= bytes_max,
+            "the snapshot at {} has {bytes} bytes, and {bytes_max} are the limit",
+            snapshot.seq
+        );
+    }
+
     fn note_forgotten(&mut self) {
         if let Some(forgotten) = self.room.as_ref().and_then(|shell| shell.room.sequencer().forgotten()) {
             self.auditor.note_forgotten(forgotten.seq);
@@ -271,6 +281,7 @@ impl<S: Scenario> World<S> {
             Effect::Append { batch, alarm } => self.append(batch, alarm),
             Effect::StoreSnapshot(snapshot) => {
                 self.coverage.snapshots += 1;
+                self.check_size(&snapshot);
                 if self.random.percent(70) {
                     let after = self.random.below(500_000);
                     self.schedule(after, Task::SnapshotStored { epoch: self.auditor.epoch(), snapshot });
@@ -282,6 +293,7 @@ impl<S: Scenario> World<S> {
                 if is_stored {
                     self.journal.alarm = note;
                 }
+                self.is_note_uncertain = !is_stored;
                 self.with_room(|shell, _| shell.room.handle_alarm_noted(is_stored));
             }
             Effect::Rung => assert!(std::mem::take(&mut self.is_rung), "nobody waits for the alarm"),
@@ -346,6 +358,9 @@ impl<S: Scenario> World<S> {
         self.ledger.note_struck(self.journal.faults.take());
         self.ledger.check();
         self.check_note();
+        if !self.is_note_uncertain {
+            self.auditor.check_alarm(self.journal.alarm);
+        }
         let mut unhanded = BTreeSet::new();
         for waiting in &self.inbox {
             if let Waiting::Once { askers, .. } = waiting {
@@ -353,6 +368,7 @@ impl<S: Scenario> World<S> {
             }
         }
         self.auditor.check_all_answered(&unhanded);
+        snapshot.iter().for_each(|snapshot| self.check_size(snapshot));
         if let Some(snapshot) = snapshot.filter(|_| self.random.percent(70)) {
             self.journal.snapshots.push(snapshot);
         }

@@ -28,6 +28,9 @@ use crate::random::Random;
 use crate::room::Shell;
 use crate::scenario::{Place, Scenario};
 
+/// Tasks that a run of the usual length makes, at most.
+const TASKS_MAX: u64 = 200_000;
+
 /// Snapshots from which a run's log is gone through once more at its end.
 const SNAPSHOTS_CHECKED_MAX: usize = 60;
 
@@ -84,6 +87,8 @@ struct World<S: Scenario> {
     scenario: S,
     random: Random,
     now: u64,
+    /// How many times as long as most it is.
+    length: u64,
     tasks: BTreeMap<(u64, u64), Task>,
     tasks_made: u64,
     journal: Journal,
@@ -110,6 +115,8 @@ struct World<S: Scenario> {
     is_upgrading: bool,
     /// What the journal was asked to note of the alarm at rest, until all is heard about that alarm.
     noted_at_rest: Option<Option<Timestamp>>,
+    /// Whether the journal may not have the last note.
+    is_note_uncertain: bool,
     /// When an append last failed, unless one has succeeded since.
     failed_at: Option<u64>,
     clients: Vec<Client<S::Machine>>,
@@ -157,6 +164,7 @@ impl<S: Scenario> World<S> {
         let mut world = Self {
             scenario,
             now: 1_000_000,
+            length: 1,
             tasks: BTreeMap::new(),
             tasks_made: 0,
             ledger: Ledger::default(),
@@ -174,6 +182,7 @@ impl<S: Scenario> World<S> {
             is_rung: false,
             is_upgrading: false,
             noted_at_rest: None,
+            is_note_uncertain: false,
             failed_at: None,
             clients: Vec::new(),
             connections: Vec::new(),
@@ -229,6 +238,7 @@ impl<S: Scenario> World<S> {
             3..20 => 6,
             _ => 1,
         };
+        self.length = length;
         let (span, clients) = (20_000_000 * length, self.conditions.clients);
         let once = self.conditions.submits_once + 1;
         self.schedule_some(120 * length, span, |random| Task::Act { client: random.index(clients) });
@@ -258,7 +268,7 @@ impl<S: Scenario> World<S> {
     }
 
     fn run_until_quiet(&mut self) {
-        let tasks_max = self.tasks_made + 5_000_000;
+        let tasks_max = self.tasks_made + TASKS_MAX * self.length;
         while let Some(((time, _), task)) = self.tasks.pop_first() {
             assert!(self.tasks_made < tasks_max, "the run does not come to rest");
             self.now = time;
