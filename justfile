@@ -47,7 +47,7 @@ check: _target
     cargo clippy -p reapply-web --target wasm32-unknown-unknown -- -D warnings
     cargo check -p reapply-sync --target wasm32-unknown-unknown
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
-    for test in words; do rustc --edition 2024 --test "tidy/tests/$test.rs" -o "$(just _target-dir)/$test"; "$(just _target-dir)/$test" --quiet; done
+    for test in words map; do rustc --edition 2024 --test "tidy/tests/$test.rs" -o "$(just _target-dir)/$test"; "$(just _target-dir)/$test" --quiet; done
 
 # Mend what can be mended by a tool
 fix: _target
