@@ -45,7 +45,7 @@ check: _target
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy -p reapply-web --target wasm32-unknown-unknown -- -D warnings
-    cargo check -p reapply-sync --target wasm32-unknown-unknown
+    cargo check -p reapply-sync -p reapply-client-core --target wasm32-unknown-unknown
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
     for test in words map; do rustc --edition 2024 --test "tidy/tests/$test.rs" -o "$(just _target-dir)/$test"; "$(just _target-dir)/$test" --quiet; done
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Everything that is protocol is here, everything that is browser (sockets, timers, promises) is in `js/`. JSON crosses as
-//! strings, unread. Read in this order: [`replica`], [`machine`], [`rejection`], [`past`], [`stretches`].
+//! strings, unread. Read in this order: [`replica`], [`machine`], [`rejection`], [`past`].
 
 #![warn(missing_docs)]
 
@@ -18,7 +18,6 @@ pub mod machine;
 pub mod past;
 pub mod rejection;
 pub mod replica;
-pub mod stretches;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use reapply_client_core::limits::KEPT_BYTES_MAX;
+use reapply_client_core::stretches::{Builds, Stretches};
 use reapply_sync::{Digest, Past, Seq, Timestamp};
 use wasm_bindgen::prelude::*;
 
 use crate::machine::{Component, ComponentMachine};
-use crate::stretches::{Builds, KEPT_BYTES_MAX, Stretches};
 
 /// The moments of one room that a page looks at.
 #[wasm_bindgen]

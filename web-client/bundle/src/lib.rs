@@ -52,6 +52,8 @@ pub fn sources() -> Vec<PathBuf> {
         "Cargo.lock",
         "sync/Cargo.toml",
         "sync/src",
+        "client/Cargo.toml",
+        "client/src",
         "web-client/Cargo.toml",
         "web-client/src",
         "web-client/js",

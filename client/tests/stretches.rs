@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use reapply_client_core::limits::LEAVE_EVENTS_MIN;
+use reapply_client_core::stretches::{Builds, Stretches};
 use reapply_sync::*;
-use reapply_web::stretches::{Builds, LEAVE_EVENTS_MIN, Stretches};
 
 const EVENTS: u64 = 3_000;
 const SLICE: usize = 500;
@@ -170,6 +171,7 @@ fn look(page: &mut Stretches<Adder>, host: &Host, seq: Seq, records_max: usize) 
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test draws its seed")]
 fn any_moment_is_as_straight_from_the_beginning_in_whatever_order_it_is_looked_at() {
     let host = Host::new();
     assert!(host.snapshots.len() >= 3, "only {} snapshots", host.snapshots.len());

@@ -7,14 +7,7 @@ use std::rc::Rc;
 
 use reapply_sync::{Chain, Digest, Event, Input, LogId, Machine, Origin, Past, Replay, Seq, Snapshot, Timestamp};
 
-/// Bytes of events and states that are kept; what was not looked at for longest goes first. The stretch that is looked at is always kept.
-pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// A replay leaves a snapshot behind after this many events at the earliest, and when their bytes come to this part of the snapshot before.
-pub const LEAVE_EVENTS_MIN: usize = 64;
-
-/// See [`LEAVE_EVENTS_MIN`].
-pub const LEAVE_PART: usize = 4;
+use crate::limits::{LEAVE_EVENTS_MIN, LEAVE_PART};
 
 /// Makes a machine of the build with a digest.
 pub type Builds<M> = Rc<dyn Fn(Digest) -> Result<M, String>>;

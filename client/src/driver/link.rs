@@ -1,0 +1,127 @@
+//! A connection as the driver knows it, and how often it was replaced by another of the same client.
+
+use reapply_sync::room::Ticks;
+
+use super::effect::ConnectionId;
+use crate::limits::{GOOD_AFTER_MICROS, HEARTBEAT_MICROS, REPLACED_MAX, REPLACED_WITHIN_MICROS, SILENCE_MAX_MICROS};
+
+/// A connection that is being opened, or is open.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: ConnectionId,
+    since: Ticks,
+    /// When the room was asked for a sign of life and has not given one since.
+    asked_at: Option<Ticks>,
+    check_at: Ticks,
+}
+
+/// What a look at a connection asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Nothing.
+    Fine,
+    /// To ask for a sign of life.
+    Ask,
+    /// To give it up.
+    Dead,
+}
+
+impl Link {
+    /// A connection that is being opened. Until it is open, that is the sign of life which is waited for.
+    pub(super) fn new(id: ConnectionId, now: Ticks) -> Self {
+        Self { id, since: now, asked_at: Some(now), check_at: now.after(HEARTBEAT_MICROS) }
+    }
+
+    /// The connection is open.
+    pub(super) fn opened(self, now: Ticks) -> Self {
+        Self { since: now, asked_at: None, ..self }
+    }
+
+    /// Something has come.
+    pub(super) fn handle_life(&mut self) {
+        self.asked_at = None;
+    }
+
+    /// The room is being asked for a sign of life.
+    pub(super) fn ask(&mut self, now: Ticks) {
+        self.asked_at.get_or_insert(now);
+    }
+
+    /// Looks at the connection, as often as is due.
+    pub(super) fn check(&mut self, now: Ticks) -> Life {
+        if now < self.check_at {
+            return Life::Fine;
+        }
+        self.check_at = now.after(HEARTBEAT_MICROS);
+        match self.asked_at {
+            None => Life::Ask,
+            Some(asked_at) if now >= asked_at.after(SILENCE_MAX_MICROS) => Life::Dead,
+            Some(_) => Life::Fine,
+        }
+    }
+
+    /// Returns when the connection is to be looked at.
+    pub(super) fn check_at(&self) -> Ticks {
+        self.check_at
+    }
+
+    /// Whether the open connection has lasted for long.
+    pub(super) fn was_good(&self, now: Ticks) -> bool {
+        now >= self.since.after(GOOD_AFTER_MICROS)
+    }
+}
+
+/// How often in a row another session of this client has replaced the one here.
+#[derive(Debug, Default)]
+pub(super) struct Replacements {
+    count: u32,
+    last_at: Ticks,
+}
+
+impl Replacements {
+    /// Notes one more. Whether to come back after it.
+    pub(super) fn may_return(&mut self, now: Ticks) -> bool {
+        let is_in_a_row = now < self.last_at.after(REPLACED_WITHIN_MICROS);
+        self.count = if is_in_a_row { self.count + 1 } else { 1 };
+        self.last_at = now;
+        self.count <= REPLACED_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(micros: u64) -> Ticks {
+        Ticks(1_000).after(micros)
+    }
+
+    #[test]
+    fn a_connection_that_does_not_open_is_given_up() {
+        let mut link = Link::new(ConnectionId(1), after(0));
+        assert_eq!(link.check(after(HEARTBEAT_MICROS - 1)), Life::Fine);
+        assert_eq!(link.check(after(HEARTBEAT_MICROS)), Life::Fine);
+        assert_eq!(link.check(after(SILENCE_MAX_MICROS)), Life::Dead);
+    }
+
+    #[test]
+    fn a_silent_connection_is_asked_and_then_given_up() {
+        let mut link = Link::new(ConnectionId(1), after(0)).opened(after(1));
+        assert_eq!(link.check(after(HEARTBEAT_MICROS)), Life::Ask);
+        link.ask(after(HEARTBEAT_MICROS));
+        link.handle_life();
+        assert_eq!(link.check(after(2 * HEARTBEAT_MICROS)), Life::Ask);
+        link.ask(after(2 * HEARTBEAT_MICROS));
+        assert_eq!(link.check(after(3 * HEARTBEAT_MICROS)), Life::Fine);
+        assert_eq!(link.check(after(4 * HEARTBEAT_MICROS)), Life::Dead);
+    }
+
+    #[test]
+    fn a_session_that_is_replaced_again_and_again_is_used_elsewhere() {
+        let mut replacements = Replacements::default();
+        let now = Ticks(10 * REPLACED_WITHIN_MICROS);
+        assert!((0..REPLACED_MAX).all(|_| replacements.may_return(now)));
+        assert!(!replacements.may_return(now.after(REPLACED_WITHIN_MICROS - 1)));
+        assert!(replacements.may_return(now.after(2 * REPLACED_WITHIN_MICROS)));
+    }
+}

@@ -1,0 +1,370 @@
+//! A client's transitions without an outcome, kept in a store: whatever becomes of this page, the next one sends them.
+//!
+//! The queue decides what is written. Its owner performs that and answers, and opens the store again when it is asked to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reapply_sync::room::Ticks;
+use reapply_sync::{Number, Seq, Timestamp};
+
+use crate::limits::{NUMBERS_RESERVED, REWRITE_AFTER_MICROS};
+
+/// A transition without an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The place among the entries of its client, from 1. It stays.
+    pub order: u64,
+    /// The room's name for it; none until it is taken on.
+    pub number: Option<Number>,
+    /// The transition, as every build of the machine reads it.
+    pub json: Arc<str>,
+    /// The host's time when it was asked for, as far as that was known.
+    pub time: Timestamp,
+    /// The log's head, as far as it was known, when this was first sent; none where the room cannot have it.
+    pub sent_at: Option<Seq>,
+}
+
+/// Everything that earlier pages of a client have left in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The last number that was set aside.
+    pub reserved: u64,
+    /// The entries, in their order.
+    pub entries: Vec<Entry>,
+}
+
+impl Left {
+    /// Returns the last number or order that may be in use: those of the next page are above.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.entries.iter().map(last_of).fold(self.reserved, u64::max)
+    }
+}
+
+/// The store that a queue is written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// Nothing is ever written: there is no store, or what it holds is not this page's to change.
+    #[default]
+    None,
+    /// The store does not answer now. What is kept is written once it is open.
+    Closed,
+    /// The store is open.
+    Open,
+}
+
+/// One change of what the store holds of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Keeps an entry, in place of an earlier one of the same order.
+    Put(Entry),
+    /// Removes the entry of this order.
+    Delete(u64),
+    /// Sets numbers aside up to this one.
+    Reserve(u64),
+}
+
+/// One write of some changes, all or none. Each is used once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WriteId(pub u64);
+
+/// How a write has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All of its changes are in the store.
+    Yes,
+    /// None of them is.
+    No,
+    /// The store does not say: all may be in it, or none.
+    Unknown,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// Whether it is known what earlier pages have left, and so which orders are free.
+    is_begun: bool,
+    store: Store,
+    /// The changes since the last write.
+    changes: Vec<Change>,
+    writes: u64,
+    /// The orders that each unanswered write puts.
+    puts: BTreeMap<WriteId, Vec<u64>>,
+    reserved: u64,
+    last_order: u64,
+    /// Orders that the store may hold.
+    stored: BTreeMap<u64, Stored>,
+    /// Orders that the store may hold, and whose entries have their outcome; with the write that removes each.
+    owed: BTreeMap<u64, WriteId>,
+    /// Orders of which the store may say what will not be true once they are sent.
+    stale: BTreeMap<u64, Renewal>,
+    writing: Writing,
+}
+
+/// Whether the store holds an entry.
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Yes,
+    /// If one of the writes from the first to the last has put it there.
+    Perhaps {
+        first: WriteId,
+        last: WriteId,
+    },
+}
+
+/// What is done about an entry that is stale in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewal {
+    /// This write puts it anew.
+    Put(WriteId),
+    /// This write removes it, since it could not be put: a full store may still do that.
+    Removal(WriteId),
+    /// Neither has worked. It is put again when everything is.
+    Failed,
+}
+
+/// Whether all that is kept is in the store, as far as is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writing {
+    /// No, and nothing is on its way to change that.
+    #[default]
+    No,
+    /// Once this write has ended well.
+    Under(WriteId),
+    /// Yes.
+    Done,
+    /// A write has failed. All is written again then.
+    Again(Ticks),
+}
+
+impl Queue {
+    /// Begins to write to a store, above what earlier pages have left there.
+    pub(crate) fn begin(&mut self, store: Store, left: &Left) {
+        self.is_begun = true;
+        self.store = store;
+        self.last_order = left.base();
+        self.reserved = left.reserved;
+        self.stored = left.entries.iter().map(|entry| (entry.order, Stored::Yes)).collect();
+    }
+
+    /// Whether everything that is kept outlives this page.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.store == Store::Open && self.writing == Writing::Done
+    }
+
+    /// Whether a write of everything is under way.
+    pub(crate) fn is_writing_all(&self) -> bool {
+        matches!(self.writing, Writing::Under(_))
+    }
+
+    /// Whether the store may say of an entry what will not be true once the entry is sent. Nothing is sent until then.
+    pub(crate) fn has_stale(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    /// Whether the store may hold an entry.
+    pub(crate) fn may_hold(&self, entry: &Entry) -> bool {
+        self.stored.contains_key(&entry.order)
+    }
+
+    /// Keeps an entry, and gives it an order if it has none; once the queue has begun.
+    pub(crate) fn keep(&mut self, entry: &mut Entry) {
+        if !self.is_begun {
+            return;
+        }
+        self.order(entry);
+        let last = last_of(entry);
+        if last > self.reserved {
+            self.reserve(last);
+        }
+        self.put(entry);
+    }
+
+    /// Keeps an entry that is about to be sent. What the store may say of it so far is not true any more once it is sent.
+    pub(crate) fn renew(&mut self, entry: &mut Entry) {
+        let must_wait = self.may_hold(entry);
+        self.keep(entry);
+        if must_wait && self.store != Store::None {
+            let renewal = if self.store == Store::Open { Renewal::Put(self.next_write()) } else { Renewal::Failed };
+            self.stale.insert(entry.order, renewal);
+        }
+    }
+
+    /// Removes an entry that has its outcome.
+    pub(crate) fn drop(&mut self, entry: &Entry) {
+        self.stale.remove(&entry.order);
+        if self.stored.remove(&entry.order).is_some() {
+            self.owed.insert(entry.order, self.next_write());
+            self.change(Change::Delete(entry.order));
+        }
+    }
+
+    /// Takes the changes since the last write, to be written at once. `None` where there are none.
+    pub(crate) fn take_write(&mut self) -> Option<(WriteId, Vec<Change>)> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let write = self.next_write();
+        self.writes = write.0;
+        let changes = std::mem::take(&mut self.changes);
+        let puts = changes.iter().filter_map(|change| match change {
+            Change::Put(entry) => Some(entry.order),
+            _ => None,
+        });
+        self.puts.insert(write, puts.collect());
+        Some((write, changes))
+    }
+
+    /// A write has ended. The next one is tried even after a failure: there may be space again, and what is decided must go.
+    pub(crate) fn handle_written(&mut self, write: WriteId, written: Written, now: Ticks) {
+        self.note_stored(write, written);
+        if written == Written::Yes {
+            let stored = &mut self.stored;
+            self.stale.retain(|order, renewal| {
+                if *renewal == Renewal::Removal(write) {
+                    stored.remove(order);
+                }
+                *renewal != Renewal::Removal(write) && *renewal != Renewal::Put(write)
+            });
+            self.owed.retain(|_, removal| *removal != write);
+            if self.writing == Writing::Under(write) {
+                self.writing = Writing::Done;
+            }
+            return;
+        }
+        self.fail(now);
+        let next = self.next_write();
+        let mut removals = Vec::new();
+        let stored = &self.stored;
+        self.stale.retain(|order, renewal| {
+            match *renewal {
+                Renewal::Put(id) if id == write => {
+                    removals.push(Change::Delete(*order));
+                    *renewal = Renewal::Removal(next);
+                }
+                Renewal::Removal(id) if id == write => *renewal = Renewal::Failed,
+                _ => {}
+            }
+            // What is not in the store cannot be wrong there.
+            stored.contains_key(order)
+        });
+        for removal in removals {
+            self.change(removal);
+        }
+    }
+
+    /// The store is open, for the first time or again and perhaps empty: writes everything that is kept.
+    pub(crate) fn handle_opened<'a>(&mut self, kept: impl Iterator<Item = &'a mut Entry>) {
+        if self.store == Store::None {
+            return;
+        }
+        self.store = Store::Open;
+        let next = self.next_write();
+        self.owed.values_mut().for_each(|removal| *removal = next);
+        self.stale.values_mut().for_each(|renewal| *renewal = Renewal::Put(next));
+        self.changes = self.owed.keys().map(|order| Change::Delete(*order)).collect();
+        let mut last = self.last_order;
+        for entry in kept {
+            self.order(entry);
+            last = last.max(last_of(entry));
+            self.put(entry);
+        }
+        self.reserve(last);
+        self.writing = Writing::Under(next);
+    }
+
+    /// The store could not be opened.
+    pub(crate) fn handle_not_opened(&mut self, now: Ticks) {
+        self.handle_closed();
+        self.fail(now);
+    }
+
+    /// The store was closed. It is opened again when its owner says so, or when everything is due to be written again.
+    pub(crate) fn handle_closed(&mut self) {
+        if self.store == Store::Open {
+            self.store = Store::Closed;
+            self.changes.clear();
+            self.writing = Writing::No;
+            self.stale.values_mut().for_each(|renewal| *renewal = Renewal::Failed);
+        }
+    }
+
+    /// Whether the store must be opened now, to write everything again.
+    pub(crate) fn take_reopen(&mut self, now: Ticks) -> bool {
+        let is_due = matches!(self.writing, Writing::Again(at) if at <= now);
+        if is_due {
+            self.writing = Writing::No;
+        }
+        is_due
+    }
+
+    /// Returns when [`Queue::take_reopen`] is due.
+    pub(crate) fn wake_at(&self) -> Option<Ticks> {
+        match self.writing {
+            Writing::Again(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Another page has taken the client over: nothing is written any more.
+    pub(crate) fn disown(&mut self) {
+        *self = Self { writes: self.writes, ..Self::default() };
+    }
+
+    fn next_write(&self) -> WriteId {
+        WriteId(self.writes + 1)
+    }
+
+    fn order(&mut self, entry: &mut Entry) {
+        if entry.order == 0 {
+            self.last_order += 1;
+            entry.order = self.last_order;
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        if self.store == Store::Open {
+            self.changes.push(change);
+        }
+    }
+
+    fn put(&mut self, entry: &Entry) {
+        if self.store != Store::Open {
+            return;
+        }
+        let next = self.next_write();
+        let stored = self.stored.entry(entry.order).or_insert(Stored::Perhaps { first: next, last: next });
+        if let Stored::Perhaps { last, .. } = stored {
+            *last = next;
+        }
+        self.changes.push(Change::Put(entry.clone()));
+    }
+
+    fn reserve(&mut self, last: u64) {
+        self.reserved = self.reserved.max(last.saturating_add(NUMBERS_RESERVED));
+        self.change(Change::Reserve(self.reserved));
+    }
+
+    /// Notes what has become of the entries that a write has put into the store. One of which nothing is known may be there.
+    fn note_stored(&mut self, write: WriteId, written: Written) {
+        for order in self.puts.remove(&write).unwrap_or_default() {
+            let Some(stored) = self.stored.get_mut(&order) else { continue };
+            match (*stored, written) {
+                (Stored::Perhaps { .. }, Written::Yes) => *stored = Stored::Yes,
+                (Stored::Perhaps { first, last }, Written::No) if first == last => drop(self.stored.remove(&order)),
+                _ => {}
+            }
+        }
+    }
+
+    fn fail(&mut self, now: Ticks) {
+        if self.store != Store::None && !matches!(self.writing, Writing::Again(_)) {
+            self.writing = Writing::Again(now.after(REWRITE_AFTER_MICROS));
+        }
+    }
+}
+
+fn last_of(entry: &Entry) -> u64 {
+    entry.number.map_or(entry.order, |number| entry.order.max(number.0))
+}

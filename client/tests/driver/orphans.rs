@@ -1,0 +1,43 @@
+//! Delivery for clients that are gone.
+
+use reapply_client_core::*;
+use reapply_sync::ClientKey;
+
+use crate::rig::Rig;
+
+#[test]
+fn orphans_are_delivered_one_after_the_other_until_there_is_none() {
+    let mut rig = Rig::new();
+    rig.identify(Store::Open);
+    rig.open();
+    rig.converse();
+    let searches = |rig: &Rig| rig.told.iter().filter(|told| *told == "find an orphan").count();
+    assert_eq!(searches(&rig), 1);
+    rig.call(|driver, _| driver.handle_orphan(Some(ClientKey([9; 16]))));
+    // While one is delivered, nothing begins anew.
+    rig.call(|driver, _| driver.handle_store_opened());
+    assert_eq!(searches(&rig), 1);
+    rig.call(|driver, _| driver.handle_delivered());
+    assert_eq!((searches(&rig), rig.driver.served()), (2, &[ClientKey([9; 16])][..]));
+    rig.call(|driver, _| driver.handle_orphan(None));
+    rig.call(|driver, _| driver.handle_delivered());
+    assert_eq!(searches(&rig), 2);
+    // A store that opens again may hold something else.
+    rig.call(|driver, _| driver.handle_store_opened());
+    assert_eq!((searches(&rig), rig.driver.served().len()), (3, 0));
+}
+
+#[test]
+fn a_courier_leaves_when_everything_is_delivered() {
+    let mut rig = Rig::new();
+    rig.identify(Store::Open);
+    rig.apply(1);
+    let stored = std::mem::take(&mut rig.stored);
+    let mut rig = Rig::with(Role::Courier);
+    rig.stored = stored;
+    rig.identify(Store::Open);
+    rig.open();
+    rig.converse();
+    assert_eq!(rig.told, ["joined", "returned 1 accepted as 1001 at 1", "closed: everything is delivered"]);
+    assert!(rig.stored.entries.is_empty());
+}
