@@ -1,8 +1,8 @@
 // @ts-check
-// Who this page is in a room: a client, with its key, what earlier pages have left in its queue, and the lock that makes both this page's own.
+// Who this page is in a room. The driver's code decides; here are the locks and the storage that it asks for.
 
 import { hasLocks, hold } from "./locks.js";
-import { Queue } from "./queue.js";
+import { Arrival } from "./reapply_wasm.js";
 import { store, warn } from "./store.js";
 
 /** Where a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
@@ -12,221 +12,184 @@ const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key $
 const LOCK_WAIT_MS = 500;
 
 /** @typedef {import("./locks.js").Lock} Lock */
-/** @typedef {import("./store.js").Store} Store */
 
-export class Client {
-  key;
-  queue;
-  /** @type {Lock | undefined} */
-  #lock;
-  #letGo;
-  #isLost = false;
-  #onlost = () => {};
+/** Who has the tab's own client, by room: a room takes each key once. @type {Map<string, Place>} */
+const owners = new Map();
+
+/** When the last one who has asked for the tab's own client has it, by room. @type {Map<string, Promise<void>>} */
+const turns = new Map();
+
+/** A place in the line of those in this page who would be the tab's client in a room. */
+export class Place {
+  #room;
+  #given;
+  #isNew;
+  /** When those before have arrived, or have left. @type {Promise<void> | undefined} */
+  #before;
+  #done = () => {};
+  #hasBegun = false;
 
   /**
-   * @param {string} key
-   * @param {Queue} queue
-   * @param {() => void} [letGo] what else is to be done when the client is let go
+   * @param {string} room the room's URL
+   * @param {string} [given] the key that the application has chosen: whoever comes with it is that client from now on
    */
-  constructor(key, queue, letGo = () => {}) {
-    this.key = key;
-    this.queue = queue;
-    this.#letGo = letGo;
+  constructor(room, given) {
+    this.#room = room;
+    // However a key is written, its client has one queue and one lock.
+    this.#given = given?.toLowerCase();
+    this.#isNew = owners.has(room);
+    if (given !== undefined || this.#isNew) return;
+    owners.set(room, this);
+    this.#before = turns.get(room);
+    turns.set(room, new Promise((resolve) => (this.#done = resolve)));
   }
 
-  /** Whether no other page of this browser can be this client now. */
-  get isOwn() {
-    return this.#lock?.isHeld ?? false;
+  /** Finds out who this page is. */
+  async arrive() {
+    this.#hasBegun = true;
+    await this.#before;
+    try {
+      const client = await arrived(Arrival.begin(this.#given, this.#isNew, hasLocks), this.#room);
+      // What is the tab's own is left to others.
+      if (client.key !== (await ofThisTab)) this.#forgo();
+      return client;
+    } finally {
+      this.#done();
+    }
+  }
+
+  /** Gives the tab's client up at once, for whoever asks next, even before it is there. */
+  leave() {
+    this.#forgo();
+    if (!this.#hasBegun) this.#done();
+  }
+
+  #forgo() {
+    if (owners.get(this.#room) === this) owners.delete(this.#room);
+  }
+}
+
+/** A client that is this page's, and its locks. */
+export class Client {
+  /** How the page came to be the client. The driver takes it over. */
+  arrival;
+  key;
+  isGiven;
+  #locks;
+
+  /** @param {Arrival} arrival @param {Locks} locks */
+  constructor(arrival, locks) {
+    this.arrival = arrival;
+    this.key = arrival.key ?? "";
+    this.isGiven = arrival.isGiven;
+    this.#locks = locks;
   }
 
   /** Called when another page has taken the client over, at once where it has already. @param {() => void} call */
   set onlost(call) {
-    this.#onlost = call;
-    if (this.#isLost) call();
-  }
-
-  /**
-   * Makes the client this page's own; `false` when another page's is not to be touched, or has become another's meanwhile.
-   * @param {string} room
-   * @param {LockOptions} options
-   */
-  async own(room, options) {
-    if (!hasLocks) return true;
-    this.#lock = await hold(lockOf(this.key, room), options, () => this.#lose());
-    if (!this.#lock) return false;
-    await this.queue.open();
-    return this.#lock.isHeld;
+    this.#locks.onlost = call;
+    if (this.#locks.isLost) call();
   }
 
   /** Leaves the client to others. */
   letGo() {
-    this.#letGo();
-    this.queue.disown();
-    this.#lock?.release();
-  }
-
-  /** Numbers that this page gives out from here on would be the other page's as well. */
-  #lose() {
-    this.#isLost = true;
-    this.queue.disown();
-    this.#onlost();
+    this.#locks.release();
   }
 }
 
-/** Who has the tab's own client, by room: a room takes each key once. @type {Map<string, symbol>} */
-const owners = new Map();
-
-/** When the last one who has asked for the tab's own client has it, by room. @type {Map<string, Promise<unknown>>} */
-const turns = new Map();
-
 /**
- * The client that this page is in a room. Whoever comes with a key is that client from now on. Others are the tab's, and the second of one page at a time
- * is a new one. `leave` gives up the tab's client at once, for whoever asks next, even before it is there.
+ * A client that has left something in a room and that no page is now, if there is one.
+ * @param {Arrival} arrival
  * @param {string} room the room's URL
- * @param {string} [given] the key that the application has chosen
- * @returns {{ client: Promise<Client>, leave: () => void }}
  */
-export function becomeClient(room, given) {
-  if (given !== undefined) return { client: givenClient(room, given), leave: () => {} };
-  if (owners.has(room)) return { client: newClient(room), leave: () => {} };
-  const owner = Symbol();
-  owners.set(room, owner);
-  const leave = () => void (owners.get(room) === owner && owners.delete(room));
-  const last = turns.get(room) ?? Promise.resolve();
-  const client = last.then(async () => (await clientOfThisTab(room, leave)) ?? newClient(room));
-  turns.set(room, client.catch(() => {}));
-  return { client, leave };
+export async function adopt(arrival, room) {
+  const client = await arrived(arrival, room);
+  return client.arrival.isAnybody ? client : undefined;
 }
 
-/** @param {string} room @param {string} key */
-async function givenClient(room, key) {
-  return takeClient(room, key, new Queue(await usableStore(), { room, key, given: true }));
+/** @param {Arrival} arrival @param {string} room */
+async function arrived(arrival, room) {
+  if (!hasLocks) warn("this page was not loaded over https, so there are no locks to say which tab's they are");
+  const locks = new Locks();
+  await converse(arrival, room, locks);
+  return new Client(arrival, locks);
 }
 
-/**
- * The tab's own client in a room; nothing where it cannot be known which of its numbers are used up: one that is used again would name two
- * transitions, and the room take one of them for decided.
- * @param {string} room
- * @param {() => void} leave
- */
-async function clientOfThisTab(room, leave) {
-  const store = await usableStore();
-  if (!hasLocks || store) {
-    const key = await keyOfThisTab(store, room);
-    const client = await takeClient(room, key, new Queue(store, { room, key, given: false }), leave);
-    if (!hasLocks || client.queue.isRead) return client;
-    client.letGo();
+/** Answers what an arrival asks, until it asks no more. @param {Arrival} arrival @param {string} room @param {Locks} locks */
+async function converse(arrival, room, locks) {
+  for (let ask = arrival.ask; ask !== undefined; ask = arrival.ask) {
+    const answer = /** @type {keyof typeof answers} */ (ask);
+    arrival.answer(await answers[answer](arrival, room, locks));
   }
-  leave();
-  return undefined;
 }
 
-/**
- * A client for this room object alone. While it lives, no tab takes its key for that of a tab that is gone.
- * @param {string} room
- */
-async function newClient(room) {
-  const key = drawKey();
-  const lock = hasLocks ? await hold(lockOf(key), {}) : undefined;
-  // Where the store does not answer now, it takes up later what this client has.
-  const queue = new Queue(hasLocks ? store : undefined, { room, key, given: false }, true);
-  return takeClient(room, key, queue, () => lock?.release());
-}
-
-/**
- * Where another page delivers for this client, it stops.
- * @param {string} room
- * @param {string} key
- * @param {Queue} queue
- * @param {() => void} [letGo]
- */
-async function takeClient(room, key, queue, letGo) {
-  const client = new Client(key, queue, letGo);
-  if (!(await client.own(room, { steal: true }))) queue.disown();
-  return client;
-}
-
-/**
- * Another client that has left something in a room, and that no page is now.
- * @param {string} room the room's URL
- * @param {Set<string>} except keys
- * @returns {Promise<Client | undefined>}
- */
-export async function adoptOrphan(room, except) {
-  const store = await usableStore();
-  for (const { key, given } of await orphans(store, room)) {
-    if (except.has(key)) continue;
-    const client = new Client(key, new Queue(store, { room, key, given }));
-    if (await client.own(room, { ifAvailable: true })) return client;
-  }
-  return undefined;
-}
-
-/** The store, where it can be used now without two tabs being one client. @returns {Promise<Store | undefined>} */
-async function usableStore() {
-  if (!hasLocks) return warn("this page was not loaded over https, so there are no locks to say which tab's they are");
-  return (await store.open()) ? store : undefined;
-}
-
-/** @type {Promise<string> | undefined} */
+/** @type {Promise<string | undefined> | undefined} */
 let ofThisTab;
 
-/**
- * The key of this tab. Two tabs never share one, though a browser that duplicates a tab copies its storage. A tab that has none takes over that of
- * a tab that is gone, with what that one has left in this room.
- * @param {Store | undefined} store
- * @param {string} room
- */
-function keyOfThisTab(store, room) {
-  return (ofThisTab ??= takeKey(store, room));
+/** @type {Record<string, (arrival: Arrival, room: string, locks: Locks) => unknown>} */
+const answers = {
+  openStore: () => store.open(),
+  tabKey: (_, room) => (ofThisTab ??= keyOfThisTab(room)),
+  keptKey: read,
+  keepKey: ({ key }) => write(key ?? ""),
+  lockKey: ({ key, patience }, _, locks) => locks.take(lockOf(key), patience, () => {}),
+  lockRoom: ({ key, patience }, room, locks) => locks.take(lockOf(key, room), patience, () => locks.lose()),
+  unlock: (_arrival, _room, locks) => locks.release(),
+  orphans: (_, room) => store.clientsWithEntries(room).catch((error) => warn(error) ?? []),
+  read: ({ key }, room) => store.find(room, key ?? "").catch(warn),
+};
+
+/** Finds the tab's key, and holds it for as long as this page lives. @param {string} room */
+async function keyOfThisTab(room) {
+  const arrival = Arrival.beginTab(hasLocks);
+  await converse(arrival, room, new Locks());
+  return arrival.key;
 }
 
-/** @param {Store | undefined} store @param {string} room */
-async function takeKey(store, room) {
-  const kept = read();
-  if (kept && (await holdKey(kept, { signal: AbortSignal.timeout(LOCK_WAIT_MS) }))) return kept;
-  for (const { key, given } of await orphans(store, room)) {
-    if (!given && (await holdKey(key, { ifAvailable: true }))) return write(key);
+/** The locks that make a client a page's own. */
+class Locks {
+  isLost = false;
+  onlost = () => {};
+  /** @type {Lock[]} */
+  #held = [];
+
+  /**
+   * Takes a lock, and says whether it is held.
+   * @param {string} name
+   * @param {string | undefined} patience
+   * @param {() => void} onlost
+   */
+  async take(name, patience, onlost) {
+    const lock = await hold(name, optionsOf(patience), onlost);
+    if (lock) this.#held.push(lock);
+    return lock !== undefined;
   }
-  const key = drawKey();
-  await holdKey(key, {});
-  return write(key);
-}
 
-/** @param {Store | undefined} store @param {string} room */
-async function orphans(store, room) {
-  try {
-    return (await store?.clientsWithEntries(room)) ?? [];
-  } catch (error) {
-    return warn(error) ?? [];
+  lose() {
+    this.isLost = true;
+    this.onlost();
+  }
+
+  release() {
+    for (const lock of this.#held.splice(0)) lock.release();
   }
 }
 
-/**
- * Holds a key as this tab's for as long as this page lives; `false` when another page holds it.
- * @param {string} key
- * @param {LockOptions} options
- */
-async function holdKey(key, options) {
-  // Without locks pages take the risk.
-  return !hasLocks || (await hold(lockOf(key), options)) !== undefined;
+/** @param {string | undefined} patience @returns {LockOptions} */
+function optionsOf(patience) {
+  if (patience === "steal") return { steal: true };
+  if (patience === "none") return { ifAvailable: true };
+  return patience === "moment" ? { signal: AbortSignal.timeout(LOCK_WAIT_MS) } : {};
 }
 
-/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. @param {string} key @param {string} [room] */
-function lockOf(key, room) {
+/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. @param {string | undefined} key @param {string} [room] */
+function lockOf(key = "", room) {
   return ["reapply.key", key.slice(0, 8), room].filter(Boolean).join(" ");
-}
-
-/** Draws a new key: 32 hexadecimal digits. */
-function drawKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function read() {
   try {
-    const key = sessionStorage.getItem(ITEM);
-    return key && /^[0-9a-f]{32}$/.test(key) ? key : undefined;
+    return sessionStorage.getItem(ITEM) ?? undefined;
   } catch {
     // No storage, or not for this page: the key lives as long as the page.
     return undefined;
@@ -240,5 +203,4 @@ function write(key) {
   } catch {
     // As above.
   }
-  return key;
 }

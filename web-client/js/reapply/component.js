@@ -3,6 +3,7 @@
 
 import { Instance, compile } from "./adapter.js";
 import { digest as digestOf } from "./reapply_wasm.js";
+import { messageOf } from "./runtime.js";
 import { start } from "./start.js";
 
 /**
@@ -74,11 +75,6 @@ export async function whyNot(response) {
   } catch {
     return `${response.url} answered ${response.status}`;
   }
-}
-
-/** @param {unknown} error */
-function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** A machine that was loaded, as the replica uses it. */

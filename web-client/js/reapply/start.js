@@ -5,6 +5,9 @@ import init from "./reapply_wasm.js";
 
 const WASM = new URL("./reapply_wasm_bg.wasm", import.meta.url);
 
+/** The longest waits before the code is asked for again, in milliseconds: the first one, and all. It is the driver's code that knows of better ones. */
+const WAIT_MS = { first_ms: 250, max_ms: 15_000 };
+
 /** @type {ReturnType<typeof init> | undefined} */
 let started;
 
@@ -18,18 +21,19 @@ export function start() {
 /**
  * Starts the code as soon as it can be had: a host that is being restarted may have served the page, and not that.
  * @param {() => boolean} isWanted
- * @param {import("./connection.js").Backoff} backoff
+ * @param {import("../reapply.d.ts").Options["backoff"]} backoff
  * @param {(why: string) => void} onfailure called when it could not be fetched; it is tried again
  */
 export async function startWhile(isWanted, backoff, onfailure) {
-  while (isWanted()) {
+  const { first_ms, max_ms } = { ...WAIT_MS, ...backoff };
+  for (let longest_ms = first_ms; isWanted(); longest_ms *= 2) {
     try {
       return await start();
     } catch (error) {
       // Code that is here and does not compile will not do so later.
       if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) throw error;
       onfailure(`the client's code could not be loaded: ${error instanceof Error ? error.message : error}`);
-      await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(longest_ms, max_ms)));
     }
   }
 }

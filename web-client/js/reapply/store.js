@@ -18,11 +18,19 @@ const FORGET_AFTER_MS = 180 * 24 * 60 * 60 * 1000;
 
 /**
  * A transition without an outcome. `order` is its place among those of its client, and stays; `number` is what the room calls it, 0 until it is
- * taken on. `sent`: the room may have it.
+ * taken on. `sent`: the room may have it; the log had come to `head` when it was sent first.
  * @typedef {{ order: number, number: number, json: string, time: number, sent: boolean, head?: number }} Entry
  * @typedef {{ room: string, key: string, reserved: number, given: boolean, seen: number }} ClientRecord
- * @typedef {{ record: ClientRecord | undefined, entries: Entry[] }} Found
+ * @typedef {{ reserved: number, entries: Entry[] }} Found
+ * @typedef {{ put: Entry } | { delete: number } | { reserve: number }} Change
  */
+
+/** The database has not said whether it has done what it was asked for. */
+export class NoAnswer extends Error {
+  constructor() {
+    super("the browser's database does not answer");
+  }
+}
 
 export class Store {
   /** @type {IDBDatabase | undefined} */
@@ -31,8 +39,8 @@ export class Store {
   #opening;
   /** The transaction of this tick. @type {Transaction | undefined} */
   #open;
-  /** @type {Set<() => void>} */
-  #onopen = new Set();
+  /** @type {Set<Watcher>} */
+  #watchers = new Set();
 
   get isOpen() {
     return this.#database !== undefined;
@@ -47,11 +55,11 @@ export class Store {
     });
   }
 
-  /** Calls `call` whenever the database has opened late or again. @param {() => void} call @returns {() => void} what ends that */
-  whenOpen(call) {
-    this.#onopen.add(call);
+  /** Tells the watcher whenever the database has opened late or again, or was closed. @param {Watcher} watcher @returns {() => void} what ends that */
+  watch(watcher) {
+    this.#watchers.add(watcher);
     return () => {
-      this.#onopen.delete(call);
+      this.#watchers.delete(watcher);
     };
   }
 
@@ -66,7 +74,7 @@ export class Store {
     const record = transaction.objectStore(CLIENTS).get([room, key]);
     const entries = transaction.objectStore(ENTRIES).getAll(within(room, key));
     await ended(transaction);
-    return { record: record.result, entries: entries.result };
+    return { reserved: record.result?.reserved ?? 0, entries: entries.result };
   }
 
   /**
@@ -85,14 +93,19 @@ export class Store {
 
   /**
    * Writes within this tick's transaction. Resolves when that is written, and rejects when it is not.
-   * @param {(stores: { clients: IDBObjectStore, entries: IDBObjectStore }) => void} change
+   * @param {{ room: string, key: string, given: boolean }} client `given`: the key is the application's, not this browser's own
+   * @param {Change[]} changes
    * @returns {Promise<void>}
    */
-  write(change) {
+  write({ room, key, given }, changes) {
     try {
-      this.#open ??= this.#begin();
-      change(this.#open);
-      return this.#open.done;
+      const { clients, entries, done } = (this.#open ??= this.#begin());
+      for (const change of changes) {
+        if ("put" in change) entries.put({ room, key, ...change.put });
+        else if ("delete" in change) entries.delete([room, key, change.delete]);
+        else clients.put({ room, key, reserved: change.reserve, given, seen: Date.now() });
+      }
+      return done;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -116,13 +129,14 @@ export class Store {
       this.open();
     };
     this.#forgetOld();
-    for (const call of [...this.#onopen]) call();
+    for (const watcher of [...this.#watchers]) watcher.opened();
     return true;
   }
 
   #closed() {
     this.#database?.close();
     this.#database = this.#open = undefined;
+    for (const watcher of [...this.#watchers]) watcher.closed();
   }
 
   /** @param {IDBTransactionMode} mode */
@@ -168,6 +182,8 @@ export class Store {
   }
 }
 
+/** @typedef {{ opened: () => void, closed: () => void }} Watcher */
+
 /** @typedef {{ clients: IDBObjectStore, entries: IDBObjectStore, done: Promise<void> }} Transaction */
 
 /** The store of this origin. Rooms of one page share it. */
@@ -210,7 +226,7 @@ function within(...parts) {
 /** @param {IDBTransaction} transaction @returns {Promise<void>} */
 function ended(transaction) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the browser's database does not answer")), ANSWER_WITHIN_MS);
+    const timer = setTimeout(() => reject(new NoAnswer()), ANSWER_WITHIN_MS);
     transaction.oncomplete = () => {
       clearTimeout(timer);
       resolve();
