@@ -156,9 +156,10 @@ export class Scrubber extends HTMLElement {
   /** @param {number} step */
   #playOn(step) {
     const at = this.#wanted ?? 0;
-    if (at >= (this.#room?.seq ?? 0)) return this.goLive();
-    // What is not made yet is waited for: playing skips nothing.
-    if (this.#moment?.seq === at) this.#look(at + step);
+    // What is not made yet is waited for: playing skips nothing, the last moment neither.
+    if (this.#moment?.seq !== at) return;
+    if (at >= (this.#room?.seq ?? 0)) this.goLive();
+    else this.#look(at + step);
   }
 
   #stop() {
