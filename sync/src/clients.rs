@@ -292,6 +292,7 @@ mod tests {
         readers_tail_bytes_min: 1_000,
         snapshot_bytes_max: 1_000,
         room_sessions_max: 10,
+        tail_cost_min: 1_000,
     };
 
     fn id(index: u64) -> ClientId {

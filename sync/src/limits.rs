@@ -72,6 +72,24 @@ pub const SNAPSHOT_TAIL_BYTES_MIN: usize = 32 * 1024;
 /// See [`SNAPSHOT_TAIL_BYTES_MIN`].
 pub const SNAPSHOT_TAIL_RATIO: usize = 2;
 
+/// The cost of events after a snapshot, as [`Machine::take_cost`](crate::Machine::take_cost) counts, beyond which the next snapshot is due: some
+/// hundred milliseconds. So making the last good state again after a fault is never dear, however few bytes the events have. Where restoring the
+/// snapshot costs much itself, the bound is [`TAIL_COST_RATIO`] times that.
+pub const TAIL_COST_MIN: u64 = 200_000_000;
+
+/// See [`TAIL_COST_MIN`].
+pub const TAIL_COST_RATIO: u64 = 2;
+
+/// The cost of a call that any thread may make: less than half a millisecond.
+pub const COST_CHEAP_MAX: u64 = 500_000;
+
+/// Cheap calls in a row after which the next call of a machine is taken for cheap, at first. Each dear call doubles the number, up to
+/// [`CALM_CALLS_MAX`].
+pub const CALM_CALLS_MIN: u32 = 4;
+
+/// See [`CALM_CALLS_MIN`].
+pub const CALM_CALLS_MAX: u32 = 4096;
+
 /// Events in one batch. A room that has more waiting appends them in the next.
 pub const BATCH_EVENTS_MAX: usize = 4096;
 
@@ -108,6 +126,8 @@ pub struct Limits {
     pub snapshot_bytes_max: usize,
     /// See [`ROOM_SESSIONS_MAX`](crate::room::limits::ROOM_SESSIONS_MAX).
     pub room_sessions_max: usize,
+    /// See [`TAIL_COST_MIN`].
+    pub tail_cost_min: u64,
 }
 
 impl Default for Limits {
@@ -124,6 +144,7 @@ impl Default for Limits {
             readers_tail_bytes_min: READERS_TAIL_BYTES_MIN,
             snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
             room_sessions_max: crate::room::limits::ROOM_SESSIONS_MAX,
+            tail_cost_min: TAIL_COST_MIN,
         }
     }
 }

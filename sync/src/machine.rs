@@ -83,6 +83,22 @@ pub trait Machine {
     ///
     /// The machine cannot be started any more.
     fn reset(&mut self) -> Result<(), Fault>;
+
+    /// Returns what all calls have cost since this was last asked, in units of about one instruction. A machine that counts nothing costs nothing.
+    fn take_cost(&mut self) -> u64 {
+        0
+    }
+
+    /// Breaks calls off, with a fault, once one has cost this much; with `None` they have the machine's own budgets. So the owner can make a call
+    /// on a thread that others wait for, and make it once more elsewhere where it [was interrupted](Machine::is_interrupted).
+    fn set_slice(&mut self, cost_max: Option<u64>) {
+        let _ = cost_max;
+    }
+
+    /// Whether the last fault came of the slice alone: without one the call may succeed. After a [`Machine::reset`] there is no last fault.
+    fn is_interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// A transition that a state has scheduled for a time.

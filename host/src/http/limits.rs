@@ -40,6 +40,9 @@ pub const LOG_FOLLOWERS_MAX: usize = 1_000;
 /// How often at most the log of a busy room is read for one who follows it.
 pub const LOG_FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Bytes of a response that is compressed. A compressor works where others are served, and takes some milliseconds for so many.
+pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
+
 /// Rooms that one request for a list gets.
 pub const ROOMS_LISTED_MAX: usize = 1_000;
 

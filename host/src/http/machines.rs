@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde_json::json;
 use std::num::NonZeroU64;
 
-use super::Served;
 use super::body::Body;
 use super::error::HttpError;
 use super::extract::{FilePath, MachinePath};
 use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
+use super::{Served, spliced};
 use crate::clock::rfc3339;
 use crate::journal::{MachineRecord, Retention};
 use crate::machine::Plan;
@@ -41,21 +41,19 @@ pub async fn describe(State(served): State<Served>, MachinePath(name): MachinePa
     let machines = served.rooms.machines();
     let current = machines.current(&name).await?;
     let current = current.ok_or_else(|| HttpError::not_found(format!("there is no machine {name}")))?;
-    let component = machines.journal().component(current.digest).await?;
-    let component = component.ok_or_else(|| HttpError::host_fault(format!("{} is not stored", current.digest)))?;
-    let description: serde_json::Value = serde_json::from_str(&component.description).unwrap_or_default();
+    let described = machines.described(current.digest).await?;
+    let described = described.ok_or_else(|| HttpError::host_fault(format!("{} is not stored", current.digest)))?;
     let builds = machines.journal().builds(&name).await?;
     let builds = builds.iter().map(|(digest, rooms)| json!({ "digest": digest.to_string(), "rooms": rooms }));
-    Ok(Json(json!({
+    let machine = json!({
         "name": name,
         "digest": current.digest.to_string(),
         "deployed": rfc3339(current.deployed),
         "retention": current.retention,
-        "bytes": component.bytes.len(),
-        "description": description,
+        "bytes": described.bytes,
         "builds": builds.collect::<Vec<_>>(),
-    }))
-    .into_response())
+    });
+    spliced::response(&machine, "description", described.description)
 }
 
 /// Answers `POST /machines`: the body becomes what new rooms of the machine run that it says it is.

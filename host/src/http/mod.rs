@@ -35,6 +35,7 @@ pub mod rooms;
 pub mod scrub;
 pub mod server;
 pub mod socket;
+mod spliced;
 mod throttle;
 pub mod token;
 pub mod upgrades;
@@ -79,9 +80,12 @@ pub struct Served {
     pub followers: Arc<Semaphore>,
 }
 
-/// Marks a response that goes on as things happen: it is not compressed, since a compressor would keep back what it has.
+/// Marks a response that is not compressed: it goes on as things happen, and a compressor would keep back what it has; or it is so large that
+/// compressing it would take too long.
 #[derive(Clone, Copy, Debug)]
-struct Live;
+struct AsItIs;
+
+const CONTENT_TYPE_JSON: &str = "application/json";
 
 /// How the surface is set up.
 #[derive(Clone, Debug)]
@@ -115,7 +119,7 @@ pub fn router(rooms: Rooms, options: Options, sessions: Arc<Semaphore>, follower
         followers,
     };
     let is_done =
-        |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| extensions.get::<Live>().is_none();
+        |_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| extensions.get::<AsItIs>().is_none();
     let compression = CompressionLayer::new().compress_when(DefaultPredicate::new().and(is_done));
     // These are not compressed: sockets cannot be, exports are, and of an upgrade each line is to be read when it is told.
     let uncompressed = Router::new()

@@ -11,15 +11,14 @@ use reapply_sync::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::body::Body;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
-use super::{Served, room_id};
+use super::{Served, room_id, spliced};
 use crate::clock::{parse_rfc3339, rfc3339};
-use crate::machine::{Build, MachinesError};
+use crate::machine::{Build, Lane, MachinesError};
 use crate::room::{Moment, OpenRoomError, Place, Room, SubmitOnce, Verdict, state_at};
 
 /// Asks for a moment of a room.
@@ -77,8 +76,6 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
         Place::Head => now(served, id).await?,
         place => state_at(served.rooms.machines(), id, place).await?,
     };
-    let view: Box<RawValue> = RawValue::from_string(moment.view)
-        .map_err(|error| HttpError::host_fault(format!("the machine's view is no JSON: {error}")))?;
     #[derive(serde::Serialize)]
     struct Shown<'a> {
         machine: &'a Name,
@@ -86,7 +83,6 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
         digest: String,
         seq: Seq,
         time: String,
-        view: Box<RawValue>,
     }
     let shown = Shown {
         machine: &id.machine,
@@ -94,9 +90,8 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
         digest: moment.digest.to_string(),
         seq: moment.seq,
         time: rfc3339(moment.time),
-        view,
     };
-    Ok(Json(shown).into_response())
+    spliced::response(&shown, "view", moment.view)
 }
 
 /// Answers `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
@@ -189,8 +184,8 @@ async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
 async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Result<(Digest, Bytes), Rejection>, HttpError> {
     let build = build(served, id).await?;
     let (digest, json) = (build.digest(), json.to_owned());
-    let encoded = tokio::task::spawn_blocking(move || build.instantiate()?.encode(&json)).await;
-    match encoded.map_err(|error| HttpError::host_fault(error.to_string()))? {
+    let encode = move || build.instantiate()?.encode(&json);
+    match served.rooms.machines().pool().run(Lane::Aside, encode).await {
         Ok(transition) => Ok(Ok((digest, transition))),
         Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
         // The machine broke off on what it was given, in an instance of its own: the sender's fault, or the machine's, and not the host's.

@@ -218,10 +218,12 @@ where
         heard: Instant::now(),
         submits: Throttle::new(served.submits_per_second_max),
         signals: Throttle::new(SIGNALS_PER_SECOND_MAX),
+        slow_until: None,
         room: room.clone(),
+        handed: 0,
     };
     let Err(end) = session.run(socket, entered).await;
-    room.leave(session_id).await;
+    room.leave(session_id, session.handed).await;
     end
 }
 
@@ -237,7 +239,10 @@ struct Session {
     /// When the client was last heard of.
     heard: Instant,
     submits: Throttle,
+    slow_until: Option<Instant>,
     signals: Throttle,
+    /// Messages that were handed to the room to be handled in order.
+    handed: u64,
 }
 
 impl Session {
@@ -250,7 +255,7 @@ impl Session {
         let mut silence = Box::pin(tokio::time::sleep(SILENCE_MAX));
         loop {
             self.write(socket).await?;
-            let wait = self.submits.wait();
+            let wait = self.wait();
             tokio::select! {
                 message = socket.next(), if wait.is_none() => self.read(socket, message).await?,
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
@@ -258,8 +263,7 @@ impl Session {
                     return Err(self.last_letter());
                 },
                 letter = self.letters.recv() => match letter {
-                    Some(Letter::Frame(frame)) => feed(socket, frame).await?,
-                    Some(Letter::Goodbye(goodbye)) => return Err(End::Goodbye(goodbye)),
+                    Some(letter) => self.handle_letter(socket, letter).await?,
                     // The room let go of a session that left its letters unread.
                     None => return Err(End::Goodbye(Goodbye::TooSlow)),
                 },
@@ -296,10 +300,7 @@ impl Session {
             feed(socket, presence).await?;
         }
         while let Ok(letter) = self.letters.try_recv() {
-            match letter {
-                Letter::Frame(frame) => feed(socket, frame).await?,
-                Letter::Goodbye(goodbye) => return Err(End::Goodbye(goodbye)),
-            }
+            self.handle_letter(socket, letter).await?;
         }
         match self.room.history().read(self.after) {
             Ok(None) => {}
@@ -312,6 +313,26 @@ impl Session {
             Err(_trimmed) => return Err(End::Goodbye(Goodbye::TooSlow)),
         }
         within(WRITE_WITHIN, socket.flush()).await
+    }
+
+    async fn handle_letter<S, E>(&mut self, socket: &mut S, letter: Letter) -> Result<(), End>
+    where
+        S: Sink<Message, Error = E> + Unpin,
+    {
+        match letter {
+            Letter::Frame(frame) => feed(socket, frame).await,
+            Letter::Slow(until) => {
+                self.slow_until = Some(until);
+                Ok(())
+            }
+            Letter::Goodbye(goodbye) => Err(End::Goodbye(goodbye)),
+        }
+    }
+
+    /// How long nothing is read from the client: it has submitted too fast, or the machine has faulted on what it submitted.
+    fn wait(&mut self) -> Option<Duration> {
+        let slow = self.slow_until.map(|until| until.saturating_duration_since(Instant::now()));
+        slow.filter(|wait| !wait.is_zero()).max(self.submits.wait())
     }
 
     /// Handles a frame, and those that are here already.
@@ -327,7 +348,7 @@ impl Session {
                 self.handle(socket, message).await?;
             }
             // No frame is taken that would not be handled.
-            if handled == FRAMES_PER_TURN || self.submits.wait().is_some() {
+            if handled == FRAMES_PER_TURN || self.wait().is_some() {
                 break;
             }
             match socket.next().now_or_never() {
@@ -345,6 +366,7 @@ impl Session {
         let told = match message {
             ClientMessage::Submit { number, transition } => {
                 self.submits.take();
+                self.handed += 1;
                 self.room.submit(self.id, number, transition).await
             }
             ClientMessage::Ping(value) => return feed(socket, ServerMessage::Pong(value).encode()).await,
@@ -359,11 +381,17 @@ impl Session {
                 self.room.diverged(self.id, seq, ours).await
             }
             ClientMessage::Diverged { .. } => Ok(()),
-            ClientMessage::Upgraded(upgrade) => self.room.followed(self.id, upgrade).await,
-            ClientMessage::Hello(hello) => match self.room.resync(self.id, hello).await {
-                Ok(entered) => return self.welcome(socket, entered).await,
-                Err(gone) => Err(gone),
-            },
+            ClientMessage::Upgraded(upgrade) => {
+                self.handed += 1;
+                self.room.followed(self.id, upgrade).await
+            }
+            ClientMessage::Hello(hello) => {
+                self.handed += 1;
+                match self.room.resync(self.id, hello).await {
+                    Ok(entered) => return self.welcome(socket, entered).await,
+                    Err(gone) => Err(gone),
+                }
+            }
         };
         told.map_err(|Gone| self.last_letter())
     }

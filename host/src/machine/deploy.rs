@@ -7,7 +7,7 @@ use wasmparser::{Chunk, Parser, Payload, Validator, WasmFeatures};
 use super::canonical::canonicalise;
 use super::component::Build;
 use super::engine::{Engine, FEATURES};
-use super::limits::{COMPONENT_BYTES_MAX, CORE_NAME_BYTES_MAX};
+use super::limits::{COMPONENT_BYTES_MAX, CORE_NAME_BYTES_MAX, SCHEMAS_BYTES_MAX};
 use super::plan::Plan;
 use super::shape;
 use crate::journal::Component;
@@ -137,6 +137,7 @@ pub enum DeployError {
 pub fn check(engine: &Engine, bytes: &[u8]) -> Result<Deployment, DeployError> {
     let component = canonical_component(bytes)?;
     let build = Build::load(engine, component)?;
+    check_schemas(&build.description().schemas)?;
     try_out(&build)?;
     let plan = Plan::of(build.component())?;
     Ok(Deployment { build, plan })
@@ -167,6 +168,15 @@ pub fn canonical_component(bytes: &[u8]) -> Result<Bytes, DeployError> {
 pub fn check_size(bytes: &[u8]) -> Result<(), DeployError> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(DeployError::TooLarge { bytes: bytes.len(), bytes_max: COMPONENT_BYTES_MAX });
+    }
+    Ok(())
+}
+
+/// Whoever asks for a machine gets its schemas, so they are bounded. Those of builds that were deployed before stay as they are.
+fn check_schemas(schemas: &str) -> Result<(), DeployError> {
+    if schemas.len() > SCHEMAS_BYTES_MAX {
+        let cause = format!("they have {} bytes; the limit is {SCHEMAS_BYTES_MAX}", schemas.len());
+        return Err(DeployError::BadDescription { field: "schemas", cause });
     }
     Ok(())
 }

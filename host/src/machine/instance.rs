@@ -23,6 +23,12 @@ pub struct Instance {
     build: Build,
     stack: Stack,
     running: Option<Running>,
+    /// What one call may cost for now.
+    slice: Option<u64>,
+    /// Whether the last call was broken off by the slice alone.
+    is_interrupted: bool,
+    /// Fuel of all calls since somebody asked.
+    cost: u64,
 }
 
 /// What one call may use.
@@ -31,19 +37,34 @@ pub(super) struct Budget {
     fuel: u64,
     /// Up to here the call may grow the instance's memory.
     memory_bytes_max: usize,
+    /// For the states that were dropped before the call, together.
+    fuel_for_drops: u64,
+}
+
+impl Budget {
+    const fn new(fuel: u64, memory_bytes_max: usize) -> Self {
+        Self { fuel, memory_bytes_max, fuel_for_drops: FUEL_PER_STATE }
+    }
+
+    /// The budget, or as much of it as a slice allows.
+    fn within(self, slice: Option<u64>) -> Self {
+        let Some(slice) = slice else { return self };
+        let (fuel, fuel_for_drops) = (self.fuel.min(slice), self.fuel_for_drops.min(slice));
+        Self { fuel, fuel_for_drops, ..self }
+    }
 }
 
 /// For a call that judges something new, or whose work is in proportion to one event.
-pub(super) const PER_EVENT: Budget = Budget { fuel: FUEL_PER_EVENT, memory_bytes_max: MEMORY_BYTES_MAX };
+pub(super) const PER_EVENT: Budget = Budget::new(FUEL_PER_EVENT, MEMORY_BYTES_MAX);
 
 /// For making the first state, of options that are new.
-const PER_CREATION: Budget = Budget { fuel: FUEL_PER_STATE, memory_bytes_max: MEMORY_BYTES_MAX };
+const PER_CREATION: Budget = Budget::new(FUEL_PER_STATE, MEMORY_BYTES_MAX);
 
 /// For a call whose work is in proportion to a state that was accepted.
-const PER_STATE: Budget = Budget { fuel: FUEL_PER_STATE, memory_bytes_max: MEMORY_STATE_BYTES_MAX };
+const PER_STATE: Budget = Budget::new(FUEL_PER_STATE, MEMORY_STATE_BYTES_MAX);
 
 /// For applying again what was accepted.
-const PER_REPLAYED_EVENT: Budget = Budget { fuel: FUEL_PER_REPLAYED_EVENT, memory_bytes_max: MEMORY_STATE_BYTES_MAX };
+const PER_REPLAYED_EVENT: Budget = Budget::new(FUEL_PER_REPLAYED_EVENT, MEMORY_STATE_BYTES_MAX);
 
 /// A handle to a state inside an instance. Dropping it, on any thread, frees the state at the instance's next call.
 pub struct State {
@@ -54,7 +75,7 @@ pub struct State {
 impl Instance {
     pub(super) fn start(build: Build, stack: Stack) -> Result<Self, Fault> {
         let running = Some(Running::start(build.pre(stack)?)?);
-        Ok(Self { build, stack, running })
+        Ok(Self { build, stack, running, slice: None, is_interrupted: false, cost: 0 })
     }
 
     /// The build that runs here.
@@ -85,8 +106,8 @@ impl Instance {
         f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         let running = self.running.as_mut().ok_or_else(broken_off)?;
-        let result = running.call(budget, f);
-        self.settle(result)
+        let result = running.call(budget.within(self.slice), f);
+        self.settle(budget, result)
     }
 
     fn call_with<T>(
@@ -99,13 +120,17 @@ impl Instance {
         if !Arc::ptr_eq(&running.dropped, &state.dropped) {
             return Err(Fault::Trapped("this state was lost when the machine was reset".into()));
         }
-        let result = running.call(budget, |guest, store| f(guest, store, state.resource));
-        self.settle(result)
+        let result = running.call(budget.within(self.slice), |guest, store| f(guest, store, state.resource));
+        self.settle(budget, result)
     }
 
     /// A machine that broke off may have left anything in its memory, so the memory goes at once.
-    fn settle<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+    fn settle<T>(&mut self, budget: Budget, result: Result<T, Fault>) -> Result<T, Fault> {
+        let Some(running) = &mut self.running else { return result };
+        self.cost = self.cost.saturating_add(running.spent());
         if result.is_err() {
+            let is_sliced = self.slice.is_some_and(|slice| slice < budget.fuel);
+            self.is_interrupted = is_sliced && running.fuel_left() == 0;
             self.running = None;
         }
         result
@@ -190,9 +215,23 @@ impl Machine for Instance {
 
     fn reset(&mut self) -> Result<(), Fault> {
         // The old memory goes before the new one comes.
-        self.running = None;
-        self.running = Some(Running::start(self.build.pre(self.stack)?)?);
+        (self.running, self.is_interrupted) = (None, false);
+        let running = Running::start(self.build.pre(self.stack)?)?;
+        self.cost = self.cost.saturating_add(running.spent());
+        self.running = Some(running);
         Ok(())
+    }
+
+    fn take_cost(&mut self) -> u64 {
+        std::mem::take(&mut self.cost)
+    }
+
+    fn set_slice(&mut self, cost_max: Option<u64>) {
+        self.slice = cost_max;
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.is_interrupted
     }
 }
 
@@ -225,6 +264,8 @@ pub(super) struct Running {
     dropping: Vec<ResourceAny>,
     /// What the last call might use.
     fuel: u64,
+    /// What dropping states cost before the last call.
+    spent_on_drops: u64,
 }
 
 /// The store, as generated calls take it.
@@ -234,7 +275,18 @@ impl Running {
     pub(super) fn start(pre: &StateMachinePre<Usage>) -> Result<Self, Fault> {
         let mut store = new_store(pre.engine())?;
         let exports = pre.instantiate(&mut store).map_err(fault)?;
-        Ok(Self { store, exports, dropped: Arc::default(), dropping: Vec::new(), fuel: 0 })
+        let dropping = Vec::new();
+        Ok(Self { store, exports, dropped: Arc::default(), dropping, fuel: FUEL_PER_STATE, spent_on_drops: 0 })
+    }
+
+    /// Fuel of the last call, the drops before it included.
+    fn spent(&self) -> u64 {
+        self.spent_on_drops.saturating_add(self.fuel.saturating_sub(self.fuel_left()))
+    }
+
+    /// Fuel that the last call left.
+    fn fuel_left(&self) -> u64 {
+        self.store.get_fuel().unwrap_or_default()
     }
 
     /// Makes one call, under a budget of its own. After an error this must not be used again.
@@ -243,8 +295,8 @@ impl Running {
         budget: Budget,
         f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        self.free_dropped().map_err(fault)?;
-        let Budget { fuel, memory_bytes_max } = budget;
+        let Budget { fuel, memory_bytes_max, fuel_for_drops } = budget;
+        self.free_dropped(fuel_for_drops).map_err(fault)?;
         self.fuel = fuel;
         self.store.set_fuel(fuel).map_err(fault)?;
         self.store.data_mut().memory_bytes_max = memory_bytes_max;
@@ -255,12 +307,19 @@ impl Running {
         })
     }
 
-    fn free_dropped(&mut self) -> wasmtime::Result<()> {
+    /// Frees the states that were dropped since the last call. All of them have one budget.
+    fn free_dropped(&mut self, fuel: u64) -> wasmtime::Result<()> {
+        self.spent_on_drops = 0;
         self.dropped.swap(&mut self.dropping);
+        if self.dropping.is_empty() {
+            return Ok(());
+        }
+        self.fuel = fuel;
+        self.store.set_fuel(fuel)?;
         for resource in self.dropping.drain(..) {
-            self.store.set_fuel(FUEL_PER_STATE)?;
             resource.resource_drop(&mut self.store)?;
         }
+        self.spent_on_drops = fuel.saturating_sub(self.store.get_fuel()?);
         Ok(())
     }
 }

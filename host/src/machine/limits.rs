@@ -4,6 +4,12 @@
 /// Bytes of one component.
 pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes of the JSON Schemas that a machine describes itself with, when it is deployed.
+pub const SCHEMAS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of descriptions that are kept at hand. A description beyond that is read from the journal for each request.
+pub const DESCRIPTIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Fuel for a call whose work is in proportion to one event: `apply`, `alarm`, `encode`, `decode`, `describe`. One unit is about
 /// one instruction, or one byte of a bulk copy: enough to fill the whole of [`MEMORY_BYTES_MAX`] once, in some 30 to 60 ms.
 pub const FUEL_PER_EVENT: u64 = 75_000_000;
@@ -15,6 +21,22 @@ pub const FUEL_PER_REPLAYED_EVENT: u64 = 2_000_000_000;
 /// Fuel for a call whose work is in proportion to the state: starting the machine, `create`, `restore`, `snapshot`, `view`, and the
 /// dropping of a state. The whole takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
+
+/// Fuel of one call on a thread that others wait for: some two milliseconds. A call that needs more is broken off and made again on a thread of the
+/// [pool](super::MachinePool).
+pub const FUEL_PER_SLICE: u64 = 4_000_000;
+
+/// Threads of one lane of the pool that runs machines, for each processor and at least [`POOL_LANE_THREADS_MIN`].
+pub const POOL_LANE_THREADS_PER_PROCESSOR: usize = 1;
+
+/// See [`POOL_LANE_THREADS_PER_PROCESSOR`].
+pub const POOL_LANE_THREADS_MIN: usize = 2;
+
+/// How much the pool's threads for slow turns give way to others: between 0 and 19.
+pub const POOL_NICENESS: i32 = 5;
+
+/// Bytes of stack of a thread that runs machines: those of a machine's frames ([`STACK_REPLAY_BYTES_MAX`]) and as much for the host's.
+pub const POOL_STACK_BYTES: usize = 2 * STACK_REPLAY_BYTES_MAX;
 
 /// Fuel that `restore` has besides [`FUEL_PER_STATE`], for each byte of the snapshot: what a machine could make, event by event, it must be able to
 /// make again at once, or its room would never open any more.

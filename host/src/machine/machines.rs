@@ -1,7 +1,7 @@
 //! The machines that a host knows: which build each one's new rooms run, and the compiled builds themselves.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
@@ -13,7 +13,8 @@ use super::component::Build;
 use super::deploy::{self, DeployError};
 use super::engine::{Engine, Stack};
 use super::instance::Instance;
-use super::limits::BUILDS_LOADED_MAX;
+use super::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
+use super::pool::MachinePool;
 use crate::clock;
 use crate::crash;
 use crate::journal::{Journal, JournalError, MachineRecord};
@@ -26,9 +27,20 @@ pub struct Machines {
 
 struct Shared {
     engine: Engine,
+    pool: MachinePool,
     journal: Arc<dyn Journal>,
     /// Builds in use or used lately, by digest. A cell's first user compiles; the others wait for it.
     loaded: Mutex<HashMap<Digest, Arc<OnceCell<Build>>>>,
+    described: Mutex<HashMap<Digest, Described>>,
+}
+
+/// A build as requests for its machine show it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Bytes of the component.
+    pub bytes: usize,
+    /// What the machine says of itself, as JSON.
+    pub description: Bytes,
 }
 
 /// Why a build is not to be had.
@@ -57,7 +69,15 @@ impl Machines {
     /// The machines that `journal` holds.
     #[must_use]
     pub fn new(engine: Engine, journal: Arc<dyn Journal>) -> Self {
-        Self { shared: Arc::new(Shared { engine, journal, loaded: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                engine,
+                pool: MachinePool::default(),
+                journal,
+                loaded: Mutex::default(),
+                described: Mutex::default(),
+            }),
+        }
     }
 
     /// Checks a component and makes it the build that new rooms of `name` run; without a name, of the name that it gives itself.
@@ -98,6 +118,26 @@ impl Machines {
             loaded.map_err(|error| stored(error.to_string()))?.map_err(|error| stored(error.to_string()))
         };
         cell.get_or_try_init(load).await.map(|build| Some(build.clone()))
+    }
+
+    /// The description of the build with this digest, and its size; `None` where none is stored. The component itself is read once.
+    ///
+    /// # Errors
+    ///
+    /// The journal fails.
+    pub async fn described(&self, digest: Digest) -> Result<Option<Described>, JournalError> {
+        if let Some(described) = self.descriptions().get(&digest) {
+            return Ok(Some(described.clone()));
+        }
+        let Some(component) = self.shared.journal.component(digest).await? else { return Ok(None) };
+        let description = if component.description.is_empty() { "null".into() } else { component.description.into() };
+        let described = Described { bytes: component.bytes.len(), description };
+        let mut kept = self.descriptions();
+        let bytes: usize = kept.values().map(|described| described.description.len()).sum();
+        if bytes + described.description.len() <= DESCRIPTIONS_BYTES_MAX {
+            kept.insert(digest, described.clone());
+        }
+        Ok(Some(described))
     }
 
     /// All builds with these digests.
@@ -142,10 +182,20 @@ impl Machines {
         &self.shared.engine
     }
 
+    /// The threads that they run on.
+    #[must_use]
+    pub fn pool(&self) -> &MachinePool {
+        &self.shared.pool
+    }
+
     /// The journal that keeps them.
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.shared.journal
+    }
+
+    fn descriptions(&self) -> MutexGuard<'_, HashMap<Digest, Described>> {
+        self.shared.described.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cell(&self, digest: Digest) -> Arc<OnceCell<Build>> {

@@ -8,7 +8,7 @@
 //!            └▶ Plan: how a page's fixed adapter starts the same bytes
 //! ```
 //!
-//! Read in this order: [`limits`], [`engine`], [`canonical`], [`deploy`], [`component`], [`instance`], [`plan`].
+//! Read in this order: [`limits`], [`engine`], [`canonical`], [`deploy`], [`component`], [`instance`], [`pool`], [`plan`].
 
 mod bindings;
 pub mod builds;
@@ -21,6 +21,7 @@ pub mod limits;
 pub mod machines;
 mod panic;
 pub mod plan;
+pub mod pool;
 mod shape;
 mod subject;
 
@@ -31,3 +32,4 @@ pub use engine::{Engine, EngineError, Stack};
 pub use instance::{Instance, State};
 pub use machines::{Machines, MachinesError};
 pub use plan::Plan;
+pub use pool::{Lane, MachinePool};

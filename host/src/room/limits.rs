@@ -8,6 +8,18 @@ pub const ROOMS_AWAKE_MAX: usize = 10_000;
 /// Messages that wait to be decided by one room. Whoever sends more waits, or (over HTTP) is told to come again.
 pub const ROOM_INBOX_MAX: usize = 4_096;
 
+/// Messages to one room that do not wait behind those to be decided: sessions that begin and end, signals, views. Whoever sends more waits.
+pub const ROOM_CONTROLS_MAX: usize = 1_024;
+
+/// So many of them are handled in a row, at most, while a transition waits.
+pub const CONTROLS_IN_A_ROW_MAX: usize = 64;
+
+/// Bytes of views of newest states that all rooms of the host keep together. A view beyond that is made again for the next who asks.
+pub const VIEWS_KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes in which that memory is counted.
+pub const VIEW_UNIT_BYTES: usize = 1024;
+
 /// Messages to one session besides the room's events (rejections, signals). A session that lets more pile up is ended as too slow.
 pub const SESSION_QUEUE_MAX: usize = 1_024;
 
@@ -17,11 +29,17 @@ pub const SIGNALS_PER_SECOND_MAX: u32 = 60;
 /// A room looks so seldom, at most, whether it may go to sleep.
 pub const SLEEP_AFTER_MIN: Duration = Duration::from_millis(10);
 
-/// How long one turn of a room may take on a shared thread. Beyond it, the room's further work of that turn moves to a thread of its own.
+/// How long one turn of a room may take on a shared thread. Beyond it, the room's further work of that turn moves to a thread that runs machines.
 pub const TURN_MAX: Duration = Duration::from_millis(2);
 
 /// How long one turn of a room may take in all. What is left waits until the room has stored and told what it has.
 pub const SLOW_TURN_MAX: Duration = Duration::from_millis(50);
+
+/// Bytes of a state that a room's turn may write, restore or show in the lane for quick turns.
+pub const QUICK_STATE_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a room's turns may take of a second, about, for its next one to go into the lane for quick turns.
+pub const QUICK_TURNS_MAX: Duration = Duration::from_millis(50);
 
 /// How long a room that was woken for its alarm holds one of the places for that. It is awake by then, and looks after itself.
 pub const ALARM_RINGS_MAX: Duration = Duration::from_secs(10);

@@ -24,13 +24,15 @@ mod tally;
 mod task;
 mod trim;
 mod upgrade;
+mod view;
 
 pub use follow::Follower;
 pub use open::OpenRoomError;
 pub use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 pub(crate) use replay::look_at;
 pub use replay::{Moment, Place, ReplayError, find, seq_at, state_at};
-pub use room::{Gone, Letter, News, Outbox, Room, View};
+pub use room::{Gone, Letter, News, Outbox, Room};
 pub use rooms::{EnterError, Rooms, RoomsOptions};
 pub(crate) use starts::Starts;
 pub use upgrade::UpgradeRoomError;
+pub use view::View;

@@ -6,12 +6,12 @@ use reapply_sync::{
     Batch, Chain, Digest, Fault, Genesis, LogId, OpenError, ReplayError, RoomId, Seq, Sequencer, Snapshot, Timestamp,
 };
 
-use super::limits::READ_BYTES;
+use super::limits::{QUICK_STATE_BYTES_MAX, READ_BYTES};
 use super::replay::missing;
 use super::starts::Starts;
 use crate::clock;
 use crate::journal::{Journal, JournalError, MachineRecord, NewRoom, Retention, RoomRecord};
-use crate::machine::{Builds, Instance, Machines, MachinesError, Stack};
+use crate::machine::{Builds, Instance, Lane, MachinePool, Machines, MachinesError, Stack};
 
 /// Why a room could not be brought to life.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +154,7 @@ async fn open_from(
         // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
         is_alarm_spent: record.alarm.is_none() && record.batch.is_some(),
     };
-    opening.run(builds, stack).await
+    opening.run(builds, stack, machines.pool()).await
 }
 
 /// A room on its way up.
@@ -186,7 +186,7 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Ope
         batches: Vec::new(),
         is_alarm_spent: false,
     };
-    let mut sequencer = opening.run(builds, Stack::Judging).await.map_err(|error| match error {
+    let mut sequencer = opening.run(builds, Stack::Judging, machines.pool()).await.map_err(|error| match error {
         OpenRoomError::Open { error: OpenError::Replay(ReplayError::Load { error, .. }), .. } => {
             OpenRoomError::OptionsRefused(error.to_string())
         }
@@ -200,9 +200,12 @@ async fn create(machines: &Machines, id: &RoomId, options: String) -> Result<Ope
 
 impl Opening {
     /// A long log takes a while to replay, so this is done away from the threads that serve sockets.
-    async fn run(self, builds: Builds, stack: Stack) -> Result<Sequencer<Instance>, OpenRoomError> {
+    async fn run(self, builds: Builds, stack: Stack, pool: &MachinePool) -> Result<Sequencer<Instance>, OpenRoomError> {
         let Self { room, log, genesis, start, batches, is_alarm_spent } = self;
-        let opened = tokio::task::spawn_blocking(move || {
+        let log_bytes: usize = batches.iter().map(|batch| batch.body.len()).sum();
+        let bytes = start.as_ref().map_or(0, |start| start.state.len()) + log_bytes;
+        let lane = if bytes > QUICK_STATE_BYTES_MAX { Lane::Slow } else { Lane::Quick };
+        let open = move || {
             let opened = Sequencer::open(|digest| builds.start(digest, stack), log, genesis, start, batches);
             let mut sequencer = opened.map_err(|error| OpenRoomError::Open { room, error })?;
             if is_alarm_spent {
@@ -212,7 +215,7 @@ impl Opening {
                 sequencer.alarm_at();
             }
             Ok(sequencer)
-        });
-        opened.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+        };
+        pool.run(lane, open).await
     }
 }

@@ -1,12 +1,14 @@
 //! Past states: made again from the nearest snapshot and the log, in an instance of their own.
 
+use bytes::Bytes;
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
 
 use super::open::{OpenRoomError, digests_of, read_batches};
 use super::starts::Starts;
+use super::view;
 use crate::clock::rfc3339;
 use crate::journal::RoomRecord;
-use crate::machine::{Instance, Machines, MachinesError, Stack, State};
+use crate::machine::{Instance, Lane, Machines, MachinesError, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub struct Moment {
     /// The build that made it.
     pub digest: Digest,
     /// What the machine shows of it, as JSON.
-    pub view: String,
+    pub view: Bytes,
 }
 
 /// Why a past state could not be made again.
@@ -84,7 +86,7 @@ pub async fn state_at(machines: &Machines, id: &RoomId, place: Place) -> Result<
     let record = find(machines, id).await?;
     let seq = seq_at(machines, &record, place).await?;
     look_at(machines, &record, seq, |Standing { seq, time, digest, machine, state, .. }| {
-        Ok(Moment { seq, time, digest, view: machine.view(state)? })
+        Ok(Moment { seq, time, digest, view: view::json(machine.view(state)?)? })
     })
     .await
 }
@@ -146,12 +148,12 @@ pub(crate) async fn look_at<T: Send + 'static>(
     look: impl FnOnce(Standing<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, ReplayError> {
     let (mut replay, chain) = stand_at(machines, record, seq).await?;
-    let looked = tokio::task::spawn_blocking(move || {
+    let looked = move || {
         let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());
         let (machine, state) = replay.state();
         Ok(look(Standing { seq, time, digest, chain, machine, state })?)
-    });
-    looked.await.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string()).into()))
+    };
+    machines.pool().run(Lane::Aside, looked).await
 }
 
 /// A replay that takes its machines from builds at hand.
@@ -169,11 +171,10 @@ async fn stand_at(machines: &Machines, record: &RoomRecord, seq: Seq) -> Result<
         let builds = machines.builds(digests_of(first, &batches)).await?;
         let (from, genesis) = (start.clone(), record.genesis.clone());
         let source = Box::new(move |digest| builds.start(digest, Stack::Replaying));
-        let replayed = tokio::task::spawn_blocking(move || replay(source, from, &genesis, &batches, seq, chain)).await;
-        let why = match replayed {
-            Ok(Ok(standing)) => return Ok(standing),
-            Ok(Err(why)) => why,
-            Err(error) => return Err(Fault::Trapped(error.to_string()).into()),
+        let replay = move || replay(source, from, &genesis, &batches, seq, chain);
+        let why = match machines.pool().run(Lane::Aside, replay).await {
+            Ok(standing) => return Ok(standing),
+            Err(why) => why,
         };
         let failed = start.as_ref().map(|start| start.seq);
         match starts.earlier(failed, &why).await.map_err(OpenRoomError::from)? {

@@ -1,14 +1,16 @@
 //! The handle to a room that is awake: what sessions and requests hold, and the commands that they send.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
-use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId, Timestamp};
+use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::tally::Tally;
 use super::upgrade::UpgradeRoomError;
+use super::view::View;
 use crate::clock;
 use crate::journal::Retention;
 use crate::machine::Instance;
@@ -16,7 +18,10 @@ use crate::machine::Instance;
 /// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
 #[derive(Clone, Debug)]
 pub struct Room {
-    pub(super) commands: mpsc::Sender<Command>,
+    /// What is decided in order.
+    pub(super) submits: mpsc::Sender<Command>,
+    /// What does not wait behind that.
+    pub(super) controls: mpsc::Sender<Command>,
     pub(super) history: Arc<History>,
     pub(super) news: watch::Receiver<News>,
     pub(super) tally: Arc<Tally>,
@@ -48,6 +53,8 @@ pub type Outbox = mpsc::Sender<Letter>;
 pub enum Letter {
     /// A frame to send.
     Frame(Bytes),
+    /// Nothing is to be read from the session before this moment.
+    Slow(Instant),
     /// The last message; the session ends after it.
     Goodbye(Goodbye),
 }
@@ -85,6 +92,8 @@ pub(super) enum Command {
     },
     Leave {
         session: SessionId,
+        /// How many submissions and the like it had handed in. It leaves once these are handled.
+        handed: u64,
     },
     SubmitOnce {
         submit: SubmitOnce,
@@ -106,24 +115,30 @@ pub(super) enum Command {
     Stop,
 }
 
+impl Command {
+    /// Whether it stays in order with transitions.
+    fn is_submit(&self) -> bool {
+        match self {
+            Self::Submit { .. } | Self::SubmitOnce { .. } | Self::Followed { .. } | Self::Resync { .. } => true,
+            Self::Enter { .. }
+            | Self::Signal { .. }
+            | Self::Diverged { .. }
+            | Self::Leave { .. }
+            | Self::Upgrade(_)
+            | Self::View { .. }
+            | Self::Ring { .. }
+            | Self::TellTally { .. }
+            | Self::Retain(_)
+            | Self::Stop => false,
+        }
+    }
+}
+
 /// A build that is to take over.
 pub(super) struct Upgrade {
     pub(super) instance: Instance,
     pub(super) digest: Digest,
     pub(super) reply: oneshot::Sender<Result<Seq, UpgradeRoomError>>,
-}
-
-/// A durable state, as the machine shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The last event in it.
-    pub seq: Seq,
-    /// That event's time.
-    pub time: Timestamp,
-    /// The build that made it.
-    pub digest: Digest,
-    /// The JSON that the machine made of it.
-    pub json: String,
 }
 
 impl Room {
@@ -195,9 +210,10 @@ impl Room {
         self.ask(|reply| Command::Upgrade(Upgrade { instance, digest, reply })).await
     }
 
-    /// Ends a session. Never fails: a room that is gone has no sessions.
-    pub async fn leave(&self, session: SessionId) {
-        let _gone = self.tell(Command::Leave { session }).await;
+    /// Ends a session that has called [`Room::submit`], [`Room::followed`] and [`Room::resync`] so often in all; it ends once these are handled.
+    /// Never fails: a room that is gone has no sessions.
+    pub async fn leave(&self, session: SessionId, handed: u64) {
+        let _gone = self.tell(Command::Leave { session, handed }).await;
     }
 
     /// Submits one transition without a session, and waits for what becomes of it. Does not wait while the room's queue is full.
@@ -207,7 +223,7 @@ impl Room {
     /// The room is gone; nothing was submitted, or it was not stored.
     pub async fn submit_once(&self, submit: SubmitOnce) -> Result<Verdict, Gone> {
         let (reply, verdict) = oneshot::channel();
-        match self.commands.try_send(Command::SubmitOnce { submit, reply }) {
+        match self.submits.try_send(Command::SubmitOnce { submit, reply }) {
             Ok(()) => verdict.await.map_err(|_| Gone),
             Err(mpsc::error::TrySendError::Full(_)) => Ok(Verdict::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
@@ -251,11 +267,12 @@ impl Room {
     }
 
     pub(super) fn is_gone(&self) -> bool {
-        self.commands.is_closed()
+        self.controls.is_closed()
     }
 
-    async fn tell(&self, command: Command) -> Result<(), Gone> {
-        self.commands.send(command).await.map_err(|_| Gone)
+    pub(super) async fn tell(&self, command: Command) -> Result<(), Gone> {
+        let queue = if command.is_submit() { &self.submits } else { &self.controls };
+        queue.send(command).await.map_err(|_| Gone)
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {

@@ -17,6 +17,7 @@ use super::open::{self, Begin, OpenRoomError, Opened};
 use super::room::{Command, Gone, News, Room};
 use super::task::{self, Surroundings};
 use super::trim::{self, Trimmer};
+use super::view::ViewMemory;
 use crate::journal::{JournalError, RejectionCount, Retention};
 use crate::machine::Machines;
 
@@ -79,6 +80,8 @@ impl Rooms {
         let (trims, trimmer) = trim::trimmer();
         let surroundings = Surroundings {
             journal: Arc::clone(machines.journal()),
+            pool: machines.pool().clone(),
+            view_memory: ViewMemory::new(),
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
             alarms_changed: Arc::default(),
@@ -156,7 +159,7 @@ impl Rooms {
         let slots = self.shared.slots().clone();
         for (_, slot) in slots.into_iter().filter(|(id, _)| id.machine == *machine) {
             if let Some(awake) = &*slot.lock().await {
-                let _gone = awake.room.commands.send(Command::Retain(retention.clone())).await;
+                let _gone = awake.room.tell(Command::Retain(retention.clone())).await;
             }
         }
         if retention.trim {
@@ -198,7 +201,7 @@ impl Rooms {
         let mut tasks = Vec::new();
         for slot in slots {
             if let Some(awake) = slot.lock().await.take() {
-                let _gone = awake.room.commands.send(Command::Stop).await;
+                let _gone = awake.room.tell(Command::Stop).await;
                 tasks.push(awake.task);
             }
         }

@@ -1,37 +1,53 @@
 //! The task that a waking room is: hands commands to the pure [`Room`](reapply_sync::Room), and performs the effects that it asks for, in order.
 //!
+//! ```text
+//!   sessions, requests ─▶ Waiting ─▶ Task, on a shared thread ◀── effects ──┐
+//!                                     │ a turn that is likely to be cheap   │
+//!                                     ├────────── under a slice ──────────▶ Decider: the pure Room and its machine
+//!                                     └─ any other: on a thread of the pool ─▶ │
+//! ```
+//!
 //! One turn hands in everything that is waiting, then performs what came of it. So under load the work shares its journal records and its
-//! wake-ups, and an idle room answers a lone transition at once.
+//! wake-ups, and an idle room answers a lone transition at once. No turn takes longer on a shared thread than [`TURN_MAX`] and one slice: what the
+//! room knows to be dear, or what a slice breaks off, is done on a thread that serves nobody else. Meanwhile sessions read on.
 
+mod decider;
 mod effects;
 mod tally;
+mod waiting;
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use reapply_sync::room::{Asker, Now, Ticks, Verdict, Waking};
-use reapply_sync::{RoomId, Seq, SessionId, SnapshotPolicy};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use reapply_sync::room::{Step, Waking};
+use reapply_sync::{RoomId, SessionId};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Sleep;
-use tracing::warn;
 
+use self::decider::{Clock, Decider, Moved, snapshot_policy};
 use self::effects::{InFlight, appended};
-use super::limits::{ROOM_INBOX_MAX, SLOW_TURN_MAX, TURN_MAX};
+use self::waiting::{Inboxes, Waiting};
+use super::limits::{
+    QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX, SLOW_TURN_MAX, TURN_MAX,
+};
 use super::open::Opened;
-use super::room::{Command, News, Outbox, Room, Upgrade, View};
+use super::room::{Command, News, Outbox, Room};
 use super::tally::Tally;
 use super::trim::TrimQueue;
-use super::upgrade::UpgradeRoomError;
-use crate::clock;
-use crate::journal::{Journal, Retention};
-use crate::machine::Instance;
+use super::view::ViewMemory;
+use crate::journal::Journal;
+use crate::machine::limits::FUEL_PER_SLICE;
+use crate::machine::{Lane, MachinePool};
 
 /// What all rooms' tasks have around them.
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) journal: Arc<dyn Journal>,
+    /// The threads that machines run on.
+    pub(super) pool: MachinePool,
+    pub(super) view_memory: ViewMemory,
     pub(super) sleep_after: Duration,
     pub(super) trims: Arc<TrimQueue>,
     /// Told when a room falls asleep that has an alarm.
@@ -48,28 +64,44 @@ pub(super) fn start(
 ) -> (Room, impl Future<Output = ()>) {
     let Opened { mut sequencer, noted_alarm, retention } = opened;
     sequencer.set_snapshot_policy(snapshot_policy(&retention));
-    let (commands, inbox) = mpsc::channel(ROOM_INBOX_MAX);
+    let (submits, submits_inbox) = mpsc::channel(ROOM_INBOX_MAX);
+    let (controls, controls_inbox) = mpsc::channel(ROOM_CONTROLS_MAX);
     let history = Arc::clone(sequencer.history());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
     let tally = Arc::<Tally>::default();
-    let room = Room { commands, history, news: news_receiver, tally: Arc::clone(&tally) };
+    let room = Room { submits, controls, history, news: news_receiver, tally: Arc::clone(&tally) };
     let sleep_after_micros = u64::try_from(surroundings.sleep_after.as_micros()).unwrap_or(u64::MAX);
     let waking = Waking { noted_alarm, is_used, sleep_after_micros };
-    let clock = Clock { began: Instant::now() };
-    let task = Task {
-        id,
+    let clock = Clock::start();
+    // Whoever was present leaves now, which asks the machine.
+    sequencer.set_slice(Some(FUEL_PER_SLICE));
+    let decider = Decider {
+        id: id.clone(),
         room: clock.with_now(|now| reapply_sync::Room::new(sequencer, waking, now)),
         clock,
-        surroundings,
         next_session: Box::new(next_session),
-        inbox,
-        news,
-        outboxes: HashMap::new(),
+        moved: Vec::new(),
         askers: HashMap::new(),
         askers_made: 0,
         upgrading: None,
         ringers: Vec::new(),
+        handled: HashMap::new(),
+        leaving: HashMap::new(),
+        kept_view: None,
+        view_memory: surroundings.view_memory.clone(),
+    };
+    let task = Task {
+        id,
+        decider: Arc::new(Mutex::new(decider)),
+        clock,
+        surroundings,
+        inboxes: Inboxes { controls: controls_inbox, submits: submits_inbox },
+        waiting: Waiting::new(),
+        news,
+        outboxes: HashMap::new(),
+        unreachable: Vec::new(),
         in_flight: None,
+        busy: Busy::new(),
         tally,
         tally_due: None,
         is_trimmed: retention.trim,
@@ -81,21 +113,18 @@ pub(super) fn start(
 
 struct Task {
     id: RoomId,
-    room: reapply_sync::Room<Instance>,
+    /// Locked by this task, or by the turn that it waits for.
+    decider: Arc<Mutex<Decider>>,
     clock: Clock,
     surroundings: Surroundings,
-    next_session: Box<dyn Fn() -> SessionId + Send>,
-    inbox: mpsc::Receiver<Command>,
+    inboxes: Inboxes,
+    waiting: Waiting,
     news: watch::Sender<News>,
     outboxes: HashMap<SessionId, Outbox>,
-    /// Who waits for the verdict on a transition that came over HTTP.
-    askers: HashMap<Asker, oneshot::Sender<Verdict>>,
-    askers_made: u64,
-    /// Who waits for the upgrade that was asked for.
-    upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
-    /// Who woke the room for its alarm, and waits until that is settled.
-    ringers: Vec<oneshot::Sender<()>>,
+    /// Sessions that a frame could not be sent to, of which the room is still to hear.
+    unreachable: Vec<SessionId>,
     in_flight: Option<InFlight>,
+    busy: Busy,
     tally: Arc<Tally>,
     /// When the journal is told what was rejected.
     tally_due: Option<Instant>,
@@ -108,26 +137,35 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        let mut commands = Vec::new();
         let mut timer = Box::pin(tokio::time::sleep(self.surroundings.sleep_after));
+        let mut is_timers_turn = true;
         self.perform_effects().await;
         while !self.is_asleep {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
-            let is_open = self.room.is_open();
+            let is_open = self.decider().room.is_open();
+            if is_open {
+                self.waiting.fill(&mut self.inboxes);
+            }
+            let has_commands = is_open && !self.waiting.is_empty();
             tokio::select! {
                 biased;
-                appended = appended(&mut self.in_flight) => self.handle_appended(appended),
-                () = std::future::ready(()), if is_open && !commands.is_empty() => self.handle_commands(&mut commands),
-                count = self.inbox.recv_many(&mut commands, ROOM_INBOX_MAX), if is_open && commands.is_empty() => {
-                    if count == 0 {
-                        self.room.handle_stop();
-                    }
-                    self.handle_commands(&mut commands);
-                }
-                () = timer.as_mut() => {
-                    self.clock.with_now(|now| self.room.handle_timer(now));
+                appended = appended(&mut self.in_flight) => self.handle_appended(appended).await,
+                // In turn with commands: neither keeps the other waiting for ever.
+                () = timer.as_mut(), if is_timers_turn || !has_commands => {
+                    is_timers_turn = false;
+                    self.turn(Step::HandIn, |decider| decider.clock.with_now(|now| decider.room.handle_timer(now))).await;
                     self.tell_tally_if_due();
+                }
+                () = std::future::ready(()), if has_commands => {
+                    is_timers_turn = true;
+                    self.handle_commands().await;
+                }
+                control = self.inboxes.controls.recv(), if is_open => {
+                    self.hand_in(control, Waiting::push_control).await;
+                }
+                submit = self.inboxes.submits.recv(), if is_open => {
+                    self.hand_in(submit, Waiting::push_submit).await;
                 }
             }
             self.perform_effects().await;
@@ -135,128 +173,127 @@ impl Task {
     }
 
     /// When this room has something to do though nothing comes in. It looks every now and then, since the wall clock may be set.
-    fn wake_at(&mut self) -> Instant {
-        let room_wakes_at = self.clock.with_now(|now| self.room.wake_at(now));
+    fn wake_at(&self) -> Instant {
+        let mut decider = self.decider();
+        let room_wakes_at = self.clock.with_now(|now| decider.room.wake_at(now));
         let room_wakes_at = room_wakes_at.map(|ticks| self.clock.instant(ticks));
         let latest = Instant::now() + self.surroundings.sleep_after;
         [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min)
     }
 
-    /// Handles a turn's commands, and leaves those that are for the next one. A machine that is slow must not hold up the thread that
-    /// other rooms and sockets share, nor what this room has to store and to tell.
-    fn handle_commands(&mut self, commands: &mut Vec<Command>) {
-        let turn_began = Instant::now();
-        commands.reverse();
-        self.take_in(commands, turn_began + TURN_MAX);
-        if !commands.is_empty() && self.room.is_open() {
-            tokio::task::block_in_place(|| self.take_in(commands, turn_began + SLOW_TURN_MAX));
-        }
-        commands.reverse();
+    /// Handles the command that has come in, and those behind it. Without one nobody holds a handle to this room any more.
+    async fn hand_in(&mut self, command: Option<Command>, push: fn(&mut Waiting, Command)) {
+        let Some(command) = command else { return self.decider().room.handle_stop() };
+        push(&mut self.waiting, command);
+        self.waiting.fill(&mut self.inboxes);
+        self.handle_commands().await;
     }
 
-    /// Handles commands, the last one first, until the room is full, or the time has come; one of them at least.
-    fn take_in(&mut self, commands: &mut Vec<Command>, until: Instant) {
-        while let Some(command) = commands.pop() {
-            self.clock.with_now(|now| self.handle(command, now));
-            if !self.room.is_open() || Instant::now() > until {
-                return;
+    /// Handles a turn's commands, and leaves those that are for the next one. What a shared thread has no time for goes to a thread of the pool; but
+    /// not all of it at once, since this room has things to store and to tell.
+    async fn handle_commands(&mut self) {
+        let mut waiting = std::mem::replace(&mut self.waiting, Waiting::new());
+        let is_done = {
+            let mut decider = self.decider();
+            if !decider.room.may_be_dear(Step::HandIn) {
+                decider.take_in(&mut waiting, Instant::now() + TURN_MAX, true);
             }
+            waiting.is_empty() || !decider.room.is_open()
+        };
+        if !is_done {
+            let turn = move |decider: &mut Decider| {
+                decider.take_in(&mut waiting, Instant::now() + SLOW_TURN_MAX, false);
+                waiting
+            };
+            waiting = self.turn_on_pool(turn).await;
         }
+        self.waiting = waiting;
+        self.note_moved();
     }
 
-    fn handle(&mut self, command: Command, now: &mut Now<'_>) {
-        match command {
-            Command::Submit { session, number, transition } => {
-                self.room.handle_submit(session, number, transition, now)
-            }
-            Command::Enter { hello, participant, outbox, reply } => {
-                let session = (self.next_session)();
-                let entered = self.room.handle_enter(session, &hello, participant, now);
-                if entered.is_ok() {
-                    self.outboxes.insert(session, outbox);
-                }
-                if let Err(Ok(_)) = reply.send(entered) {
-                    self.leave(session, now);
-                }
-            }
-            Command::Resync { session, hello, reply } => {
-                if let Some(welcomed) = self.room.handle_resync(session, &hello, now) {
-                    let _session_gone = reply.send(welcomed);
-                }
-            }
-            Command::Signal { session, body } => self.room.handle_signal(session, body),
-            Command::Diverged { session, seq, ours } => {
-                let participant = self.room.participant(session);
-                let digest = self.room.sequencer().digest();
-                let ours = ours.map(tracing::field::display);
-                warn!(room = %self.id, %digest, %seq, ours, ?participant, "a replica diverged; it heals from a snapshot");
-            }
-            Command::Followed { session, upgrade } => self.room.handle_followed(session, upgrade),
-            Command::Leave { session } => self.leave(session, now),
-            Command::SubmitOnce { submit, reply } => {
-                self.askers_made += 1;
-                let asker = Asker(self.askers_made);
-                self.askers.insert(asker, reply);
-                self.room.handle_submit_once(asker, submit, now);
-            }
-            Command::Upgrade(Upgrade { instance, digest, reply }) => {
-                match self.room.handle_upgrade(instance, digest, now) {
-                    Ok(()) => self.upgrading = Some(reply),
-                    Err(busy) => drop(reply.send(Err(busy.into()))),
-                }
-            }
-            Command::View { reply } => {
-                let _asker_gone = reply.send(self.view(now));
-            }
-            Command::Ring { reply } => {
-                self.room.handle_ring(now);
-                self.ringers.push(reply);
-            }
-            Command::TellTally { reply } => self.tell_tally(Some(reply)),
-            Command::Retain(retention) => {
-                self.room.set_snapshot_policy(snapshot_policy(&retention));
-                self.is_trimmed = retention.trim;
-            }
-            Command::Stop => self.room.handle_stop(),
+    /// Makes one step of the room: here, where it is likely to be short, or on a thread of the pool.
+    async fn turn<T: Send + 'static>(
+        &mut self,
+        step: Step,
+        turn: impl FnOnce(&mut Decider) -> T + Send + 'static,
+    ) -> T {
+        let made_here = {
+            let mut decider = self.decider();
+            if decider.room.may_be_dear(step) { Err(turn) } else { Ok(turn(&mut decider)) }
+        };
+        match made_here {
+            Ok(done) => done,
+            Err(turn) => self.turn_on_pool(turn).await,
         }
     }
 
-    fn leave(&mut self, session: SessionId, now: &mut Now<'_>) {
-        self.outboxes.remove(&session);
-        self.room.handle_leave(session, now);
+    async fn turn_on_pool<T: Send + 'static>(&mut self, turn: impl FnOnce(&mut Decider) -> T + Send + 'static) -> T {
+        let lane = self.lane();
+        let decider = Arc::clone(&self.decider);
+        let turn = move || {
+            let mut decider = decider.lock().unwrap_or_else(PoisonError::into_inner);
+            let began = Instant::now();
+            decider.room.set_slice(None);
+            decider.room.handle_lost();
+            let done = turn(&mut decider);
+            decider.room.set_slice(Some(FUEL_PER_SLICE));
+            (done, began.elapsed())
+        };
+        let (done, elapsed) = self.surroundings.pool.run(lane, turn).await;
+        self.busy.note(elapsed);
+        done
     }
 
-    fn view(&mut self, now: &Now<'_>) -> Result<View, reapply_sync::Fault> {
-        let json = self.room.show(|machine, state| machine.view(state), now)?;
-        let sequencer = self.room.sequencer();
-        let (seq, time) = (sequencer.history().head(), sequencer.durable_time());
-        Ok(View { seq, time, digest: sequencer.digest(), json })
+    fn lane(&mut self) -> Lane {
+        let is_busy = self.busy.lately() > QUICK_TURNS_MAX;
+        let decider = self.decider();
+        let state_bytes = decider.room.sequencer().history().base().state.len();
+        if is_busy || decider.room.is_lost() || state_bytes > QUICK_STATE_BYTES_MAX { Lane::Slow } else { Lane::Quick }
+    }
+
+    /// Not while a turn is on the pool.
+    fn decider(&self) -> MutexGuard<'_, Decider> {
+        self.decider.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes which sessions began and ended, and does what a turn left for this task.
+    fn note_moved(&mut self) {
+        let moved = std::mem::take(&mut self.decider().moved);
+        for moved in moved {
+            match moved {
+                Moved::Entered(session, outbox) => drop(self.outboxes.insert(session, outbox)),
+                Moved::Left(session) => drop(self.outboxes.remove(&session)),
+                Moved::Retains(retention) => self.is_trimmed = retention.trim,
+                Moved::TellTally(reply) => self.tell_tally(Some(reply)),
+            }
+        }
     }
 }
 
-/// The clocks and the random bits of one room.
-#[derive(Clone, Copy)]
-struct Clock {
-    began: Instant,
+/// How long a room's turns on the pool have taken lately. What lies a second back counts half.
+struct Busy {
+    micros: u64,
+    upto: Instant,
 }
 
-impl Clock {
-    fn with_now<T>(self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
-        let ticks = Ticks(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX));
-        f(&mut Now { ticks, time: clock::now(), entropy: &mut rand::random })
+impl Busy {
+    fn new() -> Self {
+        Self { micros: 0, upto: Instant::now() }
     }
 
-    fn instant(self, Ticks(micros): Ticks) -> Instant {
-        let at = self.began.checked_add(Duration::from_micros(micros));
-        at.unwrap_or(self.began + FAR_AWAY)
+    fn note(&mut self, elapsed: Duration) {
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.micros = self.micros.saturating_add(micros);
     }
-}
 
-/// Later than any process lives, and near enough for every system's clock.
-const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {
-    SnapshotPolicy { events: retention.snapshot_events, bytes: retention.snapshot_bytes }
+    fn lately(&mut self) -> Duration {
+        let seconds = self.upto.elapsed().as_secs();
+        if seconds > 0 {
+            self.upto = Instant::now();
+            self.micros = self.micros.checked_shr(u32::try_from(seconds).unwrap_or(u32::MAX)).unwrap_or_default();
+        }
+        Duration::from_micros(self.micros)
+    }
 }
 
 fn set(timer: &mut Pin<Box<Sleep>>, wake_at: Instant) {

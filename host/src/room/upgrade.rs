@@ -6,7 +6,7 @@ use reapply_sync::{Fault, LoadError, RoomId, Seq, UpgradeError};
 
 use super::room::Gone;
 use super::rooms::{EnterError, Rooms};
-use crate::machine::{Build, Stack};
+use crate::machine::{Build, Lane, Stack};
 
 /// Why a room was not upgraded. It runs its build on, untouched.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,8 @@ impl Rooms {
         loop {
             let room = self.find(id).await?;
             let starting = build.clone();
-            let started = tokio::task::spawn_blocking(move || starting.instantiate_with(stack)).await;
-            let instance = started.unwrap_or_else(|error| Err(Fault::Trapped(error.to_string())))?;
+            let pool = self.machines().pool();
+            let instance = pool.run(Lane::Slow, move || starting.instantiate_with(stack)).await?;
             match room.upgrade(instance, build.digest()).await {
                 // A state may take more stack to restore than its events took.
                 Ok(Err(UpgradeRoomError::Failed(UpgradeFailed::Refused(UpgradeError::Restore(LoadError::Fault(

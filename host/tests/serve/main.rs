@@ -8,6 +8,7 @@ mod alarms;
 mod backups;
 mod clock;
 mod components;
+mod crowding;
 mod data;
 mod deploy;
 mod doors;

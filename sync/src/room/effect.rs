@@ -86,7 +86,7 @@ pub enum Verdict {
     },
     /// The journal did not store it, or does not know whether it did; or the room broke before that.
     NotStored,
-    /// The owner's queue for the room is full.
+    /// The owner's queue for the room is full, or the participant waits because the machine faulted on its transitions.
     Busy,
     /// The room runs another build by now: encode it anew.
     Upgraded,
@@ -132,6 +132,13 @@ pub enum Effect {
         session: SessionId,
         /// An encoded message.
         frame: Bytes,
+    },
+    /// Asks the owner to read no more from a session before this moment: its participant waits, after a fault. What comes nevertheless is kept.
+    Slow {
+        /// The session.
+        session: SessionId,
+        /// When to read on.
+        until: Ticks,
     },
     /// Offers an ephemeral frame to all sessions but one. A session whose queue is full goes without it.
     Signal {

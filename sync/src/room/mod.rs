@@ -18,10 +18,12 @@
 //! no sessions, submissions, upgrades and rings: only the answers of the journal, the timer, and what ends sessions.
 
 mod alarm;
+mod backoff;
 mod effect;
 pub mod limits;
 mod rest;
 mod sessions;
+mod steps;
 mod storing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,9 +32,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::alarm::AlarmNote;
+use self::backoff::Backoffs;
 pub use self::effect::{Asker, Effect, Entered, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
 use self::limits::PRESENCE_INTERVAL_MICROS;
 use self::sessions::{Session, Sessions};
+pub use self::steps::Step;
 use crate::event::Batch;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::machine::{CodecError, Fault, Machine};
@@ -53,6 +57,7 @@ pub struct Room<M: Machine> {
     /// When it is told who is present, where that has changed.
     presence_due: Option<Ticks>,
     alarm: AlarmNote,
+    backoffs: Backoffs,
     sleep_after_micros: u64,
     /// None where the room was woken for its alarm, and nobody has used it since.
     last_used: Option<Ticks>,
@@ -104,6 +109,7 @@ impl<M: Machine> Room<M> {
             upgrade: None,
             presence_due: None,
             alarm: AlarmNote::new(noted_alarm),
+            backoffs: Backoffs::default(),
             sleep_after_micros,
             last_used: is_used.then_some(now.ticks),
             failing_until: None,
@@ -163,8 +169,12 @@ impl<M: Machine> Room<M> {
     pub fn handle_submit(&mut self, session: SessionId, number: Number, transition: Bytes, now: &mut Now<'_>) {
         let Some(Session { participant, client, upgraded }) = self.sessions.get(session) else { return };
         let submit = Submit { author: participant.clone(), client: *client, number, upgraded: *upgraded, transition };
+        if self.backoffs.is_waiting(&submit.author, now.ticks) {
+            return self.hold(session, submit, now);
+        }
         let entropy = now.draw();
         self.sequencer.handle_submit(submit, now.time, entropy);
+        self.note_charges(now);
     }
 
     /// Somebody submits a transition without a session. [`Effect::Answer`] tells what became of it.
@@ -175,10 +185,15 @@ impl<M: Machine> Room<M> {
             self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Upgraded });
             return;
         }
+        if self.backoffs.is_waiting(&author, now.ticks) {
+            self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Busy });
+            return;
+        }
         self.askers.entry((client, number)).or_default().push(asker);
         let submit = Submit { author, client, number, upgraded: self.sequencer.upgraded(), transition };
         let entropy = now.draw();
         self.sequencer.handle_submit(submit, now.time, entropy);
+        self.note_charges(now);
         if self.sequencer.is_told(client, number) {
             self.repeated.push((client, number));
         }
@@ -229,7 +244,12 @@ impl<M: Machine> Room<M> {
         self.sequencer.set_snapshot_policy(policy);
     }
 
-    /// Shows the last durable state.
+    /// Somebody uses the room without asking anything of it: it does not sleep soon.
+    pub fn handle_use(&mut self, now: &Now<'_>) {
+        self.last_used = Some(now.ticks);
+    }
+
+    /// Shows the last durable state. Not under a slice, and not while the states [are lost](Room::is_lost).
     ///
     /// # Errors
     ///
@@ -241,10 +261,14 @@ impl<M: Machine> Room<M> {
     ) -> Result<T, Fault> {
         self.last_used = Some(now.ticks);
         let (machine, state) = self.sequencer.durable();
-        show(machine, state).inspect_err(|fault| self.sequencer.handle_fault("view", fault.clone()))
+        let shown = show(machine, state);
+        if let Err(fault) = &shown {
+            self.sequencer.handle_fault("view", fault.clone());
+        }
+        shown
     }
 
-    /// The JSON of a transition, for the operator.
+    /// The JSON of a transition, for the operator. Not under a slice, and not while the states [are lost](Room::is_lost).
     ///
     /// # Errors
     ///
@@ -259,22 +283,20 @@ impl<M: Machine> Room<M> {
 
     /// The next thing for the owner to do.
     pub fn poll_effect(&mut self, now: &mut Now<'_>) -> Option<Effect> {
-        if self.effects.is_empty() && self.phase != Phase::Asleep {
-            self.pump(now);
-        }
+        self.pump_if_done(now);
         self.effects.pop_front()
+    }
+
+    /// The next things for the owner to do, in order. There may be more once these are done.
+    pub fn poll_effects(&mut self, now: &mut Now<'_>) -> VecDeque<Effect> {
+        self.pump_if_done(now);
+        std::mem::take(&mut self.effects)
     }
 
     /// Whether more may be handed in.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.sequencer.is_full() && self.upgrade.is_none() && self.phase == Phase::Awake
-    }
-
-    /// Whether the next [`Room::poll_effect`] hands the room over to another build, which takes as long as restoring the whole state.
-    #[must_use]
-    pub fn is_upgrade_next(&self) -> bool {
-        self.sequencer.is_settled() && matches!(self.upgrade, Some(Upgrade::Waiting { .. }))
     }
 
     /// The room's decisions and what they rest on.
@@ -287,6 +309,12 @@ impl<M: Machine> Room<M> {
     #[must_use]
     pub fn participant(&self, session: SessionId) -> Option<&Author> {
         self.sessions.get(session).map(|session| &session.participant)
+    }
+
+    fn pump_if_done(&mut self, now: &mut Now<'_>) {
+        if self.effects.is_empty() && self.phase != Phase::Asleep {
+            self.pump(now);
+        }
     }
 
     fn welcome(&mut self, session: SessionId, hello: &Hello, participant: Author, now: &Now<'_>) -> Entered {
@@ -305,6 +333,7 @@ impl<M: Machine> Room<M> {
     fn remove(&mut self, session: SessionId, now: &mut Now<'_>) {
         let Some(Session { participant, client, .. }) = self.sessions.remove(session) else { return };
         self.sequencer.handle_session_ended(client, session);
+        self.backoffs.forget(session);
         self.presence_changed(now);
         if !self.sessions.has(&participant) && !self.is_letting_go() {
             let entropy = now.draw();
@@ -343,6 +372,7 @@ impl<M: Machine> Room<M> {
     }
 
     fn end_all(&mut self, why: &Goodbye) {
+        self.backoffs.forget_all();
         for (id, session) in self.sessions.remove_all() {
             self.sequencer.handle_session_ended(session.client, id);
             self.effects.push_back(Effect::End { session: id, why: why.clone() });

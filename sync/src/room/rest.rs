@@ -13,12 +13,14 @@ impl<M: Machine> Room<M> {
             sleep_at = Some(self.last_used.map_or(now.ticks, |used| used.after(self.sleep_after_micros)));
         }
         let alarm_at = self.alarm_wake_at(now);
-        [self.presence_due, sleep_at, alarm_at].into_iter().flatten().min()
+        let held_due = self.backoffs.due().filter(|_| self.is_open());
+        [self.presence_due, sleep_at, alarm_at, held_due].into_iter().flatten().min()
     }
 
     /// Does what is due. An early call does no harm.
     pub fn handle_timer(&mut self, now: &mut Now<'_>) {
         self.let_alarm_go_off(now);
+        self.let_go_of_held(now);
         if self.presence_due.is_some_and(|due| due <= now.ticks) {
             self.presence_due = None;
             self.leave_absent(now);
@@ -55,6 +57,10 @@ impl<M: Machine> Room<M> {
     }
 
     fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.askers.is_empty() && self.sequencer.is_settled() && self.upgrade.is_none()
+        self.sessions.is_empty()
+            && self.askers.is_empty()
+            && self.sequencer.is_settled()
+            && self.upgrade.is_none()
+            && !self.backoffs.is_holding()
     }
 }

@@ -70,6 +70,11 @@ impl Sessions {
         Some(session)
     }
 
+    /// The sessions of one participant.
+    pub(super) fn of_participant(&self, participant: &Author) -> impl Iterator<Item = SessionId> {
+        self.by_id.iter().filter(move |(_, session)| session.participant == *participant).map(|(id, _)| *id)
+    }
+
     /// Removes all sessions, and returns them.
     pub(super) fn remove_all(&mut self) -> BTreeMap<SessionId, Session> {
         std::mem::take(self).by_id

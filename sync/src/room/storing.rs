@@ -51,7 +51,14 @@ impl<M: Machine> Room<M> {
 
     /// Collects what the sequencer has come to.
     pub(super) fn pump(&mut self, now: &mut Now<'_>) {
+        self.handle_lost();
+        self.note_charges(now);
         self.begin_upgrade(now);
+        // What follows asks for it. Under a slice that may be all for now.
+        let _alarm = self.sequencer.alarm_at();
+        if self.is_lost() {
+            return;
+        }
         if let Some(batch) = self.sequencer.poll_batch() {
             let alarm = self.note_with_batch();
             self.in_flight = Some(Arc::clone(&batch));

@@ -25,6 +25,9 @@
 //! An upgrade ([`Sequencer::begin_upgrade`]) is an event too, alone in its batch: until that is durable nothing else is decided, and both
 //! builds' machines are held, so that falling back costs nothing here either.
 
+mod alarm;
+mod costs;
+mod lost;
 mod opening;
 mod recovery;
 mod snapshots;
@@ -45,6 +48,8 @@ use crate::message::{Capabilities, Hello, Rejection, VERSION, Welcome};
 use crate::report::Report;
 use crate::snapshot::{Forgotten, Snapshot};
 
+use self::costs::Costs;
+use self::lost::{Postponed, Waiting};
 pub use self::snapshots::SnapshotPolicy;
 use self::upgrade::Upgrade;
 
@@ -115,6 +120,16 @@ pub struct Sequencer<M: Machine> {
     snapshot_due_bytes: usize,
     snapshot: Option<Arc<Snapshot>>,
     broken: bool,
+    costs: Costs,
+    /// What one call may cost for now.
+    slice: Option<u64>,
+    /// Whether the machine broke off under a slice. Then no state is of use, and nothing is decided.
+    is_lost: bool,
+    postponed: Vec<Postponed>,
+    /// On whose transition the machine faulted, and what that call cost, until the states are there again.
+    faulted: Option<(Author, u64)>,
+    /// What faults have cost, and those who caused them.
+    charges: VecDeque<(Author, u64)>,
 }
 
 impl<M: Machine> Sequencer<M> {
@@ -123,6 +138,9 @@ impl<M: Machine> Sequencer<M> {
     /// A client's submissions come in the order of their numbers. So the owner hands in nothing from a session that has been
     /// replaced by a newer one of the same client, or that began before [`Sequencer::handle_append_failed`].
     pub fn handle_submit(&mut self, submit: Submit, now: Timestamp, entropy: u64) {
+        if self.is_lost {
+            return self.postpone(Waiting::Submit(submit), now, entropy);
+        }
         let Submit { author, client, number, upgraded, transition } = submit;
         if upgraded != self.upgraded || self.upgrade.is_some() || self.broken {
             return;
@@ -139,11 +157,16 @@ impl<M: Machine> Sequencer<M> {
         let input = Input::Transition { author: author.clone(), client, number, transition };
         match self.decide(input, now, entropy) {
             Ok(()) => self.clients.decide(client, number, self.newest_seq()),
-            Err(error) => self.reject(author, client, number, error.into()),
+            Err(Undecided::Rejected(error)) => self.reject(author, client, number, error.into()),
+            Err(Undecided::Interrupted(Input::Transition { transition, .. })) => {
+                let submit = Submit { author, client, number, upgraded, transition };
+                self.postpone(Waiting::Submit(submit), now, entropy);
+            }
+            Err(Undecided::Interrupted(_)) => {}
         }
     }
 
-    /// Rejects a submission for a reason of the host's own: forbidden, too fast.
+    /// Rejects a submission for a reason of the host's own: forbidden, too fast. Not while the states [are lost](Sequencer::is_lost).
     pub fn handle_refused(&mut self, submit: &Submit, why: Rejection) {
         let Submit { client, number, upgraded, .. } = *submit;
         // A client's numbers are decided in their order, so what will come again is not overtaken.
@@ -160,41 +183,27 @@ impl<M: Machine> Sequencer<M> {
 
     /// A participant's first session began. An event where the machine asks for membership.
     pub fn handle_joined(&mut self, author: Author, now: Timestamp, entropy: u64) {
-        if self.machine.membership()
-            && !self.present.contains(&author)
-            && self.decide(Input::Joined(author.clone()), now, entropy).is_ok()
-        {
-            self.present.insert(author);
+        if !self.machine.membership() || (self.present.contains(&author) && self.postponed.is_empty()) {
+            return;
+        }
+        match self.decide(Input::Joined(author.clone()), now, entropy) {
+            Ok(()) => drop(self.present.insert(author)),
+            Err(Undecided::Interrupted(_)) => self.postpone(Waiting::Joined(author), now, entropy),
+            Err(Undecided::Rejected(_)) => {}
         }
     }
 
     /// A participant's last session ended. An event where the machine asks for membership. A later build that does may still hold them for
     /// present: after an upgrade the owner says again who has left, and who is there.
     pub fn handle_left(&mut self, author: Author, now: Timestamp, entropy: u64) {
-        if self.machine.membership()
-            && self.present.contains(&author)
-            && self.decide(Input::Left(author.clone()), now, entropy).is_ok()
-        {
-            self.present.remove(&author);
-        }
-    }
-
-    /// Lets the alarm go off, if it is due. Call it when [`Sequencer::alarm_rings_at`] has come; an early call does nothing.
-    pub fn handle_alarm(&mut self, now: Timestamp, entropy: u64) {
-        if self.alarm_rings_at().is_none_or(|at| at > now) {
+        if !self.machine.membership() || (!self.present.contains(&author) && self.postponed.is_empty()) {
             return;
         }
-        let Some(alarm) = self.alarm() else { return };
-        if let Err(why) = self.decide(Input::Alarm(alarm.transition.clone()), now, entropy) {
-            self.reports.push_back(Report::AlarmFailed { alarm: alarm.clone(), why });
-            self.alarm_spent = Some(alarm);
-            self.alarm = None;
+        match self.decide(Input::Left(author.clone()), now, entropy) {
+            Ok(()) => drop(self.present.remove(&author)),
+            Err(Undecided::Interrupted(_)) => self.postpone(Waiting::Left(author), now, entropy),
+            Err(Undecided::Rejected(_)) => {}
         }
-    }
-
-    /// Takes the alarm for one that was tried in vain: its owner knows so from before the room was opened.
-    pub fn spend_alarm(&mut self) {
-        self.alarm_spent = self.alarm();
     }
 
     /// The batch from [`Sequencer::poll_batch`] is durable.
@@ -205,11 +214,14 @@ impl<M: Machine> Sequencer<M> {
         }
         self.settle(&batch);
         self.history.push(&batch);
+        self.costs.note_appended();
         match self.upgrade.take() {
             Some(Upgrade { machine, digest, snapshot, .. }) => {
                 (self.machine, self.digest, self.upgraded) = (machine, digest, batch.last());
                 (self.alarm, self.alarm_spent) = (None, None);
-                self.stand_on(snapshot);
+                self.machine.set_slice(self.slice);
+                let cost = self.machine.take_cost();
+                self.stand_on(snapshot, cost);
             }
             None => self.take_snapshot_if_due(),
         }
@@ -220,6 +232,8 @@ impl<M: Machine> Sequencer<M> {
     pub fn handle_append_failed(&mut self) {
         (self.in_flight, self.open_state, self.upgrade) = (None, None, None);
         self.open = BatchBuilder::new(self.history.head(), self.history.chain());
+        self.costs.note_append_failed();
+        self.postponed.clear();
         self.time = self.durable_time;
         self.present = self.durable_present.clone();
         // An alarm that was tried in vain was so on a state that is gone.
@@ -243,6 +257,7 @@ impl<M: Machine> Sequencer<M> {
         let chain = self.open.chain();
         let batch = Arc::new(std::mem::replace(&mut self.open, BatchBuilder::new(expected, chain)).finish());
         self.in_flight = Some((Arc::clone(&batch), state));
+        self.costs.note_batch();
         Some(batch)
     }
 
@@ -262,6 +277,11 @@ impl<M: Machine> Sequencer<M> {
     /// Something for the operator's log.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// A participant on whose transition the machine faulted, and what the call and making the states again have cost.
+    pub fn poll_charge(&mut self) -> Option<(Author, u64)> {
+        self.charges.pop_front()
     }
 
     /// Answers `Hello`: the welcome, and the place from which the session reads [`History`]. From here on the room holds on to what it knows
@@ -316,16 +336,6 @@ impl<M: Machine> Sequencer<M> {
     #[must_use]
     pub fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
         self.clients.accepted_at(client, number)
-    }
-
-    /// When the alarm of the newest state is due, if it has one.
-    pub fn alarm_at(&mut self) -> Option<Timestamp> {
-        self.alarm().map(|alarm| alarm.at)
-    }
-
-    /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal.
-    pub fn alarm_rings_at(&mut self) -> Option<Timestamp> {
-        if self.upgrade.is_some() { None } else { self.alarm_at() }
     }
 
     /// What sessions read.
@@ -392,7 +402,13 @@ impl<M: Machine> Sequencer<M> {
     pub fn is_full(&self) -> bool {
         let Limits { batch_events_max, batch_bytes_max, rejections_held_max, .. } = self.limits;
         let open_is_full = self.open.events().len() >= batch_events_max || self.open.bytes() >= batch_bytes_max;
-        open_is_full || self.rejected.len() >= rejections_held_max || self.upgrade.is_some()
+        open_is_full || self.rejected.len() >= rejections_held_max || self.upgrade.is_some() || self.is_lost
+    }
+
+    /// Whether the machine's last calls were cheap, so that the next one is likely to be.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.costs.is_calm()
     }
 
     /// Whether the room cannot go on; a [`Report::Broken`] said why.
@@ -406,30 +422,44 @@ impl<M: Machine> Sequencer<M> {
     }
 
     /// Applies an input to the newest state; accepted, it joins the open batch.
-    fn decide(&mut self, input: Input, now: Timestamp, entropy: u64) -> Result<(), ApplyError> {
+    fn decide(&mut self, input: Input, now: Timestamp, entropy: u64) -> Result<(), Undecided> {
+        if self.is_lost {
+            return Err(Undecided::Interrupted(input));
+        }
         if self.broken || self.upgrade.is_some() {
-            return Err(Fault::Trapped("the room cannot go on now".to_owned()).into());
+            let why = Fault::Trapped("the room cannot go on now".to_owned());
+            return Err(Undecided::Rejected(why.into()));
         }
         let event = Event { seq: self.newest_seq().next(), time: now.max(self.time), entropy, input };
         let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
         let newest = self.open_state.as_ref().or(in_flight).unwrap_or(&self.durable);
-        match self.machine.apply(newest, &event) {
+        let applied = self.machine.apply(newest, &event);
+        let cost = self.machine.take_cost();
+        self.costs.note_call(cost);
+        match applied {
             Ok(state) => {
                 self.time = event.time;
                 self.open_state = Some(state);
                 self.open.push(event);
+                self.costs.note_event(cost);
                 self.alarm = None;
                 Ok(())
             }
-            Err(error) => {
-                if let ApplyError::Fault(fault) = &error {
-                    if let Some(author) = event.input.author() {
-                        self.reports.push_back(Report::Faulted { author: author.clone(), fault: fault.clone() });
-                    }
-                    self.recover();
+            Err(ApplyError::Fault(fault)) => {
+                if self.machine.is_interrupted() {
+                    self.lose();
+                    return Err(Undecided::Interrupted(event.input));
                 }
-                Err(error)
+                if let Input::Transition { author, .. } = &event.input {
+                    self.faulted = Some((author.clone(), cost));
+                }
+                if let Some(author) = event.input.author() {
+                    self.reports.push_back(Report::Faulted { author: author.clone(), fault: fault.clone() });
+                }
+                self.lose();
+                Err(Undecided::Rejected(fault.into()))
             }
+            Err(refused) => Err(Undecided::Rejected(refused)),
         }
     }
 
@@ -453,41 +483,6 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// The newest state's alarm, unless it was tried in vain.
-    fn alarm(&mut self) -> Option<Alarm> {
-        if let Some(upgrade) = &self.upgrade {
-            return upgrade.alarm.clone();
-        }
-        if self.alarm.is_none() && !self.broken {
-            let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
-            match self.machine.alarm(self.open_state.as_ref().or(in_flight).unwrap_or(&self.durable)) {
-                Ok(alarm) => self.alarm = Some(alarm.and_then(|alarm| self.of_bearable_size(alarm))),
-                Err(fault) => {
-                    self.handle_fault("alarm", fault);
-                    self.alarm = Some(None);
-                }
-            }
-        }
-        let alarm = self.alarm.clone().flatten();
-        alarm.filter(|alarm| self.alarm_spent.as_ref() != Some(alarm))
-    }
-
-    /// An alarm's transition becomes an event as a participant's does, and is held to the same limit. A longer one is tried in vain.
-    fn of_bearable_size(&mut self, alarm: Alarm) -> Option<Alarm> {
-        let bytes = alarm.transition.len();
-        if bytes <= TRANSITION_BYTES_MAX {
-            return Some(alarm);
-        }
-        let begins = Alarm { transition: alarm.transition.slice(..TRANSITION_BYTES_MAX), ..alarm };
-        if self.alarm_spent.as_ref() != Some(&begins) {
-            let what = format!("it has {bytes} bytes; the limit is {TRANSITION_BYTES_MAX}");
-            let why = ApplyError::Refused(Refusal::Malformed(what));
-            self.reports.push_back(Report::AlarmFailed { alarm: begins.clone(), why });
-            self.alarm_spent = Some(begins);
-        }
-        None
-    }
-
     /// The batch is durable: its clients' numbers are found in it.
     fn settle(&mut self, batch: &Batch) {
         for event in &batch.events {
@@ -498,6 +493,14 @@ impl<M: Machine> Sequencer<M> {
             note_presence(&mut self.durable_present, &event.input);
         }
     }
+}
+
+/// Why an input did not become an event.
+enum Undecided {
+    /// It is decided.
+    Rejected(ApplyError),
+    /// The machine was interrupted, or its states are lost: it is to be decided later.
+    Interrupted(Input),
 }
 
 impl From<ApplyError> for Rejection {

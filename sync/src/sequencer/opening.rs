@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::costs::Costs;
 use super::{Sequencer, SnapshotPolicy, note_presence};
 use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Genesis, Input};
@@ -48,6 +49,7 @@ impl<M: Machine> Sequencer<M> {
             Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
             None => Replay::from_genesis(builds, &genesis)?,
         };
+        let base_cost = replay.state().0.take_cost();
         let base = match snapshot {
             Some(snapshot) => snapshot,
             None => first_snapshot(&mut replay, &genesis).map_err(OpenError::Snapshot)?,
@@ -57,11 +59,15 @@ impl<M: Machine> Sequencer<M> {
             present: base.present.iter().cloned().collect(),
             history: History::new(log, base, limits.readers_tail_bytes_min),
             snapshot: None,
+            base_cost,
+            tail_cost: 0,
         };
+        // The first snapshot is paid for.
+        let _written = replay.state().0.take_cost();
         for batch in batches {
             opening.go_through(&mut replay, &batch)?;
         }
-        let Opening { clients, present, history, snapshot } = opening;
+        let Opening { clients, present, history, snapshot, base_cost, tail_cost } = opening;
         if history.head().0 > LOG_EVENTS_MAX {
             return Err(OpenError::TooLong { head: history.head() });
         }
@@ -92,6 +98,12 @@ impl<M: Machine> Sequencer<M> {
             snapshot_due_bytes: 0,
             snapshot,
             broken: false,
+            costs: Costs::new(base_cost, tail_cost),
+            slice: None,
+            is_lost: false,
+            postponed: Vec::new(),
+            faulted: None,
+            charges: VecDeque::new(),
         };
         sequencer.take_snapshot_if_due();
         Ok(sequencer)
@@ -104,6 +116,8 @@ struct Opening {
     present: BTreeSet<Author>,
     history: History,
     snapshot: Option<Arc<Snapshot>>,
+    base_cost: u64,
+    tail_cost: u64,
 }
 
 impl Opening {
@@ -124,6 +138,7 @@ impl Opening {
             note_presence(&mut self.present, &event.input);
         }
         self.history.push(batch);
+        self.tail_cost += replay.state().0.take_cost();
         if batch.upgrade().is_some() {
             // Recovery restores the newest snapshot with the current build, so an upgrade always has one of its own.
             let (state_version, state) = replay.snapshot().map_err(OpenError::Snapshot)?;
@@ -139,6 +154,7 @@ impl Opening {
                 state,
             });
             self.snapshot = Some(self.history.base());
+            (self.base_cost, self.tail_cost) = (replay.state().0.take_cost(), 0);
         }
         Ok(())
     }

@@ -6,18 +6,33 @@ use crate::machine::{Fault, Machine};
 use crate::report::Report;
 
 impl<M: Machine> Sequencer<M> {
-    /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again.
-    pub fn handle_fault(&mut self, function: &'static str, fault: Fault) {
-        self.reports.push_back(Report::FunctionFaulted { function, fault });
-        self.recover();
+    /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again. Returns whether the machine
+    /// was to blame, and not a [slice](Sequencer::set_slice) that interrupted the call.
+    pub fn handle_fault(&mut self, function: &'static str, fault: Fault) -> bool {
+        let is_fault = !self.machine.is_interrupted();
+        if is_fault {
+            self.reports.push_back(Report::FunctionFaulted { function, fault });
+        }
+        self.lose();
+        is_fault
     }
 
     /// The machine faulted and its states are gone: makes the durable, the in-flight and the open state again.
     pub(super) fn recover(&mut self) {
-        if let Err(error) = self.try_recover() {
-            self.broken = true;
-            self.reports.push_back(Report::Broken(error));
-            self.drop_open();
+        let recovered = self.try_recover();
+        let cost = self.costs.of_recovery().saturating_add(self.machine.take_cost());
+        if let Some((author, call_cost)) = self.faulted.take() {
+            self.charges.push_back((author, cost.saturating_add(call_cost)));
+        }
+        match recovered {
+            // The next one will be cheap.
+            Ok(()) if self.costs.was_recovery_dear() => self.take_snapshot_if_possible(),
+            Ok(()) => {}
+            Err(error) => {
+                self.broken = true;
+                self.reports.push_back(Report::Broken(error));
+                self.drop_open();
+            }
         }
     }
 
@@ -37,6 +52,7 @@ impl<M: Machine> Sequencer<M> {
             .machine
             .restore(&base.state, base.state_version)
             .map_err(|error| format!("snapshot {}: {error}", base.seq))?;
+        let base_cost = self.machine.take_cost();
         for encoded in self.history.tail() {
             let event: Event = postcard::from_bytes(&encoded).map_err(|error| error.to_string())?;
             if let Some(after) = apply_all_again(&mut self.machine, &state, [&event])? {
@@ -44,6 +60,7 @@ impl<M: Machine> Sequencer<M> {
             }
         }
         self.durable = state;
+        self.costs.note_recovery(base_cost, self.machine.take_cost());
         if self.upgrade.is_some() {
             // The state that is on its way is of the other machine, which is well.
             return Ok(());

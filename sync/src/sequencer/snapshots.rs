@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::Sequencer;
 use crate::event::Input;
+use crate::id::Seq;
 use crate::limits::{SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
 use crate::machine::Machine;
 use crate::report::Report;
@@ -13,7 +14,7 @@ use crate::snapshot::Snapshot;
 const CHECKPOINT_BYTES: u64 = 64;
 
 /// When a room takes a snapshot: whichever comes first. With neither, when the events since the last one outgrow it (see
-/// [`SNAPSHOT_TAIL_BYTES_MIN`]).
+/// [`SNAPSHOT_TAIL_BYTES_MIN`]). Always when applying those events again would cost more than [`TAIL_COST_MIN`](crate::limits::TAIL_COST_MIN).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotPolicy {
     /// After so many events.
@@ -31,38 +32,56 @@ impl<M: Machine> Sequencer<M> {
     /// Takes a snapshot of the durable state now, if there are events since the last one: before a room goes to sleep. No checkpoint in the
     /// log speaks of it.
     pub fn take_snapshot(&mut self) {
-        if self.history.bytes_after_base() > 0 && !self.broken {
+        if self.history.bytes_after_base() > 0 && !self.broken && !self.is_lost {
             self.snapshot_durable();
         }
     }
 
-    pub(super) fn take_snapshot_if_due(&mut self) {
-        if self.broken || !self.is_snapshot_due() || !self.snapshot_durable() {
-            return;
-        }
-        self.push_checkpoint();
+    /// Whether a snapshot is taken once the batch that is with the journal is durable.
+    #[must_use]
+    pub fn is_snapshot_next(&self) -> bool {
+        let Some((batch, _)) = &self.in_flight else { return false };
+        let is_tail_dear = self.costs.is_next_tail_dear(self.limits.tail_cost_min);
+        self.is_snapshot_due(self.history.bytes_after_base() + batch.body.len(), batch.last(), is_tail_dear)
     }
 
-    fn is_snapshot_due(&self) -> bool {
-        let bytes = self.history.bytes_after_base();
-        if bytes <= self.snapshot_due_bytes {
-            return false;
+    pub(super) fn take_snapshot_if_due(&mut self) {
+        let is_tail_dear = self.costs.is_tail_dear(self.limits.tail_cost_min);
+        if self.is_snapshot_due(self.history.bytes_after_base(), self.history.head(), is_tail_dear) {
+            self.take_snapshot_if_possible();
+        }
+    }
+
+    /// Takes a snapshot of the durable state, and says so in the log; unless that was tried in vain, and the log has not grown much since.
+    pub(super) fn take_snapshot_if_possible(&mut self) {
+        let is_possible = !self.broken && !self.is_lost && self.upgrade.is_none();
+        if is_possible && self.history.bytes_after_base() > self.snapshot_due_bytes && self.snapshot_durable() {
+            self.push_checkpoint();
+        }
+    }
+
+    /// Whether the events after the last snapshot, of so many bytes and up to `head`, call for another.
+    fn is_snapshot_due(&self, bytes: usize, head: Seq, is_tail_dear: bool) -> bool {
+        if bytes <= self.snapshot_due_bytes || is_tail_dear {
+            return bytes > self.snapshot_due_bytes;
         }
         let SnapshotPolicy { events: events_max, bytes: bytes_max } = self.snapshot_policy;
         if events_max.is_none() && bytes_max.is_none() {
             return bytes > (self.history.base().state.len() * SNAPSHOT_TAIL_RATIO).max(SNAPSHOT_TAIL_BYTES_MIN);
         }
         // The checkpoint of the last one does not call for another.
-        let events = self.history.head().0 - self.history.base().seq.0;
+        let events = head.0 - self.history.base().seq.0;
         events_max.is_some_and(|max| events > max.max(1))
             || bytes_max.is_some_and(|max| bytes as u64 > max.max(CHECKPOINT_BYTES))
     }
 
     /// Answers whether it was taken.
     fn snapshot_durable(&mut self) -> bool {
-        match self.machine.snapshot(&self.durable) {
+        let written = self.machine.snapshot(&self.durable);
+        let cost = self.machine.take_cost();
+        match written {
             Ok(state) if state.len() <= self.limits.snapshot_bytes_max => {
-                self.rebase(state);
+                self.rebase(state, cost);
                 return true;
             }
             // Tried again when the tail has doubled, so that a machine that cannot do it costs little.
@@ -72,7 +91,9 @@ impl<M: Machine> Sequencer<M> {
                 self.reports.push_back(Report::SnapshotTooLarge { bytes: state.len(), bytes_max });
             }
             Err(fault) => {
-                self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
+                if !self.machine.is_interrupted() {
+                    self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
+                }
                 self.handle_fault("snapshot", fault);
             }
         }
@@ -80,12 +101,13 @@ impl<M: Machine> Sequencer<M> {
     }
 
     /// The durable state, whose bytes are `state`, is what newcomers and recoveries start from; and the log says so.
-    pub(super) fn stand_on(&mut self, state: Bytes) {
-        self.rebase(state);
+    pub(super) fn stand_on(&mut self, state: Bytes, cost: u64) {
+        self.rebase(state, cost);
         self.push_checkpoint();
     }
 
-    fn rebase(&mut self, state: Bytes) {
+    fn rebase(&mut self, state: Bytes, cost: u64) {
+        self.costs.note_snapshot(cost);
         self.snapshot_due_bytes = 0;
         self.history.rebase(Snapshot {
             seq: self.history.head(),

@@ -9,5 +9,6 @@ mod replica_scenarios;
 mod room;
 mod sequencer;
 mod sequencer_scenarios;
+mod slices;
 mod tally;
 mod upgrades;

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use reapply_sync::room::limits::{ROOM_SESSIONS_MAX, STORAGE_RETRY_MICROS};
+use reapply_sync::room::limits::{
+    BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, HELD_MAX, ROOM_SESSIONS_MAX, STORAGE_RETRY_MICROS,
+};
 use reapply_sync::room::{Asker, Effect, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
     Author, ClientId, ClientKey, Goodbye, Hello, Input, Number, Room, Seq, Sequencer, SessionId, Timestamp,
 };
 
-use crate::tally::{Tally, digest, genesis, transition};
+use crate::tally::{TRAP, Tally, digest, genesis, transition};
 
 const SLEEP_AFTER: u64 = 10_000_000;
 
@@ -24,8 +26,12 @@ struct Owner {
 
 impl Owner {
     fn new() -> Self {
+        Self::of(Tally::default)
+    }
+
+    fn of(machine: impl Fn() -> Tally) -> Self {
         let genesis = genesis();
-        let sequencer = Sequencer::open(|_| Ok(Tally::default()), genesis.log_id(), genesis, None, []).unwrap();
+        let sequencer = Sequencer::open(|_| Ok(machine()), genesis.log_id(), genesis, None, []).unwrap();
         let waking = Waking { noted_alarm: None, is_used: true, sleep_after_micros: SLEEP_AFTER };
         let mut draw = || 7;
         let mut now = Now { ticks: Ticks(0), time: Timestamp(1_000), entropy: &mut draw };
@@ -166,4 +172,81 @@ fn a_room_that_lets_go_decides_nothing_more_and_answers_everyone() {
         room.poll_effect(now).is_none()
     };
     assert!(owner.with(submit), "a room that sleeps does nothing more");
+}
+
+#[test]
+fn whoever_makes_the_machine_fault_waits_longer_each_time_and_nobody_else_waits() {
+    // An alarm would change what traps.
+    let mut owner = Owner::of(|| Tally { refuses_alarms: true, ..Tally::default() });
+    owner.enter(1, 1).unwrap();
+    owner.enter(2, 2).unwrap();
+    let submit = |owner: &mut Owner, session: u64, number: u64, value: u64| {
+        let (session, number) = (SessionId(session), Number(number));
+        owner.with(|room, now| room.handle_submit(session, number, transition(value), now));
+    };
+    // Two have joined, and after an odd number of events a trap is possible.
+    submit(&mut owner, 2, 1, 1);
+    owner.effects();
+    owner.with(|room, now| room.handle_appended(now));
+    owner.effects();
+    let slowed = |effect: &Effect| match effect {
+        Effect::Slow { session: SessionId(1), until } => Some(until.0),
+        _ => None,
+    };
+    let mut waits = Vec::new();
+    for round in 1..=12 {
+        submit(&mut owner, 1, 2 * round - 1, TRAP);
+        submit(&mut owner, 1, 2 * round, TRAP);
+        let effects = owner.effects();
+        let until = effects.iter().find_map(slowed).expect("the session is slowed");
+        let told = effects.iter().filter(|effect| matches!(effect, Effect::Send { session: SessionId(1), .. }));
+        assert_eq!(told.count(), 1, "the second one waits: {effects:?}");
+        // The same participant waits over HTTP as well. Another one does not.
+        owner.ask(round, 100 + round, transition(1));
+        submit(&mut owner, 2, 2 * round, 3);
+        submit(&mut owner, 2, 2 * round + 1, 5);
+        let (inputs, answered) = owner.stored_and_answered();
+        assert_eq!((inputs.len(), answered), (2, vec![(round, Verdict::Busy)]));
+        owner.with(|room, now| room.handle_appended(now));
+        owner.effects();
+        assert!(owner.with(|room, now| room.wake_at(now)).is_some_and(|at| at.0 <= until), "the room sleeps over it");
+        owner.with(|room, now| room.handle_timer(now));
+        assert_eq!(owner.effects().iter().find_map(slowed), None, "it was decided before its time");
+        waits.push(until - owner.ticks);
+        owner.ticks = until;
+        owner.with(|room, now| room.handle_timer(now));
+        let until = owner.effects().iter().find_map(slowed).expect("the one that waited was decided, and trapped");
+        waits.push(until - owner.ticks);
+        owner.ticks = until;
+    }
+    assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]) && waits[0] < waits[23], "{waits:?}");
+    assert_eq!((waits[0], waits[23]), (BACKOFF_MICROS_MIN, BACKOFF_MICROS_MAX));
+    // Who does no harm for as long as that is forgiven.
+    owner.ticks += 2 * BACKOFF_MICROS_MAX;
+    submit(&mut owner, 1, 25, TRAP);
+    let until = owner.effects().iter().find_map(slowed).unwrap();
+    assert_eq!(until - owner.ticks, BACKOFF_MICROS_MIN);
+}
+
+#[test]
+fn what_waits_after_a_fault_is_bounded_and_ends_with_its_session() {
+    let mut owner = Owner::new();
+    owner.enter(1, 1).unwrap();
+    let mut numbers = (1..).map(Number);
+    let mut submit = |owner: &mut Owner, value: u64| {
+        let number = numbers.next().unwrap();
+        owner.with(|room, now| room.handle_submit(SessionId(1), number, transition(value), now));
+    };
+    for _ in 0..=HELD_MAX {
+        submit(&mut owner, TRAP);
+    }
+    assert!(!owner.effects().iter().any(|effect| matches!(effect, Effect::End { .. })));
+    submit(&mut owner, TRAP);
+    let ended = |effect: &Effect| matches!(effect, Effect::End { session: SessionId(1), why: Goodbye::Full(_) });
+    let effects = owner.effects();
+    assert!(effects.iter().any(ended), "{effects:?}");
+    owner.ticks += 2 * BACKOFF_MICROS_MAX;
+    owner.with(|room, now| room.handle_timer(now));
+    let slows = owner.effects().iter().filter(|effect| matches!(effect, Effect::Slow { .. })).count();
+    assert_eq!(slows, 0, "what its session had handed in was decided after it");
 }

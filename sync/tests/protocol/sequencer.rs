@@ -116,7 +116,7 @@ impl Seen {
                 sequencer.take_snapshot();
                 self.snapshots.extend(sequencer.poll_snapshot());
             }
-            Call::Fault => sequencer.handle_fault("view", Fault::Trapped("a view".to_owned())),
+            Call::Fault => drop(sequencer.handle_fault("view", Fault::Trapped("a view".to_owned()))),
             Call::Welcome { client, resume } => self.welcome(client, resume, now),
             Call::Read(after) => drop(sequencer.history().read(Seq(after))),
         }

@@ -20,6 +20,10 @@ pub(crate) struct Tally {
     pub(crate) refuses_snapshots: bool,
     /// A value that is no transition of this build.
     pub(crate) unknown: Option<u64>,
+    /// What all calls have cost since that was asked: an `apply` costs the value.
+    pub(crate) cost: u64,
+    pub(crate) slice: Option<u64>,
+    pub(crate) is_interrupted: bool,
 }
 
 /// A handle; lost when the machine breaks off.
@@ -56,6 +60,14 @@ pub(crate) fn apply(applied: &Applied, event: &Event) -> Result<Applied, ApplyEr
 
 pub(crate) fn transition(value: u64) -> Bytes {
     postcard::to_allocvec(&value).unwrap().into()
+}
+
+/// What applying an event costs: a transition its value.
+fn cost(event: &Event) -> u64 {
+    match &event.input {
+        Input::Transition { transition, .. } => postcard::from_bytes(transition).unwrap_or(1),
+        _ => 1,
+    }
 }
 
 pub(crate) fn digest() -> Digest {
@@ -96,6 +108,13 @@ impl Machine for Tally {
 
     fn apply(&mut self, state: &Handle, event: &Event) -> Result<Handle, ApplyError> {
         self.check(state);
+        let cost = cost(event);
+        if let Some(slice) = self.slice.filter(|slice| *slice < cost) {
+            self.cost += slice;
+            (self.is_broken, self.is_interrupted) = (true, true);
+            return Err(Fault::Exhausted("slice".to_owned()).into());
+        }
+        self.cost += cost;
         if self.refuses_alarms && matches!(event.input, Input::Alarm(_)) {
             return Err(Refusal::Conflict("not now".to_owned()).into());
         }
@@ -138,8 +157,20 @@ impl Machine for Tally {
     }
 
     fn reset(&mut self) -> Result<(), Fault> {
-        self.is_broken = false;
+        (self.is_broken, self.is_interrupted) = (false, false);
         self.start += 1;
         Ok(())
+    }
+
+    fn take_cost(&mut self) -> u64 {
+        std::mem::take(&mut self.cost)
+    }
+
+    fn set_slice(&mut self, cost_max: Option<u64>) {
+        self.slice = cost_max;
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.is_interrupted
     }
 }

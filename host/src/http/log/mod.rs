@@ -30,7 +30,7 @@ use self::stream::{LogReader, Next};
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
-use super::{Live, Served};
+use super::{AsItIs, Served};
 use crate::room::{Follower, find};
 
 pub use self::query::QueryError;
@@ -65,7 +65,7 @@ pub async fn log(
         response.headers_mut().insert(LOG_BEGINS, begins.0.into());
     }
     if is_followed {
-        response.extensions_mut().insert(Live);
+        response.extensions_mut().insert(AsItIs);
     }
     Ok(response)
 }

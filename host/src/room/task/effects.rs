@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use reapply_sync::room::Effect;
+use reapply_sync::room::{Effect, Step};
 use reapply_sync::{
     Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot, Timestamp,
 };
 use tracing::{debug, error, info, warn};
 
 use super::Task;
+use super::decider::Decider;
 use crate::clock;
 use crate::crash;
 use crate::journal::{Appended, Appending, BatchId, Record};
@@ -27,18 +28,20 @@ pub(super) struct InFlight {
 impl Task {
     /// Performs what the room has come to.
     pub(super) async fn perform_effects(&mut self) {
-        while let Some(effect) = self.poll_effect() {
-            self.perform(effect).await;
+        loop {
+            let effects = self.turn(Step::Poll, Decider::poll).await;
+            let is_done = effects.is_empty() && !self.decider().room.is_lost();
+            for effect in effects {
+                self.perform(effect).await;
+            }
+            if !self.unreachable.is_empty() {
+                let unreachable = std::mem::take(&mut self.unreachable);
+                self.turn(Step::HandIn, |decider| decider.drop_unreachable(unreachable)).await;
+            } else if is_done {
+                break;
+            }
         }
         self.schedule_tally();
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        let Self { room, clock, .. } = self;
-        // A build that takes over restores the whole state.
-        let is_slow = room.is_upgrade_next();
-        let mut poll = || clock.with_now(|now| room.poll_effect(now));
-        if is_slow { tokio::task::block_in_place(poll) } else { poll() }
     }
 
     async fn perform(&mut self, effect: Effect) {
@@ -46,7 +49,7 @@ impl Task {
             Effect::Append { batch, alarm } => self.append(&batch, alarm),
             Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
             Effect::Rung => {
-                for ringer in self.ringers.drain(..) {
+                for ringer in self.decider().ringers.drain(..) {
                     let _gone = ringer.send(());
                 }
             }
@@ -54,8 +57,13 @@ impl Task {
                 let sent = self.outboxes.get(&session).map(|outbox| outbox.try_send(Letter::Frame(frame)));
                 if !matches!(sent, Some(Ok(()))) {
                     self.outboxes.remove(&session);
-                    self.clock.with_now(|now| self.room.handle_unreachable(session, now));
+                    self.unreachable.push(session);
                 }
+            }
+            Effect::Slow { session, until } => {
+                let letter = Letter::Slow(self.clock.instant(until));
+                // A session that does not hear of it is read on, and the room keeps what comes.
+                let _full = self.outboxes.get(&session).map(|outbox| outbox.try_send(letter));
             }
             Effect::Signal { from, frame } => {
                 for (_, outbox) in self.outboxes.iter().filter(|(session, _)| **session != from) {
@@ -71,16 +79,17 @@ impl Task {
             }),
             Effect::CountRejection(rejected) => self.count(&rejected),
             Effect::Answer { asker, verdict } => {
-                let _asker_gone = self.askers.remove(&asker).map(|reply| reply.send(verdict));
+                let _asker_gone = self.decider().askers.remove(&asker).map(|reply| reply.send(verdict));
             }
             Effect::Upgraded(upgraded) => {
+                let mut decider = self.decider();
                 if let Ok(seq) = &upgraded {
                     crash::point("upgraded-no-snapshot");
-                    info!(room = %self.id, digest = %self.room.sequencer().digest(), %seq, "the room was upgraded");
+                    info!(room = %self.id, digest = %decider.room.sequencer().digest(), %seq, "the room was upgraded");
                 }
-                let _asker_gone = self.upgrading.take().map(|reply| reply.send(upgraded.map_err(Into::into)));
+                let _asker_gone = decider.upgrading.take().map(|reply| reply.send(upgraded.map_err(Into::into)));
             }
-            Effect::Report(report) => self.report(&report),
+            Effect::Report(report) => self.report(report).await,
             Effect::NoteAlarm(note) => self.note_alarm(note).await,
             Effect::Sleep { snapshot, has_alarm } => self.fall_asleep(snapshot, has_alarm).await,
         }
@@ -100,32 +109,37 @@ impl Task {
     }
 
     /// Hands in what the journal has said of the batch that was with it.
-    pub(super) fn handle_appended(&mut self, appended: Appended) {
+    pub(super) async fn handle_appended(&mut self, appended: Appended) {
         let Some(InFlight { events, has_checkpoint, .. }) = self.in_flight.take() else { return };
-        let Self { room, clock, id, .. } = self;
+        let id = &self.id;
         match appended {
             Appended::Committed => {
                 self.is_failing = false;
-                clock.with_now(|now| room.handle_appended(now));
+                let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_appended(now));
+                self.turn(Step::HandleAppended, hand_in).await;
                 if self.is_trimmed && has_checkpoint {
-                    self.surroundings.trims.offer(id);
+                    self.surroundings.trims.offer(&self.id);
                 }
+                return;
             }
             Appended::Failed(why) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!(room = %id, %why, events, "events were not stored; the room falls back until they are");
                 }
-                clock.with_now(|now| room.handle_append_failed(now));
+                let hand_in =
+                    |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_append_failed(now));
+                self.turn(Step::HandIn, hand_in).await;
+                return;
             }
             Appended::Unknown => {
                 error!(room = %id, "whether events were stored is unknown; the room starts again from its log");
-                clock.with_now(|now| room.handle_append_lost(now));
             }
             Appended::Conflict { head } => {
                 error!(room = %id, %head, "another host writes this room's log; this one lets go of it");
-                clock.with_now(|now| room.handle_append_lost(now));
             }
         }
+        let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_append_lost(now));
+        self.turn(Step::HandIn, hand_in).await;
     }
 
     /// Stores a snapshot beside the room.
@@ -150,7 +164,7 @@ impl Task {
         if let Err(why) = &noted {
             warn!(room = %self.id, %why, "when the alarm is due was not noted; a room that sleeps may miss it");
         }
-        self.room.handle_alarm_noted(noted.is_ok());
+        self.decider().room.handle_alarm_noted(noted.is_ok());
     }
 
     fn end_session(&mut self, session: SessionId, why: Goodbye) {
@@ -165,7 +179,8 @@ impl Task {
         self.is_asleep = true;
         // Before the room is gone: whoever finds it gone reads the counts from the journal.
         self.tell_tally_for_sleep().await;
-        self.inbox.close();
+        self.inboxes.controls.close();
+        self.inboxes.submits.close();
         if let Some(snapshot) = snapshot
             && let Err(why) = self.surroundings.journal.put_snapshot(&self.id, (*snapshot).clone()).await
         {
@@ -178,17 +193,19 @@ impl Task {
         debug!(room = %self.id, "the room is asleep");
     }
 
-    fn report(&mut self, report: &Report) {
+    async fn report(&mut self, report: Report) {
         match report {
             Report::Broken(_) => error!(room = %self.id, "{report}"),
-            Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, why),
+            Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, &why).await,
             _ => warn!(room = %self.id, "{report}"),
         }
     }
 
     /// Tells the operator of an alarm that was tried in vain.
-    fn report_alarm(&mut self, alarm: &Alarm, why: &ApplyError) {
-        let mut transition = match self.room.decode(&alarm.transition) {
+    async fn report_alarm(&mut self, alarm: Alarm, why: &ApplyError) {
+        let bytes = alarm.transition.clone();
+        let decoded = self.turn(Step::Show, move |decider| decider.room.decode(&bytes)).await;
+        let mut transition = match decoded {
             Ok(json) => json,
             Err(CodecError::Refused(_) | CodecError::Fault(_)) => format!("{:02x?}", &alarm.transition[..]),
         };

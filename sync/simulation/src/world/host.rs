@@ -301,6 +301,8 @@ impl<S: Scenario> World<S> {
                 let is_full = !self.is_calm && self.random.percent(2);
                 self.with_room(|shell, now| shell.handle_send(session.0 as usize, frame, is_full, now));
             }
+            // What is on its way comes nevertheless.
+            Effect::Slow { .. } => self.coverage.slowed += 1,
             Effect::Signal { from, frame } => {
                 self.signals.note_given_out(from, &frame);
                 self.with_room(|shell, _| shell.handle_signal(from.0 as usize, &frame));

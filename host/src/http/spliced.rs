@@ -1,0 +1,47 @@
+//! JSON objects that end with a large value that is at hand as bytes: they are sent without a copy of it, or a look into it.
+
+use axum::body::Body;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::error::HttpError;
+use super::limits::COMPRESSED_BYTES_MAX;
+use super::{AsItIs, CONTENT_TYPE_JSON};
+
+/// A response with the members of `object`, which has some, and behind them one with this name and value, which is JSON.
+pub(super) fn response<T: Serialize>(object: &T, name: &str, value: Bytes) -> Result<Response, HttpError> {
+    let mut head = serde_json::to_string(object).map_err(|error| HttpError::host_fault(error.to_string()))?;
+    head.pop();
+    head.push_str(",\"");
+    head.push_str(name);
+    head.push_str("\":");
+    let length = head.len() + value.len() + 1;
+    let is_large = length > COMPRESSED_BYTES_MAX;
+    let parts = [Bytes::from(head), value, Bytes::from_static(b"}")].map(Ok::<_, std::convert::Infallible>);
+    let headers = [(header::CONTENT_TYPE, CONTENT_TYPE_JSON.to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    let mut response = (headers, Body::from_stream(futures_util::stream::iter(parts))).into_response();
+    if is_large {
+        response.extensions_mut().insert(AsItIs);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_value_stands_last_as_it_is() {
+        #[derive(Serialize)]
+        struct Object {
+            a: u8,
+        }
+        let response = response(&Object { a: 1 }, "view", Bytes::from_static(b"[1, 2]")).unwrap();
+        let length = response.headers()[header::CONTENT_LENGTH].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(&body[..], b"{\"a\":1,\"view\":[1, 2]}");
+        assert_eq!(length, body.len().to_string());
+    }
+}

@@ -1,0 +1,213 @@
+//! The deciding half of a room's task: the pure room, and all that commands need of it. It may move to a thread of the pool for a turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use reapply_sync::room::{Asker, Effect, Now, Ticks, Verdict};
+use reapply_sync::{Fault, RoomId, Seq, SessionId, SnapshotPolicy};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::waiting::Waiting;
+use crate::clock;
+use crate::journal::Retention;
+use crate::machine::Instance;
+use crate::room::room::{Command, Outbox, Upgrade};
+use crate::room::upgrade::UpgradeRoomError;
+use crate::room::view::{self, KeptView, View, ViewMemory};
+
+/// The room, and who waits for what it decides.
+pub(super) struct Decider {
+    pub(super) id: RoomId,
+    pub(super) room: reapply_sync::Room<Instance>,
+    pub(super) clock: Clock,
+    pub(super) next_session: Box<dyn Fn() -> SessionId + Send>,
+    /// What this turn leaves for the task, in order.
+    pub(super) moved: Vec<Moved>,
+    /// Who waits for the verdict on a transition that came over HTTP.
+    pub(super) askers: HashMap<Asker, oneshot::Sender<Verdict>>,
+    pub(super) askers_made: u64,
+    /// Who waits for the upgrade that was asked for.
+    pub(super) upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
+    /// Who woke the room for its alarm, and waits until that is settled.
+    pub(super) ringers: Vec<oneshot::Sender<()>>,
+    /// How many commands of each session are handled, of those that are handled in order.
+    pub(super) handled: HashMap<SessionId, u64>,
+    /// Sessions that have left, and how many commands they had handed in.
+    pub(super) leaving: HashMap<SessionId, u64>,
+    pub(super) kept_view: Option<KeptView>,
+    pub(super) view_memory: ViewMemory,
+}
+
+/// What a turn leaves for the task.
+pub(super) enum Moved {
+    /// A session began.
+    Entered(SessionId, Outbox),
+    /// A session ended.
+    Left(SessionId),
+    /// From now on this much of the past is kept.
+    Retains(Retention),
+    /// Somebody waits until the journal knows of all rejections.
+    TellTally(oneshot::Sender<()>),
+}
+
+impl Decider {
+    /// Handles what waits, until the room is full or the time has come; one command at least. Under a slice it stops before what may take long.
+    pub(super) fn take_in(&mut self, waiting: &mut Waiting, until: Instant, is_sliced: bool) {
+        while let Some(command) = waiting.pop_if(|command| !is_sliced || !self.may_be_dear(command)) {
+            self.clock.with_now(|now| self.handle(command, now));
+            if !self.room.is_open() || Instant::now() > until {
+                return;
+            }
+        }
+    }
+
+    /// Drops sessions that a frame could not be sent to.
+    pub(super) fn drop_unreachable(&mut self, sessions: Vec<SessionId>) {
+        for session in sessions {
+            self.clock.with_now(|now| self.room.handle_unreachable(session, now));
+        }
+    }
+
+    /// What the room asks for now.
+    pub(super) fn poll(&mut self) -> VecDeque<Effect> {
+        self.clock.with_now(|now| self.room.poll_effects(now))
+    }
+
+    /// Whether a command asks the machine for something in proportion to its state.
+    fn may_be_dear(&self, command: &Command) -> bool {
+        matches!(command, Command::View { .. }) && self.kept_view().is_none()
+    }
+
+    fn kept_view(&self) -> Option<&View> {
+        self.kept_view.as_ref()?.at(self.room.sequencer().history().head())
+    }
+
+    fn handle(&mut self, command: Command, now: &mut Now<'_>) {
+        match command {
+            Command::Submit { session, number, transition } => {
+                self.room.handle_submit(session, number, transition, now);
+                self.note_handled(session, now);
+            }
+            Command::Enter { hello, participant, outbox, reply } => {
+                let session = (self.next_session)();
+                let entered = self.room.handle_enter(session, &hello, participant, now);
+                if entered.is_ok() {
+                    self.moved.push(Moved::Entered(session, outbox));
+                }
+                if let Err(Ok(_)) = reply.send(entered) {
+                    self.leave(session, now);
+                }
+            }
+            Command::Resync { session, hello, reply } => {
+                if let Some(welcomed) = self.room.handle_resync(session, &hello, now) {
+                    let _session_gone = reply.send(welcomed);
+                }
+                self.note_handled(session, now);
+            }
+            Command::Signal { session, body } => self.room.handle_signal(session, body),
+            Command::Diverged { session, seq, ours } => {
+                let participant = self.room.participant(session);
+                let digest = self.room.sequencer().digest();
+                let ours = ours.map(tracing::field::display);
+                warn!(room = %self.id, %digest, %seq, ours, ?participant, "a replica diverged; it heals from a snapshot");
+            }
+            Command::Followed { session, upgrade } => {
+                self.room.handle_followed(session, upgrade);
+                self.note_handled(session, now);
+            }
+            Command::Leave { session, handed } => {
+                if self.handled.get(&session).copied().unwrap_or_default() >= handed {
+                    self.leave(session, now);
+                } else {
+                    self.leaving.insert(session, handed);
+                }
+            }
+            Command::SubmitOnce { submit, reply } => {
+                self.askers_made += 1;
+                let asker = Asker(self.askers_made);
+                self.askers.insert(asker, reply);
+                self.room.handle_submit_once(asker, submit, now);
+            }
+            Command::Upgrade(Upgrade { instance, digest, reply }) => {
+                match self.room.handle_upgrade(instance, digest, now) {
+                    Ok(()) => self.upgrading = Some(reply),
+                    Err(busy) => drop(reply.send(Err(busy.into()))),
+                }
+            }
+            Command::View { reply } => {
+                let _asker_gone = reply.send(self.view(now));
+            }
+            Command::Ring { reply } => {
+                self.room.handle_ring(now);
+                self.ringers.push(reply);
+            }
+            Command::Retain(retention) => {
+                self.room.set_snapshot_policy(snapshot_policy(&retention));
+                self.moved.push(Moved::Retains(retention));
+            }
+            Command::TellTally { reply } => self.moved.push(Moved::TellTally(reply)),
+            Command::Stop => self.room.handle_stop(),
+        }
+    }
+
+    /// One more of the commands that a session handed in, in order, is handled. Whoever has left goes once all are.
+    fn note_handled(&mut self, session: SessionId, now: &mut Now<'_>) {
+        let handled = self.handled.entry(session).or_default();
+        *handled += 1;
+        if self.leaving.get(&session).is_some_and(|handed| *handed <= *handled) {
+            self.leave(session, now);
+        }
+    }
+
+    fn leave(&mut self, session: SessionId, now: &mut Now<'_>) {
+        self.handled.remove(&session);
+        self.leaving.remove(&session);
+        self.moved.push(Moved::Left(session));
+        self.room.handle_leave(session, now);
+    }
+
+    fn view(&mut self, now: &Now<'_>) -> Result<View, Fault> {
+        if let Some(view) = self.kept_view().cloned() {
+            self.room.handle_use(now);
+            return Ok(view);
+        }
+        // The memory of the one before is free for this one.
+        self.kept_view = None;
+        let json = view::json(self.room.show(|machine, state| machine.view(state), now)?)?;
+        let sequencer = self.room.sequencer();
+        let (seq, time) = (sequencer.history().head(), sequencer.durable_time());
+        let view = View { seq, time, digest: sequencer.digest(), json };
+        self.kept_view = self.view_memory.keep(&view);
+        Ok(view)
+    }
+}
+
+/// The clocks and the random bits of one room.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    pub(super) fn with_now<T>(self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
+        let ticks = Ticks(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        f(&mut Now { ticks, time: clock::now(), entropy: &mut rand::random })
+    }
+
+    pub(super) fn instant(self, Ticks(micros): Ticks) -> Instant {
+        let at = self.began.checked_add(Duration::from_micros(micros));
+        at.unwrap_or(self.began + FAR_AWAY)
+    }
+}
+
+/// Later than any process lives, and near enough for every system's clock.
+const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+pub(super) fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {
+    SnapshotPolicy { events: retention.snapshot_events, bytes: retention.snapshot_bytes }
+}

@@ -1,0 +1,88 @@
+//! The commands that wait for a room's next turn: what it is asked to decide, and everything else, which does not wait behind that.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+
+use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_INBOX_MAX};
+use crate::room::room::Command;
+
+/// A room's queues, as its task has them.
+pub(super) struct Waiting {
+    /// Sessions that begin and end, signals, views, and what the host wants.
+    controls: VecDeque<Command>,
+    /// Transitions, and what must stay in order with them.
+    submits: VecDeque<Command>,
+    /// Controls that were taken since the last submit.
+    controls_in_a_row: usize,
+}
+
+/// The receiving ends of a room's queues.
+pub(super) struct Inboxes {
+    pub(super) controls: mpsc::Receiver<Command>,
+    pub(super) submits: mpsc::Receiver<Command>,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Self {
+        Self { controls: VecDeque::new(), submits: VecDeque::new(), controls_in_a_row: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.controls.is_empty() && self.submits.is_empty()
+    }
+
+    /// Takes what has come in, as far as there is space.
+    pub(super) fn fill(&mut self, inboxes: &mut Inboxes) {
+        fill(&mut self.controls, &mut inboxes.controls);
+        fill(&mut self.submits, &mut inboxes.submits);
+    }
+
+    pub(super) fn push_control(&mut self, command: Command) {
+        self.controls.push_back(command);
+    }
+
+    pub(super) fn push_submit(&mut self, command: Command) {
+        self.submits.push_back(command);
+    }
+
+    /// Takes the next command, if it is one of these. Controls go first, but not for ever.
+    pub(super) fn pop_if(&mut self, is_wanted: impl FnOnce(&Command) -> bool) -> Option<Command> {
+        let is_submits_turn = self.controls_in_a_row >= CONTROLS_IN_A_ROW_MAX && !self.submits.is_empty();
+        let is_control = !self.controls.is_empty() && !is_submits_turn;
+        let queue = if is_control { &mut self.controls } else { &mut self.submits };
+        let command = queue.pop_front_if(|command| is_wanted(command))?;
+        self.controls_in_a_row = if is_control { self.controls_in_a_row + 1 } else { 0 };
+        Some(command)
+    }
+}
+
+fn fill(queue: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>) {
+    while queue.len() < ROOM_INBOX_MAX
+        && let Ok(command) = inbox.try_recv()
+    {
+        queue.push_back(command);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reapply_sync::{Seq, SessionId};
+
+    use super::*;
+
+    #[test]
+    fn controls_do_not_wait_behind_submits_and_submits_not_for_ever() {
+        let mut waiting = Waiting::new();
+        for index in 0..3 {
+            waiting.push_submit(Command::Followed { session: SessionId(index), upgrade: Seq(0) });
+        }
+        for _ in 0..CONTROLS_IN_A_ROW_MAX + 1 {
+            waiting.push_control(Command::Stop);
+        }
+        let mut popped =
+            std::iter::from_fn(|| waiting.pop_if(|_| true).map(|command| matches!(command, Command::Stop)));
+        assert!(popped.by_ref().take(CONTROLS_IN_A_ROW_MAX).all(|is_control| is_control));
+        assert_eq!(popped.collect::<Vec<_>>(), [false, true, false, false]);
+    }
+}

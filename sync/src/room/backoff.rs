@@ -1,0 +1,151 @@
+//! Participants on whose transitions the machine faulted: what that cost is charged to them, and their further transitions wait.
+//!
+//! Making the states again costs more than a transition may, and anyone can ask for it again and again. So each fault makes its participant wait, for
+//! about as long as it cost and twice as long as the time before. Everybody else's transitions are decided meanwhile.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::limits::{BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, BACKOFFS_MAX, COST_PER_MICRO, HELD_BYTES_MAX, HELD_MAX};
+use super::{Effect, Now, Room, Ticks};
+use crate::id::{Author, SessionId};
+use crate::machine::Machine;
+use crate::message::Goodbye;
+use crate::sequencer::Submit;
+
+/// Who waits, and with what.
+#[derive(Debug, Default)]
+pub(super) struct Backoffs {
+    by_author: BTreeMap<Author, Backoff>,
+    /// Transitions that wait, in the order in which they came.
+    held: VecDeque<(SessionId, Submit)>,
+    held_bytes: usize,
+}
+
+/// One participant's wait.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    until: Ticks,
+    micros: u64,
+    /// How many transitions wait with the participant.
+    held: usize,
+}
+
+impl Backoffs {
+    /// Whether a transition of this participant waits: for its time, or behind others of the same participant.
+    pub(super) fn is_waiting(&self, author: &Author, now: Ticks) -> bool {
+        self.by_author.get(author).is_some_and(|backoff| backoff.until > now || backoff.held > 0)
+    }
+
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// When the first of those who wait has waited enough.
+    pub(super) fn due(&self) -> Option<Ticks> {
+        self.by_author.values().filter(|backoff| backoff.held > 0).map(|backoff| backoff.until).min()
+    }
+
+    /// Drops what a session that has ended had handed in.
+    pub(super) fn forget(&mut self, session: SessionId) {
+        if !self.is_holding() {
+            return;
+        }
+        let (gone, held) = std::mem::take(&mut self.held).into_iter().partition(|(from, _)| *from == session);
+        self.held = held;
+        self.let_go(&gone);
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        let gone = std::mem::take(&mut self.held);
+        self.let_go(&gone);
+    }
+
+    /// A fault has cost so much. Returns until when its participant waits.
+    fn charge(&mut self, author: &Author, cost: u64, now: Ticks) -> Ticks {
+        // What has been over for as long as it lasted is forgotten.
+        self.by_author.retain(|_, backoff| backoff.held > 0 || backoff.until.after(backoff.micros) > now);
+        if self.by_author.len() >= BACKOFFS_MAX && !self.by_author.contains_key(author) {
+            let idle = self.by_author.iter().filter(|(_, backoff)| backoff.held == 0);
+            let first = idle.min_by_key(|(_, backoff)| backoff.until).map(|(author, _)| author.clone());
+            first.map(|author| self.by_author.remove(&author));
+        }
+        let none = Backoff { until: now, micros: 0, held: 0 };
+        let backoff = self.by_author.entry(author.clone()).or_insert(none);
+        let micros = (cost / COST_PER_MICRO).max(backoff.micros * 2);
+        backoff.micros = micros.clamp(BACKOFF_MICROS_MIN, BACKOFF_MICROS_MAX);
+        backoff.until = now.after(backoff.micros);
+        backoff.until
+    }
+
+    /// Returns false where there is no space.
+    fn hold(&mut self, session: SessionId, submit: Submit) -> bool {
+        let bytes = self.held_bytes + submit.transition.len();
+        if self.held.len() >= HELD_MAX || bytes > HELD_BYTES_MAX {
+            return false;
+        }
+        self.held_bytes = bytes;
+        if let Some(backoff) = self.by_author.get_mut(&submit.author) {
+            backoff.held += 1;
+        }
+        self.held.push_back((session, submit));
+        true
+    }
+
+    /// Takes the first transition whose participant has waited enough.
+    fn take(&mut self, now: Ticks) -> Option<Submit> {
+        let index = self.held.iter().position(|(_, held)| self.until(&held.author) <= now)?;
+        let (_, submit) = self.held.remove(index)?;
+        self.note_let_go(&submit);
+        Some(submit)
+    }
+
+    fn let_go(&mut self, gone: &VecDeque<(SessionId, Submit)>) {
+        for (_, submit) in gone {
+            self.note_let_go(submit);
+        }
+    }
+
+    fn note_let_go(&mut self, submit: &Submit) {
+        self.held_bytes -= submit.transition.len();
+        if let Some(backoff) = self.by_author.get_mut(&submit.author) {
+            backoff.held -= 1;
+        }
+    }
+
+    fn until(&self, author: &Author) -> Ticks {
+        self.by_author.get(author).map_or(Ticks(0), |backoff| backoff.until)
+    }
+}
+
+impl<M: Machine> Room<M> {
+    /// Keeps a transition until its participant has waited. A session that hands in more than there is space for is ended: its client comes again.
+    pub(super) fn hold(&mut self, session: SessionId, submit: Submit, now: &mut Now<'_>) {
+        if self.backoffs.hold(session, submit) {
+            return;
+        }
+        let why = "the machine faulted on this participant's transitions, and as many as may wait are waiting; try again later";
+        self.effects.push_back(Effect::End { session, why: Goodbye::Full(why.to_owned()) });
+        self.remove(session, now);
+    }
+
+    /// Decides what has waited enough, as long as the room takes more in.
+    pub(super) fn let_go_of_held(&mut self, now: &mut Now<'_>) {
+        while self.is_open()
+            && let Some(submit) = self.backoffs.take(now.ticks)
+        {
+            let entropy = now.draw();
+            self.sequencer.handle_submit(submit, now.time, entropy);
+            self.note_charges(now);
+        }
+    }
+
+    /// Has those wait who are charged for a fault. Their sessions hear of it, and need not be read meanwhile.
+    pub(super) fn note_charges(&mut self, now: &Now<'_>) {
+        while let Some((author, cost)) = self.sequencer.poll_charge() {
+            let until = self.backoffs.charge(&author, cost, now.ticks);
+            for session in self.sessions.of_participant(&author) {
+                self.effects.push_back(Effect::Slow { session, until });
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Which calls of a room may take long: its owner makes those on threads that serve nobody else.
+//!
+//! A call that is likely to be cheap is made where the owner is, under a slice: each call of the machine is broken off once it has cost so much. What
+//! was broken off is made again, elsewhere and without a slice, by the next [`Room::poll_effect`]. So no machine holds up a thread for longer than a
+//! slice, whatever it did before.
+
+use super::{Phase, Room, Upgrade};
+use crate::machine::Machine;
+
+/// What a room's owner is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Hands in what sessions and requests ask for, or calls [`Room::handle_timer`].
+    HandIn,
+    /// Hands in the journal's answer to an [`Effect::Append`](super::Effect::Append).
+    HandleAppended,
+    /// Polls effects.
+    Poll,
+    /// Shows the state, or decodes a transition.
+    Show,
+}
+
+impl<M: Machine> Room<M> {
+    /// Breaks each call of the machine off once it has cost this much; with `None` calls have the machine's own budgets.
+    pub fn set_slice(&mut self, cost_max: Option<u64>) {
+        self.sequencer.set_slice(cost_max);
+    }
+
+    /// Whether the machine was broken off, or faulted, under a slice. The next [`Room::poll_effect`] without one makes its states again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.sequencer.is_lost()
+    }
+
+    /// Makes states that were lost again, and decides what was postponed meanwhile. Does nothing under a slice.
+    pub fn handle_lost(&mut self) {
+        self.sequencer.handle_lost();
+    }
+
+    /// Whether a step may take long.
+    #[must_use]
+    pub fn may_be_dear(&self, step: Step) -> bool {
+        let sequencer = &self.sequencer;
+        sequencer.is_lost()
+            || match step {
+                Step::HandIn => !sequencer.is_calm(),
+                Step::HandleAppended => sequencer.is_snapshot_next() || matches!(self.upgrade, Some(Upgrade::Storing)),
+                Step::Poll => {
+                    let is_at_rest = sequencer.is_settled();
+                    let is_ending = is_at_rest && matches!(self.phase, Phase::Ending | Phase::LettingGo);
+                    let is_upgrading = is_at_rest && matches!(self.upgrade, Some(Upgrade::Waiting { .. }));
+                    is_ending || is_upgrading || !(sequencer.is_alarm_known() || sequencer.is_calm())
+                }
+                Step::Show => true,
+            }
+    }
+}
