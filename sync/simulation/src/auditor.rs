@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use reapply_sync::room::{Asker, Verdict};
-use reapply_sync::{Author, Batch, ClientId, Event, Input, Number, Outcome, Rejection, Seq, Snapshot, Timestamp};
+use reapply_sync::{
+    Author, Batch, ClientId, Event, ForgottenClient, Input, Number, Outcome, Rejection, Seq, Snapshot, Timestamp,
+};
 
 use crate::build::{DEAD, number_of, plain, sets_alarms};
 use crate::history::{Accepted, Conflict, History};
@@ -40,6 +42,8 @@ pub(crate) struct Auditor<S: Scenario> {
     build: u8,
     /// The model at each seq, from 0.
     models: Vec<S::Model>,
+    /// The events of each client, by its numbers.
+    accepted: BTreeMap<ClientId, Vec<(Number, Seq)>>,
     /// The logs that were lost to a restore, each with its models and with the seq to which it was taken back.
     lost: Vec<(Vec<Event>, Vec<S::Model>, Seq)>,
     applied: BTreeMap<(Page, Number), Applied>,
@@ -65,6 +69,7 @@ impl<S: Scenario> Auditor<S> {
             log,
             build: 0,
             models,
+            accepted: BTreeMap::new(),
             lost: Vec::new(),
             applied,
             forgotten: None,
@@ -94,6 +99,7 @@ impl<S: Scenario> Auditor<S> {
             _ => None,
         });
         self.build = upgrades.take(1).last().unwrap_or(0);
+        self.accepted.values_mut().for_each(|events| events.retain(|(_, seq)| *seq <= head));
         self.joined.clear();
         for event in &self.log {
             note_membership(&mut self.joined, &event.input);
@@ -121,6 +127,9 @@ impl<S: Scenario> Auditor<S> {
                 self.newest().clone()
             };
             note_membership(&mut self.joined, &event.input);
+            if let Input::Transition { client, number, .. } = event.input {
+                self.accepted.entry(client).or_default().push((number, event.seq));
+            }
             self.models.push(model);
             self.log.push(event);
         }
@@ -240,6 +249,16 @@ impl<S: Scenario> Auditor<S> {
     /// The room did not open, and they heard so.
     pub(crate) fn note_unserved(&mut self, askers: &[Asker]) {
         self.askers.retain(|asker, _| !askers.contains(asker));
+    }
+
+    /// A client is told what the room knows of it: each of its events, or that it may have forgotten that one.
+    pub(crate) fn check_welcome(&self, client: ClientId, decided: Number, forgotten: Option<ForgottenClient>) {
+        for &(number, seq) in self.accepted.get(&client).into_iter().flatten().filter(|(number, _)| *number > decided) {
+            let is_given_up = forgotten.is_some_and(|ForgottenClient { seq: last, known_from, .. }| {
+                seq <= last && known_from.is_none_or(|known| number < known)
+            });
+            assert!(is_given_up, "{client} is not told of its {number}, event {seq}: decided {decided}, {forgotten:?}");
+        }
     }
 
     /// Everyone who waits loses their connection.

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use reapply_sync::message::DecodeError;
 use reapply_sync::room::{Entered, Now, Waking};
-use reapply_sync::{Author, ClientMessage, Goodbye, Hello, Machine, Room, Seq, Sequencer, ServerMessage, SessionId};
+use reapply_sync::{
+    Author, ClientId, ClientMessage, ForgottenClient, Goodbye, Hello, Machine, Number, Room, Seq, Sequencer,
+    ServerMessage, SessionId,
+};
 
 use crate::random::Random;
 use crate::roster::Roster;
@@ -58,6 +61,8 @@ pub(crate) struct RoomCounts {
 pub(crate) struct Shell<M: Machine> {
     pub(crate) room: Room<M>,
     readers: BTreeMap<usize, Reader>,
+    /// What was said to clients of what the room knows of them, and was not looked at yet.
+    pub(crate) welcomed: Vec<(ClientId, Number, Option<ForgottenClient>)>,
     /// Connections on which no more is heard.
     ended: BTreeSet<usize>,
     sessions_max: usize,
@@ -72,6 +77,7 @@ impl<M: Machine> Shell<M> {
         Self {
             room: Room::new(sequencer, waking, now),
             readers: BTreeMap::new(),
+            welcomed: Vec::new(),
             ended: BTreeSet::new(),
             sessions_max,
             presence: (0, Bytes::new()),
@@ -117,7 +123,7 @@ impl<M: Machine> Shell<M> {
             let entered = self.room.handle_resync(session, hello, now);
             assert_eq!(entered.is_some(), is_own && !is_replaced, "a second greeting");
             match entered {
-                Some(entered) => self.welcome(connection, entered),
+                Some(entered) => self.welcome(connection, client, entered),
                 None => self.turn_out(connection, "another client has this session".to_owned(), now),
             }
             return;
@@ -134,7 +140,7 @@ impl<M: Machine> Shell<M> {
                 self.roster.note_entered(connection, client, author, now.ticks.0);
                 let place = entered.after;
                 self.readers.insert(connection, Reader { place, slowness, is_waiting: false, presence_version: 0 });
-                self.welcome(connection, entered);
+                self.welcome(connection, client, entered);
             }
             Err(goodbye) => {
                 let is_broken = self.room.sequencer().is_broken();
@@ -162,7 +168,8 @@ impl<M: Machine> Shell<M> {
         self.room.handle_leave(SessionId(connection as u64), now);
     }
 
-    fn welcome(&mut self, connection: usize, Entered { welcome, after }: Entered) {
+    fn welcome(&mut self, connection: usize, client: ClientId, Entered { welcome, after }: Entered) {
+        self.welcomed.push((client, welcome.decided, welcome.forgotten.as_deref().copied()));
         match welcome.start {
             reapply_sync::Start::Tail => self.counts.tails += 1,
             reapply_sync::Start::Snapshot { .. } => self.counts.by_snapshot += 1,

@@ -81,7 +81,7 @@ impl<S: Scenario> World<S> {
         self.ledger.note_struck(self.journal.faults.take());
         self.ledger.note_crash();
         self.signals.note_crash();
-        self.noted_at_rest = None;
+        (self.noted_at_rest, self.alarm_failed) = (None, None);
         if let Some(shell) = self.room.take() {
             self.coverage.room.add(&shell.counts);
         }
@@ -120,7 +120,7 @@ impl<S: Scenario> World<S> {
             self.store(&batch, alarm);
         }
         self.failed_at = (stored == Stored::No).then_some(self.now);
-        self.is_note_uncertain = stored != Stored::Yes;
+        (self.is_note_uncertain, self.alarm_failed) = (stored != Stored::Yes, None);
         self.with_room(|shell, now| match stored {
             Stored::Yes => shell.room.handle_appended(now),
             Stored::No => shell.room.handle_append_failed(now),
@@ -188,6 +188,11 @@ impl<S: Scenario> World<S> {
                 self.note_signal_up(connection, &author, &frame);
                 self.coverage.hellos += u64::from(matches!(ClientMessage::decode(&frame), Ok(ClientMessage::Hello(_))));
                 self.with_room(|shell, now| shell.handle_frame(connection, author, &frame, slowness, now));
+                for (client, decided, forgotten) in
+                    self.with_room(|shell, _| std::mem::take(&mut shell.welcomed)).unwrap_or_default()
+                {
+                    self.auditor.check_welcome(client, decided, forgotten);
+                }
             }
             Waiting::Closed { connection } => {
                 self.with_room(|shell, now| shell.handle_closed(connection, now));
@@ -247,6 +252,8 @@ impl<S: Scenario> World<S> {
         let has_members = shell.room.sequencer().has_membership();
         if shell.room.sequencer().is_settled() {
             self.auditor.note_settled();
+            let may_be_noted = self.is_note_uncertain || self.alarm_failed.is_none();
+            assert!(may_be_noted || self.journal.alarm != self.alarm_failed, "an alarm that failed is still noted");
             assert!(!self.is_rung, "whoever woke the room for its alarm is left waiting");
             if has_members && !shell.room.is_failing() {
                 shell.roster.check_membership(self.auditor.joined());

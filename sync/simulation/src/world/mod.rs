@@ -115,6 +115,8 @@ struct World<S: Scenario> {
     is_upgrading: bool,
     /// What the journal was asked to note of the alarm at rest, until all is heard about that alarm.
     noted_at_rest: Option<Option<Timestamp>>,
+    /// The alarm that failed since something was stored.
+    alarm_failed: Option<Timestamp>,
     /// Whether the journal may not have the last note.
     is_note_uncertain: bool,
     /// When an append last failed, unless one has succeeded since.
@@ -182,6 +184,7 @@ impl<S: Scenario> World<S> {
             is_rung: false,
             is_upgrading: false,
             noted_at_rest: None,
+            alarm_failed: None,
             is_note_uncertain: false,
             failed_at: None,
             clients: Vec::new(),

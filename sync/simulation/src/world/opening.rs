@@ -31,7 +31,7 @@ impl<S: Scenario> World<S> {
         let mut draw = || self.random.bits();
         self.room = Some(Shell::new(sequencer, waking, sessions_max, &mut Now { ticks, time, entropy: &mut draw }));
         self.timer_scheduled = None;
-        self.is_note_uncertain = false;
+        (self.is_note_uncertain, self.alarm_failed) = (false, None);
         self.pump_room();
     }
 

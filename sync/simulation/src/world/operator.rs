@@ -51,6 +51,7 @@ impl<S: Scenario> World<S> {
                 }
                 self.coverage.alarms_faulted += u64::from(matches!(why, ApplyError::Fault(_)));
                 self.coverage.room.alarms_refused += 1;
+                self.alarm_failed = Some(alarm.at);
                 self.auditor.note_alarm_failed(alarm.at);
             }
             Report::Broken(why) => {
