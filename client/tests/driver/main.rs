@@ -2,6 +2,7 @@
 
 mod connection;
 mod identity;
+mod order;
 mod orphans;
 mod queue;
 mod rig;

@@ -65,6 +65,7 @@ fn a_new_page_begins_above_the_numbers_of_the_one_before() {
     // A page that goes far is above its own numbers as well.
     for _ in 0..limits::NUMBERS_RESERVED + 5 {
         rig.apply(0);
+        assert!(rig.last_number().is_some_and(|number| number.0 <= rig.stored.reserved), "it is not set aside");
         rig.converse();
     }
     rig.reload();

@@ -201,6 +201,15 @@ impl Rig {
         }
     }
 
+    /// The room takes what was sent. Returns its answers, which the driver has not got yet.
+    pub(crate) fn answers_of_room(&mut self) -> Vec<Bytes> {
+        let mut down = Vec::new();
+        for frame in std::mem::take(&mut self.sent) {
+            self.handle_up(&frame, &mut down);
+        }
+        down
+    }
+
     pub(crate) fn receive(&mut self, frame: &[u8]) {
         let connection = self.connection.expect("there is a connection");
         self.call(|driver, now| driver.handle_frame(connection, frame, now));
