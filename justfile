@@ -34,6 +34,7 @@ demo listen="127.0.0.1:8080": _target
 # All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
 test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
+    just plant 01- 40- 48-
     cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
 
 # What takes longer: crashes and failing storage, over many rounds: just test-long 1000
@@ -58,6 +59,10 @@ fix: _target
 simulate seeds="10000":
     REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-sync --test simulation -- --nocapture
     REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-guest --test merge -- --nocapture
+
+# Plant faults in the protocol one by one, to see that its tests find them: just plant, or those with such names: just plant alarm upgrade
+plant *names:
+    cargo run -q -p reapply-plants -- {{ names }}
 
 # Measure, with the release build: just bench --only a,b
 bench *args: _target
