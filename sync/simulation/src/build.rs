@@ -5,6 +5,7 @@ use bytes::Bytes;
 use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal};
 
 use crate::faults::{BLOAT_BYTES, Doing, Faults};
+use crate::slices::Slices;
 
 /// How many builds there are.
 pub(crate) const BUILDS: u8 = 4;
@@ -27,6 +28,7 @@ pub(crate) struct Build<M> {
     machine: M,
     number: u8,
     faults: Faults,
+    slices: Slices,
     health: Health,
 }
 
@@ -41,7 +43,7 @@ enum Health {
 
 impl<M> Build<M> {
     pub(crate) fn new(machine: M, number: u8, faults: Faults) -> Self {
-        Self { machine, number, faults, health: Health::Well }
+        Self { machine, number, faults, slices: Slices::default(), health: Health::Well }
     }
 
     /// Goes on, or breaks off.
@@ -50,9 +52,8 @@ impl<M> Build<M> {
         if self.health == Health::Dead {
             return Err(Fault::Trapped(DEAD.to_owned()));
         }
-        let Some(fault) = self.faults.strike(doing) else { return Ok(()) };
-        self.health = Health::Broken;
-        Err(fault)
+        let gone_on = self.faults.strike(doing).map_or_else(|| self.slices.call(), Err);
+        gone_on.inspect_err(|_| self.health = Health::Broken)
     }
 
     /// A transition in this build's own encoding.
@@ -178,7 +179,20 @@ impl<M: Machine> Machine for Build<M> {
         self.machine.membership() && self.number != UNASKING
     }
 
+    fn take_cost(&mut self) -> u64 {
+        self.slices.take_cost()
+    }
+
+    fn set_slice(&mut self, cost_max: Option<u64>) {
+        self.slices.set(cost_max);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.slices.is_interrupted()
+    }
+
     fn reset(&mut self) -> Result<(), Fault> {
+        self.slices.reset();
         self.health = Health::Dead;
         if let Some(fault) = self.faults.strike(Doing::Reset) {
             return Err(fault);

@@ -137,6 +137,6 @@ fn narrow(random: &mut Random) -> Limits {
         readers_tail_bytes_min: below(40_000, default.readers_tail_bytes_min),
         snapshot_bytes_max: default.snapshot_bytes_max,
         room_sessions_max: default.room_sessions_max,
-        tail_cost_min: default.tail_cost_min,
+        tail_cost_min: below(100_000, default.tail_cost_min as usize) as u64,
     }
 }

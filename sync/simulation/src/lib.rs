@@ -27,6 +27,7 @@ mod random;
 mod room;
 mod roster;
 mod scenario;
+mod slices;
 mod world;
 
 pub use history::{Accepted, Conflict, History};

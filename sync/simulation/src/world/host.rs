@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::room::{Effect, Now, Ticks};
+use reapply_sync::room::{Effect, Now, Step, Ticks};
 use reapply_sync::{Batch, ClientMessage, Snapshot, Timestamp};
 
 use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
@@ -14,6 +14,7 @@ use crate::build::{BUILDS, Build, digest_of};
 use crate::network::Connection;
 use crate::room::{Out, Shell, slowness};
 use crate::scenario::Scenario;
+use crate::slices::Slices;
 
 /// How an append ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,8 +156,15 @@ impl<S: Scenario> World<S> {
         f: impl FnOnce(&mut Shell<Build<S::Machine>>, &mut Now<'_>) -> T,
     ) -> Option<T> {
         let (ticks, time) = (Ticks(self.now), self.clock());
+        let drawn = Slices::draw(&mut self.random);
         let mut draw = || self.random.bits();
-        Some(f(self.room.as_mut()?, &mut Now { ticks, time, entropy: &mut draw }))
+        let shell = self.room.as_mut()?;
+        // As a host does: what may be dear is done without a slice.
+        let is_dear = shell.room.may_be_dear(Step::Poll) || shell.room.may_be_dear(Step::HandleAppended);
+        shell.room.set_slice(drawn.filter(|_| !is_dear));
+        let done = f(shell, &mut Now { ticks, time, entropy: &mut draw });
+        self.coverage.interrupted += u64::from(shell.room.is_lost());
+        Some(done)
     }
 
     /// Hands in what waits, until the room is full. A room that sleeps is woken for it. Returns whether something was done.
@@ -223,6 +231,10 @@ impl<S: Scenario> World<S> {
             while let Some(effect) = self.with_room(|shell, now| shell.room.poll_effect(now)).flatten() {
                 self.effect(effect);
                 self.send_out();
+            }
+            if self.room.as_ref().is_some_and(|shell| shell.room.is_lost()) {
+                // Its states are made again in a call without a slice.
+                continue;
             }
             let has_taken = self.take_in();
             self.send_out();

@@ -22,6 +22,9 @@ impl<S: Scenario> World<S> {
                 machine.go_on(Doing::View)?;
                 Ok(S::agrees(&model, state))
             };
+            // As a host does: on a thread that has the time.
+            shell.room.set_slice(None);
+            shell.room.handle_lost();
             shell.room.show(show, now)
         });
         assert_ne!(shown, Some(Ok(false)), "a view of another state than the durable one at {head}");
