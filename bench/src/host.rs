@@ -118,6 +118,12 @@ impl Bench {
         format!("cells/room-{}", self.next_room.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Deploys a component under a name.
+    pub(crate) fn deploy_as(&self, host: &Host, name: &str, component: &Path) -> anyhow::Result<()> {
+        let (component, data) = (component.to_string_lossy(), host.data.to_string_lossy());
+        self.command(&["deploy", &component, "--name", name, "--host", &host.url(), "--data", &data])
+    }
+
     fn deploy_component(&self, host: &Host, component: &Path) -> anyhow::Result<()> {
         let (component, data) = (component.to_string_lossy(), host.data.to_string_lossy());
         self.command(&["deploy", &component, "--host", &host.url(), "--data", &data])

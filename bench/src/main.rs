@@ -16,6 +16,8 @@
 mod cases;
 mod histogram;
 mod host;
+#[path = "../../host/tests/machine_wat/mod.rs"]
+mod machine_wat;
 mod report;
 mod scan;
 mod session;
@@ -74,6 +76,8 @@ enum Case {
     H,
     /// Waking a room that sleeps.
     I,
+    /// A good room beside rooms that work as hard as they may.
+    K,
 }
 
 /// The scale of a run.
@@ -153,6 +157,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         if is_wanted(Case::I) {
             cases::wake::run(&bench).await.context("(i)")?;
+        }
+        if is_wanted(Case::K) {
+            cases::crowding::run(&bench).await.context("(k)")?;
         }
         Ok(())
     })

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod basis;
 pub(crate) mod blocks;
 pub(crate) mod confirm;
+pub(crate) mod crowding;
 pub(crate) mod fan_out;
 pub(crate) mod join;
 pub(crate) mod log;
