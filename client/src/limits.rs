@@ -33,6 +33,9 @@ pub const REPLACED_MAX: u32 = 4;
 /// After this long without a replacement, the count of [`REPLACED_MAX`] begins anew.
 pub const REPLACED_WITHIN_MICROS: u64 = 60_000_000;
 
+/// How long after a search for clients that are gone the next one begins: a tab may have been closed since, and a store may not have answered.
+pub const ORPHANS_AGAIN_MICROS: u64 = 15_000_000;
+
 /// Bytes of a past that are kept: events and states. What was not looked at for longest goes first. The stretch that is looked at is always kept.
 pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 

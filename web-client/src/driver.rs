@@ -128,7 +128,8 @@ impl Driver {
     /// The key of somebody who has left something, if there is one: a courier delivers that now.
     #[wasm_bindgen(js_name = handleOrphan)]
     pub fn handle_orphan(&mut self, key: Option<String>) {
-        self.driver.handle_orphan(key.and_then(|key| key.parse().ok()));
+        let key = key.and_then(|key| key.parse().ok());
+        with_now(&mut self.entropy, |now| self.driver.handle_orphan(key, now));
     }
 
     /// The courier has left the room.

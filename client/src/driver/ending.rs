@@ -20,8 +20,8 @@ impl<M: Machine> Driver<M> {
     }
 
     /// The client that [`Effect::FindOrphan`] has asked for, if there is one: a [courier](Role::Courier) delivers for it now.
-    pub fn handle_orphan(&mut self, key: Option<ClientKey>) {
-        self.orphans.handle_found(key);
+    pub fn handle_orphan(&mut self, key: Option<ClientKey>, now: &mut Now<'_>) {
+        self.orphans.handle_found(key, now.ticks);
     }
 
     /// The courier has left the room.
@@ -37,7 +37,7 @@ impl<M: Machine> Driver<M> {
         self.orphans.served()
     }
 
-    /// Looks for orphans, after the room was joined or the store has opened.
+    /// Looks for orphans: the room was joined, the store has opened, or some time has passed.
     pub(super) fn find_orphans(&mut self) {
         let is_joined = matches!(self.phase, Phase::Live(_));
         if self.role == Role::Participant && self.orphans.start(is_joined) {

@@ -307,6 +307,9 @@ impl<M: Machine> Driver<M> {
             Some(Life::Fine) | None => {}
         }
         self.reopen_store(now.ticks);
+        if self.orphans.wake_at().is_some_and(|at| at <= now.ticks) {
+            self.find_orphans();
+        }
     }
 
     /// The network or the page is back: waits no longer, and looks whether the connection outlived it.
@@ -321,11 +324,14 @@ impl<M: Machine> Driver<M> {
     /// When [`Driver::handle_timer`] is to be called.
     #[must_use]
     pub fn wake_at(&mut self) -> Option<Ticks> {
+        if matches!(self.phase, Phase::Closed) {
+            return None;
+        }
         let connection = match &mut self.phase {
             Phase::Waiting { until } => Some(*until),
             phase => phase.link().map(|link| link.check_at()),
         };
-        connection.into_iter().chain(self.queue.wake_at()).min()
+        connection.into_iter().chain(self.queue.wake_at()).chain(self.orphans.wake_at()).min()
     }
 
     /// The next effect, if there is one.

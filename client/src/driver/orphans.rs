@@ -1,6 +1,9 @@
 //! Clients that are gone and have left something in this room: each is delivered by a driver of its own, one after the other.
 
 use reapply_sync::ClientKey;
+use reapply_sync::room::Ticks;
+
+use crate::limits::ORPHANS_AGAIN_MICROS;
 
 /// How far the delivery is.
 #[derive(Debug, Default)]
@@ -14,8 +17,8 @@ enum Stage {
     /// The room was not joined yet.
     #[default]
     Before,
-    /// Nothing is left that is known of.
-    Idle,
+    /// Nothing is left that is known of. The next search begins then.
+    Idle { until: Ticks },
     /// The owner looks for one.
     Looking,
     /// One is being delivered.
@@ -27,7 +30,7 @@ impl Orphans {
     pub(super) fn start(&mut self, is_joined: bool) -> bool {
         let may_start = match self.stage {
             Stage::Before => is_joined,
-            Stage::Idle => true,
+            Stage::Idle { .. } => true,
             Stage::Looking | Stage::Delivering => false,
         };
         if may_start {
@@ -44,9 +47,18 @@ impl Orphans {
     }
 
     /// The owner has found one, or none.
-    pub(super) fn handle_found(&mut self, key: Option<ClientKey>) {
-        self.stage = if key.is_some() { Stage::Delivering } else { Stage::Idle };
+    pub(super) fn handle_found(&mut self, key: Option<ClientKey>, now: Ticks) {
+        let idle = Stage::Idle { until: now.after(ORPHANS_AGAIN_MICROS) };
+        self.stage = if key.is_some() { Stage::Delivering } else { idle };
         self.served.extend(key);
+    }
+
+    /// Returns when the next search begins.
+    pub(super) fn wake_at(&self) -> Option<Ticks> {
+        match self.stage {
+            Stage::Idle { until } => Some(until),
+            Stage::Before | Stage::Looking | Stage::Delivering => None,
+        }
     }
 
     /// The one that was found is delivered, or cannot be. Whether to look for another.

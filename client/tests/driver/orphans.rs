@@ -13,18 +13,26 @@ fn orphans_are_delivered_one_after_the_other_until_there_is_none() {
     rig.converse();
     let searches = |rig: &Rig| rig.told.iter().filter(|told| *told == "find an orphan").count();
     assert_eq!(searches(&rig), 1);
-    rig.call(|driver, _| driver.handle_orphan(Some(ClientKey([9; 16]))));
+    rig.call(|driver, now| driver.handle_orphan(Some(ClientKey([9; 16])), now));
     // While one is delivered, nothing begins anew.
     rig.call(|driver, _| driver.handle_store_opened());
     assert_eq!(searches(&rig), 1);
     rig.call(|driver, _| driver.handle_delivered());
     assert_eq!((searches(&rig), rig.driver.served()), (2, &[ClientKey([9; 16])][..]));
-    rig.call(|driver, _| driver.handle_orphan(None));
+    rig.call(|driver, now| driver.handle_orphan(None, now));
     rig.call(|driver, _| driver.handle_delivered());
     assert_eq!(searches(&rig), 2);
     // A store that opens again may hold something else.
     rig.call(|driver, _| driver.handle_store_opened());
     assert_eq!((searches(&rig), rig.driver.served().len()), (3, 0));
+    // And a tab may have been closed since.
+    rig.call(|driver, now| driver.handle_orphan(None, now));
+    let found_at = rig.now;
+    while searches(&rig) == 3 {
+        rig.wait();
+        rig.converse();
+    }
+    assert_eq!((searches(&rig), rig.now), (4, found_at + limits::ORPHANS_AGAIN_MICROS));
 }
 
 #[test]
