@@ -104,16 +104,23 @@ impl Bodies {
     }
 }
 
-/// The pace at which a body must come: never silent for long, and not too slow on the whole.
+/// The pace at which a body must come: never silent for long, and not too slow on the whole. Only the time counts for which the host waits for the
+/// body, not what the host does with it meanwhile.
 #[derive(Debug)]
 pub(super) struct Pace {
-    begun: Instant,
+    waited: Duration,
     bytes: u64,
 }
 
 impl Pace {
     pub(super) fn begin() -> Self {
-        Self { begun: Instant::now(), bytes: 0 }
+        Self { waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// How long the host still waits for the next part.
+    fn patience(&self) -> Duration {
+        let on_the_whole = BODY_GRACE + Duration::from_secs(self.bytes / BODY_BYTES_PER_SECOND_MIN);
+        on_the_whole.saturating_sub(self.waited).min(BODY_SILENCE_MAX)
     }
 
     /// The next part of a body; `None` at its end.
@@ -122,9 +129,10 @@ impl Pace {
     ///
     /// The body broke off, or is too slow.
     pub(super) async fn next(&mut self, chunks: &mut BodyDataStream) -> Result<Option<Bytes>, HttpError> {
-        let on_the_whole = BODY_GRACE + Duration::from_secs(self.bytes / BODY_BYTES_PER_SECOND_MIN);
-        let deadline = (self.begun + on_the_whole).min(Instant::now() + BODY_SILENCE_MAX);
-        match timeout_at(deadline, chunks.next()).await {
+        let from = Instant::now();
+        let next = timeout_at(from + self.patience(), chunks.next()).await;
+        self.waited += from.elapsed();
+        match next {
             Ok(Some(Ok(chunk))) => {
                 self.bytes += chunk.len() as u64;
                 Ok(Some(chunk))
@@ -199,5 +207,39 @@ impl Drop for Lent {
         if let Some((body, give_back)) = self.lender.take() {
             let _nobody_waits = give_back.send((body, self.was_read));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn stream_of(parts: Vec<Bytes>) -> BodyDataStream {
+        Unread::from_stream(stream::iter(parts.into_iter().map(Ok::<_, axum::Error>))).into_data_stream()
+    }
+
+    #[tokio::test]
+    async fn only_the_time_for_which_the_host_waits_counts() {
+        let mut pace = Pace::begin();
+        let mut chunks = stream_of(vec![Bytes::from_static(b"x"); 3]);
+        while pace.next(&mut chunks).await.unwrap().is_some() {
+            // Whatever the host does here, the body was there at once.
+            assert!(pace.waited < BODY_GRACE && pace.patience() > Duration::ZERO);
+        }
+        assert_eq!(pace.bytes, 3);
+        let pace = Pace { waited: BODY_GRACE, bytes: 0 };
+        assert_eq!(pace.patience(), Duration::ZERO);
+        let pace = Pace { waited: BODY_GRACE, bytes: 3 * BODY_BYTES_PER_SECOND_MIN };
+        assert_eq!(pace.patience(), Duration::from_secs(3).min(BODY_SILENCE_MAX));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_has_used_up_its_time_is_refused() {
+        let mut pace = Pace { waited: BODY_GRACE, bytes: 0 };
+        let mut silent = Unread::from_stream(stream::pending::<Result<Bytes, axum::Error>>()).into_data_stream();
+        let refused = pace.next(&mut silent).await.unwrap_err();
+        assert!(refused.to_string().contains("too slow"), "{refused}");
     }
 }
