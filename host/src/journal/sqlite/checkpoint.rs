@@ -122,10 +122,11 @@ fn move_log(own: &Connection, begun: &Receiver<()>, moved: &AtomicBool) {
     }
 }
 
-/// Moves what can be moved without waiting for anyone. What cannot be moved now stays in the log, which is as durable.
+/// Moves what can be moved without waiting for anyone. What cannot be moved now stays in the log, which is as durable. Answers whether all of it is
+/// moved: a reader that began earlier holds back what came after.
 fn move_once(connection: &Connection) -> bool {
     match connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
-        Ok(_) => true,
+        Ok((frames, moved)) => moved >= frames,
         // The writer and its thread can be at it at once: then one of them does it for both.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => false,
         Err(error) => {
@@ -133,5 +134,27 @@ fn move_once(connection: &Connection) -> bool {
             tracing::warn!(file, %error, "the journal's log could not be moved into its database; it grows meanwhile");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn a_log_that_a_reader_holds_back_is_not_taken_for_moved() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("journal.db");
+        let (writer, reader) = (schema::open_writer(&file).unwrap(), schema::open_reader(&file).unwrap());
+        let write = || writer.execute("UPDATE totals SET rows = rows + 1", []).unwrap();
+        write();
+        assert!(move_once(&writer));
+        let reading = reader.unchecked_transaction().unwrap();
+        reader.query_row("SELECT count(*) FROM totals", [], |_| Ok(())).unwrap();
+        write();
+        assert!(!move_once(&writer));
+        drop(reading);
+        assert!(move_once(&writer));
     }
 }
