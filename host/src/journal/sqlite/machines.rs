@@ -51,15 +51,14 @@ pub(super) fn digests(
         .collect()
 }
 
-/// Proves every component, one after the other.
-pub(super) fn prove_components(connection: &Connection) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare("SELECT digest, checksum, description, browser_js, bytes FROM components")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        read_component(row)?;
-    }
-    Ok(())
+/// Proves the component in the first row after this one. Answers which row that is, and its bytes; `None` where there is none.
+pub(super) fn prove_component_after(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
+    connection
+        .prepare_cached(
+            "SELECT digest, checksum, description, browser_js, bytes, id FROM components WHERE id > ?1 ORDER BY id LIMIT 1",
+        )?
+        .query_row([after], |row| Ok((row.get(5)?, read_component(row)?.bytes.len())))
+        .optional()
 }
 
 /// Makes a stored build the machine's current one.

@@ -73,16 +73,60 @@ pub(super) fn removing(
     write(connection, State { records_last, records_removed, ..state })
 }
 
-/// Proves that no record is missing.
-pub(super) fn prove_records(connection: &Connection) -> rusqlite::Result<()> {
-    let state = read(connection)?;
-    let (count, last) = (count_records(connection)?, last_record(connection)?);
-    let must = if state.is_open { last } else { state.records_last };
-    if last == must && count + state.records_removed == must {
-        return Ok(());
+/// A count of the records on its way, which shows whether one is missing.
+#[derive(Debug)]
+pub(super) struct RecordCount {
+    /// Records up to this one are counted.
+    after: i64,
+    count: u64,
+    /// How many had been removed when it began.
+    removed_before: u64,
+    /// Whether it is all as of one moment.
+    is_one_moment: bool,
+}
+
+/// How a count has gone on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Records of so many bytes are counted, and there are others.
+    More(usize),
+    /// None is missing.
+    Whole,
+    /// Records were removed meanwhile, so nothing can be said.
+    Disturbed,
+}
+
+impl RecordCount {
+    pub(super) fn begin(connection: &Connection, is_one_moment: bool) -> rusqlite::Result<Self> {
+        Ok(Self { after: 0, count: 0, removed_before: read(connection)?.records_removed, is_one_moment })
     }
-    let expected = must.saturating_sub(state.records_removed);
-    Err(damage("the table batches", format!("it holds {count} records where {expected} must be")))
+
+    /// Counts the next records, of some `bytes_max` bytes.
+    pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Counted> {
+        let sql = "SELECT id, length(body) FROM batches NOT INDEXED WHERE id > ?1 ORDER BY id";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([self.after])?;
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            (self.after, self.count) = (row.get(0)?, self.count + 1);
+            bytes += usize::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+            if bytes >= bytes_max {
+                return Ok(Counted::More(bytes));
+            }
+        }
+        let (state, last, count) = (read(connection)?, last_record(connection)?, self.count);
+        let must = if state.is_open { last } else { state.records_last };
+        if last == must && count + state.records_removed == must && state.records_removed == self.removed_before {
+            return Ok(Counted::Whole);
+        }
+        // Numbers after the last one are given out again, so a count may be too high as well.
+        let is_disturbed = state.records_removed != self.removed_before || count + state.records_removed > must;
+        if is_disturbed && !self.is_one_moment {
+            return Ok(Counted::Disturbed);
+        }
+        let expected = must.saturating_sub(state.records_removed);
+        Err(damage("the table batches", format!("it holds {count} records where {expected} must be")))
+    }
 }
 
 /// How this row is named.

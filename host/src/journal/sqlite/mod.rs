@@ -22,6 +22,7 @@ mod snapshots;
 mod space;
 mod store;
 mod sweep;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod verify;

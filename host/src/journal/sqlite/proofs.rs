@@ -19,7 +19,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::row::{is_damage, journal_error};
-use super::verify::{self, RoomProof};
+use super::tables::TablesProof;
+use super::verify::RoomProof;
 use super::{rooms, schema};
 use crate::journal::{JournalError, ScrubReport};
 
@@ -74,7 +75,8 @@ struct Known {
     /// Whether all are.
     is_all_proved: bool,
     damaged: BTreeMap<RoomId, String>,
-    wanted: VecDeque<RoomId>,
+    /// The rooms that somebody waits for. Each is proved a portion at a time, in turn, so that none waits for the whole of another.
+    wanted: VecDeque<Wanted>,
     waiting: HashMap<RoomId, Vec<Waiting>>,
     scrub: ScrubReport,
     /// Whether another pass is to be made.
@@ -109,18 +111,19 @@ impl Proofs {
         if known.is_all_proved || known.proved.contains(&name_hash(room)) {
             return Proof::Done;
         }
-        let waiting = known.wanted.len();
+        let (answer, receiver) = oneshot::channel();
+        if let Some(others) = known.waiting.get_mut(room) {
+            others.push(answer);
+            return Proof::UnderWay(receiver);
+        }
+        let waiting = known.waiting.len();
         if waiting >= WANTED_MAX {
             return Proof::Refused(JournalError::QueueFull { waiting, waiting_max: WANTED_MAX, unit: "proofs" });
         }
-        let (answer, receiver) = oneshot::channel();
-        let others = known.waiting.entry(room.clone()).or_default();
-        others.push(answer);
-        if others.len() == 1 {
-            known.wanted.push_back(room.clone());
-            drop(known);
-            self.shared.changed.notify_all();
-        }
+        known.waiting.insert(room.clone(), vec![answer]);
+        known.wanted.push_back(Wanted { room: room.clone(), proof: None });
+        drop(known);
+        self.shared.changed.notify_all();
         Proof::UnderWay(receiver)
     }
 
@@ -206,29 +209,64 @@ impl Known {
     }
 }
 
-/// Proves the rooms that somebody waits for.
+/// Proves the rooms that somebody waits for, a portion of each in turn.
 fn prove(shared: &Shared, connection: &Connection) {
-    while let Some(room) = shared.wait(|known| known.wanted.pop_front()) {
-        let proved = go_through(shared, connection, &room, &mut |_| {});
-        let mut known = shared.lock();
-        let answer = match proved {
-            Ok(true) => {
-                known.note(&room);
-                Ok(())
-            }
-            // There is no such room: what is asked of it says so.
-            Ok(false) => Ok(()),
-            Err(error) => {
-                let told = journal_error(connection, &error);
-                if let JournalError::Damaged(what) = &told {
-                    known.quarantine(&room, what);
-                }
-                Err(told)
-            }
-        };
-        for waiting in known.waiting.remove(&room).unwrap_or_default() {
-            let _ = waiting.send(answer.clone());
+    while let Some(wanted) = shared.wait(|known| known.wanted.pop_front()) {
+        prove_portion(shared, connection, wanted);
+    }
+}
+
+/// Proves the next portion of a room, and answers those who wait for it if it was the last one.
+fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: Wanted) {
+    let went_on = wanted.go_on(connection);
+    let mut known = shared.lock();
+    let room = wanted.room.clone();
+    let answer = match went_on {
+        Ok(Portion::Proved(_)) => return known.wanted.push_back(wanted),
+        Ok(Portion::Last) => {
+            known.note(&room);
+            Ok(())
         }
+        // What is asked of it says so.
+        Ok(Portion::NoRoom) => Ok(()),
+        Err(error) => {
+            let told = journal_error(connection, &error);
+            if let JournalError::Damaged(what) = &told {
+                known.quarantine(&room, what);
+            }
+            Err(told)
+        }
+    };
+    for waiting in known.waiting.remove(&room).unwrap_or_default() {
+        let _ = waiting.send(answer.clone());
+    }
+}
+
+/// A room that is being proved.
+#[derive(Debug)]
+struct Wanted {
+    room: RoomId,
+    /// Where the proof has come to, once it is begun.
+    proof: Option<RoomProof>,
+}
+
+/// How a proof has gone on.
+enum Portion {
+    /// So many bytes more are proved, and there are others.
+    Proved(usize),
+    Last,
+    NoRoom,
+}
+
+impl Wanted {
+    /// Proves the next portion, all of it as of one moment.
+    fn go_on(&mut self, connection: &Connection) -> rusqlite::Result<Portion> {
+        let _moment = connection.unchecked_transaction()?;
+        if self.proof.is_none() {
+            self.proof = RoomProof::begin(connection, &self.room)?;
+        }
+        let Some(proof) = &mut self.proof else { return Ok(Portion::NoRoom) };
+        Ok(proof.go_on(connection, PORTION_BYTES)?.map_or(Portion::Last, Portion::Proved))
     }
 }
 
@@ -239,19 +277,12 @@ fn go_through(
     room: &RoomId,
     each: &mut impl FnMut(usize),
 ) -> rusqlite::Result<bool> {
-    let begun = {
-        let _moment = connection.unchecked_transaction()?;
-        RoomProof::begin(connection, room)?
-    };
-    let Some(mut proof) = begun else { return Ok(false) };
+    let mut wanted = Wanted { room: room.clone(), proof: None };
     while !shared.is_closed() {
-        let portion = {
-            let _moment = connection.unchecked_transaction()?;
-            proof.go_on(connection, PORTION_BYTES)?
-        };
-        match portion {
-            Some(bytes) => each(bytes),
-            None => return Ok(true),
+        match wanted.go_on(connection)? {
+            Portion::Proved(bytes) => each(bytes),
+            Portion::Last => return Ok(true),
+            Portion::NoRoom => return Ok(false),
         }
     }
     Ok(true)
@@ -278,7 +309,7 @@ fn scrub(shared: &Shared, connection: &Connection) {
                 return;
             }
         }
-        let tables = connection.unchecked_transaction().and_then(|_moment| verify::tables(connection));
+        let tables = scrub_tables(shared, connection);
         let mut known = shared.lock();
         if let Err(error) = tables {
             let what = journal_error(connection, &error).to_string();
@@ -293,12 +324,31 @@ fn scrub(shared: &Shared, connection: &Connection) {
     }
 }
 
+/// Proves what is no room's, a portion at a time.
+fn scrub_tables(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+    let mut tables = TablesProof::default();
+    while !shared.is_closed() {
+        let portion = {
+            let _moment = connection.unchecked_transaction()?;
+            tables.go_on(connection, PORTION_BYTES)?
+        };
+        let Some(bytes) = portion else { return Ok(()) };
+        shared.rest(pace_of(bytes));
+    }
+    Ok(())
+}
+
+/// How long it may take to go through so many bytes.
+fn pace_of(bytes: usize) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / SCRUB_BYTES_PER_SECOND)
+}
+
 fn scrub_room(shared: &Shared, connection: &Connection, key: i64, room: Option<&RoomId>) {
     let mut total = 0;
     let mut pace = |bytes: usize| {
         total += bytes;
         shared.lock().scrub.bytes += bytes as u64;
-        shared.rest(Duration::from_secs_f64(bytes as f64 / SCRUB_BYTES_PER_SECOND));
+        shared.rest(pace_of(bytes));
     };
     let gone_through = room.map(|room| go_through(shared, connection, room, &mut pace));
     pace(ROOM_BYTES);
@@ -322,4 +372,59 @@ fn name_hash(room: &RoomId) -> u128 {
     let mut start = [0; 16];
     start.copy_from_slice(&hash.as_bytes()[..16]);
     u128::from_le_bytes(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::SqliteJournal;
+    use crate::journal::conformance::{Shared as SharedJournal, room_with};
+    use crate::journal::sqlite::schema::DATABASE_FILE;
+
+    fn room(name: &str) -> RoomId {
+        RoomId { machine: "counter".parse().unwrap(), room: name.parse().unwrap() }
+    }
+
+    fn wait_for(proofs: &Proofs, room: &RoomId) -> oneshot::Receiver<Result<(), JournalError>> {
+        match proofs.of(room) {
+            Proof::UnderWay(receiver) => receiver,
+            _ => panic!("{room} need not be proved"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_room_does_not_wait_for_the_whole_of_a_large_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal: SharedJournal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
+        // A record of 4,096 events has some 150 KB.
+        let large = room_with(&journal, "large", &[4_096; 80]).await;
+        let small = room_with(&journal, "small", &[1]).await;
+        drop(journal);
+        let proofs = Proofs { shared: Arc::default(), threads: Vec::new() };
+        let mut waits_for_large = wait_for(&proofs, large.room());
+        let mut waits_for_small = wait_for(&proofs, small.room());
+        let connection = schema::open_reader(&directory.path().join(DATABASE_FILE)).unwrap();
+        let step = || {
+            let wanted = proofs.shared.lock().wanted.pop_front().unwrap();
+            prove_portion(&proofs.shared, &connection, wanted);
+        };
+        step();
+        step();
+        assert_eq!(waits_for_small.try_recv(), Ok(Ok(())));
+        assert!(waits_for_large.try_recv().is_err(), "a large room is proved at once");
+        while proofs.shared.lock().wanted.front().is_some() {
+            step();
+        }
+        assert_eq!(waits_for_large.try_recv(), Ok(Ok(())));
+    }
+
+    #[test]
+    fn who_waits_for_a_room_that_is_being_proved_is_no_further_burden() {
+        let proofs = Proofs { shared: Arc::default(), threads: Vec::new() };
+        let waiting: Vec<_> = (0..WANTED_MAX).map(|number| wait_for(&proofs, &room(&format!("r{number}")))).collect();
+        assert!(matches!(proofs.of(&room("another")), Proof::Refused(JournalError::QueueFull { .. })));
+        let joined = wait_for(&proofs, &room("r7"));
+        assert_eq!(proofs.shared.lock().wanted.len(), WANTED_MAX);
+        drop((waiting, joined));
+    }
 }

@@ -8,12 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
-use super::formats::{COUNTED, SUMMED_BITS};
 use super::rooms::{self, RoomRow};
 use super::row::{Failed, damage, integer, number, one_line};
-use super::{log, machines, mark, rejections, schema, snapshots};
+use super::{log, rejections, schema, snapshots, tables};
 use crate::journal::directory::OpenError;
 
 /// Proves the whole database.
@@ -28,18 +27,11 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
     let sql = "SELECT author, kind, count, last, checksum, room FROM rejections";
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
-    tables(connection).map_err(refuse("its tables"))
-}
-
-/// Proves what is no room's: components, machines, and that no table lacks a row.
-pub(super) fn tables(connection: &Connection) -> rusqlite::Result<()> {
-    machines::prove_components(connection)?;
-    machines(connection)?;
-    totals(connection)?;
-    mark::prove_records(connection)
+    tables::prove(connection).map_err(refuse("its tables"))
 }
 
 /// A room that is being proved, a portion at a time. It may be used meanwhile, and trimmed.
+#[derive(Debug)]
 pub(super) struct RoomProof {
     room: Room,
 }
@@ -92,6 +84,7 @@ fn published(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<
 }
 
 /// What is known of a room when its records have been proved so far.
+#[derive(Debug)]
 struct Room {
     row: RoomRow,
     head: Seq,
@@ -205,38 +198,7 @@ fn snapshot_place(room: &RoomId, seq: Seq) -> String {
     format!("room {room}, snapshot at {seq}")
 }
 
-fn machines(connection: &Connection) -> rusqlite::Result<()> {
-    match machines::machines(connection) {
-        Ok(_) | Err(Failed::Refused(_)) => {}
-        Err(Failed::Storage(error)) => return Err(error),
-    }
-    let orphan = "SELECT name FROM machines WHERE digest NOT IN (SELECT digest FROM components)";
-    each_row(connection, orphan, |row| {
-        Err(damage(format!("machine {}", row.get::<_, String>(0)?), "its component is missing"))
-    })
-}
-
-/// Proves that no table lacks a row, or has an older one than was written last.
-fn totals(connection: &Connection) -> rusqlite::Result<()> {
-    for table in COUNTED {
-        let sql = format!("SELECT count(*), coalesce(sum(checksum & {SUMMED_BITS}), 0) FROM {table}");
-        let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let found = connection.query_row(&sql, [], pair)?;
-        let noted = "SELECT rows, sum FROM totals WHERE name = ?1";
-        let noted = connection.query_row(noted, [table], pair).optional()?;
-        if noted != Some(found) {
-            let what = match noted {
-                Some((rows, _)) if rows != found.0 => format!("it holds {} rows where {rows} must be", found.0),
-                Some(_) => "its rows are not those that were written last".to_owned(),
-                None => "it has no total".to_owned(),
-            };
-            return Err(damage(format!("the table {table}"), what));
-        }
-    }
-    Ok(())
-}
-
-fn each_row(
+pub(super) fn each_row(
     connection: &Connection,
     sql: &str,
     mut check: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
