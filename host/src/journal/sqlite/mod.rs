@@ -393,23 +393,27 @@ fn recover(
         ));
     }
     directory.keep_private(DATABASE_FILE).map_err(|error| storage(&error))?;
-    let connection = schema::open_writer(file)?;
+    let (connection, format) = schema::open_as_it_is(file)?;
     // Nothing is moved into a database that is to be proved first.
     mark::keep_log(&connection, true).map_err(|error| storage(&error))?;
-    let state = mark::read(&connection).map_err(|error| schema::refusal(file, "the journal's state", &error))?;
-    if state.is_open && !report.is_begun {
+    let is_open = || mark::read(&connection).map(|state| state.is_open);
+    let was_open = if format == 0 { Ok(false) } else { is_open() };
+    let was_open = was_open.map_err(|error| schema::refusal(file, "the journal's state", &error))?;
+    // Before a migration, which begins a log anew.
+    if was_open && !report.is_begun {
         if lost_log == LostLog::Refused {
             return Err(OpenError::LogLost { file: file.to_owned(), log: wal_file });
         }
         let file = file.display();
         warnings.push(format!("{file} lost its write-ahead log, and goes on without what was acknowledged last"));
     }
+    schema::migrate(&connection, file, format)?;
     if proving == Proving::First {
         verify::verify(&connection, file)?;
     }
     crash::point("proved-not-mended");
     // The log is let go only where the database, once all is in it, does not ask for it any more.
-    let is_closed = !state.is_open || mark::close(&connection).is_ok();
+    let is_closed = !was_open || mark::close(&connection).is_ok();
     mark::keep_log(&connection, !is_closed).map_err(|error| storage(&error))?;
     // Closing the only connection moves the old log into the database, and removes it.
     connection.close().map_err(|(_, error)| storage(&error))?;

@@ -34,6 +34,13 @@ const STATEMENTS_CACHED: usize = 64;
 
 /// Opens the one connection that writes, and brings the file to [`FORMAT`].
 pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
+    let (connection, found) = open_as_it_is(file)?;
+    migrate(&connection, file, found)?;
+    Ok(connection)
+}
+
+/// Opens a connection that writes, and leaves the file in the format that it has. Answers that as well: 0 where the file is empty.
+pub(super) fn open_as_it_is(file: &Path) -> Result<(Connection, i64), OpenError> {
     let place = "its header";
     let connection = Connection::open(file).map_err(|error| refusal(file, place, &error))?;
     let found =
@@ -45,11 +52,17 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
     if (1..=FORMAT_GONE).contains(&found) {
         return Err(OpenError::OlderFormat { file: file.to_owned(), found, known: FORMAT_GONE + 1 });
     }
-    let Some(steps) = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)) else {
+    if found > FORMAT {
         return Err(OpenError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
-    };
-    settle(&connection).and_then(|()| migrate(&connection, steps)).map_err(|error| refusal(file, place, &error))?;
-    Ok(connection)
+    }
+    settle(&connection).map_err(|error| refusal(file, place, &error))?;
+    Ok((connection, found))
+}
+
+/// Brings a file from the format `found` to [`FORMAT`].
+pub(super) fn migrate(connection: &Connection, file: &Path, found: i64) -> Result<(), OpenError> {
+    let steps = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)).unwrap_or_default();
+    take(connection, steps).map_err(|error| refusal(file, "its format", &error))
 }
 
 /// Opens a connection that only reads.
@@ -104,7 +117,7 @@ fn read_format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     Ok((is_ours || (is_empty && format == 0)).then_some(format))
 }
 
-fn migrate(connection: &Connection, steps: &[Migration]) -> rusqlite::Result<()> {
+fn take(connection: &Connection, steps: &[Migration]) -> rusqlite::Result<()> {
     if steps.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use reapply_sync::{Seq, Timestamp};
+use rusqlite::Connection;
 
 use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
 use crate::journal::conformance::Shared;
@@ -261,6 +262,27 @@ async fn a_log_that_is_lost_is_missed_and_done_without_only_where_somebody_says_
     drop(journal);
     // Once it was closed, it needs no log.
     assert!(!copy.join(WAL_FILE).exists());
+    open(&copy);
+}
+
+/// A migration writes, and so begins a log of its own.
+#[tokio::test]
+async fn a_lost_log_of_an_earlier_format_is_missed_each_time() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, copy) = (root.path().join("live"), root.path().join("copy"));
+    let (_journal, ..) = loaded(&live).await;
+    crash(&live, &copy);
+    fs::remove_file(copy.join(WAL_FILE)).unwrap();
+    let connection = Connection::open(copy.join(DATABASE_FILE)).unwrap();
+    let former = "DROP TABLE unfinished; PRAGMA user_version = 3";
+    connection.execute_batch(former).unwrap();
+    connection.close().unwrap();
+    for _ in 0..2 {
+        let error = SqliteJournal::open(&copy).unwrap_err();
+        assert!(matches!(error, OpenError::LogLost { .. }), "{error}");
+    }
+    let Opened { warnings, .. } = SqliteJournal::open_with(&copy, LostLog::Accepted, Proving::First).unwrap();
+    assert!(warnings[0].contains("lost its write-ahead log"), "{warnings:?}");
     open(&copy);
 }
 
