@@ -43,11 +43,12 @@ use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
 use self::proofs::{Proof, Proofs};
 use self::readers::Readers;
 use self::rooms::RoomRow;
-use self::row::{Failed, journal_error};
+use self::row::{Failed, is_damage, journal_error};
 use self::schema::PAGE_BYTES;
 pub use self::schema::{DATABASE_FILE, WAL_FILE};
 use self::snapshots::NewSnapshot;
 use self::store::{Operation, Store};
+use self::sweep::Leftovers;
 use self::wal::{WalError, WalReport};
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenError};
@@ -129,10 +130,7 @@ impl SqliteJournal {
         let marked = mark::open(&connection);
         let is_marked =
             marked.inspect_err(|error| warn!(%error, "the journal cannot store yet; it serves what it has")).is_ok();
-        sweep::all(&connection).map_err(|failed| match failed {
-            Failed::Refused(error) => storage(&error),
-            Failed::Storage(error) => schema::refusal(&file, "what a crash left", &error),
-        })?;
+        let leftovers = sweep(&connection, &file)?;
         let own = schema::open_checkpointer(&file).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
         let paused = Arc::clone(readers.queue());
@@ -140,7 +138,7 @@ impl SqliteJournal {
         let (queue, commits) = (Arc::<Queue>::default(), Arc::<AtomicU64>::default());
         let holds = Holds::default();
         let store = Store::new(holds.clone());
-        let writer = Writer::new(connection, store, checkpoints, queue.clone(), commits.clone(), is_marked);
+        let writer = Writer::new(connection, store, checkpoints, queue.clone(), commits.clone(), is_marked, leftovers);
         let writer = thread::Builder::new()
             .name("journal-write".to_owned())
             .spawn(move || writer.run())
@@ -425,6 +423,26 @@ fn recover(
     directory.sync().map_err(|error| storage(&error))?;
     crash::point("mended-not-served");
     Ok(warnings)
+}
+
+/// Removes what a crash has left, and answers what is still there: on a full disk nothing can be removed, and all can be read.
+fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenError> {
+    let refuse = |error| schema::refusal(file, "what a crash left", &error);
+    let mut leftovers = Leftovers::find(connection).map_err(refuse)?;
+    while !leftovers.is_empty() {
+        match leftovers.remove_some(connection) {
+            Ok(()) => {}
+            Err(Failed::Refused(error)) => {
+                return Err(OpenError::Storage { file: file.to_owned(), error: error.to_string() });
+            }
+            Err(Failed::Storage(error)) if is_damage(&error) => return Err(refuse(error)),
+            Err(Failed::Storage(error)) => {
+                warn!(%error, "what a crash left cannot be removed yet; that is tried again once something is stored");
+                break;
+            }
+        }
+    }
+    Ok(leftovers)
 }
 
 /// Looks at the write-ahead log before SQLite does.

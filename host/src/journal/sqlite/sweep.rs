@@ -76,34 +76,65 @@ impl Unfinished {
     }
 }
 
-/// Removes all that a crash has left: staged rooms, what a trim had not come to, and parts of snapshots.
-pub(super) fn all(connection: &Connection) -> Result<(), Failed> {
-    for key in noted(connection, "room")? {
-        sweep_room(connection, key)?;
-        Unfinished::Room(key).end(connection)?;
+/// What a crash has left: staged rooms, what a trim had not come to, and parts of snapshots.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    rooms: Vec<i64>,
+    chunks: Vec<i64>,
+}
+
+impl Leftovers {
+    /// Finds them. Call it before anything new is begun.
+    pub(super) fn find(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self { rooms: noted(connection, "room")?, chunks: noted(connection, "chunks")? })
     }
-    for id in noted(connection, "chunks")? {
-        // A few at a time, so that no transaction is large.
-        let chunks = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE snapshot = ?1 LIMIT 8)
-             AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)";
-        while connection.execute(chunks, [id])? > 0 {}
-        Unfinished::Chunks(id).end(connection)?;
+
+    /// Whether nothing is left of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.chunks.is_empty()
     }
-    Ok(())
+
+    /// Removes as much of them as one transaction may.
+    pub(super) fn remove_some(&mut self, connection: &Connection) -> Result<(), Failed> {
+        if let Some(&key) = self.rooms.last() {
+            if in_transaction(connection, || sweep_room(connection, key))? {
+                self.rooms.pop();
+            }
+        } else if let Some(&id) = self.chunks.last()
+            && in_transaction(connection, || sweep_chunks(connection, id))?
+        {
+            self.chunks.pop();
+        }
+        Ok(())
+    }
 }
 
 fn noted(connection: &Connection, what: &str) -> rusqlite::Result<Vec<i64>> {
     connection.prepare("SELECT id FROM unfinished WHERE what = ?1")?.query_map([what], |row| row.get(0))?.collect()
 }
 
-fn sweep_room(connection: &Connection, key: i64) -> Result<(), Failed> {
-    let Some(row) = RoomRow::at(connection, key)? else { return Ok(()) };
-    if row.staged {
-        while matches!(in_transaction(connection, || rooms::discard(connection, &row.room))?, Outcome::More) {}
-    } else if let Some(base) = row.base {
-        while !in_transaction(connection, || Ok(portion(connection, key, Some(base.seq))?))? {}
+/// Removes a portion of what is left of a room. Answers whether that was the last one.
+fn sweep_room(connection: &Connection, key: i64) -> Result<bool, Failed> {
+    let is_last = match RoomRow::at(connection, key)? {
+        Some(row) if row.staged => !matches!(rooms::discard(connection, &row.room)?, Outcome::More),
+        Some(RoomRow { base: Some(base), .. }) => portion(connection, key, Some(base.seq))?,
+        _ => true,
+    };
+    if is_last {
+        Unfinished::Room(key).end(connection)?;
     }
-    Ok(())
+    Ok(is_last)
+}
+
+/// Removes a few chunks, so that no transaction is large. Answers whether they were the last ones.
+fn sweep_chunks(connection: &Connection, id: i64) -> Result<bool, Failed> {
+    let chunks = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE snapshot = ?1 LIMIT 8)
+         AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)";
+    let is_last = connection.execute(chunks, [id])? == 0;
+    if is_last {
+        Unfinished::Chunks(id).end(connection)?;
+    }
+    Ok(is_last)
 }
 
 /// The last of the rows that one transaction removes, out of those that `sql` gives with their sizes.

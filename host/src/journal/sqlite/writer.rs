@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
 use super::mark;
-use super::row::journal_error;
+use super::row::{Failed, journal_error};
 use super::snapshots::CHUNK_BYTES;
 use super::store::{Operation, Outcome, Store};
+use super::sweep::Leftovers;
 use crate::crash;
 use crate::journal::{Appended, JournalError, Record};
 
@@ -158,6 +159,8 @@ pub(super) struct Writer {
     is_failing: bool,
     /// Whether the database file says that it is open. Nothing is stored before.
     is_marked: bool,
+    /// What a crash left and could not be removed at the start.
+    leftovers: Leftovers,
 }
 
 /// Why a transaction was not committed.
@@ -175,8 +178,9 @@ impl Writer {
         queue: Arc<Queue>,
         commits: Arc<AtomicU64>,
         is_marked: bool,
+        leftovers: Leftovers,
     ) -> Self {
-        Self { connection, store, checkpoints, queue, commits, is_failing: false, is_marked }
+        Self { connection, store, checkpoints, queue, commits, is_failing: false, is_marked, leftovers }
     }
 
     /// Stores what comes until the queue is closed and empty.
@@ -185,6 +189,7 @@ impl Writer {
             let bytes = requests.iter().map(|request| request.bytes).sum();
             self.store_all(requests);
             self.queue.release(bytes);
+            self.remove_leftovers();
             self.checkpoints.handle_commit(&self.connection);
         }
         let Self { connection, checkpoints, .. } = self;
@@ -246,6 +251,16 @@ impl Writer {
             tracing::warn!("the journal stores again");
         }
         Ok(outcomes)
+    }
+
+    /// Removes some of what a crash left, where storing works again.
+    fn remove_leftovers(&mut self) {
+        if !self.leftovers.is_empty()
+            && !self.is_failing
+            && let Err(Failed::Storage(error)) = self.leftovers.remove_some(&self.connection)
+        {
+            tracing::debug!(%error, "what a crash left cannot be removed yet");
+        }
     }
 
     /// Ends a transaction that a failure has left open.

@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{LogWriter, open, prove, room_with};
 use crate::journal::conformance::Shared;
 use crate::journal::sqlite::schema::DATABASE_FILE;
-use crate::journal::{Appended, JournalError};
+use crate::journal::{Appended, JournalError, NewRoom};
 
 /// A mounted tmpfs, until it is dropped.
 struct Mounted<'a>(&'a Path);
@@ -97,6 +97,44 @@ async fn a_backup_looks_for_room_first_and_leaves_nothing_behind() {
     assert!(text.contains("are free") && text.contains("--scratch DIR"), "{text}");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     journal.backup(&data.path().join("copy")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_journal_opens_on_a_full_disk_and_removes_what_a_crash_left_once_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::new(root.path(), "24m") else {
+        println!("skipped: mounting a small file system needs root");
+        return;
+    };
+    let journal = open(root.path());
+    let mut log = room_with(&journal, "lobby", &[1]).await;
+    let staged = LogWriter::new("counter", "staged").genesis;
+    let room = staged.room.clone();
+    journal.create_room(NewRoom { staged: true, ..NewRoom::of(staged.clone()) }).await.unwrap();
+    let mut left = LogWriter::new("counter", "staged");
+    let appends: Vec<_> = (0..4_000).map(|_| journal.append(&room, left.next(1), None)).collect();
+    for append in appends {
+        assert_eq!(append.await, Appended::Committed);
+    }
+    drop(journal);
+    let ballast = root.path().join("ballast");
+    let _ = fs::write(&ballast, vec![1; 24 << 20]);
+    // As much as SQLite takes to open it at all.
+    let file = fs::OpenOptions::new().write(true).open(&ballast).unwrap();
+    file.set_len(file.metadata().unwrap().len() - (64 << 10)).unwrap();
+    drop(file);
+
+    let journal = open(root.path());
+    assert_eq!(prove(&journal, log.room()).await, (log.head, log.chain));
+    let fresh = || NewRoom::of(staged.clone());
+    let refused = journal.create_room(fresh()).await.unwrap_err();
+    assert!(matches!(refused, JournalError::Storage(_) | JournalError::RoomStaged(_)), "{refused}");
+    fs::remove_file(&ballast).unwrap();
+    // A portion of it goes with each commit.
+    while journal.create_room(fresh()).await == Err(JournalError::RoomStaged(room.clone())) {
+        assert_eq!(log.append(&journal, 1).await, Appended::Committed);
+    }
+    assert_eq!(journal.room(&room).await.unwrap().unwrap().head.0, 0);
 }
 
 /// Appends until an append fails; gives the log as it was stored, and the error.

@@ -9,8 +9,8 @@ use super::{LogWriter, Shared, open, prove, room_with};
 use crate::journal::sqlite::schema::{self, DATABASE_FILE};
 use crate::journal::sqlite::snapshots::{self, NewSnapshot};
 use crate::journal::sqlite::store::Outcome;
-use crate::journal::sqlite::{rooms, verify};
-use crate::journal::{Appended, JournalError, NewRoom};
+use crate::journal::sqlite::{mark, rooms, verify};
+use crate::journal::{Appended, JournalError, NewRoom, OpenError, SqliteJournal};
 
 /// How many rows a table has.
 fn count(directory: &Path, table: &str) -> i64 {
@@ -138,4 +138,28 @@ async fn parts_of_a_snapshot_are_no_snapshot_and_go_at_the_start() {
     journal.put_snapshot(log.room(), log.snapshot(&state)).await.unwrap();
     assert_eq!(journal.snapshot(log.room(), None).await.unwrap(), Some(log.snapshot(&state)));
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
+}
+
+/// The start fails after the journal was marked as open, so the log that the mark asks for must stay.
+#[tokio::test]
+async fn a_start_that_fails_leaves_the_log_that_the_next_one_asks_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    let log = room_with(&journal, "lobby", &[2]).await;
+    let staged = LogWriter::new("counter", "staged").genesis;
+    journal.create_room(NewRoom { staged: true, ..NewRoom::of(staged) }).await.unwrap();
+    drop(journal);
+    let set = |checksum: &str| {
+        let connection = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
+        mark::keep_log(&connection, true).unwrap();
+        let sql = format!("UPDATE rooms SET checksum = {checksum} WHERE room = 'staged'");
+        assert_eq!(connection.execute(&sql, []).unwrap(), 1);
+    };
+    set("checksum + 1");
+    for _ in 0..2 {
+        let error = SqliteJournal::open(directory.path()).unwrap_err();
+        assert!(matches!(&error, OpenError::Damaged { place, .. } if place == "room counter/staged"), "{error}");
+    }
+    set("checksum - 1");
+    assert_eq!(prove(&open(directory.path()), log.room()).await, (Seq(2), log.chain));
 }
