@@ -3,7 +3,9 @@
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, bail, ensure};
-use reapply_sync::{ClientId, ClientKey, ClientMessage, Hello, Number, Seq, ServerMessage, Start, Welcome};
+use reapply_sync::{
+    ClientId, ClientKey, ClientMessage, Hello, Number, Seq, ServerMessage, SnapshotInParts, Start, Welcome,
+};
 
 use crate::host::ENTRIES;
 use crate::scan::{Scanned, scan};
@@ -33,15 +35,7 @@ impl Session {
         let mut socket = Socket::connect(address, &format!("/rooms/{room}")).await?;
         socket.push(&ClientMessage::Hello(Hello::new(key, None)).encode());
         socket.flush().await?;
-        let welcome = loop {
-            if let Some(message) = socket.next_message()? {
-                match ServerMessage::decode(message)? {
-                    ServerMessage::Welcome(welcome) => break welcome,
-                    other => bail!("expected a welcome, got {other:?}"),
-                }
-            }
-            socket.fill().await?;
-        };
+        let welcome = receive(&mut socket).await?;
         let Start::Snapshot { seq, .. } = welcome.start else { bail!("a new client was told to keep its state") };
         Ok(Self { socket, client, welcome, seq, transitions: 0, submitted: 0, confirmed: 0 })
     }
@@ -118,8 +112,36 @@ impl Session {
     pub(crate) fn snapshot(&self) -> anyhow::Result<(&[u8], u32)> {
         match &self.welcome.start {
             Start::Snapshot { state, state_version, .. } => Ok((state, *state_version)),
-            Start::Tail => bail!("the welcome brought no state"),
+            Start::Tail | Start::Parts(_) => bail!("the welcome brought no state"),
         }
+    }
+}
+
+/// Waits for the welcome, and for the whole state where that comes in parts.
+async fn receive(socket: &mut Socket) -> anyhow::Result<Welcome> {
+    let mut welcome: Option<Welcome> = None;
+    let mut state = Vec::new();
+    loop {
+        if let Some(message) = socket.next_message()? {
+            match ServerMessage::decode(message)? {
+                ServerMessage::Welcome(came) => welcome = Some(came),
+                ServerMessage::Part { bytes, .. } => state.extend_from_slice(&bytes),
+                ServerMessage::Presence(_) if welcome.is_some() => {}
+                other => bail!("expected a welcome, got {other:?}"),
+            }
+        } else {
+            socket.fill().await?;
+        }
+        let Some(came) = &mut welcome else { continue };
+        if let Start::Parts(snapshot) = &came.start {
+            let SnapshotInParts { seq, state_version, time, chain, bytes, .. } = **snapshot;
+            if (state.len() as u64) < bytes {
+                continue;
+            }
+            let state = std::mem::take(&mut state).into();
+            came.start = Start::Snapshot { seq, state_version, time, chain, state };
+        }
+        return welcome.context("the welcome is here");
     }
 }
 

@@ -125,7 +125,9 @@ function showReason(notice, room) {
   const closed = room.status === "closed" ? `This page is not in the room: ${room.reason ?? "it was closed"}.` : "";
   const offline = room.status === "offline" && room.reason ? `Offline: ${room.reason}.` : "";
   const undurable = room.status === "offline" && room.pending > 0 && !room.durable ? "Pending changes are kept in this page only." : "";
-  const text = closed || [offline, undurable].filter(Boolean).join(" ");
+  const { received, bytes } = room.progress ?? {};
+  const arriving = bytes > 0 ? `${Math.floor((100 * received) / bytes)} % of the room has arrived.` : "";
+  const text = closed || [offline, arriving, undurable].filter(Boolean).join(" ");
   if (notice.textContent !== text) notice.textContent = text;
 }
 

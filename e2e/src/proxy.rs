@@ -56,6 +56,17 @@ impl Proxy {
         self.gate.state().held = true;
     }
 
+    /// Breaks each WebSocket that is opened from now on off, once this many bytes of the host's have passed.
+    pub fn break_after(&self, bytes: usize) {
+        self.gate.state().break_after = Some(bytes);
+    }
+
+    /// Returns how many WebSockets were broken off because of [`Proxy::break_after`].
+    #[must_use]
+    pub fn broken(&self) -> usize {
+        self.gate.state().broken
+    }
+
     /// Returns how many bytes of the host's are being held back, at least.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -105,6 +116,8 @@ struct Gate {
 struct State {
     mode: Mode,
     held: bool,
+    break_after: Option<usize>,
+    broken: usize,
     connections: HashMap<u64, Streams>,
     next_connection: u64,
 }
@@ -197,10 +210,23 @@ impl Connection {
     /// From the host to the browser.
     fn downward(&self, mut host: TcpStream, mut browser: TcpStream) {
         let mut chunk = vec![0; CHUNK_BYTES];
+        let mut left = None;
         while let Some(count) = host.read(&mut chunk).ok().filter(|count| *count > 0) {
-            let may_pass = !self.is_websocket.load(Ordering::SeqCst) || self.gate.pass(self.id, count);
-            if !may_pass || browser.write_all(&chunk[..count]).is_err() {
+            let is_websocket = self.is_websocket.load(Ordering::SeqCst);
+            if is_websocket && !self.gate.pass(self.id, count) {
                 break;
+            }
+            let left = left.get_or_insert_with(|| self.gate.state().break_after.filter(|_| is_websocket));
+            let passing = left.map_or(count, |left| count.min(left));
+            if browser.write_all(&chunk[..passing]).is_err() {
+                break;
+            }
+            if let Some(left) = left {
+                *left -= passing;
+                if *left == 0 {
+                    self.gate.state().broken += 1;
+                    break;
+                }
             }
         }
         self.end();

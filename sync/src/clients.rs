@@ -293,6 +293,8 @@ mod tests {
         snapshot_bytes_max: 1_000,
         room_sessions_max: 10,
         tail_cost_min: 1_000,
+        snapshot_part_bytes: 0,
+        events_read_bytes: 0,
     };
 
     fn id(index: u64) -> ClientId {

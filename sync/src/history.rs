@@ -2,22 +2,33 @@
 //!
 //! The [`Sequencer`](crate::Sequencer) writes it; sessions read it at their own pace, each with a cursor of its own. A batch
 //! is encoded once and its bytes are shared by all of them. A session that finds its place [`Trimmed`] has fallen too far behind.
+//!
+//! A large snapshot is sent in parts, so that a slow line shows progress, and goes on where it broke off. Until it has arrived, the room
+//! keeps the snapshot and the events after it, within bounds.
+
+mod parts;
+mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 
+use self::parts::Begun;
+pub use self::reader::Reader;
 use crate::event::{Batch, Chain};
-use crate::id::{Digest, LogId, Seq};
-use crate::limits::{EVENTS_MESSAGE_BYTES, SNAPSHOT_TAIL_BYTES_MIN};
-use crate::message::{Resume, ServerMessage, Start};
+use crate::id::{ClientId, Digest, LogId, Seq};
+use crate::limits::{EVENTS_MESSAGE_BYTES, Limits, SNAPSHOT_TAIL_BYTES_MIN};
+use crate::message::{Hello, PARTS_SINCE, Resume, ServerMessage, Start};
 use crate::snapshot::Snapshot;
 
 /// The durable part of a room that is kept in memory. Shared: the sequencer writes, sessions read.
 #[derive(Debug)]
 pub struct History {
     log: LogId,
+    events_read_bytes: usize,
     inner: RwLock<Inner>,
     /// What the last reader got: readers that wait at the same place, as most do, share it.
     newest_read: Mutex<Option<(Seq, Read)>>,
@@ -27,6 +38,8 @@ pub struct History {
 struct Inner {
     /// The newest snapshot: where recovery and newcomers start. Its seq lies within `floor..=head`.
     base: Arc<Snapshot>,
+    base_hash: Digest,
+    begun: Begun,
     /// The events after `floor`, encoded.
     events: VecDeque<Bytes>,
     /// The batches of these events, and the chain at `floor`.
@@ -39,6 +52,7 @@ struct Inner {
     chain: Chain,
     /// The last upgrade since the floor. No tail leads across it.
     upgraded: Seq,
+    /// Where the state has this hash.
     checkpoint: Option<(Seq, Digest)>,
 }
 
@@ -57,6 +71,8 @@ pub struct Read {
     pub messages: Arc<[Bytes]>,
     /// The session's new place.
     pub upto: Seq,
+    /// Whether there is more to read at once.
+    pub has_more: bool,
 }
 
 /// The events that a session needs next are no longer in memory.
@@ -68,9 +84,10 @@ pub struct Trimmed {
 }
 
 impl History {
-    /// The history of a room that stands at `base`. It keeps this many bytes of events for readers, at least.
+    /// The history of a room that stands at `base`.
     #[must_use]
-    pub fn new(log: LogId, base: Snapshot, readers_tail_bytes: usize) -> Self {
+    pub fn new(log: LogId, base: Snapshot, limits: &Limits) -> Self {
+        let base_hash = base.state_hash();
         let inner = Inner {
             floor: base.seq,
             floor_chain: base.chain,
@@ -78,13 +95,16 @@ impl History {
             upgraded: base.seq,
             chain: base.chain,
             base: Arc::new(base),
+            base_hash,
+            begun: Begun::new(limits),
             events: VecDeque::new(),
             bytes: 0,
             bytes_after_base: 0,
-            readers_tail_bytes,
+            readers_tail_bytes: limits.readers_tail_bytes_min,
             checkpoint: None,
         };
-        Self { log, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
+        let events_read_bytes = limits.events_read_bytes;
+        Self { log, events_read_bytes, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
     }
 
     /// The last durable event.
@@ -114,27 +134,38 @@ impl History {
     /// Bytes of memory that this takes, about: for limits and figures.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.with(|inner| inner.bytes + inner.base.state.len())
+        self.with(|inner| inner.bytes + inner.base.state.len() + inner.begun.bytes(inner.base.seq))
     }
 
-    /// Where a session starts, and its first place. The tail is chosen where the replica's state is of this log and build, its chain is this
-    /// log's chain there, and the events that it lacks are in memory and no longer than a snapshot would be.
+    /// Where a session starts, and what it reads from there. The tail is chosen where the replica's state is of this log and build, its chain is
+    /// this log's chain there, and the events that it lacks are in memory and no longer than a snapshot would be.
     #[must_use]
-    pub fn start(&self, resume: Option<Resume>) -> (Start, Seq) {
-        self.with(|inner| {
-            let tail = resume.filter(|resume| {
-                let known = inner.floor.max(inner.upgraded) <= resume.seq && resume.seq <= inner.head();
-                let same = resume.log == self.log && resume.digest == inner.base.digest;
-                known && same && inner.chain_at(resume.seq) == resume.chain && inner.is_tail_cheaper(resume.seq)
-            });
-            match tail {
-                Some(resume) => (Start::Tail, resume.seq),
-                None => (inner.start_from_base(), inner.base.seq),
+    pub fn start(&self, hello: &Hello) -> (Start, Reader) {
+        let client = hello.key.client_id();
+        let tail = self.with(|inner| hello.resume.filter(|resume| resume.log == self.log && inner.has_tail(resume)));
+        self.with_mut(|inner| {
+            if let Some(resume) = tail {
+                inner.begun.forget(client);
+                return (Start::Tail, Reader::new(client, None, resume.seq));
             }
+            if hello.version < PARTS_SINCE || !inner.begun.is_due(&inner.base) {
+                inner.begun.forget(client);
+                return (inner.start_from_base(), Reader::new(client, None, inner.base.seq));
+            }
+            let held = hello.held.and_then(|held| Some((inner.begun.resume(held.hash, client)?, held.bytes)));
+            let (parts, held) = held.unwrap_or_else(|| {
+                let (hash, tail_bytes) = (inner.base_hash, inner.bytes_after_base);
+                let parts = inner.begun.begin(&inner.base, hash, tail_bytes, client);
+                let held = hello.held.filter(|held| held.hash == parts.hash());
+                (parts, held.map_or(0, |held| held.bytes))
+            });
+            let (start, next) = parts.start(held);
+            let after = parts.seq();
+            (start, Reader::new(client, Some((parts, next)), after))
         })
     }
 
-    /// What a session that stands at `after` has to be sent: nothing, if it has everything.
+    /// What a session that stands at `after` has to be sent, a portion at a time: nothing, if it has everything.
     ///
     /// # Errors
     ///
@@ -145,15 +176,27 @@ impl History {
         if after == head {
             return Ok(None);
         }
+        // A portion that ends before the head ends there for every reader.
         if let Some((from, read)) = &*newest_read
             && *from == after
-            && read.upto == head
+            && (read.has_more || read.upto == head)
         {
             return Ok(Some(read.clone()));
         }
-        let read = self.with(|inner| inner.read(after))?;
+        let portion = self.with(|inner| inner.portion(after, self.events_read_bytes))?;
+        let read = portion.encode();
         *newest_read = Some((after, read.clone()));
         Ok(Some(read))
+    }
+
+    /// The first place from which events can be read.
+    fn floor(&self) -> Seq {
+        self.with(|inner| inner.floor)
+    }
+
+    /// A client has the snapshot with this hash, or another one with the same state.
+    fn handle_arrived(&self, client: ClientId, hash: Digest) {
+        self.with_mut(|inner| inner.begun.handle_arrived(client, hash));
     }
 
     /// The encoded events after the newest snapshot, in order.
@@ -176,20 +219,25 @@ impl History {
             if batch.upgrade().is_some() {
                 inner.upgraded = batch.last();
             }
+            inner.begun.grow(batch.body.len(), inner.base.seq);
         });
     }
 
     /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay as long as sending them is
-    /// cheaper than sending it, and for sessions that are still reading them. They go a batch at a time.
+    /// cheaper than sending it, and for sessions that are still reading them, or an earlier snapshot. They go a batch at a time.
     pub(crate) fn rebase(&self, base: Snapshot) {
+        // Before the lock: readers do not wait for it.
+        let hash = base.state_hash();
         self.with_mut(|inner| {
-            inner.checkpoint = Some((base.seq, base.state_hash()));
-            inner.base = Arc::new(base);
+            inner.checkpoint = Some((base.seq, hash));
+            (inner.base, inner.base_hash) = (Arc::new(base), hash);
             inner.bytes_after_base = 0;
+            inner.begun.handle_rebase(&inner.base);
+            let kept_from = inner.begun.first().unwrap_or(inner.base.seq).min(inner.base.seq);
             let bytes_max = inner.base.state.len().max(inner.readers_tail_bytes);
             while let Some(&BatchEnd { seq, bytes, chain }) = inner.batches.front()
                 && inner.bytes - bytes >= bytes_max
-                && seq <= inner.base.seq
+                && seq <= kept_from
             {
                 inner.batches.pop_front();
                 inner.events.drain(..(seq.0 - inner.floor.0) as usize);
@@ -249,163 +297,70 @@ impl Inner {
         self.events.range(from..to)
     }
 
-    fn read(&self, after: Seq) -> Result<Read, Trimmed> {
+    /// The events that a reader at `after` is sent next, up to about this many bytes.
+    fn portion(&self, after: Seq, bytes_max: usize) -> Result<Portion, Trimmed> {
         let head = self.head();
         if after < self.floor || after > head {
             return Err(Trimmed { after });
         }
-        let mut messages = Vec::new();
-        match self.checkpoint.filter(|&(seq, _)| after < seq && seq <= head) {
-            Some((seq, hash)) => {
-                self.push_events(&mut messages, after, seq);
-                messages.push(ServerMessage::Checkpoint { seq, hash }.encode());
-                self.push_events(&mut messages, seq, head);
-            }
-            None => self.push_events(&mut messages, after, head),
-        }
-        Ok(Read { messages: messages.into(), upto: head })
+        let mut bytes = 0;
+        let fits = |event: &&Bytes| {
+            let is_begun = bytes < bytes_max;
+            bytes += event.len();
+            is_begun
+        };
+        let events: Vec<Bytes> = self.range(after, head).take_while(fits).cloned().collect();
+        let upto = Seq(after.0 + events.len() as u64);
+        let checkpoint = self.checkpoint.filter(|&(seq, _)| after < seq && seq <= upto);
+        Ok(Portion { after, events, checkpoint, has_more: upto < head })
     }
 
-    /// Adds the events `after..=upto` as `Events` messages of about [`EVENTS_MESSAGE_BYTES`] each.
-    fn push_events(&self, messages: &mut Vec<Bytes>, after: Seq, upto: Seq) {
-        let mut from = after;
-        let mut bytes = 0;
-        for (event, seq) in self.range(after, upto).zip(after.0 + 1..) {
-            bytes += event.len();
-            if bytes >= EVENTS_MESSAGE_BYTES {
-                messages.push(ServerMessage::encode_events(self.range(from, Seq(seq))));
-                (from, bytes) = (Seq(seq), 0);
-            }
-        }
-        if from < upto {
-            messages.push(ServerMessage::encode_events(self.range(from, upto)));
-        }
+    /// Whether a replica that resumes there gets the events that it lacks, and no snapshot.
+    fn has_tail(&self, resume: &Resume) -> bool {
+        let is_known = self.floor.max(self.upgraded) <= resume.seq && resume.seq <= self.head();
+        is_known
+            && resume.digest == self.base.digest
+            && self.chain_at(resume.seq) == resume.chain
+            && self.is_tail_cheaper(resume.seq)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{BatchBuilder, Event, Input};
-    use crate::id::{Author, Timestamp};
-    use crate::limits::READERS_TAIL_BYTES_MIN;
+/// Events that one reader, or several at the same place, are sent next.
+struct Portion {
+    after: Seq,
+    events: Vec<Bytes>,
+    checkpoint: Option<(Seq, Digest)>,
+    has_more: bool,
+}
 
-    fn base(seq: u64) -> Snapshot {
-        Snapshot {
-            seq: Seq(seq),
-            digest: Digest([1; 32]),
-            state_version: 1,
-            time: Timestamp(0),
-            chain: Chain([0; 32]),
-            clients: vec![],
-            forgotten: None,
-            present: vec![],
-            state: Bytes::from_static(b"state"),
+impl Portion {
+    fn encode(&self) -> Read {
+        let mut messages = Vec::new();
+        let mut rest = &self.events[..];
+        if let Some((seq, hash)) = self.checkpoint {
+            let (before, after) = rest.split_at((seq.0 - self.after.0) as usize);
+            push_events(&mut messages, before);
+            messages.push(ServerMessage::Checkpoint { seq, hash }.encode());
+            rest = after;
         }
+        push_events(&mut messages, rest);
+        let upto = Seq(self.after.0 + self.events.len() as u64);
+        Read { messages: messages.into(), upto, has_more: self.has_more }
     }
+}
 
-    fn batch(after: u64, count: u64, bytes: usize) -> Batch {
-        batch_after(Chain([0; 32]), after, count, bytes)
-    }
-
-    fn batch_after(chain: Chain, after: u64, count: u64, bytes: usize) -> Batch {
-        let mut builder = BatchBuilder::new(Seq(after), chain);
-        for seq in after + 1..=after + count {
-            let input = Input::Joined(Author("x".repeat(bytes).into()));
-            builder.push(Event { seq: Seq(seq), time: Timestamp(0), entropy: 0, input });
+/// Adds events as `Events` messages of about [`EVENTS_MESSAGE_BYTES`] each.
+fn push_events(messages: &mut Vec<Bytes>, events: &[Bytes]) {
+    let mut bytes = 0;
+    let is_over = |event: &Bytes| {
+        bytes += event.len();
+        let is_over = bytes >= EVENTS_MESSAGE_BYTES;
+        if is_over {
+            bytes = 0;
         }
-        builder.finish()
-    }
-
-    fn seqs(read: &Read) -> Vec<String> {
-        let describe = |message: &Bytes| match ServerMessage::decode(message).unwrap() {
-            ServerMessage::Events(events) => format!("{}..={}", events[0].seq, events[events.len() - 1].seq),
-            ServerMessage::Checkpoint { seq, .. } => format!("checkpoint {seq}"),
-            other => panic!("{other:?}"),
-        };
-        read.messages.iter().map(describe).collect()
-    }
-
-    #[test]
-    fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
-        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        history.push(&batch(0, 3, 1));
-        assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3"]);
-        history.rebase(base(3));
-        history.push(&batch(3, 2, 1));
-        assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3", "4..=5"]);
-        assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["4..=5"]);
-        assert!(history.read(Seq(5)).unwrap().is_none());
-        assert!(history.read(Seq(6)).is_err());
-    }
-
-    #[test]
-    fn a_reader_that_comes_after_the_checkpoint_gets_it_though_another_came_before() {
-        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        history.push(&batch(0, 3, 1));
-        assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3"]);
-        history.rebase(base(3));
-        assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3", "checkpoint 3"]);
-    }
-
-    #[test]
-    fn long_reads_are_split_and_miss_nothing() {
-        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        history.push(&batch(0, 100, EVENTS_MESSAGE_BYTES / 10));
-        let read = history.read(Seq(0)).unwrap().unwrap();
-        assert!(read.messages.len() >= 10);
-        let mut next = 1;
-        for message in read.messages.iter() {
-            let ServerMessage::Events(events) = ServerMessage::decode(message).unwrap() else { panic!() };
-            for event in events {
-                assert_eq!(event.seq, Seq(next));
-                next += 1;
-            }
-        }
-        assert_eq!(next, 101);
-    }
-
-    #[test]
-    fn a_resume_gets_the_tail_while_it_is_shorter_than_a_snapshot() {
-        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        let mut batches = vec![batch(0, 50, 1000)];
-        for (after, count, bytes) in [(50, 50, 1000), (100, 1, 1)] {
-            batches.push(batch_after(batches[batches.len() - 1].chain, after, count, bytes));
-        }
-        let mut chains = vec![Chain([0; 32])];
-        for event in batches.iter().flat_map(|batch| &batch.encoded) {
-            chains.push(chains[chains.len() - 1].after(event));
-        }
-        let resume = |seq: u64| {
-            let chain = chains.get(seq as usize).copied().unwrap_or(Chain([0; 32]));
-            Some(Resume { log: LogId([0; 16]), digest: Digest([1; 32]), seq: Seq(seq), chain })
-        };
-        history.push(&batches[0]);
-        history.push(&batches[1]);
-        history.rebase(base(100));
-        history.push(&batches[2]);
-        assert_eq!(history.start(resume(100)), (Start::Tail, Seq(100)));
-        assert_eq!(history.start(resume(90)), (Start::Tail, Seq(90)));
-        assert_eq!(history.start(resume(101)), (Start::Tail, Seq(101)));
-        let other_past = Some(Resume { chain: chains[89], ..resume(90).unwrap() });
-        assert!(matches!(history.start(other_past), (Start::Snapshot { .. }, Seq(100))), "of another past");
-        assert!(matches!(history.start(resume(1)), (Start::Snapshot { .. }, Seq(100))), "longer than a snapshot");
-        assert!(matches!(history.start(resume(102)), (Start::Snapshot { .. }, Seq(100))), "from the future");
-        assert!(matches!(history.start(None), (Start::Snapshot { .. }, Seq(100))));
-        let other_log = Some(Resume { log: LogId([9; 16]), ..resume(100).unwrap() });
-        assert!(matches!(history.start(other_log), (Start::Snapshot { .. }, Seq(100))));
-    }
-
-    #[test]
-    fn a_snapshot_cuts_off_only_those_who_fell_far_behind() {
-        let history = History::new(LogId([0; 16]), base(0), READERS_TAIL_BYTES_MIN);
-        let half = READERS_TAIL_BYTES_MIN / 2000;
-        history.push(&batch(0, half as u64, 1000));
-        history.rebase(base(half as u64));
-        assert!(history.read(Seq(0)).is_ok(), "the largest batch can be read after the snapshot that follows it");
-        history.push(&batch(half as u64, 2 * half as u64, 1000));
-        history.rebase(base(3 * half as u64));
-        assert_eq!(history.read(Seq(0)).unwrap_err(), Trimmed { after: Seq(0) });
-        assert!(history.read(Seq(2 * half as u64)).is_ok());
+        is_over
+    };
+    for events in events.split_inclusive(is_over) {
+        messages.push(ServerMessage::encode_events(events.iter()));
     }
 }

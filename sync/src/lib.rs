@@ -55,15 +55,15 @@
 //!     }
 //! }
 //!
-//! /// What the host does with a client's frames; answers with the session's place in the room's history.
-//! fn deliver(from: &mut Replica<Counter>, key: &ClientKey, room: &mut Sequencer<Counter>) -> Option<(Bytes, Seq)> {
+//! /// What the host does with a client's frames; returns what its session reads the room's history with.
+//! fn deliver(from: &mut Replica<Counter>, key: &ClientKey, room: &mut Sequencer<Counter>) -> Option<(Bytes, Reader)> {
 //!     let mut welcomed = None;
 //!     let author = key.client_id().anonymous_author();
 //!     while let Some(frame) = from.poll_transmit() {
 //!         match ClientMessage::decode(&frame).unwrap() {
 //!             ClientMessage::Hello(hello) => {
-//!                 let (welcome, after) = room.welcome(&hello, SessionId(1), author.clone(), Timestamp(1));
-//!                 welcomed = Some((ServerMessage::Welcome(welcome).encode(), after));
+//!                 let (welcome, reader) = room.welcome(&hello, SessionId(1), author.clone(), Timestamp(1));
+//!                 welcomed = Some((ServerMessage::Welcome(welcome).encode(), reader));
 //!             }
 //!             ClientMessage::Submit { number, transition } => {
 //!                 let (author, client, upgraded) = (author.clone(), key.client_id(), room.upgraded());
@@ -86,7 +86,7 @@
 //! let mut replicas = keys.clone().map(|key| Replica::new(key, Number(0)));
 //! for (replica, key) in replicas.iter_mut().zip(&keys) {
 //!     replica.handle_connected();
-//!     let (welcome, _after) = deliver(replica, key, &mut room).unwrap();
+//!     let (welcome, _reader) = deliver(replica, key, &mut room).unwrap();
 //!     replica.handle_frame(&welcome)?;
 //!     assert_eq!(replica.needs_machine(), Some(digest));
 //!     replica.handle_machine(digest, Counter);
@@ -134,15 +134,15 @@ pub mod sequencer;
 pub mod snapshot;
 
 pub use event::{Batch, Chain, Event, Genesis, Input};
-pub use history::{History, Trimmed};
+pub use history::{History, Read, Reader, Trimmed};
 pub use id::{
     Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, NumberError, RoomId, Seq, SessionId, Timestamp,
 };
 pub use limits::Limits;
 pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
 pub use message::{
-    Capabilities, ClientMessage, ForgottenClient, Goodbye, Hello, Presence, Rejection, Resume, ServerMessage, Signal,
-    Start, VERSION, Welcome,
+    Capabilities, ClientMessage, ForgottenClient, Goodbye, HeldSnapshot, Hello, Presence, Rejection, Resume,
+    ServerMessage, Signal, SnapshotInParts, Start, VERSION, Welcome,
 };
 pub use outcome::{Divergence, Outcome, Phase, SubmitError};
 pub use past::{Origin, Past, PastRecord};

@@ -9,11 +9,25 @@ pub const CLIENT_MESSAGE_BYTES_MAX: usize = TRANSITION_BYTES_MAX + 256;
 /// Bytes of one signal. Signals are for cursors and typing marks, not for data.
 pub const SIGNAL_BYTES_MAX: usize = 1024;
 
-/// Bytes of events that go into one `Events` message before another is begun. One larger event still goes whole.
-pub const EVENTS_MESSAGE_BYTES: usize = 128 * 1024;
+/// Bytes of events that go into one `Events` message before another is begun. One larger event still goes whole. A reader on a slow line
+/// takes each message for a sign of life, so none may be long on its way.
+pub const EVENTS_MESSAGE_BYTES: usize = 32 * 1024;
 
-/// Bytes of one snapshot, as stored and as sent to a joining replica.
+/// Bytes of events that a session reads from a room's history at a time. One larger event still goes whole.
+pub const EVENTS_READ_BYTES: usize = 256 * 1024;
+
+/// Bytes of one snapshot, as stored, as sent to a joining replica, and as a replica keeps of one that has not arrived wholly.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of the parts in which a larger snapshot is sent, for the reason given at [`EVENTS_MESSAGE_BYTES`].
+pub const SNAPSHOT_PART_BYTES: usize = 32 * 1024;
+
+/// A snapshot that replicas have begun to receive is kept for them, though there is a newer one, until the events after it outgrow both
+/// this many times its own size and [`READERS_TAIL_BYTES_MIN`]. Those replicas then begin anew, with the newest.
+pub const SNAPSHOT_BEGUN_TAIL_RATIO: usize = 4;
+
+/// Snapshots that a room keeps for replicas that have begun to receive them.
+pub const SNAPSHOTS_BEGUN_MAX: usize = 3;
 
 /// Bytes of a room's creation options, as JSON.
 pub const OPTIONS_BYTES_MAX: usize = 16 * 1024;
@@ -128,6 +142,10 @@ pub struct Limits {
     pub room_sessions_max: usize,
     /// See [`TAIL_COST_MIN`].
     pub tail_cost_min: u64,
+    /// See [`SNAPSHOT_PART_BYTES`].
+    pub snapshot_part_bytes: usize,
+    /// See [`EVENTS_READ_BYTES`].
+    pub events_read_bytes: usize,
 }
 
 impl Default for Limits {
@@ -145,6 +163,8 @@ impl Default for Limits {
             snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
             room_sessions_max: crate::room::limits::ROOM_SESSIONS_MAX,
             tail_cost_min: TAIL_COST_MIN,
+            snapshot_part_bytes: SNAPSHOT_PART_BYTES,
+            events_read_bytes: EVENTS_READ_BYTES,
         }
     }
 }

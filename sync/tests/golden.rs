@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use reapply_sync::{
     Author, Batch, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, Forgotten, ForgottenClient,
-    Genesis, Goodbye, Hello, Input, KnownClient, LogId, Number, Origin, Past, PastRecord, Presence, Rejection, Resume,
-    RoomId, Seq, ServerMessage, SessionId, Signal, Snapshot, Start, Timestamp, Welcome,
+    Genesis, Goodbye, HeldSnapshot, Hello, Input, KnownClient, LogId, Number, Origin, Past, PastRecord, Presence,
+    Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Snapshot, SnapshotInParts, Start, Timestamp,
+    Welcome,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,10 @@ fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn author() -> Author {
@@ -95,12 +100,17 @@ fn events_and_their_chain_are_what_they_were() {
 fn what_clients_send_is_what_it_was() {
     let (key, seq) = (ClientKey([7; 16]), Seq(300));
     let resume = Resume { log: LogId([4; 16]), digest: Digest([5; 32]), seq, chain: Chain([6; 32]) };
-    let hello = |resume| Hello { version: 1, capabilities: Capabilities(128), key: key.clone(), resume };
+    let hello = |resume, held| Hello { version: 2, capabilities: Capabilities(128), key: key.clone(), resume, held };
+    let held = HeldSnapshot { hash: Digest([9; 32]), bytes: 300 };
     let messages = [
-        (ClientMessage::Hello(hello(None)), "000180010707070707070707070707070707070700"),
+        (ClientMessage::Hello(hello(None, None)), "00028001070707070707070707070707070707070000"),
         (
-            ClientMessage::Hello(hello(Some(resume))),
-            "000180010707070707070707070707070707070701040404040404040404040404040404040505050505050505050505050505050505050505050505050505050505050505ac020606060606060606060606060606060606060606060606060606060606060606",
+            ClientMessage::Hello(hello(None, Some(held))),
+            "000280010707070707070707070707070707070700010909090909090909090909090909090909090909090909090909090909090909ac02",
+        ),
+        (
+            ClientMessage::Hello(hello(Some(resume), None)),
+            "000280010707070707070707070707070707070701040404040404040404040404040404040505050505050505050505050505050505050505050505050505050505050505ac02060606060606060606060606060606060606060606060606060606060606060600",
         ),
         (ClientMessage::Submit { number: Number(400), transition: Bytes::from_static(&[1, 2, 3]) }, "01900303010203"),
         (ClientMessage::Signal(Bytes::from_static(&[1])), "020101"),
@@ -111,10 +121,23 @@ fn what_clients_send_is_what_it_was() {
         ),
         (ClientMessage::Diverged { seq, ours: None }, "04ac0200"),
         (ClientMessage::Upgraded(seq), "05ac02"),
+        (ClientMessage::Arrived(Digest([8; 32])), "060808080808080808080808080808080808080808080808080808080808080808"),
     ];
     for (message, golden) in messages {
         check(&message, golden);
         assert_eq!(hex(&message.encode()), golden);
+    }
+    // As version 1 wrote it.
+    for (resume, golden) in [
+        (None, "000180010707070707070707070707070707070700"),
+        (
+            Some(resume),
+            "000180010707070707070707070707070707070701040404040404040404040404040404040505050505050505050505050505050505050505050505050505050505050505ac020606060606060606060606060606060606060606060606060606060606060606",
+        ),
+    ] {
+        let expected = Hello { version: 1, ..hello(resume, None) };
+        assert_eq!(ClientMessage::decode(&unhex(golden)), Ok(ClientMessage::Hello(expected)));
+        assert!(ClientMessage::decode(&unhex(&golden[..golden.len() - 2])).is_err(), "cut");
     }
 }
 
@@ -142,6 +165,17 @@ fn what_rooms_send_is_what_it_was() {
         forgotten: Some(Box::new(ForgottenClient { seq: Seq(10), number: Number(11), known_from: Some(Number(12)) })),
         time: Timestamp(13),
     };
+    let snapshot = SnapshotInParts {
+        seq: Seq(1),
+        state_version: 2,
+        time: Timestamp(3),
+        chain: Chain([4; 32]),
+        hash: Digest([5; 32]),
+        bytes: 300,
+        from: 200,
+    };
+    let start = Start::Parts(Box::new(snapshot));
+    let parts = Welcome { version: 2, start, forgotten: None, rejected: Vec::new(), ..welcome.clone() };
     let tail = Welcome { start: Start::Tail, forgotten: None, rejected: Vec::new(), ..welcome.clone() };
     let event = Event { seq: Seq(1), time: Timestamp(2), entropy: 3, input: Input::Joined(author()) };
     let signal = Signal { participant: author(), session: SessionId(1), body: Bytes::from_static(&[2]) };
@@ -154,6 +188,11 @@ fn what_rooms_send_is_what_it_was() {
             ServerMessage::Welcome(tail),
             "00010203036164610404040404040404040404040404040405050505050505050505050505050505050505050505050505050505050505050006070800000d",
         ),
+        (
+            ServerMessage::Welcome(parts),
+            "00020203036164610404040404040404040404040404040405050505050505050505050505050505050505050505050505050505050505050201020304040404040404040404040404040404040404040404040404040404040404040505050505050505050505050505050505050505050505050505050505050505ac02c80106070800000d",
+        ),
+        (ServerMessage::Part { at: 300, bytes: Bytes::from_static(&[1, 2]) }, "08ac02020102"),
         (ServerMessage::Events(vec![event.clone(), event]), "010201020302036164610102030203616461"),
         (ServerMessage::Rejected { number: Number(300), why: Rejection::Forgotten }, "02ac0207"),
         (

@@ -89,6 +89,9 @@ export class Room<View = any, Transition = any, Conflict = any> {
   /** Why the room is closed, or why this page is not in it now: the host's own words, or what could not be loaded. Nothing while `status` is `"live"`, and
    * where nobody has said why. */
   readonly reason: string | undefined;
+  /** How much of the room's state has arrived, in bytes, while a large one comes in parts; nothing otherwise. What has arrived stays over lost
+   * connections. The same object until it changes. */
+  readonly progress: { readonly received: number; readonly bytes: number } | undefined;
   /** The last confirmed event. */
   readonly seq: number;
   /** Who this page's transitions are by, once the room has said so. */

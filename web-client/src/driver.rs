@@ -223,6 +223,11 @@ impl Driver {
         self.driver.reason().map(str::to_owned)
     }
 
+    /// How many bytes of the room's state have arrived, and how many it has, while it comes in parts.
+    pub fn arriving(&self) -> Option<Vec<f64>> {
+        self.driver.arriving().map(|(received, bytes)| vec![received as f64, bytes as f64])
+    }
+
     /// How many transitions have no outcome.
     pub fn pending(&self) -> usize {
         self.driver.pending()

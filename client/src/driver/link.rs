@@ -13,6 +13,8 @@ pub(super) struct Link {
     /// When the room was asked for a sign of life and has not given one since.
     asked_at: Option<Ticks>,
     check_at: Ticks,
+    /// Whether it has brought something that the next connection goes on from.
+    has_brought: bool,
 }
 
 /// What a look at a connection asks for.
@@ -29,7 +31,7 @@ pub(super) enum Life {
 impl Link {
     /// A connection that is being opened. Until it is open, that is the sign of life which is waited for.
     pub(super) fn new(id: ConnectionId, now: Ticks) -> Self {
-        Self { id, since: now, asked_at: Some(now), check_at: now.after(HEARTBEAT_MICROS) }
+        Self { id, since: now, asked_at: Some(now), check_at: now.after(HEARTBEAT_MICROS), has_brought: false }
     }
 
     /// The connection is open.
@@ -40,6 +42,11 @@ impl Link {
     /// Something has come.
     pub(super) fn handle_life(&mut self) {
         self.asked_at = None;
+    }
+
+    /// Something has come that need not be sent again.
+    pub(super) fn handle_brought(&mut self) {
+        self.has_brought = true;
     }
 
     /// The room is being asked for a sign of life.
@@ -65,9 +72,9 @@ impl Link {
         self.check_at
     }
 
-    /// Whether the open connection has lasted for long.
+    /// Whether the open connection has lasted for long, or has brought something that stays.
     pub(super) fn was_good(&self, now: Ticks) -> bool {
-        now >= self.since.after(GOOD_AFTER_MICROS)
+        self.has_brought || now >= self.since.after(GOOD_AFTER_MICROS)
     }
 }
 
@@ -114,6 +121,14 @@ mod tests {
         link.ask(after(2 * HEARTBEAT_MICROS));
         assert_eq!(link.check(after(3 * HEARTBEAT_MICROS)), Life::Fine);
         assert_eq!(link.check(after(4 * HEARTBEAT_MICROS)), Life::Dead);
+    }
+
+    #[test]
+    fn a_connection_that_has_brought_something_was_a_good_one() {
+        let mut link = Link::new(ConnectionId(1), after(0)).opened(after(1));
+        assert!(!link.was_good(after(2)));
+        link.handle_brought();
+        assert!(link.was_good(after(2)));
     }
 
     #[test]

@@ -235,8 +235,15 @@ impl<M: Machine> Driver<M> {
         link.handle_life();
         let is_named = !matches!(self.phase, Phase::Unnamed(_));
         if let Some(replica) = self.replica.as_mut().filter(|_| is_named) {
+            let received = |replica: &Replica<M>| replica.arriving().map_or(0, |(received, _)| received);
+            let before = received(replica);
             let handled = replica.handle_frame(frame);
             self.clock.hear(replica.host_time(), now.ticks);
+            if received(replica) > before
+                && let Some(link) = self.phase.open_link()
+            {
+                link.handle_brought();
+            }
             if let Err(error) = handled {
                 self.fail(error.to_string(), now);
             }

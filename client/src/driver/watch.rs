@@ -55,6 +55,7 @@ struct Shown {
     pending: usize,
     is_durable: bool,
     participant: Option<Author>,
+    arriving: Option<(u64, u64)>,
 }
 
 impl Watch {
@@ -106,6 +107,12 @@ impl<M: Machine> Driver<M> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.transitions.held() + self.replica.as_ref().map_or(0, Replica::pending)
+    }
+
+    /// Returns how many bytes of the room's state have arrived, and how many it has; none unless it comes in parts.
+    #[must_use]
+    pub fn arriving(&self) -> Option<(u64, u64)> {
+        self.replica.as_ref()?.arriving()
     }
 
     /// Whether transitions that have no outcome outlive this page.
@@ -161,6 +168,7 @@ impl<M: Machine> Driver<M> {
             pending: self.pending(),
             is_durable: self.is_durable(),
             participant: self.replica.as_ref().and_then(Replica::participant).cloned(),
+            arriving: self.arriving(),
         };
         let watch = &mut self.watch;
         if watch.shown != shown {

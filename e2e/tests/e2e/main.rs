@@ -5,6 +5,7 @@ mod auction;
 mod client;
 mod conflict;
 mod crash;
+mod joining;
 mod kept;
 mod newcomer;
 mod offline;

@@ -19,8 +19,12 @@ pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long a session may be silent. Clients ping well within it.
 pub const SILENCE_MAX: Duration = Duration::from_secs(90);
 
-/// How long a reader may leave a full socket unread.
+/// How long a reader may leave a full socket unread. Whatever it reads begins this time anew.
 pub const WRITE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a session may take to write one message, or what it has collected, however steadily its reader reads. All that is written at once
+/// is less than 512 KiB, so this is for lines of a few kilobits a second.
+pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// How long the other side may take to close a connection that was said goodbye on.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use reapply_sync::message::DecodeError;
-use reapply_sync::{ClientMessage, Goodbye, Hello, RoomId, SUBPROTOCOL, Seq, ServerMessage, SessionId};
+use reapply_sync::{ClientMessage, Goodbye, Hello, Reader, RoomId, SUBPROTOCOL, ServerMessage, SessionId, Welcome};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, warn};
 
@@ -23,13 +23,16 @@ use super::Served;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{
-    CLOSE_WITHIN, HELLO_WITHIN, SESSIONS_MAX, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX, SOCKET_READ_BUFFER_BYTES,
-    SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
+    CLOSE_WITHIN, HELLO_WITHIN, MESSAGE_WITHIN, SESSIONS_MAX, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX,
+    SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
 };
 use super::rooms::{self, At};
 use super::throttle::Throttle;
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
-use crate::room::{EnterError, Entered, Gone, Letter, OpenRoomError, Room};
+use crate::room::{EnterError, Gone, Letter, OpenRoomError, Room};
+
+/// Bytes of a room's history that are written before the session looks what else there is.
+const PORTION_BYTES: usize = 64 * 1024;
 
 /// Frames handled in a row before what they led to is written.
 const FRAMES_PER_TURN: usize = 256;
@@ -213,7 +216,8 @@ where
         news: room.news(),
         letters,
         id: session_id,
-        after: entered.after,
+        reader: entered.reader,
+        has_more: false,
         presence_version: 0,
         heard: Instant::now(),
         submits: Throttle::new(served.submits_per_second_max),
@@ -222,7 +226,7 @@ where
         room: room.clone(),
         handed: 0,
     };
-    let Err(end) = session.run(socket, entered).await;
+    let Err(end) = session.run(socket, entered.welcome).await;
     room.leave(session_id, session.handed).await;
     end
 }
@@ -233,8 +237,10 @@ struct Session {
     id: SessionId,
     news: tokio::sync::watch::Receiver<crate::room::News>,
     letters: mpsc::Receiver<Letter>,
-    /// The last event that was sent.
-    after: Seq,
+    /// What the room's history is read with.
+    reader: Reader,
+    /// Whether there is more to read at once.
+    has_more: bool,
     presence_version: u64,
     /// When the client was last heard of.
     heard: Instant,
@@ -246,17 +252,19 @@ struct Session {
 }
 
 impl Session {
-    async fn run<S, E>(&mut self, socket: &mut S, entered: Entered) -> Result<std::convert::Infallible, End>
+    async fn run<S, E>(&mut self, socket: &mut S, welcome: Welcome) -> Result<std::convert::Infallible, End>
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
         E: Display,
     {
-        self.welcome(socket, entered).await?;
+        feed(socket, ServerMessage::Welcome(welcome).encode()).await?;
         let mut silence = Box::pin(tokio::time::sleep(SILENCE_MAX));
         loop {
             self.write(socket).await?;
             let wait = self.wait();
             tokio::select! {
+                // First of all what has come: while a slow reader takes in what was written, its own frames wait.
+                biased;
                 message = socket.next(), if wait.is_none() => self.read(socket, message).await?,
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 changed = self.news.changed() => if changed.is_err() {
@@ -267,6 +275,7 @@ impl Session {
                     // The room let go of a session that left its letters unread.
                     None => return Err(End::Goodbye(Goodbye::TooSlow)),
                 },
+                () = std::future::ready(()), if self.has_more => {}
                 () = silence.as_mut() => {
                     let quiet_for = self.heard.elapsed();
                     if quiet_for >= SILENCE_MAX {
@@ -278,15 +287,7 @@ impl Session {
         }
     }
 
-    async fn welcome<S, E>(&mut self, socket: &mut S, entered: Entered) -> Result<(), End>
-    where
-        S: Sink<Message, Error = E> + Unpin,
-    {
-        self.after = entered.after;
-        feed(socket, ServerMessage::Welcome(entered.welcome).encode()).await
-    }
-
-    /// Writes all that waits for this session, in one go.
+    /// Writes what waits for this session, in one go: of a long history a portion, so that what else waits is not held up by it.
     async fn write<S, E>(&mut self, socket: &mut S) -> Result<(), End>
     where
         S: Sink<Message, Error = E> + Unpin,
@@ -302,17 +303,22 @@ impl Session {
         while let Ok(letter) = self.letters.try_recv() {
             self.handle_letter(socket, letter).await?;
         }
-        match self.room.history().read(self.after) {
-            Ok(None) => {}
-            Ok(Some(read)) => {
-                for message in read.messages.iter() {
-                    feed(socket, message.clone()).await?;
+        let mut bytes = 0;
+        self.has_more = true;
+        while self.has_more && bytes < PORTION_BYTES {
+            match self.reader.read(self.room.history()) {
+                Ok(None) => self.has_more = false,
+                Ok(Some(read)) => {
+                    for message in read.messages.iter() {
+                        bytes += message.len();
+                        feed(socket, message.clone()).await?;
+                    }
+                    self.has_more = read.has_more;
                 }
-                self.after = read.upto;
+                Err(_trimmed) => return Err(End::Goodbye(Goodbye::TooSlow)),
             }
-            Err(_trimmed) => return Err(End::Goodbye(Goodbye::TooSlow)),
         }
-        within(WRITE_WITHIN, socket.flush()).await
+        within(MESSAGE_WITHIN, socket.flush()).await
     }
 
     async fn handle_letter<S, E>(&mut self, socket: &mut S, letter: Letter) -> Result<(), End>
@@ -388,9 +394,16 @@ impl Session {
             ClientMessage::Hello(hello) => {
                 self.handed += 1;
                 match self.room.resync(self.id, hello).await {
-                    Ok(entered) => return self.welcome(socket, entered).await,
+                    Ok(entered) => {
+                        self.reader = entered.reader;
+                        return feed(socket, ServerMessage::Welcome(entered.welcome).encode()).await;
+                    }
                     Err(gone) => Err(gone),
                 }
+            }
+            ClientMessage::Arrived(hash) => {
+                self.reader.handle_arrived(self.room.history(), hash);
+                Ok(())
             }
         };
         told.map_err(|Gone| self.last_letter())
@@ -447,7 +460,7 @@ async fn feed<S, E>(socket: &mut S, frame: bytes::Bytes) -> Result<(), End>
 where
     S: Sink<Message, Error = E> + Unpin,
 {
-    within(WRITE_WITHIN, socket.feed(Message::Binary(frame))).await
+    within(MESSAGE_WITHIN, socket.feed(Message::Binary(frame))).await
 }
 
 async fn within<E>(limit: Duration, writing: impl Future<Output = Result<(), E>>) -> Result<(), End> {

@@ -5,12 +5,13 @@ use futures_util::{SinkExt, StreamExt};
 use std::path::Path;
 
 use reapply_e2e::{DEADLINE, Host};
-use reapply_sync::limits::BATCH_BYTES_MAX;
+use reapply_sync::limits::{BATCH_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use reapply_sync::{
-    Chain, ClientKey, ClientMessage, Event, Goodbye, Hello, Input, Number, Rejection, Resume, SUBPROTOCOL, Seq,
-    ServerMessage, Start, Welcome,
+    Chain, ClientKey, ClientMessage, Digest, Event, Goodbye, HeldSnapshot, Hello, Input, Number, Rejection, Resume,
+    SUBPROTOCOL, Seq, ServerMessage, Start, Welcome,
 };
 use rusqlite::Connection;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -343,4 +344,49 @@ async fn a_batch_keeps_its_limit_however_much_waits() {
     let largest: i64 = journal.query_row("SELECT max(length(body)) FROM batches", [], |row| row.get(0)).unwrap();
     assert!(largest as usize <= BATCH_BYTES_MAX + 2 * LARGE, "a batch has {largest} bytes");
     assert!(largest as usize > BATCH_BYTES_MAX / 2, "nothing waited: the largest batch has {largest} bytes");
+}
+
+#[tokio::test]
+async fn a_large_state_comes_in_parts_that_hold_up_no_ping_and_goes_on_where_it_broke_off() {
+    let mut host = Host::start_program(Path::new(PROGRAM), &[]);
+    host.deploy("todo");
+    for number in 0..10 {
+        let item = json!({ "label": "x".repeat(50_000), "done": false });
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        let insert = json!({ "Items": { "Insert": { "id": id, "place": "Last", "item": item } } });
+        assert_eq!(host.submit("todo/parts", &insert.to_string()).status, 200);
+    }
+    // A room that was asleep starts newcomers from all of its state.
+    host.stop();
+    host.restart();
+    let mut whole = Vec::new();
+    for kept in [0, 100_000] {
+        let held = (kept > 0).then(|| HeldSnapshot { hash: Digest::of(&whole), bytes: kept });
+        let mut socket = connect(&host, "todo/parts").await.unwrap();
+        let hello = ClientMessage::Hello(Hello { held, ..Hello::new(ClientKey([1; 16]), None) });
+        socket.feed(Message::Binary(hello.encode())).await.unwrap();
+        socket.send(Message::Binary(ClientMessage::Ping(7).encode())).await.unwrap();
+        let Some(ServerMessage::Welcome(welcome)) = next(&mut socket).await else { panic!("no welcome") };
+        let Start::Parts(snapshot) = welcome.start else { panic!("{:?}", welcome.start) };
+        assert_eq!(snapshot.from, kept / SNAPSHOT_PART_BYTES as u64 * SNAPSHOT_PART_BYTES as u64);
+        whole.truncate(snapshot.from as usize);
+        let mut parts_before_pong = None;
+        for parts in 0.. {
+            match next(&mut socket).await {
+                Some(ServerMessage::Part { at, bytes }) => {
+                    assert_eq!(at, whole.len() as u64);
+                    whole.extend_from_slice(&bytes);
+                }
+                Some(ServerMessage::Pong(7)) => parts_before_pong = Some(parts),
+                Some(ServerMessage::Presence(_)) => {}
+                other => panic!("a part was expected, and this came: {other:?}"),
+            }
+            if whole.len() as u64 == snapshot.bytes {
+                break;
+            }
+        }
+        assert!(parts_before_pong.is_some(), "the ping waits for the whole state");
+        assert!(snapshot.bytes > 500_000);
+        assert_eq!(Digest::of(&whole), snapshot.hash);
+    }
 }

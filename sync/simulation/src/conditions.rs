@@ -138,5 +138,7 @@ fn narrow(random: &mut Random) -> Limits {
         snapshot_bytes_max: default.snapshot_bytes_max,
         room_sessions_max: default.room_sessions_max,
         tail_cost_min: below(100_000, default.tail_cost_min as usize) as u64,
+        snapshot_part_bytes: 1 + below(200, default.snapshot_part_bytes),
+        events_read_bytes: 1 + below(2_000, default.events_read_bytes),
     }
 }

@@ -61,6 +61,8 @@ impl RoomCounts {
         self.trimmed += other.trimmed;
         self.tails += other.tails;
         self.by_snapshot += other.by_snapshot;
+        self.by_parts += other.by_parts;
+        self.by_parts_resumed += other.by_parts_resumed;
         self.divergences += other.divergences;
         self.replaced += other.replaced;
         self.unreachable += other.unreachable;
@@ -98,6 +100,8 @@ impl Coverage {
             ("reader trimmed", room.trimmed),
             ("joined by tail", room.tails),
             ("joined by snapshot", room.by_snapshot),
+            ("snapshot begun in parts", room.by_parts),
+            ("snapshot in parts went on where it broke off", room.by_parts_resumed),
             ("page reloaded", self.reloads),
             ("transition restored from a queue", self.restored),
             ("session replaced", room.replaced),

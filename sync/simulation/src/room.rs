@@ -7,8 +7,8 @@ use bytes::Bytes;
 use reapply_sync::message::DecodeError;
 use reapply_sync::room::{Entered, Now, Waking};
 use reapply_sync::{
-    Author, ClientId, ClientMessage, ForgottenClient, Goodbye, Hello, Machine, Number, Room, Seq, Sequencer,
-    ServerMessage, SessionId,
+    Author, ClientId, ClientMessage, ForgottenClient, Goodbye, Hello, Machine, Number, Room, Sequencer, ServerMessage,
+    SessionId, Start, Welcome,
 };
 
 use crate::random::Random;
@@ -37,12 +37,15 @@ pub(crate) enum Out {
 
 /// One session's place.
 struct Reader {
-    place: Seq,
+    place: reapply_sync::Reader,
     /// How long this reader takes between two reads; 0 reads at once.
     slowness: u64,
     is_waiting: bool,
     presence_version: u64,
 }
+
+/// How long a session at least takes from one portion to the next, where more waits: other things happen in between.
+const PORTION_MICROS: u64 = 2_000;
 
 #[derive(Default)]
 pub(crate) struct RoomCounts {
@@ -52,6 +55,8 @@ pub(crate) struct RoomCounts {
     pub(crate) trimmed: u64,
     pub(crate) tails: u64,
     pub(crate) by_snapshot: u64,
+    pub(crate) by_parts: u64,
+    pub(crate) by_parts_resumed: u64,
     pub(crate) divergences: u64,
     pub(crate) replaced: u64,
     pub(crate) unreachable: u64,
@@ -108,6 +113,11 @@ impl<M: Machine> Shell<M> {
             ClientMessage::Hello(hello) => self.hello(connection, &hello, author, slowness, now),
             ClientMessage::Submit { number, transition } => self.room.handle_submit(session, number, transition, now),
             ClientMessage::Upgraded(seq) => self.room.handle_followed(session, seq),
+            ClientMessage::Arrived(hash) => {
+                if let Some(reader) = self.readers.get(&connection) {
+                    reader.place.handle_arrived(self.room.sequencer().history(), hash);
+                }
+            }
             ClientMessage::Diverged { .. } => self.counts.divergences += 1,
             ClientMessage::Ping(value) => self.send(connection, ServerMessage::Pong(value).encode()),
             ClientMessage::Signal(body) => self.room.handle_signal(session, body),
@@ -123,7 +133,10 @@ impl<M: Machine> Shell<M> {
             let entered = self.room.handle_resync(session, hello, now);
             assert_eq!(entered.is_some(), is_own && !is_replaced, "a second greeting");
             match entered {
-                Some(entered) => self.welcome(connection, client, entered),
+                Some(Entered { welcome, reader: place }) => {
+                    self.readers.entry(connection).and_modify(|reader| reader.place = place);
+                    self.welcome(connection, client, welcome);
+                }
                 None => self.turn_out(connection, "another client has this session".to_owned(), now),
             }
             return;
@@ -138,9 +151,9 @@ impl<M: Machine> Shell<M> {
             Ok(entered) => {
                 assert!(!is_full, "a full room took one more");
                 self.roster.note_entered(connection, client, author, now.ticks.0);
-                let place = entered.after;
+                let Entered { welcome, reader: place } = entered;
                 self.readers.insert(connection, Reader { place, slowness, is_waiting: false, presence_version: 0 });
-                self.welcome(connection, client, entered);
+                self.welcome(connection, client, welcome);
             }
             Err(goodbye) => {
                 let is_broken = self.room.sequencer().is_broken();
@@ -168,14 +181,13 @@ impl<M: Machine> Shell<M> {
         self.room.handle_leave(SessionId(connection as u64), now);
     }
 
-    fn welcome(&mut self, connection: usize, client: ClientId, Entered { welcome, after }: Entered) {
+    fn welcome(&mut self, connection: usize, client: ClientId, welcome: Welcome) {
         self.welcomed.push((client, welcome.decided, welcome.forgotten.as_deref().copied()));
         match welcome.start {
-            reapply_sync::Start::Tail => self.counts.tails += 1,
-            reapply_sync::Start::Snapshot { .. } => self.counts.by_snapshot += 1,
-        }
-        if let Some(reader) = self.readers.get_mut(&connection) {
-            reader.place = after;
+            Start::Tail => self.counts.tails += 1,
+            Start::Snapshot { .. } => self.counts.by_snapshot += 1,
+            Start::Parts(ref snapshot) if snapshot.from == 0 => self.counts.by_parts += 1,
+            Start::Parts(_) => self.counts.by_parts_resumed += 1,
         }
         self.send(connection, ServerMessage::Welcome(welcome).encode());
         self.wake_reader(connection);
@@ -247,7 +259,7 @@ impl<M: Machine> Shell<M> {
         }
     }
 
-    /// Sends all that a session lacks.
+    /// Sends a session the next portion of what it lacks.
     fn read(&mut self, connection: usize) {
         let Some(reader) = self.readers.get_mut(&connection) else { return };
         let (version, presence) = &self.presence;
@@ -255,10 +267,14 @@ impl<M: Machine> Shell<M> {
             reader.presence_version = *version;
             self.out.push(Out::Send { connection, frame: presence.clone() });
         }
-        match self.room.sequencer().history().read(reader.place) {
+        match reader.place.read(self.room.sequencer().history()) {
             Ok(None) => {}
             Ok(Some(read)) => {
-                reader.place = read.upto;
+                if read.has_more {
+                    reader.is_waiting = true;
+                    let after = reader.slowness.max(PORTION_MICROS);
+                    self.out.push(Out::ReadLater { connection, after });
+                }
                 self.out.extend(read.messages.iter().map(|frame| Out::Send { connection, frame: frame.clone() }));
             }
             Err(_) => {

@@ -44,7 +44,11 @@ impl<M: Machine> Replica<M> {
     /// The build that must be loaded before this replica can go on.
     #[must_use]
     pub fn needs_machine(&self) -> Option<Digest> {
-        match self.waiting.front()? {
+        let Some(waiting) = self.waiting.front() else {
+            // The first build is loaded while the snapshot arrives; a later one takes over from a state that is shown until then.
+            return self.arriving.as_ref().filter(|_| self.machine.is_none()).map(|welcome| welcome.digest);
+        };
+        match waiting {
             ServerMessage::Welcome(welcome) => Some(welcome.digest),
             ServerMessage::Events(events) => match events.first()?.input {
                 Input::Upgraded(digest) => Some(digest),

@@ -1,5 +1,6 @@
 //! What the room says: where this replica stands in it, the events that follow, and the proof that both agree.
 
+use super::arrival::Arrival;
 use super::{Confirmed, Replica, Session};
 use crate::event::{Event, Input};
 use crate::id::{Digest, LogId, Number, Seq};
@@ -16,9 +17,11 @@ impl<M: Machine> Replica<M> {
 
     pub(super) fn greet(&mut self, resume: Option<Resume>) {
         self.waiting.clear();
+        self.arriving = None;
         self.phase = Phase::Joining;
         self.welcomes_due += 1;
-        self.transmit.push_back(ClientMessage::Hello(Hello::new(self.key.clone(), resume)).encode());
+        let held = self.arrival.as_ref().map(Arrival::held);
+        self.transmit.push_back(ClientMessage::Hello(Hello { held, ..Hello::new(self.key.clone(), resume) }).encode());
     }
 
     pub(super) fn handle_message(&mut self, message: ServerMessage) {
@@ -31,10 +34,16 @@ impl<M: Machine> Replica<M> {
             ServerMessage::Signals(signals) => self.signals.extend(signals),
             ServerMessage::Pong(value) => self.pong = Some(value),
             ServerMessage::Goodbye(goodbye) => self.goodbye = Some(goodbye),
+            ServerMessage::Part { at, bytes } => self.handle_part(at, &bytes),
         }
     }
 
-    fn handle_welcome(&mut self, welcome: Welcome) {
+    pub(super) fn handle_welcome(&mut self, welcome: Welcome) {
+        if let Start::Parts(snapshot) = &welcome.start {
+            let snapshot = **snapshot;
+            self.begin_arrival(welcome, &snapshot);
+            return;
+        }
         if self.machine.as_ref().is_none_or(|(digest, _)| *digest != welcome.digest) {
             self.waiting.push_back(ServerMessage::Welcome(welcome));
             return;
@@ -42,6 +51,8 @@ impl<M: Machine> Replica<M> {
         for (number, why) in welcome.rejected {
             self.finish(number, Outcome::Rejected(why));
         }
+        // Whatever the room chose, nothing more of it is to come.
+        self.arrival = None;
         if let Err(why) = self.start_from(welcome.start, welcome.log, welcome.decided) {
             self.fail(why);
             return;

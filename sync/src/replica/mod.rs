@@ -17,6 +17,7 @@
 //! When the room is upgraded, the replica comes upon that among the events. It then waits for the new build as it did for the first,
 //! hands its state and its pending transitions over to it, and goes on. What it had sent that the room did not take any more follows again.
 
+mod arrival;
 mod builds;
 mod following;
 mod queue;
@@ -25,11 +26,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use self::arrival::Arrival;
 use crate::event::{Chain, Event};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{COUNT_MAX, PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use crate::machine::{ApplyError, Fault, Machine};
-use crate::message::{ClientMessage, DecodeError, Goodbye, Presence, Rejection, ServerMessage, Signal};
+use crate::message::{ClientMessage, DecodeError, Goodbye, Presence, Rejection, ServerMessage, Signal, Welcome};
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
 use crate::pending::Pending;
 
@@ -53,6 +55,10 @@ pub struct Replica<M: Machine> {
     /// `Events` that begin with an upgrade.
     waiting: VecDeque<ServerMessage>,
     waiting_bytes: usize,
+    /// The snapshot that comes in parts, as far as it is here. A connection that breaks leaves it.
+    arrival: Option<Arrival>,
+    /// The `Welcome` that waits for all of the arrival.
+    arriving: Option<Box<Welcome>>,
     /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
     diverged_at: Option<Seq>,
     must_rebase: bool,
@@ -110,6 +116,8 @@ impl<M: Machine> Replica<M> {
             welcomes_due: 0,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            arrival: None,
+            arriving: None,
             diverged_at: None,
             must_rebase: false,
             transmit: VecDeque::new(),
@@ -135,6 +143,7 @@ impl<M: Machine> Replica<M> {
         self.phase = Phase::Offline;
         self.welcomes_due = 0;
         self.waiting.clear();
+        self.arriving = None;
         self.transmit.clear();
         self.presence = Presence::default();
     }
@@ -145,7 +154,7 @@ impl<M: Machine> Replica<M> {
     ///
     /// The frame is no message of this protocol: close the connection.
     pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
-        use ServerMessage::{Checkpoint, Events, Welcome};
+        use ServerMessage::{Checkpoint, Events, Part, Welcome};
         let message = match ServerMessage::decode(frame) {
             Err(DecodeError::Skippable { .. }) => return Ok(()),
             decoded => decoded?,
@@ -158,7 +167,7 @@ impl<M: Machine> Replica<M> {
             Events(events) => self.host_time = self.host_time.max(events.last().map(|event| event.time)),
             _ => {}
         }
-        if self.welcomes_due > 0 && matches!(message, Welcome(_) | Events(_) | Checkpoint { .. }) {
+        if self.welcomes_due > 0 && matches!(message, Welcome(_) | Events(_) | Checkpoint { .. } | Part { .. }) {
             return Ok(());
         }
         if self.waiting.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::event::Batch;
+use crate::history::Reader;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::message::{Goodbye, Rejection, Welcome};
 use crate::report::{Report, UpgradeError};
@@ -44,8 +45,8 @@ impl Now<'_> {
 pub struct Entered {
     /// The first message of the session.
     pub welcome: Welcome,
-    /// Where the session begins to read the [`History`](crate::History).
-    pub after: Seq,
+    /// What the session reads the [`History`](crate::History) with, from the place where it begins.
+    pub reader: Reader,
 }
 
 /// A transition that comes without a session.

@@ -318,8 +318,8 @@ impl<M: Machine> Room<M> {
     }
 
     fn welcome(&mut self, session: SessionId, hello: &Hello, participant: Author, now: &Now<'_>) -> Entered {
-        let (welcome, after) = self.sequencer.welcome(hello, session, participant, now.time);
-        Entered { welcome, after }
+        let (welcome, reader) = self.sequencer.welcome(hello, session, participant, now.time);
+        Entered { welcome, reader }
     }
 
     fn broken_goodbye(&self) -> Goodbye {

@@ -40,7 +40,7 @@ use bytes::Bytes;
 
 use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Event, Genesis, Input};
-use crate::history::History;
+use crate::history::{History, Reader};
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::limits::{Limits, TRANSITION_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, Machine, Refusal};
@@ -284,7 +284,7 @@ impl<M: Machine> Sequencer<M> {
         self.charges.pop_front()
     }
 
-    /// Answers `Hello`: the welcome, and the place from which the session reads [`History`]. From here on the room holds on to what it knows
+    /// Answers `Hello`: the welcome, and with what the session reads [`History`] from there. From here on the room holds on to what it knows
     /// of the client, until [`Sequencer::handle_session_ended`].
     #[must_use]
     pub fn welcome(
@@ -293,10 +293,10 @@ impl<M: Machine> Sequencer<M> {
         session: SessionId,
         participant: Author,
         now: Timestamp,
-    ) -> (Welcome, Seq) {
+    ) -> (Welcome, Reader) {
         let client = hello.key.client_id();
         self.clients.connect(client, session);
-        let (start, after) = self.history.start(hello.resume);
+        let (start, reader) = self.history.start(hello);
         let welcome = Welcome {
             version: VERSION,
             capabilities: Capabilities::OURS,
@@ -312,7 +312,7 @@ impl<M: Machine> Sequencer<M> {
             forgotten: self.clients.forgotten_of(client).map(Box::new),
             time: now.max(self.time),
         };
-        (welcome, after)
+        (welcome, reader)
     }
 
     /// A session of this client has ended, by its own or for a newer one. Nothing more may be handed in from it.

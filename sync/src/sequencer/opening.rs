@@ -57,7 +57,7 @@ impl<M: Machine> Sequencer<M> {
         let mut opening = Opening {
             clients: Clients::restore(&base.clients, base.forgotten, limits),
             present: base.present.iter().cloned().collect(),
-            history: History::new(log, base, limits.readers_tail_bytes_min),
+            history: History::new(log, base, &limits),
             snapshot: None,
             base_cost,
             tail_cost: 0,

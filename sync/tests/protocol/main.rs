@@ -1,6 +1,7 @@
 //! What the protocol promises: by properties that hold for any input, and by single scenarios that chance would rarely meet.
 //! A property that fails prints the smallest case that was found.
 
+mod arrival;
 mod fragile;
 mod messages;
 mod rebase;

@@ -5,9 +5,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use reapply_sync::limits::COUNT_MAX;
 use reapply_sync::{
-    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Goodbye, Hello,
-    Input, LogId, Number, Presence, Rejection, Resume, RoomId, Seq, ServerMessage, SessionId, Signal, Start, Timestamp,
-    VERSION, Welcome,
+    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Goodbye,
+    HeldSnapshot, Hello, Input, LogId, Number, Presence, Rejection, Resume, RoomId, Seq, ServerMessage, SessionId,
+    Signal, SnapshotInParts, Start, Timestamp, VERSION, Welcome,
 };
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -72,6 +72,13 @@ fn start() -> impl Strategy<Value = Start> {
                 Start::Snapshot { seq, state_version, time, chain, state }
             }
         ),
+        (any::<[u64; 2]>(), any::<u32>(), any::<[u8; 32]>(), digest(), 0..20u64, 0..20u64).prop_map(
+            |([seq, time], state_version, chain, hash, bytes, from)| {
+                let (seq, time, chain) = (Seq(seq), Timestamp(time), Chain(chain));
+                let snapshot = SnapshotInParts { seq, state_version, time, chain, hash, bytes, from };
+                Start::Parts(Box::new(snapshot))
+            }
+        ),
     ]
 }
 
@@ -130,6 +137,7 @@ pub(crate) fn server_message() -> impl Strategy<Value = ServerMessage> {
         vec(signal, 0..3).prop_map(ServerMessage::Signals),
         any::<u64>().prop_map(ServerMessage::Pong),
         goodbye().prop_map(ServerMessage::Goodbye),
+        (0..20u64, bytes()).prop_map(|(at, bytes)| ServerMessage::Part { at, bytes }),
     ]
 }
 
@@ -137,14 +145,19 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
     let resume = (any::<[u8; 16]>(), digest(), any::<u64>(), any::<[u8; 32]>())
         .prop_map(|(log, digest, seq, chain)| Resume { log: LogId(log), digest, seq: Seq(seq), chain: Chain(chain) });
     prop_oneof![
-        (any::<[u8; 16]>(), proptest::option::of(resume))
-            .prop_map(|(key, resume)| ClientMessage::Hello(Hello::new(ClientKey(key), resume))),
+        (any::<[u8; 16]>(), proptest::option::of(resume), proptest::option::of((digest(), any::<u64>()))).prop_map(
+            |(key, resume, held)| {
+                let held = held.map(|(hash, bytes)| HeldSnapshot { hash, bytes });
+                ClientMessage::Hello(Hello { held, ..Hello::new(ClientKey(key), resume) })
+            }
+        ),
         (1..=COUNT_MAX, bytes())
             .prop_map(|(number, transition)| ClientMessage::Submit { number: Number(number), transition }),
         bytes().prop_map(ClientMessage::Signal),
         any::<u64>().prop_map(ClientMessage::Ping),
         (any::<u64>(), proptest::option::of(digest()))
             .prop_map(|(seq, ours)| ClientMessage::Diverged { seq: Seq(seq), ours }),
+        digest().prop_map(ClientMessage::Arrived),
     ]
 }
 
@@ -166,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_message_or_an_error(frame in vec(any::<u8>(), 0..200), tag in 0..9u8) {
+    fn any_bytes_are_a_message_or_an_error(frame in vec(any::<u8>(), 0..200), tag in 0..10u8) {
         let _ = (ClientMessage::decode(&frame), ServerMessage::decode(&frame));
         let tagged = [&[tag], &*frame].concat();
         let _ = (ClientMessage::decode(&tagged), ServerMessage::decode(&tagged));

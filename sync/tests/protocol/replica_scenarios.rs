@@ -22,7 +22,7 @@ fn snapshot(seq: u64, values: &[u64]) -> Start {
 /// The chain that all snapshots here have.
 const CHAIN: Chain = Chain([3; 32]);
 
-fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
+pub(crate) fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
     Welcome {
         version: VERSION,
         capabilities: Capabilities::OURS,
@@ -46,15 +46,15 @@ fn event(seq: u64, client: ClientId, number: u64, value: u64) -> Event {
     Event { seq: Seq(seq), time: Timestamp(5), entropy: 0, input }
 }
 
-fn foreign(seq: u64, value: u64) -> Event {
+pub(crate) fn foreign(seq: u64, value: u64) -> Event {
     event(seq, ClientId([9; 16]), seq, value)
 }
 
-fn send(replica: &mut Replica<Tally>, message: &ServerMessage) {
+pub(crate) fn send(replica: &mut Replica<Tally>, message: &ServerMessage) {
     replica.handle_frame(&message.encode()).unwrap();
 }
 
-fn sent(replica: &mut Replica<Tally>) -> Vec<ClientMessage> {
+pub(crate) fn sent(replica: &mut Replica<Tally>) -> Vec<ClientMessage> {
     std::iter::from_fn(|| replica.poll_transmit()).map(|frame| ClientMessage::decode(&frame).unwrap()).collect()
 }
 

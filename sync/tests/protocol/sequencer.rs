@@ -149,9 +149,9 @@ impl Seen {
             chain: self.sequencer.history().chain(),
         });
         let hello = Hello::new(ClientKey([client; 16]), resume);
-        let (welcome, after) = self.sequencer.welcome(&hello, SessionId(1), Author("x".into()), now);
-        assert!(welcome.decided <= welcome.taken && after <= welcome.head);
-        assert!(self.sequencer.history().read(after).is_ok());
+        let (welcome, reader) = self.sequencer.welcome(&hello, SessionId(1), Author("x".into()), now);
+        assert!(welcome.decided <= welcome.taken && reader.after() <= welcome.head);
+        assert!(self.sequencer.history().read(reader.after()).is_ok());
         let told = welcome.rejected.iter().map(|(number, _)| *number).max();
         assert!(told <= Some(welcome.decided), "what is rejected is decided");
     }

@@ -182,8 +182,8 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     let (log, digest, chain) = (sequencer.history().log_id(), genesis().digest, sequencer.history().chain());
     let mut start = |resume| {
         let hello = Hello::new(KEY, resume);
-        let (welcome, after) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
-        (matches!(welcome.start, Start::Tail), after)
+        let (welcome, reader) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
+        (matches!(welcome.start, Start::Tail), reader.after())
     };
     assert_eq!(start(None), (false, Seq(1)));
     let resume = |seq, chain| Some(Resume { log, digest, seq: Seq(seq), chain });

@@ -50,6 +50,8 @@ export class Room {
   #closed = false;
   /** Why the room is closed, or why the client's code is not here. @type {string | undefined} */
   #reason;
+  /** @type {{ received: number, bytes: number } | undefined} */
+  #progress;
   /** @type {string[]} */
   #participants = [];
   /** @type {(room: Room) => void} */
@@ -117,6 +119,13 @@ export class Room {
 
   get reason() {
     return this.#shell.driver?.reason() ?? this.#reason;
+  }
+
+  get progress() {
+    const [received, bytes] = this.#shell.driver?.arriving() ?? [];
+    if (received === undefined || bytes === undefined) return (this.#progress = undefined);
+    if (this.#progress?.received !== received || this.#progress.bytes !== bytes) this.#progress = { received, bytes };
+    return this.#progress;
   }
 
   get seq() {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use reapply_sync::limits::COUNT_MAX;
 use reapply_sync::{
-    Author, Chain, ClientId, ClientKey, ClientMessage, Digest, Goodbye, Hello, Machine, Number, Outcome, Rejection,
-    Resume, Seq, ServerMessage, Start, Welcome,
+    Author, Chain, ClientId, ClientKey, ClientMessage, Digest, Goodbye, HeldSnapshot, Hello, Machine, Number, Outcome,
+    Rejection, Resume, Seq, ServerMessage, SnapshotInParts, Start, Welcome,
 };
 
 use super::World;
@@ -30,6 +30,8 @@ pub(crate) struct Stranger {
     greetings: usize,
     /// Up to which event they have read, and under which build.
     read: Option<(Seq, u8)>,
+    /// The snapshot that comes in parts, the build that wrote it, and its bytes so far.
+    arriving: Option<(SnapshotInParts, u8, Vec<u8>)>,
 }
 
 impl<S: Scenario> World<S> {
@@ -51,9 +53,11 @@ impl<S: Scenario> World<S> {
             has_begun: false,
             greetings: 0,
             read: None,
+            arriving: None,
         };
         self.strangers.insert(connection, stranger);
-        let hello = ClientMessage::Hello(Hello::new(key.clone(), self.false_resume()));
+        let hello = Hello { held: self.false_held(), ..Hello::new(key.clone(), self.false_resume()) };
+        let hello = ClientMessage::Hello(hello);
         if self.random.percent(85) {
             self.say(connection, &hello);
         }
@@ -89,8 +93,9 @@ impl<S: Scenario> World<S> {
         hello: &ClientMessage,
         sent: &mut Vec<ClientMessage>,
     ) -> ClientMessage {
-        match self.random.below(10) {
+        match self.random.below(11) {
             0 => hello.clone(),
+            10 => ClientMessage::Arrived(Digest::of(&self.random.bits().to_be_bytes())),
             1 => ClientMessage::Upgraded(Seq(self.random.below(1_000))),
             2 => ClientMessage::Diverged { seq: Seq(self.random.bits()), ours: None },
             3 => ClientMessage::Signal(self.random.bits().to_be_bytes().to_vec().into()),
@@ -196,24 +201,61 @@ impl<S: Scenario> World<S> {
             ServerMessage::Checkpoint { seq, .. } => {
                 assert_eq!(stranger.read.map(|(seq, _)| seq), Some(seq), "a checkpoint away from its event");
             }
+            ServerMessage::Part { at, bytes } => self.check_strange_part(connection, at, &bytes),
             ServerMessage::Signals(_) | ServerMessage::Presence(_) | ServerMessage::Goodbye(_) => {}
         }
     }
 
     /// A welcome never leads on from a state that is not of this log; its snapshot is the state at its seq.
     fn check_strange_welcome(&mut self, connection: usize, welcome: &Welcome) {
-        let Start::Snapshot { seq, state_version, state, .. } = &welcome.start else {
-            panic!("a tail of a past that is not the room's")
-        };
+        let number = number_of(S::NAME, welcome.digest);
         let stranger = self.stranger_mut(connection);
         assert!(stranger.greetings > 0, "nobody greeted");
         stranger.greetings -= 1;
-        let number = number_of(S::NAME, welcome.digest);
-        stranger.read = Some((*seq, number));
-        let model = self.auditor.model(*seq, self.connections[connection].epoch);
-        let mut machine = self.journal.sound_build(&self.scenario, number);
-        let state = machine.restore(state, *state_version).expect("a sound machine restores");
+        stranger.arriving = None;
+        let seq = match &welcome.start {
+            Start::Tail => panic!("a tail of a past that is not the room's"),
+            Start::Snapshot { seq, state_version, state, .. } => {
+                self.check_state(connection, number, *seq, *state_version, state);
+                *seq
+            }
+            Start::Parts(snapshot) => {
+                stranger.arriving = Some((**snapshot, number, Vec::new()));
+                snapshot.seq
+            }
+        };
+        self.stranger_mut(connection).read = Some((seq, number));
+    }
+
+    /// The parts of a snapshot come in order, and make the state at its seq.
+    fn check_strange_part(&mut self, connection: usize, at: u64, part: &[u8]) {
+        let stranger = self.stranger_mut(connection);
+        let (snapshot, number, received) = stranger.arriving.as_mut().expect("parts come after a welcome");
+        assert_eq!(at, snapshot.from + received.len() as u64, "a part is missing");
+        received.extend_from_slice(part);
+        // What a stranger says that they have, they do not.
+        if snapshot.from == 0 && received.len() as u64 == snapshot.bytes {
+            let (SnapshotInParts { seq, state_version, hash, .. }, number) = (*snapshot, *number);
+            let state = std::mem::take(received);
+            assert_eq!(Digest::of(&state), hash, "the parts are not of the snapshot that was announced");
+            self.check_state(connection, number, seq, state_version, &state);
+        }
+    }
+
+    fn check_state(&mut self, connection: usize, build: u8, seq: Seq, state_version: u32, state: &[u8]) {
+        let model = self.auditor.model(seq, self.connections[connection].epoch);
+        let mut machine = self.journal.sound_build(&self.scenario, build);
+        let state = machine.restore(state, state_version).expect("a sound machine restores");
         assert!(S::agrees(model, &state), "the snapshot at {seq} is\n{state:?}\nwhere the log makes it\n{model:?}");
+    }
+
+    /// The beginning of the room's newest snapshot, or of another one.
+    fn false_held(&mut self) -> Option<HeldSnapshot> {
+        let room = self.room.as_ref()?;
+        let newest = room.room.sequencer().history().base().state_hash();
+        let hash = if self.random.percent(50) { newest } else { Digest([0; 32]) };
+        let bytes = self.random.bits() >> self.random.below(64);
+        self.random.percent(50).then_some(HeldSnapshot { hash, bytes })
     }
 
     /// Of the right log and build, within it or not, and of another past.

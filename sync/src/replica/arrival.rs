@@ -1,0 +1,144 @@
+//! A snapshot that comes in parts: it is kept while connections break, goes on where it broke off, and is proved before it is used.
+
+use bytes::Bytes;
+
+use super::Replica;
+use crate::id::Digest;
+use crate::limits::SNAPSHOT_BYTES_MAX;
+use crate::machine::Machine;
+use crate::message::{ClientMessage, HeldSnapshot, SnapshotInParts, Start, Welcome};
+
+/// The beginning of a snapshot, or all of it.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    hash: Digest,
+    /// How many bytes the whole snapshot has.
+    bytes: u64,
+    received: Received,
+}
+
+#[derive(Debug)]
+enum Received {
+    Beginning(Vec<u8>),
+    /// Proved by its hash.
+    All(Bytes),
+}
+
+impl Arrival {
+    /// What the room is told of it.
+    pub(super) fn held(&self) -> HeldSnapshot {
+        HeldSnapshot { hash: self.hash, bytes: self.received() }
+    }
+
+    fn received(&self) -> u64 {
+        match &self.received {
+            Received::Beginning(bytes) => bytes.len() as u64,
+            Received::All(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Keeps the first `bytes` bytes alone.
+    fn cut_to(&mut self, bytes: u64) {
+        if bytes < self.received() {
+            let kept = match &self.received {
+                Received::Beginning(received) => &received[..bytes as usize],
+                Received::All(received) => &received[..bytes as usize],
+            };
+            self.received = Received::Beginning(kept.to_vec());
+        }
+    }
+
+    fn push(&mut self, at: u64, part: &[u8]) -> Result<(), String> {
+        let received = self.received();
+        if at != received {
+            return Err(format!("byte {at} came where byte {received} was due"));
+        }
+        if received + part.len() as u64 > self.bytes {
+            return Err(format!("more came than its {} bytes", self.bytes));
+        }
+        if let Received::Beginning(received) = &mut self.received {
+            received.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    /// The whole snapshot; none while it is not here.
+    fn whole(&mut self) -> Result<Option<Bytes>, String> {
+        if let Received::Beginning(received) = &mut self.received
+            && received.len() as u64 == self.bytes
+        {
+            let hash = Digest::of(received);
+            if hash != self.hash {
+                return Err(format!("its hash is {hash}, and the room named {}", self.hash));
+            }
+            self.received = Received::All(std::mem::take(received).into());
+        }
+        match &self.received {
+            Received::Beginning(_) => Ok(None),
+            Received::All(bytes) => Ok(Some(bytes.clone())),
+        }
+    }
+}
+
+impl<M: Machine> Replica<M> {
+    /// How many bytes of the state that comes in parts are here, and how many it has; none where none is under way. What is here
+    /// stays over lost connections.
+    #[must_use]
+    pub fn arriving(&self) -> Option<(u64, u64)> {
+        self.arrival.as_ref().map(|arrival| (arrival.received(), arrival.bytes))
+    }
+
+    /// A snapshot is announced, whose parts follow.
+    pub(super) fn begin_arrival(&mut self, welcome: Welcome, snapshot: &SnapshotInParts) {
+        let SnapshotInParts { hash, bytes, from, .. } = *snapshot;
+        if bytes > SNAPSHOT_BYTES_MAX as u64 {
+            self.arrival = None;
+            self.fail(format!("the room's snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}"));
+            return;
+        }
+        let held = self.arrival.take().filter(|arrival| (arrival.hash, arrival.bytes) == (hash, bytes));
+        let mut arrival = held.unwrap_or(Arrival { hash, bytes, received: Received::Beginning(Vec::new()) });
+        if from > arrival.received() {
+            let held = arrival.received();
+            self.fail(format!("the room goes on at byte {from} of a snapshot of which {held} bytes are here"));
+            return;
+        }
+        arrival.cut_to(from);
+        self.arrival = Some(arrival);
+        self.arriving = Some(Box::new(welcome));
+        self.finish_arrival();
+    }
+
+    pub(super) fn handle_part(&mut self, at: u64, part: &[u8]) {
+        // Without a welcome that waits for it, it is of a session that is gone.
+        let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
+        match arrival.push(at, part) {
+            Ok(()) => self.finish_arrival(),
+            Err(why) => self.fail_arrival(&why),
+        }
+    }
+
+    /// Once the snapshot is here: proves it, and goes on as if it had come with its welcome.
+    fn finish_arrival(&mut self) {
+        let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
+        let hash = arrival.hash;
+        let state = match arrival.whole() {
+            Ok(Some(state)) => state,
+            Ok(None) => return,
+            Err(why) => return self.fail_arrival(&why),
+        };
+        let Some(mut welcome) = self.arriving.take() else { return };
+        if let Start::Parts(snapshot) = &welcome.start {
+            let SnapshotInParts { seq, state_version, time, chain, .. } = **snapshot;
+            welcome.start = Start::Snapshot { seq, state_version, time, chain, state };
+        }
+        self.transmit.push_back(ClientMessage::Arrived(hash).encode());
+        self.handle_welcome(*welcome);
+    }
+
+    /// What is here is not what the room announced: it is dropped, so that the next connection begins anew.
+    fn fail_arrival(&mut self, why: &str) {
+        (self.arrival, self.arriving) = (None, None);
+        self.fail(format!("the room's snapshot has not arrived as it was sent: {why}"));
+    }
+}
