@@ -20,6 +20,9 @@ pub const SILENCE_MAX_MICROS: u64 = 10_000_000;
 /// After a connection that lasted this long, the next wait is short again.
 pub const GOOD_AFTER_MICROS: u64 = 10_000_000;
 
+/// How long a view may lack what others have done, where so much is pending that it is not made anew after each frame.
+pub const BEHIND_MAX_MICROS: u64 = 100_000;
+
 /// The longest first wait before connecting again, unless the owner chooses another.
 pub const BACKOFF_FIRST_MICROS: u64 = 250_000;
 

@@ -35,6 +35,13 @@ pub const OPTIONS_BYTES_MAX: usize = 16 * 1024;
 /// Transitions that one replica may hold pending (offline, or not yet answered).
 pub const PENDING_MAX: usize = 10_000;
 
+/// Pending transitions up to which a replica applies all of them again after each change. See [`REBASE_PER_CHANGE`].
+pub const REBASE_ALWAYS_MAX: usize = 64;
+
+/// Pending transitions that a replica applies again for each event and each decision, at most. With more pending than [`REBASE_ALWAYS_MAX`] it
+/// waits until so many have come.
+pub const REBASE_PER_CHANGE: usize = 8;
+
 /// Bytes of frames that a replica keeps while its machine is being loaded; what comes beyond it is asked for again.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -67,6 +67,8 @@ pub struct Driver<M: Machine> {
     /// The build that runs, and the one that is being loaded.
     digest: Option<Digest>,
     loading: Option<Digest>,
+    /// When the optimistic state, which is behind, is made right.
+    refresh_at: Option<Ticks>,
     watch: Watch,
     effects: VecDeque<Effect>,
 }
@@ -168,6 +170,7 @@ impl<M: Machine> Driver<M> {
             latency: Latency::default(),
             digest: None,
             loading: None,
+            refresh_at: None,
             watch: Watch::default(),
             effects: VecDeque::new(),
         };
@@ -313,6 +316,12 @@ impl<M: Machine> Driver<M> {
             Some(Life::Dead) => self.drop_connection(now),
             Some(Life::Fine) | None => {}
         }
+        if self.refresh_at.take_if(|at| *at <= now.ticks).is_some()
+            && let Some(replica) = &mut self.replica
+        {
+            replica.refresh();
+            self.watch.states_changed();
+        }
         self.reopen_store(now.ticks);
         if self.orphans.wake_at().is_some_and(|at| at <= now.ticks) {
             self.find_orphans();
@@ -338,7 +347,8 @@ impl<M: Machine> Driver<M> {
             Phase::Waiting { until } => Some(*until),
             phase => phase.link().map(|link| link.check_at()),
         };
-        connection.into_iter().chain(self.queue.wake_at()).chain(self.orphans.wake_at()).min()
+        let wake_at = connection.into_iter().chain(self.queue.wake_at()).chain(self.orphans.wake_at());
+        wake_at.chain(self.refresh_at).min()
     }
 
     /// The next effect, if there is one.

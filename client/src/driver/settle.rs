@@ -7,6 +7,7 @@ use reapply_sync::room::{Now, Ticks};
 use reapply_sync::{ClientMessage, Machine, Phase as ReplicaPhase};
 
 use super::{Driver, Effect, Phase, Progress, Role, Who};
+use crate::limits::BEHIND_MAX_MICROS;
 
 impl<M: Machine> Driver<M> {
     pub(super) fn settle(&mut self, now: &mut Now<'_>) {
@@ -42,6 +43,7 @@ impl<M: Machine> Driver<M> {
     fn settle_replica(&mut self, now: &mut Now<'_>) -> bool {
         let Some(replica) = &mut self.replica else { return false };
         replica.settle();
+        self.refresh_at = replica.is_behind().then(|| self.refresh_at.unwrap_or(now.ticks.after(BEHIND_MAX_MICROS)));
         while let Some(frame) = replica.poll_transmit() {
             self.outbox.push_back(frame);
         }

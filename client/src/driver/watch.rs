@@ -155,7 +155,8 @@ impl<M: Machine> Driver<M> {
         self.replica.as_mut()?.confirmed()
     }
 
-    /// Returns the machine and the optimistic state, which is right once all effects were taken.
+    /// Returns the machine and the optimistic state, which is right once all effects were taken; with very many transitions pending it may
+    /// lack the changes of the last [`BEHIND_MAX_MICROS`](crate::limits::BEHIND_MAX_MICROS).
     pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
         self.replica.as_mut()?.optimistic()
     }

@@ -1,7 +1,10 @@
 //! When it connects, when it gives up, and what it says of that.
 
 use reapply_client_core::*;
-use reapply_sync::{Digest, Goodbye};
+use reapply_sync::{
+    Author, Capabilities, Chain, ClientId, Digest, Event, Goodbye, Input, LogId, Number, Seq, ServerMessage, SessionId,
+    SnapshotInParts, Start, Timestamp, VERSION, Welcome,
+};
 
 use crate::rig::{Rig, digest};
 
@@ -153,4 +156,72 @@ fn it_tells_of_changes_that_can_be_seen_and_of_no_others() {
     let revision = rig.driver.revision();
     rig.cut();
     assert_ne!(rig.driver.revision(), revision);
+}
+
+#[test]
+fn what_has_arrived_of_a_large_state_stays_and_makes_the_next_wait_short() {
+    let mut rig = Rig::new();
+    rig.identify(Store::None);
+    for _ in 0..3 {
+        rig.cut();
+        rig.wait();
+    }
+    let state = 5_u64.to_le_bytes();
+    let welcome = |from| Welcome {
+        version: VERSION,
+        capabilities: Capabilities::OURS,
+        session: SessionId(1),
+        participant: Author("me".into()),
+        log: LogId([1; 16]),
+        digest: digest(),
+        start: Start::Parts(Box::new(SnapshotInParts {
+            seq: Seq(0),
+            state_version: 1,
+            time: Timestamp(0),
+            chain: Chain([0; 32]),
+            hash: Digest::of(&state),
+            bytes: 8,
+            from,
+        })),
+        head: Seq(0),
+        decided: Number(0),
+        taken: Number(0),
+        rejected: Vec::new(),
+        forgotten: None,
+        time: Timestamp(0),
+    };
+    let part = |at: usize, end: usize| ServerMessage::Part { at: at as u64, bytes: state[at..end].to_vec().into() };
+    rig.open();
+    rig.receive(&ServerMessage::Welcome(welcome(0)).encode());
+    let revision = rig.driver.revision();
+    rig.receive(&part(0, 6).encode());
+    assert_eq!((rig.driver.arriving(), rig.driver.status()), (Some((6, 8)), Status::Connecting));
+    assert_ne!(rig.driver.revision(), revision);
+    rig.cut();
+    assert_eq!((rig.driver.arriving(), rig.driver.status()), (Some((6, 8)), Status::Offline));
+    assert_eq!(rig.driver.wake_at().unwrap().0 - rig.now, limits::BACKOFF_FIRST_MICROS - 1);
+    rig.wait();
+    rig.open();
+    rig.receive(&ServerMessage::Welcome(welcome(6)).encode());
+    rig.receive(&part(6, 8).encode());
+    assert_eq!((rig.driver.arriving(), rig.driver.status(), rig.states()), (None, Status::Live, (5, 5)));
+}
+
+#[test]
+fn a_view_that_is_behind_is_made_right_after_a_short_while() {
+    let mut rig = Rig::live(Store::None);
+    for _ in 0..600 {
+        rig.apply(0);
+    }
+    let (author, client, number) = (Author("another".into()), ClientId([9; 16]), Number(1));
+    let input = Input::Transition { author, client, number, transition: "5".into() };
+    let event = Event { seq: Seq(1), time: Timestamp(1), entropy: 0, input };
+    rig.receive(&ServerMessage::Events(vec![event]).encode());
+    assert_eq!(rig.states(), (0, 5));
+    let revision = rig.driver.states_revision();
+    let wait = rig.driver.wake_at().unwrap().0 - rig.now;
+    assert!(wait <= limits::BEHIND_MAX_MICROS, "{wait}");
+    rig.wait();
+    assert_eq!(rig.states(), (5, 5));
+    assert_ne!(rig.driver.states_revision(), revision);
 }

@@ -253,8 +253,8 @@ impl Rig {
         match ClientMessage::decode(frame).unwrap() {
             ClientMessage::Hello(hello) => {
                 self.sessions += 1;
-                let (welcome, place) = self.room.welcome(&hello, SessionId(self.sessions), author, time);
-                self.place = place;
+                let (welcome, reader) = self.room.welcome(&hello, SessionId(self.sessions), author, time);
+                self.place = reader.after();
                 down.push(ServerMessage::Welcome(welcome).encode());
             }
             ClientMessage::Submit { number, transition } => {

@@ -62,7 +62,7 @@ impl<M: Machine> Replica<M> {
     /// was upgraded under it; answers whether that was taken over.
     fn take_over(&mut self, digest: Digest, machine: M) -> bool {
         self.optimistic = None;
-        self.must_rebase = true;
+        self.rebase.note_all_changed();
         let confirmed = self.confirmed.take();
         let Some((_, mut former)) = self.machine.replace((digest, machine)) else { return false };
         let is_upgrade = matches!(self.waiting.front(), Some(ServerMessage::Events(_)));

@@ -64,7 +64,7 @@ impl<M: Machine> Replica<M> {
             decided: welcome.decided,
         });
         self.phase = Phase::CatchingUp;
-        self.must_rebase = true;
+        self.rebase.note_all_changed();
         if let Some(forgotten) = welcome.forgotten {
             self.handle_forgotten(*forgotten);
         }
@@ -141,7 +141,7 @@ impl<M: Machine> Replica<M> {
                         return;
                     }
                 }
-                self.must_rebase = true;
+                self.rebase.note_change();
             }
             confirmed.stand_after(&event);
             if let Input::Transition { client, number, .. } = event.input
@@ -173,8 +173,11 @@ impl<M: Machine> Replica<M> {
     pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
         if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
             self.pending.remove(index);
+            // One that was accepted has changed the confirmed state.
+            if !matches!(outcome, Outcome::Accepted { .. }) {
+                self.rebase.note_change();
+            }
             self.outcomes.push_back((number, outcome));
-            self.must_rebase = true;
         }
     }
 

@@ -21,12 +21,14 @@ mod arrival;
 mod builds;
 mod following;
 mod queue;
+mod rebase;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use self::arrival::Arrival;
+use self::rebase::Rebase;
 use crate::event::{Chain, Event};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{COUNT_MAX, PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
@@ -61,7 +63,7 @@ pub struct Replica<M: Machine> {
     arriving: Option<Box<Welcome>>,
     /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
     diverged_at: Option<Seq>,
-    must_rebase: bool,
+    rebase: Rebase,
     transmit: VecDeque<Bytes>,
     outcomes: VecDeque<(Number, Outcome)>,
     signals: VecDeque<Signal>,
@@ -119,7 +121,7 @@ impl<M: Machine> Replica<M> {
             arrival: None,
             arriving: None,
             diverged_at: None,
-            must_rebase: false,
+            rebase: Rebase::default(),
             transmit: VecDeque::new(),
             outcomes: VecDeque::new(),
             signals: VecDeque::new(),
@@ -193,15 +195,6 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Makes the optimistic state right again, once for all frames handled before.
-    pub fn settle(&mut self) {
-        if std::mem::take(&mut self.must_rebase)
-            && let Err(fault) = self.rebase()
-        {
-            self.handle_fault(&fault);
-        }
-    }
-
     /// Takes on a transition: predicts its effect, numbers it, and sends it, or keeps it for the next connection. `now` is the host's
     /// time as far as it is known here; `entropy` are random bits of the caller's.
     ///
@@ -222,7 +215,13 @@ impl<M: Machine> Replica<M> {
         }
         let number = self.last_number.next();
         let mut pending = Pending::new(number, transition, now, entropy);
-        match self.predict(&pending, self.pending.len()) {
+        let mut predicted = self.predict(&pending, self.pending.len());
+        if self.is_behind() && matches!(predicted, Some(Err(ApplyError::Refused(_)))) {
+            // Nothing is refused for what has changed since.
+            self.refresh();
+            predicted = self.predict(&pending, self.pending.len());
+        }
+        match predicted {
             Some(Ok(state)) => self.optimistic = Some(state),
             Some(Err(ApplyError::Fault(fault))) => {
                 self.handle_fault(&fault);
@@ -292,7 +291,8 @@ impl<M: Machine> Replica<M> {
         Some((machine, &self.confirmed.as_ref()?.state))
     }
 
-    /// The machine and the optimistic state. [Settle](Replica::settle) first.
+    /// The machine and the optimistic state. [Settle](Replica::settle) first; with many transitions pending it may still be
+    /// [behind](Replica::is_behind).
     pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
         let (_, machine) = self.machine.as_mut()?;
         let confirmed = self.confirmed.as_ref()?;
@@ -375,36 +375,5 @@ impl<M: Machine> Replica<M> {
     fn fail(&mut self, why: String) {
         self.goodbye = Some(Goodbye::RoomFailed(why));
         self.phase = Phase::Offline;
-    }
-
-    fn rebase(&mut self) -> Result<(), Fault> {
-        self.optimistic = None;
-        for index in 0..self.pending.len() {
-            let pending = self.pending[index].clone();
-            if pending.is_not_predicted() {
-                continue;
-            }
-            match self.predict(&pending, index) {
-                Some(Ok(state)) => self.optimistic = Some(state),
-                Some(Err(ApplyError::Fault(fault))) => {
-                    self.pending[index].faulted = true;
-                    return Err(fault);
-                }
-                // On top of what has been confirmed it does nothing any more. The room's verdict is awaited all the same.
-                Some(Err(ApplyError::Refused(_))) => {}
-                None => return Ok(()),
-            }
-        }
-        Ok(())
-    }
-
-    /// The optimistic state after one more transition, of which `before` others are pending before it.
-    fn predict(&mut self, pending: &Pending, before: usize) -> Option<Result<M::State, ApplyError>> {
-        let (_, machine) = self.machine.as_mut()?;
-        let confirmed = self.confirmed.as_ref()?;
-        let author = self.session.as_ref().map(|session| session.participant.clone())?;
-        let seq = Seq(confirmed.seq.0.saturating_add(before as u64 + 1));
-        let event = pending.event(self.client, author, seq, confirmed.time)?;
-        Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
     }
 }

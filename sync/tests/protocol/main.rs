@@ -5,6 +5,7 @@ mod arrival;
 mod fragile;
 mod messages;
 mod rebase;
+mod rebase_cost;
 mod replica;
 mod replica_scenarios;
 mod room;

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use reapply_sync::limits::{COUNT_MAX, PENDING_MAX, WAITING_BYTES_MAX};
 use reapply_sync::{
-    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Number,
-    Outcome, Phase, Presence, Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError, Timestamp,
-    VERSION, Welcome,
+    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Machine,
+    Number, Outcome, Phase, Presence, Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError,
+    Timestamp, VERSION, Welcome,
 };
 
 use crate::tally::{Applied, TRAP, Tally, digest, transition};
@@ -40,7 +40,7 @@ pub(crate) fn welcome(start: Start, head: u64, decided: u64) -> Welcome {
     }
 }
 
-fn event(seq: u64, client: ClientId, number: u64, value: u64) -> Event {
+pub(crate) fn event(seq: u64, client: ClientId, number: u64, value: u64) -> Event {
     let (author, transition) = (Author("x".into()), transition(value));
     let input = Input::Transition { author, client, number: Number(number), transition };
     Event { seq: Seq(seq), time: Timestamp(5), entropy: 0, input }
@@ -50,7 +50,7 @@ pub(crate) fn foreign(seq: u64, value: u64) -> Event {
     event(seq, ClientId([9; 16]), seq, value)
 }
 
-pub(crate) fn send(replica: &mut Replica<Tally>, message: &ServerMessage) {
+pub(crate) fn send<M: Machine>(replica: &mut Replica<M>, message: &ServerMessage) {
     replica.handle_frame(&message.encode()).unwrap();
 }
 

@@ -1,0 +1,103 @@
+//! Rebase: what is pending is applied again on top of what has been confirmed.
+//!
+//! That costs an application for each pending transition, so with many of them it is not done for every frame. It waits until what has changed
+//! is a part of what is pending: then all rebases together cost so many applications for each change, and not so many for each frame. Until then
+//! the optimistic state is the one before: it has all that is pending, and lacks what others have done since. Whoever shows it asks for
+//! the rest after a short while ([`Replica::is_behind`], [`Replica::refresh`]).
+
+use super::Replica;
+use crate::id::Seq;
+use crate::limits::{REBASE_ALWAYS_MAX, REBASE_PER_CHANGE};
+use crate::machine::{ApplyError, Fault, Machine};
+use crate::pending::Pending;
+
+/// How far the optimistic state is behind.
+#[derive(Debug)]
+pub(super) struct Rebase {
+    /// Events and decisions that the optimistic state does not show.
+    changes: usize,
+    always_max: usize,
+}
+
+impl Default for Rebase {
+    fn default() -> Self {
+        Self { changes: 0, always_max: REBASE_ALWAYS_MAX }
+    }
+}
+
+impl Rebase {
+    /// Notes one more event or decision.
+    pub(super) fn note_change(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+    }
+
+    /// Notes that the optimistic state is gone, or is of another confirmed one.
+    pub(super) fn note_all_changed(&mut self) {
+        self.changes = usize::MAX;
+    }
+
+    fn is_due(&self, pending: usize) -> bool {
+        self.changes > 0 && (pending <= self.always_max || pending <= self.changes.saturating_mul(REBASE_PER_CHANGE))
+    }
+}
+
+impl<M: Machine> Replica<M> {
+    /// Makes the optimistic state right again, once for all frames handled before; or leaves it [behind](Replica::is_behind), where that would
+    /// cost much more than what has changed.
+    pub fn settle(&mut self) {
+        if self.rebase.is_due(self.pending.len()) {
+            self.refresh();
+        }
+    }
+
+    /// Whether the optimistic state does not show all that has been confirmed and decided. Call [`Replica::refresh`] after a short while.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.rebase.changes > 0
+    }
+
+    /// Makes the optimistic state right again, however many transitions are pending.
+    pub fn refresh(&mut self) {
+        if std::mem::take(&mut self.rebase.changes) > 0
+            && let Err(fault) = self.apply_pending()
+        {
+            self.handle_fault(&fault);
+        }
+    }
+
+    /// Sets up to how many pending transitions are applied again after each change, in place of [`REBASE_ALWAYS_MAX`].
+    pub fn set_rebase_always_max(&mut self, pending: usize) {
+        self.rebase.always_max = pending;
+    }
+
+    fn apply_pending(&mut self) -> Result<(), Fault> {
+        self.optimistic = None;
+        for index in 0..self.pending.len() {
+            let pending = self.pending[index].clone();
+            if pending.is_not_predicted() {
+                continue;
+            }
+            match self.predict(&pending, index) {
+                Some(Ok(state)) => self.optimistic = Some(state),
+                Some(Err(ApplyError::Fault(fault))) => {
+                    self.pending[index].faulted = true;
+                    return Err(fault);
+                }
+                // On top of what has been confirmed it does nothing any more. The room's verdict is awaited all the same.
+                Some(Err(ApplyError::Refused(_))) => {}
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The optimistic state after one more transition, of which `before` others are pending before it.
+    pub(super) fn predict(&mut self, pending: &Pending, before: usize) -> Option<Result<M::State, ApplyError>> {
+        let (_, machine) = self.machine.as_mut()?;
+        let confirmed = self.confirmed.as_ref()?;
+        let author = self.session.as_ref().map(|session| session.participant.clone())?;
+        let seq = Seq(confirmed.seq.0.saturating_add(before as u64 + 1));
+        let event = pending.event(self.client, author, seq, confirmed.time)?;
+        Some(machine.apply(self.optimistic.as_ref().unwrap_or(&confirmed.state), &event))
+    }
+}
