@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
-use crate::Scale;
+use crate::scale::Scale;
 
 /// The number of cells of each room under load.
 pub(crate) const ENTRIES: u32 = 10_000;

@@ -19,6 +19,7 @@ mod host;
 #[path = "../../host/tests/machine_wat/mod.rs"]
 mod machine_wat;
 mod report;
+mod scale;
 mod scan;
 mod session;
 mod socket;
@@ -31,6 +32,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
 use crate::host::Bench;
+use crate::scale::Scale;
 
 /// Load a host with participants and print the measurements, as markdown.
 #[derive(Debug, Parser)]
@@ -78,24 +80,6 @@ enum Case {
     I,
     /// A good room beside rooms that work as hard as they may.
     K,
-}
-
-/// The scale of a run.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    /// The number of runs of each case.
-    runs: usize,
-    /// The duration of a load.
-    load_for: Duration,
-    /// Small numbers of everything, if a case has numbers of its own.
-    quick: bool,
-}
-
-impl Scale {
-    /// Returns `full`, or `quick` in a quick run.
-    fn pick<T>(&self, full: T, quick: T) -> T {
-        if self.quick { quick } else { full }
-    }
 }
 
 fn main() -> ExitCode {

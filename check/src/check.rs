@@ -7,7 +7,7 @@ use reapply_sync::Fault;
 use crate::contract::Contract;
 use crate::explore::{Explorer, options};
 use crate::failure::Failure;
-use crate::play::{Outcome, Player};
+use crate::player::{Outcome, Player};
 use crate::random::Random;
 use crate::report::{Report, Tally};
 use crate::script::{Act, Script, Step};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::contract::Contract;
 use crate::generate::Generator;
-use crate::play::Player;
+use crate::player::Player;
 use crate::random::Random;
 use crate::schema::Schema;
 use crate::script::{Act, Step, to_hex};

@@ -177,7 +177,7 @@ impl<'a, S: Subject> Room<'a, S> {
         let (seq, number) = (Seq(self.seq + 1), Number(self.seq + 1));
         let input = Input::Transition { author: Author("ada".into()), client: ClientId([0; 16]), number, transition };
         // Times and entropy as in the script.
-        Event { seq, time: Timestamp(crate::play::START + seq.0), entropy: seq.0, input }
+        Event { seq, time: Timestamp(crate::player::START + seq.0), entropy: seq.0, input }
     }
 
     /// Restores the state, compares it with the kept one, and continues with it for a few events.

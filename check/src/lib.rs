@@ -48,6 +48,7 @@ mod migrate;
 mod native;
 mod pattern;
 mod play;
+mod player;
 mod pool;
 mod random;
 mod report;

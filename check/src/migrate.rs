@@ -11,7 +11,7 @@ use crate::check::{Check, SHORTEN_TIME_MAX};
 use crate::contract::Contract;
 use crate::explore::Explorer;
 use crate::failure::Failure;
-use crate::play::Player;
+use crate::player::Player;
 use crate::random::Random;
 use crate::report::{Count, Tally};
 use crate::script::{Act, Script};

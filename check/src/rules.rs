@@ -5,7 +5,7 @@ use reapply_sync::Alarm;
 use serde_json::Value;
 
 use crate::contract::Contract;
-use crate::play::{GARBAGE_EVERY, Player};
+use crate::player::{GARBAGE_EVERY, Player};
 use crate::schema::Schema;
 use crate::subject::Subject;
 use crate::verdict::{Breach, Checked, Rule, answered, bytes_differ, json_differs, unbroken};

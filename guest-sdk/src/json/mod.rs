@@ -8,6 +8,7 @@
 //! and `2e0` are the same integer, and `-0` is `0`.
 
 mod buffered;
+mod levels;
 mod numbers;
 mod read;
 mod schema;
@@ -16,8 +17,6 @@ mod write;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::limits::JSON_LEVELS_MAX;
 
 pub(crate) use schema::{schema_read, schema_written};
 
@@ -38,9 +37,4 @@ pub(crate) fn options_from_json<T: DeserializeOwned + JsonSchema>(json: &str) ->
 
 pub(crate) fn to_json<T: Serialize>(value: &T, what: &str) -> Result<String, String> {
     write::to_string(value).map_err(|error| format!("the {what} has no JSON form: {error}"))
-}
-
-/// The reason why a value can be neither read nor written.
-fn too_deep() -> String {
-    format!("it nests deeper than {JSON_LEVELS_MAX} levels, the most that readers of JSON take")
 }

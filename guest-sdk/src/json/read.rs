@@ -11,8 +11,8 @@ use serde::de::{
 };
 use serde_json::Value;
 
+use super::levels::too_deep;
 use super::numbers::{Whole, Wide};
-use super::too_deep;
 use crate::limits::WAY_CHARS_MAX;
 
 /// Reads all of `json` as a `T`.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use super::too_deep;
+use super::levels::too_deep;
 use crate::limits::JSON_LEVELS_MAX;
 
 pub(super) fn to_string<T: Serialize>(value: &T) -> serde_json::Result<String> {

@@ -2,8 +2,8 @@
 
 use std::slice;
 
+use super::entry::Entry;
 use super::node::{NodeId, Side, Tree};
-use super::{Entry, Sequence};
 
 /// An iterator over the entries in order, from both ends.
 pub(in crate::blocks) struct Iter<'a, T: Entry> {
@@ -20,10 +20,10 @@ struct End<'a, T> {
 }
 
 impl<'a, T: Entry> Iter<'a, T> {
-    pub(super) fn new(sequence: &'a Sequence<T>) -> Self {
-        let tree = &sequence.tree;
+    /// Returns an iterator over all `count` entries of a tree.
+    pub(super) fn new(tree: &'a Tree<T>, count: usize) -> Self {
         let end = |side| End::new(tree, tree.end(side));
-        Self { front: end(Side::Before), back: end(Side::After), left: sequence.len() }
+        Self { front: end(Side::Before), back: end(Side::After), left: count }
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod balance;
 mod bulk;
+mod entry;
 mod iter;
 mod node;
 #[cfg(test)]
@@ -20,23 +21,10 @@ use std::fmt;
 
 use imbl::OrdMap;
 
+pub(super) use self::entry::Entry;
 pub(super) use self::iter::Iter;
 pub(super) use self::node::Side;
 use self::node::{Child, ITEMS_FILL, ITEMS_MAX, ITEMS_MIN, Items, NodeId, Tree};
-
-/// An entry that has a place in a [`Sequence`].
-pub(super) trait Entry: Clone {
-    /// The type of the keys that find entries.
-    type Key: Copy + Ord;
-
-    /// Returns the entry's key, which never changes.
-    fn key(&self) -> Self::Key;
-
-    /// Returns whether [`Sequence::beside_shown`] stops here.
-    fn is_shown(&self) -> bool {
-        true
-    }
-}
 
 /// Entries in order, found by their keys. Clones share their equal parts.
 #[derive(Clone)]
@@ -149,7 +137,7 @@ impl<T: Entry> Sequence<T> {
 
     /// Returns the entries in order.
     pub(super) fn iter(&self) -> Iter<'_, T> {
-        Iter::new(self)
+        Iter::new(&self.tree, self.len())
     }
 
     /// Returns the number of entries.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::Entry;
+use super::entry::Entry;
 
 /// The maximum number of items of a node, entries or children, between two operations.
 pub(super) const ITEMS_MAX: usize = 16;

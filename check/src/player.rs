@@ -1,0 +1,60 @@
+//! A room under test: the machine's instances that play it, and the state that each has come to.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use reapply_sync::Alarm;
+use serde_json::Value;
+
+use crate::contract::Contract;
+use crate::subject::{Subject, Usage};
+
+/// When every history begins: a day in 2026.
+pub(crate) const START: u64 = 1_767_225_600_000_000;
+
+/// Garbage is appended, and bytes are taken off, at steps whose entropy is a multiple of this: 0 is one, so a shortened history does it too.
+pub(crate) const GARBAGE_EVERY: u64 = 4;
+
+/// A room, and the machine's instances that play it.
+pub(crate) struct Player<'a, S: Subject> {
+    pub(crate) contract: &'a Contract,
+    pub(crate) main: S,
+    pub(crate) twin: S,
+    pub(crate) scratch: S,
+    pub(crate) now: Moment<S::State>,
+    pub(crate) twin_state: S::State,
+    /// The newest state, made again from its snapshot. It goes on from there with the next event.
+    pub(crate) restored: S::State,
+    pub(crate) seq: u64,
+    pub(crate) time: u64,
+    pub(crate) present: BTreeSet<String>,
+    pub(crate) last_transition: Bytes,
+    pub(crate) applied: Option<Usage>,
+    pub(crate) sounded: Value,
+}
+
+/// A state, and what can be seen of it.
+pub(crate) struct Moment<T> {
+    pub(crate) state: T,
+    pub(crate) snapshot: Bytes,
+    pub(crate) view: String,
+    pub(crate) shown: Value,
+    pub(crate) alarm: Option<Alarm>,
+}
+
+/// What became of a step.
+pub(crate) enum Outcome {
+    /// It is in the log.
+    Accepted,
+    /// The machine said no, with this JSON.
+    Conflict(String),
+    /// It was no transition.
+    Malformed,
+    /// There was nothing to do, or what was tried is no event.
+    Nothing,
+    /// Both orders of two transitions were tried: whether they come to different states.
+    Orders {
+        /// Whether they do.
+        differ: bool,
+    },
+}
