@@ -302,6 +302,26 @@ pub struct RoomId {
     pub room: Name,
 }
 
+/// A text that does not address a room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomIdError {
+    /// The text does not separate the machine's name from the room's.
+    #[error("a room is written as machine/room, such as counter/lobby")]
+    NoSlash,
+    /// One of the names is not a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl FromStr for RoomId {
+    type Err = RoomIdError;
+
+    fn from_str(text: &str) -> Result<Self, RoomIdError> {
+        let (machine, room) = text.split_once('/').ok_or(RoomIdError::NoSlash)?;
+        Ok(Self { machine: machine.parse()?, room: room.parse()? })
+    }
+}
+
 impl fmt::Display for RoomId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.machine, self.room)
@@ -311,6 +331,16 @@ impl fmt::Display for RoomId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_is_read_as_it_is_written() {
+        let room: RoomId = "counter/lobby".parse().unwrap();
+        assert_eq!((room.to_string().as_str(), room.room.as_str()), ("counter/lobby", "lobby"));
+        assert_eq!("lobby".parse::<RoomId>(), Err(RoomIdError::NoSlash));
+        for bad in ["/lobby", "counter/", "counter/a/b", "counter/Lobby"] {
+            assert!(matches!(bad.parse::<RoomId>(), Err(RoomIdError::Name(_))), "{bad}");
+        }
+    }
 
     #[test]
     fn names_follow_the_rule() {

@@ -136,7 +136,8 @@ pub mod snapshot;
 pub use event::{Batch, Chain, Event, Genesis, Input};
 pub use history::{History, Read, Reader, Trimmed};
 pub use id::{
-    Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, NumberError, RoomId, Seq, SessionId, Timestamp,
+    Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, NumberError, RoomId, RoomIdError, Seq,
+    SessionId, Timestamp,
 };
 pub use limits::Limits;
 pub use machine::{Alarm, ApplyError, CodecError, Fault, LoadError, Machine, Refusal};
