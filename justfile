@@ -41,14 +41,14 @@ test: check _chromium _proxies
 test-long rounds="100": _target
     REAPPLY_CRASH_ROUNDS={{ rounds }} cargo test --workspace --test crash -- --nocapture --test-threads=1
 
-# What only reads: format, lints, docs, and that the protocol stays pure
+# What only reads: format, the shape of the code, lints, docs, and that the protocol stays pure
 check: _target
     cargo fmt --all --check
+    cargo test -q --workspace --test circles --test floors --test map --test sizes --test words
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy -p reapply-web --target wasm32-unknown-unknown -- -D warnings
     cargo check -p reapply-sync -p reapply-client-core --target wasm32-unknown-unknown
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
-    for test in words map; do rustc --edition 2024 --test "tidy/tests/$test.rs" -o "$(just _target-dir)/$test"; "$(just _target-dir)/$test" --quiet; done
 
 # Mend what can be mended by a tool
 fix: _target

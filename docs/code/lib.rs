@@ -52,6 +52,7 @@ chapters! {
     json "json.md"
     http "http.md"
     behind_a_proxy "behind-a-proxy.md"
+    embedding "embedding.md"
     log "log.md"
     exports "exports.md"
     reliability "reliability.md"

@@ -5,12 +5,12 @@ pub use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use reapply_testing::{http, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::driver::{Driver, Extension};
-use crate::{http, until};
 
 /// A browser with a fresh profile. It is closed on drop; the console output of its pages is printed if the test failed.
 #[derive(Debug)]

@@ -12,16 +12,8 @@
 
 mod browser;
 mod driver;
-mod host;
-pub mod http;
-mod npm;
-mod program;
-mod proxy;
-mod wait;
 
 pub use browser::{Browser, Key, Page};
-pub use host::{Host, Refused};
-pub use npm::npm_package;
-pub use program::{component, reapply, repository};
-pub use proxy::Proxy;
-pub use wait::{DEADLINE, until, until_blocking};
+pub use reapply_testing::{
+    DEADLINE, Host, Proxy, Refused, component, http, npm_package, reapply, repository, until, until_blocking,
+};

@@ -1,6 +1,6 @@
 //! NaNs are canonical, and nothing else changes.
 
-use reapply_host::machine::canonical::{F32_NAN_BITS, F64_NAN_BITS, canonicalise};
+use reapply_component::canonical::{F32_NAN_BITS, F64_NAN_BITS, canonicalise};
 use wasmtime::{Engine, Instance, Module, Store};
 
 const F32_INPUTS: [u32; 12] = [

@@ -3,7 +3,7 @@
 mod machine_wat;
 
 use machine_wat::{MachineWat, describe};
-use reapply_host::machine::limits::COMPONENT_BYTES_MAX;
+use reapply_component::limits::COMPONENT_BYTES_MAX;
 use reapply_host::machine::{Engine, check};
 use reapply_sync::Digest;
 
@@ -33,8 +33,8 @@ fn a_machine_is_accepted_and_described() {
 
 #[test]
 fn what_is_no_component_is_refused() {
-    assert!(refusal(b"").contains("no WebAssembly"));
-    assert!(refusal(b"(component)").contains("no WebAssembly"));
+    assert!(refusal(b"").contains("not a WebAssembly file"));
+    assert!(refusal(b"(component)").contains("not a WebAssembly file"));
     assert!(refusal(b"\0as").contains("truncated"));
     assert!(refusal(&component("(module)")).contains("core module"));
     assert!(refusal(&component("(module)")).contains("`reapply build`"));
@@ -121,7 +121,7 @@ fn what_is_not_deterministic_is_refused() {
     ));
     assert!(both.contains("threads and relaxed SIMD"), "{both}");
     let other = refusal(&component("(component (core module (memory i64 1)))"));
-    assert!(other.contains("no valid component") && other.contains("memory64"), "{other}");
+    assert!(other.contains("not a valid component") && other.contains("memory64"), "{other}");
 }
 
 #[test]

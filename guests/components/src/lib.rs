@@ -26,7 +26,7 @@ pub fn component(name: &str) -> PathBuf {
     let candidates = [guests.join(name), guests.join("fixtures").join(name)];
     let dir = candidates.iter().find(|dir| dir.join("Cargo.toml").is_file());
     let dir = dir.unwrap_or_else(|| panic!("there is no guest named {name}"));
-    let path = match reapply_host::cli::build::build(dir) {
+    let path = match reapply_component::build(dir) {
         Ok(component) => component.path,
         Err(error) => panic!("the guest {name} cannot be built: {error}"),
     };

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
+use bytes::Bytes;
+use reapply_sync::{Batch, Digest, RoomId, Seq};
 use tokio::runtime::Handle;
 
 use super::limits::RECORDS_BYTES;
@@ -11,7 +13,8 @@ use super::part::{Counts, Header};
 use super::write::Writer;
 use crate::background;
 use crate::clock;
-use crate::journal::{Journal, JournalError, Record};
+use crate::journal::{Journal, JournalError};
+use crate::log::{LogError, LogReader};
 
 /// Why a room was not exported.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,12 @@ pub enum ExportError {
 /// # Errors
 ///
 /// The log cannot be read or the export cannot be written.
-pub fn export(journal: &dyn Journal, runtime: &Handle, room: &RoomId, to: impl Write) -> Result<Counts, ExportError> {
+pub fn export(
+    journal: &Arc<dyn Journal>,
+    runtime: &Handle,
+    room: &RoomId,
+    to: impl Write,
+) -> Result<Counts, ExportError> {
     let unread = |why: String| ExportError::Log { after: Seq(0), why };
     let _hold = runtime.block_on(journal.hold(room)).map_err(|error| unread(error.to_string()))?;
     let record = runtime.block_on(journal.room(room)).map_err(|error| unread(error.to_string()))?;
@@ -43,9 +51,10 @@ pub fn export(journal: &dyn Journal, runtime: &Handle, room: &RoomId, to: impl W
     let (head, id) = (room.head, room.room.clone());
     let first = room.base.as_ref().map_or(room.genesis.digest, |base| base.digest);
     let header = Header::new(room, clock::now());
-    let (after, chain) = header.start();
+    let (after, _) = header.start();
+    let reader = LogReader::new(journal, &id, header.start());
     let writer = Writer::new(to, &header)?;
-    let mut exporter = Exporter { journal, runtime, id, writer, after, chain, components: BTreeSet::new() };
+    let mut exporter = Exporter { journal, runtime, id, writer, reader, after, components: BTreeSet::new() };
     match exporter.run(first, head) {
         Ok(()) => Ok(exporter.writer.finish()?.1),
         Err(Failure::Write(error)) => Err(error.into()),
@@ -58,12 +67,13 @@ pub fn export(journal: &dyn Journal, runtime: &Handle, room: &RoomId, to: impl W
 }
 
 struct Exporter<'a, W> {
-    journal: &'a dyn Journal,
+    journal: &'a Arc<dyn Journal>,
     runtime: &'a Handle,
     id: RoomId,
     writer: Writer<W>,
+    reader: LogReader,
+    /// The last event that was exported.
     after: Seq,
-    chain: Chain,
     components: BTreeSet<Digest>,
 }
 
@@ -83,41 +93,43 @@ impl<W: Write> Exporter<'_, W> {
         self.records(head)
     }
 
-    /// Exports the records up to the one that ends at `upto`.
+    /// Exports the batches up to the one that ends at `upto`.
     fn records(&mut self, upto: Seq) -> Result<(), Failure> {
+        self.reader.set_upto(upto);
         while self.after < upto {
             // Until the portion is proved. To compress it takes a slot of its own, and to send it takes none.
             let slot = background::slot_blocking();
-            let records = self.runtime.block_on(self.journal.read(&self.id, self.after, RECORDS_BYTES))?;
-            let (mut after, mut chain) = (self.after, self.chain);
-            let (mut bodies, mut upgrades, mut damage) = (Vec::new(), Vec::new(), None);
-            for record in records.into_iter().take_while(|record| record.expected < upto) {
-                match proven(&record, after, chain, upto) {
-                    Ok(batch) => {
-                        upgrades.extend(batch.upgrade());
-                        (after, chain) = (batch.last(), batch.chain);
-                        bodies.push(batch.body);
-                    }
-                    Err(what) => {
-                        damage = Some(what);
-                        break;
-                    }
-                }
-            }
+            let read = self.runtime.block_on(self.reader.next(RECORDS_BYTES));
             drop(slot);
-            upgrades.into_iter().try_for_each(|digest| self.component(digest))?;
-            // What comes before the damage is whole, so it is exported all the same.
-            if !bodies.is_empty() {
-                self.writer.records(after, &bodies)?;
-            } else if damage.is_none() {
-                damage = Some(format!("its record is missing, and the log ends at {upto}"));
+            let mut batches = read.map_err(|error| match error {
+                LogError::Journal(error) => error.into(),
+                LogError::Damaged { damage, .. } => self.damaged(&damage.to_string()),
+            })?;
+            if batches.is_empty() {
+                return Err(self.damaged(&format!("its record is missing, and the log ends at {upto}")));
             }
-            (self.after, self.chain) = (after, chain);
-            if let Some(what) = damage {
-                return Err(Failure::Log(format!("the record after event {after} of {} is damaged: {what}", self.id)));
+            let beyond = batches.pop_if(|batch| batch.last() > upto);
+            self.batches(batches)?;
+            if let Some(batch) = beyond {
+                let what = format!("it ends at {}, beyond {upto}, where one must end", batch.last());
+                return Err(self.damaged(&what));
             }
         }
         Ok(())
+    }
+
+    /// Exports batches, after the components that they upgrade to.
+    fn batches(&mut self, batches: Vec<Batch>) -> Result<(), Failure> {
+        let Some(last) = batches.last().map(Batch::last) else { return Ok(()) };
+        batches.iter().filter_map(Batch::upgrade).try_for_each(|digest| self.component(digest))?;
+        let bodies: Vec<Bytes> = batches.into_iter().map(|batch| batch.body).collect();
+        self.writer.records(last, &bodies)?;
+        self.after = last;
+        Ok(())
+    }
+
+    fn damaged(&self, what: &str) -> Failure {
+        Failure::Log(format!("the record after event {} of {} is damaged: {what}", self.after, self.id))
     }
 
     fn snapshot(&mut self, seq: Seq) -> Result<(), Failure> {
@@ -138,18 +150,6 @@ impl<W: Write> Exporter<'_, W> {
             None => Err(Failure::Log(format!("{}: its component {digest} is not stored", self.id))),
         }
     }
-}
-
-/// The record's batch, if it follows on `after` and leads no further than `upto`.
-fn proven(record: &Record, after: Seq, chain: Chain, upto: Seq) -> Result<Batch, String> {
-    if record.expected != after {
-        return Err(format!("one that follows {} stands in its place", record.expected));
-    }
-    let batch = record.decode(chain).map_err(|damage| damage.to_string())?;
-    if batch.last() > upto {
-        return Err(format!("it ends at {}, beyond {upto}, where one must end", batch.last()));
-    }
-    Ok(batch)
 }
 
 impl From<io::Error> for Failure {

@@ -1,12 +1,14 @@
 //! A new room that shares the past of another one.
 
+use std::sync::Arc;
+
 use reapply_sync::{LogId, Machine, RoomId, Seq, Timestamp};
 use tokio::runtime::Handle;
 
 use super::limits::RECORDS_BYTES;
 use super::staging::{Staging, forked};
 use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
-use crate::machine::Machines;
+use crate::log::{LogError, LogReader, Logs};
 use crate::room::{OpenRoomError, ReplayError, find, look_at};
 
 /// A room that was forked off another one.
@@ -23,23 +25,23 @@ pub struct Fork {
 /// # Errors
 ///
 /// The state there cannot be made again, the room `to` exists, or the journal fails. Then nothing has changed.
-pub async fn fork(machines: &Machines, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, ReplayError> {
+pub async fn fork(logs: &Logs, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, ReplayError> {
     // What is read of the log is still there when it is copied.
-    let _hold = machines.journal().hold(&from.room).await.map_err(OpenRoomError::from)?;
-    let from = &find(machines, &from.room).await?;
+    let _hold = logs.journal.hold(&from.room).await.map_err(OpenRoomError::from)?;
+    let from = &find(logs, &from.room).await?;
     // Whether the state can be made again shows before anything is copied.
-    let (chain, time, alarm) = look_at(machines, from, at, |standing| {
+    let (chain, time, alarm) = look_at(logs, from, at, |standing| {
         Ok((standing.chain, standing.time, standing.machine.alarm(standing.state)?))
     })
     .await?;
-    let (journal, runtime) = (machines.journal().clone(), Handle::current());
+    let (journal, runtime) = (logs.journal.clone(), Handle::current());
     let (from, own) = (from.clone(), forked(to, at, chain, time));
     let log = own.chain.log_id();
     let RoomRecord { genesis, base, .. } = from.clone();
     let room = NewRoom { room: to.clone(), genesis, log, base, alarm: None, staged: true };
     let copied = tokio::task::spawn_blocking(move || {
         let mut staging = Staging::begin(journal.as_ref(), &runtime, room)?;
-        copy(journal.as_ref(), &runtime, &from, at, &mut staging)?;
+        copy(&journal, &runtime, &from, at, &mut staging)?;
         staging.batch(&own)?;
         staging.publish(alarm.map(|alarm| alarm.at))
     });
@@ -48,9 +50,9 @@ pub async fn fork(machines: &Machines, from: &RoomRecord, at: Seq, to: &RoomId) 
     Ok(Fork { log, time })
 }
 
-/// Copies the records and snapshots up to `upto`, each proved by the chain.
+/// Copies the batches and snapshots up to `upto`, each batch proved by the chain.
 fn copy(
-    journal: &dyn Journal,
+    journal: &Arc<dyn Journal>,
     runtime: &Handle,
     from: &RoomRecord,
     upto: Seq,
@@ -59,6 +61,7 @@ fn copy(
     let snapshots = runtime.block_on(journal.snapshots(&from.room))?;
     let mut snapshots = snapshots.into_iter().map(|snapshot| snapshot.seq).filter(|seq| *seq <= upto).peekable();
     let (mut after, mut chain) = from.start();
+    let mut reader = LogReader::new(journal, &from.room, (after, chain)).upto(upto);
     loop {
         while let Some(seq) = snapshots.next_if(|seq| *seq <= after) {
             let snapshot = runtime.block_on(journal.snapshot(&from.room, Some(seq)))?;
@@ -67,16 +70,14 @@ fn copy(
         if after >= upto {
             return Ok(());
         }
-        let records = runtime.block_on(journal.read(&from.room, after, RECORDS_BYTES))?;
-        let damaged = |what: String| JournalError::Damaged(format!("the log of {}: {what}", from.room));
-        if records.is_empty() {
-            return Err(damaged(format!("it ends at {after}")));
+        let batches = runtime.block_on(reader.next(RECORDS_BYTES)).map_err(|error| match error {
+            LogError::Journal(error) => error,
+            LogError::Damaged { .. } => JournalError::Damaged(error.to_string()),
+        })?;
+        if batches.is_empty() {
+            return Err(JournalError::Damaged(format!("the log of {} ends at {after}", from.room)));
         }
-        for record in records {
-            if after >= upto {
-                break;
-            }
-            let batch = record.decode(chain).map_err(|damage| damaged(damage.to_string()))?;
+        for batch in batches {
             let batch = if batch.last() > upto { batch.up_to(chain, upto) } else { batch };
             staging.batch(&batch)?;
             (after, chain) = (batch.last(), batch.chain);

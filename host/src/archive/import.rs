@@ -12,6 +12,7 @@ use super::verify::{Proof, Proven, VerifyError, verify};
 use crate::clock;
 use crate::journal::{Component, Journal, JournalError, NewRoom};
 use crate::machine::Engine;
+use crate::machines::to_component;
 
 /// Why an export was not taken in. Nothing of it stays.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +86,7 @@ impl<'a> Importer<'a> {
         match proven {
             Proven::Header(header) => self.begin(header),
             Proven::Component(deployment) => {
-                self.components.push(deployment.to_component());
+                self.components.push(to_component(&deployment.build));
                 Ok(())
             }
             Proven::Snapshot(snapshot) => self.staging()?.snapshot(snapshot),

@@ -3,34 +3,23 @@
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::nearby::Note;
 use super::reports::{REPORTS_WINDOW, Reports};
-use crate::http::guard::{AllowedOrigin, Guard};
-use crate::http::limits::{LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
-use crate::http::server::{self, ConnectionLimits};
+use crate::host::{Config, Host};
+use crate::http::guard::AllowedOrigin;
+use crate::http::limits::SUBMITS_PER_SECOND_MAX;
+use crate::http::server::ConnectionLimits;
 use crate::http::token::DeployToken;
-use crate::http::{self, Options};
-use crate::journal::{Journal, LostLog, Proving, SqliteJournal};
-use crate::machine::{Engine, Machines};
-use crate::room::{Rooms, RoomsOptions};
+use crate::journal::LostLog;
 
-/// How long a stopping host waits for its rooms to store their events.
-const SETTLE_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long it then waits for its sessions to take their leave.
-const LEAVE_WITHIN: Duration = Duration::from_secs(3);
-
-/// How long it then waits for work that cannot be interrupted, such as a compilation. What is left of it ends with the process.
+/// How long a host that has stopped waits for work that cannot be interrupted, such as a compilation. What is left of it ends with the process.
 const WORK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `reapply serve`.
@@ -89,38 +78,19 @@ pub(super) fn main(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
-    if let Some(pages) = args.pages.as_deref().filter(|pages| !pages.is_dir()) {
-        anyhow::bail!("--pages: {} is no folder", pages.display());
-    }
-    crate::clock::start()?;
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
-    let journal: Arc<dyn Journal> = Arc::new(open_journal(&args.data, args.accept_lost_log).await?);
-    // A host that ended in the middle of a backup has left its copy there. The journal's lock makes the folder ours.
-    let scratch = scratch(&args)?;
-    if let Err(error) = std::fs::remove_dir_all(&scratch)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        warn!(folder = %scratch.display(), %error, "a folder for temporary files cannot be emptied");
-    }
-    let engine = Engine::new(Some(&args.data.join("cache")))?;
-    let machines = Machines::new(engine, journal);
-    let rooms = Rooms::new(machines, RoomsOptions { sleep_after: args.sleep_after.into() });
-    let deploy_token = match args.deploy_token {
-        Some(token) => token,
-        None => DeployToken::open(&args.data)?,
-    };
-    let options = Options {
-        guard: Guard { deploy_token, origins: args.allow_origin },
+    let config = Config {
+        lost_log: if args.accept_lost_log { LostLog::Accepted } else { LostLog::Refused },
+        scratch: args.scratch,
         pages: args.pages,
-        scratch,
+        deploy_token: args.deploy_token,
+        origins: args.allow_origin,
+        sleep_after: args.sleep_after.into(),
         submits_per_second_max: args.submits_per_second,
+        ..Config::new(&args.data)
     };
-    let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
-    let followers = Arc::new(Semaphore::new(LOG_FOLLOWERS_MAX));
-    let looked_after = rooms.clone();
-    tokio::spawn(async move { looked_after.look_after().await });
-    let router = http::router(rooms.clone(), options, Arc::clone(&sessions), Arc::clone(&followers));
+    let host = Host::open(config).await?;
     let limits = ConnectionLimits::new(raise_descriptors()?, args.proxy);
     let stopped = stop_signal()?;
     let address = listener.local_addr()?;
@@ -129,51 +99,17 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
 
     tokio::select! {
-        never = server::serve(listener, router, limits) => match never {},
+        never = host.serve(listener, limits) => match never {},
         () = stopped => {}
     }
-    info!("stopping");
     drop(note);
-    if tokio::time::timeout(SETTLE_WITHIN, rooms.stop()).await.is_err() {
-        warn!("some rooms did not settle in time; what they had not stored, nobody was told of");
-    }
-    let left = async {
-        all_back(&sessions, SESSIONS_MAX).await;
-        all_back(&followers, LOG_FOLLOWERS_MAX).await;
-    };
-    let _some_still_reading = tokio::time::timeout(LEAVE_WITHIN, left).await;
-    info!("stopped");
+    host.stop().await;
     Ok(())
 }
 
 /// Raises the number of descriptors that this process may open to what the system allows it. Gives that number.
 fn raise_descriptors() -> anyhow::Result<u64> {
     rlimit::increase_nofile_limit(u64::MAX).context("the number of files that may be open cannot be read")
-}
-
-/// The folder for copies. It is emptied, so it is one of this data directory's own.
-fn scratch(args: &Args) -> anyhow::Result<PathBuf> {
-    let Some(scratch) = &args.scratch else { return Ok(args.data.join("scratch")) };
-    anyhow::ensure!(scratch.is_dir(), "--scratch: {} is not a folder", scratch.display());
-    let data = std::fs::canonicalize(&args.data)?;
-    let name = blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex();
-    Ok(scratch.join(format!("reapply-{}", &name[..16])))
-}
-
-/// Waits until all `count` permits are free.
-async fn all_back(permits: &Semaphore, count: usize) {
-    let _never_closed = permits.acquire_many(u32::try_from(count).unwrap_or(u32::MAX)).await;
-}
-
-async fn open_journal(data: &std::path::Path, accept_lost_log: bool) -> anyhow::Result<SqliteJournal> {
-    let data = data.to_owned();
-    let lost_log = if accept_lost_log { LostLog::Accepted } else { LostLog::Refused };
-    let opened =
-        tokio::task::spawn_blocking(move || SqliteJournal::open_with(&data, lost_log, Proving::WhenUsed)).await??;
-    for warning in &opened.warnings {
-        warn!("{warning}");
-    }
-    Ok(opened.journal)
 }
 
 /// Ends on SIGTERM, or on Ctrl-C. Both are heeded from this call on, whenever the future is first polled.

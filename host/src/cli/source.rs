@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use reapply_sync::{NameError, RoomId};
+use reapply_sync::{RoomId, RoomIdError};
 
 use super::remote::Remote;
 use crate::clock;
@@ -44,9 +44,7 @@ pub(super) fn request_export(room: &RoomId, remote: &Remote) -> anyhow::Result<i
 ///
 /// The text is not such an address.
 pub(super) fn parse_room(text: &str) -> Result<RoomId, String> {
-    let (machine, room) = text.split_once('/').ok_or("a room is written as machine/room, such as counter/lobby")?;
-    let name = |text: &str| text.parse().map_err(|error: NameError| error.to_string());
-    Ok(RoomId { machine: name(machine)?, room: name(room)? })
+    text.parse().map_err(|error: RoomIdError| error.to_string())
 }
 
 /// A place in a log, as the command line names it: a seq, or a time.

@@ -76,13 +76,10 @@ const BROKE_OFF: &str =
     "the host's answer broke off; the rooms listed as upgraded are upgraded. Run the command again for the rest";
 
 impl std::str::FromStr for Which {
-    type Err = reapply_sync::NameError;
+    type Err = reapply_sync::RoomIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.split_once('/') {
-            Some((machine, room)) => Self::Room(RoomId { machine: machine.parse()?, room: room.parse()? }),
-            None => Self::Machine(text.parse()?),
-        })
+        Ok(if text.contains('/') { Self::Room(text.parse()?) } else { Self::Machine(text.parse()?) })
     }
 }
 

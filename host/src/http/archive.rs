@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use reapply_sync::Digest;
+use reapply_sync::{Digest, RoomId};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -24,26 +24,27 @@ use super::extract::RoomPath;
 use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, TRANSFER_SILENCE_MAX};
 use super::rooms::place;
-use super::{Served, room_id};
+use super::state::HttpState;
 use crate::archive::limits::IMPORT_BYTES_MAX;
 use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format::SUFFIX};
 use crate::clock::rfc3339;
+use crate::log::Logs;
 use crate::room::{OpenRoomError, find, seq_at};
 
 /// Answers `GET /rooms/{machine}/{room}/export`. The file is made as it is sent.
-pub async fn export(State(served): State<Served>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
+pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
     let permit = Arc::clone(&served.exports).try_acquire_owned();
     let permit =
         permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
-    let journal = Arc::clone(served.rooms.machines().journal());
-    find(served.rooms.machines(), &id).await?;
+    let journal = Arc::clone(&served.logs.journal);
+    find(&served.logs, &id).await?;
     let file = format!("attachment; filename=\"{}-{}.{SUFFIX}\"", id.machine, id.room);
     let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let to = io::BufWriter::with_capacity(CHUNK_BYTES, Chunks { runtime: runtime.clone(), sender });
-        match archive::export(journal.as_ref(), &runtime, &id, to) {
+        match archive::export(&journal, &runtime, &id, to) {
             Ok(counts) => info!(room = %id, events = counts.events, "exported"),
             Err(error) => warn!(room = %id, %error, "an export ended early"),
         }
@@ -56,16 +57,16 @@ pub async fn export(State(served): State<Served>, RoomPath(id): RoomPath) -> Res
 
 /// Answers `POST /rooms/{machine}/{room}/import`: the body, an export, becomes the room.
 pub async fn import(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     Administrator { peer }: Administrator,
     RoomPath(id): RoomPath,
     request: Request,
 ) -> Result<Response, HttpError> {
     let permit = permit(&served)?;
-    if served.rooms.machines().journal().room(&id).await?.is_some() {
+    if served.logs.journal.room(&id).await?.is_some() {
         return Err(OpenRoomError::RoomExists(id).into());
     }
-    let machines = served.rooms.machines().clone();
+    let Logs { journal, machines } = served.logs.clone();
     let runtime = Handle::current();
     let mut upload = Upload {
         runtime: runtime.clone(),
@@ -77,8 +78,7 @@ pub async fn import(
     let to = id.clone();
     let imported = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let journal = machines.journal().as_ref();
-        archive::import(journal, &runtime, machines.engine(), &to, &mut upload)
+        archive::import(journal.as_ref(), &runtime, machines.engine(), &to, &mut upload)
     });
     let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
     info!(room = %id, %peer, events = imported.proof.counts.events, "imported");
@@ -106,28 +106,26 @@ struct Fork {
 
 /// Answers `POST /rooms/{machine}/{room}/fork`.
 pub async fn fork(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     Administrator { peer }: Administrator,
     RoomPath(id): RoomPath,
     body: body::Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let asked: Fork = serde_json::from_str(body.text()?)
         .map_err(|error| HttpError::bad_request(format!("the body says which fork, as JSON: {error}")))?;
-    let to = asked.to.split_once('/').map(|(machine, room)| room_id(machine, room));
-    let to = to.ok_or_else(|| HttpError::bad_request("`to` names the new room as machine/room"))??;
+    let to: RoomId = asked.to.parse().map_err(|error| HttpError::bad_request(format!("`to`: {error}")))?;
     if to.machine != id.machine {
         let message = format!("a fork of {id} runs the same machine: name it {}/{}", id.machine, to.room);
         return Err(HttpError::bad_request(message));
     }
     let permit = permit(&served)?;
-    let machines = served.rooms.machines();
-    let record = find(machines, &id).await?;
-    let seq = seq_at(machines, &record, place(asked.seq, asked.time.as_deref())?).await?;
-    let (machines, new) = (machines.clone(), to.clone());
+    let record = find(&served.logs, &id).await?;
+    let seq = seq_at(&served.logs, &record, place(asked.seq, asked.time.as_deref())?).await?;
+    let (logs, new) = (served.logs.clone(), to.clone());
     // Beside this request: should who asks go, it is still one of those under way.
     let forked = tokio::spawn(async move {
         let _permit = permit;
-        archive::fork(&machines, &record, seq, &new).await
+        archive::fork(&logs, &record, seq, &new).await
     });
     let forked = forked.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
     info!(room = %to, from = %id, at = %seq, %peer, "forked");
@@ -144,7 +142,7 @@ pub async fn fork(
 /// Bytes of an export that are sent at a time.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
-pub(super) fn permit(served: &Served) -> Result<OwnedSemaphorePermit, HttpError> {
+pub(super) fn permit(served: &HttpState) -> Result<OwnedSemaphorePermit, HttpError> {
     let permit = Arc::clone(&served.archives).try_acquire_owned();
     permit.map_err(|_| {
         HttpError::unavailable("as many imports, forks and backups are under way as may be; try again later")

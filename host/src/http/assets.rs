@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::policy;
+
 /// One file of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
@@ -28,9 +30,6 @@ pub struct Asset {
 /// The files of the client. `build.rs` makes them.
 pub const ASSETS: &[Asset] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
-/// How long browsers keep what never changes: a year, which is as good as for ever.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-
 /// Serves the client to pages of any origin.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
@@ -39,12 +38,11 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 fn respond(asset: &'static Asset, request: &HeaderMap) -> Response {
-    let cache = if asset.immutable { IMMUTABLE } else { "no-cache" };
+    let cache = if asset.immutable { policy::IMMUTABLE } else { "no-cache" };
     let about = [
         (header::CACHE_CONTROL, cache),
         (header::ETAG, asset.etag),
         (header::VARY, "accept-encoding"),
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
     ];
     if lists(request, header::IF_NONE_MATCH, asset.etag) {

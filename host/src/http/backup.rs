@@ -15,10 +15,10 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
-use super::Served;
 use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
 use super::guard::Administrator;
+use super::state::HttpState;
 use crate::journal::JournalError;
 use crate::journal::directory::create_private;
 
@@ -27,14 +27,14 @@ pub const HASH_HEADER: &str = "reapply-blake3";
 
 /// Answers `GET /backup`.
 pub async fn backup(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     Administrator { peer }: Administrator,
 ) -> Result<Response, HttpError> {
     let permit = permit(&served)?;
     let failed = |error: io::Error| HttpError::host_fault(format!("the backup failed: {error}"));
     create_private(&served.scratch).map_err(failed)?;
     let copy = Copy { path: served.scratch.join(format!("backup-{:016x}", rand::random::<u64>())), _permit: permit };
-    let journal = Arc::clone(served.rooms.machines().journal());
+    let journal = Arc::clone(&served.logs.journal);
     // Beside this request: should who asks go, it is still one of those under way, and the file is removed when it is done.
     let made = tokio::spawn(async move {
         journal.backup(&copy.path).await?;

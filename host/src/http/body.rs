@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body as Unread, BodyDataStream, HttpBody};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,7 +15,6 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::Served;
 use super::error::HttpError;
 use super::limits::{
     BODIES_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_GRACE, BODY_SILENCE_MAX, DRAIN_WITHIN, DRAINED_BYTES_MAX,
@@ -58,10 +57,15 @@ impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
     }
 }
 
-impl<const BYTES_MAX: usize> FromRequest<Served> for Body<BYTES_MAX> {
+impl<const BYTES_MAX: usize, S> FromRequest<S> for Body<BYTES_MAX>
+where
+    Bodies: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, served: &Served) -> Result<Self, HttpError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        let bodies = Bodies::from_ref(state);
         let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let announced = announced.and_then(|length| length.parse::<u64>().ok());
         let too_large = |bytes: Option<u64>| {
@@ -74,14 +78,14 @@ impl<const BYTES_MAX: usize> FromRequest<Served> for Body<BYTES_MAX> {
         if announced.is_some_and(|bytes| bytes > BYTES_MAX as u64) {
             return Err(too_large(announced));
         }
-        let mut permit = served.bodies.first_permit()?;
+        let mut permit = bodies.first_permit()?;
         let (mut pace, mut chunks) = (Pace::begin(), request.into_body().into_data_stream());
         let mut bytes = Vec::new();
         while let Some(chunk) = pace.next(&mut chunks).await? {
             if bytes.len() + chunk.len() > BYTES_MAX {
                 return Err(too_large(None));
             }
-            permit.merge(served.bodies.permit(permit.num_permits(), bytes.len() + chunk.len())?);
+            permit.merge(bodies.permit(permit.num_permits(), bytes.len() + chunk.len())?);
             bytes.extend_from_slice(&chunk);
         }
         Ok(Self { bytes: bytes.into(), _permit: permit })

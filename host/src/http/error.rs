@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use reapply_component::ComponentError;
 use reapply_sync::{ApplyError, Fault, Goodbye, NameError, Rejection};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,8 +11,9 @@ use tracing::error;
 
 use super::log::QueryError;
 use crate::journal::JournalError;
-use crate::machine::{DeployError, MachinesError};
-use crate::room::{EnterError, OpenRoomError, ReplayError};
+use crate::machine::DeployError;
+use crate::machines::MachinesError;
+use crate::room::{EnterError, OpenRoomError, ReplayError, ViewError};
 use crate::upgrade::OrderError;
 
 /// A failed request.
@@ -108,7 +110,9 @@ impl From<JournalError> for HttpError {
 impl From<DeployError> for HttpError {
     fn from(error: DeployError) -> Self {
         match error {
-            DeployError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+            DeployError::Component(ComponentError::TooLarge { .. }) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string())
+            }
             DeployError::Internal(_) => Self::host_fault(error.to_string()),
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", error.to_string()),
         }
@@ -145,6 +149,15 @@ impl From<EnterError> for HttpError {
         match error {
             EnterError::Open(error) => error.into(),
             EnterError::Full | EnterError::ShuttingDown => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<ViewError> for HttpError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Enter(error) => error.into(),
+            ViewError::Fault(fault) => fault.into(),
         }
     }
 }

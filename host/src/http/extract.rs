@@ -16,7 +16,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         let (machine, room) = path::<(String, String), S>(parts, state).await?;
-        super::room_id(&machine, &room).map(Self)
+        Ok(Self(RoomId { machine: machine.parse()?, room: room.parse()? }))
     }
 }
 

@@ -2,22 +2,19 @@
 //!
 //! Administration takes the deploy token, whoever asks and from wherever: behind a proxy every request comes from this machine, under
 //! whatever name the proxy chose. A page is recognised by the `Origin` that its browser sends. Pages of the host's own address and of the
-//! origins that the operator allows may use the host. All others are told so, in a way that the page can read.
+//! origins that the operator allows may use the host ([`super::origins`]).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use reapply_sync::Goodbye;
-use tracing::warn;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::error::HttpError;
 use super::token::DeployToken;
-use super::{Served, socket};
 
 /// The host's rules.
 #[derive(Clone, Debug)]
@@ -40,22 +37,38 @@ pub enum AllowedOrigin {
 /// A request that presents the deploy token. Handlers take it before anything else, a body above all.
 #[derive(Clone, Copy, Debug)]
 pub struct Administrator {
-    /// Where the request comes from, for the operator's log.
-    pub peer: SocketAddr,
+    /// The address that the request comes from.
+    pub peer: Peer,
 }
 
-impl FromRequestParts<Served> for Administrator {
+/// The address that a request comes from, for the operator's log. An application that the host is mounted in may leave it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Administrator
+where
+    Arc<Guard>: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = HttpError;
 
-    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, HttpError> {
-        if !served.guard.deploy_token.is_presented_in(&parts.headers) {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        if !Arc::<Guard>::from_ref(state).deploy_token.is_presented_in(&parts.headers) {
             let message = "this needs the host's deploy token: set REAPPLY_DEPLOY_TOKEN, or pass --token; where the operator set none, \
                 the host keeps it in the file deploy-token in its data directory, and --data names that directory";
             return Err(HttpError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
         }
-        let peer = ConnectInfo::<SocketAddr>::from_request_parts(parts, served).await;
-        let ConnectInfo(peer) = peer.map_err(|error| HttpError::host_fault(error.to_string()))?;
-        Ok(Self { peer })
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self { peer: Peer(peer.map(|ConnectInfo(address)| *address)) })
     }
 }
 
@@ -65,8 +78,8 @@ impl Guard {
         is_own || self.origins.iter().any(|allowed| allowed.includes(origin))
     }
 
-    /// The page's origin, if pages from there may not use the host.
-    fn refused<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    /// Returns the page's origin, if pages from there may not use the host.
+    pub(super) fn refused<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let is_allowed = origin.to_str().is_ok_and(|origin| self.allows(origin, headers));
         (!is_allowed).then_some(origin)
@@ -107,55 +120,6 @@ impl FromStr for AllowedOrigin {
         Ok(Self::Only(format!("{scheme}://{}", authority.strip_suffix(implied).unwrap_or(authority))))
     }
 }
-
-/// Lets pages of allowed origins use the host, and no others. Requests that come from no page carry no origin.
-pub async fn cross_origin(State(served): State<Served>, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
-    if request.uri().path().starts_with("/components/") {
-        return next.run(request).await;
-    }
-    // A preflight changes nothing. It succeeds for every origin, since a page can read a refusal only of the request that follows.
-    let mut response = if request.method() == Method::OPTIONS {
-        StatusCode::NO_CONTENT.into_response()
-    } else if served.guard.refused(request.headers()).is_some() {
-        refuse(request).await
-    } else {
-        next.run(request).await
-    };
-    let headers: [(HeaderName, HeaderValue); 4] = [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, PUT, POST")),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("content-type, authorization, reapply-client, reapply-number"),
-        ),
-        (header::VARY, HeaderValue::from_static("origin")),
-    ];
-    response.headers_mut().extend(headers);
-    response
-}
-
-/// Refuses a page's request: by a goodbye where it asks for a WebSocket, since a page cannot read why a handshake failed.
-async fn refuse(request: Request) -> Response {
-    let [origin, host] = [header::ORIGIN, header::HOST].map(|name| text(request.headers(), &name));
-    let path = request.uri().path();
-    warn!(%origin, %host, path, "a page was refused: its origin is neither the host's own address nor allowed by --allow-origin");
-    let message = format!(
-        "pages of {origin} may not use this host, which was addressed as {host}: \
-        start it with --allow-origin {origin}, or have the proxy in front of it pass on the Host header"
-    );
-    let error = HttpError::new(StatusCode::FORBIDDEN, "forbidden", message.clone());
-    socket::refuse(request, Goodbye::Refused { why: message, retry: true }, error).await
-}
-
-/// A header's value for people, of a bounded length.
-fn text(headers: &HeaderMap, name: &HeaderName) -> String {
-    let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    value.unwrap_or_default().chars().take(ORIGIN_CHARS_MAX).collect()
-}
-
-/// Characters of a stranger's `Origin` that are repeated to anyone.
-const ORIGIN_CHARS_MAX: usize = 200;
 
 fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()

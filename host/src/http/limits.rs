@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::machine::limits::COMPONENT_BYTES_MAX;
+use reapply_component::limits::COMPONENT_BYTES_MAX;
 
 /// Bytes of a request's body, but for a deployment's.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -15,14 +15,17 @@ use super::error::HttpError;
 use super::extract::{FilePath, MachinePath};
 use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
-use super::{Served, spliced};
+use super::policy;
+use super::spliced;
+use super::state::HttpState;
 use crate::clock::rfc3339;
 use crate::journal::{MachineRecord, Retention};
+use crate::log::Logs;
 use crate::machine::Plan;
 
 /// Answers `GET /machines`.
-pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
-    let journal = served.rooms.machines().journal();
+pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError> {
+    let journal = &served.logs.journal;
     let mut machines = Vec::new();
     for MachineRecord { name, digest, deployed, .. } in journal.machines().await? {
         let rooms: u64 = journal.builds(&name).await?.iter().map(|(_, rooms)| rooms).sum();
@@ -37,13 +40,13 @@ pub async fn list(State(served): State<Served>) -> Result<Response, HttpError> {
 }
 
 /// Answers `GET /machines/{machine}`.
-pub async fn describe(State(served): State<Served>, MachinePath(name): MachinePath) -> Result<Response, HttpError> {
-    let machines = served.rooms.machines();
+pub async fn describe(State(served): State<HttpState>, MachinePath(name): MachinePath) -> Result<Response, HttpError> {
+    let Logs { journal, machines } = &served.logs;
     let current = machines.current(&name).await?;
     let current = current.ok_or_else(|| HttpError::not_found(format!("there is no machine {name}")))?;
     let described = machines.described(current.digest).await?;
     let described = described.ok_or_else(|| HttpError::host_fault(format!("{} is not stored", current.digest)))?;
-    let builds = machines.journal().builds(&name).await?;
+    let builds = journal.builds(&name).await?;
     let builds = builds.iter().map(|(digest, rooms)| json!({ "digest": digest.to_string(), "rooms": rooms }));
     let machine = json!({
         "name": name,
@@ -58,7 +61,7 @@ pub async fn describe(State(served): State<Served>, MachinePath(name): MachinePa
 
 /// Answers `POST /machines`: the body becomes what new rooms of the machine run that it says it is.
 pub async fn deploy(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     administrator: Administrator,
     body: Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
@@ -67,7 +70,7 @@ pub async fn deploy(
 
 /// Answers `PUT /machines/{machine}`: the same, under a name of the deployer's choice.
 pub async fn deploy_named(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     administrator: Administrator,
     MachinePath(name): MachinePath,
     body: Body<DEPLOY_BYTES_MAX>,
@@ -76,14 +79,14 @@ pub async fn deploy_named(
 }
 
 async fn deploy_as(
-    served: &Served,
+    served: &HttpState,
     name: Option<Name>,
     Administrator { peer }: Administrator,
     body: Body<DEPLOY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let (name, build) = served.rooms.machines().deploy(name, body.bytes().clone()).await?;
+    let (name, build) = served.logs.machines.deploy(name, body.bytes().clone()).await?;
     tracing::info!(machine = %name, digest = %build.digest(), %peer, "deployed");
-    let builds = served.rooms.machines().journal().builds(&name).await?;
+    let builds = served.logs.journal.builds(&name).await?;
     let others = builds.iter().filter(|(digest, _)| *digest != build.digest());
     let deployed = json!({
         "name": name,
@@ -105,7 +108,7 @@ struct Wanted {
 
 /// Answers `PUT /machines/{machine}/retention`: how much of their past its rooms keep from now on.
 pub async fn retain(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     Administrator { peer }: Administrator,
     MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
@@ -121,12 +124,12 @@ pub async fn retain(
 }
 
 /// Answers `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts it. The digest names both forever.
-pub async fn component(State(served): State<Served>, FilePath(file): FilePath) -> Result<Response, HttpError> {
+pub async fn component(State(served): State<HttpState>, FilePath(file): FilePath) -> Result<Response, HttpError> {
     let unknown =
         || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .json");
     let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;
     let digest: Digest = digest.parse().map_err(|_| unknown())?;
-    let component = served.rooms.machines().journal().component(digest).await?;
+    let component = served.logs.journal.component(digest).await?;
     let component = component.ok_or_else(|| HttpError::not_found(format!("no component has the digest {digest}")))?;
     let (content_type, body) = match extension {
         "wasm" => ("application/wasm", component.bytes),
@@ -135,8 +138,7 @@ pub async fn component(State(served): State<Served>, FilePath(file): FilePath) -
     };
     let headers = [
         (header::CONTENT_TYPE, content_type.to_owned()),
-        (header::CACHE_CONTROL, format!("public, max-age={}, immutable", super::IMMUTABLE.as_secs())),
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".to_owned()),
+        (header::CACHE_CONTROL, policy::IMMUTABLE.to_owned()),
         (header::ETAG, format!("\"{digest}\"")),
     ];
     Ok((headers, body).into_response())

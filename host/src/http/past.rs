@@ -7,10 +7,10 @@ use reapply_sync::limits::PAST_BYTES_MAX;
 use reapply_sync::{Origin, Past, PastRecord, Seq};
 use serde::Deserialize;
 
-use super::Served;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::rooms::place;
+use super::state::HttpState;
 use crate::journal::RoomRecord;
 use crate::room::{find, seq_at};
 
@@ -27,17 +27,16 @@ pub struct Asking {
 
 /// Answers `GET /rooms/{machine}/{room}/past`: with a [`Past`], or as much of it as goes into one part.
 pub async fn past(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     RoomPath(id): RoomPath,
     Asked(asking): Asked<Asking>,
 ) -> Result<Response, HttpError> {
-    let machines = served.rooms.machines();
-    let record = find(machines, &id).await?;
-    let seq = seq_at(machines, &record, place(asking.seq, asking.time.as_deref())?).await?;
+    let record = find(&served.logs, &id).await?;
+    let seq = seq_at(&served.logs, &record, place(asking.seq, asking.time.as_deref())?).await?;
     let origin = origin(&served, &record, seq, asking.held.map(Seq)).await?;
     let mut past = Past { log: record.log, seq, head: record.head, origin, records: Vec::new() };
     if past.from() < seq {
-        let records = machines.journal().read(&id, past.from(), PAST_BYTES_MAX).await?;
+        let records = served.logs.journal.read(&id, past.from(), PAST_BYTES_MAX).await?;
         let needed = records.into_iter().take_while(|record| record.expected < seq);
         past.records = needed
             .map(|record| PastRecord { expected: record.expected, last: record.last, body: record.body })
@@ -47,8 +46,8 @@ pub async fn past(
 }
 
 /// The nearest place before `seq` to begin at.
-async fn origin(served: &Served, record: &RoomRecord, seq: Seq, held: Option<Seq>) -> Result<Origin, HttpError> {
-    let snapshot = served.rooms.machines().journal().snapshot(&record.room, Some(seq)).await?;
+async fn origin(served: &HttpState, record: &RoomRecord, seq: Seq, held: Option<Seq>) -> Result<Origin, HttpError> {
+    let snapshot = served.logs.journal.snapshot(&record.room, Some(seq)).await?;
     let nearest = snapshot.as_ref().map_or(record.start().0, |snapshot| snapshot.seq);
     Ok(match (held.filter(|held| (nearest..=seq).contains(held)), snapshot) {
         (Some(held), _) => Origin::Held(held),

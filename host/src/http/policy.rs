@@ -6,6 +6,9 @@
 use axum::http::{HeaderName, HeaderValue, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+/// The `Cache-Control` of what never changes: a year is as good as forever.
+pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
 /// For data: it is shown and does nothing.
 pub(super) const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 

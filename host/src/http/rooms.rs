@@ -4,11 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use reapply_sync::limits::{COUNT_MAX, OPTIONS_BYTES_MAX};
-use reapply_sync::{
-    ApplyError, ClientId, ClientKey, CodecError, Digest, Machine, Name, Number, Rejection, RoomId, Seq,
-};
+use reapply_sync::{ClientId, ClientKey, Name, Number, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,10 +13,10 @@ use super::body::Body;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
-use super::{Served, room_id, spliced};
+use super::spliced;
+use super::state::HttpState;
 use crate::clock::{parse_rfc3339, rfc3339};
-use crate::machine::{Build, Lane, MachinesError};
-use crate::room::{Moment, OpenRoomError, Place, Room, SubmitOnce, Verdict, state_at};
+use crate::room::{BUSY, Place, Submission, Verdict, state_at};
 
 /// Asks for a moment of a room.
 #[derive(Debug, Default, Deserialize)]
@@ -39,19 +36,12 @@ pub struct Which {
     after: Option<String>,
 }
 
-/// The kind of what comes while the room's queue is full.
-const BUSY: &str = "busy";
-
 /// Answers `GET /rooms`.
-pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
+pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
     let machine = which.machine.as_deref().map(str::parse::<Name>).transpose()?;
-    let after = which.after.as_deref().map(|after| match after.split_once('/') {
-        Some((machine, room)) => room_id(machine, room),
-        None => Err(HttpError::bad_request("`after` names a room as machine/room")),
-    });
-    let after = after.transpose()?;
-    let journal = served.rooms.machines().journal();
-    let rooms = journal.rooms(machine.as_ref(), after.as_ref(), ROOMS_LISTED_MAX).await?;
+    let after = which.after.as_deref().map(str::parse::<RoomId>).transpose();
+    let after = after.map_err(|error| HttpError::bad_request(format!("`after`: {error}")))?;
+    let rooms = served.logs.journal.rooms(machine.as_ref(), after.as_ref(), ROOMS_LISTED_MAX).await?;
     let rooms: Vec<_> = rooms
         .iter()
         .map(|room| {
@@ -71,10 +61,10 @@ pub async fn list(State(served): State<Served>, Asked(which): Asked<Which>) -> R
 }
 
 /// A room as JSON: now, or as it was.
-pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Response, HttpError> {
+pub(super) async fn show(served: &HttpState, id: &RoomId, at: At) -> Result<Response, HttpError> {
     let moment = match place(at.seq, at.time.as_deref())? {
-        Place::Head => now(served, id).await?,
-        place => state_at(served.rooms.machines(), id, place).await?,
+        Place::Head => served.rooms.view(id).await?,
+        place => state_at(&served.logs, id, place).await?,
     };
     #[derive(serde::Serialize)]
     struct Shown<'a> {
@@ -96,7 +86,7 @@ pub(super) async fn show(served: &Served, id: &RoomId, at: At) -> Result<Respons
 
 /// Answers `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
 pub async fn create(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
@@ -111,7 +101,7 @@ pub async fn create(
 
 /// Answers `POST /rooms/{machine}/{room}`: submits a transition, and waits until it is durable or rejected.
 pub async fn submit(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     RoomPath(id): RoomPath,
     headers: HeaderMap,
     body: Body<BODY_BYTES_MAX>,
@@ -131,30 +121,8 @@ pub async fn submit(
         }
         None => 1,
     };
-    let json = body.text()?;
-    loop {
-        // Before the room is entered, so that nonsense does not begin one.
-        let (digest, transition) = match encode(&served, &id, json).await? {
-            Ok(encoded) => encoded,
-            Err(why) => {
-                // A room that has not begun has nothing to count.
-                if let Ok(room) = served.rooms.find(&id).await {
-                    room.count_rejection(&client.anonymous_author(), why.kind());
-                }
-                return Err(why.into());
-            }
-        };
-        let room = served.rooms.enter(&id).await?;
-        let (author, number) = (client.anonymous_author(), Number(number));
-        match room.submit_once(SubmitOnce { author, client, number, digest, transition }).await {
-            Ok(Verdict::Upgraded) | Err(_) => continue,
-            Ok(Verdict::Busy) => {
-                room.count_rejection(&client.anonymous_author(), BUSY);
-                return answer(Verdict::Busy);
-            }
-            Ok(verdict) => return answer(verdict),
-        }
-    }
+    let (author, json) = (client.anonymous_author(), body.text()?.to_owned());
+    answer(served.rooms.submit(&id, Submission { author, client, number: Number(number), json }).await?)
 }
 
 /// The place in a log that a request names, by a seq or by a time.
@@ -168,43 +136,6 @@ pub(super) fn place(seq: Option<u64>, time: Option<&str>) -> Result<Place, HttpE
         },
         (Some(_), Some(_)) => Err(HttpError::bad_request("give either `seq` or `time`")),
     }
-}
-
-async fn now(served: &Served, id: &RoomId) -> Result<Moment, HttpError> {
-    loop {
-        let room: Room = served.rooms.find(id).await?;
-        if let Ok(viewed) = room.view().await {
-            let view = viewed.map_err(HttpError::from)?;
-            return Ok(Moment { seq: view.seq, time: view.time, digest: view.digest, view: view.json });
-        }
-    }
-}
-
-/// The machine's bytes for a transition's JSON, and the build that made them. Made in an instance of its own, so that odd JSON can hurt no room.
-async fn encode(served: &Served, id: &RoomId, json: &str) -> Result<Result<(Digest, Bytes), Rejection>, HttpError> {
-    let build = build(served, id).await?;
-    let (digest, json) = (build.digest(), json.to_owned());
-    let encode = move || build.instantiate()?.encode(&json);
-    match served.rooms.machines().pool().run(Lane::Aside, encode).await {
-        Ok(transition) => Ok(Ok((digest, transition))),
-        Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
-        // The machine broke off on what it was given, in an instance of its own: the sender's fault, or the machine's, and not the host's.
-        Err(CodecError::Fault(fault)) => Ok(Err(ApplyError::Fault(fault).into())),
-    }
-}
-
-/// The build that a room runs; that one which it would run, where it has not begun.
-pub(super) async fn build(served: &Served, id: &RoomId) -> Result<Build, HttpError> {
-    let machines = served.rooms.machines();
-    let digest = match machines.journal().room(id).await? {
-        Some(record) => record.digest,
-        None => {
-            let current = machines.current(&id.machine).await?;
-            current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest
-        }
-    };
-    let build = machines.build(digest).await?;
-    build.ok_or_else(|| MachinesError::NotStored(digest).into())
 }
 
 fn answer(verdict: Verdict) -> Result<Response, HttpError> {

@@ -5,19 +5,18 @@ use axum::extract::State;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::Served;
 use super::error::HttpError;
 use super::guard::Administrator;
+use super::state::HttpState;
 use crate::journal::ScrubReport;
 
 /// Answers `GET /scrub`, and `POST /scrub`, which begins another pass.
 pub async fn scrub(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     Administrator { .. }: Administrator,
     method: Method,
 ) -> Result<Json<Value>, HttpError> {
-    let ScrubReport { rooms, bytes, is_done, damaged, elsewhere } =
-        served.rooms.machines().journal().scrub(method == Method::POST);
+    let ScrubReport { rooms, bytes, is_done, damaged, elsewhere } = served.logs.journal.scrub(method == Method::POST);
     let damaged: Vec<Value> =
         damaged.into_iter().map(|(room, why)| json!({ "room": room.to_string(), "why": why })).collect();
     Ok(Json(json!({ "rooms": rooms, "bytes": bytes, "done": is_done, "damaged": damaged, "elsewhere": elsewhere })))

@@ -19,7 +19,6 @@ use reapply_sync::{ClientMessage, Goodbye, Hello, Reader, RoomId, SUBPROTOCOL, S
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, warn};
 
-use super::Served;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{
@@ -27,6 +26,7 @@ use super::limits::{
     SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
 };
 use super::rooms::{self, At};
+use super::state::HttpState;
 use super::throttle::Throttle;
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
 use crate::room::{EnterError, Gone, Letter, OpenRoomError, Room};
@@ -47,7 +47,7 @@ enum End {
 
 /// Answers `GET /rooms/{machine}/{room}`: with the room as JSON, or with a session where the client asks for a WebSocket.
 pub async fn get_room_or_session(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     id: Result<RoomPath, HttpError>,
     at: Result<Asked<At>, HttpError>,
     headers: HeaderMap,
@@ -115,7 +115,7 @@ fn accept(upgrade: WebSocketUpgrade, protocol: String) -> WebSocketUpgrade {
 
 /// Whether there may be a session: the room opens, and the host has room for another one.
 async fn admit(
-    served: &Served,
+    served: &HttpState,
     id: Result<RoomPath, HttpError>,
     protocol: &str,
 ) -> Result<(RoomId, OwnedSemaphorePermit), Goodbye> {
@@ -133,7 +133,7 @@ async fn admit(
 }
 
 /// Serves one session over any transport of WebSocket messages, to its end.
-pub async fn serve<S, E>(mut socket: S, served: &Served, id: &RoomId)
+pub async fn serve<S, E>(mut socket: S, served: &HttpState, id: &RoomId)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
     E: Display,
@@ -192,7 +192,7 @@ where
     }
 }
 
-async fn run<S, E>(socket: &mut S, served: &Served, id: &RoomId, hello: Hello) -> End
+async fn run<S, E>(socket: &mut S, served: &HttpState, id: &RoomId, hello: Hello) -> End
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
     E: Display,

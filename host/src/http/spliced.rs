@@ -6,9 +6,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::compress::AsItIs;
 use super::error::HttpError;
 use super::limits::COMPRESSED_BYTES_MAX;
-use super::{AsItIs, CONTENT_TYPE_JSON};
+
+const CONTENT_TYPE_JSON: &str = "application/json";
 
 /// A response with the members of `object`, which has some, and behind them one with this name and value, which is JSON.
 pub(super) fn response<T: Serialize>(object: &T, name: &str, value: Bytes) -> Result<Response, HttpError> {

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::Served;
 use super::body::Body;
 use super::error::HttpError;
 use super::extract::{MachinePath, RoomPath};
 use super::guard::Administrator;
 use super::limits::BODY_BYTES_MAX;
+use super::state::HttpState;
 use crate::upgrade::limits::{LINES_WAITING_MAX, REPLAY_EVENTS};
 use crate::upgrade::report::Line;
 use crate::upgrade::{Asked, Which};
@@ -35,7 +35,7 @@ struct How {
 
 /// Answers `POST /machines/{machine}/upgrade`: all rooms of a machine.
 pub async fn machine(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     _: Administrator,
     MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
@@ -45,7 +45,7 @@ pub async fn machine(
 
 /// Answers `POST /rooms/{machine}/{room}/upgrade`: one room.
 pub async fn room(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     _: Administrator,
     RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
@@ -53,7 +53,7 @@ pub async fn room(
     upgrade(&served, Which::Room(id), &body).await
 }
 
-async fn upgrade(served: &Served, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
+async fn upgrade(served: &HttpState, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
     let How { to, dry_run, all_or_nothing, replay } = match body.text()?.trim() {
         "" => How::default(),
         json => serde_json::from_str(json).map_err(|error| {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use reapply_component::{ComponentError, INTERFACE};
 use reapply_sync::{Digest, Fault, Name};
 use wasmtime::Store;
 use wasmtime::component::{
@@ -10,8 +11,8 @@ use wasmtime::component::{
 };
 
 use super::bindings::{StateMachinePre, exports::reapply::machine::machine as wit};
-use super::deploy::DeployError;
 use super::engine::{Engine, Stack};
+use super::error::DeployError;
 use super::instance::{Instance, PER_EVENT, Running, Usage, fault, new_store};
 
 /// One build of a machine. Cheap to clone.
@@ -65,7 +66,7 @@ impl Build {
     ///
     /// The component is not of our world, does not compile, or breaks off when it is asked.
     pub fn load(engine: &Engine, component: Bytes) -> Result<Self, DeployError> {
-        let invalid = |error: wasmtime::Error| DeployError::Invalid(format!("{error:#}"));
+        let invalid = |error: wasmtime::Error| DeployError::from(ComponentError::Invalid(format!("{error:#}")));
         let pre = compile(engine, Stack::Judging, &component).map_err(invalid)?;
         check_exports(engine, &pre)?;
         let judging = StateMachinePre::new(pre).map_err(invalid)?;
@@ -129,9 +130,6 @@ fn compile(engine: &Engine, stack: Stack, component: &[u8]) -> wasmtime::Result<
     let engine = engine.wasmtime(stack);
     Linker::new(engine).instantiate_pre(&Component::new(engine, component)?)
 }
-
-/// The interface that a machine exports, as a component names it.
-pub(crate) const INTERFACE: &str = "reapply:machine/machine@0.1.0";
 
 /// The functions by name and then by type, before the generated bindings look: they would not say which function it is.
 fn check_exports(engine: &Engine, pre: &InstancePre<Usage>) -> Result<(), DeployError> {

@@ -2,19 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use wasmparser::WasmFeatures;
+use reapply_component::FEATURES;
 use wasmtime::{Cache, CacheConfig, Config, OptLevel};
 
 use super::limits::{STACK_BYTES_MAX, STACK_REPLAY_BYTES_MAX};
-
-/// What a machine may be made of: WebAssembly 2.0 with fixed-width SIMD and extended constant expressions, which every browser has had for
-/// years, in a component. Threads, shared memory and relaxed SIMD are not deterministic; the rest is not everywhere.
-///
-/// `GC_TYPES` is only about `externref`, which no component passes.
-pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
-    .difference(WasmFeatures::GC_TYPES)
-    .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::COMPONENT_MODEL);
 
 /// Compiles machines and runs them so that the same calls give the same results on every host. Cheap to clone.
 ///
@@ -94,7 +85,7 @@ impl Engine {
 /// Determinism is configuration, and this is all of it. What is not answered here is answered elsewhere:
 ///
 /// - clock, random numbers, I/O: a component that imports anything is refused at deployment;
-/// - NaN bit patterns: made canonical in the module itself ([`super::canonical`]). wasmtime's own switch stays off, because it
+/// - NaN bit patterns: made canonical in the module itself ([`reapply_component::canonical`]). wasmtime's own switch stays off, because it
 ///   would change the host's results and not the browsers';
 /// - fuel, memory and stack: a call that exceeds them is rejected as a whole, so they never change what a call returns.
 fn deterministic_config() -> Config {

@@ -1,8 +1,5 @@
-//! Every bound on a machine, by name. Only the host's verdict on a new event counts: hosts and browsers apply accepted events under wider limits,
+//! Every bound on a running machine, by name; those on its component are in `reapply-component`. Only the host's verdict on a new event counts: hosts and browsers apply accepted events under wider limits,
 //! since what an event costs depends on how its state came about.
-
-/// Bytes of one component.
-pub const COMPONENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of the JSON Schemas that a machine describes itself with, when it is deployed.
 pub const SCHEMAS_BYTES_MAX: usize = 1024 * 1024;
@@ -60,15 +57,6 @@ pub const TABLES_MAX: usize = 16;
 
 /// Core instances that one component may be made of.
 pub const CORE_INSTANCES_MAX: usize = 32;
-
-/// Levels of components and modules inside one another, the outermost included.
-pub const COMPONENT_DEPTH_MAX: usize = 4;
-
-/// Instantiations of components that one component may hold, over all levels.
-pub const COMPONENT_INSTANCES_MAX: usize = 32;
-
-/// Bytes of a name that a core module imports or exports.
-pub const CORE_NAME_BYTES_MAX: usize = 256;
 
 /// Bytes of stack for a machine's frames while it judges new events, on the calling thread's own stack. Browsers give about four times as
 /// much, so that what the host accepted never overflows there.

@@ -5,6 +5,7 @@
 //! description with all names resolved, as wasmtime itself resolves them. Modules are places in the component's bytes; imports and exports are counted.
 //! The client's fixed adapter (`web-client/js/reapply/adapter.js`) carries the plan out, so nothing that a machine contains is ever served as JavaScript.
 
+use reapply_component::{ComponentError, FEATURES, INTERFACE};
 use serde::{Serialize, Serializer};
 use wasmparser::Validator;
 use wasmtime_environ::component::{
@@ -14,9 +15,7 @@ use wasmtime_environ::component::{
 };
 use wasmtime_environ::{EntityIndex, ModuleTranslation, PrimaryMap, ScopeVec, Tunables};
 
-use super::component::INTERFACE;
-use super::deploy::DeployError;
-use super::engine::FEATURES;
+use super::error::DeployError;
 
 /// The contract's functions, in the order in which a plan lists them.
 const FUNCTIONS: [&str; 9] = [
@@ -103,7 +102,8 @@ impl Plan {
     ///
     /// The component is put together in a way that the adapter does not know.
     pub fn of(component: &[u8]) -> Result<Self, DeployError> {
-        let invalid = |error: wasmtime_environ::error::Error| DeployError::Invalid(format!("{error:#}"));
+        let invalid =
+            |error: wasmtime_environ::error::Error| DeployError::from(ComponentError::Invalid(format!("{error:#}")));
         let tunables = Tunables { parse_wasm_debuginfo: false, ..Tunables::default_host() };
         let mut validator = Validator::new_with_features(FEATURES);
         let mut types = ComponentTypesBuilder::new(&validator);

@@ -16,8 +16,9 @@ use reapply_sync::{RoomId, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
+use super::error::EnterError;
 use super::limits::{ALARM_RETRY_AFTER, ALARM_RINGS_MAX, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
-use super::rooms::{EnterError, Rooms};
+use super::rooms::Rooms;
 use crate::clock;
 use crate::journal::JournalError;
 
@@ -68,7 +69,7 @@ impl Alarms {
             return Ok(ALARMS_LOOK_INTERVAL);
         }
         // Of these, at least one for each free place has not been rung.
-        let earliest = self.rooms.machines().journal().alarms(self.rung.len() + free).await?;
+        let earliest = self.rooms.logs().journal.alarms(self.rung.len() + free).await?;
         let is_rung = |room: &RoomId, due| self.rung.get(room).is_some_and(|(rung_for, _)| *rung_for == due);
         let waiting: Vec<_> = earliest.into_iter().filter(|(room, due)| !is_rung(room, *due)).take(free).collect();
         for (room, due) in waiting {

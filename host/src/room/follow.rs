@@ -1,8 +1,6 @@
 //! Those who follow a room's log: they hear when there is more of it, and never wake the room or keep it awake.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reapply_sync::{RoomId, Seq};
 use tokio::sync::watch;
@@ -19,12 +17,15 @@ pub struct Follower {
     news: Option<watch::Receiver<News>>,
 }
 
-impl Follower {
-    pub(super) fn new(rooms: Rooms, room: RoomId) -> Self {
-        let woken = rooms.followed().subscribe(&room);
-        Self { rooms, room, woken, news: None }
+impl Rooms {
+    /// Follows a room's log, whether it is awake or not.
+    #[must_use]
+    pub fn follow(&self, id: &RoomId) -> Follower {
+        Follower { rooms: self.clone(), room: id.clone(), woken: self.followed().subscribe(id), news: None }
     }
+}
 
+impl Follower {
     /// Waits until the log may have events after `after`. Answers `false` when it will have none, since the host stops.
     pub async fn wait(&mut self, after: Seq) -> bool {
         loop {
@@ -55,33 +56,5 @@ impl Drop for Follower {
         {
             woken.remove();
         }
-    }
-}
-
-/// The rooms that are followed, each with a bell that rings when it wakes.
-#[derive(Debug, Default)]
-pub(super) struct Followed(Mutex<HashMap<RoomId, watch::Sender<()>>>);
-
-impl Followed {
-    /// The room is awake now.
-    pub(super) fn ring(&self, room: &RoomId) {
-        if let Some(woken) = self.lock().get(room) {
-            woken.send_replace(());
-        }
-    }
-
-    /// No room wakes any more.
-    pub(super) fn ring_all(&self) {
-        for woken in self.lock().values() {
-            woken.send_replace(());
-        }
-    }
-
-    fn subscribe(&self, room: &RoomId) -> watch::Receiver<()> {
-        self.lock().entry(room.clone()).or_insert_with(|| watch::channel(()).0).subscribe()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, watch::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,27 +12,32 @@
 //! A confirmation takes these steps and no other: session task, room task, journal thread, room task, session task.
 
 mod alarms;
+mod direct;
+mod error;
 mod follow;
+mod followed;
+mod housekeeping;
 pub mod limits;
 mod open;
 mod replay;
 #[expect(clippy::module_inception, reason = "a room is what this folder is about")]
 mod room;
 mod rooms;
-mod starts;
 mod tally;
 mod task;
 mod trim;
+mod trims;
 mod upgrade;
 mod view;
 
+pub(crate) use direct::BUSY;
+pub use direct::Submission;
+pub use error::{EnterError, OpenRoomError, ReplayError, UpgradeRoomError, ViewError};
 pub use follow::Follower;
-pub use open::OpenRoomError;
+pub use housekeeping::{Housekeeping, start};
 pub use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 pub(crate) use replay::look_at;
-pub use replay::{Moment, Place, ReplayError, find, seq_at, state_at};
+pub use replay::{Moment, Place, find, seq_at, state_at};
 pub use room::{Gone, Letter, News, Outbox, Room};
-pub use rooms::{EnterError, Rooms, RoomsOptions};
-pub(crate) use starts::Starts;
-pub use upgrade::UpgradeRoomError;
+pub use rooms::{Rooms, RoomsOptions};
 pub use view::View;

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
 
-use super::open::{OpenRoomError, digests_of, read_batches};
-use super::starts::Starts;
+use super::error::{OpenRoomError, ReplayError};
+use super::limits::READ_BYTES;
 use super::view;
-use crate::clock::rfc3339;
 use crate::journal::RoomRecord;
-use crate::machine::{Instance, Lane, Machines, MachinesError, Stack, State};
+use crate::log::{LogReader, Logs, Starts};
+use crate::machine::{Instance, Lane, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,58 +34,15 @@ pub struct Moment {
     pub view: Bytes,
 }
 
-/// Why a past state could not be made again.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The log does not go so far.
-    #[error("the room's log ends at {head}; there is no state at {asked}")]
-    Beyond {
-        /// What was asked for.
-        asked: Seq,
-        /// The last event.
-        head: Seq,
-    },
-    /// The room was not there yet.
-    #[error("the room {room} began at {}; before that it has no state", rfc3339(*created))]
-    Unborn {
-        /// The room.
-        room: RoomId,
-        /// When it began.
-        created: Timestamp,
-    },
-    /// The log does not go back so far any more.
-    #[error("the log of {room} begins after event {begins}, at {}; what was before it is not kept", rfc3339(*time))]
-    Before {
-        /// The room.
-        room: RoomId,
-        /// The first seq that there is a state of.
-        begins: Seq,
-        /// That event's time.
-        time: Timestamp,
-    },
-    /// The room could not be read.
-    #[error(transparent)]
-    Open(#[from] OpenRoomError),
-    /// The log does not do again what it did once.
-    #[error(transparent)]
-    Replay(#[from] reapply_sync::ReplayError),
-    /// A build that the log names is not to be had.
-    #[error(transparent)]
-    Machines(#[from] MachinesError),
-    /// The machine faulted.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
 /// The state of the room `id` at a place in its log.
 ///
 /// # Errors
 ///
 /// There is no such room or place, or the state cannot be made again.
-pub async fn state_at(machines: &Machines, id: &RoomId, place: Place) -> Result<Moment, ReplayError> {
-    let record = find(machines, id).await?;
-    let seq = seq_at(machines, &record, place).await?;
-    look_at(machines, &record, seq, |Standing { seq, time, digest, machine, state, .. }| {
+pub async fn state_at(logs: &Logs, id: &RoomId, place: Place) -> Result<Moment, ReplayError> {
+    let record = find(logs, id).await?;
+    let seq = seq_at(logs, &record, place).await?;
+    look_at(logs, &record, seq, |Standing { seq, time, digest, machine, state, .. }| {
         Ok(Moment { seq, time, digest, view: view::json(machine.view(state)?)? })
     })
     .await
@@ -96,7 +53,7 @@ pub async fn state_at(machines: &Machines, id: &RoomId, place: Place) -> Result<
 /// # Errors
 ///
 /// There is no such room, or its log does not go back so far.
-pub async fn seq_at(machines: &Machines, record: &RoomRecord, place: Place) -> Result<Seq, ReplayError> {
+pub async fn seq_at(logs: &Logs, record: &RoomRecord, place: Place) -> Result<Seq, ReplayError> {
     let begins = begin(record);
     match place {
         Place::Head => Ok(record.head),
@@ -105,7 +62,7 @@ pub async fn seq_at(machines: &Machines, record: &RoomRecord, place: Place) -> R
         Place::Seq(asked) => Ok(asked),
         Place::Time(time) if time >= record.time => Ok(record.head),
         Place::Time(time) if time < begins.1 => Err(before(record)),
-        Place::Time(time) => search(machines, record, time).await,
+        Place::Time(time) => search(logs, record, time).await,
     }
 }
 
@@ -114,20 +71,46 @@ pub async fn seq_at(machines: &Machines, record: &RoomRecord, place: Place) -> R
 /// # Errors
 ///
 /// There is no such machine or room, or the journal fails.
-pub async fn find(machines: &Machines, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
-    match machines.journal().room(id).await? {
+pub async fn find(logs: &Logs, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
+    match logs.journal.room(id).await? {
         Some(record) => Ok(record),
-        None => Err(missing(machines, id).await),
+        None => Err(missing(logs, id).await),
     }
 }
 
 /// Why there is no such room: it has not begun, or the machine is not there that it would run.
-pub(super) async fn missing(machines: &Machines, id: &RoomId) -> OpenRoomError {
-    match machines.current(&id.machine).await {
+pub(super) async fn missing(logs: &Logs, id: &RoomId) -> OpenRoomError {
+    match logs.machines.current(&id.machine).await {
         Ok(Some(_)) => OpenRoomError::NoSuchRoom(id.clone()),
         Ok(None) => OpenRoomError::NoSuchMachine(id.machine.clone()),
         Err(error) => error.into(),
     }
+}
+
+/// Reads a room's log from a place on: to its end, or to the batch that `upto` lies in.
+pub(super) async fn read_batches(
+    logs: &Logs,
+    id: &RoomId,
+    from: (Seq, Chain),
+    upto: Option<Seq>,
+) -> Result<Vec<Batch>, OpenRoomError> {
+    let mut reader = LogReader::new(&logs.journal, id, from);
+    if let Some(upto) = upto {
+        reader = reader.upto(upto);
+    }
+    let mut batches = Vec::new();
+    loop {
+        let portion = reader.next(READ_BYTES).await?;
+        if portion.is_empty() {
+            return Ok(batches);
+        }
+        batches.extend(portion);
+    }
+}
+
+/// Returns the builds that going through `batches` takes, which begin under the build `first`.
+pub(super) fn digests_of(first: Digest, batches: &[Batch]) -> impl Iterator<Item = Digest> {
+    std::iter::once(first).chain(batches.iter().filter_map(Batch::upgrade))
 }
 
 /// A past state, with all that belongs to it.
@@ -142,37 +125,37 @@ pub(crate) struct Standing<'a> {
 
 /// Makes the state at `seq`, which lies within the log, again, and lets `look` see it, on a thread that may block.
 pub(crate) async fn look_at<T: Send + 'static>(
-    machines: &Machines,
+    logs: &Logs,
     record: &RoomRecord,
     seq: Seq,
     look: impl FnOnce(Standing<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, ReplayError> {
-    let (mut replay, chain) = stand_at(machines, record, seq).await?;
+    let (mut replay, chain) = stand_at(logs, record, seq).await?;
     let looked = move || {
         let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());
         let (machine, state) = replay.state();
         Ok(look(Standing { seq, time, digest, chain, machine, state })?)
     };
-    machines.pool().run(Lane::Aside, looked).await
+    logs.machines.pool().run(Lane::Aside, looked).await
 }
 
 /// A replay that takes its machines from builds at hand.
 type HostReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>>;
 
 /// A replay that stands at `seq`, and the chain there.
-async fn stand_at(machines: &Machines, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), ReplayError> {
-    let journal = machines.journal();
+async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), ReplayError> {
+    let journal = &logs.journal;
     let mut starts = Starts::new(journal, record, Some(seq));
     let mut start = starts.nearest().await.map_err(OpenRoomError::from)?;
     loop {
         let (after, chain) = start.as_ref().map_or_else(|| record.start(), |start| (start.seq, start.chain));
-        let batches = read_batches(journal, &record.room, after, chain, Some(seq)).await?;
+        let batches = read_batches(logs, &record.room, (after, chain), Some(seq)).await?;
         let first = start.as_ref().map_or(record.genesis.digest, |start| start.digest);
-        let builds = machines.builds(digests_of(first, &batches)).await?;
+        let builds = logs.machines.builds(digests_of(first, &batches)).await?;
         let (from, genesis) = (start.clone(), record.genesis.clone());
         let source = Box::new(move |digest| builds.start(digest, Stack::Replaying));
         let replay = move || replay(source, from, &genesis, &batches, seq, chain);
-        let why = match machines.pool().run(Lane::Aside, replay).await {
+        let why = match logs.machines.pool().run(Lane::Aside, replay).await {
             Ok(standing) => return Ok(standing),
             Err(why) => why,
         };
@@ -207,12 +190,12 @@ fn replay(
 }
 
 /// The last event up to `time`, which lies within the log. Times never decrease, so halving finds it.
-async fn search(machines: &Machines, record: &RoomRecord, time: Timestamp) -> Result<Seq, ReplayError> {
+async fn search(logs: &Logs, record: &RoomRecord, time: Timestamp) -> Result<Seq, ReplayError> {
     // The event after `low` is not after `time` as far as is known; all after `high` are.
     let (mut low, mut high) = (begin(record).0, record.head);
     while low < high {
         let middle = Seq(low.0 + (high.0 - low.0) / 2);
-        let read = machines.journal().read(&record.room, middle, 1).await.map_err(OpenRoomError::from)?;
+        let read = logs.journal.read(&record.room, middle, 1).await.map_err(OpenRoomError::from)?;
         let Some(found) = read.into_iter().next() else { break };
         let events = Batch::read(found.expected, &found.body);
         let damaged = |damage| OpenRoomError::Damaged { room: record.room.clone(), damage };

@@ -8,8 +8,8 @@ use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::error::UpgradeRoomError;
 use super::tally::Tally;
-use super::upgrade::UpgradeRoomError;
 use super::view::View;
 use crate::clock;
 use crate::journal::Retention;

@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, error, warn};
 
-use super::alarms::Alarms;
-use super::follow::{Followed, Follower};
+use super::error::{EnterError, OpenRoomError};
+use super::followed::Followed;
 use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
-use super::open::{self, Begin, OpenRoomError, Opened};
+use super::open::{self, Begin, Opened};
 use super::room::{Command, Gone, News, Room};
 use super::task::{self, Surroundings};
-use super::trim::{self, Trimmer};
+use super::trims::TrimQueue;
 use super::view::ViewMemory;
 use crate::journal::{JournalError, RejectionCount, Retention};
-use crate::machine::Machines;
+use crate::log::Logs;
 
 /// How rooms are kept.
 #[derive(Clone, Debug)]
@@ -34,20 +34,6 @@ impl Default for RoomsOptions {
     }
 }
 
-/// Why a room cannot be entered.
-#[derive(Debug, thiserror::Error)]
-pub enum EnterError {
-    /// It could not be opened.
-    #[error(transparent)]
-    Open(#[from] OpenRoomError),
-    /// The host has as many rooms awake as it may.
-    #[error("{ROOMS_AWAKE_MAX} rooms are awake, which is the host's limit; try again later")]
-    Full,
-    /// The host is stopping.
-    #[error("the host is shutting down")]
-    ShuttingDown,
-}
-
 /// The rooms of a host. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {
@@ -55,12 +41,10 @@ pub struct Rooms {
 }
 
 struct Shared {
-    machines: Machines,
+    logs: Logs,
     slots: Mutex<HashMap<RoomId, Slot>>,
     followed: Followed,
     surroundings: Surroundings,
-    /// What trims logs, until it is started.
-    trimmer: Mutex<Option<Trimmer>>,
     next_session: AtomicU64,
     stopping: AtomicBool,
 }
@@ -74,13 +58,11 @@ struct Awake {
 }
 
 impl Rooms {
-    /// The rooms that `machines` and their journal hold; all of them asleep.
-    #[must_use]
-    pub fn new(machines: Machines, options: RoomsOptions) -> Self {
-        let (trims, trimmer) = trim::trimmer();
+    /// The rooms that have these logs; all of them asleep. Logs that may be trimmed are told to `trims`.
+    pub(super) fn new(logs: Logs, options: RoomsOptions, trims: TrimQueue) -> Self {
         let surroundings = Surroundings {
-            journal: Arc::clone(machines.journal()),
-            pool: machines.pool().clone(),
+            journal: Arc::clone(&logs.journal),
+            pool: logs.machines.pool().clone(),
             view_memory: ViewMemory::new(),
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
@@ -88,23 +70,14 @@ impl Rooms {
         };
         Self {
             shared: Arc::new(Shared {
-                machines,
+                logs,
                 slots: Mutex::default(),
                 followed: Followed::default(),
                 surroundings,
-                trimmer: Mutex::new(Some(trimmer)),
                 next_session: AtomicU64::new(1),
                 stopping: AtomicBool::new(false),
             }),
         }
-    }
-
-    /// Does what rooms need besides their own tasks, until the host stops: wakes them for their alarms, and trims their logs. Call it once.
-    pub async fn look_after(&self) {
-        let trimmer = self.shared.trimmer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let trims = trimmer.map(|trimmer| tokio::spawn(trimmer.run(self.clone())));
-        Alarms::new(self.clone()).run().await;
-        trims.inspect(JoinHandle::abort);
     }
 
     /// The room, awake. One that has not begun begins, with the default options.
@@ -134,10 +107,10 @@ impl Rooms {
         self.wake(id, Begin::Only(options), true).await
     }
 
-    /// The machines that these rooms run.
+    /// The logs of these rooms, and the builds that they run.
     #[must_use]
-    pub fn machines(&self) -> &Machines {
-        &self.shared.machines
+    pub fn logs(&self) -> &Logs {
+        &self.shared.logs
     }
 
     /// How many participants are in a room now; none in one that is asleep.
@@ -154,7 +127,7 @@ impl Rooms {
     ///
     /// There is no such machine, or the journal does not store it.
     pub async fn retain(&self, machine: &Name, retention: Retention) -> Result<(), JournalError> {
-        self.machines().journal().set_retention(machine, retention.clone()).await?;
+        self.logs().journal.set_retention(machine, retention.clone()).await?;
         // A room that is being opened may have read the former one.
         let slots = self.shared.slots().clone();
         for (_, slot) in slots.into_iter().filter(|(id, _)| id.machine == *machine) {
@@ -183,13 +156,7 @@ impl Rooms {
             // Where it falls asleep meanwhile it tells as well.
             let _gone = room.tell_tally().await;
         }
-        self.machines().journal().rejections(id).await
-    }
-
-    /// Follows a room's log, whether it is awake or not.
-    #[must_use]
-    pub fn follow(&self, id: &RoomId) -> Follower {
-        Follower::new(self.clone(), id.clone())
+        self.logs().journal.rejections(id).await
     }
 
     /// Puts all rooms to sleep: their sessions end, what they accepted becomes durable, snapshots are taken. None wakes after it.
@@ -245,7 +212,7 @@ impl Rooms {
     async fn offer_all(&self, machine: &Name) -> Result<(), JournalError> {
         let mut after = None;
         loop {
-            let rooms = self.machines().journal().rooms(Some(machine), after.as_ref(), ROOMS_READ_MAX).await?;
+            let rooms = self.logs().journal.rooms(Some(machine), after.as_ref(), ROOMS_READ_MAX).await?;
             let Some(last) = rooms.last() else { return Ok(()) };
             after = Some(last.room.clone());
             for room in rooms {
@@ -298,7 +265,7 @@ impl Rooms {
             if let Some(Awake { task, .. }) = awake.take() {
                 let _ended = task.await;
             }
-            return match open::open(&self.shared.machines, id, begin).await {
+            return match open::open(&self.shared.logs, id, begin).await {
                 Ok(opened) => {
                     debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
                     let opened = self.start(id, opened, is_used);
@@ -374,6 +341,7 @@ mod tests {
     use super::*;
     use crate::journal::SqliteJournal;
     use crate::machine::Engine;
+    use crate::room::start;
 
     /// Far longer than it takes to see that there is no such room.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -382,7 +350,8 @@ mod tests {
     async fn who_asks_for_a_room_and_goes_leaves_no_place_taken() {
         let directory = tempfile::tempdir().unwrap();
         let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
-        let rooms = Rooms::new(Machines::new(Engine::new(None).unwrap(), journal), RoomsOptions::default());
+        let logs = Logs::new(Engine::new(None).unwrap(), journal);
+        let (rooms, _housekeeping) = start(logs, RoomsOptions::default());
         for number in 0..20 {
             let id = RoomId { machine: "counter".parse().unwrap(), room: format!("room-{number}").parse().unwrap() };
             let mut asked = pin!(rooms.find(&id));

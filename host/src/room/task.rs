@@ -13,6 +13,7 @@
 
 mod decider;
 mod effects;
+mod in_flight;
 mod tally;
 mod waiting;
 
@@ -27,7 +28,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Sleep;
 
 use self::decider::{Clock, Decider, Moved, snapshot_policy};
-use self::effects::{InFlight, appended};
+use self::in_flight::{InFlight, appended};
 use self::waiting::{Inboxes, Waiting};
 use super::limits::{
     QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX, SLOW_TURN_MAX, TURN_MAX,
@@ -35,7 +36,7 @@ use super::limits::{
 use super::open::Opened;
 use super::room::{Command, News, Outbox, Room};
 use super::tally::Tally;
-use super::trim::TrimQueue;
+use super::trims::TrimQueue;
 use super::view::ViewMemory;
 use crate::journal::Journal;
 use crate::machine::limits::FUEL_PER_SLICE;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a snapshot is stored ────┐
-//!  its checkpoint is stored ├─▶ Trimmer (a few rooms at a time) ──▶ the newest snapshot that a checkpoint of the log speaks of
+//!  its checkpoint is stored ├─▶ a few rooms at a time ───────────▶ the newest snapshot that a checkpoint of the log speaks of
 //!  a policy was set ────────┘        │ replays all up to it, in an instance of its own
 //!                                    ▼
 //!                    the chain, the checkpoints and the snapshot agree with it? ──▶ Journal::trim
@@ -10,88 +10,47 @@
 //!
 //! It looks at the journal alone, so it does not matter how often, when or by whom it is told of a room.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Chain, Digest, Fault, Input, Machine, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIM_QUEUE_MAX, TRIMS_AT_ONCE};
+use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIMS_AT_ONCE};
 use super::rooms::Rooms;
+use super::trims::Trims;
 use crate::archive::follow::Followed;
 use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
-use crate::machine::{Instance, Machines};
+use crate::log::{LogError, LogReader, Logs};
+use crate::machine::Instance;
 
-/// The rooms that wait to be looked at. Each waits once.
-#[derive(Debug)]
-pub(super) struct TrimQueue {
-    sender: mpsc::Sender<RoomId>,
-    waiting: Arc<Mutex<HashSet<RoomId>>>,
-}
-
-/// Trims rooms, a few at a time.
-pub(super) struct Trimmer {
-    queue: mpsc::Receiver<RoomId>,
-    waiting: Arc<Mutex<HashSet<RoomId>>>,
-}
-
-/// A queue, and what works it off.
-pub(super) fn trimmer() -> (TrimQueue, Trimmer) {
-    let (sender, queue) = mpsc::channel(TRIM_QUEUE_MAX);
-    let waiting = Arc::<Mutex<HashSet<RoomId>>>::default();
-    (TrimQueue { sender, waiting: Arc::clone(&waiting) }, Trimmer { queue, waiting })
-}
-
-impl TrimQueue {
-    /// Has a room looked at some time soon. One that finds the queue full is offered again at its next checkpoint.
-    pub(super) fn offer(&self, room: &RoomId) {
-        if lock(&self.waiting).insert(room.clone()) && self.sender.try_send(room.clone()).is_err() {
-            lock(&self.waiting).remove(room);
-        }
-    }
-
-    /// [`TrimQueue::offer`], which waits while the queue is full.
-    pub(super) async fn offer_when_free(&self, room: &RoomId) {
-        let is_new = lock(&self.waiting).insert(room.clone());
-        if is_new && self.sender.send(room.clone()).await.is_err() {
-            lock(&self.waiting).remove(room);
-        }
-    }
-}
-
-impl Trimmer {
-    /// Works the queue off until the host stops: a few rooms at a time, so that none waits for one that takes long.
-    pub(super) async fn run(mut self, rooms: Rooms) {
-        let mut under_way = JoinSet::new();
-        let mut busy = HashMap::new();
-        loop {
-            tokio::select! {
-                room = self.queue.recv(), if under_way.len() < TRIMS_AT_ONCE => {
-                    let Some(room) = room else { return };
-                    // Before it is looked at: what comes meanwhile may have come too late.
-                    lock(&self.waiting).remove(&room);
-                    match busy.entry(room) {
-                        // Once more, when it is done.
-                        Entry::Occupied(mut again) => drop(again.insert(true)),
-                        Entry::Vacant(new) => {
-                            under_way.spawn(trim_and_tell(rooms.clone(), new.key().clone()));
-                            new.insert(false);
-                        }
+/// Trims the rooms that are offered, until the host stops: a few at a time, so that none waits for one that takes long.
+pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
+    let mut under_way = JoinSet::new();
+    let mut busy = HashMap::new();
+    loop {
+        tokio::select! {
+            room = trims.next(), if under_way.len() < TRIMS_AT_ONCE => {
+                let Some(room) = room else { return };
+                match busy.entry(room) {
+                    // Once more, when it is done.
+                    Entry::Occupied(mut again) => drop(again.insert(true)),
+                    Entry::Vacant(new) => {
+                        under_way.spawn(trim_and_tell(rooms.clone(), new.key().clone()));
+                        new.insert(false);
                     }
                 }
-                Some(done) = under_way.join_next() => {
-                    // A panic in there was told where it happened; its room stays as it is until the next start.
-                    let Ok(room) = done else { continue };
-                    if busy.remove(&room) == Some(true) {
-                        busy.insert(room.clone(), false);
-                        under_way.spawn(trim_and_tell(rooms.clone(), room));
-                    }
+            }
+            Some(done) = under_way.join_next() => {
+                // A panic in there was told where it happened; its room stays as it is until the next start.
+                let Ok(room) = done else { continue };
+                if busy.remove(&room) == Some(true) {
+                    busy.insert(room.clone(), false);
+                    under_way.spawn(trim_and_tell(rooms.clone(), room));
                 }
             }
         }
@@ -104,7 +63,7 @@ async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
         Ok(None) | Err(TrimError::Stopped) => {}
         Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
         Err(why @ TrimError::Unrestorable { .. }) => warn!(%room, %why, "the log was not trimmed"),
-        Err(TrimError::Journal(why)) => {
+        Err(TrimError::Journal(why) | TrimError::Log(LogError::Journal(why))) => {
             warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
         }
         Err(why) => error!(%room, %why, "the log is not as it was, so it is not trimmed; see `reapply verify`"),
@@ -117,6 +76,8 @@ async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
 enum TrimError {
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error(transparent)]
     Damaged(#[from] Damage),
     #[error(transparent)]
@@ -137,18 +98,18 @@ enum TrimError {
 
 /// Trims the log of `room` as far as it may be. Answers up to where, if anything was there to trim.
 async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
-    let machines = rooms.machines();
-    let journal = machines.journal();
-    if !is_wanted(machines, room).await? {
+    let logs = rooms.logs();
+    let journal = &logs.journal;
+    if !is_wanted(logs, room).await? {
         return Ok(None);
     }
     let Some(record) = journal.room(room).await? else { return Ok(None) };
-    let Some(upto) = last_checkpoint(machines, &record).await? else { return Ok(None) };
+    let Some(upto) = last_checkpoint(logs, &record).await? else { return Ok(None) };
     let (proving, runtime) = (rooms.clone(), Handle::current());
     let proved = tokio::task::spawn_blocking(move || prove(&proving, &runtime, &record, upto)).await;
     proved.map_err(|error| JournalError::Storage(error.to_string()))??;
     // That may have taken a while, and what is removed is gone for good.
-    if !is_wanted(machines, room).await? {
+    if !is_wanted(logs, room).await? {
         return Ok(None);
     }
     journal.trim(room, upto).await?;
@@ -156,18 +117,18 @@ async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
 }
 
 /// Whether the machine's logs are to be trimmed.
-async fn is_wanted(machines: &Machines, room: &RoomId) -> Result<bool, JournalError> {
-    Ok(machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim))
+async fn is_wanted(logs: &Logs, room: &RoomId) -> Result<bool, JournalError> {
+    Ok(logs.machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim))
 }
 
 /// The newest snapshot after the log's beginning that a checkpoint in the log speaks of.
-async fn last_checkpoint(machines: &Machines, record: &RoomRecord) -> Result<Option<Seq>, TrimError> {
+async fn last_checkpoint(logs: &Logs, record: &RoomRecord) -> Result<Option<Seq>, TrimError> {
     let (begins, _) = record.start();
-    let snapshots = machines.journal().snapshots(&record.room).await?;
+    let snapshots = logs.journal.snapshots(&record.room).await?;
     let candidates = snapshots.iter().rev().take_while(|snapshot| snapshot.seq > begins).take(TRIM_CANDIDATES_MAX);
     for SnapshotRecord { seq, hash, .. } in candidates {
         // It follows in one of the next batches.
-        for record in machines.journal().read(&record.room, *seq, READ_BYTES).await? {
+        for record in logs.journal.read(&record.room, *seq, READ_BYTES).await? {
             let speaks_of_it = Input::Checkpoint { seq: *seq, hash: *hash };
             if Batch::read(record.expected, &record.body)?.iter().any(|event| event.input == speaks_of_it) {
                 return Ok(Some(*seq));
@@ -179,46 +140,49 @@ async fn last_checkpoint(machines: &Machines, record: &RoomRecord) -> Result<Opt
 
 /// Goes through the log from its beginning to `upto`, by the very builds, and compares the snapshot there with what it comes to. Blocks.
 fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Result<(), TrimError> {
-    let (machines, room) = (rooms.machines(), &record.room);
-    let journal = machines.journal();
+    let (logs, room) = (rooms.logs(), &record.room);
+    let journal = &logs.journal;
     let snapshot_at = |seq: Seq| {
         let snapshot = runtime.block_on(journal.snapshot(room, Some(seq)))?;
         let snapshot = snapshot.filter(|snapshot| snapshot.seq == seq);
         snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq })
     };
-    let builds = machines.for_replay();
-    let (mut after, mut chain) = record.start();
+    let builds = logs.machines.for_replay();
+    let begins = record.start();
     let (mut replay, mut followed) = match record.base {
         Some(_) => {
-            let base = snapshot_at(after)?;
+            let base = snapshot_at(begins.0)?;
             (Replay::from_snapshot(builds, &base)?, Followed::from_snapshot(&base))
         }
         None => (Replay::from_genesis(builds, &record.genesis)?, Followed::default()),
     };
     replay.check_checkpoints(true);
-    while after < upto {
+    let mut reader = LogReader::new(journal, room, begins).upto(upto);
+    while reader.place().0 < upto {
         if rooms.is_stopping() {
             return Err(TrimError::Stopped);
         }
-        let records = runtime.block_on(journal.read(room, after, READ_BYTES))?;
-        if records.first().is_none_or(|record| record.last > upto) {
-            return Err(TrimError::Short(after));
+        let (before, _) = reader.place();
+        let batches = runtime.block_on(reader.next(READ_BYTES))?;
+        if batches.is_empty() {
+            return Err(TrimError::Short(before));
         }
-        for record in records.into_iter().take_while(|record| record.last <= upto) {
-            let batch = record.decode(chain)?;
+        for batch in batches {
+            if batch.last() > upto {
+                return Err(TrimError::Short(batch.expected));
+            }
             batch.events.iter().try_for_each(|event| replay.apply(event))?;
             replay.end_batch();
             batch.events.iter().for_each(|event| followed.handle_event(event));
-            (after, chain) = (batch.last(), batch.chain);
         }
     }
     let snapshot = snapshot_at(upto)?;
     followed.check(&snapshot).map_err(|why| TrimError::Misremembers { seq: upto, why })?;
     let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
-    compare(&snapshot, chain, &replay, taken)?;
+    compare(&snapshot, reader.place().1, &replay, taken)?;
     // Without the log before it, the room has only this to open from.
     let unrestorable = |why: String| TrimError::Unrestorable { seq: upto, why };
-    let mut machine = machines.for_replay()(snapshot.digest).map_err(unrestorable)?;
+    let mut machine = logs.machines.for_replay()(snapshot.digest).map_err(unrestorable)?;
     let restored = machine.restore(&snapshot.state, snapshot.state_version);
     restored.map(drop).map_err(|error| unrestorable(error.to_string()))
 }
@@ -240,8 +204,4 @@ fn compare<B: FnMut(Digest) -> Result<Instance, String>>(
         Some((what, _)) => Err(TrimError::Differs { seq: snapshot.seq, what }),
         None => Ok(()),
     }
-}
-
-fn lock(waiting: &Mutex<HashSet<RoomId>>) -> MutexGuard<'_, HashSet<RoomId>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

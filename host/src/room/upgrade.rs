@@ -2,25 +2,12 @@
 //! it was.
 
 use reapply_sync::room::UpgradeFailed;
-use reapply_sync::{Fault, LoadError, RoomId, Seq, UpgradeError};
+use reapply_sync::{LoadError, RoomId, Seq, UpgradeError};
 
+use super::error::UpgradeRoomError;
 use super::room::Gone;
-use super::rooms::{EnterError, Rooms};
+use super::rooms::Rooms;
 use crate::machine::{Build, Lane, Stack};
-
-/// Why a room was not upgraded. It runs its build on, untouched.
-#[derive(Debug, thiserror::Error)]
-pub enum UpgradeRoomError {
-    /// The room could not be woken.
-    #[error(transparent)]
-    Enter(#[from] EnterError),
-    /// The new build does not start.
-    #[error("the new build does not start: {0}")]
-    Start(#[from] Fault),
-    /// The room refused the upgrade, or the journal did.
-    #[error(transparent)]
-    Failed(#[from] UpgradeFailed),
-}
 
 impl Rooms {
     /// Upgrades the room `id` to `build`; wakes it for that. Answers the upgrade's seq, once that is durable.
@@ -33,7 +20,7 @@ impl Rooms {
         loop {
             let room = self.find(id).await?;
             let starting = build.clone();
-            let pool = self.machines().pool();
+            let pool = self.logs().machines.pool();
             let instance = pool.run(Lane::Slow, move || starting.instantiate_with(stack)).await?;
             match room.upgrade(instance, build.digest()).await {
                 // A state may take more stack to restore than its events took.

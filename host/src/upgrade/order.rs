@@ -11,7 +11,9 @@ use super::gate;
 use super::limits::{DIGEST_DIGITS_MIN, TRIALS_AT_ONCE, UPGRADE_ROOMS_MAX};
 use super::report::{Finding, Line, Plan, Report, Tried};
 use crate::journal::{Journal, JournalError, RoomRecord};
-use crate::machine::{Build, Machines, MachinesError};
+use crate::log::Logs;
+use crate::machine::Build;
+use crate::machines::MachinesError;
 use crate::room::Rooms;
 
 /// Rooms that are read from the journal's list at a time.
@@ -114,11 +116,11 @@ impl Upgrades {
     pub async fn begin(&self, asked: Asked) -> Result<Order, OrderError> {
         let Asked { which, to, dry_run, all_or_nothing, replay } = asked;
         let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| OrderError::Busy)?;
-        let machines = self.rooms.machines();
+        let Logs { journal, machines } = self.rooms.logs();
         let machine = match &which {
             Which::Machine(machine) => machine,
             Which::Room(room) => {
-                if machines.journal().room(room).await?.is_none() && machines.current(&room.machine).await?.is_some() {
+                if journal.room(room).await?.is_none() && machines.current(&room.machine).await?.is_some() {
                     return Err(OrderError::NoSuchRoom(room.clone()));
                 }
                 &room.machine
@@ -127,7 +129,7 @@ impl Upgrades {
         let current = machines.current(machine).await?;
         let current = current.ok_or_else(|| OrderError::NoSuchMachine(machine.clone()))?;
         let digest = match to {
-            Some(to) => find_build(machines.journal(), &to).await?,
+            Some(to) => find_build(journal, &to).await?,
             None => current.digest,
         };
         let build = machines.build(digest).await?;
@@ -173,7 +175,7 @@ impl Order {
 
     /// The rooms that do not run the build yet.
     async fn plan(&self) -> Result<(Vec<RoomId>, Plan), JournalError> {
-        let journal = self.machines().journal();
+        let journal = &self.rooms.logs().journal;
         let mut rooms = Vec::new();
         let mut plan = Plan { to: self.to.digest().to_string(), rooms: 0, skipped: 0, more: false };
         let mut take = |record: &RoomRecord| match record.digest == self.to.digest() {
@@ -222,9 +224,9 @@ impl Order {
     }
 
     async fn try_room(&self, room: &RoomId) -> Result<Tried, JournalError> {
-        let record = self.machines().journal().room(room).await?;
+        let record = self.rooms.logs().journal.room(room).await?;
         let record = record.ok_or_else(|| JournalError::NoSuchRoom(room.clone()))?;
-        Ok(gate::try_room(self.machines(), &record, &self.to, self.replay).await)
+        Ok(gate::try_room(self.rooms.logs(), &record, &self.to, self.replay).await)
     }
 
     async fn upgrade(&self, room: &RoomId) -> Line {
@@ -240,10 +242,6 @@ impl Order {
                 Line::Kept { room: name, why: why.to_string() }
             }
         }
-    }
-
-    fn machines(&self) -> &Machines {
-        self.rooms.machines()
     }
 }
 

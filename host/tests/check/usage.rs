@@ -14,7 +14,7 @@ fn what_is_no_machine_is_refused() {
     let name = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     assert!(refusal(&[&name("missing.wasm")]).contains("cannot read"));
     std::fs::write(name("text.wasm"), "hello").unwrap();
-    assert!(refusal(&[&name("text.wasm")]).contains("this is no WebAssembly"));
+    assert!(refusal(&[&name("text.wasm")]).contains("this is not a WebAssembly file"));
     assert!(refusal(&[&name("")]).contains("has no Cargo.toml"));
 }
 

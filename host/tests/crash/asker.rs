@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::http;
 use reapply_sync::{ClientId, ClientKey, Number, Outcome, RoomId, Seq, Timestamp};
+use reapply_testing::http;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 
 /// The room that is forked.
 const FORKED: &str = "counter/pressed";

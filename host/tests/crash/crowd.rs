@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
-use reapply_e2e::{Host, http, until};
 use reapply_host::machine::{Build, Engine, Instance};
 use reapply_sync::{ClientId, Digest, Goodbye, RoomId, Seq};
+use reapply_testing::{Host, http, until};
 
 use crate::asker::Asker;
 use crate::client::{Client, Order, Standing};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::{Host, http, until};
+use reapply_testing::{Host, http, until};
 
 use crate::crowd::{Builds, Crowd};
 use crate::storage::{Call, Fault, Storage};

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 
 use crate::crowd::{Builds, Crowd};
 use crate::failing::{assert_readable, assert_refused};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 use serde_json::Value;
 
 use crate::machine_wat::{MachineWat, describe};

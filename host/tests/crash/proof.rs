@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use reapply_e2e::{Host, http};
 use reapply_host::archive::{Proof, verify};
 use reapply_host::machine::Engine;
+use reapply_testing::{Host, http};
 use tempfile::TempDir;
 
 use crate::crowd::Kind;

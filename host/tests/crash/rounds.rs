@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::Host;
+use reapply_testing::Host;
 
 use crate::copies::{self, Forks};
 use crate::crowd::{Builds, Crowd};

@@ -1,6 +1,6 @@
 //! Upgrades of one room, from build to build: a machine of which there are as many as one likes, all of the same behaviour.
 
-use reapply_e2e::Host;
+use reapply_testing::Host;
 
 use crate::crowd::Kind;
 use crate::machine_wat::{MachineWat, describe};

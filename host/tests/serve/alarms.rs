@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reapply_e2e::{Host, until_blocking};
+use reapply_testing::{Host, until_blocking};
 use serde_json::{Value, json};
 
 use super::life::wait_for_sleep;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::RngExt;
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 use tempfile::TempDir;
 
 use crate::exports::{chain, fails, flips, long_room, random, succeeds};

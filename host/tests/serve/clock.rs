@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reapply_e2e::Host;
+use reapply_testing::Host;
 use tempfile::TempDir;
 
 use crate::PROGRAM;

@@ -20,8 +20,8 @@ pub(crate) fn bad() -> Vec<Bad> {
         (instance (export "get-arguments" (func (result (list string)))))))"#;
     let traps = MachineWat { create: "unreachable", ..MachineWat::default() }.component();
     vec![
-        Bad { what: "an empty file", bytes: vec![], cause: "this is no WebAssembly" },
-        Bad { what: "a text", bytes: b"hello".to_vec(), cause: "this is no WebAssembly" },
+        Bad { what: "an empty file", bytes: vec![], cause: "this is not a WebAssembly file" },
+        Bad { what: "a text", bytes: b"hello".to_vec(), cause: "this is not a WebAssembly file" },
         Bad { what: "a core module", bytes: wat("(module)"), cause: "this is a core module" },
         Bad { what: "a truncated file", bytes: truncated, cause: "the file is truncated" },
         Bad {

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use reapply_e2e::Host;
-use reapply_e2e::http::{Answer, get};
 use reapply_sync::{Event, Input, Number, Rejection, ServerMessage};
+use reapply_testing::Host;
+use reapply_testing::http::{Answer, get};
 
 use super::session::Session;
 use crate::PROGRAM;

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::Command;
 
-use reapply_e2e::{Host, Refused, http};
+use reapply_testing::{Host, Refused, http};
 use rusqlite::Connection;
 
 use crate::{PROGRAM, counter_host};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
-use reapply_host::machine::limits::COMPONENT_BYTES_MAX;
+use reapply_component::limits::COMPONENT_BYTES_MAX;
 use reapply_sync::Digest;
+use reapply_testing::{Host, http};
 
 use crate::components::{self, Bad};
 use crate::{PROGRAM, counter_host};

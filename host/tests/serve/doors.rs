@@ -7,9 +7,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use reapply_e2e::{DEADLINE, Host, until_blocking};
 use reapply_host::http::limits::{ADDRESS_SHARE, BODY_SILENCE_MAX, DESCRIPTORS_KEPT, HEADERS_WITHIN};
 use reapply_sync::Goodbye;
+use reapply_testing::{DEADLINE, Host, until_blocking};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 

@@ -9,10 +9,10 @@ use std::process::Output;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use reapply_e2e::{Host, http, until_blocking};
 use reapply_host::archive::{Part, Parts, VerifyError, verify};
 use reapply_host::machine::Engine;
 use reapply_sync::{Batch, Event, Input, Number};
+use reapply_testing::{Host, http, until_blocking};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reapply_e2e::Host;
 use reapply_sync::{Number, Rejection};
+use reapply_testing::Host;
 
 use super::session::Session;
 use crate::{PROGRAM, increment};

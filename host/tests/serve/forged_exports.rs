@@ -5,10 +5,10 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use reapply_e2e::{Host, http};
 use reapply_host::archive::{Counts, Header, VerifyError, verify};
 use reapply_host::machine::Engine;
 use reapply_sync::{Author, Batch, Chain, Digest, Event, Input, Number, Seq, Snapshot, Timestamp};
+use reapply_testing::{Host, http};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -314,7 +314,7 @@ fn a_trimmed_log_is_proved_from_where_it_begins() {
     let host = counter_host(&[]);
     succeeds(&host.command("retain", &["counter", "--trim", "--snapshot-events", "50"]));
     long_room(&host, "counter/short");
-    let begins = reapply_e2e::until_blocking("the log is trimmed", || {
+    let begins = reapply_testing::until_blocking("the log is trimmed", || {
         let report = succeeds(&host.command("verify", &["counter/short"]));
         let line = report.lines().find(|line| line.trim_start().starts_with("trimmed"));
         line.map(str::to_owned).ok_or(report)

@@ -1,8 +1,8 @@
 //! Bad frames: each gets its session a goodbye that names what is wrong, and nobody else notices.
 
-use reapply_e2e::Host;
 use reapply_sync::limits::{CLIENT_MESSAGE_BYTES_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{ClientKey, ClientMessage, Goodbye, Hello, Number, Rejection, ServerMessage};
+use reapply_testing::Host;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::session::{Session, connect, next};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http, until_blocking};
 use reapply_sync::Goodbye;
+use reapply_testing::{Host, http, until_blocking};
 
 use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};

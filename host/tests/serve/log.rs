@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use reapply_e2e::{Host, http};
 use reapply_sync::ClientKey;
+use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use super::life::wait_for_sleep;

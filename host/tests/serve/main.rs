@@ -31,7 +31,7 @@ mod unrestorable;
 
 use std::path::Path;
 
-use reapply_e2e::Host;
+use reapply_testing::Host;
 
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");

@@ -1,6 +1,6 @@
 //! Names of machines and rooms that are unknown, or no names at all.
 
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 
 use reapply_sync::Goodbye;
 
@@ -84,7 +84,7 @@ fn what_is_no_name_is_a_400_with_the_rule() {
     let (status, message) = error(&host, "GET", "/rooms?machine=No", None);
     assert!(status == 400 && message.contains(RULE), "{status} {message}");
     let (status, message) = error(&host, "GET", "/rooms?after=counter", None);
-    assert_eq!((status, message.as_str()), (400, "`after` names a room as machine/room"));
+    assert_eq!((status, message.as_str()), (400, "`after`: a room is written as machine/room, such as counter/lobby"));
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
 use reapply_sync::{Origin, Past, Seq};
+use reapply_testing::{Host, http};
 use serde_json::Value;
 
 use crate::exports::{Exported, fails, long_room, succeeds};

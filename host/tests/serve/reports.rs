@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
 use reapply_sync::{ClientMessage, Digest, Seq};
+use reapply_testing::{Host, http};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::components::alarming;

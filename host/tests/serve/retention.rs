@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http, until_blocking};
+use reapply_testing::{Host, http, until_blocking};
 use serde_json::{Value, json};
 
 use super::session::Session;

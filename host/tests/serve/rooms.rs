@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
 use reapply_sync::limits::{OPTIONS_BYTES_MAX, TRANSITION_BYTES_MAX};
+use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use crate::{PROGRAM, components, counter_host};

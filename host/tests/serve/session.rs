@@ -4,12 +4,12 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::path::Path;
 
-use reapply_e2e::{DEADLINE, Host};
 use reapply_sync::limits::{BATCH_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use reapply_sync::{
     Chain, ClientKey, ClientMessage, Digest, Event, Goodbye, HeldSnapshot, Hello, Input, Number, Rejection, Resume,
     SUBPROTOCOL, Seq, ServerMessage, Start, Welcome,
 };
+use reapply_testing::{DEADLINE, Host};
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::net::TcpStream;

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use reapply_e2e::{Host, until_blocking};
+use reapply_testing::{Host, until_blocking};
 
 use super::components::costly;
 use crate::counter_host;

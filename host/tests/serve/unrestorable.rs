@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;

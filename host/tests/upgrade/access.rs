@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use reapply_e2e::{Host, http};
 use reapply_host::upgrade::limits::DIGEST_DIGITS_MIN;
 use reapply_sync::Digest;
+use reapply_testing::{Host, http};
 
 use crate::{PROGRAM, add, build_of, notes_host, refused, submit, variant};
 

@@ -6,7 +6,7 @@ mod machine_wat;
 use std::path::Path;
 
 use machine_wat::MachineWat;
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 use serde_json::json;
 
 use crate::{PROGRAM, build_of, refused, submit};

@@ -9,7 +9,7 @@ mod under_load;
 
 use std::path::{Path, PathBuf};
 
-use reapply_e2e::{Host, http};
+use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 /// The binary under test.

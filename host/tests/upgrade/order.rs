@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use reapply_host::journal::SqliteJournal;
-use reapply_host::machine::{Engine, Machines};
-use reapply_host::room::{Rooms, RoomsOptions, SubmitOnce, Verdict};
+use reapply_host::log::Logs;
+use reapply_host::machine::Engine;
+use reapply_host::room::{self, Rooms, RoomsOptions, SubmitOnce, Verdict};
 use reapply_host::upgrade::report::{Line, Named};
 use reapply_host::upgrade::{Asked, OrderError, Upgrades, Which};
 use reapply_sync::{ClientKey, Digest, Machine, Number, RoomId};
@@ -15,7 +16,7 @@ use crate::add;
 
 /// A host without its surface.
 struct Inner {
-    machines: Machines,
+    logs: Logs,
     rooms: Rooms,
     upgrades: Upgrades,
     _data: TempDir,
@@ -26,10 +27,10 @@ impl Inner {
     async fn start() -> (Self, Digest, Digest) {
         let data = tempfile::tempdir().unwrap();
         let journal = SqliteJournal::open(data.path()).unwrap().journal;
-        let machines = Machines::new(Engine::new(None).unwrap(), Arc::new(journal));
-        let rooms = Rooms::new(machines.clone(), RoomsOptions::default());
+        let logs = Logs::new(Engine::new(None).unwrap(), Arc::new(journal));
+        let (rooms, _housekeeping) = room::start(logs.clone(), RoomsOptions::default());
         let upgrades = Upgrades::new(rooms.clone());
-        let inner = Self { machines, rooms, upgrades, _data: data };
+        let inner = Self { logs, rooms, upgrades, _data: data };
         let old = inner.deploy("notes-v1").await;
         for room in ["a", "b", "c", "d", "e"] {
             inner.add(room, "sow").await;
@@ -40,7 +41,7 @@ impl Inner {
 
     async fn deploy(&self, guest: &str) -> Digest {
         let component = std::fs::read(guest_components::component(guest)).unwrap();
-        let (_, build) = self.machines.deploy(Some("notes".parse().unwrap()), component.into()).await.unwrap();
+        let (_, build) = self.logs.machines.deploy(Some("notes".parse().unwrap()), component.into()).await.unwrap();
         build.digest()
     }
 
@@ -48,7 +49,7 @@ impl Inner {
     async fn add(&self, name: &str, text: &str) {
         let room = self.rooms.enter(&room(name)).await.unwrap();
         let digest = self.build(name).await;
-        let build = self.machines.build(digest).await.unwrap().unwrap();
+        let build = self.logs.machines.build(digest).await.unwrap().unwrap();
         let transition = build.instantiate().unwrap().encode(&add(text).to_string()).unwrap();
         let client = ClientKey(rand::random()).client_id();
         let author = client.anonymous_author();
@@ -58,7 +59,7 @@ impl Inner {
 
     /// The digest of the build that a room runs.
     async fn build(&self, name: &str) -> Digest {
-        self.machines.journal().room(&room(name)).await.unwrap().unwrap().digest
+        self.logs.journal.room(&room(name)).await.unwrap().unwrap().digest
     }
 
     async fn begin(&self) -> Result<reapply_host::upgrade::Order, OrderError> {

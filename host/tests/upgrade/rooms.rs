@@ -1,11 +1,11 @@
 //! Rooms that were upgraded: their logs, their past, their waking.
 
-use reapply_e2e::http;
+use reapply_testing::http;
 use serde_json::{Value, json};
 
 use crate::{add, build_of, builds, notes_host, run, submit, texts, upgrade};
 
-fn past(host: &reapply_e2e::Host, room: &str, seq: u64) -> Value {
+fn past(host: &reapply_testing::Host, room: &str, seq: u64) -> Value {
     http::get(&host.url(&format!("/rooms/{room}?seq={seq}"))).json()
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use reapply_e2e::{Host, http, until_blocking};
+use reapply_testing::{Host, http, until_blocking};
 use serde_json::Value;
 
 use crate::{add, builds, notes_host, texts, upgrade};

@@ -1,7 +1,7 @@
 //! A room's log as people want it: JSON lines or a table, filtered, and followed live.
 //!
 //! ```text
-//!  journal ──records──▶ stream::LogReader ──events, by build──▶ line::render ──▶ the response's body
+//!  journal ──records──▶ log::LogReader ──proved batches──▶ line::render ──▶ the response's body
 //!                            ▲ again, when there is more
 //!                       room::Follower
 //! ```
@@ -26,12 +26,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::query::{Format, Query};
-use self::stream::{LogReader, Next};
+use self::stream::{LogLines, Next};
+use super::compress::AsItIs;
 use super::error::HttpError;
 use super::extract::{Asked, RoomPath};
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
-use super::{AsItIs, Served};
-use crate::room::{Follower, find};
+use super::state::HttpState;
+use crate::journal::RoomRecord;
+use crate::log::{LogReader, Logs};
+use crate::room::{Follower, OpenRoomError, Place, ReplayError, find, seq_at};
 
 pub use self::query::QueryError;
 
@@ -40,21 +43,24 @@ pub const LOG_BEGINS: &str = "reapply-log-begins";
 
 /// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: `Query::parse`.
 pub async fn log(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     RoomPath(id): RoomPath,
     Asked(parameters): Asked<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
     let query = Query::parse(&parameters)?;
-    let machines = served.rooms.machines();
-    let record = find(machines, &id).await?;
+    let record = find(&served.logs, &id).await?;
     let format = query.format;
     let is_followed = query.follow;
     // Before the first read, so that it hears of all that comes after it.
     let following = is_followed.then(|| Following::begin(&served, &id)).transpose()?;
     let (begins, _) = record.start();
-    let after = query.after.unwrap_or(begins);
-    let digest = machines.journal().build_at(&id, after).await?;
-    let mut reader = LogReader::new(machines.clone(), id, query, after, digest);
+    let after = match query.after {
+        Some(after) => after,
+        None => first(&served.logs, &record, &query).await?,
+    };
+    let digest = served.logs.journal.build_at(&id, after).await?;
+    let reader = LogReader::near(&served.logs.journal, &record, after).await.map_err(OpenRoomError::from)?;
+    let mut reader = LogLines::new(served.logs.clone(), reader, query, after, digest);
     // What is wrong with the whole shows at its beginning, and is answered as an error.
     let first = reader.next().await?;
     let heading = streams::once(std::future::ready(Ok(line::heading(format))));
@@ -70,6 +76,17 @@ pub async fn log(
     Ok(response)
 }
 
+/// Returns the event after which the first one that is wanted may come. Times never decrease, so the events before it need not be read.
+async fn first(logs: &Logs, record: &RoomRecord, query: &Query) -> Result<Seq, HttpError> {
+    let (begins, _) = record.start();
+    let Some(time) = query.filter.begins_after() else { return Ok(begins) };
+    match seq_at(logs, record, Place::Time(time)).await {
+        Ok(seq) => Ok(seq),
+        Err(ReplayError::Unborn { .. } | ReplayError::Before { .. }) => Ok(begins),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Asks for counts.
 #[derive(Debug, Deserialize)]
 pub struct Counts {
@@ -79,19 +96,19 @@ pub struct Counts {
 
 /// Answers `GET /rooms/{machine}/{room}/rejections`, in the forms of a log.
 pub async fn rejections(
-    State(served): State<Served>,
+    State(served): State<HttpState>,
     RoomPath(id): RoomPath,
     Asked(counts): Asked<Counts>,
 ) -> Result<Response, HttpError> {
     let format = counts.format.as_deref().map(Format::parse).transpose()?.unwrap_or_default();
-    find(served.rooms.machines(), &id).await?;
+    find(&served.logs, &id).await?;
     let rejections = served.rooms.rejections(&id).await?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], line::render_rejections(&rejections, format)).into_response())
 }
 
 /// A log that is being sent.
 struct Reading {
-    reader: LogReader,
+    reader: LogLines,
     /// What was read and not sent yet.
     read: Option<Next>,
     following: Option<Following>,
@@ -126,7 +143,7 @@ struct Following {
 }
 
 impl Following {
-    fn begin(served: &Served, id: &RoomId) -> Result<Self, HttpError> {
+    fn begin(served: &HttpState, id: &RoomId) -> Result<Self, HttpError> {
         let permit = Arc::clone(&served.followers).try_acquire_owned().map_err(|_| {
             HttpError::unavailable(format!("{LOG_FOLLOWERS_MAX} logs are followed, which is the host's limit"))
         })?;

@@ -108,10 +108,10 @@ impl Filter {
         self.kinds.is_empty() || self.kinds.iter().any(is_wanted)
     }
 
-    /// Whether everything before this time is unwanted.
+    /// Returns the last time at which no event is wanted yet, if there is one.
     #[must_use]
-    pub(super) fn begins_after(&self, time: Timestamp) -> bool {
-        self.from.is_some_and(|from| time < from)
+    pub(super) fn begins_after(&self) -> Option<Timestamp> {
+        self.from.map(|from| Timestamp(from.0.saturating_sub(1)))
     }
 
     /// Whether this time and all after it are unwanted.

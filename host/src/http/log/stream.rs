@@ -1,8 +1,8 @@
 //! Reads a log part by part, so that it takes the same memory however long the log is.
 
 use bytes::Bytes;
-use reapply_sync::event::Damage;
-use reapply_sync::{Batch, Digest, Event, Input, RoomId, Seq};
+use reapply_sync::{Batch, Digest, Event, Input, Seq};
+use tokio::runtime::Handle;
 
 use super::line::{self, Stretch};
 use super::query::{Filter, Query};
@@ -10,13 +10,13 @@ use crate::background;
 use crate::clock;
 use crate::http::error::HttpError;
 use crate::http::limits::LOG_READ_BYTES;
-use crate::journal::Record;
-use crate::machine::{Machines, MachinesError};
+use crate::log::{LogError, LogReader, Logs};
+use crate::machines::MachinesError;
 
-/// A place in a log, and what is wanted of what follows.
-pub(super) struct LogReader {
-    machines: Machines,
-    room: RoomId,
+/// The lines of a log that are wanted.
+pub(super) struct LogLines {
+    logs: Logs,
+    reader: LogReader,
     query: Query,
     /// The last event that was read.
     after: Seq,
@@ -34,15 +34,15 @@ pub(super) enum Next {
     Lines(Bytes),
     /// Nothing yet: the reader stands at the log's end.
     CaughtUp,
-    /// Nothing ever that is wanted.
+    /// No later event can match the query.
     Over,
 }
 
-impl LogReader {
-    /// A reader that stands at `after`, where the room runs `digest`.
-    pub(super) fn new(machines: Machines, room: RoomId, query: Query, after: Seq, digest: Digest) -> Self {
+impl LogLines {
+    /// Returns the lines of the events after `after`, where the room runs `digest`. The reader stands there, or shortly before.
+    pub(super) fn new(logs: Logs, reader: LogReader, query: Query, after: Seq, digest: Digest) -> Self {
         let left = query.limit.unwrap_or(u64::MAX);
-        Self { machines, room, query, after, digest, left, is_over: false }
+        Self { logs, reader, query, after, digest, left, is_over: false }
     }
 
     /// The last event that was read.
@@ -55,39 +55,41 @@ impl LogReader {
     pub(super) async fn next(&mut self) -> Result<Next, HttpError> {
         while self.left > 0 && !self.is_over {
             let _slot = background::slot().await;
-            let records = self.machines.journal().read(&self.room, self.after, LOG_READ_BYTES).await?;
-            if records.is_empty() {
+            let Some(wanted) = self.read().await? else {
                 // What is yet to come has the times that are yet to come.
                 self.is_over = self.query.filter.is_over(clock::now());
                 return Ok(if self.is_over { Next::Over } else { Next::CaughtUp });
-            }
-            if let Some(lines) = self.go_through(records).await? {
+            };
+            if let Some(lines) = self.render(wanted).await? {
                 return Ok(Next::Lines(lines));
             }
         }
         Ok(Next::Over)
     }
 
-    /// Goes on to the end of these records. Answers the lines of those events that are wanted, if any is.
-    async fn go_through(&mut self, records: Vec<Record>) -> Result<Option<Bytes>, HttpError> {
-        let mut stretch =
-            Stretches { after: self.after, digest: self.digest, is_over: false, wanted: Wanted::default() };
-        let filter = self.query.filter.clone();
-        let sought = tokio::task::spawn_blocking(move || {
-            for record in &records {
-                stretch.take(record, &filter)?;
-                if stretch.is_over {
+    /// Reads the next portion, and returns what is wanted of it; nothing at the log's end.
+    async fn read(&mut self) -> Result<Option<Wanted>, HttpError> {
+        let (mut reader, filter, runtime) = (self.reader.clone(), self.query.filter.clone(), Handle::current());
+        let mut search = Search { after: self.after, digest: self.digest, is_over: false, wanted: Wanted::default() };
+        let searched = tokio::task::spawn_blocking(move || {
+            let batches = runtime.block_on(reader.next(LOG_READ_BYTES))?;
+            let is_at_end = batches.is_empty();
+            for batch in batches {
+                search.take(batch, &filter);
+                if search.is_over {
                     break;
                 }
             }
-            Ok(stretch)
+            Ok((reader, search, is_at_end))
         });
-        let sought = sought.await.map_err(|error| HttpError::host_fault(error.to_string()))?;
-        let Stretches { after, digest, is_over, wanted } = sought.map_err(|damage: Damage| {
-            HttpError::host_fault(format!("the log of {} is damaged: {damage}", self.room))
+        let searched = searched.await.map_err(|error| HttpError::host_fault(error.to_string()))?;
+        let (reader, search, is_at_end) = searched.map_err(|error| match error {
+            LogError::Journal(error) => error.into(),
+            LogError::Damaged { .. } => HttpError::host_fault(error.to_string()),
         })?;
-        (self.after, self.digest, self.is_over) = (after, digest, is_over);
-        self.render(wanted).await
+        self.reader = reader;
+        (self.after, self.digest, self.is_over) = (search.after, search.digest, search.is_over);
+        Ok((!is_at_end).then_some(search.wanted))
     }
 
     async fn render(&mut self, wanted: Wanted) -> Result<Option<Bytes>, HttpError> {
@@ -96,7 +98,7 @@ impl LogReader {
         }
         let mut stretches = Vec::new();
         for (digest, events) in wanted.0 {
-            let build = self.machines.build(digest).await?.ok_or(MachinesError::NotStored(digest))?;
+            let build = self.logs.machines.build(digest).await?.ok_or(MachinesError::NotStored(digest))?;
             stretches.push(Stretch { build, events });
         }
         let (filter, format, left) = (self.query.filter.clone(), self.query.format, self.left);
@@ -107,25 +109,21 @@ impl LogReader {
     }
 }
 
-/// What records hold of what is wanted, as far as they were gone through.
-struct Stretches {
+/// A search through batches.
+struct Search {
     after: Seq,
     digest: Digest,
     is_over: bool,
     wanted: Wanted,
 }
 
-impl Stretches {
-    fn take(&mut self, record: &Record, filter: &Filter) -> Result<(), Damage> {
-        if filter.begins_after(record.time) {
-            (self.after, self.digest) = (record.last, record.upgrade.unwrap_or(self.digest));
-            return Ok(());
-        }
+impl Search {
+    fn take(&mut self, batch: Batch, filter: &Filter) {
         let after = self.after;
-        for event in Batch::read(record.expected, &record.body)?.into_iter().filter(|event| event.seq > after) {
+        for event in batch.events.into_iter().filter(|event| event.seq > after) {
             if filter.is_over(event.time) {
                 self.is_over = true;
-                break;
+                return;
             }
             self.after = event.seq;
             if let Input::Upgraded(digest) = event.input {
@@ -135,7 +133,6 @@ impl Stretches {
                 self.wanted.push(self.digest, event);
             }
         }
-        Ok(())
     }
 }
 

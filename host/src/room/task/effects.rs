@@ -10,20 +10,14 @@ use tracing::{debug, error, info, warn};
 
 use super::Task;
 use super::decider::Decider;
+use super::in_flight::InFlight;
 use crate::clock;
 use crate::crash;
-use crate::journal::{Appended, Appending, BatchId, Record};
+use crate::journal::{Appended, BatchId, Record};
 use crate::room::room::Letter;
 
 /// Bytes of an alarm's transition that the operator is shown, as JSON.
 const ALARM_SHOWN_BYTES_MAX: usize = 1024;
-
-/// A batch that is with the journal.
-pub(super) struct InFlight {
-    events: usize,
-    has_checkpoint: bool,
-    appending: Appending,
-}
 
 impl Task {
     /// Performs what the room has come to.
@@ -212,13 +206,5 @@ impl Task {
         transition.truncate(transition.floor_char_boundary(ALARM_SHOWN_BYTES_MAX));
         let due = clock::rfc3339(alarm.at);
         warn!(room = %self.id, %due, %transition, %why, "the alarm failed; it is not tried again, and the room is as it was");
-    }
-}
-
-/// Returns how the append that is under way ends; never, while there is none.
-pub(super) async fn appended(in_flight: &mut Option<InFlight>) -> Appended {
-    match in_flight {
-        Some(InFlight { appending, .. }) => appending.await,
-        None => std::future::pending().await,
     }
 }

@@ -30,7 +30,7 @@ pub const F32_NAN_BITS: u32 = 0x7fc0_0000;
 /// The bits of the one `f64` NaN that a machine sees.
 pub const F64_NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
 
-/// The component with every NaN canonical, and without custom sections. `component` is valid, by [`super::engine::FEATURES`].
+/// The component with every NaN canonical, and without custom sections. `component` is valid, by [`FEATURES`](crate::FEATURES).
 ///
 /// # Errors
 ///

@@ -5,8 +5,8 @@
 
 use wasmparser::{BinaryReaderError, ComponentInstance, Instance, Parser, Payload};
 
-use super::deploy::DeployError;
-use super::limits::{COMPONENT_DEPTH_MAX, COMPONENT_INSTANCES_MAX, CORE_NAME_BYTES_MAX};
+use crate::error::ComponentError;
+use crate::limits::{COMPONENT_DEPTH_MAX, COMPONENT_INSTANCES_MAX, CORE_NAME_BYTES_MAX};
 
 /// Punctuation that core names may have, besides letters and digits: what tools use to name an interface's functions.
 const PUNCTUATION: &[u8] = b"_-.:/@#[]+|$";
@@ -16,8 +16,8 @@ const PUNCTUATION: &[u8] = b"_-.:/@#[]+|$";
 /// # Errors
 ///
 /// A core module has an odd name, or the component nests too deeply or too often.
-pub(super) fn check(component: &[u8]) -> Result<(), DeployError> {
-    let invalid = |error: BinaryReaderError| DeployError::Invalid(error.to_string());
+pub(crate) fn check(component: &[u8]) -> Result<(), ComponentError> {
+    let invalid = |error: BinaryReaderError| ComponentError::Invalid(error.to_string());
     let (mut depth, mut instances) = (0, 0);
     for payload in Parser::new(0).parse_all(component) {
         match payload.map_err(invalid)? {
@@ -25,7 +25,7 @@ pub(super) fn check(component: &[u8]) -> Result<(), DeployError> {
                 depth += 1;
                 if depth > COMPONENT_DEPTH_MAX {
                     let cause = format!("its components nest more than {COMPONENT_DEPTH_MAX} levels deep");
-                    return Err(DeployError::Shape(cause));
+                    return Err(ComponentError::Shape(cause));
                 }
             }
             Payload::End(_) => depth -= 1,
@@ -53,7 +53,7 @@ pub(super) fn check(component: &[u8]) -> Result<(), DeployError> {
                 }
                 if instances > COMPONENT_INSTANCES_MAX {
                     let cause = format!("its components are instantiated more than {COMPONENT_INSTANCES_MAX} times");
-                    return Err(DeployError::Shape(cause));
+                    return Err(ComponentError::Shape(cause));
                 }
             }
             _ => {}
@@ -63,19 +63,19 @@ pub(super) fn check(component: &[u8]) -> Result<(), DeployError> {
 }
 
 /// An instance's names are those that its module's imports go by.
-fn check_instance(instance: &Instance<'_>) -> Result<(), DeployError> {
+fn check_instance(instance: &Instance<'_>) -> Result<(), ComponentError> {
     match instance {
         Instance::Instantiate { args, .. } => args.iter().try_for_each(|argument| check_name(argument.name)),
         Instance::FromExports(exports) => exports.iter().try_for_each(|export| check_name(export.name)),
     }
 }
 
-fn check_name(name: &str) -> Result<(), DeployError> {
+fn check_name(name: &str) -> Result<(), ComponentError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || PUNCTUATION.contains(&byte);
     if name.len() <= CORE_NAME_BYTES_MAX && name.bytes().all(is_plain) {
         return Ok(());
     }
-    Err(DeployError::OddName(name.escape_default().take(SHOWN_MAX).collect()))
+    Err(ComponentError::OddName(name.escape_default().take(SHOWN_MAX).collect()))
 }
 
 /// Characters of an odd name that the error shows.

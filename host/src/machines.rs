@@ -8,16 +8,11 @@ use reapply_sync::{Digest, Name};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
-use super::builds::Builds;
-use super::component::Build;
-use super::deploy::{self, DeployError};
-use super::engine::{Engine, Stack};
-use super::instance::Instance;
-use super::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
-use super::pool::MachinePool;
 use crate::clock;
 use crate::crash;
-use crate::journal::{Journal, JournalError, MachineRecord};
+use crate::journal::{Component, Journal, JournalError, MachineRecord};
+use crate::machine::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
+use crate::machine::{self, Build, Builds, DeployError, Engine, Instance, MachinePool, Stack};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]
@@ -88,12 +83,12 @@ impl Machines {
     /// The component is refused, or could not be stored. The build that was current stays so.
     pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
         let engine = self.shared.engine.clone();
-        let checked = tokio::task::spawn_blocking(move || deploy::check(&engine, &component));
+        let checked = tokio::task::spawn_blocking(move || machine::check(&engine, &component));
         let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
-        let build = deployment.build.clone();
+        let build = deployment.build;
         let digest = build.digest();
         let name = name.unwrap_or_else(|| build.description().name.clone());
-        self.shared.journal.put_component(deployment.to_component()).await?;
+        self.shared.journal.put_component(to_component(&build)).await?;
         crash::point("component-stored");
         self.shared.journal.set_current(&name, digest, clock::now()).await?;
         self.cell(digest).get_or_init(|| async { build.clone() }).await;
@@ -188,12 +183,6 @@ impl Machines {
         &self.shared.pool
     }
 
-    /// The journal that keeps them.
-    #[must_use]
-    pub fn journal(&self) -> &Arc<dyn Journal> {
-        &self.shared.journal
-    }
-
     fn descriptions(&self) -> MutexGuard<'_, HashMap<Digest, Described>> {
         self.shared.described.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,4 +197,10 @@ impl Machines {
         }
         Arc::clone(loaded.entry(digest).or_default())
     }
+}
+
+/// Returns what a journal keeps of a build.
+pub(crate) fn to_component(build: &Build) -> Component {
+    let description = build.description().to_json().to_string();
+    Component { digest: build.digest(), bytes: build.component().clone(), description }
 }

@@ -1,0 +1,35 @@
+//! Logs, and what it takes to go through them.
+//!
+//! ```text
+//!  Starts ──nearest snapshot, or the genesis──▶ LogReader ──proved batches──▶ whoever goes through a log:
+//!                                                                            waking, the past, trims, the gate, exports, forks, pages
+//! ```
+
+mod reader;
+mod starts;
+
+use std::sync::Arc;
+
+use crate::journal::Journal;
+use crate::machine::Engine;
+use crate::machines::Machines;
+
+pub use reader::{LogError, LogReader};
+pub(crate) use starts::Starts;
+
+/// The logs of all rooms, and the builds that they name. Cheap to clone.
+#[derive(Clone)]
+pub struct Logs {
+    /// The journal that keeps the logs.
+    pub journal: Arc<dyn Journal>,
+    /// The builds that the logs name.
+    pub machines: Machines,
+}
+
+impl Logs {
+    /// Returns the logs that `journal` keeps. Their machines run on `engine`.
+    #[must_use]
+    pub fn new(engine: Engine, journal: Arc<dyn Journal>) -> Self {
+        Self { machines: Machines::new(engine, Arc::clone(&journal)), journal }
+    }
+}

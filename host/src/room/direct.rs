@@ -1,0 +1,112 @@
+//! Rooms used from Rust, without a socket: a transition that is submitted, a state that is read.
+
+use bytes::Bytes;
+use reapply_sync::room::{SubmitOnce, Verdict};
+use reapply_sync::{ApplyError, Author, ClientId, CodecError, Digest, Machine, Number, Rejection, RoomId};
+
+use super::error::{EnterError, OpenRoomError, ViewError};
+use super::replay::Moment;
+use super::rooms::Rooms;
+use crate::log::Logs;
+use crate::machine::{Build, Lane};
+use crate::machines::MachinesError;
+
+/// The kind under which a transition is counted that finds the room's queue full.
+pub(crate) const BUSY: &str = "busy";
+
+/// A transition, and the one who asks for it. A client's number names the transition forever: submitted again, it is not applied again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The participant who asks.
+    pub author: Author,
+    /// The client that they ask from.
+    pub client: ClientId,
+    /// That client's number for the transition, from 1 to [`COUNT_MAX`](reapply_sync::limits::COUNT_MAX).
+    pub number: Number,
+    /// The transition, as the machine's JSON.
+    pub json: String,
+}
+
+impl Submission {
+    /// Returns a transition of `author` that is submitted once, as the only one of a client that nobody else knows.
+    #[must_use]
+    pub fn once(author: Author, json: impl Into<String>) -> Self {
+        Self { author, client: ClientId::keyless(rand::random()), number: Number(1), json: json.into() }
+    }
+}
+
+impl Rooms {
+    /// Submits a transition, and waits until it is durable or rejected. A room that has not begun begins with it, unless its machine
+    /// cannot read the transition.
+    ///
+    /// # Errors
+    ///
+    /// The room cannot be opened, or the host has no space for it.
+    pub async fn submit(&self, id: &RoomId, submission: Submission) -> Result<Verdict, EnterError> {
+        let Submission { author, client, number, json } = submission;
+        loop {
+            // Before the room is entered, so that nonsense does not begin one.
+            let (digest, transition) = match encode(self.logs(), id, &json).await? {
+                Ok(encoded) => encoded,
+                Err(why) => {
+                    // A room that has not begun has nothing to count.
+                    if let Ok(room) = self.find(id).await {
+                        room.count_rejection(&author, why.kind());
+                    }
+                    return Ok(Verdict::Rejected(why));
+                }
+            };
+            let room = self.enter(id).await?;
+            match room.submit_once(SubmitOnce { author: author.clone(), client, number, digest, transition }).await {
+                Ok(Verdict::Upgraded) | Err(_) => continue,
+                Ok(Verdict::Busy) => {
+                    room.count_rejection(&author, BUSY);
+                    return Ok(Verdict::Busy);
+                }
+                Ok(verdict) => return Ok(verdict),
+            }
+        }
+    }
+
+    /// Returns the newest durable state of a room, as its machine shows it. Wakes the room.
+    ///
+    /// # Errors
+    ///
+    /// There is no such room, it cannot be opened, or its machine faults.
+    pub async fn view(&self, id: &RoomId) -> Result<Moment, ViewError> {
+        loop {
+            let room = self.find(id).await?;
+            if let Ok(viewed) = room.view().await {
+                let view = viewed?;
+                return Ok(Moment { seq: view.seq, time: view.time, digest: view.digest, view: view.json });
+            }
+        }
+    }
+}
+
+/// Returns the machine's bytes for a transition's JSON, and the build that made them: in an instance of its own, so that odd JSON can hurt
+/// no room.
+async fn encode(logs: &Logs, id: &RoomId, json: &str) -> Result<Result<(Digest, Bytes), Rejection>, EnterError> {
+    let build = build(logs, id).await?;
+    let (digest, json) = (build.digest(), json.to_owned());
+    let encode = move || build.instantiate()?.encode(&json);
+    match logs.machines.pool().run(Lane::Aside, encode).await {
+        Ok(transition) => Ok(Ok((digest, transition))),
+        Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
+        // The machine broke off on what it was given, in an instance of its own: the sender's fault, or the machine's, and not the host's.
+        Err(CodecError::Fault(fault)) => Ok(Err(ApplyError::Fault(fault).into())),
+    }
+}
+
+/// Returns the build that a room runs, or would run if it began now.
+async fn build(Logs { journal, machines }: &Logs, id: &RoomId) -> Result<Build, OpenRoomError> {
+    let digest = match journal.room(id).await? {
+        Some(record) => record.digest,
+        None => {
+            let current = machines.current(&id.machine).await?;
+            current.ok_or_else(|| OpenRoomError::NoSuchMachine(id.machine.clone()))?.digest
+        }
+    };
+    let build = machines.build(digest).await?;
+    build.ok_or_else(|| MachinesError::NotStored(digest).into())
+}

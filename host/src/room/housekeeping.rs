@@ -1,0 +1,32 @@
+//! What rooms need besides their own tasks.
+
+use super::alarms::Alarms;
+use super::rooms::{Rooms, RoomsOptions};
+use super::trim;
+use super::trims::{self, Trims};
+use crate::log::Logs;
+
+/// Wakes rooms for their alarms, and trims their logs.
+#[must_use = "without it, no room wakes for its alarm and no log is trimmed"]
+pub struct Housekeeping {
+    rooms: Rooms,
+    trims: Trims,
+}
+
+/// Returns the rooms that have these logs, all of them asleep, and their housekeeping.
+#[must_use]
+pub fn start(logs: Logs, options: RoomsOptions) -> (Rooms, Housekeeping) {
+    let (queue, trims) = trims::queue();
+    let rooms = Rooms::new(logs, options, queue);
+    (rooms.clone(), Housekeeping { rooms, trims })
+}
+
+impl Housekeeping {
+    /// Does its work until the rooms are stopped.
+    pub async fn run(self) {
+        let Self { rooms, trims } = self;
+        let trimming = tokio::spawn(trim::run(rooms.clone(), trims));
+        Alarms::new(rooms).run().await;
+        trimming.abort();
+    }
+}
