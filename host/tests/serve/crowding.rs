@@ -68,7 +68,7 @@ fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Rece
     let (answer, answers) = mpsc::channel();
     for room in rooms {
         let (url, answer) = (host.url(&format!("/rooms/{room}")), answer.clone());
-        thread::spawn(move || answer.send(get(&url)));
+        thread::spawn(move || answer.send(get(&url)).ok());
     }
     answers
 }
