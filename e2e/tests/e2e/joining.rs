@@ -8,7 +8,7 @@ use crate::{LIVE, start};
 /// Bytes of each of the things on the list.
 const ITEM_BYTES: usize = 50_000;
 
-/// How many there are: so the state is as large as the demo's list may be.
+/// The number of items: with them, the state is as large as the demo's list may be.
 const ITEMS: usize = 20;
 
 /// Bytes that each connection passes, the handshake among them: several parts, and a fraction of the state.
