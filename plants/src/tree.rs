@@ -97,14 +97,14 @@ impl Tree {
         if let Some(seeds) = seeds_alone {
             return self.simulate(seeds);
         }
-        let mut quick = vec!["-p", "reapply-sync", "--lib", "--test", "golden", "--test", "protocol", "--no-fail-fast"];
-        if self.root.join("client/Cargo.toml").is_file() {
-            quick.extend(["-p", CLIENT]);
+        let protocol = ["-p", "reapply-sync", "--lib", "--test", "golden", "--test", "protocol", "--no-fail-fast"];
+        for tests in [&protocol[..], &["-p", "reapply-client-core", "--tests", "--no-fail-fast"]] {
+            let finding = self.cargo(tests, 0)?;
+            if finding.is_found() {
+                return Ok(finding);
+            }
         }
-        match self.cargo(&quick, 0)? {
-            Finding::Nothing => self.simulate(SEEDS),
-            finding => Ok(finding),
-        }
+        self.simulate(SEEDS)
     }
 
     fn simulate(&self, seeds: u64) -> Result<Finding, String> {
@@ -192,9 +192,6 @@ impl Tree {
         Ok(())
     }
 }
-
-/// The crate of the client's driver.
-const CLIENT: &str = "reapply-client-core";
 
 fn write(file: &Path, text: &str) -> Result<(), String> {
     fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
