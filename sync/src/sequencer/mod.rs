@@ -154,9 +154,12 @@ impl<M: Machine> Sequencer<M> {
             self.reject(author, client, number, Rejection::TooLarge { bytes, bytes_max });
             return;
         }
+        let rests_on = self.newest_seq();
         let input = Input::Transition { author: author.clone(), client, number, transition };
         match self.decide(input, now, entropy) {
             Ok(()) => self.clients.decide(client, number, self.newest_seq()),
+            // The room broke over it and dropped the state that it was rejected on, so it stays undecided.
+            Err(Undecided::Rejected(_)) if self.newest_seq() < rests_on => {}
             Err(Undecided::Rejected(error)) => self.reject(author, client, number, error.into()),
             Err(Undecided::Interrupted(Input::Transition { transition, .. })) => {
                 let submit = Submit { author, client, number, upgraded, transition };

@@ -11,7 +11,7 @@ use reapply_sync::{
     Sequencer, ServerMessage, SessionId, Start, Timestamp, VERSION, Welcome,
 };
 
-use crate::tally::{Handle, Tally, digest, genesis, transition};
+use crate::tally::{Handle, TRAP, Tally, digest, genesis, transition};
 
 const KEY: ClientKey = ClientKey([1; 16]);
 
@@ -177,6 +177,24 @@ fn a_room_that_broke_stores_decides_and_notes_nothing_more_and_answers_everyone(
         assert!(is_expected, "{effects:?}");
     }
     assert_eq!(effects.len(), 3, "{effects:?}");
+}
+
+#[test]
+fn a_rejection_that_rests_on_what_a_broken_room_drops_is_not_told() {
+    let mut owner = Owner::new(None);
+    owner.store_three();
+    owner.submit(4, 7);
+    assert!(owner.effects().iter().any(|effect| matches!(effect, Effect::Append { .. })));
+    // This one waits behind it, and is dropped with the room that breaks over the next.
+    owner.submit(5, 9);
+    owner.breaks.set(Some("reset"));
+    owner.submit(6, TRAP);
+    let mut effects = owner.effects();
+    owner.with(|room, now| room.handle_appended(now));
+    effects.extend(owner.effects());
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Report(Report::Broken(_)))), "{effects:?}");
+    let told = |effect: &Effect| matches!(effect, Effect::Send { .. } | Effect::CountRejection(_));
+    assert!(!effects.iter().any(told), "{effects:?}");
 }
 
 #[test]
