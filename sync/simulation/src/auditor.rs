@@ -161,17 +161,28 @@ impl<S: Scenario> Auditor<S> {
         self.forgotten.is_some()
     }
 
-    /// What a page has in its queue.
-    pub(crate) fn queue(&self, page: Page) -> Vec<(Number, Bytes)> {
-        let of_page = self.applied.range((page, Number(0))..=(page, Number(u64::MAX)));
-        let undecided = of_page.filter(|(_, applied)| applied.outcome.is_none());
-        undecided.map(|(&(_, number), applied)| (number, applied.transition.clone())).collect()
+    /// Whether a page has used this number.
+    pub(crate) fn knows(&self, page: Page, number: Number) -> bool {
+        self.applied.contains_key(&(page, number))
     }
 
-    /// A transition goes from a page's queue over into that of the next page.
-    pub(crate) fn note_restored(&mut self, page: Page, number: Number) {
-        let applied = self.applied.remove(&(page, number)).expect("the queue holds what was never applied");
-        self.applied.insert(((page.0, page.1 + 1), number), applied);
+    /// How far the log had come when that number was sent.
+    pub(crate) fn sent(&self, page: Page, number: Number) -> Option<Seq> {
+        self.applied.get(&(page, number))?.sent
+    }
+
+    /// A transition goes from an earlier page of a client over into the queue of this one. Where the earlier page could not remove it, it has an outcome
+    /// already, and gets another.
+    pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes) {
+        let earlier = self
+            .applied
+            .keys()
+            .rev()
+            .find(|((client, life), used)| (client, used) == (&page.0, &number) && *life < page.1);
+        let earlier = *earlier.expect("the queue holds what was never applied");
+        let applied = self.applied.remove(&earlier).expect("it was found");
+        assert_eq!(applied.transition, *transition, "number {number} names two transitions");
+        self.applied.insert((page, number), Applied { outcome: None, ..applied });
     }
 
     /// A page is told an outcome by a room in that epoch.
@@ -429,7 +440,8 @@ impl<S: Scenario> Auditor<S> {
         let lost: BTreeSet<u64> = lost.collect();
         for ((page, number), applied) in &self.applied {
             let was_logged = lost.contains(&ask::<S>(&applied.transition).nonce);
-            let is_logged = logged.remove(&ask::<S>(&applied.transition).nonce);
+            // A transition has more than one number where a page could not keep the first, and did not use it.
+            let is_logged = logged.contains(&ask::<S>(&applied.transition).nonce);
             match &applied.outcome {
                 // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
                 Some(Outcome::Rejected(Rejection::Forgotten)) if !forgets_reasons => {
@@ -442,6 +454,9 @@ impl<S: Scenario> Auditor<S> {
                 }
                 Some(Outcome::Decided | Outcome::Unknown) | None => {}
             }
+        }
+        for applied in self.applied.values() {
+            logged.remove(&ask::<S>(&applied.transition).nonce);
         }
         assert!(logged.is_empty(), "the log holds what nobody asked for: {logged:?}");
     }

@@ -157,9 +157,7 @@ impl<M: Machine> Machine for Build<M> {
         if self.lacks(json.as_bytes()) {
             return Err(CodecError::Refused("this build has no such transition".to_owned()));
         }
-        let digits = json.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
-        let plain: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-        Ok(self.write(&plain))
+        Ok(self.write(&from_json(json)))
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
@@ -203,7 +201,14 @@ impl<M: Machine> Machine for Build<M> {
     }
 }
 
+/// The transition that is so in JSON.
+pub(crate) fn from_json(json: &str) -> Bytes {
+    let digit = |byte: u8| (byte as char).to_digit(16).expect("JSON that was made here") as u8;
+    json.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
 /// A transition as all builds read it.
 pub(crate) fn to_json(transition: &[u8]) -> String {
-    transition.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    transition.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }

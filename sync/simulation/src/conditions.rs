@@ -25,6 +25,10 @@ pub(crate) struct Conditions {
     pub(crate) restores: u64,
     /// Transitions that are submitted without a session.
     pub(crate) submits_once: u64,
+    /// How often a browser's database does not answer a page at first.
+    pub(crate) store_silent_percent: u64,
+    /// How often a browser fails to write.
+    pub(crate) write_failures_percent: u64,
     /// How often machines break off, with the room and in pages.
     pub(crate) host_faults: FaultRates,
     pub(crate) page_faults: FaultRates,
@@ -49,7 +53,8 @@ impl Conditions {
         // Strangers come besides, and find the room full.
         let clients = 1 + random.index(8);
         if random.percent(30) {
-            limits.room_sessions_max = clients + random.index(2);
+            // One more, for those who deliver what others have left.
+            limits.room_sessions_max = clients + 1 + random.index(2);
         }
         if bloats {
             limits.snapshot_bytes_max = BLOATED_SNAPSHOT_BYTES_MAX;
@@ -64,6 +69,8 @@ impl Conditions {
             clock: Clock { offset: CLOCK_BEGINS, steps_percent },
             restores: if random.percent(20) { 1 + random.below(2) } else { 0 },
             submits_once: random.below(if is_everyday { 5 } else { 40 }),
+            store_silent_percent: if random.percent(50) { 0 } else { random.below(50) },
+            write_failures_percent: if random.percent(50) { 0 } else { random.below(40) },
             host_faults: if random.percent(40) { host_faults(random) } else { FaultRates::default() },
             page_faults: if random.percent(40) { page_faults(random) } else { FaultRates::default() },
             bloats,

@@ -1,10 +1,11 @@
-//! The simulated network: replicas and a sequencer with a native machine, in virtual time, with everything that can go wrong
+//! The simulated network: pages and a room with a native machine, in virtual time, with everything that can go wrong
 //! between them. Each run follows from its seed alone. Only tests use it.
 //!
 //! ```text
-//!  Scenario ──acts──▶ Replica ──▶ network ──▶ Shell: Room ──▶ Journal
-//!     │                  │   delays, cuts, reloads     │   crashes, failed appends, snapshots
-//!     └── naive model ◀──┴──────── Auditor ◀───────────┘
+//!  Scenario ──acts──▶ Page: Driver ──▶ network ──▶ Shell: Room ──▶ Journal
+//!     │                 │    │          delays, cuts      │   crashes, failed appends, snapshots
+//!     │                 │    └──▶ Browser: locks, writes that fail, silence, reloads, tabs that take over
+//!     └── naive model ◀─┴──────────── Auditor ◀───────────┘
 //! ```
 //!
 //! What is simulated is a [`Scenario`]: a machine, what its participants do, and a naive model that says what must come of it.

@@ -1,10 +1,13 @@
 //! One seeded run: clients, connections, a host that crashes, and a clock that only the simulation moves.
 
+mod arrivals;
+mod browser;
 mod clients;
 mod host;
 mod once;
 mod opening;
 mod operator;
+mod pages;
 mod signals;
 mod stranger;
 
@@ -12,13 +15,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_client_core::{ConnectionId, Driver, Status};
 use reapply_sync::room::{Asker, Effect, SubmitOnce};
-use reapply_sync::{Author, Batch, ClientKey, Digest, Machine, Number, Phase, Replica, Sequencer, Snapshot, Timestamp};
+use reapply_sync::{Batch, ClientId, Digest, Machine, Number, Sequencer, Snapshot, Timestamp};
 
-use self::signals::{Heard, SignalBook};
+use self::browser::Browser;
+use self::pages::{Page, Tab};
+use self::signals::SignalBook;
 use self::stranger::Strangers;
 use crate::auditor::Auditor;
-use crate::build::{Build, number_of};
+use crate::build::Build;
 use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::faults::{Faults, Ledger};
@@ -26,13 +32,19 @@ use crate::journal::Journal;
 use crate::network::Connection;
 use crate::random::Random;
 use crate::room::Shell;
-use crate::scenario::{Place, Scenario};
+use crate::scenario::Scenario;
 
 /// Tasks that a run of the usual length makes, at most.
 const TASKS_MAX: u64 = 200_000;
 
 /// Snapshots from which a run's log is gone through once more at its end.
 const SNAPSHOTS_CHECKED_MAX: usize = 60;
+
+/// How many browsers there are. Their tabs share what they keep.
+const BROWSERS: usize = 3;
+
+/// The tab whose application has chosen its key.
+const GIVEN_TAB: usize = 6;
 
 /// What happens at some moment.
 enum Task {
@@ -46,16 +58,22 @@ enum Task {
     Timer { host: u64 },
     WakeForAlarm { host: u64 },
     Restart,
-    Act { client: usize },
-    Connect { client: usize, page: u64 },
-    MachineLoaded { client: usize, page: u64, digest: Digest },
+    Act { tab: usize },
+    Connect { page: usize, connection: ConnectionId },
+    MachineLoaded { page: usize, digest: Digest },
+    Load { tab: usize, page: Option<usize> },
+    Answer { page: usize },
+    Written { browser: usize },
+    StoreOpens { page: usize },
+    PageTimer { page: usize },
+    Pump { page: usize },
     Mischief,
     ClockStep,
     RestoreBackup,
     Stranger,
     SubmitOnce,
     Look,
-    Signal { client: usize },
+    Signal { tab: usize },
 }
 
 /// What waits for the room: it takes in no more than its limits say.
@@ -64,23 +82,6 @@ enum Waiting {
     Closed { connection: usize },
     Once { askers: Vec<Asker>, submit: SubmitOnce },
     Upgrade { number: u8 },
-}
-
-struct Client<M: Machine> {
-    key: ClientKey,
-    author: Author,
-    replica: Replica<Build<M>>,
-    /// How often the page has been loaded before.
-    page: u64,
-    /// How often a backup had been restored when the room last told this replica where it stands.
-    epoch: usize,
-    connection: Option<usize>,
-    is_connecting: bool,
-    is_loading: bool,
-    is_corrupted: bool,
-    /// Of the machines in its pages.
-    faults: Faults,
-    heard: Heard,
 }
 
 struct World<S: Scenario> {
@@ -121,7 +122,14 @@ struct World<S: Scenario> {
     is_note_uncertain: bool,
     /// When an append last failed, unless one has succeeded since.
     failed_at: Option<u64>,
-    clients: Vec<Client<S::Machine>>,
+    tabs: Vec<Tab>,
+    browsers: Vec<Browser>,
+    /// All pages that ever were, couriers among them.
+    pages: Vec<Page<S::Machine>>,
+    /// How often each client was taken on by another page.
+    lives: BTreeMap<ClientId, u64>,
+    /// From then on a page that is live does not ask for signs of life any more, so that the run comes to rest.
+    heartbeats_until: u64,
     connections: Vec<Connection>,
     nonces: u64,
     conditions: Conditions,
@@ -187,7 +195,11 @@ impl<S: Scenario> World<S> {
             alarm_failed: None,
             is_note_uncertain: false,
             failed_at: None,
-            clients: Vec::new(),
+            tabs: Vec::new(),
+            browsers: (0..BROWSERS).map(|_| Browser::default()).collect(),
+            pages: Vec::new(),
+            lives: BTreeMap::new(),
+            heartbeats_until: 0,
             connections: Vec::new(),
             nonces: 0,
             last_once: Number(0),
@@ -200,38 +212,23 @@ impl<S: Scenario> World<S> {
             random,
         };
         world.start_host();
-        for index in 0..world.conditions.clients {
-            world.add_client(index);
+        for tab in 0..world.conditions.clients {
+            world.add_tab(tab);
         }
         world.schedule_all();
         world
     }
 
-    fn add_client(&mut self, index: usize) {
-        let key = ClientKey([index as u8; 16]);
-        let replica = Replica::new(key.clone(), Number(0));
-        self.clients.push(Client {
-            key,
-            // Some participants have two clients.
-            author: Author(format!("participant {}", index % 5).into()),
-            replica,
-            page: 0,
-            epoch: 0,
-            connection: None,
-            is_connecting: false,
-            is_loading: false,
-            is_corrupted: false,
-            faults: Faults::new(self.conditions.page_faults, self.conditions.bloats, &mut self.random),
-            heard: Heard::default(),
+    fn add_tab(&mut self, tab: usize) {
+        self.tabs.push(Tab {
+            browser: tab % BROWSERS,
+            kept_key: None,
+            given: (tab == GIVEN_TAB).then(|| Self::given_key(tab)),
+            page: None,
         });
-        if self.random.percent(20) {
-            // A newcomer, who finds a room with a past.
-            self.clients[index].is_connecting = true;
-            let after = self.random.below(15_000_000);
-            self.schedule(after, Task::Connect { client: index, page: 0 });
-        } else {
-            self.connect_later(index);
-        }
+        // Some are newcomers, who find a room with a past.
+        let after = if self.random.percent(20) { self.random.below(15_000_000) } else { self.random.below(100_000) };
+        self.schedule(after, Task::Load { tab, page: None });
     }
 
     /// All that is to happen by chance. A few runs are long, and very few very long.
@@ -243,13 +240,14 @@ impl<S: Scenario> World<S> {
         };
         self.length = length;
         let (span, clients) = (20_000_000 * length, self.conditions.clients);
+        self.heartbeats_until = span;
         let once = self.conditions.submits_once + 1;
-        self.schedule_some(120 * length, span, |random| Task::Act { client: random.index(clients) });
+        self.schedule_some(120 * length, span, |random| Task::Act { tab: random.index(clients) });
         self.schedule_some(12 * length, span, |_| Task::Mischief);
         self.schedule_some(6 * length, span, |_| Task::ClockStep);
         self.schedule_some(4 * length, span, |_| Task::Stranger);
         self.schedule_some(20 * length, span, |_| Task::Look);
-        self.schedule_some(40 * length, span, |random| Task::Signal { client: random.index(clients) });
+        self.schedule_some(40 * length, span, |random| Task::Signal { tab: random.index(clients) });
         self.schedule_some(once * length, span, |_| Task::SubmitOnce);
         for _ in 0..self.conditions.restores {
             let after = self.random.below(span);
@@ -309,22 +307,19 @@ impl<S: Scenario> World<S> {
             Task::RestoreBackup => self.restore_backup(),
             Task::Stranger => self.stranger(),
             Task::Restart => self.start_host(),
-            Task::Act { client } => self.act(client),
-            Task::Connect { client, page } => self.connect(client, page),
-            Task::MachineLoaded { client, page, digest } => {
-                if self.clients[client].page == page {
-                    self.clients[client].is_loading = false;
-                    if self.random.percent(10) && !self.is_calm {
-                        // It could not be fetched, and is asked for again.
-                        self.flush(client);
-                        return;
-                    }
-                    let (plain, faults) = (self.scenario.machine(Place::Replica), self.clients[client].faults.clone());
-                    let machine = Build::new(plain, number_of(S::NAME, digest), faults);
-                    self.clients[client].replica.handle_machine(digest, machine);
-                    self.flush(client);
+            Task::Act { tab } => self.act(tab),
+            Task::Load { tab, page } => {
+                if self.tabs[tab].page == page {
+                    self.load(tab);
                 }
             }
+            Task::Connect { page, connection } => self.connect(page, connection),
+            Task::Answer { page } => self.answer(page),
+            Task::Written { browser } => self.written(browser),
+            Task::StoreOpens { page } => self.store_opens(page),
+            Task::PageTimer { page } => self.page_timer(page),
+            Task::Pump { page } => self.pump_page(page),
+            Task::MachineLoaded { page, digest } => self.machine_loaded(page, digest),
             Task::Mischief => self.mischief(),
             Task::ClockStep => {
                 self.coverage.clock_steps += u64::from(self.conditions.clock.step(&mut self.random));
@@ -334,7 +329,7 @@ impl<S: Scenario> World<S> {
             }
             Task::SubmitOnce => self.submit_once(),
             Task::Look => self.look(),
-            Task::Signal { client } => self.signal(client),
+            Task::Signal { tab } => self.signal(tab),
         }
     }
 
@@ -342,18 +337,18 @@ impl<S: Scenario> World<S> {
     fn calm_down(&mut self) {
         self.is_calm = true;
         self.journal.faults.cease();
-        self.clients.iter().for_each(|client| client.faults.cease());
+        self.pages.iter().for_each(|page| page.faults.cease());
         self.start_host();
         self.pump_room();
-        for index in 0..self.clients.len() {
-            self.flush(index);
+        for page in 0..self.pages.len() {
+            self.pump_page(page);
         }
     }
 
     /// Makes the log grow until everyone has seen a checkpoint.
     fn checkpoint(&mut self) {
-        let replica = &self.clients[0].replica;
-        assert_eq!((replica.phase(), replica.goodbye()), (Phase::Live, None), "client 0 is not live");
+        let driver = self.tabs[0].page.and_then(|page| self.pages[page].driver.as_ref());
+        assert_eq!(driver.map(Driver::status), Some(Status::Live), "tab 0 is not live");
         let snapshots = self.coverage.snapshots;
         while self.coverage.snapshots == snapshots {
             self.apply(0, S::ballast(30_000));
@@ -368,7 +363,8 @@ impl<S: Scenario> World<S> {
 
     /// Whether what the room has come to is too large for a snapshot.
     fn is_oversized(&mut self) -> bool {
-        let (machine, state) = self.clients[0].replica.confirmed().expect("a live replica has a state");
+        let driver = self.tabs[0].page.and_then(|page| self.pages[page].driver.as_mut());
+        let (machine, state) = driver.and_then(Driver::confirmed).expect("a live replica has a state");
         let bytes = machine.snapshot(state).expect("no machine breaks off any more");
         bytes.len() > self.conditions.limits.snapshot_bytes_max
     }
@@ -379,21 +375,11 @@ impl<S: Scenario> World<S> {
         let alarm_at = opened.alarm_at();
         assert!(self.auditor.is_alarm_settled(alarm_at), "the alarm of {alarm_at:?} never went off");
         let from_genesis = self.check_at_rest(at_rest(opened));
-        for index in 0..self.clients.len() {
-            let page = self.page(index);
-            let undecided = self.auditor.undecided(page);
-            let replica = &mut self.clients[index].replica;
-            assert_eq!(replica.phase(), Phase::Live, "client {index} is not live");
-            assert_eq!((replica.pending(), undecided), (0, 0), "client {index} still waits");
-            assert_eq!(replica.confirmed_at().map(|(seq, _)| seq), Some(self.auditor.head()));
-            let (machine, state) = replica.confirmed().expect("a live replica has a state");
-            let model = self.auditor.newest();
-            assert!(S::agrees(model, state), "client {index} ends with\n{state:?}\nwhere the log makes it\n{model:?}");
-            let bytes = machine.snapshot(state).expect("a state has its bytes");
-            assert_eq!(bytes, from_genesis.state, "client {index} has other bytes than the room");
-            let (_, state) = replica.optimistic().expect("a live replica has a state");
-            assert!(S::agrees(model, state), "client {index} shows\n{state:?}\nwhere the log makes it\n{model:?}");
+        for tab in 0..self.tabs.len() {
+            self.check_tab_end(tab, &from_genesis);
         }
+        let is_delivering = self.pages.iter().any(|page| page.courier_of.is_some() && page.driver.is_some());
+        assert!(!is_delivering, "a courier has not left");
         self.check_presence();
         for snapshot in &self.some_snapshots() {
             self.auditor.check_clients(snapshot);
@@ -415,6 +401,24 @@ impl<S: Scenario> World<S> {
         let base = self.room.as_ref().map(|shell| (*shell.room.sequencer().history().base()).clone());
         let living = self.check_at_rest(base.expect("the room is there"));
         assert_eq!(living, from_genesis, "the living room is not its log");
+    }
+
+    fn check_tab_end(&mut self, tab: usize, from_genesis: &Snapshot) {
+        let index = self.tabs[tab].page.expect("everybody comes");
+        let page = self.audited(index).expect("everybody is somebody at the end");
+        let undecided = self.auditor.undecided(page);
+        let driver = self.pages[index].driver.as_mut().expect("the page is there");
+        assert_eq!(driver.status(), Status::Live, "tab {tab} is not live");
+        assert_eq!((driver.pending(), undecided), (0, 0), "tab {tab} still waits");
+        let seq = driver.replica().and_then(|replica| replica.confirmed_at()).map(|(seq, _)| seq);
+        assert_eq!(seq, Some(self.auditor.head()));
+        let (machine, state) = driver.confirmed().expect("a live replica has a state");
+        let model = self.auditor.newest();
+        assert!(S::agrees(model, state), "tab {tab} ends with\n{state:?}\nwhere the log makes it\n{model:?}");
+        let bytes = machine.snapshot(state).expect("a state has its bytes");
+        assert_eq!(bytes, from_genesis.state, "tab {tab} has other bytes than the room");
+        let (_, state) = driver.optimistic().expect("a live replica has a state");
+        assert!(S::agrees(model, state), "tab {tab} shows\n{state:?}\nwhere the log makes it\n{model:?}");
     }
 
     /// All snapshots that were stored, or as many as do not take too long.

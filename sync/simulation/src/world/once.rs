@@ -21,7 +21,7 @@ impl<S: Scenario> World<S> {
         self.coverage.submitted_once += 1;
         let digest = shell.room.sequencer().digest();
         let mark = number_of(S::NAME, digest);
-        let what = self.scenario.act(self.clients.len(), None, &mut self.random);
+        let what = self.scenario.act(self.tabs.len(), None, &mut self.random);
         self.nonces += 1;
         let plain = Ask { nonce: self.nonces, what }.encode();
         let transition: Bytes = [&[mark], &plain[..]].concat().into();

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use reapply_sync::limits::SIGNAL_BYTES_MAX;
-use reapply_sync::{Author, ClientMessage, Phase, Presence, ServerMessage, SessionId, Signal};
+use reapply_sync::{Author, ClientMessage, Phase, Presence, Replica, ServerMessage, SessionId, Signal};
 
 use super::World;
 use super::stranger::STRANGER;
@@ -64,15 +64,17 @@ impl SignalBook {
 
 impl<S: Scenario> World<S> {
     /// A client sends a signal, of any size.
-    pub(super) fn signal(&mut self, index: usize) {
+    pub(super) fn signal(&mut self, tab: usize) {
+        let Some(index) = self.tabs[tab].page else { return };
         self.signals.sent += 1;
         let length = 8 + if self.random.percent(5) { SIGNAL_BYTES_MAX } else { self.random.index(20) };
         let mut body = self.signals.sent.to_be_bytes().to_vec();
         body.resize(length, 0);
-        let replica = &mut self.clients[index].replica;
-        let is_sendable = length <= SIGNAL_BYTES_MAX && matches!(replica.phase(), Phase::CatchingUp | Phase::Live);
-        assert_eq!(replica.signal(body.into()), is_sendable, "a signal of {length} bytes");
-        self.flush(index);
+        let Some(driver) = &mut self.pages[index].driver else { return };
+        let phase = driver.replica().map_or(Phase::Offline, Replica::phase);
+        let is_sendable = length <= SIGNAL_BYTES_MAX && matches!(phase, Phase::CatchingUp | Phase::Live);
+        assert_eq!(driver.signal(body.into()), is_sendable, "a signal of {length} bytes");
+        self.pump_page(index);
     }
 
     /// A frame is handed in to the room, which may be a signal of a session.
@@ -87,8 +89,9 @@ impl<S: Scenario> World<S> {
 
     /// A frame comes to a page, on the connection that it has.
     pub(super) fn note_heard(&mut self, index: usize, frame: &[u8]) {
-        let client = &mut self.clients[index];
-        let waits = client.replica.needs_machine().is_some();
+        let client = &mut self.pages[index];
+        let replica = client.driver.as_ref().and_then(|driver| driver.replica());
+        let waits = replica.is_some_and(|replica| replica.needs_machine().is_some());
         match ServerMessage::decode(frame) {
             Ok(ServerMessage::Signals(signals)) => {
                 client.heard.signals.extend(signals.into_iter().map(|signal| (signal, waits)));
@@ -98,43 +101,44 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The page has another connection than before, or none.
-    pub(super) fn note_unheard(&mut self, index: usize) {
-        self.clients[index].heard = Heard::default();
+    /// What a page shows must have come to it, and in that order.
+    pub(super) fn check_signal(&mut self, index: usize, signal: &Signal) {
+        self.signals.received += 1;
+        loop {
+            let Some((heard, may_be_dropped)) = self.pages[index].heard.signals.pop_front() else {
+                panic!("page {index} shows {signal:?}, which did not come on this connection, or came once")
+            };
+            if heard == *signal {
+                return;
+            }
+            assert!(may_be_dropped, "page {index} shows {signal:?}, and has passed over {heard:?}");
+        }
     }
 
-    /// What a page shows must be what it has heard.
+    /// What a page shows must be what it has heard, once it has done all that it wanted.
     pub(super) fn check_heard(&mut self, index: usize) {
-        let client = &mut self.clients[index];
-        while let Some(signal) = client.replica.poll_signal() {
-            self.signals.received += 1;
-            loop {
-                let Some((heard, may_be_dropped)) = client.heard.signals.pop_front() else {
-                    panic!("client {index} shows {signal:?}, which did not come on this connection, or came once")
-                };
-                if heard == signal {
-                    break;
-                }
-                assert!(may_be_dropped, "client {index} shows {signal:?}, and has passed over {heard:?}");
-            }
+        let page = &mut self.pages[index];
+        if page.connection.is_none() {
+            page.heard = Heard::default();
         }
-        if client.replica.needs_machine().is_none() {
-            client.heard.signals.retain(|(_, may_be_dropped)| !may_be_dropped);
-            assert!(client.heard.signals.is_empty(), "client {index} does not show {:?}", client.heard.signals);
+        let Some(replica) = page.driver.as_ref().and_then(|driver| driver.replica()) else { return };
+        if replica.needs_machine().is_none() {
+            page.heard.signals.retain(|(_, may_be_dropped)| !may_be_dropped);
+            assert!(page.heard.signals.is_empty(), "page {index} does not show {:?}", page.heard.signals);
         }
-        assert_eq!(*client.replica.presence(), client.heard.presence, "client {index} shows others than it heard of");
-        let is_connected = client.connection.is_some();
-        assert!(is_connected || client.heard.presence == Presence::default(), "presence outlives a connection");
+        assert_eq!(*replica.presence(), page.heard.presence, "page {index} shows others than it heard of");
     }
 
     /// At the end everyone shows who is there.
     pub(super) fn check_presence(&self) {
         let Some(shell) = &self.room else { return };
         let present: BTreeSet<Author> = shell.roster.participants();
-        for (index, client) in self.clients.iter().enumerate() {
-            let shown: BTreeSet<Author> = client.replica.presence().participants.iter().cloned().collect();
-            assert_eq!(shown, present, "client {index} shows others than those who are there");
-            assert_eq!(client.replica.presence().count, present.len() as u64, "client {index} counts others");
+        for page in self.tabs.iter().filter_map(|tab| tab.page) {
+            let replica = self.pages[page].driver.as_ref().and_then(|driver| driver.replica());
+            let presence = replica.expect("everybody is there").presence();
+            let shown: BTreeSet<Author> = presence.participants.iter().cloned().collect();
+            assert_eq!(shown, present, "page {page} shows others than those who are there");
+            assert_eq!(presence.count, present.len() as u64, "page {page} counts others");
         }
     }
 

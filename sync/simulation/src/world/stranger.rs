@@ -121,7 +121,7 @@ impl<S: Scenario> World<S> {
         }
         let Some(room) = &self.room else { return ClientMessage::Diverged { seq: Seq(1), ours: None } };
         let mark = number_of(S::NAME, room.room.sequencer().digest());
-        let what = self.scenario.act(self.clients.len(), None, &mut self.random);
+        let what = self.scenario.act(self.tabs.len(), None, &mut self.random);
         self.nonces += 1;
         let plain = Ask { nonce: self.nonces, what }.encode();
         // In any order: a number below one that was decided is not decided any more.
