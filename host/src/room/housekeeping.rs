@@ -14,7 +14,6 @@ pub struct Housekeeping {
 }
 
 /// Returns the rooms that have these logs, all of them asleep, and their housekeeping.
-#[must_use]
 pub fn start(logs: Logs, options: RoomsOptions) -> (Rooms, Housekeeping) {
     let (queue, trims) = trims::queue();
     let rooms = Rooms::new(logs, options, queue);
