@@ -295,6 +295,7 @@ mod tests {
         tail_cost_min: 1_000,
         snapshot_part_bytes: 0,
         events_read_bytes: 0,
+        overfull_tail_bytes_min: 0,
     };
 
     fn id(index: u64) -> ClientId {

@@ -42,6 +42,9 @@ pub const REBASE_ALWAYS_MAX: usize = 64;
 /// waits until so many have come.
 pub const REBASE_PER_CHANGE: usize = 8;
 
+/// Bytes of the transitions that one replica may hold pending.
+pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Bytes of frames that a replica keeps while its machine is being loaded; what comes beyond it is asked for again.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -111,6 +114,13 @@ pub const CALM_CALLS_MIN: u32 = 4;
 /// See [`CALM_CALLS_MIN`].
 pub const CALM_CALLS_MAX: u32 = 4096;
 
+/// Bytes of events after its last snapshot with which a room takes no more transitions: only one that cannot take a snapshot comes that
+/// far. With a large snapshot it is [`OVERFULL_TAIL_RATIO`] times that.
+pub const OVERFULL_TAIL_BYTES_MIN: usize = 32 * 1024 * 1024;
+
+/// See [`OVERFULL_TAIL_BYTES_MIN`].
+pub const OVERFULL_TAIL_RATIO: usize = 4;
+
 /// Events in one batch. A room that has more waiting appends them in the next.
 pub const BATCH_EVENTS_MAX: usize = 4096;
 
@@ -153,6 +163,8 @@ pub struct Limits {
     pub snapshot_part_bytes: usize,
     /// See [`EVENTS_READ_BYTES`].
     pub events_read_bytes: usize,
+    /// See [`OVERFULL_TAIL_BYTES_MIN`].
+    pub overfull_tail_bytes_min: usize,
 }
 
 impl Default for Limits {
@@ -172,6 +184,7 @@ impl Default for Limits {
             tail_cost_min: TAIL_COST_MIN,
             snapshot_part_bytes: SNAPSHOT_PART_BYTES,
             events_read_bytes: EVENTS_READ_BYTES,
+            overfull_tail_bytes_min: OVERFULL_TAIL_BYTES_MIN,
         }
     }
 }

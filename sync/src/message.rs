@@ -27,11 +27,14 @@ use crate::id::{Author, ClientKey, Digest, LogId, Number, Seq, SessionId, Timest
 
 /// The version of these messages that this code speaks. Both sides name theirs and go by the lower one.
 ///
-/// Version 2 has snapshots that come in parts.
+/// Version 2 has snapshots that come in parts, and rooms that are overfull.
 pub const VERSION: u16 = 2;
 
 /// The first version whose replicas take a snapshot in parts.
 pub const PARTS_SINCE: u16 = 2;
+
+/// The first version whose replicas know [`Rejection::Overfull`].
+const OVERFULL_SINCE: u16 = 2;
 
 /// The kinds of messages, as the first byte of their frames, that a reader which does not know them skips.
 pub const SKIPPABLE_KINDS: std::ops::RangeInclusive<u8> = 0x40..=0x7f;
@@ -276,6 +279,16 @@ pub enum Rejection {
     /// It was rejected while the connection was down, and the room has forgotten why.
     #[error("rejected while disconnected; the reason is no longer known")]
     Forgotten,
+    /// The room cannot take a snapshot, and has as many events without one as it may. Since version 2.
+    #[error(
+        "the room takes no transitions: it cannot take a snapshot, and has {bytes} bytes of events since the last one; the limit is {bytes_max}"
+    )]
+    Overfull {
+        /// Bytes of events since the last snapshot.
+        bytes: u64,
+        /// The limit.
+        bytes_max: u64,
+    },
 }
 
 /// An ephemeral message.
@@ -348,6 +361,16 @@ impl Rejection {
             Self::TooLarge { .. } => "too-large",
             Self::TooFast { .. } => "too-fast",
             Self::Forgotten => "forgotten",
+            Self::Overfull { .. } => "overfull",
+        }
+    }
+
+    /// Returns what a client of this version is told: in place of a kind that it does not know, one that it does.
+    #[must_use]
+    pub(crate) fn for_version(self, version: u16) -> Self {
+        match self {
+            Self::Overfull { .. } if version < OVERFULL_SINCE => Self::Forbidden(self.to_string()),
+            known => known,
         }
     }
 
@@ -360,7 +383,7 @@ impl Rejection {
             | Self::Exhausted(text)
             | Self::Trapped(text)
             | Self::Forbidden(text) => text.len(),
-            Self::TooLarge { .. } | Self::TooFast { .. } | Self::Forgotten => 0,
+            Self::TooLarge { .. } | Self::TooFast { .. } | Self::Forgotten | Self::Overfull { .. } => 0,
         }
     }
 }

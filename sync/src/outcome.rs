@@ -1,7 +1,7 @@
 //! What a replica answers its owner with.
 
 use crate::id::{Digest, Seq, Timestamp};
-use crate::limits::{COUNT_MAX, PENDING_MAX};
+use crate::limits::{COUNT_MAX, PENDING_BYTES_MAX, PENDING_MAX};
 use crate::message::Rejection;
 
 /// What became of a transition.
@@ -65,7 +65,9 @@ pub enum SubmitError {
     #[error(transparent)]
     Rejected(Rejection),
     /// Too many are pending.
-    #[error("{PENDING_MAX} transitions are pending; more are taken when some have been decided")]
+    #[error(
+        "too many transitions are pending (limits: {PENDING_MAX}, and {PENDING_BYTES_MAX} bytes); more are taken when some have been decided"
+    )]
     TooManyPending,
     /// The client has used its last number.
     #[error("this client has used its last number, {COUNT_MAX}; go on with another key")]

@@ -10,6 +10,8 @@ use crate::message::{ClientMessage, Rejection};
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) number: Number,
+    /// Bytes that it came with, which count for the limit.
+    pub(crate) bytes: usize,
     body: Body,
     /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
     time: Timestamp,
@@ -101,7 +103,12 @@ impl Pending {
     }
 
     fn with(number: Number, body: Body, time: Timestamp, entropy: u64) -> Self {
-        Self { number, body, time, entropy, sent_at: None, may_be_in_snapshot: false, faulted: false }
+        let bytes = match &body {
+            Body::Encoded(transition) => transition.len(),
+            Body::Json(json) => json.len(),
+            Body::Lost(_) => 0,
+        };
+        Self { number, bytes, body, time, entropy, sent_at: None, may_be_in_snapshot: false, faulted: false }
     }
 }
 

@@ -32,6 +32,14 @@ pub enum Report {
         /// The limit.
         bytes_max: usize,
     },
+    /// The room cannot take a snapshot, and takes no more transitions until it can. It tries again every so often, and says so once.
+    #[error(
+        "the room cannot take a snapshot, and has {bytes} bytes of events since the last one; until it can it takes no more transitions"
+    )]
+    Overfull {
+        /// Bytes of events since the last snapshot.
+        bytes: usize,
+    },
     /// The machine refused the alarm that it had set itself, or faulted on it. That is not tried again.
     #[error("the alarm failed, and is not tried again: {why}")]
     AlarmFailed {

@@ -221,6 +221,7 @@ fn reasons_are_what_they_were() {
         (Rejection::TooLarge { bytes: 300, bytes_max: 2 }, "05ac0202"),
         (Rejection::TooFast { per_second_max: 300 }, "06ac02"),
         (Rejection::Forgotten, "07"),
+        (Rejection::Overfull { bytes: 300, bytes_max: 2 }, "08ac0202"),
     ];
     rejections.iter().for_each(|(rejection, golden)| check(rejection, golden));
     let goodbyes = [

@@ -61,6 +61,7 @@ export type RejectionKind =
   | "busy"
   | "not-ready"
   | "used-up"
+  | "overfull"
   | "forgotten";
 
 /** An ephemeral message: never logged, never applied. */

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use reapply_sync::limits::PENDING_MAX;
 use reapply_sync::room::{Now, Ticks};
 use reapply_sync::{ClientMessage, Machine, Phase as ReplicaPhase};
 
@@ -117,7 +116,7 @@ impl<M: Machine> Driver<M> {
     fn release(&mut self, now: &mut Now<'_>) -> bool {
         let Some(replica) = self.replica.as_mut().filter(|_| self.progress == Progress::Joined) else { return false };
         let (mut has_released, mut all_ended) = (false, Vec::new());
-        while replica.pending() < PENDING_MAX && replica.confirmed_at().is_some() {
+        while !replica.is_full() && replica.confirmed_at().is_some() {
             let (time, entropy) = (self.clock.now(now), (now.entropy)());
             let Some(ended) = self.transitions.release(replica, &mut self.queue, time, entropy) else { break };
             all_ended.extend(ended);

@@ -197,6 +197,7 @@ impl From<Rejection> for HttpError {
             Rejection::Forbidden(_) => StatusCode::FORBIDDEN,
             Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Rejection::Overfull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         };
         let mut error = Self::new(status, why.kind(), why.to_string());
         if let Rejection::Conflict(conflict) = &why {

@@ -147,5 +147,6 @@ fn narrow(random: &mut Random) -> Limits {
         tail_cost_min: below(100_000, default.tail_cost_min as usize) as u64,
         snapshot_part_bytes: 1 + below(200, default.snapshot_part_bytes),
         events_read_bytes: 1 + below(2_000, default.events_read_bytes),
+        overfull_tail_bytes_min: default.overfull_tail_bytes_min,
     }
 }

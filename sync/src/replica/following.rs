@@ -172,7 +172,8 @@ impl<M: Machine> Replica<M> {
     /// A pending transition has been decided: it leaves the queue, and only it.
     pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
         if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
-            self.pending.remove(index);
+            let bytes = self.pending.remove(index).map_or(0, |pending| pending.bytes);
+            self.pending_bytes -= bytes;
             // One that was accepted has changed the confirmed state.
             if !matches!(outcome, Outcome::Accepted { .. }) {
                 self.rebase.note_change();

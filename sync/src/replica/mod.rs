@@ -31,7 +31,9 @@ use self::arrival::Arrival;
 use self::rebase::Rebase;
 use crate::event::{Chain, Event};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
-use crate::limits::{COUNT_MAX, PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
+use crate::limits::{
+    COUNT_MAX, PENDING_BYTES_MAX, PENDING_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX,
+};
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::message::{ClientMessage, DecodeError, Goodbye, Presence, Rejection, ServerMessage, Signal, Welcome};
 use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
@@ -47,6 +49,7 @@ pub struct Replica<M: Machine> {
     /// None while it is the same as the confirmed state.
     optimistic: Option<M::State>,
     pending: VecDeque<Pending>,
+    pending_bytes: usize,
     last_number: Number,
     session: Option<Session>,
     /// The connection's state.
@@ -112,6 +115,7 @@ impl<M: Machine> Replica<M> {
             confirmed: None,
             optimistic: None,
             pending: VecDeque::new(),
+            pending_bytes: 0,
             last_number,
             session: None,
             phase: Phase::Offline,
@@ -203,7 +207,7 @@ impl<M: Machine> Replica<M> {
     /// There is no state yet, the prediction says no, too many are pending, or no number is left. Nothing has changed then.
     pub fn apply(&mut self, transition: Bytes, now: Timestamp, entropy: u64) -> Result<Number, SubmitError> {
         self.settle();
-        if self.pending.len() >= PENDING_MAX {
+        if self.is_full() {
             return Err(SubmitError::TooManyPending);
         }
         if self.last_number.0 >= COUNT_MAX {
@@ -234,6 +238,7 @@ impl<M: Machine> Replica<M> {
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
             self.transmit.extend(pending.submit(self.known_head()));
         }
+        self.pending_bytes += pending.bytes;
         self.pending.push_back(pending);
         Ok(number)
     }
@@ -321,6 +326,12 @@ impl<M: Machine> Replica<M> {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Whether as many transitions are pending as may be, by their count or by their bytes.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_MAX || self.pending_bytes >= PENDING_BYTES_MAX
     }
 
     /// The last number used.

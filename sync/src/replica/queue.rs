@@ -24,6 +24,7 @@ impl<M: Machine> Replica<M> {
         if self.pending.back().is_none_or(|last| last.number < number) {
             let mut restored = Pending::from_json(number, json, now, entropy);
             restored.sent_at = sent_at;
+            self.pending_bytes += restored.bytes;
             self.pending.push_back(restored);
             self.last_number = self.last_number.max(number);
         }

@@ -28,3 +28,6 @@ pub const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Microseconds for which a room whose events were not stored lets no alarm go off and tries no leaving again. No participant asks for these, so
 /// nothing else would slow them down.
 pub const STORAGE_RETRY_MICROS: u64 = 1_000_000;
+
+/// Microseconds after which a room that is overfull tries again to take a snapshot.
+pub const SNAPSHOT_RETRY_MICROS: u64 = 60_000_000;

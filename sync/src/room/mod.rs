@@ -63,6 +63,8 @@ pub struct Room<M: Machine> {
     last_used: Option<Ticks>,
     /// Since an append failed: until when nothing that nobody asks for is tried again.
     failing_until: Option<Ticks>,
+    /// In an overfull room: when it tries again to take a snapshot.
+    snapshot_retry: Option<Ticks>,
     phase: Phase,
 }
 
@@ -113,6 +115,7 @@ impl<M: Machine> Room<M> {
             sleep_after_micros,
             last_used: is_used.then_some(now.ticks),
             failing_until: None,
+            snapshot_retry: None,
             phase: Phase::Awake,
         };
         room.leave_absent(now);
@@ -139,9 +142,15 @@ impl<M: Machine> Room<M> {
         if self.sessions.len() >= sessions_max && self.sessions.of_client(client).is_none() {
             return Err(Goodbye::Full(format!("the room has {sessions_max} sessions, which is its limit")));
         }
+        if self.sequencer.is_closed() && self.sessions.of_client(client).is_none() {
+            return Err(Goodbye::Full(
+                "the room cannot take a snapshot, and has no place for newcomers until it can".to_owned(),
+            ));
+        }
         let is_first = !self.sessions.has(&participant);
-        let upgraded = self.sequencer.upgraded();
-        let former = self.sessions.insert(session, Session { participant: participant.clone(), client, upgraded });
+        let (upgraded, version) = (self.sequencer.upgraded(), hello.version);
+        let held = Session { participant: participant.clone(), client, upgraded, version };
+        let former = self.sessions.insert(session, held);
         if is_first {
             let entropy = now.draw();
             self.sequencer.handle_joined(participant.clone(), now.time, entropy);
@@ -167,7 +176,7 @@ impl<M: Machine> Room<M> {
 
     /// A session submits a transition. From a session that has ended nothing is taken: its client submits again in its next one.
     pub fn handle_submit(&mut self, session: SessionId, number: Number, transition: Bytes, now: &mut Now<'_>) {
-        let Some(Session { participant, client, upgraded }) = self.sessions.get(session) else { return };
+        let Some(Session { participant, client, upgraded, .. }) = self.sessions.get(session) else { return };
         let submit = Submit { author: participant.clone(), client: *client, number, upgraded: *upgraded, transition };
         if self.backoffs.is_waiting(&submit.author, now.ticks) {
             return self.hold(session, submit, now);

@@ -1,5 +1,6 @@
 //! What a room does when nothing comes in: it tells who is present, lets its alarm go off, and falls asleep.
 
+use super::limits::SNAPSHOT_RETRY_MICROS;
 use super::{Effect, Now, Phase, Room, Ticks};
 use crate::machine::Machine;
 use crate::message::Goodbye;
@@ -14,11 +15,17 @@ impl<M: Machine> Room<M> {
         }
         let alarm_at = self.alarm_wake_at(now);
         let held_due = self.backoffs.due().filter(|_| self.is_open());
-        [self.presence_due, sleep_at, alarm_at, held_due].into_iter().flatten().min()
+        let is_overfull = self.phase == Phase::Awake && self.sequencer.is_overfull();
+        let retry_at = is_overfull.then(|| *self.snapshot_retry.get_or_insert(now.ticks.after(SNAPSHOT_RETRY_MICROS)));
+        [self.presence_due, sleep_at, alarm_at, held_due, retry_at].into_iter().flatten().min()
     }
 
     /// Does what is due. An early call does no harm.
     pub fn handle_timer(&mut self, now: &mut Now<'_>) {
+        if self.snapshot_retry.is_some_and(|at| at <= now.ticks) {
+            self.snapshot_retry = None;
+            self.sequencer.retry_snapshot();
+        }
         self.let_alarm_go_off(now);
         self.let_go_of_held(now);
         if self.presence_due.is_some_and(|due| due <= now.ticks) {

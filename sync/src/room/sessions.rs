@@ -15,6 +15,8 @@ pub(super) struct Session {
     pub(super) client: ClientId,
     /// The last upgrade that its replica has followed.
     pub(super) upgraded: Seq,
+    /// The version that it speaks.
+    pub(super) version: u16,
 }
 
 /// All connections to a room. A client has one at most: the newest.

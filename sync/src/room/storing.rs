@@ -139,7 +139,8 @@ impl<M: Machine> Room<M> {
     fn tell_rejected(&mut self, rejected: Rejected) {
         let (client, number) = (rejected.client, rejected.number);
         if let Some(session) = self.sessions.of_client(client) {
-            let frame = ServerMessage::Rejected { number, why: rejected.why.clone() }.encode();
+            let version = self.sessions.get(session).map_or(0, |session| session.version);
+            let frame = ServerMessage::Rejected { number, why: rejected.why.clone().for_version(version) }.encode();
             self.effects.push_back(Effect::Send { session, frame });
         }
         if !self.askers.is_empty() {

@@ -38,9 +38,10 @@ impl<M: Machine> Sequencer<M> {
         self.alarm.is_some() || self.upgrade.is_some() || self.broken || self.is_lost
     }
 
-    /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal.
+    /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal, or the
+    /// room is [overfull](Sequencer::is_overfull).
     pub fn alarm_rings_at(&mut self) -> Option<Timestamp> {
-        if self.upgrade.is_some() { None } else { self.alarm_at() }
+        if self.upgrade.is_some() || self.is_overfull() { None } else { self.alarm_at() }
     }
 
     /// The newest state's alarm, unless it was tried in vain.

@@ -118,6 +118,8 @@ pub struct Sequencer<M: Machine> {
     alarm_spent: Option<Alarm>,
     snapshot_policy: SnapshotPolicy,
     snapshot_due_bytes: usize,
+    /// Whether the operator was told that the room is overfull.
+    is_overfull_told: bool,
     snapshot: Option<Arc<Snapshot>>,
     broken: bool,
     costs: Costs,
@@ -152,6 +154,10 @@ impl<M: Machine> Sequencer<M> {
         if transition.len() > TRANSITION_BYTES_MAX {
             let (bytes, bytes_max) = (transition.len() as u64, TRANSITION_BYTES_MAX as u64);
             self.reject(author, client, number, Rejection::TooLarge { bytes, bytes_max });
+            return;
+        }
+        if let Some(why) = self.overfull() {
+            self.reject(author, client, number, why);
             return;
         }
         let rests_on = self.newest_seq();
@@ -300,6 +306,7 @@ impl<M: Machine> Sequencer<M> {
         let client = hello.key.client_id();
         self.clients.connect(client, session);
         let (start, reader) = self.history.start(hello);
+        let rejected = self.clients.rejections(client).cloned();
         let welcome = Welcome {
             version: VERSION,
             capabilities: Capabilities::OURS,
@@ -311,7 +318,7 @@ impl<M: Machine> Sequencer<M> {
             head: self.history.head(),
             decided: self.clients.told(client),
             taken: self.clients.decided(client),
-            rejected: self.clients.rejections(client).cloned().collect(),
+            rejected: rejected.map(|(number, why)| (number, why.for_version(hello.version))).collect(),
             forgotten: self.clients.forgotten_of(client).map(Box::new),
             time: now.max(self.time),
         };

@@ -96,6 +96,7 @@ impl<M: Machine> Sequencer<M> {
             alarm_spent: None,
             snapshot_policy: SnapshotPolicy::default(),
             snapshot_due_bytes: 0,
+            is_overfull_told: false,
             snapshot,
             broken: false,
             costs: Costs::new(base_cost, tail_cost),

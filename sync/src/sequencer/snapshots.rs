@@ -5,8 +5,9 @@ use bytes::Bytes;
 use super::Sequencer;
 use crate::event::Input;
 use crate::id::Seq;
-use crate::limits::{SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
+use crate::limits::{OVERFULL_TAIL_RATIO, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
 use crate::machine::Machine;
+use crate::message::Rejection;
 use crate::report::Report;
 use crate::snapshot::Snapshot;
 
@@ -45,6 +46,37 @@ impl<M: Machine> Sequencer<M> {
         self.is_snapshot_due(self.history.bytes_after_base() + batch.body.len(), batch.last(), is_tail_dear)
     }
 
+    /// Whether the room could not take a snapshot for so long that it takes no more transitions. Joins and leaves it takes, up to twice
+    /// that: see [`Sequencer::is_closed`].
+    #[must_use]
+    pub fn is_overfull(&self) -> bool {
+        self.history.bytes_after_base() >= self.overfull_bytes()
+    }
+
+    /// Whether an overfull room has no place for the joins of newcomers either.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.history.bytes_after_base() >= 2 * self.overfull_bytes()
+    }
+
+    /// Tries again to take a snapshot, in a room that is overfull: now, or as soon as that is possible.
+    pub fn retry_snapshot(&mut self) {
+        if self.is_overfull() {
+            self.snapshot_due_bytes = 0;
+            self.take_snapshot_if_possible();
+        }
+    }
+
+    pub(super) fn overfull(&self) -> Option<Rejection> {
+        let (bytes, bytes_max) = (self.history.bytes_after_base(), self.overfull_bytes());
+        let overfull = Rejection::Overfull { bytes: bytes as u64, bytes_max: bytes_max as u64 };
+        (bytes >= bytes_max).then_some(overfull)
+    }
+
+    fn overfull_bytes(&self) -> usize {
+        self.limits.overfull_tail_bytes_min.max(self.history.base().state.len() * OVERFULL_TAIL_RATIO)
+    }
+
     pub(super) fn take_snapshot_if_due(&mut self) {
         let is_tail_dear = self.costs.is_tail_dear(self.limits.tail_cost_min);
         if self.is_snapshot_due(self.history.bytes_after_base(), self.history.head(), is_tail_dear) {
@@ -65,6 +97,10 @@ impl<M: Machine> Sequencer<M> {
         if bytes <= self.snapshot_due_bytes || is_tail_dear {
             return bytes > self.snapshot_due_bytes;
         }
+        // Whatever the policy: it is a room's last chance before it is overfull.
+        if bytes >= self.overfull_bytes() {
+            return true;
+        }
         let SnapshotPolicy { events: events_max, bytes: bytes_max } = self.snapshot_policy;
         if events_max.is_none() && bytes_max.is_none() {
             return bytes > (self.history.base().state.len() * SNAPSHOT_TAIL_RATIO).max(SNAPSHOT_TAIL_BYTES_MIN);
@@ -84,20 +120,35 @@ impl<M: Machine> Sequencer<M> {
                 self.rebase(state, cost);
                 return true;
             }
-            // Tried again when the tail has doubled, so that a machine that cannot do it costs little.
             Ok(state) => {
-                self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
                 let bytes_max = self.limits.snapshot_bytes_max;
-                self.reports.push_back(Report::SnapshotTooLarge { bytes: state.len(), bytes_max });
+                self.snapshot_failed(Report::SnapshotTooLarge { bytes: state.len(), bytes_max });
             }
             Err(fault) => {
+                // One that a slice broke off is taken once the states are there again.
                 if !self.machine.is_interrupted() {
-                    self.snapshot_due_bytes = self.history.bytes_after_base() * 2;
+                    self.snapshot_failed(Report::FunctionFaulted { function: "snapshot", fault });
                 }
-                self.handle_fault("snapshot", fault);
+                self.lose();
             }
         }
         false
+    }
+
+    /// Tried again when the tail has doubled, so that a machine that cannot do it costs little; and when the room has become overfull, which is said
+    /// once.
+    fn snapshot_failed(&mut self, report: Report) {
+        let (bytes, bytes_max) = (self.history.bytes_after_base(), self.overfull_bytes());
+        if bytes < bytes_max {
+            self.snapshot_due_bytes = (bytes * 2).min(bytes_max - 1);
+            self.reports.push_back(report);
+        } else {
+            self.snapshot_due_bytes = usize::MAX;
+            if !std::mem::replace(&mut self.is_overfull_told, true) {
+                self.reports.push_back(report);
+                self.reports.push_back(Report::Overfull { bytes });
+            }
+        }
     }
 
     /// The durable state, whose bytes are `state`, is what newcomers and recoveries start from; and the log says so.
@@ -108,7 +159,7 @@ impl<M: Machine> Sequencer<M> {
 
     fn rebase(&mut self, state: Bytes, cost: u64) {
         self.costs.note_snapshot(cost);
-        self.snapshot_due_bytes = 0;
+        (self.snapshot_due_bytes, self.is_overfull_told) = (0, false);
         self.history.rebase(Snapshot {
             seq: self.history.head(),
             digest: self.digest,

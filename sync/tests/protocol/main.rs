@@ -4,6 +4,7 @@
 mod arrival;
 mod fragile;
 mod messages;
+mod overfull;
 mod rebase;
 mod rebase_cost;
 mod replica;

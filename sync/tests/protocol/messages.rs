@@ -60,6 +60,7 @@ fn rejection() -> impl Strategy<Value = Rejection> {
         any::<(u64, u64)>().prop_map(|(bytes, bytes_max)| Rejection::TooLarge { bytes, bytes_max }),
         any::<u32>().prop_map(|per_second_max| Rejection::TooFast { per_second_max }),
         Just(Rejection::Forgotten),
+        any::<(u64, u64)>().prop_map(|(bytes, bytes_max)| Rejection::Overfull { bytes, bytes_max }),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! A replica in situations that chance would rarely meet.
 
 use bytes::Bytes;
-use reapply_sync::limits::{COUNT_MAX, PENDING_MAX, WAITING_BYTES_MAX};
+use reapply_sync::limits::{COUNT_MAX, PENDING_BYTES_MAX, PENDING_MAX, TRANSITION_BYTES_MAX, WAITING_BYTES_MAX};
 use reapply_sync::{
     Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Digest, Event, Goodbye, Input, LogId, Machine,
     Number, Outcome, Phase, Presence, Rejection, Replica, Resume, Seq, ServerMessage, SessionId, Start, SubmitError,
@@ -305,6 +305,27 @@ fn offline_transitions_wait_in_order_and_are_bounded() {
         _ => None,
     });
     assert!(submitted.eq(1..=PENDING_MAX as u64));
+}
+
+#[test]
+fn offline_transitions_are_bounded_by_their_bytes_as_well() {
+    let mut replica = live(1, &[1]);
+    replica.handle_disconnected();
+    let mut longest = transition(3).to_vec();
+    longest.resize(TRANSITION_BYTES_MAX, 0);
+    let longest = Bytes::from(longest);
+    for _ in 0..PENDING_BYTES_MAX.div_ceil(TRANSITION_BYTES_MAX) {
+        assert!(!replica.is_full());
+        replica.apply(longest.clone(), Timestamp(5), 0).unwrap();
+    }
+    assert!(replica.is_full() && replica.pending() < PENDING_MAX);
+    assert_eq!(replica.apply(transition(3), Timestamp(5), 0), Err(SubmitError::TooManyPending));
+    // One that is decided leaves its place.
+    replica.handle_connected();
+    send(&mut replica, &ServerMessage::Welcome(welcome(Start::Tail, 1, 0)));
+    send(&mut replica, &ServerMessage::Rejected { number: Number(1), why: Rejection::Forgotten });
+    assert!(!replica.is_full());
+    replica.apply(longest, Timestamp(5), 0).unwrap();
 }
 
 #[test]

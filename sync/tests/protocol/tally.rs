@@ -1,5 +1,8 @@
 //! A small machine whose answers depend on everything that they may depend on.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use reapply_sync::{
     Alarm, ApplyError, CodecError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Timestamp,
@@ -18,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) alarm_bytes: usize,
     /// Refuses every snapshot.
     pub(crate) refuses_snapshots: bool,
+    /// Breaks off at every snapshot, while that is so.
+    pub(crate) snapshots_fail: Rc<Cell<bool>>,
     /// A value that is no transition of this build.
     pub(crate) unknown: Option<u64>,
     /// What all calls have cost since that was asked: an `apply` costs the value.
@@ -125,6 +130,14 @@ impl Machine for Tally {
 
     fn snapshot(&mut self, state: &Handle) -> Result<Bytes, Fault> {
         self.check(state);
+        if self.snapshots_fail.get() {
+            self.is_broken = true;
+            return Err(Fault::Exhausted("time".to_owned()));
+        }
+        if self.slice == Some(0) {
+            (self.is_broken, self.is_interrupted) = (true, true);
+            return Err(Fault::Exhausted("slice".to_owned()));
+        }
         Ok(postcard::to_allocvec(&state.applied).unwrap().into())
     }
 

@@ -46,6 +46,9 @@ impl<S: Scenario> World<S> {
                 self.coverage.snapshots_too_large += 1;
                 assert!(self.conditions.bloats && bytes > bytes_max, "{bytes} bytes of snapshot are too many");
             }
+            Report::Overfull { bytes } => {
+                assert!(bytes >= self.conditions.limits.overfull_tail_bytes_min, "overfull with {bytes} bytes");
+            }
             Report::AlarmFailed { alarm, why } => {
                 let is_longest = alarm.transition.len() == reapply_sync::limits::TRANSITION_BYTES_MAX;
                 if let ApplyError::Refused(Refusal::Malformed(why)) = &why {
