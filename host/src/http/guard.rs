@@ -2,7 +2,7 @@
 //!
 //! Administration takes the deploy token, whoever asks and from wherever: behind a proxy every request comes from this machine, under
 //! whatever name the proxy chose. A page is recognised by the `Origin` that its browser sends. Pages of the host's own address and of the
-//! origins that the operator allows may use the host ([`super::origins`]).
+//! origins that the operator allows may use the host (`super::origins`).
 
 use std::fmt;
 use std::net::SocketAddr;
