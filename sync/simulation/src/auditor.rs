@@ -10,6 +10,7 @@ use reapply_sync::{
 };
 
 use crate::build::{DEAD, number_of, plain, sets_alarms};
+use crate::coverage::OutcomeCounts;
 use crate::history::{Accepted, Conflict, History};
 use crate::scenario::{Ask, Scenario};
 
@@ -24,16 +25,6 @@ struct Applied {
     /// How far the log had come, as its page knew, whenever it was sent.
     sent: Option<Seq>,
     outcome: Option<Outcome>,
-}
-
-#[derive(Default)]
-pub(crate) struct OutcomeCounts {
-    pub(crate) accepted: u64,
-    pub(crate) conflicts: u64,
-    pub(crate) faulted: u64,
-    pub(crate) forgotten: u64,
-    pub(crate) decided: u64,
-    pub(crate) unknown: u64,
 }
 
 pub(crate) struct Auditor<S: Scenario> {

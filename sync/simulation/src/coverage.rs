@@ -1,7 +1,17 @@
 //! Counts of what runs came across.
 
-use crate::auditor::OutcomeCounts;
 use crate::room::RoomCounts;
+
+/// The outcomes that pages were told, by kind.
+#[derive(Default)]
+pub(crate) struct OutcomeCounts {
+    pub(crate) accepted: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) faulted: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) decided: u64,
+    pub(crate) unknown: u64,
+}
 
 /// What a run came across, so that the whole of all runs can be shown to have come across everything.
 #[derive(Default)]

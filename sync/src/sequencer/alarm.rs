@@ -1,6 +1,7 @@
 //! The alarm of a room's newest state: when it is due, and what becomes of it.
 
-use super::{Sequencer, Undecided};
+use super::Sequencer;
+use super::deciding::Undecided;
 use crate::event::Input;
 use crate::id::Timestamp;
 use crate::limits::TRANSITION_BYTES_MAX;

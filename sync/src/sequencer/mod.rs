@@ -27,6 +27,7 @@
 
 mod alarm;
 mod costs;
+mod deciding;
 mod lost;
 mod opening;
 mod recovery;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clients::Clients;
-use crate::event::{Batch, BatchBuilder, Event, Genesis, Input};
+use crate::event::{Batch, BatchBuilder, Genesis, Input};
 use crate::history::{History, Reader};
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::limits::{Limits, TRANSITION_BYTES_MAX};
@@ -49,6 +50,7 @@ use crate::report::Report;
 use crate::snapshot::{Forgotten, Snapshot};
 
 use self::costs::Costs;
+use self::deciding::Undecided;
 use self::lost::{Postponed, Waiting};
 pub use self::snapshots::SnapshotPolicy;
 use self::upgrade::Upgrade;
@@ -431,68 +433,6 @@ impl<M: Machine> Sequencer<M> {
         self.open.last()
     }
 
-    /// Applies an input to the newest state; accepted, it joins the open batch.
-    fn decide(&mut self, input: Input, now: Timestamp, entropy: u64) -> Result<(), Undecided> {
-        if self.is_lost {
-            return Err(Undecided::Interrupted(input));
-        }
-        if self.broken || self.upgrade.is_some() {
-            let why = Fault::Trapped("the room cannot go on now".to_owned());
-            return Err(Undecided::Rejected(why.into()));
-        }
-        let event = Event { seq: self.newest_seq().next(), time: now.max(self.time), entropy, input };
-        let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
-        let newest = self.open_state.as_ref().or(in_flight).unwrap_or(&self.durable);
-        let applied = self.machine.apply(newest, &event);
-        let cost = self.machine.take_cost();
-        self.costs.note_call(cost);
-        match applied {
-            Ok(state) => {
-                self.time = event.time;
-                self.open_state = Some(state);
-                self.open.push(event);
-                self.costs.note_event(cost);
-                self.alarm = None;
-                Ok(())
-            }
-            Err(ApplyError::Fault(fault)) => {
-                if self.machine.is_interrupted() {
-                    self.lose();
-                    return Err(Undecided::Interrupted(event.input));
-                }
-                if let Input::Transition { author, .. } = &event.input {
-                    self.faulted = Some((author.clone(), cost));
-                }
-                if let Some(author) = event.input.author() {
-                    self.reports.push_back(Report::Faulted { author: author.clone(), fault: fault.clone() });
-                }
-                self.lose();
-                Err(Undecided::Rejected(fault.into()))
-            }
-            Err(refused) => Err(Undecided::Rejected(refused)),
-        }
-    }
-
-    /// An event of the room's own joins the open batch.
-    fn push_own(&mut self, input: Input, now: Timestamp) {
-        self.time = now.max(self.time);
-        self.open.push(Event { seq: self.newest_seq().next(), time: self.time, entropy: 0, input });
-    }
-
-    fn reject(&mut self, author: Author, client: ClientId, number: Number, why: Rejection) {
-        let head = self.newest_seq();
-        self.clients.decide(client, number, head);
-        self.rejected.push_back((head, Rejected { author, client, number, why, is_repeated: false }));
-    }
-
-    /// The client asks again for what was rejected: it may have missed the answer.
-    fn repeat_rejection(&mut self, author: Author, client: ClientId, number: Number) {
-        let known = self.clients.rejections(client).find(|&&(rejected, _)| rejected == number);
-        if let Some((_, why)) = known.cloned() {
-            self.rejected.push_front((Seq(0), Rejected { author, client, number, why, is_repeated: true }));
-        }
-    }
-
     /// The batch is durable: its clients' numbers are found in it.
     fn settle(&mut self, batch: &Batch) {
         for event in &batch.events {
@@ -503,14 +443,6 @@ impl<M: Machine> Sequencer<M> {
             note_presence(&mut self.durable_present, &event.input);
         }
     }
-}
-
-/// Why an input did not become an event.
-enum Undecided {
-    /// It is decided.
-    Rejected(ApplyError),
-    /// The machine was interrupted, or its states are lost: it is to be decided later.
-    Interrupted(Input),
 }
 
 impl From<ApplyError> for Rejection {
