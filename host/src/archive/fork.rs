@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reapply_sync::room::Note;
 use reapply_sync::{LogId, Machine, RoomId, Seq, Timestamp};
 use tokio::runtime::Handle;
 
@@ -38,7 +39,7 @@ pub async fn fork(logs: &Logs, from: &RoomRecord, at: Seq, to: &RoomId) -> Resul
     let (from, own) = (from.clone(), forked(to, at, chain, time));
     let log = own.chain.log_id();
     let RoomRecord { genesis, base, .. } = from.clone();
-    let room = NewRoom { room: to.clone(), genesis, log, base, alarm: None, staged: true };
+    let room = NewRoom { room: to.clone(), genesis, log, base, note: Note::default(), staged: true };
     let copied = tokio::task::spawn_blocking(move || {
         let mut staging = Staging::begin(journal.as_ref(), &runtime, room)?;
         copy(&journal, &runtime, &from, at, &mut staging)?;

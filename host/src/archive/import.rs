@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use reapply_sync::room::Note;
 use reapply_sync::{Batch, Chain, Digest, LogId, RoomId, Seq};
 use tokio::runtime::Handle;
 
@@ -103,7 +104,7 @@ impl<'a> Importer<'a> {
             genesis: genesis.clone(),
             log,
             base: base.clone(),
-            alarm: None,
+            note: Note::default(),
             staged: true,
         };
         self.staging = Some(Staging::begin(self.journal, self.runtime, room)?);

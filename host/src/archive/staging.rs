@@ -1,8 +1,9 @@
 //! A room that is being made from another one's log. It is neither found nor listed before it is whole; given up, it leaves nothing behind.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use reapply_sync::{Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::room::Note;
+use reapply_sync::{Author, Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::clock;
@@ -20,6 +21,8 @@ pub(super) struct Staging<'a> {
     appending: VecDeque<Appending>,
     /// Where the log stands that is being written.
     chain: Chain,
+    /// Who is present there.
+    present: BTreeSet<Author>,
     is_published: bool,
 }
 
@@ -28,7 +31,15 @@ impl<'a> Staging<'a> {
     pub(super) fn begin(journal: &'a dyn Journal, runtime: &'a Handle, room: NewRoom) -> Result<Self, JournalError> {
         let (id, chain) = (room.room.clone(), room.start().1);
         runtime.block_on(journal.create_room(NewRoom { staged: true, ..room }))?;
-        Ok(Self { journal, runtime, room: id, appending: VecDeque::new(), chain, is_published: false })
+        Ok(Self {
+            journal,
+            runtime,
+            room: id,
+            appending: VecDeque::new(),
+            chain,
+            present: BTreeSet::new(),
+            is_published: false,
+        })
     }
 
     /// Adds the batch that follows. One that does not is never stored: the host would not start again on such a log.
@@ -44,14 +55,16 @@ impl<'a> Staging<'a> {
         if self.appending.len() >= APPENDS_WAITING_MAX {
             self.await_one()?;
         }
+        batch.events.iter().for_each(|event| self.note_presence(&event.input));
         let record = Record::new(BatchId(rand::random()), batch);
-        self.appending.push_back(self.journal.append(&self.room, record, None));
+        self.appending.push_back(self.journal.append(&self.room, record, Note::default()));
         Ok(())
     }
 
     /// Adds a snapshot of the batches so far.
     pub(super) fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), JournalError> {
         self.settle()?;
+        self.present = snapshot.present.iter().cloned().collect();
         self.runtime.block_on(self.journal.put_snapshot(&self.room, snapshot.clone()))
     }
 
@@ -59,10 +72,20 @@ impl<'a> Staging<'a> {
     pub(super) fn publish(mut self, alarm: Option<Timestamp>) -> Result<(), JournalError> {
         self.settle()?;
         crash::point("staged-not-published");
-        self.runtime.block_on(self.journal.set_alarm(&self.room, alarm))?;
+        // Whoever is present in a log that was copied has no session here.
+        let note = Note { alarm, is_occupied: !self.present.is_empty() };
+        self.runtime.block_on(self.journal.set_note(&self.room, note))?;
         self.runtime.block_on(self.journal.publish(&self.room))?;
         self.is_published = true;
         Ok(())
+    }
+
+    fn note_presence(&mut self, input: &Input) {
+        match input {
+            Input::Joined(author) => drop(self.present.insert(author.clone())),
+            Input::Left(author) => drop(self.present.remove(author)),
+            _ => {}
+        }
     }
 
     /// Waits until all batches so far are durable.

@@ -29,7 +29,7 @@ use crate::archive::limits::IMPORT_BYTES_MAX;
 use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format::SUFFIX};
 use crate::clock::rfc3339;
 use crate::log::Logs;
-use crate::room::{OpenRoomError, find, seq_at};
+use crate::room::{OpenRoomError, seq_at};
 
 /// Answers `GET /rooms/{machine}/{room}/export`. The file is made as it is sent.
 pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
@@ -37,7 +37,7 @@ pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> 
     let permit =
         permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
     let journal = Arc::clone(&served.logs.journal);
-    find(&served.logs, &id).await?;
+    served.rooms.settled(&id).await?;
     let file = format!("attachment; filename=\"{}-{}.{SUFFIX}\"", id.machine, id.room);
     let (sender, chunks) = mpsc::channel(EXPORT_CHUNKS_MAX);
     let runtime = Handle::current();
@@ -81,6 +81,7 @@ pub async fn import(
         archive::import(journal.as_ref(), &runtime, machines.engine(), &to, &mut upload)
     });
     let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
+    served.rooms.look_for_absent();
     info!(room = %id, %peer, events = imported.proof.counts.events, "imported");
     let answer = json!({
         "machine": id.machine,
@@ -119,7 +120,7 @@ pub async fn fork(
         return Err(HttpError::bad_request(message));
     }
     let permit = permit(&served)?;
-    let record = find(&served.logs, &id).await?;
+    let record = served.rooms.settled(&id).await?;
     let seq = seq_at(&served.logs, &record, place(asked.seq, asked.time.as_deref())?).await?;
     let (logs, new) = (served.logs.clone(), to.clone());
     // Beside this request: should who asks go, it is still one of those under way.
@@ -128,6 +129,7 @@ pub async fn fork(
         archive::fork(&logs, &record, seq, &new).await
     });
     let forked = forked.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
+    served.rooms.look_for_absent();
     info!(room = %to, from = %id, at = %seq, %peer, "forked");
     let answer = json!({
         "machine": to.machine,

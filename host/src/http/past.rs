@@ -12,7 +12,7 @@ use super::extract::{Asked, RoomPath};
 use super::rooms::place;
 use super::state::HttpState;
 use crate::journal::RoomRecord;
-use crate::room::{find, seq_at};
+use crate::room::seq_at;
 
 /// Asks for a moment, and says what is held already.
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +31,7 @@ pub async fn past(
     RoomPath(id): RoomPath,
     Asked(asking): Asked<Asking>,
 ) -> Result<Response, HttpError> {
-    let record = find(&served.logs, &id).await?;
+    let record = served.rooms.settled(&id).await?;
     let seq = seq_at(&served.logs, &record, place(asking.seq, asking.time.as_deref())?).await?;
     let origin = origin(&served, &record, seq, asking.held.map(Seq)).await?;
     let mut past = Past { log: record.log, seq, head: record.head, origin, records: Vec::new() };

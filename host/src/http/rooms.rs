@@ -64,7 +64,10 @@ pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -
 pub(super) async fn show(served: &HttpState, id: &RoomId, at: At) -> Result<Response, HttpError> {
     let moment = match place(at.seq, at.time.as_deref())? {
         Place::Head => served.rooms.view(id).await?,
-        place => state_at(&served.logs, id, place).await?,
+        place => {
+            let record = served.rooms.settled(id).await?;
+            state_at(&served.logs, &record, place).await?
+        }
     };
     #[derive(serde::Serialize)]
     struct Shown<'a> {

@@ -13,6 +13,7 @@
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
+use reapply_sync::room::Note;
 use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 
 #[cfg(test)]
@@ -40,13 +41,13 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, JournalError>>;
 ///
 /// Besides the errors that a method names, any may answer that the room is missing, the storage failed, or too much is waiting.
 pub trait Journal: Send + Sync {
-    /// Appends `record` to the room's log, if `record.expected` is its head; and with it notes when the room's alarm is due after
-    /// it, as [`Journal::set_alarm`] does.
+    /// Appends `record` to the room's log, if `record.expected` is its head; and in the same transaction notes what holds after it, as
+    /// [`Journal::set_note`] does.
     ///
     /// Never blocks, and enqueues before it returns: one room's records are stored in the order of the calls. Further
     /// records may be appended while earlier ones are under way; if one is not stored, none after it is. Dropping the answer
     /// does not take the record back.
-    fn append(&self, room: &RoomId, record: Record, alarm: Option<Timestamp>) -> Appending;
+    fn append(&self, room: &RoomId, record: Record, note: Note) -> Appending;
 
     /// The room's records with events after `after`, in order: as many as fit in `bytes_max` bytes of bodies, but at least
     /// one if there is any. The first may begin at or before `after`, if `after` is not the end of a record.
@@ -106,11 +107,14 @@ pub trait Journal: Send + Sync {
     /// How many rooms of a machine run which build, in the order of the builds' digests.
     fn builds(&self, machine: &Name) -> Answer<'_, Vec<(Digest, u64)>>;
 
-    /// Notes when the room's alarm is due, or that it has none.
-    fn set_alarm(&self, room: &RoomId, alarm: Option<Timestamp>) -> Answer<'_, ()>;
+    /// Notes what a room is to be woken for.
+    fn set_note(&self, room: &RoomId, note: Note) -> Answer<'_, ()>;
 
     /// The rooms whose alarms are due next, and when: at most `count_max`, the earliest first.
     fn alarms(&self, count_max: usize) -> Answer<'_, Vec<(RoomId, Timestamp)>>;
+
+    /// The rooms that are noted as occupied, by name: at most `count_max` of those after `after`.
+    fn occupied(&self, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomId>>;
 
     /// Adds to the room's counts of rejections: to each author's count of a kind, the count that is given. Where a room has
     /// counts of more authors and kinds than the journal keeps, those that have not changed for longest are dropped.

@@ -1,6 +1,7 @@
 //! What a journal is given to keep besides records, and what it tells of it.
 
 use bytes::Bytes;
+use reapply_sync::room::Note;
 use reapply_sync::{Author, Chain, Digest, Genesis, LogId, Name, RoomId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,8 @@ pub struct NewRoom {
     pub log: LogId,
     /// Where its log begins, if that is not the first event.
     pub base: Option<Base>,
-    /// When its alarm is due, if its first state has one.
-    pub alarm: Option<Timestamp>,
+    /// What to wake it for.
+    pub note: Note,
     /// Whether it is to be published later.
     pub staged: bool,
 }
@@ -27,7 +28,8 @@ impl NewRoom {
     /// The room that `genesis` names, with a log of its own.
     #[must_use]
     pub fn of(genesis: Genesis) -> Self {
-        Self { room: genesis.room.clone(), log: genesis.log_id(), genesis, base: None, alarm: None, staged: false }
+        let (room, log, note) = (genesis.room.clone(), genesis.log_id(), Note::default());
+        Self { room, log, genesis, base: None, note, staged: false }
     }
 
     /// The event after which its log begins, and the chain there.
@@ -76,8 +78,8 @@ pub struct RoomRecord {
     pub chain: Chain,
     /// The last batch, where there is one: it tells the writer of an `Appended::Unknown` batch whether that landed.
     pub batch: Option<BatchId>,
-    /// When its alarm is due, if it has set one.
-    pub alarm: Option<Timestamp>,
+    /// What to wake it for.
+    pub note: Note,
 }
 
 impl RoomRecord {

@@ -136,6 +136,8 @@ impl LogReader {
 
 #[cfg(test)]
 mod tests {
+    use reapply_sync::room::Note;
+
     use super::*;
     use crate::journal::conformance::{Shared, room_with};
     use crate::journal::{Appended, SqliteJournal};
@@ -192,7 +194,7 @@ mod tests {
         let journal = journal(&directory);
         let mut log = room_with(&journal, "damaged", &[2, 2]).await;
         let bad = Record { chain: Chain([9; 32]), ..log.next(1) };
-        assert_eq!(journal.append(log.room(), bad, None).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), bad, Note::default()).await, Appended::Committed);
         let mut reader = LogReader::new(&journal, log.room(), (Seq(0), log.genesis.chain()));
         assert_eq!(reader.next(usize::MAX).await.unwrap().len(), 2);
         for _ in 0..2 {

@@ -1,12 +1,13 @@
 //! What rooms need besides their own tasks.
 
+use super::absent::Absent;
 use super::alarms::Alarms;
 use super::rooms::{Rooms, RoomsOptions};
 use super::trim;
 use super::trims::{self, Trims};
 use crate::log::Logs;
 
-/// Wakes rooms for their alarms, and trims their logs.
+/// Wakes rooms for their alarms, and so that whoever was present when a host ended leaves; and trims their logs.
 #[must_use = "without it, no room wakes for its alarm and no log is trimmed"]
 pub struct Housekeeping {
     rooms: Rooms,
@@ -25,7 +26,7 @@ impl Housekeeping {
     pub async fn run(self) {
         let Self { rooms, trims } = self;
         let trimming = tokio::spawn(trim::run(rooms.clone(), trims));
-        Alarms::new(rooms).run().await;
+        tokio::join!(Alarms::new(rooms.clone()).run(), Absent::new(rooms).run());
         trimming.abort();
     }
 }

@@ -62,6 +62,15 @@ pub const ALARM_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Alarms that rooms were woken for and that the journal still tells of. Beyond it no more are tried until some are settled.
 pub const ALARMS_RUNG_MAX: usize = 10_000;
 
+/// Rooms that are woken at the same time so that whoever was present when the host ended leaves.
+pub const ABSENT_AT_ONCE: usize = 8;
+
+/// How long after a look for such rooms the next one may follow.
+pub const ABSENT_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Such rooms that do not open and are told to the operator, each once.
+pub const ABSENT_TOLD_MAX: usize = 1_000;
+
 /// Counts of rejections, by author and kind, that a room keeps until the journal is told.
 pub const TALLY_COUNTS_MAX: usize = 1_000;
 

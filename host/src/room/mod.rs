@@ -11,6 +11,7 @@
 //!
 //! A confirmation takes these steps and no other: session task, room task, journal thread, room task, session task.
 
+mod absent;
 mod alarms;
 mod direct;
 mod error;

@@ -1,6 +1,7 @@
 //! Brings a room to life: from its journal, or anew with its first use.
 
-use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot, Timestamp};
+use reapply_sync::room::Note;
+use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot};
 
 use super::error::OpenRoomError;
 use super::limits::QUICK_STATE_BYTES_MAX;
@@ -24,8 +25,8 @@ pub(super) enum Begin {
 /// A room that was brought to life.
 pub(super) struct Opened {
     pub(super) sequencer: Sequencer<Instance>,
-    /// When its alarm is due, as the journal has it.
-    pub(super) noted_alarm: Option<Timestamp>,
+    /// What the journal notes of it.
+    pub(super) noted: Note,
     /// How much of its past it keeps.
     pub(super) retention: Retention,
 }
@@ -51,7 +52,7 @@ async fn reopen(logs: &Logs, record: RoomRecord) -> Result<Opened, OpenRoomError
     loop {
         let seq = start.as_ref().map(|snapshot| snapshot.seq);
         let error = match open_from(logs, &record, start.clone(), stack).await {
-            Ok(sequencer) => return Ok(Opened { sequencer, noted_alarm: record.alarm, retention }),
+            Ok(sequencer) => return Ok(Opened { sequencer, noted: record.note, retention }),
             Err(error) => error,
         };
         let OpenRoomError::Open { error: OpenError::Replay(why), .. } = &error else { return Err(error) };
@@ -85,7 +86,7 @@ async fn open_from(
         start,
         batches,
         // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
-        is_alarm_spent: record.alarm.is_none() && record.batch.is_some(),
+        is_alarm_spent: record.note.alarm.is_none() && record.batch.is_some(),
     };
     opening.run(builds, stack, logs.machines.pool()).await
 }
@@ -122,9 +123,9 @@ async fn create(logs: &Logs, id: &RoomId, options: String) -> Result<Opened, Ope
             other => other,
         })?;
     // With the room itself: should the host end now, it is woken for it all the same.
-    let alarm = sequencer.alarm_at();
-    logs.journal.create_room(NewRoom { alarm, ..NewRoom::of(genesis) }).await?;
-    Ok(Opened { sequencer, noted_alarm: alarm, retention })
+    let note = Note { alarm: sequencer.alarm_at(), is_occupied: false };
+    logs.journal.create_room(NewRoom { note, ..NewRoom::of(genesis) }).await?;
+    Ok(Opened { sequencer, noted: note, retention })
 }
 
 impl Opening {

@@ -34,15 +34,14 @@ pub struct Moment {
     pub view: Bytes,
 }
 
-/// The state of the room `id` at a place in its log.
+/// The state of a room at a place in its log.
 ///
 /// # Errors
 ///
-/// There is no such room or place, or the state cannot be made again.
-pub async fn state_at(logs: &Logs, id: &RoomId, place: Place) -> Result<Moment, ReplayError> {
-    let record = find(logs, id).await?;
-    let seq = seq_at(logs, &record, place).await?;
-    look_at(logs, &record, seq, |Standing { seq, time, digest, machine, state, .. }| {
+/// There is no such place, or the state cannot be made again.
+pub async fn state_at(logs: &Logs, record: &RoomRecord, place: Place) -> Result<Moment, ReplayError> {
+    let seq = seq_at(logs, record, place).await?;
+    look_at(logs, record, seq, |Standing { seq, time, digest, machine, state, .. }| {
         Ok(Moment { seq, time, digest, view: view::json(machine.view(state)?)? })
     })
     .await

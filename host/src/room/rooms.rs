@@ -14,11 +14,12 @@ use super::error::{EnterError, OpenRoomError};
 use super::followed::Followed;
 use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
 use super::open::{self, Begin, Opened};
+use super::replay::find;
 use super::room::{Command, Gone, News, Room};
 use super::task::{self, Surroundings};
 use super::trims::TrimQueue;
 use super::view::ViewMemory;
-use crate::journal::{JournalError, RejectionCount, Retention};
+use crate::journal::{JournalError, RejectionCount, Retention, RoomRecord};
 use crate::log::Logs;
 
 /// How rooms are kept.
@@ -67,6 +68,7 @@ impl Rooms {
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
             alarms_changed: Arc::default(),
+            abandoned: Arc::default(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -164,6 +166,7 @@ impl Rooms {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.followed.ring_all();
         self.shared.surroundings.alarms_changed.notify_one();
+        self.shared.surroundings.abandoned.notify_one();
         let slots: Vec<Slot> = self.shared.slots().values().cloned().collect();
         let mut tasks = Vec::new();
         for slot in slots {
@@ -192,10 +195,39 @@ impl Rooms {
         self.awake(id).await.map(|room| room.news())
     }
 
-    /// Wakes a room for its alarm, if it is not awake. Answers once what came of the alarm is stored; nobody's use, it then sleeps again.
+    /// Wakes a room for what is noted of it, if it is not awake. Answers once what came of that is stored; nobody's use, it then sleeps again.
     pub(super) async fn ring(&self, id: &RoomId) -> Result<(), EnterError> {
         while let Err(Gone) = self.wake(id, Begin::No, false).await?.ring().await {}
         Ok(())
+    }
+
+    /// The record of a room in whose log nobody is present who has no session: those who were there when a host ended have left first. A room
+    /// that cannot be opened is told of as it is.
+    ///
+    /// # Errors
+    ///
+    /// There is no such room, or the journal fails.
+    pub async fn settled(&self, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
+        let record = find(&self.shared.logs, id).await?;
+        if !record.note.is_occupied || self.rouse(id).await.is_err() {
+            return Ok(record);
+        }
+        find(&self.shared.logs, id).await
+    }
+
+    /// Wakes a room, if it is not awake. It is nobody's use: the room sleeps again as soon as nothing is left to do.
+    pub(super) async fn rouse(&self, id: &RoomId) -> Result<(), EnterError> {
+        self.wake(id, Begin::No, false).await.map(drop)
+    }
+
+    /// Has rooms looked for in whose logs somebody is present though the rooms sleep: one such may have been made just now.
+    pub fn look_for_absent(&self) {
+        self.shared.surroundings.abandoned.notify_one();
+    }
+
+    /// Waits until a room may have come about in which somebody is present without a session, or the host stops.
+    pub(super) async fn abandoned(&self) {
+        self.shared.surroundings.abandoned.notified().await;
     }
 
     /// Whether so many rooms are awake that none should be woken for its alarm.
@@ -268,8 +300,13 @@ impl Rooms {
             return match open::open(&self.shared.logs, id, begin).await {
                 Ok(opened) => {
                     debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
+                    let is_occupied = opened.noted.is_occupied;
                     let opened = self.start(id, opened, is_used);
                     let room = opened.room.clone();
+                    if is_occupied {
+                        // Nobody sees the room before those have left who were there when it ended.
+                        let _ended = room.ring().await;
+                    }
                     *awake = Some(opened);
                     self.shared.followed.ring(id);
                     Ok(room)

@@ -53,6 +53,8 @@ pub(super) struct Surroundings {
     pub(super) trims: Arc<TrimQueue>,
     /// Told when a room falls asleep that has an alarm.
     pub(super) alarms_changed: Arc<Notify>,
+    /// Told when a room has ended in whose log somebody is still present.
+    pub(super) abandoned: Arc<Notify>,
 }
 
 /// Starts the task of a room that was just opened: for its alarm alone, or because somebody uses it.
@@ -63,7 +65,7 @@ pub(super) fn start(
     surroundings: Surroundings,
     next_session: impl Fn() -> SessionId + Send + 'static,
 ) -> (Room, impl Future<Output = ()>) {
-    let Opened { mut sequencer, noted_alarm, retention } = opened;
+    let Opened { mut sequencer, noted, retention } = opened;
     sequencer.set_snapshot_policy(snapshot_policy(&retention));
     let (submits, submits_inbox) = mpsc::channel(ROOM_INBOX_MAX);
     let (controls, controls_inbox) = mpsc::channel(ROOM_CONTROLS_MAX);
@@ -72,7 +74,7 @@ pub(super) fn start(
     let tally = Arc::<Tally>::default();
     let room = Room { submits, controls, history, news: news_receiver, tally: Arc::clone(&tally) };
     let sleep_after_micros = u64::try_from(surroundings.sleep_after.as_micros()).unwrap_or(u64::MAX);
-    let waking = Waking { noted_alarm, is_used, sleep_after_micros };
+    let waking = Waking { noted, is_used, sleep_after_micros };
     let clock = Clock::start();
     // Whoever was present leaves now, which asks the machine.
     sequencer.set_slice(Some(FUEL_PER_SLICE));

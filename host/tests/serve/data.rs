@@ -54,11 +54,11 @@ fn a_directory_of_a_newer_format_is_refused_and_left_as_it_is() {
     connection.close().unwrap();
     let before = fs::read(&file).unwrap();
     let reason = refusal(host.data());
-    assert!(reason.contains("has the format 7, and this version of Reapply knows up to 4"), "{reason}");
+    assert!(reason.contains("has the format 7, and this version of Reapply knows up to 5"), "{reason}");
     assert_eq!(fs::read(&file).unwrap(), before);
 
     let connection = Connection::open(&file).unwrap();
-    connection.pragma_update(None, "user_version", 4).unwrap();
+    connection.pragma_update(None, "user_version", 5).unwrap();
     connection.close().unwrap();
     host.restart();
     assert_eq!(host.submit("counter/back", "\"Reset\"").status, 200);

@@ -21,6 +21,7 @@ mod live_damage;
 mod log;
 mod names;
 mod pipes;
+mod presence;
 mod replays;
 mod reports;
 mod retention;

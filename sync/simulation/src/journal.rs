@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_sync::room::Note;
 use reapply_sync::{
     Batch, Chain, Genesis, Limits, OpenError, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp,
 };
@@ -16,11 +17,11 @@ use crate::scenario::{Place, Scenario};
 /// What outlives the host's process.
 pub(crate) struct Journal {
     pub(crate) genesis: Genesis,
-    /// Each record: the seq before it, its bytes, the chain after it, and when the alarm was due then.
-    records: Vec<(Seq, Bytes, Chain, Option<Timestamp>)>,
+    /// Each record: the seq before it, its bytes, the chain after it, and what was noted with it.
+    records: Vec<(Seq, Bytes, Chain, Note)>,
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
-    /// When the room's alarm is due.
-    pub(crate) alarm: Option<Timestamp>,
+    /// What is noted of the room.
+    pub(crate) note: Note,
     /// Within these the room is opened.
     limits: Limits,
     snapshot_policy: SnapshotPolicy,
@@ -37,26 +38,26 @@ impl Journal {
             genesis,
             records: Vec::new(),
             snapshots: Vec::new(),
-            alarm: None,
+            note: Note::default(),
             limits: conditions.limits,
             snapshot_policy: conditions.snapshot_policy,
             faults,
         }
     }
 
-    pub(crate) fn store(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
-        self.alarm = alarm;
-        self.records.push((batch.expected, batch.body.clone(), batch.chain, alarm));
+    pub(crate) fn store(&mut self, batch: &Batch, note: Note) {
+        self.note = note;
+        self.records.push((batch.expected, batch.body.clone(), batch.chain, note));
     }
 
     /// Goes back to an earlier moment, as if a backup from then had been restored. Answers the log's head.
     pub(crate) fn restore(&mut self, random: &mut Random) -> Seq {
         self.records.truncate(random.index(self.records.len() + 1));
-        let ends = |(expected, body, ..): &(Seq, Bytes, Chain, Option<Timestamp>)| {
+        let ends = |(expected, body, ..): &(Seq, Bytes, Chain, Note)| {
             expected.0 + Batch::read(*expected, body).expect("the log reads back").len() as u64
         };
         let head = Seq(self.records.last().map_or(0, ends));
-        self.alarm = self.records.last().and_then(|(.., alarm)| *alarm);
+        self.note = self.records.last().map(|(.., note)| *note).unwrap_or_default();
         self.snapshots.retain(|snapshot| snapshot.seq <= head);
         head
     }
@@ -93,7 +94,8 @@ impl Journal {
         Build::new(scenario.machine(Place::Host), number, self.faults.clone())
     }
 
-    /// Opens the room to wake it. An alarm that the journal does not know of was tried in vain; a new room begins with its first alarm noted.
+    /// Opens the room to wake it. An alarm that the journal does not know of was tried in vain; a new room begins with its first alarm noted. Where
+    /// nobody is noted as present, nobody is.
     pub(crate) fn wake<S: Scenario>(
         &mut self,
         scenario: &S,
@@ -101,10 +103,14 @@ impl Journal {
     ) -> Result<Sequencer<Build<S::Machine>>, OpenError> {
         let mut sequencer = self.open(scenario, snapshot)?;
         if self.records.is_empty() {
-            self.alarm = sequencer.alarm_at();
-        } else if self.alarm.is_none() {
+            self.note.alarm = sequencer.alarm_at();
+        } else if self.note.alarm.is_none() {
             sequencer.spend_alarm();
         }
+        assert!(
+            self.note.is_occupied || !sequencer.is_occupied(),
+            "somebody is present, and the journal does not note it"
+        );
         Ok(sequencer)
     }
 }

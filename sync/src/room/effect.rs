@@ -107,24 +107,32 @@ pub enum UpgradeFailed {
     Busy,
 }
 
+/// What the journal notes of a room beside its log: why to wake the room while it sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// When the room's alarm is due, if it has one.
+    pub alarm: Option<Timestamp>,
+    /// Whether somebody may be present. In a room that sleeps nobody is, so its log is to say that they have left.
+    pub is_occupied: bool,
+}
+
 /// One thing for the room's owner to do. The owner does them one at a time, in the order in which [`Room::poll_effect`](super::Room::poll_effect)
 /// gives them out.
 #[derive(Debug)]
 pub enum Effect {
-    /// Appends the batch to the log, and notes in the same transaction when the room's alarm is due after it. The owner goes on meanwhile and calls
+    /// Appends the batch to the log, and stores the note in the same transaction. The owner goes on meanwhile and calls
     /// [`Room::handle_appended`](super::Room::handle_appended), or one of its siblings, once the journal has answered.
     Append {
         /// The next batch of the log.
         batch: Arc<Batch>,
-        /// When the alarm is due, if there is one.
-        alarm: Option<Timestamp>,
+        /// What holds after the batch.
+        note: Note,
     },
     /// Stores a snapshot, in the background. Nothing is lost if that fails.
     StoreSnapshot(Arc<Snapshot>),
-    /// Notes when the room's alarm is due, and waits until the journal has answered:
-    /// [`Room::handle_alarm_noted`](super::Room::handle_alarm_noted) says how.
-    NoteAlarm(Option<Timestamp>),
-    /// Tells everyone who woke the room for its alarm that the alarm is settled.
+    /// Stores a note without a batch, and waits until the journal has answered: [`Room::handle_noted`](super::Room::handle_noted) says how.
+    Note(Note),
+    /// Tells everyone who woke the room for what is noted of it that this is settled.
     Rung,
     /// Sends a frame to one session. If it cannot be queued, the owner drops the session and calls
     /// [`Room::handle_unreachable`](super::Room::handle_unreachable).
@@ -181,7 +189,7 @@ pub enum Effect {
     Sleep {
         /// The snapshot that the room will wake from, unless one of its state is stored already.
         snapshot: Option<Arc<Snapshot>>,
-        /// Whether the room has an alarm, and is to be woken for it.
-        has_alarm: bool,
+        /// What the room is to be woken for.
+        note: Note,
     },
 }

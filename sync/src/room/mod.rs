@@ -31,14 +31,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::alarm::AlarmNote;
+use self::alarm::Notes;
 use self::backoff::Backoffs;
-pub use self::effect::{Asker, Effect, Entered, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
+pub use self::effect::{Asker, Effect, Entered, Note, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
 use self::limits::PRESENCE_INTERVAL_MICROS;
 use self::sessions::{Session, Sessions};
 pub use self::steps::Step;
 use crate::event::Batch;
-use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
+use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId};
 use crate::machine::{CodecError, Fault, Machine};
 use crate::message::{Goodbye, Hello, ServerMessage, Signal};
 use crate::sequencer::{Sequencer, SnapshotPolicy, Submit};
@@ -56,7 +56,7 @@ pub struct Room<M: Machine> {
     upgrade: Option<Upgrade<M>>,
     /// When it is told who is present, where that has changed.
     presence_due: Option<Ticks>,
-    alarm: AlarmNote,
+    notes: Notes,
     backoffs: Backoffs,
     sleep_after_micros: u64,
     /// None where the room was woken for its alarm, and nobody has used it since.
@@ -89,8 +89,8 @@ enum Phase {
 /// How a room wakes.
 #[derive(Clone, Copy, Debug)]
 pub struct Waking {
-    /// When its alarm is due, as the journal has it.
-    pub noted_alarm: Option<Timestamp>,
+    /// What the journal notes of it.
+    pub noted: Note,
     /// Whether somebody uses it. Otherwise it was woken for its alarm, and falls asleep as soon as it can.
     pub is_used: bool,
     /// Microseconds without any use after which the room falls asleep.
@@ -100,7 +100,7 @@ pub struct Waking {
 impl<M: Machine> Room<M> {
     /// The room whose log was just opened. Whoever was present when the log ended has left: their sessions are gone.
     pub fn new(sequencer: Sequencer<M>, waking: Waking, now: &mut Now<'_>) -> Self {
-        let Waking { noted_alarm, is_used, sleep_after_micros } = waking;
+        let Waking { noted, is_used, sleep_after_micros } = waking;
         let mut room = Self {
             sequencer,
             sessions: Sessions::default(),
@@ -110,7 +110,7 @@ impl<M: Machine> Room<M> {
             in_flight: None,
             upgrade: None,
             presence_due: None,
-            alarm: AlarmNote::new(noted_alarm),
+            notes: Notes::new(noted),
             backoffs: Backoffs::default(),
             sleep_after_micros,
             last_used: is_used.then_some(now.ticks),

@@ -53,13 +53,13 @@ impl<M: Machine> Room<M> {
         if !self.sequencer.is_broken() {
             self.sequencer.take_snapshot();
         }
-        let has_alarm = self.note_alarm_for_sleep();
+        let note = self.note_for_sleep();
         let snapshot = self.sequencer.poll_snapshot();
         // After the alarm, which asks the machine.
         while let Some(report) = self.sequencer.poll_report() {
             self.effects.push_back(Effect::Report(report));
         }
-        self.effects.push_back(Effect::Sleep { snapshot, has_alarm });
+        self.effects.push_back(Effect::Sleep { snapshot, note });
         self.phase = Phase::Asleep;
     }
 

@@ -60,9 +60,9 @@ impl<M: Machine> Room<M> {
             return;
         }
         if let Some(batch) = self.sequencer.poll_batch() {
-            let alarm = self.note_with_batch();
+            let note = self.note_with_batch();
             self.in_flight = Some(Arc::clone(&batch));
-            self.effects.push_back(Effect::Append { batch, alarm });
+            self.effects.push_back(Effect::Append { batch, note });
         }
         while let Some(rejected) = self.sequencer.poll_rejected() {
             self.tell_rejected(rejected);
@@ -71,7 +71,7 @@ impl<M: Machine> Room<M> {
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             self.effects.push_back(Effect::StoreSnapshot(snapshot));
         }
-        self.note_alarm_at_rest();
+        self.note_at_rest();
         // After the alarm, which asks the machine.
         while let Some(report) = self.sequencer.poll_report() {
             self.handle_report(report, now);
@@ -113,7 +113,7 @@ impl<M: Machine> Room<M> {
     /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
     fn fall_back(&mut self, now: &mut Now<'_>) {
         self.sequencer.handle_append_failed();
-        self.alarm.handle_refused();
+        self.notes.handle_refused();
         let is_lost = matches!(self.upgrade, Some(Upgrade::Storing)) || self.is_letting_go();
         if is_lost && self.upgrade.take().is_some() {
             self.effects.push_back(Effect::Upgraded(Err(UpgradeFailed::NotStored)));

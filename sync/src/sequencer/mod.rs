@@ -402,6 +402,13 @@ impl<M: Machine> Sequencer<M> {
         self.present.iter()
     }
 
+    /// Whether somebody is present after the newest event, and the room's build asks for membership, or the one that is taking over.
+    #[must_use]
+    pub fn is_occupied(&self) -> bool {
+        let next = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.machine.membership());
+        !self.present.is_empty() && (self.machine.membership() || next)
+    }
+
     /// Whether nothing waits for the journal.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use reapply_sync::room::{Asker, Effect, Now, SubmitOnce, Ticks, Verdict, Waking};
+use reapply_sync::room::{Asker, Effect, Note, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
     Alarm, ApplyError, Author, Capabilities, Chain, ClientKey, ClientMessage, CodecError, Digest, Event, Fault,
     Goodbye, Hello, Input, LoadError, LogId, Machine, Number, Outcome, Rejection, Replica, Report, Room, Seq,
@@ -104,7 +104,8 @@ impl Owner {
         let (breaks, genesis) = (Breaks::default(), genesis());
         let builds = |_| Ok(Fragile::new(&breaks));
         let sequencer = Sequencer::open(builds, genesis.log_id(), genesis, None, []).unwrap();
-        let waking = Waking { noted_alarm, is_used: true, sleep_after_micros: 1_000 };
+        let noted = Note { alarm: noted_alarm, is_occupied: false };
+        let waking = Waking { noted, is_used: true, sleep_after_micros: 1_000 };
         let mut draw = || 7;
         let mut now = Now { ticks: Ticks(0), time: Timestamp(1_000), entropy: &mut draw };
         let mut owner = Self { room: Room::new(sequencer, waking, &mut now), breaks, ticks: 0 };
@@ -201,7 +202,7 @@ fn a_rejection_that_rests_on_what_a_broken_room_drops_is_not_told() {
 fn the_note_of_an_alarm_outlives_a_room_that_broke() {
     let mut owner = Owner::new(None);
     let noted = owner.store_three().into_iter().find_map(|effect| match effect {
-        Effect::Append { alarm, .. } => alarm,
+        Effect::Append { note, .. } => note.alarm,
         _ => None,
     });
     assert!(noted.is_some());
@@ -213,8 +214,8 @@ fn the_note_of_an_alarm_outlives_a_room_that_broke() {
     };
     assert!(owner.with(|room, now| room.show(view, now)).is_err());
     let effects = owner.effects();
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::NoteAlarm(_))), "{effects:?}");
-    assert!(matches!(effects.last(), Some(Effect::Sleep { has_alarm: true, .. })), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Note(_))), "{effects:?}");
+    assert!(matches!(effects.last(), Some(Effect::Sleep { note: Note { alarm: Some(_), .. }, .. })), "{effects:?}");
 }
 
 #[test]

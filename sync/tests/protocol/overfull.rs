@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use reapply_sync::room::limits::SNAPSHOT_RETRY_MICROS;
-use reapply_sync::room::{Effect, Now, Ticks, Waking};
+use reapply_sync::room::{Effect, Note, Now, Ticks, Waking};
 use reapply_sync::{
     Author, ClientKey, Goodbye, Hello, Limits, Number, Rejection, Report, Room, Seq, Sequencer, ServerMessage,
     SessionId, Timestamp,
@@ -32,7 +32,7 @@ impl Owner {
         let limits = Limits { overfull_tail_bytes_min: TAIL_BYTES_MAX, ..Limits::default() };
         let build = |_| Ok(Tally { snapshots_fail: Rc::clone(&snapshots_fail), ..Tally::default() });
         let opened = Sequencer::open_within(limits, build, genesis().log_id(), genesis(), None, []);
-        let waking = Waking { noted_alarm: None, is_used: true, sleep_after_micros: 1_000_000 };
+        let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: 1_000_000 };
         let (ticks, number, told, reports) = (0, 0, Vec::new(), Vec::new());
         let room = Room::new(opened.unwrap(), waking, &mut now(0, &mut || 7));
         let mut owner = Self { room, snapshots_fail, ticks, number, told, reports };

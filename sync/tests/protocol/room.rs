@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reapply_sync::room::limits::{
     BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, HELD_MAX, ROOM_SESSIONS_MAX, STORAGE_RETRY_MICROS,
 };
-use reapply_sync::room::{Asker, Effect, Now, SubmitOnce, Ticks, Verdict, Waking};
+use reapply_sync::room::{Asker, Effect, Note, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
     Author, ClientId, ClientKey, Goodbye, Hello, Input, Number, Room, Seq, Sequencer, SessionId, Timestamp,
 };
@@ -32,7 +32,7 @@ impl Owner {
     fn of(machine: impl Fn() -> Tally) -> Self {
         let genesis = genesis();
         let sequencer = Sequencer::open(|_| Ok(machine()), genesis.log_id(), genesis, None, []).unwrap();
-        let waking = Waking { noted_alarm: None, is_used: true, sleep_after_micros: SLEEP_AFTER };
+        let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: SLEEP_AFTER };
         let mut draw = || 7;
         let mut now = Now { ticks: Ticks(0), time: Timestamp(1_000), entropy: &mut draw };
         Self { room: Room::new(sequencer, waking, &mut now), ticks: 0 }
@@ -60,7 +60,7 @@ impl Owner {
     fn effects(&mut self) -> VecDeque<Effect> {
         let mut effects = VecDeque::new();
         while let Some(effect) = self.with(|room, now| room.poll_effect(now)) {
-            if !matches!(effect, Effect::CountRejection(_) | Effect::Head(_) | Effect::NoteAlarm(_)) {
+            if !matches!(effect, Effect::CountRejection(_) | Effect::Head(_) | Effect::Note(_)) {
                 effects.push_back(effect);
             }
         }

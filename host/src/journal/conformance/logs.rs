@@ -1,5 +1,6 @@
 //! Appending and reading.
 
+use reapply_sync::room::Note;
 use reapply_sync::{Seq, Timestamp};
 
 use super::{LogWriter, Shared, prove, room_with};
@@ -14,7 +15,7 @@ pub(crate) async fn a_log_reads_back_as_it_was_appended(journal: Shared) {
 
     let records: Vec<_> = [1, 3, 2, 40].into_iter().map(|count| log.next(count)).collect();
     for record in &records {
-        assert_eq!(journal.append(log.room(), record.clone(), None).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record.clone(), Note::default()).await, Appended::Committed);
     }
     let room = journal.room(log.room()).await.unwrap().unwrap();
     assert_eq!((room.head, room.chain, room.time), (Seq(46), log.chain, Timestamp(1_046)));
@@ -51,15 +52,15 @@ pub(crate) async fn an_append_that_expects_another_head_is_a_conflict(journal: S
     assert_eq!(owner.append(&journal, 2).await, Appended::Committed);
     for count in [1, 2, 3] {
         let mut stale = stale.clone();
-        let append = journal.append(owner.room(), stale.next(count), None);
+        let append = journal.append(owner.room(), stale.next(count), Note::default());
         assert_eq!(append.await, Appended::Conflict { head: Seq(5) }, "{count} events");
     }
     let mut ahead = owner.clone();
     ahead.next(1);
     let gap = ahead.next(1);
     let after_gap = ahead.next(1);
-    assert_eq!(journal.append(owner.room(), gap, None).await, Appended::Conflict { head: Seq(5) });
-    assert_eq!(journal.append(owner.room(), after_gap, None).await, Appended::Conflict { head: Seq(5) });
+    assert_eq!(journal.append(owner.room(), gap, Note::default()).await, Appended::Conflict { head: Seq(5) });
+    assert_eq!(journal.append(owner.room(), after_gap, Note::default()).await, Appended::Conflict { head: Seq(5) });
     assert_eq!(owner.append(&journal, 1).await, Appended::Committed);
     assert_eq!(prove(&journal, owner.room()).await, (Seq(6), owner.chain));
 }
@@ -68,9 +69,9 @@ pub(crate) async fn a_batch_that_landed_is_committed_when_it_is_appended_again(j
     let mut log = room_with(&journal, "lobby", &[1]).await;
     let record = log.next(2);
     for _ in 0..2 {
-        assert_eq!(journal.append(log.room(), record.clone(), None).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record.clone(), Note::default()).await, Appended::Committed);
     }
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
-    assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
+    assert_eq!(journal.append(log.room(), record, Note::default()).await, Appended::Committed);
     assert_eq!(prove(&journal, log.room()).await, (Seq(4), log.chain));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_sync::room::Note;
 use reapply_sync::{Chain, Digest, Event, Genesis, Input, RoomId, Seq, Snapshot, Timestamp};
 
 use super::{Appended, Appending, Base, BatchId, Journal, NewRoom, Record};
@@ -48,6 +49,7 @@ macro_rules! conformance {
             a_log_is_trimmed_only_where_a_snapshot_and_a_record_meet
             a_room_begins_with_the_alarm_of_its_first_state
             alarms_are_kept_with_the_records_that_set_them
+            rooms_where_somebody_is_present_are_noted
             rejections_are_counted_by_author_and_kind
             rejections_have_a_bound
             snapshots_are_found_at_or_below_a_seq
@@ -122,7 +124,7 @@ impl LogWriter {
     /// Appends the next `count` events.
     pub fn append(&mut self, journal: &Shared, count: u64) -> Appending {
         let record = self.next(count);
-        journal.append(self.room(), record, None)
+        journal.append(self.room(), record, Note::default())
     }
 
     /// A snapshot at the head.
@@ -146,6 +148,12 @@ impl From<&LogWriter> for Base {
     fn from(log: &LogWriter) -> Self {
         Self { seq: log.head, time: Timestamp(1_000 + log.head.0), digest: log.digest, chain: log.chain }
     }
+}
+
+/// The note of a room with this alarm, where nobody is present.
+#[must_use]
+pub fn alarm(due: Option<u64>) -> Note {
+    Note { alarm: due.map(Timestamp), is_occupied: false }
 }
 
 /// A journal, as the tests are given it.

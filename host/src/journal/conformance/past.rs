@@ -1,5 +1,6 @@
 //! Logs whose beginning is not kept.
 
+use reapply_sync::room::Note;
 use reapply_sync::{Digest, LogId, Seq, Snapshot};
 
 use super::{LogWriter, Shared, prove, room_with};
@@ -15,7 +16,7 @@ pub(crate) async fn a_log_may_begin_after_its_first_event(journal: Shared) {
         genesis,
         log: LogId([1; 16]),
         base: Some(base.clone()),
-        alarm: None,
+        note: Note::default(),
         staged: true,
     };
     journal.create_room(new).await.unwrap();
@@ -36,7 +37,7 @@ pub(crate) async fn a_log_may_begin_after_its_first_event(journal: Shared) {
     let trimmed = JournalError::Trimmed { room: room.clone(), begins: Seq(7) };
     assert_eq!(journal.read(&room, Seq(6), 1).await, Err(trimmed));
     let early = LogWriter::new("counter", "lobby").next(1);
-    assert_eq!(journal.append(&room, early, None).await, Appended::Conflict { head: Seq(9) });
+    assert_eq!(journal.append(&room, early, Note::default()).await, Appended::Conflict { head: Seq(9) });
 }
 
 pub(crate) async fn a_room_that_is_held_is_not_trimmed(journal: Shared) {
@@ -134,7 +135,7 @@ pub(crate) async fn a_room_runs_the_build_of_its_last_upgrade(journal: Shared) {
     let before = log.clone();
     for build in [b"second".as_slice(), b"third"] {
         let record = log.upgrade(Digest::of(build));
-        assert_eq!(journal.append(log.room(), record.clone(), None).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record.clone(), Note::default()).await, Appended::Committed);
         assert_eq!(journal.read(log.room(), record.expected, 0).await, Ok(vec![record]));
         assert_eq!(digest(&log).await, Digest::of(build));
         assert_eq!(journal.builds(&log.room().machine).await, Ok(vec![(Digest::of(build), 1)]));

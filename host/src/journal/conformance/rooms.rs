@@ -1,8 +1,9 @@
 //! Rooms, staged and published; their alarms and rejections.
 
+use reapply_sync::room::Note;
 use reapply_sync::{Author, LogId, RoomId, Seq, Timestamp};
 
-use super::{LogWriter, Shared, prove, prove_from, room_with};
+use super::{LogWriter, Shared, alarm, prove, prove_from, room_with};
 use crate::journal::{Appended, JournalError, NewRoom, RejectionCount};
 
 pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
@@ -11,7 +12,10 @@ pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
     assert_eq!(journal.room(nobody.room()).await, Ok(None));
     assert_eq!(journal.read(nobody.room(), Seq(0), 1).await, Err(missing.clone()));
     assert_eq!(journal.snapshot(nobody.room(), None).await, Err(missing.clone()));
-    assert_eq!(journal.append(&nobody.room().clone(), nobody.next(1), None).await, Appended::Failed(missing));
+    assert_eq!(
+        journal.append(&nobody.room().clone(), nobody.next(1), Note::default()).await,
+        Appended::Failed(missing)
+    );
 
     let beta = room_with(&journal, "beta", &[4]).await;
     let alpha = room_with(&journal, "alpha", &[]).await;
@@ -38,7 +42,7 @@ pub(crate) async fn rooms_are_begun_once_and_listed(journal: Shared) {
 /// `log`, to be written by the room `name`.
 fn fork_of(log: &LogWriter, name: &str, staged: bool) -> NewRoom {
     let room = RoomId { machine: log.room().machine.clone(), room: name.parse().unwrap() };
-    NewRoom { room, genesis: log.genesis.clone(), log: LogId([4; 16]), base: None, alarm: None, staged }
+    NewRoom { room, genesis: log.genesis.clone(), log: LogId([4; 16]), base: None, note: Note::default(), staged }
 }
 
 pub(crate) async fn a_room_may_have_the_genesis_of_another(journal: Shared) {
@@ -48,7 +52,7 @@ pub(crate) async fn a_room_may_have_the_genesis_of_another(journal: Shared) {
     let mut forked = LogWriter::new("counter", "lobby");
     for count in [1, 2, 3] {
         let record = forked.next(count);
-        assert_eq!(journal.append(&fork.room, record, None).await, Appended::Committed);
+        assert_eq!(journal.append(&fork.room, record, Note::default()).await, Appended::Committed);
     }
     let record = journal.room(&fork.room).await.unwrap().unwrap();
     assert_eq!((&record.room, &record.genesis, record.log), (&fork.room, &log.genesis, fork.log));
@@ -67,7 +71,7 @@ pub(crate) async fn a_staged_room_is_found_when_it_is_published(journal: Shared)
     journal.create_room(staged.clone()).await.unwrap();
     let mut fork = LogWriter::new("counter", "lobby");
     let record = fork.next(2);
-    assert_eq!(journal.append(&room, record, Some(Timestamp(5))).await, Appended::Committed);
+    assert_eq!(journal.append(&room, record, alarm(Some(5))).await, Appended::Committed);
     let snapshot = fork.snapshot(b"state");
     journal.put_snapshot(&room, snapshot.clone()).await.unwrap();
 
@@ -87,7 +91,7 @@ pub(crate) async fn a_staged_room_is_found_when_it_is_published(journal: Shared)
     assert_eq!(journal.rooms(None, None, 10).await.unwrap().len(), 2);
     assert_eq!(journal.alarms(10).await, Ok(vec![(room.clone(), Timestamp(5))]));
     let record = fork.next(1);
-    assert_eq!(journal.append(&room, record, None).await, Appended::Committed);
+    assert_eq!(journal.append(&room, record, Note::default()).await, Appended::Committed);
     let nobody = LogWriter::new("counter", "nobody").room().clone();
     assert_eq!(journal.publish(&nobody).await, Err(JournalError::NoSuchRoom(nobody)));
 }
@@ -101,7 +105,7 @@ pub(crate) async fn a_staged_room_can_be_discarded_and_no_other(journal: Shared)
     for _ in 0..2 {
         journal.create_room(staged.clone()).await.unwrap();
         let mut fork = LogWriter::new("counter", "lobby");
-        let appends: Vec<_> = (0..1_200).map(|_| journal.append(&room, fork.next(1), Some(Timestamp(9)))).collect();
+        let appends: Vec<_> = (0..1_200).map(|_| journal.append(&room, fork.next(1), alarm(Some(9)))).collect();
         for append in appends {
             assert_eq!(append.await, Appended::Committed);
         }
@@ -110,7 +114,7 @@ pub(crate) async fn a_staged_room_can_be_discarded_and_no_other(journal: Shared)
         let missing = JournalError::NoSuchRoom(room.clone());
         assert_eq!(journal.read(&room, Seq(0), 1).await, Err(missing.clone()));
         assert_eq!(journal.snapshots(&room).await, Err(missing.clone()));
-        assert_eq!(journal.append(&room, fork.next(1), None).await, Appended::Failed(missing.clone()));
+        assert_eq!(journal.append(&room, fork.next(1), Note::default()).await, Appended::Failed(missing.clone()));
         assert_eq!(journal.discard(&room).await, Err(missing));
     }
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
@@ -121,10 +125,10 @@ pub(crate) async fn alarms_are_kept_with_the_records_that_set_them(journal: Shar
     let mut alpha = room_with(&journal, "alpha", &[1]).await;
     let mut beta = room_with(&journal, "beta", &[]).await;
     assert_eq!(journal.alarms(10).await, Ok(Vec::new()));
-    let append = async |log: &mut LogWriter, alarm: Option<u64>| {
+    let append = async |log: &mut LogWriter, due: Option<u64>| {
         let record = log.next(1);
-        assert_eq!(journal.append(log.room(), record, alarm.map(Timestamp)).await, Appended::Committed);
-        assert_eq!(journal.room(log.room()).await.unwrap().unwrap().alarm, alarm.map(Timestamp));
+        assert_eq!(journal.append(log.room(), record, alarm(due)).await, Appended::Committed);
+        assert_eq!(journal.room(log.room()).await.unwrap().unwrap().note, alarm(due));
     };
     let list = async |count_max| {
         let alarms = journal.alarms(count_max).await.unwrap();
@@ -141,8 +145,8 @@ pub(crate) async fn alarms_are_kept_with_the_records_that_set_them(journal: Shar
     append(&mut alpha, None).await;
     assert_eq!(list(10).await, [entry("beta", 90)]);
 
-    journal.set_alarm(beta.room(), None).await.unwrap();
-    journal.set_alarm(alpha.room(), Some(Timestamp(20))).await.unwrap();
+    journal.set_note(beta.room(), alarm(None)).await.unwrap();
+    journal.set_note(alpha.room(), alarm(Some(20))).await.unwrap();
     assert_eq!(list(10).await, [entry("alpha", 20)]);
     // What is set beside the log is known to the next append.
     append(&mut alpha, None).await;
@@ -151,28 +155,66 @@ pub(crate) async fn alarms_are_kept_with_the_records_that_set_them(journal: Shar
     // A record that is not stored sets nothing.
     let mut stale = LogWriter { head: Seq(0), ..beta.clone() };
     stale.genesis.nonce = 8;
-    let stale = journal.append(beta.room(), stale.next(1), Some(Timestamp(1))).await;
+    let stale = journal.append(beta.room(), stale.next(1), alarm(Some(1))).await;
     assert!(matches!(stale, Appended::Conflict { .. }), "{stale:?}");
     assert_eq!(list(10).await, [entry("beta", 90)]);
     // A machine may choose any time.
     append(&mut beta, Some(i64::MAX as u64)).await;
     let record = beta.next(1);
-    assert_eq!(journal.append(beta.room(), record, Some(Timestamp(u64::MAX))).await, Appended::Committed);
+    assert_eq!(journal.append(beta.room(), record, alarm(Some(u64::MAX))).await, Appended::Committed);
     assert_eq!(list(10).await, [entry("beta", i64::MAX as u64)]);
     let nobody = LogWriter::new("counter", "nobody").room().clone();
-    assert_eq!(journal.set_alarm(&nobody, None).await, Err(JournalError::NoSuchRoom(nobody)));
+    assert_eq!(journal.set_note(&nobody, alarm(None)).await, Err(JournalError::NoSuchRoom(nobody)));
 }
 
 pub(crate) async fn a_room_begins_with_the_alarm_of_its_first_state(journal: Shared) {
     let mut log = LogWriter::new("counter", "armed");
-    let armed = NewRoom { alarm: Some(Timestamp(5)), ..NewRoom::of(log.genesis.clone()) };
+    let armed = NewRoom { note: alarm(Some(5)), ..NewRoom::of(log.genesis.clone()) };
     journal.create_room(armed).await.unwrap();
     assert_eq!(journal.alarms(10).await, Ok(vec![(log.room().clone(), Timestamp(5))]));
-    assert_eq!(journal.room(log.room()).await.unwrap().unwrap().alarm, Some(Timestamp(5)));
+    assert_eq!(journal.room(log.room()).await.unwrap().unwrap().note, alarm(Some(5)));
     // Its first events know of it.
     let record = log.next(1);
-    assert_eq!(journal.append(log.room(), record, None).await, Appended::Committed);
+    assert_eq!(journal.append(log.room(), record, Note::default()).await, Appended::Committed);
     assert_eq!(journal.alarms(10).await, Ok(vec![]));
+}
+
+pub(crate) async fn rooms_where_somebody_is_present_are_noted(journal: Shared) {
+    let mut alpha = room_with(&journal, "alpha", &[1]).await;
+    let mut beta = room_with(&journal, "beta", &[]).await;
+    let append = async |log: &mut LogWriter, is_occupied: bool| {
+        let (record, note) = (log.next(1), Note { alarm: Some(Timestamp(70)), is_occupied });
+        assert_eq!(journal.append(log.room(), record, note).await, Appended::Committed);
+        assert_eq!(journal.room(log.room()).await.unwrap().unwrap().note, note);
+    };
+    let list = async |after: Option<RoomId>, count_max| journal.occupied(after.as_ref(), count_max).await.unwrap();
+    assert_eq!(list(None, 10).await, []);
+    append(&mut beta, true).await;
+    append(&mut alpha, true).await;
+    append(&mut alpha, true).await;
+    assert_eq!(list(None, 10).await, [alpha.room().clone(), beta.room().clone()]);
+    assert_eq!(list(None, 1).await, [alpha.room().clone()]);
+    assert_eq!(list(Some(alpha.room().clone()), 10).await, [beta.room().clone()]);
+    append(&mut alpha, false).await;
+    assert_eq!(list(None, 10).await, [beta.room().clone()]);
+    // A record that is not stored notes nothing.
+    let mut stale = LogWriter { head: Seq(0), ..alpha.clone() };
+    stale.genesis.nonce = 8;
+    let stale = journal.append(alpha.room(), stale.next(1), Note { is_occupied: true, ..Note::default() }).await;
+    assert!(matches!(stale, Appended::Conflict { .. }), "{stale:?}");
+    assert_eq!(list(None, 10).await, [beta.room().clone()]);
+    journal.set_note(beta.room(), alarm(Some(70))).await.unwrap();
+    assert_eq!(list(None, 10).await, []);
+    // What is noted beside the log is known to the next append.
+    append(&mut beta, true).await;
+    assert_eq!(list(None, 10).await, [beta.room().clone()]);
+    // A room that is not published yet is not listed.
+    let copy = LogWriter::new("counter", "copy");
+    let note = Note { is_occupied: true, ..Note::default() };
+    journal.create_room(NewRoom { note, staged: true, ..NewRoom::of(copy.genesis.clone()) }).await.unwrap();
+    assert_eq!(list(None, 10).await, [beta.room().clone()]);
+    journal.publish(copy.room()).await.unwrap();
+    assert_eq!(list(None, 10).await, [beta.room().clone(), copy.room().clone()]);
 }
 
 fn rejected(author: &str, kind: &str, count: u64, last: u64) -> RejectionCount {

@@ -6,13 +6,13 @@
 
 use rusqlite::Connection;
 
-use super::mark;
+use super::{mark, notes};
 
 /// Brings a database from one format to the next.
 pub(super) type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
 /// How to get from each format to the next. The first makes an empty file into format 1.
-pub(super) const MIGRATIONS: [Migration; 4] = [format_1, format_2, format_3, format_4];
+pub(super) const MIGRATIONS: [Migration; 5] = [format_1, format_2, format_3, format_4, format_5];
 
 /// The last format that is not read any more: clients' ids have 64 bits in its records.
 pub(super) const FORMAT_GONE: i64 = 2;
@@ -22,7 +22,11 @@ pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The tables whose rows `totals` counts. Records are counted by `state` instead, since a total of theirs would cost every
 /// commit a page.
-pub(super) const COUNTED: [&str; 6] = ["rooms", "alarms", "snapshots", "rejections", "components", "machines"];
+pub(super) const COUNTED: [&str; 7] =
+    ["rooms", "alarms", "snapshots", "rejections", "components", "machines", "occupied"];
+
+/// How many of them there were in format 2.
+const COUNTED_FORMAT_2: usize = 6;
 
 /// The bits of a checksum that a total adds up: few enough that no total overflows.
 pub(super) const SUMMED_BITS: i64 = 0xffff_ffff;
@@ -133,6 +137,14 @@ const FORMAT_4: &str = "
     INSERT INTO unfinished SELECT DISTINCT 'chunks', snapshot FROM chunks WHERE snapshot NOT IN (SELECT id FROM snapshots);
 ";
 
+/// `occupied` names the rooms where somebody may be present.
+const FORMAT_5: &str = "
+    CREATE TABLE occupied (
+        room INTEGER PRIMARY KEY,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+";
+
 fn format_1(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_1)
 }
@@ -140,7 +152,7 @@ fn format_1(connection: &Connection) -> rusqlite::Result<()> {
 fn format_2(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_2)?;
     mark::begin(connection)?;
-    COUNTED.iter().try_for_each(|table| connection.execute_batch(&total(table)))
+    COUNTED[..COUNTED_FORMAT_2].iter().try_for_each(|table| connection.execute_batch(&total(table)))
 }
 
 /// The tables are those of format 2; what their rows hold is encoded otherwise.
@@ -150,6 +162,12 @@ fn format_3(_connection: &Connection) -> rusqlite::Result<()> {
 
 fn format_4(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_4)
+}
+
+fn format_5(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(FORMAT_5)?;
+    notes::begin_occupied(connection)?;
+    COUNTED[COUNTED_FORMAT_2..].iter().try_for_each(|table| connection.execute_batch(&total(table)))
 }
 
 /// What begins a table's total, and the triggers that keep it.

@@ -12,6 +12,7 @@ mod formats;
 mod log;
 mod machines;
 mod mark;
+mod notes;
 mod proofs;
 mod readers;
 mod rejections;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
+use reapply_sync::room::Note;
 use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -213,9 +215,9 @@ impl SqliteJournal {
 }
 
 impl Journal for SqliteJournal {
-    fn append(&self, room: &RoomId, record: Record, alarm: Option<Timestamp>) -> Appending {
+    fn append(&self, room: &RoomId, record: Record, note: Note) -> Appending {
         let (answer, appending) = Appending::new();
-        self.queue.append(room, record, alarm, answer);
+        self.queue.append(room, record, note, answer);
         appending
     }
 
@@ -276,12 +278,17 @@ impl Journal for SqliteJournal {
         self.read(move |connection| rooms::builds(connection, &machine))
     }
 
-    fn set_alarm(&self, room: &RoomId, alarm: Option<Timestamp>) -> Answer<'_, ()> {
-        self.write(Operation::SetAlarm(room.clone(), alarm))
+    fn set_note(&self, room: &RoomId, note: Note) -> Answer<'_, ()> {
+        self.write(Operation::SetNote(room.clone(), note))
     }
 
     fn alarms(&self, count_max: usize) -> Answer<'_, Vec<(RoomId, Timestamp)>> {
-        self.read(move |connection| rooms::alarms(connection, count_max))
+        self.read(move |connection| notes::alarms(connection, count_max))
+    }
+
+    fn occupied(&self, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomId>> {
+        let after = after.cloned();
+        self.read(move |connection| notes::occupied(connection, after.as_ref(), count_max))
     }
 
     fn count_rejections(&self, room: &RoomId, counts: Vec<RejectionCount>) -> Answer<'_, ()> {

@@ -1,15 +1,16 @@
-//! The tables `rooms` and `alarms`.
+//! The table `rooms`.
 
 use std::collections::BTreeMap;
 
-use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq, Timestamp};
+use reapply_sync::room::Note;
+use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log::{self, Head};
-use super::row::{Failed, checksum, decoded, encoded, flag, name, number, placed, prove, saturated};
-use super::snapshots;
+use super::row::{Failed, checksum, decoded, encoded, flag, name, placed, prove};
 use super::store::Outcome;
 use super::sweep::{self, Unfinished};
+use super::{notes, snapshots};
 use crate::crash;
 use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
 
@@ -99,7 +100,7 @@ impl RoomRow {
         };
         Ok(RoomRecord {
             digest: log::build_at(connection, &self, head)?,
-            alarm: alarm(connection, self.key)?,
+            note: notes::of(connection, self.key)?,
             room: self.room,
             genesis: self.genesis,
             log: self.log,
@@ -176,7 +177,7 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
         Err(Failed::Refused(_)) => {}
         Err(failed) => return Err(failed),
     }
-    let NewRoom { room, genesis, log, base, alarm, staged } = new.clone();
+    let NewRoom { room, genesis, log, base, note, staged } = new.clone();
     let row = RoomRow { key: 0, room, genesis, log, base, staged };
     connection
         .prepare_cached(
@@ -192,9 +193,7 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
             row.checksum()?,
         ])?;
     let key = connection.last_insert_rowid();
-    if alarm.is_some() {
-        set_alarm(connection, key, alarm)?;
-    }
+    notes::change(connection, key, Note::default(), note)?;
     if row.staged {
         Unfinished::Room(key).begin(connection)?;
     }
@@ -223,7 +222,7 @@ pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome,
     if !sweep::portion(connection, row.key, None)? {
         return Ok(Outcome::More);
     }
-    for table in ["alarms WHERE room", "rejections WHERE room", "rooms WHERE id"] {
+    for table in ["alarms WHERE room", "occupied WHERE room", "rejections WHERE room", "rooms WHERE id"] {
         connection.prepare_cached(&format!("DELETE FROM {table} = ?1"))?.execute([row.key])?;
     }
     Unfinished::Room(row.key).end(connection)?;
@@ -257,52 +256,6 @@ pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq, is_held: b
     }
     crash::point("trim-half-done");
     Ok(if is_last { Outcome::Done } else { Outcome::More })
-}
-
-/// When the alarm of the room with this key is due.
-pub(super) fn alarm(connection: &Connection, key: i64) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("SELECT room, due, checksum FROM alarms WHERE room = ?1")?
-        .query_row([key], |row| proved_alarm(row).map(|(_, due)| due))
-        .optional()
-}
-
-/// Notes when the alarm of the room with this key is due.
-pub(super) fn set_alarm(connection: &Connection, key: i64, alarm: Option<Timestamp>) -> rusqlite::Result<()> {
-    match alarm {
-        Some(alarm) => connection
-            .prepare_cached(
-                "INSERT INTO alarms (room, due, checksum) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (room) DO UPDATE SET due = excluded.due, checksum = excluded.checksum",
-            )?
-            .execute(params![key, saturated(alarm.0), checksum("alarms", &(key, saturated(alarm.0)))?])?,
-        None => connection.prepare_cached("DELETE FROM alarms WHERE room = ?1")?.execute([key])?,
-    };
-    Ok(())
-}
-
-/// The alarms of `Journal::alarms`.
-pub(super) fn alarms(connection: &Connection, count_max: usize) -> Result<Vec<(RoomId, Timestamp)>, Failed> {
-    connection
-        .prepare_cached(
-            "SELECT alarms.room, due, alarms.checksum, rooms.machine, rooms.room
-             FROM alarms JOIN rooms ON rooms.id = alarms.room
-             WHERE NOT staged ORDER BY due, alarms.room LIMIT ?1",
-        )?
-        .query_and_then([i64::try_from(count_max).unwrap_or(i64::MAX)], |row| {
-            let (_, due) = proved_alarm(row)?;
-            Ok((RoomId { machine: name(row, 3)?, room: name(row, 4)? }, due))
-        })?
-        .collect()
-}
-
-/// A room's key and when its alarm is due, from a row of `room, due, checksum`.
-pub(super) fn proved_alarm(row: &Row<'_>) -> rusqlite::Result<(i64, Timestamp)> {
-    let key = row.get(0)?;
-    let place = || format!("the alarm of room {key}");
-    let due = placed(number(row, 1), place)?;
-    prove(row, 2, checksum("alarms", &(key, saturated(due)))?, place)?;
-    Ok((key, Timestamp(due)))
 }
 
 fn decoded_base(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Base>> {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use reapply_sync::room::Note;
 use reapply_sync::{Digest, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
 use super::rooms::RoomRow;
 use super::row::Failed;
 use super::snapshots::{self, NewSnapshot};
-use super::{log, machines, rejections, rooms};
+use super::{log, machines, notes, rejections, rooms};
 use crate::journal::{Component, Holds, JournalError, NewRoom, Record, RejectionCount, Retention};
 
 /// Rooms whose heads the writer remembers. Beyond it all are forgotten, and looked up again as they are needed.
@@ -17,14 +18,14 @@ const HEADS_MAX: usize = 16_384;
 /// One thing to store.
 #[derive(Debug)]
 pub(super) enum Operation {
-    Append(RoomId, Record, Option<Timestamp>),
+    Append(RoomId, Record, Note),
     CreateRoom(NewRoom),
     Publish(RoomId),
     Discard(RoomId),
     Trim(RoomId, Seq),
     /// Does nothing: whoever waits for it has waited for all that came before.
     Wait,
-    SetAlarm(RoomId, Option<Timestamp>),
+    SetNote(RoomId, Note),
     CountRejections(RoomId, Vec<RejectionCount>),
     PutSnapshot(NewSnapshot),
     DropChunks(i64),
@@ -63,7 +64,7 @@ pub(super) struct Store {
 struct Room {
     key: i64,
     head: Seq,
-    alarm: Option<Timestamp>,
+    note: Note,
 }
 
 impl Store {
@@ -80,7 +81,7 @@ impl Store {
         portion: usize,
     ) -> rusqlite::Result<Outcome> {
         let performed = match operation {
-            Operation::Append(room, record, alarm) => self.append(connection, room, record, *alarm),
+            Operation::Append(room, record, note) => self.append(connection, room, record, *note),
             Operation::CreateRoom(new) => rooms::create(connection, new),
             Operation::Publish(room) => rooms::publish(connection, room),
             Operation::Discard(room) => {
@@ -89,7 +90,7 @@ impl Store {
             }
             Operation::Trim(room, upto) => rooms::trim(connection, room, *upto, self.holds.is_held(room)),
             Operation::Wait => Ok(Outcome::Done),
-            Operation::SetAlarm(room, alarm) => self.set_alarm(connection, room, *alarm),
+            Operation::SetNote(room, note) => self.set_note(connection, room, *note),
             Operation::CountRejections(room, counts) => rejections::count(connection, room, counts),
             Operation::PutSnapshot(new) => snapshots::put(connection, new, portion),
             Operation::DropChunks(id) => {
@@ -128,7 +129,7 @@ impl Store {
         connection: &Connection,
         room: &RoomId,
         record: &Record,
-        alarm: Option<Timestamp>,
+        note: Note,
     ) -> Result<Outcome, Failed> {
         let Some(found) = self.room(connection, room)? else {
             return Err(JournalError::NoSuchRoom(room.clone()).into());
@@ -140,11 +141,9 @@ impl Store {
         }
         match log::insert(connection, found.key, record) {
             Ok(()) => {
-                if found.alarm != alarm {
-                    rooms::set_alarm(connection, found.key, alarm)?;
-                }
+                notes::change(connection, found.key, found.note, note)?;
                 if let Some(remembered) = self.rooms.get_mut(room) {
-                    *remembered = Room { head: record.last, alarm, ..found };
+                    *remembered = Room { head: record.last, note, ..found };
                 }
                 Ok(Outcome::Done)
             }
@@ -158,18 +157,13 @@ impl Store {
         }
     }
 
-    fn set_alarm(
-        &mut self,
-        connection: &Connection,
-        room: &RoomId,
-        alarm: Option<Timestamp>,
-    ) -> Result<Outcome, Failed> {
+    fn set_note(&mut self, connection: &Connection, room: &RoomId, note: Note) -> Result<Outcome, Failed> {
         let Some(found) = self.room(connection, room)? else {
             return Err(JournalError::NoSuchRoom(room.clone()).into());
         };
-        rooms::set_alarm(connection, found.key, alarm)?;
+        notes::change(connection, found.key, found.note, note)?;
         if let Some(remembered) = self.rooms.get_mut(room) {
-            remembered.alarm = alarm;
+            remembered.note = note;
         }
         Ok(Outcome::Done)
     }
@@ -187,7 +181,7 @@ impl Store {
         if self.rooms.len() >= HEADS_MAX {
             self.rooms.clear();
         }
-        let found = Room { key: row.key, head, alarm: rooms::alarm(connection, row.key)? };
+        let found = Room { key: row.key, head, note: notes::of(connection, row.key)? };
         self.rooms.insert(room.clone(), found);
         Ok(Some(found))
     }

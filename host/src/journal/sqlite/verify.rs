@@ -10,9 +10,9 @@ use std::path::Path;
 use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
 use rusqlite::{Connection, Row, params};
 
-use super::rooms::{self, RoomRow};
+use super::rooms::RoomRow;
 use super::row::{Failed, damage, integer, number, one_line};
-use super::{log, rejections, schema, snapshots, tables};
+use super::{log, notes, rejections, schema, snapshots, tables};
 use crate::journal::directory::OpenError;
 
 /// Proves the whole database.
@@ -22,8 +22,10 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
     let mut rooms = rooms(connection).map_err(refuse("the table rooms"))?;
     batches(connection, &mut rooms).map_err(refuse("the table batches"))?;
     snapshots::prove_rows(connection).map_err(refuse("the table snapshots"))?;
-    each_row(connection, "SELECT room, due, checksum FROM alarms", |row| rooms::proved_alarm(row).map(drop))
+    each_row(connection, "SELECT room, due, checksum FROM alarms", |row| notes::proved_alarm(row).map(drop))
         .map_err(refuse("the table alarms"))?;
+    each_row(connection, "SELECT room, checksum FROM occupied", |row| notes::proved_occupied(row).map(drop))
+        .map_err(refuse("the table occupied"))?;
     let sql = "SELECT author, kind, count, last, checksum, room FROM rejections";
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
@@ -63,7 +65,7 @@ impl RoomProof {
             }
         }
         reaches_snapshots(&self.room)?;
-        rooms::alarm(connection, key)?;
+        notes::of(connection, key)?;
         let sql = "SELECT author, kind, count, last, checksum FROM rejections WHERE room = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query([key])?;

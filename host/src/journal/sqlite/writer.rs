@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use reapply_sync::{RoomId, Timestamp};
+use reapply_sync::RoomId;
+use reapply_sync::room::Note;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -61,15 +62,9 @@ enum Answer {
 
 impl Queue {
     /// Enqueues an append.
-    pub(super) fn append(
-        &self,
-        room: &RoomId,
-        record: Record,
-        alarm: Option<Timestamp>,
-        answer: oneshot::Sender<Appended>,
-    ) {
+    pub(super) fn append(&self, room: &RoomId, record: Record, note: Note, answer: oneshot::Sender<Appended>) {
         let bytes = record.body.len() + REQUEST_BYTES;
-        let operation = Operation::Append(room.clone(), record, alarm);
+        let operation = Operation::Append(room.clone(), record, note);
         self.push(Request { operation, answer: Answer::Append(answer), bytes, portion: 0 });
     }
 

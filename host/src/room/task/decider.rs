@@ -29,7 +29,7 @@ pub(super) struct Decider {
     pub(super) askers_made: u64,
     /// Who waits for the upgrade that was asked for.
     pub(super) upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
-    /// Who woke the room for its alarm, and waits until that is settled.
+    /// Who woke the room for what is noted of it, and waits until that is settled.
     pub(super) ringers: Vec<oneshot::Sender<()>>,
     /// How many commands of each session are handled, of those that are handled in order.
     pub(super) handled: HashMap<SessionId, u64>,

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use reapply_sync::room::{Effect, Step};
-use reapply_sync::{
-    Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot, Timestamp,
-};
+use reapply_sync::room::{Effect, Note, Step};
+use reapply_sync::{Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot};
 use tracing::{debug, error, info, warn};
 
 use super::Task;
@@ -40,7 +38,7 @@ impl Task {
 
     async fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Append { batch, alarm } => self.append(&batch, alarm),
+            Effect::Append { batch, note } => self.append(&batch, note),
             Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
             Effect::Rung => {
                 for ringer in self.decider().ringers.drain(..) {
@@ -84,12 +82,12 @@ impl Task {
                 let _asker_gone = decider.upgrading.take().map(|reply| reply.send(upgraded.map_err(Into::into)));
             }
             Effect::Report(report) => self.report(report).await,
-            Effect::NoteAlarm(note) => self.note_alarm(note).await,
-            Effect::Sleep { snapshot, has_alarm } => self.fall_asleep(snapshot, has_alarm).await,
+            Effect::Note(note) => self.note(note).await,
+            Effect::Sleep { snapshot, note } => self.fall_asleep(snapshot, note).await,
         }
     }
 
-    fn append(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
+    fn append(&mut self, batch: &Batch, note: Note) {
         if batch.upgrade().is_some() {
             crash::point("upgrade-not-stored");
         }
@@ -98,7 +96,7 @@ impl Task {
         self.in_flight = Some(InFlight {
             events: batch.events.len(),
             has_checkpoint: batch.events.iter().any(is_checkpoint),
-            appending: self.surroundings.journal.append(&self.id, record, alarm),
+            appending: self.surroundings.journal.append(&self.id, record, note),
         });
     }
 
@@ -153,12 +151,12 @@ impl Task {
         });
     }
 
-    async fn note_alarm(&mut self, note: Option<Timestamp>) {
-        let noted = self.surroundings.journal.set_alarm(&self.id, note).await;
+    async fn note(&mut self, note: Note) {
+        let noted = self.surroundings.journal.set_note(&self.id, note).await;
         if let Err(why) = &noted {
-            warn!(room = %self.id, %why, "when the alarm is due was not noted; a room that sleeps may miss it");
+            warn!(room = %self.id, %why, "what the room is to be woken for was not noted; a room that sleeps may miss its alarm");
         }
-        self.decider().room.handle_alarm_noted(noted.is_ok());
+        self.decider().room.handle_noted(noted.is_ok());
     }
 
     fn end_session(&mut self, session: SessionId, why: Goodbye) {
@@ -169,7 +167,7 @@ impl Task {
     }
 
     /// The room goes to sleep, or the host stops.
-    async fn fall_asleep(&mut self, snapshot: Option<Arc<Snapshot>>, has_alarm: bool) {
+    async fn fall_asleep(&mut self, snapshot: Option<Arc<Snapshot>>, note: Note) {
         self.is_asleep = true;
         // Before the room is gone: whoever finds it gone reads the counts from the journal.
         self.tell_tally_for_sleep().await;
@@ -181,8 +179,11 @@ impl Task {
             info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
         }
         self.tell_tally_for_sleep().await;
-        if has_alarm {
+        if note.alarm.is_some() {
             self.surroundings.alarms_changed.notify_one();
+        }
+        if note.is_occupied {
+            self.surroundings.abandoned.notify_one();
         }
         debug!(room = %self.id, "the room is asleep");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reapply_sync::room::{Effect, Now, Step, Ticks};
+use reapply_sync::room::{Effect, Note, Now, Step, Ticks};
 use reapply_sync::{Batch, ClientMessage, Snapshot, Timestamp};
 
 use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
@@ -36,29 +36,37 @@ impl<S: Scenario> World<S> {
         if self.is_down {
             self.is_down = false;
             self.host += 1;
+            self.rung_for = None;
             if self.random.percent(50) { self.wake(true) } else { self.wake_for_alarm_later() }
         }
     }
 
-    /// Whoever looks after alarms wakes the room when its alarm is due, as the journal has it.
+    /// Whoever looks after sleeping rooms wakes the room when its alarm is due, as the journal has it.
     pub(super) fn wake_for_alarm_later(&mut self) {
-        let Some(due) = self.journal.alarm.filter(|_| self.room.is_none() && !self.is_down) else { return };
+        let Some(due) = self.wake_due().filter(|_| self.room.is_none() && !self.is_down) else { return };
         let again = if self.rung_for == Some(due) { WAKE_AGAIN_AFTER } else { 0 };
         let after = due.0.saturating_sub(self.clock().0).max(again);
         self.schedule(after, Task::WakeForAlarm { host: self.host });
     }
 
     pub(super) fn wake_for_alarm(&mut self) {
-        let due = self.journal.alarm.filter(|due| *due <= self.clock());
+        let due = self.wake_due().filter(|due| *due <= self.clock());
         if self.room.is_some() || self.is_down || due.is_none() {
             self.wake_for_alarm_later();
             return;
         }
         self.rung_for = due;
-        self.coverage.woken_for_alarm += 1;
+        self.coverage.woken_for_alarm += u64::from(!self.journal.note.is_occupied);
+        self.coverage.woken_to_leave += u64::from(self.journal.note.is_occupied);
         self.wake(false);
         self.is_rung = self.with_room(|shell, now| shell.room.handle_ring(now)).is_some();
         self.pump_room();
+    }
+
+    /// When the room is to be woken for what is noted of it: at once, where somebody may be present.
+    fn wake_due(&self) -> Option<Timestamp> {
+        let Note { alarm, is_occupied } = self.journal.note;
+        if is_occupied { Some(Timestamp(0)) } else { alarm }
     }
 
     /// Another build is to take over the room.
@@ -86,10 +94,10 @@ impl<S: Scenario> World<S> {
         if let Some(shell) = self.room.take() {
             self.coverage.room.add(&shell.counts);
         }
-        if let Some((batch, alarm)) = self.in_flight.take()
+        if let Some((batch, note)) = self.in_flight.take()
             && self.random.percent(50)
         {
-            self.store(&batch, alarm);
+            self.store(&batch, note);
         }
         for connection in 0..self.connections.len() {
             if self.connections[connection].host == self.host {
@@ -109,16 +117,16 @@ impl<S: Scenario> World<S> {
         self.start_host();
     }
 
-    fn store(&mut self, batch: &Batch, alarm: Option<Timestamp>) {
-        self.journal.store(batch, alarm);
+    fn store(&mut self, batch: &Batch, note: Note) {
+        self.journal.store(batch, note);
         self.auditor.note_durable(batch);
-        self.auditor.check_alarm(alarm);
+        self.auditor.check_alarm(note.alarm);
     }
 
     pub(super) fn appended(&mut self, stored: Stored) {
-        let Some((batch, alarm)) = self.in_flight.take() else { return };
+        let Some((batch, note)) = self.in_flight.take() else { return };
         if matches!(stored, Stored::Yes | Stored::Unknown { is_stored: true }) {
-            self.store(&batch, alarm);
+            self.store(&batch, note);
         }
         self.failed_at = (stored == Stored::No).then_some(self.now);
         (self.is_note_uncertain, self.alarm_failed) = (stored != Stored::Yes, None);
@@ -265,7 +273,10 @@ impl<S: Scenario> World<S> {
         if shell.room.sequencer().is_settled() {
             self.auditor.note_settled();
             let may_be_noted = self.is_note_uncertain || self.alarm_failed.is_none();
-            assert!(may_be_noted || self.journal.alarm != self.alarm_failed, "an alarm that failed is still noted");
+            assert!(
+                may_be_noted || self.journal.note.alarm != self.alarm_failed,
+                "an alarm that failed is still noted"
+            );
             assert!(!self.is_rung, "whoever woke the room for its alarm is left waiting");
             if has_members && !shell.room.is_failing() {
                 shell.roster.check_membership(self.auditor.joined());
@@ -297,7 +308,7 @@ impl<S: Scenario> World<S> {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Append { batch, alarm } => self.append(batch, alarm),
+            Effect::Append { batch, note } => self.append(batch, note),
             Effect::StoreSnapshot(snapshot) => {
                 self.coverage.snapshots += 1;
                 self.check_size(&snapshot);
@@ -306,14 +317,14 @@ impl<S: Scenario> World<S> {
                     self.schedule(after, Task::SnapshotStored { epoch: self.auditor.epoch(), snapshot });
                 }
             }
-            Effect::NoteAlarm(note) => {
-                self.noted_at_rest = Some(note);
+            Effect::Note(note) => {
+                self.noted_at_rest = Some(note.alarm);
                 let is_stored = self.is_calm || !self.random.percent(self.append_failures_percent);
                 if is_stored {
-                    self.journal.alarm = note;
+                    self.journal.note = note;
                 }
                 self.is_note_uncertain = !is_stored;
-                self.with_room(|shell, _| shell.room.handle_alarm_noted(is_stored));
+                self.with_room(|shell, _| shell.room.handle_noted(is_stored));
             }
             Effect::Rung => assert!(std::mem::take(&mut self.is_rung), "nobody waits for the alarm"),
             Effect::Send { session, frame } => {
@@ -342,17 +353,17 @@ impl<S: Scenario> World<S> {
             Effect::Answer { asker, verdict } => self.auditor.note_verdict(asker, verdict, self.failed_at.is_some()),
             Effect::Upgraded(upgraded) => self.upgraded(upgraded),
             Effect::Report(report) => self.report(report),
-            Effect::Sleep { snapshot, has_alarm } => self.slept(snapshot, has_alarm),
+            Effect::Sleep { snapshot, note } => self.slept(snapshot, note),
         }
     }
 
-    fn append(&mut self, batch: Arc<Batch>, alarm: Option<Timestamp>) {
+    fn append(&mut self, batch: Arc<Batch>, note: Note) {
         assert_eq!(batch.expected, self.auditor.head(), "the journal refuses: another head");
         let is_alarm = batch.events.iter().any(|event| matches!(event.input, reapply_sync::Input::Alarm(_)));
         let failed_at = self.failed_at.filter(|_| is_alarm);
         let waits = failed_at.is_none_or(|failed_at| self.now >= failed_at + STORAGE_RETRY_MICROS);
         assert!(waits, "an alarm did not wait for the storage");
-        assert!(self.in_flight.replace((batch, alarm)).is_none(), "two batches at once");
+        assert!(self.in_flight.replace((batch, note)).is_none(), "two batches at once");
         let is_failing = !self.is_calm && self.random.percent(self.append_failures_percent);
         let stored = match self.random.below(4) {
             _ if !is_failing => Stored::Yes,
@@ -363,7 +374,7 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Appended { host: self.host, stored });
     }
 
-    fn slept(&mut self, snapshot: Option<Arc<Snapshot>>, has_alarm: bool) {
+    fn slept(&mut self, snapshot: Option<Arc<Snapshot>>, note: Note) {
         self.note_forgotten();
         let Some(shell) = self.room.take() else { return };
         assert!(shell.roster.is_empty(), "a room sleeps over its sessions");
@@ -373,14 +384,14 @@ impl<S: Scenario> World<S> {
             self.rung_for = None;
         }
         self.coverage.slept += 1;
-        self.coverage.slept_with_alarm += u64::from(has_alarm);
+        self.coverage.slept_with_alarm += u64::from(note.alarm.is_some());
         self.coverage.room.add(&shell.counts);
         self.failed_at = None;
         self.ledger.note_struck(self.journal.faults.take());
         self.ledger.check();
         self.check_note();
         if !self.is_note_uncertain {
-            self.auditor.check_alarm(self.journal.alarm);
+            self.auditor.check_alarm(self.journal.note.alarm);
         }
         let mut unhanded = BTreeSet::new();
         for waiting in &self.inbox {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_client_core::{ConnectionId, Driver, Status};
-use reapply_sync::room::{Asker, Effect, SubmitOnce};
+use reapply_sync::room::{Asker, Effect, Note, SubmitOnce};
 use reapply_sync::{Batch, ClientId, Digest, Machine, Number, Sequencer, Snapshot, Timestamp};
 
 use self::browser::Browser;
@@ -101,7 +101,7 @@ struct World<S: Scenario> {
     room: Option<Shell<Build<S::Machine>>>,
     /// Whether the host's process is gone.
     is_down: bool,
-    in_flight: Option<(Arc<Batch>, Option<Timestamp>)>,
+    in_flight: Option<(Arc<Batch>, Note)>,
     inbox: VecDeque<Waiting>,
     /// How often the host has started.
     host: u64,

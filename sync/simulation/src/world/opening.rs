@@ -21,11 +21,11 @@ impl<S: Scenario> World<S> {
             self.turn_away();
             return;
         };
-        if self.journal.alarm.is_none() {
+        if self.journal.note.alarm.is_none() {
             self.auditor.check_alarm(None);
         }
-        let noted_alarm = self.journal.alarm;
-        let waking = Waking { noted_alarm, is_used, sleep_after_micros: self.sleep_after };
+        let noted = self.journal.note;
+        let waking = Waking { noted, is_used, sleep_after_micros: self.sleep_after };
         let (ticks, time) = (Ticks(self.now), self.clock());
         let sessions_max = self.conditions.limits.room_sessions_max;
         let mut draw = || self.random.bits();

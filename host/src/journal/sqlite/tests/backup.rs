@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reapply_sync::Seq;
 
 use super::{LogWriter, Shared, open, prove, room_with};
+use crate::journal::conformance::alarm;
 use crate::journal::sqlite::schema::DATABASE_FILE;
 use crate::journal::{Appended, NewRoom};
 
@@ -80,7 +81,7 @@ async fn a_backup_keeps_everything_but_what_is_staged() {
     let mut log = room_with(&journal, "lobby", &[2]).await;
     journal.put_snapshot(log.room(), log.snapshot(&[9; 2_000_000])).await.unwrap();
     let record = log.next(1);
-    assert_eq!(journal.append(log.room(), record, Some(reapply_sync::Timestamp(6))).await, Appended::Committed);
+    assert_eq!(journal.append(log.room(), record, alarm(Some(6))).await, Appended::Committed);
     journal.trim(log.room(), Seq(2)).await.unwrap();
     let staged = NewRoom { staged: true, ..NewRoom::of(LogWriter::new("counter", "staged").genesis) };
     journal.create_room(staged.clone()).await.unwrap();

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use reapply_sync::room::Note;
 use reapply_sync::{Seq, Timestamp};
 use rusqlite::Connection;
 
@@ -32,7 +33,7 @@ async fn load_until_killed() {
         let mut snapshots = Vec::new();
         loop {
             let record = log.next(3);
-            assert_eq!(journal.append(log.room(), record, Some(log_alarm(&log))).await, Appended::Committed);
+            assert_eq!(journal.append(log.room(), record, log_note(&log)).await, Appended::Committed);
             if index == 0 {
                 snapshot_and_trim(&journal, &log, &mut snapshots).await;
             }
@@ -44,9 +45,9 @@ async fn load_until_killed() {
     let _: Vec<()> = futures_util::future::join_all(rooms).await;
 }
 
-/// The alarm that the room sets with its last record: another one each time.
-fn log_alarm(log: &LogWriter) -> Timestamp {
-    Timestamp(log.head.0 * 1_000)
+/// What is noted with the room's last record: another alarm each time, and now and then somebody who is present.
+fn log_note(log: &LogWriter) -> Note {
+    Note { alarm: Some(Timestamp(log.head.0 * 1_000)), is_occupied: log.head.0.is_multiple_of(2) }
 }
 
 /// Now and then takes a snapshot of several chunks, and trims the log up to the one before.
@@ -75,8 +76,9 @@ async fn every_acknowledged_append_outlives_kill_9() {
             let (head, chain) = prove(&journal, log.room()).await;
             assert!(head >= acknowledged, "room {index} was acknowledged {acknowledged} and holds {head}");
             let mut log = LogWriter { head, chain, ..log };
-            let alarm = journal.room(log.room()).await.unwrap().unwrap().alarm;
-            assert_eq!(alarm, (head > Seq(0)).then(|| log_alarm(&log)), "the alarm is that of the last record");
+            let noted = if head > Seq(0) { log_note(&log) } else { Note::default() };
+            let record = journal.room(log.room()).await.unwrap().unwrap();
+            assert_eq!(record.note, noted, "the note is that of the last record");
             assert_eq!(log.append(&journal, 1).await, Appended::Committed);
         }
     }
@@ -274,7 +276,7 @@ async fn a_lost_log_of_an_earlier_format_is_missed_each_time() {
     crash(&live, &copy);
     fs::remove_file(copy.join(WAL_FILE)).unwrap();
     let connection = Connection::open(copy.join(DATABASE_FILE)).unwrap();
-    let former = "DROP TABLE unfinished; PRAGMA user_version = 3";
+    let former = "DROP TABLE occupied; DROP TABLE unfinished; DELETE FROM totals WHERE name = 'occupied'; PRAGMA user_version = 3";
     connection.execute_batch(former).unwrap();
     connection.close().unwrap();
     for _ in 0..2 {

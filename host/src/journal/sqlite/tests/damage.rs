@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use reapply_sync::room::Note;
 use reapply_sync::{Author, Digest, Seq, Timestamp};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -14,6 +15,9 @@ use super::{LogWriter, SqliteJournal, open, room_with};
 use crate::journal::sqlite::schema::DATABASE_FILE;
 use crate::journal::sqlite::verify;
 use crate::journal::{Appended, Component, LostLog, NewRoom, OpenError, Proving, RejectionCount, Retention};
+
+/// What is noted of each room.
+const NOTE: Note = Note { alarm: Some(Timestamp(77)), is_occupied: true };
 
 const STATE: &[u8] = b"the state that a machine has made, and that nothing but its hash protects from damage";
 
@@ -31,7 +35,7 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
         for _ in 0..6 {
             let record = log.next(2);
             pieces.extend([record.body.to_vec(), record.chain.0.to_vec()].into_iter().filter(|_| is_kept));
-            assert_eq!(journal.append(&log.room().clone(), record, Some(Timestamp(77))).await, Appended::Committed);
+            assert_eq!(journal.append(&log.room().clone(), record, NOTE).await, Appended::Committed);
         }
         let author = Author(format!("{name}, who is rejected").into());
         pieces.push(author.0.as_bytes().to_vec());
@@ -39,7 +43,7 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
         journal.count_rejections(log.room(), vec![count]).await.unwrap();
         journal.put_snapshot(log.room(), log.snapshot(STATE)).await.unwrap();
         let record = log.upgrade(Digest::of(b"another build"));
-        assert_eq!(journal.append(log.room(), record, Some(Timestamp(77))).await, Appended::Committed);
+        assert_eq!(journal.append(log.room(), record, NOTE).await, Appended::Committed);
     }
     let trimmed = LogWriter::new("counter", "gamma");
     journal.trim(trimmed.room(), Seq(53)).await.unwrap();
@@ -68,9 +72,10 @@ fn verify(file: &Path) -> Result<(), OpenError> {
 const STEP: usize = 5;
 
 /// The tables, with the columns on which something hangs: all but the numbers of rows that nothing else refers to.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("rooms", "id, machine, room, genesis, log, base, staged, checksum"),
     ("alarms", "room, due, checksum"),
+    ("occupied", "room, checksum"),
     ("batches", "room, expected, last, time, batch, upgrade, chain, checksum, body"),
     ("snapshots", "id, room, seq, digest, hash, bytes, checksum, head"),
     ("chunks", "snapshot, number, bytes"),
@@ -151,6 +156,7 @@ fn is_named(place: &str) -> bool {
         "record ",
         "snapshot ",
         "the alarm of room ",
+        "the presence of room ",
         "the conflict rejections of ",
         "component ",
         "machine ",
@@ -306,7 +312,7 @@ fn the_place_of_the_damage_is_named() {
         let journal = open(directory.path());
         let mut log = room_with(&journal, "lobby", &[2]).await;
         let record = log.next(3);
-        assert_eq!(journal.append(&log.room().clone(), record.clone(), None).await, Appended::Committed);
+        assert_eq!(journal.append(&log.room().clone(), record.clone(), Note::default()).await, Appended::Committed);
         record.body
     });
     let file = directory.path().join(DATABASE_FILE);
@@ -325,10 +331,10 @@ fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
     drop(open(directory.path()));
     let file = directory.path().join(DATABASE_FILE);
     let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
-    set(5);
+    set(6);
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 5, known: 4, .. }), "{error}");
-    assert!(error.to_string().contains("has the format 5"), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 6, known: 5, .. }), "{error}");
+    assert!(error.to_string().contains("has the format 6"), "{error}");
     for older in [1, 2] {
         set(older);
         let error = SqliteJournal::open(directory.path()).unwrap_err();
@@ -336,7 +342,7 @@ fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
         let expected = format!("has the format {older}, and this version of Reapply reads from 3 on");
         assert!(error.to_string().contains(&expected), "{error}");
     }
-    set(4);
+    set(5);
     open(directory.path());
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use reapply_sync::room::Note;
+
 use super::{LogWriter, open, prove, room_with};
 use crate::journal::conformance::Shared;
 use crate::journal::sqlite::schema::DATABASE_FILE;
@@ -112,7 +114,7 @@ async fn a_journal_opens_on_a_full_disk_and_removes_what_a_crash_left_once_there
     let room = staged.room.clone();
     journal.create_room(NewRoom { staged: true, ..NewRoom::of(staged.clone()) }).await.unwrap();
     let mut left = LogWriter::new("counter", "staged");
-    let appends: Vec<_> = (0..4_000).map(|_| journal.append(&room, left.next(1), None)).collect();
+    let appends: Vec<_> = (0..4_000).map(|_| journal.append(&room, left.next(1), Note::default())).collect();
     for append in appends {
         assert_eq!(append.await, Appended::Committed);
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::Seq;
+use reapply_sync::room::Note;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -91,11 +92,12 @@ async fn reads_wait_for_no_write_and_a_full_queue_says_so() {
     let mut stale = log.next(1);
     stale.expected = Seq(1);
     stale.body = Bytes::from(vec![0; 1024 * 1024]);
-    let appends: Vec<_> =
-        (0..QUEUE_BYTES_MAX / stale.body.len()).map(|_| journal.append(log.room(), stale.clone(), None)).collect();
+    let appends: Vec<_> = (0..QUEUE_BYTES_MAX / stale.body.len())
+        .map(|_| journal.append(log.room(), stale.clone(), Note::default()))
+        .collect();
     assert_eq!(journal.read(log.room(), Seq(0), 1000).await.unwrap().len(), 1);
 
-    let overflow = journal.append(log.room(), stale.clone(), None).await;
+    let overflow = journal.append(log.room(), stale.clone(), Note::default()).await;
     let Appended::Failed(error @ JournalError::QueueFull { .. }) = overflow else { panic!("{overflow:?}") };
     assert!(error.to_string().starts_with("the journal's queue is full"), "{error}");
     held_up.release();

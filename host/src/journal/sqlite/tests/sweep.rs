@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use reapply_sync::{RoomId, Seq, Timestamp};
+use reapply_sync::{RoomId, Seq};
 use rusqlite::Connection;
 
 use super::{LogWriter, Shared, open, prove, room_with};
+use crate::journal::conformance::alarm;
 use crate::journal::sqlite::schema::{self, DATABASE_FILE};
 use crate::journal::sqlite::snapshots::{self, NewSnapshot};
 use crate::journal::sqlite::store::Outcome;
@@ -29,7 +30,7 @@ fn begin(directory: &Path, act: impl FnOnce(&Connection) -> Outcome) {
 }
 
 async fn append_all(journal: &Shared, room: &RoomId, log: &mut LogWriter, count: usize) {
-    let appends: Vec<_> = (0..count).map(|_| journal.append(room, log.next(1), Some(Timestamp(8)))).collect();
+    let appends: Vec<_> = (0..count).map(|_| journal.append(room, log.next(1), alarm(Some(8)))).collect();
     for append in appends {
         assert_eq!(append.await, Appended::Committed);
     }
