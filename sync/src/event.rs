@@ -10,49 +10,49 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Author, ClientId, Digest, LogId, Number, RoomId, Seq, Timestamp};
 use crate::limits::COUNT_MAX;
 
-/// One accepted input: with the state, all that an `apply` may depend on.
+/// One accepted input: together with the state, everything that an `apply` may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Place in the room's log.
+    /// The place in the room's log.
     pub seq: Seq,
     /// The host's clock at acceptance. Never decreases within a room.
     pub time: Timestamp,
     /// Random bits that the host drew at acceptance.
     pub entropy: u64,
-    /// What happened.
+    /// The input.
     pub input: Input,
 }
 
-/// What an event carries.
+/// The input of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// A participant asked for a transition.
+    /// A participant sent a transition.
     Transition {
-        /// Who asked, as the host authenticated them.
+        /// The participant, as the host authenticated them.
         author: Author,
-        /// The client they asked from.
+        /// The client that sent it.
         client: ClientId,
-        /// That client's number for it.
+        /// The client's number for it.
         number: Number,
-        /// In the machine's own encoding.
+        /// The transition, in the machine's own encoding.
         transition: Bytes,
     },
-    /// The alarm that the state had set went off; this is the transition it had scheduled.
+    /// The alarm that the state had set went off. This is the transition that it scheduled.
     Alarm(Bytes),
     /// A participant's first session in the room began.
     Joined(Author),
     /// A participant's last session in the room ended.
     Left(Author),
-    /// From here on the room runs this build. Its state is the one before, as this build restores it; alone in its batch.
+    /// From here on the room runs this build. Its state is the previous one as this build restores it. Alone in its batch.
     Upgraded(Digest),
     /// The state at `seq` was bound into the chain: `hash` is BLAKE3 of the machine's snapshot of it.
     Checkpoint {
         /// The last event in that state: the end of one of the batches just before.
         seq: Seq,
-        /// The hash of its snapshot.
+        /// The hash of the state's snapshot.
         hash: Digest,
     },
-    /// From here on the log is that of this room: it shares its past with another one.
+    /// From here on the log is that of this room, which shares its past with another one.
     Forked {
         /// The room that begins here.
         room: RoomId,
@@ -62,7 +62,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// Whose doing it was, where it was somebody's.
+    /// Returns the participant who caused the event, if any.
     #[must_use]
     pub fn author(&self) -> Option<&Author> {
         match self {
@@ -71,7 +71,7 @@ impl Input {
         }
     }
 
-    /// Whether the machine applies it. The others are the room's own: they leave the state as it is, but for an upgrade.
+    /// Returns whether the machine applies the event. The others are the room's own: they do not change the state, except for an upgrade.
     #[must_use]
     pub fn is_for_machine(&self) -> bool {
         match self {
@@ -81,14 +81,14 @@ impl Input {
     }
 }
 
-/// How a log begins: everything that its first state came from.
+/// The beginning of a log: everything that its first state depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Genesis {
     /// The room.
     pub room: RoomId,
     /// The build of the machine that made the first state.
     pub digest: Digest,
-    /// The options that `create` was given, as JSON; empty for the defaults.
+    /// The options for `create`, as JSON; empty for the defaults.
     pub options: String,
     /// The host's clock at creation.
     pub time: Timestamp,
@@ -97,14 +97,14 @@ pub struct Genesis {
 }
 
 impl Genesis {
-    /// The head of a log that has no events yet.
+    /// Returns the head of a log that has no events yet.
     #[must_use]
     pub fn chain(&self) -> Chain {
         let bytes = postcard::to_allocvec(self).unwrap_or_default();
         Chain(*blake3::hash(&bytes).as_bytes())
     }
 
-    /// Which log this begins.
+    /// Returns the id of the log that begins here.
     #[must_use]
     pub fn log_id(&self) -> LogId {
         self.chain().log_id()
@@ -117,7 +117,7 @@ impl Genesis {
 pub struct Chain(pub [u8; 32]);
 
 impl Chain {
-    /// The chain after one more event.
+    /// Returns the chain after one more event.
     #[must_use]
     pub fn after(&self, encoded_event: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -126,14 +126,14 @@ impl Chain {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// The chain after one more event, which is encoded anew. An event of a log from elsewhere may have had other bytes; then this is
-    /// not the log's chain, and whoever compares finds that out.
+    /// Returns the chain after one more event, which is encoded again. An event of a foreign log may have had other bytes; then the result
+    /// is not the log's chain, and a comparison shows that.
     #[must_use]
     pub fn after_event(&self, event: &Event) -> Self {
         self.after(&postcard::to_allocvec(event).unwrap_or_default())
     }
 
-    /// The log that has its own beginning here: at its genesis, or at the event that forked it.
+    /// Returns the id of the log that begins here: at its genesis, or at the event that forked it.
     #[must_use]
     pub fn log_id(&self) -> LogId {
         let mut id = [0; 16];
@@ -151,26 +151,26 @@ impl std::fmt::Debug for Chain {
 /// Events of one room that become durable together: one record of the journal.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The log's head before this batch; the journal refuses the batch if it finds another.
+    /// The log's head before this batch; the journal refuses the batch if its head differs.
     pub expected: Seq,
     /// The events, in order; never empty. The first one's seq is `expected + 1`.
     pub events: Vec<Event>,
     /// Each event's bytes, in the same order: slices of `body`.
     pub encoded: Vec<Bytes>,
-    /// The events' bytes, one after the other: what the journal stores.
+    /// The events' bytes, one after the other, as the journal stores them.
     pub body: Bytes,
     /// The log's chain after the last event.
     pub chain: Chain,
 }
 
 impl Batch {
-    /// The last event's seq.
+    /// Returns the last event's seq.
     #[must_use]
     pub fn last(&self) -> Seq {
         Seq(self.expected.0 + self.events.len() as u64)
     }
 
-    /// A batch of one event that is the room's own, after the log's head `expected`.
+    /// Creates a batch of one event of the room's own, after the log's head `expected`.
     #[must_use]
     pub fn of_one(expected: Seq, chain: Chain, time: Timestamp, input: Input) -> Self {
         let mut builder = BatchBuilder::new(expected, chain);
@@ -178,7 +178,7 @@ impl Batch {
         builder.finish()
     }
 
-    /// The build that the room runs after this batch, where the batch is an upgrade: that is alone in its batch.
+    /// Returns the build that the room runs after this batch if it is an upgrade, which is alone in its batch.
     #[must_use]
     pub fn upgrade(&self) -> Option<Digest> {
         match self.events[..] {
@@ -187,12 +187,12 @@ impl Batch {
         }
     }
 
-    /// The part of this batch up to `upto`, which must lie within it.
+    /// Returns the part of this batch up to `upto`, which must lie within it.
     #[must_use]
     pub fn up_to(&self, chain_before: Chain, upto: Seq) -> Self {
         let count =
             usize::try_from(upto.0.saturating_sub(self.expected.0)).unwrap_or(usize::MAX).min(self.events.len());
-        // The very bytes, since the chain is over them: an event that is encoded anew may have others.
+        // The original bytes, since the chain is over them: an event that is encoded again may have others.
         let encoded = self.encoded[..count].to_vec();
         let chain = encoded.iter().fold(chain_before, |chain, event| chain.after(event));
         let body = self.body.slice(..encoded.iter().map(Bytes::len).sum::<usize>());
@@ -204,7 +204,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// Says at which seq the body is damaged, and how.
+    /// The body is damaged; the error says at which seq, and how.
     pub fn decode(expected: Seq, chain_before: Chain, body: Bytes, chain: Chain) -> Result<Self, Damage> {
         let batch = Self::open(expected, chain_before, body)?;
         if batch.chain == chain {
@@ -214,12 +214,12 @@ impl Batch {
         }
     }
 
-    /// Reads a body whose chain is proved later: the events must decode to the last byte, and follow `expected` one by one. The chain
-    /// is the one that they lead to.
+    /// Reads a body whose chain is proved later: the events must decode to the last byte, and follow `expected` one by one. The batch gets
+    /// the chain that they lead to.
     ///
     /// # Errors
     ///
-    /// Says at which seq the body is damaged, and how.
+    /// The body is damaged; the error says at which seq, and how.
     pub fn open(expected: Seq, chain_before: Chain, body: Bytes) -> Result<Self, Damage> {
         let mut batch = Self { expected, events: vec![], encoded: vec![], body: body.clone(), chain: chain_before };
         for read in read_events(expected, &body) {
@@ -235,17 +235,17 @@ impl Batch {
         Ok(batch)
     }
 
-    /// The events of a stored body, unproven: to show them.
+    /// Returns the events of a stored body, unproved, for display.
     ///
     /// # Errors
     ///
-    /// Says at which seq the body is damaged, and how.
+    /// The body is damaged; the error says at which seq, and how.
     pub fn read(expected: Seq, body: &[u8]) -> Result<Vec<Event>, Damage> {
         read_events(expected, body).map(|read| read.map(|(event, _)| event)).collect()
     }
 }
 
-/// The events of a body, each with its place in it. Ends after the first damage.
+/// Returns the events of a body, each with its place in it. Ends after the first damage.
 fn read_events(expected: Seq, body: &[u8]) -> impl Iterator<Item = Result<(Event, Range<usize>), Damage>> {
     let mut at = 0;
     let mut seq = expected;
@@ -269,17 +269,17 @@ fn read_events(expected: Seq, body: &[u8]) -> impl Iterator<Item = Result<(Event
     })
 }
 
-/// Where a stored log is damaged, and how.
+/// The damage of a stored log, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {seq}: {what}")]
 pub struct Damage {
     /// The first event that cannot be trusted.
     pub seq: Seq,
-    /// What is wrong with it.
+    /// The description of the damage.
     pub what: String,
 }
 
-/// Collects events into a [`Batch`]; encodes and hashes each as it comes.
+/// A builder of a [`Batch`], which encodes and hashes each event as it comes.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
     expected: Seq,
@@ -306,14 +306,14 @@ impl BatchBuilder {
         self.chain
     }
 
-    /// The last event's seq; that before the first while there is none.
+    /// Returns the last event's seq, or the seq before the first one if there are none.
     pub(crate) fn last(&self) -> Seq {
         Seq(self.expected.0 + self.events.len() as u64)
     }
 
     pub(crate) fn push(&mut self, event: Event) {
         let start = self.body.len();
-        // Encoding into a growing buffer cannot fail for these types; were it to, the chain would not match and recovery would say so.
+        // Encoding into a growing buffer cannot fail for these types; if it did, the chain would not match and recovery would report it.
         if let Ok(encoded) = postcard::to_allocvec(&event) {
             self.body.extend_from_slice(&encoded);
         }
@@ -360,7 +360,7 @@ mod tests {
     fn a_part_of_a_batch_has_the_very_bytes_that_its_chain_is_over() {
         let start = Chain([1; 32]);
         let (_, batch) = batch();
-        // The same event, with its seq in two bytes where one would do: the decoder takes that.
+        // The same event, with its seq in two bytes instead of one: the decoder accepts that.
         assert_eq!(batch.body[0], 5);
         let body = [&[0x85, 0x00], &batch.body[1..]].concat();
         let odd = Batch::open(Seq(4), start, body.into()).unwrap();

@@ -1,53 +1,53 @@
-//! What a replica answers its owner with.
+//! The answers of a replica to its owner.
 
 use crate::id::{Digest, Seq, Timestamp};
 use crate::limits::{COUNT_MAX, PENDING_BYTES_MAX, PENDING_MAX};
 use crate::message::Rejection;
 
-/// What became of a transition.
+/// The outcome of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the log, durably, at this place.
+    /// The transition is in the log, durably, at this place.
     Accepted {
-        /// Its event's seq.
+        /// The seq of its event.
         seq: Seq,
-        /// Its event's time.
+        /// The time of its event.
         time: Timestamp,
     },
-    /// It was not applied. The optimistic state is without it.
+    /// The transition was not applied. The optimistic state does not include it.
     Rejected(Rejection),
-    /// It was decided while this replica was away for so long that it came back by a snapshot. The snapshot includes it,
+    /// The transition was decided while this replica was away for so long that it came back by a snapshot. The snapshot includes it,
     /// unless the room had rejected it and has since forgotten that.
     Decided,
-    /// It may have been sent from here before, and the room has forgotten this client since: whether it was applied cannot be told.
-    /// It is not sent again, so that nothing is ever applied twice.
+    /// The transition may have been sent from here before, and the room has forgotten this client since: whether it was applied is
+    /// unknown. It is not sent again, so that nothing is ever applied twice.
     Unknown,
 }
 
-/// How far a replica is.
+/// The phase of a replica's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// No connection.
+    /// Not connected.
     Offline,
-    /// Connected; waits for `Welcome`, or for the machine.
+    /// Connected; waiting for `Welcome`, or for the machine.
     Joining,
-    /// Has a state; events up to the head that `Welcome` named are still to come.
+    /// Holding a state; events up to the head that `Welcome` named are still to come.
     CatchingUp,
-    /// Shows the present.
+    /// Showing the present.
     Live,
 }
 
-/// A replica found that its state is not everyone's. It heals itself; this is for the log.
+/// A replica's report that its state differs from the room's. The replica heals itself; this is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("diverged at {seq} under {digest}: the snapshot here has {}, the room's {}", hash(ours.as_ref()), hash(theirs.as_ref()))]
 pub struct Divergence {
     /// The checkpoint's seq.
     pub seq: Seq,
-    /// The build.
+    /// The build of the replica.
     pub digest: Digest,
-    /// The hash here; none where an accepted event could not even be applied.
+    /// The hash here; `None` if an accepted event could not even be applied.
     pub ours: Option<Digest>,
-    /// The room's hash; none where there was none yet.
+    /// The room's hash; `None` if there was none yet.
     pub theirs: Option<Digest>,
 }
 
@@ -55,13 +55,13 @@ fn hash(digest: Option<&Digest>) -> String {
     digest.map_or_else(|| "no hash".to_owned(), |digest| format!("hash {digest}"))
 }
 
-/// Why a transition was not taken on. Nothing was sent, no number was used.
+/// The reasons why a transition was not accepted by the replica. Nothing was sent, and no number was used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// There is no state yet.
     #[error("the room is still being joined")]
     NotReady,
-    /// The prediction says no: what the host would say, as far as can be known here.
+    /// The prediction conflicts: as far as is known here, the host would say the same.
     #[error(transparent)]
     Rejected(Rejection),
     /// Too many are pending.
@@ -75,7 +75,7 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
-    /// The kind of refusal, as one word. Those of [`Rejection::kind`] are among them.
+    /// Returns the kind of refusal, as one word. These include the words of [`Rejection::kind`].
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! What it takes to see a moment of a room again, elsewhere than on its host.
+//! The data needed to see a past moment of a room, elsewhere than on its host.
 //!
-//! A host answers with a [`Past`]: where to begin, and the records of the log from there to the moment. Whoever has the builds that it names
-//! replays it. A long past comes in parts: each is asked for with the last event of the part before.
+//! A host answers with a [`Past`]: a starting point, and the records of the log from there to the moment. A page with the builds that it
+//! names replays it. A long past comes in parts: each request names the last event of the part before.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -14,26 +14,27 @@ use crate::snapshot::Snapshot;
 /// A part of a room's past.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
-    /// The log that it is of.
+    /// The log of this past.
     pub log: LogId,
-    /// The last event in the moment that was asked for, be it by seq or by time.
+    /// The last event in the requested moment, which was given by seq or by time.
     pub seq: Seq,
     /// The log's last durable event.
     pub head: Seq,
-    /// Where the replay begins.
+    /// The starting point of the replay.
     pub origin: Origin,
-    /// The records from there, in order; at most [`PAST_BYTES_MAX`](crate::limits::PAST_BYTES_MAX) bytes of them, and at least one where there are any.
+    /// The records from there, in order; at most [`PAST_BYTES_MAX`](crate::limits::PAST_BYTES_MAX) bytes of them, and at least one if there
+    /// are any.
     pub records: Vec<PastRecord>,
 }
 
-/// Where a replay begins.
+/// The starting point of a replay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// At the room's first state.
     Genesis(Genesis),
-    /// At a snapshot. What a room keeps in it for itself is left out.
+    /// At a snapshot, without the parts that are only for the room.
     Snapshot(Snapshot),
-    /// At this event: whoever asked holds the state there, and no snapshot lies nearer to the moment.
+    /// At this event: the requester holds the state there, and no snapshot is nearer to the moment.
     Held(Seq),
 }
 
@@ -44,12 +45,12 @@ pub struct PastRecord {
     pub expected: Seq,
     /// The last event.
     pub last: Seq,
-    /// Their bytes, as the journal stores them.
+    /// The events' bytes, as the journal stores them.
     pub body: Bytes,
 }
 
 impl Past {
-    /// The event that the replay begins after.
+    /// Returns the event that the replay begins after.
     #[must_use]
     pub fn from(&self) -> Seq {
         match &self.origin {
@@ -59,22 +60,22 @@ impl Past {
         }
     }
 
-    /// The last event that it holds. Where that is before [`Past::seq`], another part follows it.
+    /// Returns the last event that this part holds. If it is before [`Past::seq`], another part follows.
     #[must_use]
     pub fn last(&self) -> Seq {
         self.records.last().map_or(self.from(), |record| record.last)
     }
 
-    /// The events, of which the first one follows the origin.
+    /// Returns the events, of which the first one follows the origin.
     ///
     /// # Errors
     ///
-    /// Says at which seq they do not decode, or do not follow each other.
+    /// The events do not decode, or do not follow each other; the error says at which seq.
     pub fn events(&self) -> Result<Vec<Event>, Damage> {
         let mut events: Vec<Event> = Vec::new();
         let mut head = self.from();
         for record in &self.records {
-            // A record may begin before the origin: snapshots stand where batches end, but what somebody holds may end anywhere.
+            // A record may begin before the origin: snapshots are at the ends of batches, but a held state may end anywhere.
             if record.expected > head {
                 let what = format!("the record before it ends at {head}");
                 return Err(Damage { seq: record.expected.next(), what });
@@ -89,10 +90,10 @@ impl Past {
         Ok(events)
     }
 
-    /// As bytes, for [`Past::decode`].
+    /// Encodes the past as bytes, for [`Past::decode`].
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        // Writing these types to memory cannot fail; nothing, were it ever sent, is refused by its reader.
+        // Writing these types to memory cannot fail; an empty answer, if it were ever sent, would be refused by its reader.
         postcard::to_allocvec(self).unwrap_or_default().into()
     }
 
@@ -100,7 +101,7 @@ impl Past {
     ///
     /// # Errors
     ///
-    /// The bytes are no past.
+    /// The bytes are not a past.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match postcard::take_from_bytes(bytes) {
             Ok((past, [])) => Ok(past),

@@ -1,4 +1,4 @@
-//! A transition that a replica has taken on and the room has not decided yet, as far as is known here.
+//! A transition that a replica has accepted and the room has not decided yet, as far as is known here.
 
 use bytes::Bytes;
 
@@ -16,22 +16,22 @@ pub(crate) struct Pending {
     /// The time and the entropy that its prediction used, so that a rebase predicts the same again.
     time: Timestamp,
     entropy: u64,
-    /// How far the log had come, at least, whenever it was sent to the room, from here or by an earlier replica of this client; none while it
-    /// was not sent.
+    /// The minimum length of the log whenever this was sent to the room, from here or by an earlier replica of this client; `None` if it
+    /// was never sent.
     pub(crate) sent_at: Option<Seq>,
-    /// Whether it was decided when a snapshot came that it may be part of. This outlives the session: a resume from that
+    /// Whether it was decided when a snapshot arrived that may include it. This outlives the session: a resume from that
     /// snapshot's state will not show its event either.
     pub(crate) may_be_in_snapshot: bool,
-    /// Whether the machine faulted on its prediction. The room's verdict is awaited, but it is not tried here again.
+    /// Whether the machine faulted on its prediction. The room will decide, but it is not tried here again.
     pub(crate) faulted: bool,
 }
 
-/// A transition, in a build's encoding or in that of all builds.
+/// A transition in some encoding.
 #[derive(Clone, Debug)]
 enum Body {
     /// In the encoding of the build that the replica runs.
     Encoded(Bytes),
-    /// As JSON, until the build that is to run is there.
+    /// As JSON, until the next build is loaded.
     Json(String),
     /// In no encoding: the build before could not decode it, for this reason. That is its outcome, unless the room has decided it.
     Lost(Rejection),
@@ -46,27 +46,27 @@ impl Pending {
         Self::with(number, Body::Json(json), time, entropy)
     }
 
-    /// Whether the optimistic state does without it.
+    /// Returns whether the optimistic state excludes it.
     pub(crate) fn is_not_predicted(&self) -> bool {
         self.may_be_in_snapshot || self.faulted || !matches!(self.body, Body::Encoded(_))
     }
 
-    /// The message that asks for it, sent when the log has come to `head`; none while it is not encoded.
+    /// Returns its `Submit` message, sent when the log ends at `head`; `None` while it is not encoded.
     pub(crate) fn submit(&mut self, head: Seq) -> Option<Bytes> {
         let Body::Encoded(transition) = &self.body else { return None };
-        // A log that was restored from a backup may have come less far than when it was sent before.
+        // A log that was restored from a backup may be shorter than when this was sent before.
         self.sent_at = Some(self.sent_at.map_or(head, |sent_at| sent_at.min(head)));
         Some(ClientMessage::Submit { number: self.number, transition: transition.clone() }.encode())
     }
 
-    /// The event that it will probably become; none while it is not encoded.
+    /// Returns its probable event; `None` while it is not encoded.
     pub(crate) fn event(&self, client: ClientId, author: Author, seq: Seq, not_before: Timestamp) -> Option<Event> {
         let Self { number, body: Body::Encoded(transition), time, entropy, .. } = self else { return None };
         let input = Input::Transition { author, client, number: *number, transition: transition.clone() };
         Some(Event { seq, time: (*time).max(not_before), entropy: *entropy, input })
     }
 
-    /// Lays the encoding of a build down that is about to go. Only the room can say what becomes of it where that fails: it may be an event.
+    /// Converts it to JSON, since its build is about to go. If that fails, only the room can decide the outcome: it may be an event.
     pub(crate) fn decode<M: Machine>(&mut self, machine: &mut M) {
         let Body::Encoded(transition) = &self.body else { return };
         self.body = match machine.decode(transition) {
@@ -75,7 +75,7 @@ impl Pending {
         };
     }
 
-    /// Takes on the encoding of the build that has come.
+    /// Converts it to the encoding of the new build.
     pub(crate) fn encode<M: Machine>(&mut self, machine: &mut M) -> Result<(), Unencodable> {
         match &self.body {
             Body::Encoded(_) => Ok(()),
@@ -90,12 +90,12 @@ impl Pending {
         }
     }
 
-    /// A machine that faulted is started again, for those that come after this one.
+    /// Restarts a machine that faulted, for the transitions after this one.
     fn unencodable<M: Machine>(error: CodecError, machine: &mut M) -> Unencodable {
         match error {
             CodecError::Refused(why) => Unencodable::Rejected(Rejection::Malformed(why)),
             CodecError::Fault(fault) => {
-                // Should it not start, the next one faults as well.
+                // If it does not start, the next one faults as well.
                 drop(machine.reset());
                 Unencodable::Faulted(fault)
             }
@@ -112,16 +112,16 @@ impl Pending {
     }
 }
 
-/// Why a transition does not go over from one build to another.
+/// The reasons why a transition cannot be converted to another build.
 pub(crate) enum Unencodable {
-    /// It is none of that build's transitions.
+    /// That build has no such transition.
     Rejected(Rejection),
-    /// The machine faulted: it must be started again.
+    /// The machine faulted, and must be restarted.
     Faulted(Fault),
 }
 
 impl Unencodable {
-    /// What the transition is rejected with.
+    /// Returns the rejection for the transition.
     pub(crate) fn why(self) -> Rejection {
         match self {
             Self::Rejected(why) => why,

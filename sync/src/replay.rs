@@ -1,6 +1,6 @@
-//! Going through a log again: from its genesis or a snapshot, each range with the build that was current there.
+//! Replaying a log: from its genesis or a snapshot, each range with the build that was current there.
 //!
-//! Waking a room, looking at the past, proving an export, and a page's history are all this.
+//! Waking a room, showing the past, proving an export, and a page's history all use this.
 
 use std::collections::VecDeque;
 
@@ -11,17 +11,17 @@ use crate::id::{Digest, Seq, Timestamp};
 use crate::machine::{ApplyError, Fault, LoadError, Machine};
 use crate::snapshot::Snapshot;
 
-/// States of earlier batch ends that a checkpoint may still speak of: it comes one or two batches after the state that it names.
+/// The number of states of earlier batch ends that a checkpoint may still refer to: it comes one or two batches after its state.
 const MARKS_MAX: usize = 4;
 
-/// A place in a log, and the state there. `B` makes a machine of the build with a digest.
+/// A place in a log, and the state there. `B` makes a machine of the build with a given digest.
 #[derive(Debug)]
 pub struct Replay<M: Machine, B> {
     builds: B,
     machine: M,
     digest: Digest,
     state: M::State,
-    /// Where this replay began.
+    /// The place where this replay began.
     origin: Seq,
     /// The first event after which the state was this one.
     since: Seq,
@@ -33,7 +33,7 @@ pub struct Replay<M: Machine, B> {
     checks: bool,
 }
 
-/// The state at a batch's end, and the seqs at which it stood.
+/// The state at a batch's end, and the seqs at which it was current.
 #[derive(Debug)]
 struct Mark<S> {
     since: Seq,
@@ -41,65 +41,65 @@ struct Mark<S> {
     state: S,
 }
 
-/// Why a log could not be gone through again. Names the first event that is not as it was.
+/// The reasons why a log could not be replayed. Each names the first event that fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
-    /// The build is not to be had, or does not start.
+    /// The build is unavailable, or does not start.
     #[error("the build {digest} cannot be run: {why}")]
     Build {
-        /// Which.
+        /// The digest of the build.
         digest: Digest,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// The first state, a snapshot's, or a migrated one could not be made.
     #[error("the state at {seq} could not be made: {error}")]
     Load {
-        /// Where.
+        /// The seq of the state.
         seq: Seq,
-        /// Why.
+        /// The reason.
         error: LoadError,
     },
-    /// The machine did not apply what it had applied once.
+    /// The machine did not apply an event that it had applied once.
     #[error("event {seq} could not be applied again: {error}")]
     Apply {
-        /// Which.
+        /// The seq of the event.
         seq: Seq,
-        /// Why.
+        /// The reason.
         error: ApplyError,
     },
     /// The machine did not write a snapshot.
     #[error("no snapshot could be taken of the state at {seq}: {fault}")]
     Snapshot {
-        /// Where.
+        /// The seq of the state.
         seq: Seq,
-        /// Why.
+        /// The reason.
         fault: Fault,
     },
-    /// An event does not follow on the one before.
+    /// An event does not follow the one before.
     #[error("event {found} was found where {expected} should be")]
     Disordered {
-        /// What should be there.
+        /// The expected seq.
         expected: Seq,
-        /// What was.
+        /// The actual seq.
         found: Seq,
     },
-    /// A checkpoint in the log has another hash than the state that it speaks of.
+    /// A checkpoint in the log has another hash than its state.
     #[error("event {event} says that the snapshot at {seq} has the hash {logged}, and it has {found}")]
     Checkpoint {
         /// The checkpoint's own event.
         event: Seq,
-        /// The state that it speaks of.
+        /// The seq of the state that it refers to.
         seq: Seq,
-        /// What the log says.
+        /// The hash in the log.
         logged: Digest,
-        /// What the state has; `None` where the checkpoint speaks of no state that it could.
+        /// The hash of the state; `None` if the checkpoint does not refer to a possible state.
         found: Found,
     },
 }
 
 impl ReplayError {
-    /// Whether the machine broke off: with more stack, fuel or memory it might not.
+    /// Returns whether the machine broke off: with more stack, fuel or memory it might not.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         match self {
@@ -118,9 +118,9 @@ impl ReplayError {
 /// The hash that a checkpoint was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The state's.
+    /// The hash of the state.
     Hash(Digest),
-    /// None: no batch ends at that seq shortly before the checkpoint.
+    /// No hash: no batch ends at that seq shortly before the checkpoint.
     NoState,
 }
 
@@ -134,11 +134,11 @@ impl std::fmt::Display for Found {
 }
 
 impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
-    /// At the genesis of a log.
+    /// Begins at the genesis of a log.
     ///
     /// # Errors
     ///
-    /// Its build is not to be had, or does not make the first state.
+    /// The build is unavailable, or does not make the first state.
     pub fn from_genesis(mut builds: B, genesis: &Genesis) -> Result<Self, ReplayError> {
         let mut machine = load(&mut builds, genesis.digest)?;
         let created = machine.create(&genesis.options);
@@ -146,11 +146,11 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok(Self::at(builds, machine, genesis.digest, state, Seq(0), genesis.time))
     }
 
-    /// At a snapshot.
+    /// Begins at a snapshot.
     ///
     /// # Errors
     ///
-    /// Its build is not to be had, or does not restore it.
+    /// The build is unavailable, or does not restore the snapshot.
     pub fn from_snapshot(mut builds: B, snapshot: &Snapshot) -> Result<Self, ReplayError> {
         let mut machine = load(&mut builds, snapshot.digest)?;
         let restored = machine.restore(&snapshot.state, snapshot.state_version);
@@ -158,26 +158,27 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok(Self::at(builds, machine, snapshot.digest, state, snapshot.seq, snapshot.time))
     }
 
-    /// From here on compares what the log's checkpoints say with the states that they speak of, as far as those lie within this replay.
+    /// From here on compares the log's checkpoints with their states, as far as those lie within this replay.
     /// Needs [`Replay::end_batch`].
     pub fn check_checkpoints(&mut self, checks: bool) {
         self.checks = checks;
-        // A snapshot stands where a batch ends, so the first state is one that a checkpoint may speak of.
+        // A snapshot is at the end of a batch, so a checkpoint may refer to the first state.
         self.is_marked = checks && self.seq == self.origin;
     }
 
-    /// The state after one more event. After an error nothing has moved, but the machine may have faulted: it is of no more use.
+    /// Applies one more event, and returns the new state. After an error nothing has moved, but the machine may have faulted: then it must
+    /// not be used again.
     ///
     /// # Errors
     ///
-    /// The event does not follow, or does not do again what it did once.
+    /// The event does not follow, or does not have the same result as before.
     pub fn apply(&mut self, event: &Event) -> Result<(), ReplayError> {
         if event.seq != self.seq.next() {
             return Err(ReplayError::Disordered { expected: self.seq.next(), found: event.seq });
         }
         match &event.input {
             Input::Upgraded(digest) => self.upgrade(*digest, event.seq)?,
-            // One of a state before the origin came a batch or two late: that state is out of reach here.
+            // A checkpoint of a state before the origin came a batch or two late: that state is out of reach here.
             Input::Checkpoint { seq, hash } if self.checks && *seq >= self.origin => {
                 self.check(event.seq, *seq, *hash)?
             }
@@ -192,35 +193,35 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok(())
     }
 
-    /// A batch ends here: a checkpoint may speak of this state.
+    /// Marks the end of a batch: a checkpoint may refer to this state.
     pub fn end_batch(&mut self) {
         self.is_marked = self.checks;
     }
 
-    /// The last event in the state here.
+    /// Returns the last event in the current state.
     #[must_use]
     pub fn seq(&self) -> Seq {
         self.seq
     }
 
-    /// That event's time.
+    /// Returns that event's time.
     #[must_use]
     pub fn time(&self) -> Timestamp {
         self.time
     }
 
-    /// The build that is current here.
+    /// Returns the current build.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The machine, and the state here. If the machine faults in the caller's use, this replay is of no more use.
+    /// Returns the machine, and the current state. If the machine faults in the caller's use, this replay must not be used again.
     pub fn state(&mut self) -> (&mut M, &M::State) {
         (&mut self.machine, &self.state)
     }
 
-    /// The version and the bytes of the state here.
+    /// Returns the version and the bytes of the current state.
     ///
     /// # Errors
     ///
@@ -229,7 +230,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok((self.machine.state_version(), self.machine.snapshot(&self.state)?))
     }
 
-    /// The machine and the state here, to go on with.
+    /// Returns the machine and the current state, for further use.
     pub(crate) fn into_state(self) -> (M, M::State) {
         (self.machine, self.state)
     }
@@ -251,7 +252,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         }
     }
 
-    /// Takes the next state's place, and keeps the one before where a checkpoint may speak of it.
+    /// Moves to the next state, and keeps the one before if a checkpoint may refer to it.
     fn stand(&mut self, state: M::State, since: Seq) {
         let before = Mark { since: self.since, upto: self.seq, state: std::mem::replace(&mut self.state, state) };
         self.since = since;
@@ -270,7 +271,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
             MigrateError::Restore(error) => ReplayError::Load { seq, error },
         })?;
         self.stand(state, seq);
-        // Those are of the build before.
+        // Those states belong to the build before.
         self.marks.clear();
         (self.machine, self.digest) = (machine, digest);
         Ok(())
@@ -291,7 +292,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
     }
 }
 
-/// Why a state was not taken over by another build.
+/// The reasons why another build could not take a state over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MigrateError {
     /// The old build did not write it.
@@ -300,7 +301,7 @@ pub(crate) enum MigrateError {
     Restore(LoadError),
 }
 
-/// The state as the machine `to` has it.
+/// Returns the state as the machine `to` restores it.
 pub(crate) fn migrate<M: Machine>(from: &mut M, state: &M::State, to: &mut M) -> Result<M::State, MigrateError> {
     let snapshot = from.snapshot(state).map_err(MigrateError::Snapshot)?;
     to.restore(&snapshot, from.state_version()).map_err(MigrateError::Restore)

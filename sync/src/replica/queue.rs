@@ -1,4 +1,4 @@
-//! What is pending outlives its replica: an owner keeps it, and gives it to the next one.
+//! Pending transitions outlive their replica: an owner keeps them, and gives them to the next one.
 
 use super::Replica;
 use crate::id::{Number, NumberError, Seq, Timestamp};
@@ -6,12 +6,13 @@ use crate::machine::Machine;
 use crate::pending::Pending;
 
 impl<M: Machine> Replica<M> {
-    /// Takes on what an earlier replica of this client had left pending, in the order of its numbers, before anything else is done. `json` is
-    /// the transition as any build reads it; `sent_at` is what [`Replica::sent_at`] said of it there. It waits for the machine.
+    /// Accepts a pending transition of an earlier replica of this client. Call this in the order of numbers, before anything else. `json`
+    /// is the transition as any build reads it; `sent_at` is the result of [`Replica::sent_at`] there. The transition waits for the
+    /// machine.
     ///
     /// # Errors
     ///
-    /// No client can have used this number. Nothing has changed then.
+    /// No client can have used this number. Nothing has changed.
     pub fn restore_pending(
         &mut self,
         number: Number,
@@ -31,8 +32,8 @@ impl<M: Machine> Replica<M> {
         Ok(())
     }
 
-    /// How far the log had come, at least, when the pending transition with this number was first sent; none where the room
-    /// cannot have got it yet. Its owner keeps that for [`Replica::restore_pending`].
+    /// Returns the minimum length of the log when the pending transition with this number was first sent; `None` if the room
+    /// cannot have received it yet. The owner keeps it for [`Replica::restore_pending`].
     #[must_use]
     pub fn sent_at(&self, number: Number) -> Option<Seq> {
         let index = self.pending.binary_search_by_key(&number, |pending| pending.number).ok()?;
