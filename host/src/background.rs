@@ -1,8 +1,8 @@
-//! Work that may wait: a log that is searched, a section that is compressed. Anyone may ask for a lot of it at once, and rooms must go on
-//! deciding meanwhile.
+//! Work that may wait, such as searching a log or compressing a section. Anyone may request a lot of it at once, while rooms must
+//! continue to decide.
 //!
-//! So it takes a slot, a portion at a time, and there are slots for half of the processors. Who waits is served in turn: many small
-//! requests do not wait for one large one.
+//! So each portion of it takes a slot, and there are slots for half of the processors. Waiting requests are served in turn: many small
+//! ones do not wait for one large one.
 
 use std::sync::LazyLock;
 use std::thread;
@@ -10,16 +10,16 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// One of so many processors works for those who may wait.
+/// The share of processors that work for those who may wait: one of this many.
 const PROCESSORS_PER_SLOT: usize = 2;
 
-/// The processors are the process's, and so are the slots.
+/// The slots, of which the process has one set, as it has one set of processors.
 static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new((processors / PROCESSORS_PER_SLOT).max(1))
 });
 
-/// The right to work off one portion, until it is dropped. `None` would mean that the slots are closed, which they never are.
+/// The right to work on one portion, until it is dropped. `None` would mean that the slots are closed, which they never are.
 #[must_use]
 pub(crate) struct Slot {
     _permit: Option<SemaphorePermit<'static>>,
@@ -30,7 +30,7 @@ pub(crate) async fn slot() -> Slot {
     Slot { _permit: SLOTS.acquire().await.ok() }
 }
 
-/// [`slot`], on a thread that may block. Without a runtime there is nobody to stand in the way of.
+/// Waits like [`slot`], on a thread that may block. Without a runtime there are no other requests.
 pub(crate) fn slot_blocking() -> Slot {
     Handle::try_current().map_or(Slot { _permit: None }, |runtime| runtime.block_on(slot()))
 }

@@ -1,8 +1,9 @@
-//! The one place where the host reads the clock.
+//! The only place where the host reads the clock.
 //!
-//! Rooms' time never goes backwards, so a system clock that jumps ahead by mistake, even for a moment, would leave every room that is used then ahead
-//! for as long as the jump was wide. Therefore the host's time follows the system's clock, and no jump of it: where the two differ by more than
-//! [`STEP_FOLLOWED_MAX`], the host's time goes at twice the speed, or at half, until they agree again. A restart takes the system's clock as it is.
+//! A room's time never goes backwards. So if the system clock jumped ahead by mistake, even for a moment, every room in use at the time
+//! would stay ahead by the width of the jump. Therefore the host's time follows the system's clock, but not its jumps: if the two differ by
+//! more than [`STEP_FOLLOWED_MAX`], the host's time runs at twice the speed, or at half, until they agree again. A restart takes the
+//! system's clock as it is.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 #[cfg(not(target_os = "linux"))]
@@ -12,13 +13,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use reapply_sync::Timestamp;
 use tracing::{info, warn};
 
-/// A step of the system's clock that the host's time follows at once.
+/// The largest step of the system's clock that the host's time follows at once.
 pub const STEP_FOLLOWED_MAX: Duration = Duration::from_secs(5);
 
-/// How much faster the host's time goes while it is behind the system's clock, and how much slower while it is ahead.
+/// The factor by which the host's time is faster while it is behind the system's clock, and slower while it is ahead.
 const PACE: u64 = 2;
 
-/// The system's clock stands before 1970.
+/// The error of a system clock before 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the system's clock stands before the year 1970, so no event could be given a time: set the clock, then start the host again"
@@ -36,7 +37,7 @@ pub fn start() -> Result<(), BeforeEpoch> {
     Ok(())
 }
 
-/// The present, in the host's time.
+/// Returns the present, in the host's time.
 #[must_use]
 pub fn now() -> Timestamp {
     static CLOCK: OnceLock<Mutex<Clock>> = OnceLock::new();
@@ -57,7 +58,7 @@ struct Clock {
     is_apart: bool,
 }
 
-/// The system's clock and the host's time came apart, or together again.
+/// The system's clock and the host's time have separated, or joined again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Ahead(Duration),
@@ -70,7 +71,7 @@ impl Clock {
         Self { time: wall, passed, is_apart: false }
     }
 
-    /// Goes on to where the system's clock reads `wall` and its count of time that passed `passed`. Never goes backwards.
+    /// Moves to the readings `wall` of the system's clock and `passed` of its count of elapsed time. Never goes backwards.
     fn advance(&mut self, wall: u64, passed: u64) -> (u64, Option<Change>) {
         let since = passed.saturating_sub(self.passed);
         let expected = self.time.saturating_add(since);
@@ -105,18 +106,18 @@ fn tell(change: Change) {
 }
 
 fn wall_micros() -> u64 {
-    // Before 1970 the host does not start; a clock that is set there later reads as 1970.
+    // The host does not start before 1970; a clock that is set there later reads as 1970.
     micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// Microseconds of a count that nobody can set. On Linux it goes on while the machine is suspended.
+/// Returns the microseconds of a count that nobody can set. On Linux it continues while the machine is suspended.
 #[cfg(target_os = "linux")]
 fn passed_micros() -> u64 {
     let passed = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     micros(Duration::try_from(passed).unwrap_or_default())
 }
 
-/// Microseconds of a count that nobody can set.
+/// Returns the microseconds of a count that nobody can set.
 #[cfg(not(target_os = "linux"))]
 fn passed_micros() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -127,7 +128,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A time for people: RFC 3339, UTC, with microseconds. What lies beyond the year 9999 is shown as that year's end.
+/// Formats a time for people: RFC 3339, UTC, with microseconds. Times beyond the year 9999 are shown as that year's end.
 #[must_use]
 pub fn rfc3339(time: Timestamp) -> String {
     const LAST_MICROS: u64 = 253_402_300_799_999_999;
@@ -135,7 +136,8 @@ pub fn rfc3339(time: Timestamp) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
 
-/// A time that a person wrote: RFC 3339 in UTC, with or without fractions of a second and the zone; or a date alone, which is its first moment.
+/// Parses a time that a person wrote: RFC 3339 in UTC, with or without fractions of a second and the zone; or only a date, which is its
+/// first moment.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     const DATE_CHARS: usize = "2000-02-29".len();
@@ -170,7 +172,7 @@ mod tests {
         let ahead = clock.advance(2 * YEAR, SECOND);
         assert_eq!(ahead, (YEAR + 2 * SECOND, Some(Change::Ahead(Duration::from_micros(YEAR - SECOND)))));
         assert_eq!(clock.advance(2 * YEAR + 59 * SECOND, 60 * SECOND), (YEAR + 120 * SECOND, None));
-        // The operator sets it right: the host's time is a minute ahead, and waits for the system's.
+        // The operator corrects it: the host's time is a minute ahead, and waits for the system's.
         assert_eq!(clock.advance(YEAR + 62 * SECOND, 62 * SECOND), (YEAR + 121 * SECOND, None));
         let together = clock.advance(YEAR + 180 * SECOND, 180 * SECOND);
         assert_eq!(together.0, YEAR + 180 * SECOND);
@@ -196,7 +198,7 @@ mod tests {
             (time, change),
             (2 * YEAR + 5 * SECOND, Some(Change::Behind(Duration::from_micros(YEAR + 10 * SECOND))))
         );
-        // A count of passed time that stands still, or goes back, moves nothing.
+        // A count of elapsed time that stands still, or goes back, moves nothing.
         assert_eq!(clock.advance(YEAR, 9 * SECOND).0, 2 * YEAR + 5 * SECOND);
     }
 

@@ -1,9 +1,9 @@
-//! Places where a test lets the host die, to see what a crash right there leaves behind.
+//! Points where a test can crash the host, to see the state after a crash right there.
 //!
-//! `REAPPLY_CRASH_AT=committed-not-told:17` ends the process the 17th time that it comes by the point of that name. Nothing is
-//! flushed, finished or told, as with `kill -9`. Release builds have no such points.
+//! `REAPPLY_CRASH_AT=committed-not-told:17` ends the process the 17th time that it reaches the point of that name. Nothing is
+//! flushed, finished or reported, as with `kill -9`. Release builds have no such points.
 //!
-//! | point | where the host is |
+//! | point | state of the host |
 //! | --- | --- |
 //! | `before-commit` | a transaction is written, and not committed |
 //! | `committed-not-told` | it is committed, and nobody knows |
@@ -12,15 +12,15 @@
 //! | `component-stored` | a deployment's component is stored, and not current |
 //! | `upgrade-not-stored` | a room runs its new build, and its log does not say so |
 //! | `upgraded-no-snapshot` | its log says so, and there is no snapshot of the new build |
-//! | `trim-half-done` | a log begins later, or some of what was before is removed, and the transaction is not committed |
+//! | `trim-half-done` | a log begins later, or some of the earlier rows are removed, and the transaction is not committed |
 //! | `staged-not-published` | a fork or an import is whole, and not published |
 //! | `backup-half-made` | a backup's file is made, and empty |
-//! | `log-half-moved` | the write-ahead log is moved into the database, and not begun again |
-//! | `proved-not-mended` | the start has proved what the last crash left, and not moved it |
-//! | `mended-not-served` | the start has moved it, and nobody is served yet |
+//! | `log-half-moved` | the write-ahead log is moved into the database, and not restarted |
+//! | `proved-not-mended` | the start has proved the remains of the last crash, and not moved them |
+//! | `mended-not-served` | the start has moved them, and nobody is served yet |
 //! | `mark-half-set` | the mark that the journal is open is in the log, and not in the database |
 
-/// Comes by the point `name`.
+/// Reaches the point `name`.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &str) {
     use std::sync::LazyLock;
@@ -39,7 +39,7 @@ pub(crate) fn point(name: &str) {
     }
 }
 
-/// Comes by the point `name`: nothing happens.
+/// Reaches the point `name`, without an effect.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub(crate) fn point(_name: &str) {}

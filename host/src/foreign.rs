@@ -1,15 +1,15 @@
-//! Text that came from elsewhere, made fit for a line of a terminal or a log.
+//! Foreign text, made safe for a line of a terminal or a log.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Writes out control characters, line separators and changes of direction, so that the text is one line, in order, and commands no terminal.
+/// Escapes control characters, line separators and changes of direction, so that the text is one line, in order, without terminal commands.
 #[must_use]
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_unfit)
 }
 
-/// The same, for text of several lines.
+/// Does the same for text of several lines.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |char| is_unfit(char) && !matches!(char, '\n' | '\t'))
@@ -22,7 +22,7 @@ fn escaped(text: &str, is_unfit: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len() + 16);
     for char in text.chars() {
         if is_unfit(char) {
-            // Strings take all that is written.
+            // Writing to a string cannot fail.
             let _ = write!(escaped, "{}", char.escape_default());
         } else {
             escaped.push(char);

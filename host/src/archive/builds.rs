@@ -1,4 +1,4 @@
-//! The builds that an export brings along.
+//! The builds inside an export.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,10 +12,10 @@ use crate::machine::{self, Builds, Deployment, Engine, Instance, Stack};
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
 
-/// The builds of an export, as they come.
+/// The builds of an export, as they are read.
 pub(super) struct ExportBuilds {
     engine: Engine,
-    /// Shared with the replays, which were begun when not all had come.
+    /// Shared with the replays that began before all builds were read.
     builds: Rc<RefCell<Builds>>,
     bytes: usize,
 }
@@ -25,7 +25,7 @@ impl ExportBuilds {
         Self { engine: engine.clone(), builds: Rc::default(), bytes: 0 }
     }
 
-    /// Puts a component through all that a deployment must pass: an export comes from anywhere.
+    /// Checks a component as a deployment does, since an export may come from anywhere.
     pub(super) fn add(&mut self, digest: Digest, component: &[u8]) -> Result<Deployment, Finding> {
         let wrong = |why: String| Finding::Component { digest, why };
         self.bytes = self.bytes.saturating_add(component.len());
@@ -43,7 +43,7 @@ impl ExportBuilds {
         Ok(deployment)
     }
 
-    /// What gives a replay its machines.
+    /// Returns a function that gives a replay its machines.
     pub(super) fn source(&self) -> Box<dyn FnMut(Digest) -> Result<Instance, String>> {
         let builds = Rc::clone(&self.builds);
         Box::new(move |digest| builds.borrow().start(digest, Stack::Replaying))

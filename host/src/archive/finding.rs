@@ -1,55 +1,55 @@
-//! What is wrong with an export, or with the log that it holds.
+//! The faults of an export, or of the log that it holds.
 
 use reapply_sync::event::Damage;
 use reapply_sync::{Digest, ReplayError, Seq};
 
 use super::read::ReadError;
 
-/// The first thing that is wrong.
+/// The first fault that was found.
 #[derive(Debug, thiserror::Error)]
 pub enum Finding {
-    /// The file is no export, is damaged, or breaks off.
+    /// The file is not an export, is damaged, or is incomplete.
     #[error(transparent)]
     File(#[from] ReadError),
-    /// The header says what the log does not bear out.
+    /// The header disagrees with the log.
     #[error("the header is wrong: {why}")]
     Header {
-        /// What it is.
+        /// The difference.
         why: String,
     },
-    /// A component is not what it must be, or is none that a host would run.
+    /// A component is not the expected one, or would be refused by a host.
     #[error("component {digest}: {why}")]
     Component {
-        /// Which.
+        /// The digest of the component.
         digest: Digest,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
-    /// A record is damaged, or not the one that follows.
+    /// A record is damaged, or is not the next one.
     #[error("the record after event {after}, {damage}")]
     Record {
         /// The last event before it.
         after: Seq,
-        /// Where in it, and how.
+        /// The place in the record, and the damage.
         damage: Damage,
     },
-    /// An event cannot stand where it does.
+    /// An event is not allowed at its place.
     #[error("event {seq}: {why}")]
     Event {
-        /// Which.
+        /// The seq of the event.
         seq: Seq,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// A snapshot is not of the state that the log leads to.
+    /// A snapshot does not hold the state that the log leads to.
     #[error("the snapshot at {seq}: {why}")]
     Snapshot {
-        /// Which.
+        /// The seq of the snapshot.
         seq: Seq,
-        /// What is wrong with it.
+        /// The difference.
         why: String,
     },
-    /// The log does not do again what it did once.
+    /// The log does not have the same result as before.
     #[error(transparent)]
     Replay(#[from] ReplayError),
 }

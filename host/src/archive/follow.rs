@@ -1,4 +1,4 @@
-//! What a room's events say of its clients and participants, to compare with what its snapshots remember of them.
+//! The clients and participants that a room's events mention, for comparison with the records in its snapshots.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,17 +7,17 @@ use reapply_sync::{Author, ClientId, Event, Input, Seq, Snapshot};
 
 use super::limits::CLIENTS_FOLLOWED_MAX;
 
-/// The clients and participants that a log has told of so far.
+/// The clients and participants of a log so far.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     clients: HashMap<ClientId, KnownClient>,
     present: BTreeSet<Author>,
-    /// Clients whose last event is not beyond this one may have been left out.
+    /// Clients whose last event is at or before this one may be missing.
     blurred: Seq,
 }
 
 impl Followed {
-    /// What a log starts with that begins at a snapshot.
+    /// Starts with the clients and participants of the snapshot that a log begins at.
     pub(crate) fn from_snapshot(snapshot: &Snapshot) -> Self {
         Self {
             clients: snapshot.clients.iter().map(|known| (known.client, *known)).collect(),
@@ -42,13 +42,13 @@ impl Followed {
         }
     }
 
-    /// Compares. A snapshot may have forgotten a client, but not remember one otherwise than it was.
+    /// Compares with a snapshot, which may have forgotten a client, but not remember one differently.
     pub(crate) fn check(&self, snapshot: &Snapshot) -> Result<(), String> {
         let is_wrong = |known: &&KnownClient| match self.clients.get(&known.client) {
             Some(followed) => KnownClient { known_from: followed.known_from, ..**known } != *followed,
             None => known.seq > self.blurred,
         };
-        // From which number on a client is known depends on when the room forgot others, which the log does not tell.
+        // The first number that is known of a client depends on when the room forgot others, which the log does not record.
         if let Some(KnownClient { client, number, .. }) = snapshot.clients.iter().find(is_wrong) {
             return Err(format!("it says that {number} was the last number of client {client}, and the log does not"));
         }
@@ -58,7 +58,7 @@ impl Followed {
         Ok(())
     }
 
-    /// Half at once, so that the search for them is rare.
+    /// Removes half at once, so that the search for them is rare.
     fn leave_out_the_silent(&mut self) {
         let mut seqs: Vec<Seq> = self.clients.values().map(|known| known.seq).collect();
         let (_, middle, _) = seqs.select_nth_unstable(CLIENTS_FOLLOWED_MAX / 2);

@@ -7,8 +7,8 @@
 //!  section    ...
 //! ```
 //!
-//! Numbers are little-endian. The index counts sections from 0, so a section that is missing, repeated or elsewhere is found. What
-//! the sections hold is in [`super::part`]; the book's chapter on exports tells it to other tools.
+//! Numbers are little-endian. The index counts sections from 0, so a missing, repeated or moved section is found. The
+//! contents of sections are in [`super::part`]; the book's chapter on exports documents them for other tools.
 
 use std::fmt;
 
@@ -16,38 +16,38 @@ use reapply_sync::{Digest, Seq};
 
 use super::limits::SECTION_BYTES_MAX;
 
-/// How the names of exports end.
+/// The suffix of the names of exports.
 pub const SUFFIX: &str = "reapply";
 
-/// What every export begins with. A transfer that takes it for text changes it.
+/// The first bytes of every export. A transfer that treats it as text changes them.
 pub(super) const MAGIC: [u8; 8] = *b"\x89RPY\r\n\x1a\n";
 
-/// The format that this version writes, and the only one that it reads: format 1 had clients' ids of 64 bits.
+/// The format that this version writes, and the only one that it reads: format 1 had client ids of 64 bits.
 pub(super) const FORMAT: u32 = 2;
 
-/// Bytes of the preamble.
+/// The number of bytes of the preamble.
 pub(super) const PREAMBLE_BYTES: usize = MAGIC.len() + 4;
 
-/// Bytes of a frame that its hash covers.
+/// The number of bytes of a frame that its hash covers.
 const HASHED_BYTES: usize = 29;
 
-/// Bytes of a section before what is stored.
+/// The number of bytes of a section before its stored bytes.
 pub(super) const FRAME_BYTES: usize = HASHED_BYTES + 32;
 
-/// What a section holds.
+/// The kind of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Which log this is, and where it ends. The first section.
+    /// The log's identity, and its end. The first section.
     Header,
-    /// The bytes of a component. Before the first event that it applies.
+    /// The bytes of a component. Comes before the first event that it applies.
     Component,
-    /// A snapshot. Right after the event that it stands at.
+    /// A snapshot. Comes right after the event of its state.
     Snapshot,
     /// Records, one following on the other.
     Records,
-    /// How much there is. The last section.
+    /// The counts of everything. The last section.
     End,
-    /// In place of all that should follow: why the writer could not go on.
+    /// The reason why the writer could not continue, in place of all further sections.
     Broken,
 }
 
@@ -70,24 +70,24 @@ impl Kind {
     }
 }
 
-/// The seqs that a section is about: for records the first and the last event, for a snapshot twice its own; else 0.
+/// The seqs of a section: for records the first and the last event, for a snapshot its own seq twice; else 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// The first.
+    /// The first seq.
     pub first: Seq,
-    /// The last.
+    /// The last seq.
     pub last: Seq,
 }
 
 impl Span {
-    /// The one seq.
+    /// Creates the seqs of a section with a single one.
     #[must_use]
     pub fn at(seq: Seq) -> Self {
         Self { first: seq, last: seq }
     }
 }
 
-/// What stands before a section's stored bytes.
+/// The part of a section before its stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) kind: Kind,
@@ -99,9 +99,9 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The frame of a section that stores `stored`.
+    /// Returns the frame of a section that stores `stored`.
     pub(super) fn new(kind: Kind, index: u32, span: Span, content_bytes: u32, stored: &[u8]) -> Self {
-        // What is stored is bounded by the section's content, which is far below this.
+        // The stored bytes are limited by the section's content, which is far smaller.
         let stored_bytes = u32::try_from(stored.len()).unwrap_or(u32::MAX);
         let mut frame = Self { kind, index, span, content_bytes, stored_bytes, hash: Digest([0; 32]) };
         frame.hash = frame.hash_with(stored);
@@ -115,7 +115,7 @@ impl Frame {
         bytes
     }
 
-    /// Reads a frame, or says what is wrong with it.
+    /// Reads a frame, or returns what is wrong with it.
     pub(super) fn decode(bytes: &[u8; FRAME_BYTES]) -> Result<Self, String> {
         let (tag, rest) = (bytes[0], &bytes[1..]);
         let Some(kind) = Kind::of_tag(tag) else { return Err(format!("{tag} is no kind of section")) };
@@ -140,7 +140,7 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Whether this is the frame of `stored`, unchanged.
+    /// Returns whether this is the frame of `stored`, unchanged.
     pub(super) fn matches(&self, stored: &[u8]) -> bool {
         self.hash_with(stored) == self.hash
     }
@@ -177,7 +177,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The first `N` bytes, which are there by the frame's size, and the rest.
+/// Returns the first `N` bytes, which the frame's size guarantees, and the rest.
 fn take<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
     match bytes.split_first_chunk() {
         Some((first, rest)) => (*first, rest),

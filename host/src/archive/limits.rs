@@ -1,31 +1,32 @@
-//! Every bound on exports, by name.
+//! The limits of exports, each with a name.
 
 use reapply_sync::limits::{BATCH_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 
-/// Bytes of one section's content: the largest is a snapshot with the clients and participants that its room remembers.
+/// The maximum number of bytes of one section's content: the largest is a snapshot with the clients and participants that its room
+/// remembers.
 pub const SECTION_BYTES_MAX: usize = SNAPSHOT_BYTES_MAX + 8 * 1024 * 1024;
 
-/// Bytes of events that go into one section of records before another is begun. A larger record still goes whole.
+/// The number of bytes of events after which another section of records begins. A larger record stays whole.
 pub const RECORDS_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes of a section of records: what is begun with less than [`RECORDS_BYTES`], and a batch of the largest size.
+/// The maximum number of bytes of a section of records: less than [`RECORDS_BYTES`], and a batch of the largest size.
 pub const RECORDS_SECTION_BYTES_MAX: usize = RECORDS_BYTES + 2 * BATCH_BYTES_MAX;
 
-/// Events of a section of records: an event has more than sixteen bytes.
+/// The maximum number of events in a section of records: an event has more than sixteen bytes.
 pub const RECORDS_EVENTS_MAX: u64 = RECORDS_SECTION_BYTES_MAX as u64 / 16;
 
-/// Bytes of all components of one export.
+/// The maximum number of bytes of all components of one export.
 pub const COMPONENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// How hard zstd tries. Each step up costs much time for little: see `bench/`.
+/// The compression level of zstd. Each step up costs much time for little: see `bench/`.
 pub const ZSTD_LEVEL: i32 = 9;
 
-/// Sections that wait between the thread that reads an export and the one that replays it.
+/// The maximum number of sections that wait between the thread that reads an export and the one that replays it.
 pub const PARTS_WAITING_MAX: usize = 2;
 
-/// Clients whose last numbers are followed while a log is verified, to compare them with what snapshots remember. More than a
-/// room remembers; beyond it the ones silent for longest are left out of the comparison.
+/// The maximum number of clients whose last numbers are tracked while a log is verified, to compare them with snapshots. More than a
+/// room remembers; beyond it, the clients that were silent for longest are left out of the comparison.
 pub const CLIENTS_FOLLOWED_MAX: usize = 100_000;
 
-/// Bytes of one export that a host takes in.
+/// The maximum number of bytes of an export that a host accepts.
 pub const IMPORT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;

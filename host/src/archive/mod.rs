@@ -1,4 +1,4 @@
-//! Files that people hold: a room's log with the components that made it and the snapshots that were taken of it, in one file.
+//! Rooms as files: a room's log with the components that made it and the snapshots that were taken of it, in one file.
 //!
 //! ```text
 //!  Journal ──export──▶ file ──▶ Parts ──▶ verify ──▶ Proof
@@ -7,10 +7,10 @@
 //!  Journal ──fork───────────────────────────────────────────▶ Staging ──▶ Journal
 //! ```
 //!
-//! An export needs nothing but itself to be proved: no host, no journal, no build that is kept elsewhere. Proving a room that lives
-//! is proving its export, so there is one way to do it.
+//! An export can be proved by itself, without a host, a journal, or builds from elsewhere. Proving a live room means
+//! proving its export, so there is only one way to do it.
 //!
-//! Read in this order: [`mod@format`], [`part`], `write`, [`read`], [`parts`], [`verify()`], [`export()`], [`import()`], [`fork()`].
+//! Reading order: [`mod@format`], [`part`], `write`, [`read`], [`parts`], [`verify()`], [`export()`], [`import()`], [`fork()`].
 
 mod builds;
 mod export;

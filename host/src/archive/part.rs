@@ -1,5 +1,5 @@
-//! What an export's sections hold, each encoded with postcard: a [`Header`], a `StoredComponent`, a snapshot, the bodies of records
-//! (`Vec<Bytes>`), an `End`; or a text, where the writer could not go on.
+//! The contents of an export's sections, each encoded with postcard: a [`Header`], a `StoredComponent`, a snapshot, the bodies of records
+//! (`Vec<Bytes>`), an `End`; or a text, if the writer could not continue.
 
 use bytes::Bytes;
 use reapply_sync::{Chain, Digest, Genesis, LogId, RoomId, Seq, Timestamp};
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::{Base, RoomRecord};
 
-/// Which log an export holds, and where it ends.
+/// The identity of the log in an export, and its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The program that wrote it, and its version.
     pub writer: String,
-    /// When it was written.
+    /// The time when it was written.
     pub created: Timestamp,
     /// The room that was exported.
     pub room: RoomId,
-    /// How its log began.
+    /// The beginning of its log.
     pub genesis: Genesis,
-    /// Which log it is.
+    /// The id of the log.
     pub log: LogId,
     /// The build that the room runs at the head.
     pub digest: Digest,
-    /// Where the log begins, if that is not the first event.
+    /// The beginning of the log, if that is not the first event.
     pub base: Option<Base>,
     /// The last event.
     pub head: Seq,
-    /// That event's time; the time of creation where there is none.
+    /// That event's time, or the time of creation if there are no events.
     pub time: Timestamp,
     /// The log's chain after it.
     pub chain: Chain,
 }
 
 impl Header {
-    /// The header of the log of `room` as it stands, exported at `created`.
+    /// Creates the header of the current log of `room`, exported at `created`.
     #[must_use]
     pub fn new(room: RoomRecord, created: Timestamp) -> Self {
         let RoomRecord { room, genesis, log, digest, base, head, time, chain, .. } = room;
@@ -41,34 +41,34 @@ impl Header {
         Self { writer, created, room, genesis, log, digest, base, head, time, chain }
     }
 
-    /// The last event before those that the export holds, and the chain after it.
+    /// Returns the last event before those in the export, and the chain after it.
     #[must_use]
     pub fn start(&self) -> (Seq, Chain) {
         self.base.as_ref().map_or_else(|| (Seq(0), self.genesis.chain()), |base| (base.seq, base.chain))
     }
 }
 
-/// A component with the digest that it is kept under.
+/// A component with its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredComponent {
     pub(super) digest: Digest,
     pub(super) bytes: Bytes,
 }
 
-/// How much an export holds.
+/// The counts of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Components.
+    /// The number of components.
     pub components: u64,
-    /// Snapshots.
+    /// The number of snapshots.
     pub snapshots: u64,
-    /// Records.
+    /// The number of records.
     pub records: u64,
-    /// Their events.
+    /// The number of their events.
     pub events: u64,
 }
 
-/// What the last section holds.
+/// The content of the last section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) counts: Counts,

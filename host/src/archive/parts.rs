@@ -1,5 +1,5 @@
-//! An export's content in order, each part proved as far as that takes no machine: the sections, the chain, and what snapshots
-//! remember of clients and participants.
+//! An export's content in order, each part proved as far as that takes no machine: the sections, the chain, and the
+//! clients and participants in snapshots.
 
 use std::io::Read;
 
@@ -16,28 +16,28 @@ use super::read::{ReadError, Reader, Section};
 /// A part of an export.
 #[derive(Debug)]
 pub enum Part {
-    /// Which log it is. The first part.
+    /// The identity of the log. The first part.
     Header(Box<Header>),
     /// A component: its bytes have this digest.
     Component(Digest, Bytes),
-    /// A snapshot, right after the event that it stands at. Its state is unproved.
+    /// A snapshot, right after the event of its state, which is unproved.
     Snapshot(Box<Snapshot>),
     /// Records that follow each other and the chain.
     Records(Vec<Batch>),
-    /// The last part: the log has led where the header says.
+    /// The last part: the log leads to the end that the header names.
     End(Counts, u64),
 }
 
-/// Reads an export part by part. After an error there is nothing more.
+/// A reader of an export, part by part. After an error there is nothing more.
 pub struct Parts<R> {
     reader: Reader<R>,
-    /// The log so far, once the header was read.
+    /// The log so far, after the header was read.
     log: Option<Log>,
     counts: Counts,
     ended: bool,
 }
 
-/// Where a log has led.
+/// The end of a log so far.
 struct Log {
     header: Header,
     after: Seq,
@@ -47,7 +47,7 @@ struct Log {
     id: LogId,
     room: RoomId,
     followed: Followed,
-    /// Whether a trimmed log's first snapshot has come.
+    /// Whether a trimmed log's first snapshot has been read.
     is_based: bool,
 }
 
@@ -56,7 +56,7 @@ impl<R: Read> Parts<R> {
     ///
     /// # Errors
     ///
-    /// It is no export.
+    /// The file is not an export.
     pub fn new(from: R) -> Result<Self, ReadError> {
         Ok(Self { reader: Reader::new(from)?, log: None, counts: Counts::default(), ended: false })
     }
@@ -98,7 +98,7 @@ impl<R: Read> Parts<R> {
                     return Err(section.damaged(what).into());
                 }
                 log.end()?;
-                // What follows the end is damage as well.
+                // Anything after the end is damage as well.
                 self.reader.next_section()?;
                 Ok(Some(Part::End(counts, self.reader.offset())))
             }
@@ -107,7 +107,7 @@ impl<R: Read> Parts<R> {
     }
 }
 
-/// The records of a section, which are no more than can be made of its events: what is decoded is many times as large.
+/// Returns the records of a section, at most as many as it has events: the decoded form is many times as large.
 fn bodies(section: &Section) -> Result<Vec<Bytes>, Finding> {
     let events = section.span.last.0.saturating_sub(section.span.first.0).saturating_add(1);
     let count = postcard::take_from_bytes::<u64>(&section.content).map_or(0, |(count, _)| count);
@@ -140,7 +140,7 @@ impl Log {
         let (after, chain) = header.start();
         let Header { genesis, base, .. } = &header;
         let (time, digest) = base.as_ref().map_or((genesis.time, genesis.digest), |base| (base.time, base.digest));
-        // Where the log's beginning was trimmed, what it was called there cannot be told any more.
+        // If the log's beginning was trimmed, the earlier name of the room is unknown.
         let (id, room) = match base {
             None => (genesis.log_id(), genesis.room.clone()),
             Some(_) => (header.log, header.room.clone()),

@@ -1,4 +1,4 @@
-//! Going through an export event by event, to look at its states.
+//! Moving through an export event by event, to look at its states.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -17,24 +17,24 @@ pub struct Playback<R> {
     builds: ExportBuilds,
     header: Header,
     replay: ExportReplay,
-    /// Those that were read and not applied.
+    /// The events that were read and not applied.
     events: VecDeque<Event>,
     is_at_end: bool,
 }
 
 impl<R: Read> Playback<R> {
-    /// Stands before the first event that the export holds.
+    /// Begins before the first event in the export.
     ///
     /// # Errors
     ///
-    /// It is no export, or its first state cannot be made.
+    /// The file is not an export, or its first state cannot be made.
     pub fn open(from: R, engine: &Engine) -> Result<Self, Finding> {
         let (mut parts, mut builds) = (Parts::new(from)?, ExportBuilds::new(engine));
         let header = match next(&mut parts)? {
             Part::Header(header) => *header,
             _ => return Err(Finding::Header { why: "there is none".to_owned() }),
         };
-        // What the first state is made from comes next: a component, and where the log's beginning was trimmed a snapshot.
+        // The source of the first state comes next: a component, and a snapshot if the log's beginning was trimmed.
         let (replay, first) = loop {
             match next(&mut parts)? {
                 Part::Component(digest, bytes) => drop(builds.add(digest, &bytes)?),
@@ -49,13 +49,13 @@ impl<R: Read> Playback<R> {
         Ok(playback)
     }
 
-    /// Which log it is.
+    /// Returns the identity of the log.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The event that follows on this place; `None` at the head.
+    /// Returns the next event; `None` at the head.
     ///
     /// # Errors
     ///
@@ -68,11 +68,11 @@ impl<R: Read> Playback<R> {
         Ok(self.events.front())
     }
 
-    /// Goes on by one event, and gives it; `None` at the head.
+    /// Applies the next event, and returns it; `None` at the head.
     ///
     /// # Errors
     ///
-    /// The export is damaged there, or the event does not do again what it did once.
+    /// The export is damaged there, or the event does not have the same result as before.
     pub fn step(&mut self) -> Result<Option<Event>, Finding> {
         self.peek()?;
         let Some(event) = self.events.pop_front() else { return Ok(None) };
@@ -80,19 +80,19 @@ impl<R: Read> Playback<R> {
         Ok(Some(event))
     }
 
-    /// The last event in the state here, and its time.
+    /// Returns the last event in the current state, and its time.
     #[must_use]
     pub fn place(&self) -> (Seq, Timestamp) {
         (self.replay.seq(), self.replay.time())
     }
 
-    /// The build that is current here.
+    /// Returns the current build.
     #[must_use]
     pub fn digest(&self) -> reapply_sync::Digest {
         self.replay.digest()
     }
 
-    /// What the machine shows of the state here, as JSON.
+    /// Returns the view of the current state, as JSON.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl<R: Read> Playback<R> {
         viewed.map_err(|fault| Finding::Event { seq, why: format!("the state after it cannot be shown: {fault}") })
     }
 
-    /// A transition as JSON, by the build that is current here; `None` where that refuses it.
+    /// Returns a transition as JSON, by the current build; `None` if the build refuses it.
     ///
     /// # Errors
     ///

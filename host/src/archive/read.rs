@@ -1,4 +1,4 @@
-//! Reading an export's sections: each is proved by its hash before anything is made of it.
+//! Reading an export's sections: each is proved by its hash before it is used.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -16,9 +16,9 @@ use super::part::End;
 pub struct Place {
     /// The section, counted from 0.
     pub section: u32,
-    /// What it says that it is, as far as that could be read.
+    /// The kind of the section, as far as it could be read.
     pub kind: Option<Kind>,
-    /// The events that it says it is about, as far as that could be read.
+    /// The events of the section, as far as they could be read.
     pub span: Span,
     /// The last event of the records before it.
     pub after: Seq,
@@ -26,48 +26,48 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// Why an export cannot be read, or not to its end.
+/// The reasons why an export cannot be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is something else altogether.
+    /// The file is something else.
     #[error("this is no export of a room: it does not begin as one")]
     NotAnExport,
     /// A later version of Reapply wrote it.
     #[error("the export has the format {found}, and this version of Reapply knows up to {FORMAT}: use a newer one")]
     NewerFormat {
-        /// Its format.
+        /// The format of the file.
         found: u32,
     },
-    /// An earlier version of Reapply wrote it, in a format that is not read any more.
+    /// An earlier version of Reapply wrote it, in a format that is no longer read.
     #[error(
         "the export has the format {found}, and this version of Reapply reads {FORMAT}: import it with the version that wrote it"
     )]
     OlderFormat {
-        /// Its format.
+        /// The format of the file.
         found: u32,
     },
-    /// It is not what was written.
+    /// The file has changed since it was written.
     #[error("{place}: {what}")]
     Damaged {
-        /// Where.
+        /// The place of the damage.
         place: Place,
-        /// What is wrong there.
+        /// The description of the damage.
         what: String,
     },
-    /// It is what was written, but the host that wrote it could not go on.
+    /// The file is unchanged, but the host that wrote it could not continue.
     #[error("the export ends after event {after}, where its host could not go on: {why}")]
     Broken {
         /// The last event in it.
         after: Seq,
-        /// What the host said.
+        /// The host's reason.
         why: String,
     },
     /// The storage or the connection failed.
     #[error("it cannot be read on at byte {offset}: {error}")]
     Io {
-        /// How much was read.
+        /// The number of bytes that were read.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -82,7 +82,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// What it holds.
+    /// The content.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         match postcard::take_from_bytes(&self.content) {
             Ok((content, [])) => Ok(content),
@@ -96,7 +96,7 @@ impl Section {
     }
 }
 
-/// Reads sections in order. It holds one at a time.
+/// A reader of sections in order, which holds one at a time.
 pub(super) struct Reader<R> {
     from: R,
     decompressor: Decompressor<'static>,
@@ -128,12 +128,12 @@ impl<R: Read> Reader<R> {
         Ok(Self { from, decompressor, offset, index: 0, hashes: blake3::Hasher::new(), after: Seq(0), ended: false })
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes that were read.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The next section; `None` after the last one, which must end the file.
+    /// Returns the next section; `None` after the last one, which must end the file.
     pub(super) fn next_section(&mut self) -> Result<Option<Section>, ReadError> {
         let mut place =
             Place { section: self.index, kind: None, span: Span::default(), after: self.after, offset: self.offset };
@@ -171,7 +171,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(section))
     }
 
-    /// What a section means for those that follow.
+    /// Records a section's effect on those that follow.
     fn take_note(&mut self, section: &Section, frame: &Frame) -> Result<(), ReadError> {
         match section.kind {
             Kind::Broken => return Err(ReadError::Broken { after: self.after, why: section.decode()? }),
@@ -191,7 +191,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Reads `count` bytes, or fewer where the file ends. What a frame claims is taken up only as it arrives.
+/// Reads `count` bytes, or fewer at the end of the file. Memory is only used for bytes that arrive, whatever a frame claims.
 fn read(from: &mut impl Read, count: usize, offset: u64, to: &mut Vec<u8>) -> Result<(), ReadError> {
     let read = from.take(count as u64).read_to_end(to);
     read.map(drop).map_err(|error| ReadError::Io { offset: offset + to.len() as u64, error })

@@ -1,5 +1,5 @@
-//! Proving an export: that it is whole, and that its events, applied by the very components that it holds, lead to every state that it
-//! tells of.
+//! Proving an export: that it is whole, and that its events, applied by the components in it, lead to every state that it
+//! mentions.
 //!
 //! ```text
 //!  file ── Reader: sections ── Parts: records, chain ──▶ channel ──▶ Prover: replay, checkpoints, snapshots ──▶ Proof
@@ -21,51 +21,51 @@ use super::parts::{Part, Parts};
 use super::read::ReadError;
 use crate::machine::{Deployment, Engine};
 
-/// What was proved of an export.
+/// The result of proving an export.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// Which log it is, and where it has led.
+    /// The log's identity and its end.
     pub header: Header,
-    /// How much it holds.
+    /// The counts of its contents.
     pub counts: Counts,
-    /// Checkpoints in the log, each compared with the state that it speaks of.
+    /// The number of checkpoints in the log, each compared with its state.
     pub checkpoints: u64,
     /// The builds that applied the events, in this order.
     pub builds: Vec<Digest>,
-    /// When the alarm of the last state is due, if it has set one.
+    /// The time when the alarm of the last state is due, if it has set one.
     pub alarm: Option<Timestamp>,
-    /// Bytes of the file.
+    /// The number of bytes of the file.
     pub bytes: u64,
 }
 
-/// A part of an export, as soon as it is proved. What comes later may still show that the export is damaged.
+/// A part of an export, as soon as it is proved. Later parts may still show that the export is damaged.
 pub enum Proven<'a> {
-    /// Which log it is. The log has yet to lead there.
+    /// The log's identity. The log has not yet led there.
     Header(&'a Header),
     /// A component that would pass a deployment.
     Component(&'a Deployment),
-    /// A snapshot of the state that the log leads to; or the one that a trimmed log begins with.
+    /// A snapshot of the state that the log leads to, or the one that a trimmed log begins with.
     Snapshot(&'a Snapshot),
     /// Events that were applied again.
     Batch(&'a Batch),
 }
 
-/// Why there is no proof.
+/// The reasons why there is no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The export is not what it must be.
+    /// The export is wrong.
     #[error(transparent)]
     Finding(#[from] Finding),
-    /// The witness would not go on.
+    /// The witness stopped.
     #[error("the verification was stopped")]
     Stopped,
 }
 
-/// Proves an export from its first byte to its last. Shows `witness` each part when it is proved, and stops when that says so.
+/// Proves an export from its first byte to its last. Shows each part to `witness` when it is proved, and stops when that says so.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong with the export, or it was stopped.
+/// The export has a fault, of which the first is returned, or the witness stopped.
 pub fn verify(
     from: impl Read + Send,
     engine: &Engine,
@@ -76,7 +76,7 @@ pub fn verify(
         let reader = thread::Builder::new().name("export-read".to_owned());
         let started = reader.spawn_scoped(scope, move || read(from, &sender));
         started.map_err(|error| Finding::File(ReadError::Io { offset: 0, error }))?;
-        // It lets go of the parts when it returns, whatever it found; so the reader never waits for it in vain.
+        // Returning drops the parts, whatever was found, so the reader never waits forever.
         prove(parts, engine, witness)
     })
 }
@@ -127,7 +127,7 @@ fn prove(
             Part::End(counts, bytes) => return Ok(prover.end(counts, bytes)?),
         }
     }
-    // The parts end with the last one, or with what is wrong; so this thread was left alone.
+    // The parts end with the last one, or with a fault; so the reader's thread has ended early.
     Err(VerifyError::Stopped)
 }
 
@@ -172,7 +172,7 @@ impl Prover {
         for event in &batch.events {
             match &event.input {
                 Input::Upgraded(digest) => self.used.push(*digest),
-                // One of a state that was trimmed is not compared with anything.
+                // A checkpoint of a trimmed state is not compared with anything.
                 Input::Checkpoint { seq, .. } if *seq >= begins => self.checkpoints += 1,
                 _ => {}
             }
@@ -189,7 +189,7 @@ impl Prover {
         Ok(Proof { header, counts, checkpoints, builds, alarm: alarm.map(|alarm| alarm.at), bytes })
     }
 
-    /// The replay. It begins with the first part that needs it, since components come after the header.
+    /// Returns the replay, which begins with the first part that needs it, since components come after the header.
     fn replay(&mut self) -> Result<&mut ExportReplay, Finding> {
         let replay = match self.replay.take() {
             Some(replay) => replay,

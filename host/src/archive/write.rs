@@ -12,7 +12,7 @@ use super::limits::{SECTION_BYTES_MAX, ZSTD_LEVEL};
 use super::part::{Counts, End, Header, StoredComponent};
 use crate::background;
 
-/// Writes an export, section by section. It holds one section at a time.
+/// A writer of an export, section by section, which holds one section at a time.
 pub(super) struct Writer<W> {
     to: W,
     compressor: Compressor<'static>,
@@ -52,7 +52,7 @@ impl<W: Write> Writer<W> {
         self.section(Kind::Snapshot, Span::at(snapshot.seq), snapshot)
     }
 
-    /// Adds the records that follow, up to the event `last`, by their events' bytes.
+    /// Adds the next records, up to the event `last`, by their events' bytes.
     pub(super) fn records(&mut self, last: Seq, bodies: &[Bytes]) -> io::Result<()> {
         self.counts.records += bodies.len() as u64;
         self.counts.events += last.0.saturating_sub(self.after.0);
@@ -70,7 +70,7 @@ impl<W: Write> Writer<W> {
         Ok((self.to, counts))
     }
 
-    /// Ends the export before its time: its readers are told why.
+    /// Ends the export early, with the reason for its readers.
     pub(super) fn break_off(mut self, why: &str) -> io::Result<()> {
         self.section(Kind::Broken, Span::default(), why)?;
         self.to.flush()
@@ -79,7 +79,7 @@ impl<W: Write> Writer<W> {
     fn section<T: Serialize + ?Sized>(&mut self, kind: Kind, span: Span, content: &T) -> io::Result<()> {
         let content = postcard::to_allocvec(content).map_err(io::Error::other)?;
         let stored = {
-            // Only for this: who reads slowly holds up nobody.
+            // Only for this purpose: a slow reader delays nobody else.
             let _slot = background::slot_blocking();
             self.compressor.compress(&content)?
         };

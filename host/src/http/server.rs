@@ -1,12 +1,12 @@
-//! Connections: accepted within limits, ended when they stand still, and counted for as long as their socket is open.
+//! Connections: accepted within limits, ended when they stand still, and counted as long as their socket is open.
 //!
 //! ```text
 //!  accept ─▶ Connections::admit ─┬─ within the limits ─▶ the router        (headers within HEADERS_WITHIN, also between requests)
-//!                                ├─ over them ─────────▶ one refusal that can be read, for REFUSALS_MAX at a time
+//!                                ├─ over them ─────────▶ one readable refusal, for REFUSALS_MAX at a time
 //!                                └─ over those too ────▶ closed
 //! ```
 //!
-//! So strangers who open connections and say nothing lock out neither other addresses nor the journal, which has descriptors of its own.
+//! So strangers who open silent connections cannot lock out other addresses, nor the journal, which has descriptors of its own.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -37,7 +37,7 @@ use super::limits::{
 };
 use super::socket;
 
-/// How many connections there may be.
+/// The maximum numbers of connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     in_all: usize,
@@ -46,7 +46,8 @@ pub struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// The limits of a process that may open so many descriptors. Connections of a proxy are many people's, and are limited in all only.
+    /// Returns the limits of a process with this many descriptors. A proxy's connections belong to many people, so only their total is
+    /// limited.
     #[must_use]
     pub fn new(descriptors: u64, proxies: Vec<IpAddr>) -> Self {
         let kept = DESCRIPTORS_KEPT.min(descriptors / 2);
@@ -55,7 +56,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves the connections that come, for as long as it is polled. Connections outlive it.
+/// Serves connections as long as it is polled. Connections outlive it.
 pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits) -> Infallible {
     let connections = Arc::new(Connections { limits, open: Mutex::default() });
     loop {
@@ -100,7 +101,7 @@ async fn answer(connection: Connection, peer: SocketAddr, router: Router) {
     }
 }
 
-/// Answers a connection's first request by a refusal, and closes.
+/// Answers a connection's first request with a refusal, and closes.
 async fn refuse(connection: Connection, why: &'static str) {
     let service = service_fn(async |request: Request<Incoming>| {
         let error = HttpError::unavailable(why);
@@ -111,7 +112,7 @@ async fn refuse(connection: Connection, why: &'static str) {
         Ok::<_, Infallible>(answer)
     });
     let serving = builder().serve_connection(TokioIo::new(connection), service).with_upgrades();
-    // Nobody may stay here: whoever sends no request in time is let go of without an answer.
+    // Nobody may stay here: a connection without a request in time is closed without an answer.
     let _in_vain = tokio::time::timeout(HEADERS_WITHIN, serving).await;
 }
 
@@ -121,7 +122,7 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// Whether the connection that was to be accepted is the trouble, and not the host.
+/// Returns whether the error belongs to the accepted connection, and not to the host.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -141,11 +142,11 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A connection's place among the open ones. Given back on drop.
+/// A connection's place among the open ones. It is free again on drop.
 #[derive(Debug)]
 struct Place {
     connections: Arc<Connections>,
-    /// The address; `None` for a connection that is only told of its refusal.
+    /// The address; `None` for a connection that only gets its refusal.
     address: Option<IpAddr>,
 }
 
@@ -154,11 +155,11 @@ const ADDRESS_FULL: &str = "this address is at its limit of connections to the h
     If it is a proxy, the host's operator names it with --proxy";
 
 impl Connections {
-    /// A place for a connection from this address.
+    /// Returns a place for a connection from this address.
     ///
     /// # Errors
     ///
-    /// A limit is reached: which one, and a place to say so, if there is one.
+    /// A limit is reached: its name, and a place for the refusal, if there is one.
     fn admit(connections: &Arc<Self>, address: IpAddr) -> Result<Place, (Option<Place>, &'static str)> {
         let (limits, address) = (&connections.limits, address.to_canonical());
         let place = |address| Place { connections: Arc::clone(connections), address };
@@ -197,7 +198,7 @@ impl Drop for Place {
     }
 }
 
-/// The one whom an address belongs to: of IPv6, everyone has a whole network.
+/// Returns the owner of an address: with IPv6, everyone has a whole network.
 fn source(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -208,16 +209,16 @@ fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An open socket with its place. One whose other side does not read for [`WRITE_WITHIN`] is broken.
+/// An open socket with its place. If the other side does not read for [`WRITE_WITHIN`], the socket is closed.
 struct Connection {
     stream: TcpStream,
-    /// When a write that waits is given up.
+    /// The time when a waiting write is given up.
     stall: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
 
 impl Connection {
-    /// Passes on how a write went, and ends one that has waited too long.
+    /// Passes on the result of a write, and ends a write that has waited too long.
     fn within<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stall = None;
@@ -296,7 +297,7 @@ mod tests {
         assert_eq!(one.len(), of_an_address);
         let mapped = admit(&connections, "::ffff:192.0.2.1", 1);
         assert!(mapped.is_empty(), "the same address in another form");
-        // Whoever has a network of IPv6 is one.
+        // The owner of an IPv6 network counts as one.
         let network = admit(&connections, "2001:db8::1", of_an_address);
         assert_eq!(network.len(), of_an_address);
         assert!(admit(&connections, "2001:db8::2", 1).is_empty());

@@ -1,8 +1,8 @@
-//! A token bucket that holds one second's worth. Whoever empties it waits; nothing of theirs is lost.
+//! A token bucket that holds one second's worth. A client that empties it waits; nothing is lost.
 
 use std::time::{Duration, Instant};
 
-/// How fast something may go on.
+/// A rate.
 #[derive(Debug)]
 pub(super) struct Throttle {
     per_second: f64,
@@ -16,12 +16,12 @@ impl Throttle {
         Self { per_second, tokens: per_second, filled: Instant::now() }
     }
 
-    /// Takes one. It may overdraw: then there is something to wait for.
+    /// Takes one token. It may overdraw: then there is a time to wait.
     pub(super) fn take(&mut self) {
         self.tokens -= 1.0;
     }
 
-    /// How long to wait before the next one may be taken.
+    /// Returns the time to wait before the next token may be taken.
     pub(super) fn wait(&mut self) -> Option<Duration> {
         // The clock is read only when the bucket looks empty.
         if self.tokens >= 1.0 {

@@ -1,4 +1,4 @@
-//! The deploy token: the secret that administration takes.
+//! The deploy token: the secret for administration.
 //!
 //! The operator sets one with `REAPPLY_DEPLOY_TOKEN`. Otherwise the host makes one at its first start and keeps it in its data directory,
 //! in a file that only its own user can read. Commands on the same machine read it there.
@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, header};
 /// The file in the data directory that holds the token.
 pub const TOKEN_FILE: &str = "deploy-token";
 
-/// Hexadecimal digits of a token that a host makes.
+/// The number of hexadecimal digits of a token that a host makes.
 const TOKEN_DIGITS: usize = 64;
 
 /// A secret that is never shown: it has no `Display`, and `Debug` leaves it out.
 #[derive(Clone)]
 pub struct DeployToken(String);
 
-/// Why a data directory yields no token.
+/// The reasons why a data directory has no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file holds something else.
@@ -37,7 +37,7 @@ pub enum TokenError {
 }
 
 impl DeployToken {
-    /// Reads the token of a data directory, and makes one where there is none. The caller holds the directory's lock.
+    /// Reads the token of a data directory, or makes one. The caller holds the directory's lock.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl DeployToken {
         Ok(token)
     }
 
-    /// Reads the token of a data directory; `None` where there is none.
+    /// Reads the token of a data directory; `None` if there is none.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl DeployToken {
         Ok(Some(Self(token.to_owned())))
     }
 
-    /// Whether a request presents this token.
+    /// Returns whether a request carries this token.
     #[must_use]
     pub fn is_presented_in(&self, headers: &HeaderMap) -> bool {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -80,7 +80,7 @@ impl DeployToken {
         bearer.is_some_and(|bearer| blake3::hash(bearer.as_bytes()) == blake3::hash(self.0.as_bytes()))
     }
 
-    /// The value of an `Authorization` header that presents this token.
+    /// Returns the value of an `Authorization` header with this token.
     #[must_use]
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.0)

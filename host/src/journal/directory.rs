@@ -1,14 +1,14 @@
-//! The data directory: made where it is missing, and held by one host at a time.
+//! The data directory: created if missing, and held by one host at a time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// The file whose lock says that a host is using the directory. The operating system lets go of the lock when that host
+/// The file whose lock says that a host is using the directory. The operating system releases the lock when that host
 /// ends, however it ends.
 const LOCK_FILE: &str = "lock";
 
-/// Why a data directory was not opened. Nothing in it has been changed.
+/// The reasons why a data directory was not opened. Nothing in it has been changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another host has it open.
@@ -19,21 +19,21 @@ pub enum OpenError {
     InUse {
         /// The directory.
         directory: PathBuf,
-        /// The other host's process, if it could be read.
+        /// The other host's process id, if it could be read.
         pid: Option<u32>,
     },
-    /// The path leads to something else.
+    /// The path is something else.
     #[error("{} is not a directory: choose another with --data", .path.display())]
     NotADirectory {
         /// The path.
         path: PathBuf,
     },
-    /// This process cannot write there.
+    /// This process cannot write to the directory.
     #[error("the data directory {} is not writable ({error}): correct its permissions, or choose another with --data", .directory.display())]
     NotWritable {
         /// The directory.
         directory: PathBuf,
-        /// What the operating system said.
+        /// The system's error.
         error: io::Error,
     },
     /// A later version of Reapply wrote it.
@@ -44,12 +44,12 @@ pub enum OpenError {
     NewerFormat {
         /// The database.
         file: PathBuf,
-        /// The format that it has.
+        /// The format of the database.
         found: i64,
-        /// The newest format that is known here.
+        /// The newest known format.
         known: i64,
     },
-    /// An earlier version of Reapply wrote the file, in a format that is not read any more.
+    /// An earlier version of Reapply wrote the file, in a format that is no longer read.
     #[error(
         "{} has the format {found}, and this version of Reapply reads from {known} on: serve it with the version that wrote it, or begin with an empty directory",
         .file.display()
@@ -57,22 +57,22 @@ pub enum OpenError {
     OlderFormat {
         /// The file.
         file: PathBuf,
-        /// Its format.
+        /// The format of the file.
         found: i64,
-        /// The first format that is read.
+        /// The first format that is still read.
         known: i64,
     },
-    /// What is stored is not what was written.
+    /// The stored data is damaged.
     #[error("{} is damaged at {place}: {what}. Restore it from a backup; it has been left as it is", .file.display())]
     Damaged {
         /// The damaged file.
         file: PathBuf,
-        /// Where in it.
+        /// The place of the damage.
         place: String,
-        /// What is wrong there.
+        /// The description of the damage.
         what: String,
     },
-    /// It was open when its host ended, and its write-ahead log is gone.
+    /// The database was open when its host ended, and its write-ahead log is gone.
     #[error(
         "{} was in use when its host ended, and its write-ahead log {} is missing or empty: what was acknowledged last was in there. \
          Put that file back beside it, or restore a backup. To go on without those events, which are lost then: \
@@ -90,12 +90,12 @@ pub enum OpenError {
     Storage {
         /// The file.
         file: PathBuf,
-        /// What the storage said.
+        /// The storage's error.
         error: String,
     },
 }
 
-/// A data directory that is this process's alone until it is dropped.
+/// A data directory that belongs to this process until it is dropped.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
@@ -103,11 +103,11 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Makes the directory if it is missing, and takes its lock.
+    /// Creates the directory if it is missing, and takes its lock.
     ///
     /// # Errors
     ///
-    /// It is in use, is not writable, or is no directory.
+    /// The directory is in use or not writable, or the path is not a directory.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         make(path).map_err(|error| refusal(path, error))?;
         let mut lock = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
@@ -124,26 +124,26 @@ impl DataDirectory {
         Ok(Self { path: path.to_owned(), lock })
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes the file of this name if it is missing, and keeps everyone else from reading it. What SQLite puts beside it is the same.
+    /// Creates the file of this name if it is missing, so that only its owner can read it. SQLite's files beside it get the same rights.
     pub(super) fn keep_private(&self, name: &str) -> io::Result<()> {
         let path = self.path.join(name);
         let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path)?;
         restrict(&file)
     }
 
-    /// Makes the names of files that were created in it durable.
+    /// Makes the names of new files in it durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 }
 
-/// Whether a host has the data directory at `path` open.
+/// Returns whether a host has the data directory at `path` open.
 #[must_use]
 pub fn is_in_use(path: &Path) -> bool {
     let lock = File::open(path.join(LOCK_FILE));
@@ -151,13 +151,13 @@ pub fn is_in_use(path: &Path) -> bool {
 }
 
 impl Drop for DataDirectory {
-    /// Closing the file would leave the lock to a child process that is just being started, and has not closed its own copy yet.
+    /// Releases the lock explicitly: merely closing the file would leave it to a child process that has not closed its own copy yet.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }
 }
 
-/// Has a file that is created be its owner's alone: logs hold what people said, and keys are in there too.
+/// Makes a new file accessible only to its owner: logs hold what people said, and keys are in there too.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -176,7 +176,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// Takes the rights of others from a file that an earlier version, or a copy, left to them.
+/// Removes the rights of others from a file of an earlier version, or of a copy.
 #[cfg(unix)]
 fn restrict(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// Even root cannot write to the kernel's own directories, so this needs no change of user.
+    /// Even root cannot write to the kernel's own directories, so this does not need another user.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_directory_that_cannot_be_written_is_refused() {

@@ -1,16 +1,16 @@
-//! Why a journal does not do what it is asked.
+//! The errors of a journal.
 
 use std::path::PathBuf;
 
 use reapply_sync::{Digest, Name, RoomId, Seq};
 
-/// Why the journal did not do what it was asked.
+/// The reasons why a journal operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// The room's log has begun already.
+    /// The room's log exists already.
     #[error("the room {0} exists already")]
     RoomExists(RoomId),
-    /// The room's log is being written, and will begin when it is published.
+    /// The room's log is being written, and begins when it is published.
     #[error("the room {0} is just being made from another one's log: try again later")]
     RoomStaged(RoomId),
     /// The room is published, so it is not removed.
@@ -25,33 +25,33 @@ pub enum JournalError {
     /// The build is not stored.
     #[error("no component is stored under the digest {0}")]
     NoSuchComponent(Digest),
-    /// The events that were asked for are not kept any more.
+    /// The requested events are no longer kept.
     #[error("the log of {room} begins after event {begins}; what was before it is not kept any more")]
     Trimmed {
         /// The room.
         room: RoomId,
-        /// The last event that is not kept.
+        /// The last event that is no longer kept.
         begins: Seq,
     },
-    /// The log cannot be cut there.
+    /// The log cannot be trimmed there.
     #[error("the log of {room} cannot be trimmed up to {upto}: {why}")]
     NotTrimmable {
         /// The room.
         room: RoomId,
-        /// What was asked for.
+        /// The requested seq.
         upto: Seq,
-        /// Why not.
+        /// The reason.
         why: &'static str,
     },
-    /// A snapshot that must stand at this seq does not.
+    /// A snapshot that must exist at this seq is missing.
     #[error("the room {room} has no snapshot at seq {seq}, which its log would begin with")]
     SnapshotMissing {
         /// The room.
         room: RoomId,
-        /// Where it must stand.
+        /// The seq of the snapshot.
         seq: Seq,
     },
-    /// The snapshot is not one of this log: its seq is beyond the head, or its chain or its build differs there.
+    /// The snapshot does not belong to this log: its seq is beyond the head, or its chain or its build differs there.
     #[error("the snapshot of {room} at seq {seq} does not belong to the room's log")]
     SnapshotMismatch {
         /// The room.
@@ -62,23 +62,23 @@ pub enum JournalError {
     /// The bytes of the component have another digest.
     #[error("the component's bytes do not have the digest {0}")]
     ComponentMismatch(Digest),
-    /// The file that a backup was to be written to is there.
+    /// The target file of a backup exists already.
     #[error("{} exists already: name another file for the backup", .0.display())]
     BackupExists(PathBuf),
-    /// More is waiting to be stored or read than the journal holds. Nothing was done; it may be tried again.
+    /// More is waiting to be stored or read than the journal holds. Nothing was done; the caller may try again.
     #[error("the journal's queue is full ({waiting} of at most {waiting_max} {unit} are waiting): try again later")]
     QueueFull {
-        /// How much is waiting.
+        /// The amount that is waiting.
         waiting: usize,
         /// The limit.
         waiting_max: usize,
-        /// What is counted: bytes or calls.
+        /// The unit: bytes or calls.
         unit: &'static str,
     },
     /// The storage failed: the disk is full, or does not read or write.
     #[error("the journal's storage failed: {0}")]
     Storage(String),
-    /// What is stored is damaged.
+    /// The stored data is damaged.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
     /// The journal has been closed.

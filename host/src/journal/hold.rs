@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reapply_sync::RoomId;
 
-/// The rooms that are held, and by how many.
+/// The held rooms, each with the number of holders.
 #[derive(Clone, Debug, Default)]
 pub struct Holds(Arc<Mutex<HashMap<RoomId, usize>>>);
 
@@ -16,7 +16,7 @@ impl Holds {
         Hold { holds: self.clone(), room: room.clone() }
     }
 
-    /// Whether anyone holds the room.
+    /// Returns whether anyone holds the room.
     #[must_use]
     pub fn is_held(&self, room: &RoomId) -> bool {
         self.lock().contains_key(room)

@@ -1,4 +1,4 @@
-//! Records: batches of events as they are stored, and what becomes of them.
+//! Records: batches of events as they are stored, and the outcomes of storing them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,14 +10,14 @@ use tokio::sync::oneshot;
 
 use super::JournalError;
 
-/// Names a batch: drawn at random by its writer, so that it tells this batch from any other that might stand in its place.
+/// The id of a batch, drawn at random by its writer, so that it distinguishes this batch from any other in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchId(pub u64);
 
 /// A batch of a room's events as it is stored: one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Which batch.
+    /// The id of the batch.
     pub id: BatchId,
     /// The log's head before it.
     pub expected: Seq,
@@ -25,7 +25,7 @@ pub struct Record {
     pub last: Seq,
     /// The time of its last event.
     pub time: Timestamp,
-    /// The build that the room runs after it, where it upgrades the room.
+    /// The build that the room runs after it, if it upgrades the room.
     pub upgrade: Option<Digest>,
     /// The events' bytes, one after the other.
     pub body: Bytes,
@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of `batch`.
+    /// Returns the record of `batch`.
     #[must_use]
     pub fn new(id: BatchId, batch: &Batch) -> Self {
         Self {
@@ -48,11 +48,11 @@ impl Record {
         }
     }
 
-    /// Reads the batch back and proves it, all of its record included.
+    /// Reads the batch back and proves it, with all of its record.
     ///
     /// # Errors
     ///
-    /// Says at which seq the record is damaged, and how.
+    /// The record is damaged; the error says at which seq, and how.
     pub fn decode(&self, chain_before: Chain) -> Result<Batch, Damage> {
         let batch = Batch::decode(self.expected, chain_before, self.body.clone(), self.chain)?;
         if batch.last() != self.last {
@@ -70,29 +70,29 @@ impl Record {
     }
 }
 
-/// What became of an append.
+/// The outcome of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The record is durable.
     Committed,
-    /// The record was not stored, since it did not expect the log's head. A head beyond the expected one means that another
-    /// owner has written; one before it, that an earlier record of the caller's own was not stored.
+    /// The record was not stored, since its expected head is wrong. A head beyond the expected one means that another
+    /// owner has written; one before it means that an earlier record of the caller's own was not stored.
     Conflict {
         /// The log's head.
         head: Seq,
     },
-    /// Whether the record was stored cannot be told now: read the log, and look for the batch's id.
+    /// The outcome is unknown now: read the log, and look for the batch's id.
     Unknown,
     /// The record was not stored.
     Failed(JournalError),
 }
 
-/// An append under way. It is enqueued already; awaiting it only tells how it ended.
+/// An append in progress. It is already enqueued; awaiting it only returns its outcome.
 #[derive(Debug)]
 pub struct Appending(oneshot::Receiver<Appended>);
 
 impl Appending {
-    /// An append, and where its engine answers it. Without an answer, what became of it is unknown.
+    /// An append, and the channel on which its engine answers. Without an answer, the outcome is unknown.
     #[must_use]
     pub fn new() -> (oneshot::Sender<Appended>, Self) {
         let (sender, receiver) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! The builds that a log needs, at hand for a replay.
+//! The builds that a log needs, ready for a replay.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::component::Build;
 use super::engine::Stack;
 use super::instance::Instance;
 
-/// Builds by digest. What a [`Replay`](reapply_sync::Replay) takes its machines from.
+/// Builds by digest, from which a [`Replay`](reapply_sync::Replay) takes its machines.
 #[derive(Clone, Default)]
 pub struct Builds {
     by_digest: HashMap<Digest, Build>,
@@ -20,7 +20,7 @@ impl Builds {
         self.by_digest.insert(build.digest(), build);
     }
 
-    /// The build with this digest, if it is among them.
+    /// Returns the build with this digest, if it is among them.
     #[must_use]
     pub fn get(&self, digest: Digest) -> Option<&Build> {
         self.by_digest.get(&digest)

@@ -1,6 +1,6 @@
-//! What a machine said when it panicked.
+//! The panic message of a machine.
 //!
-//! A component that imports nothing has no way to say it, so it leaves a report in its memory (`wit/machine.wit`), and the trap
+//! A component that imports nothing has no other way to report it, so it leaves a message in its memory (`wit/machine.wit`), and the trap
 //! that follows carries the memories.
 
 use memchr::memmem;
@@ -8,18 +8,18 @@ use wasmtime::{Store, Trap, WasmCoreDump};
 
 use super::limits::MESSAGE_BYTES_MAX;
 
-/// What a report begins with. The text's length follows as a little-endian `u32`, then the text.
+/// The first bytes of a report. The text's length follows as a little-endian `u32`, then the text.
 const MARK: &[u8] = b"reapply:panicked";
 
-/// The report that a panic left in the memory of the machine that trapped, if it did.
+/// Returns the report that a panic left in the memory of the trapped machine, if it did.
 pub(super) fn report<T>(error: &wasmtime::Error, store: &Store<T>) -> Option<String> {
-    // Nothing else is a panic. A machine's memory holds what participants sent, which may look like a report.
+    // Only this trap is a panic. A machine's memory holds what participants sent, which may look like a report.
     let Some(Trap::UnreachableCodeReached) = error.downcast_ref() else { return None };
     let dump: &WasmCoreDump = error.downcast_ref()?;
     dump.memories().iter().find_map(|memory| find(memory.data(store)))
 }
 
-/// The first report in a memory: statics lie below the heap.
+/// Returns the first report in a memory: statics lie below the heap.
 fn find(memory: &[u8]) -> Option<String> {
     memmem::find_iter(memory, MARK).find_map(|start| {
         let (length, rest) = memory[start + MARK.len()..].split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! An instance as `reapply check` asks it.
+//! An instance as the subject of `reapply check`.
 
 use reapply_check::{Description, Subject, Usage};
 use reapply_sync::Fault;

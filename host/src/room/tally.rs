@@ -1,6 +1,6 @@
-//! Counts a room's rejections, by author and kind, until the journal is told.
+//! Counts a room's rejections, by author and kind, until they go to the journal.
 //!
-//! Rejections leave no trace in the log. Who causes them, and of what kind, is worth knowing all the same.
+//! Rejections leave no trace in the log, but their authors and kinds are worth knowing.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use reapply_sync::{Author, Timestamp};
 use super::limits::TALLY_COUNTS_MAX;
 use crate::journal::RejectionCount;
 
-/// Under whose name rejections are counted of whoever is one too many.
+/// The name under which the rejections of further authors are counted.
 const OTHERS: &str = "(others)";
 
-/// What was rejected since the journal was told. Shared by the room's task, and by whoever says no on its behalf.
+/// The rejections since the last report to the journal. Shared by the room's task, and by others who reject on its behalf.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Counts>);
 
-/// How often, and when last, by author and kind.
+/// The count and the last time, by author and kind.
 type Counts = BTreeMap<(Author, String), (u64, Timestamp)>;
 
 impl Tally {
@@ -27,14 +27,14 @@ impl Tally {
         add(&mut self.lock(), count);
     }
 
-    /// Takes what is counted, to tell the journal.
+    /// Takes the counts, for the journal.
     pub(super) fn take(&self) -> Vec<RejectionCount> {
         let counts = std::mem::take(&mut *self.lock());
         let counts = counts.into_iter();
         counts.map(|((author, kind), (count, last))| RejectionCount { author, kind, count, last }).collect()
     }
 
-    /// Takes back what the journal was not told.
+    /// Takes back counts that did not reach the journal.
     pub(super) fn take_back(&self, counts: Vec<RejectionCount>) {
         let mut held = self.lock();
         counts.into_iter().for_each(|count| add(&mut held, count));
@@ -51,7 +51,7 @@ impl Tally {
 
 fn add(counts: &mut Counts, RejectionCount { author, kind, count, last }: RejectionCount) {
     let mut key = (author, kind);
-    // Anyone may come under as many names as they like. There are few kinds, so the others need little more.
+    // Anyone may use as many names as they like. There are few kinds, so the others need little more.
     if counts.len() >= TALLY_COUNTS_MAX && !counts.contains_key(&key) {
         key.0 = Author(OTHERS.into());
     }

@@ -1,4 +1,4 @@
-//! What differs between two views, for people.
+//! The difference between two views, for people.
 
 use std::fmt::Write;
 
@@ -7,18 +7,18 @@ use similar::TextDiff;
 
 use super::limits::{DIFF_BYTES_MAX, DIFF_WITHIN, VIEW_COMPARED_BYTES_MAX};
 
-/// Lines that are shown around those that differ.
+/// The number of lines that are shown around those that differ.
 const CONTEXT_LINES: usize = 3;
 
-/// A view, and what to call it.
+/// A view with a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) name: &'a str,
-    /// As the machine wrote it.
+    /// The view as the machine wrote it.
     pub(super) json: &'a str,
 }
 
-/// The unified diff of two views as indented JSON, of bounded length. `None` where they say the same.
+/// Returns the unified diff of two views as indented JSON, of bounded length. `None` if they are equal.
 pub(super) fn diff(before: View<'_>, after: View<'_>) -> Option<String> {
     if before.json == after.json {
         return None;
@@ -46,7 +46,7 @@ pub(super) fn diff(before: View<'_>, after: View<'_>) -> Option<String> {
     Some(shown)
 }
 
-/// With the keys of objects in order, so that only what they say counts. What is no JSON stays as it is.
+/// Sorts the keys of objects, so that only their content counts. Text that is not JSON stays as it is.
 fn indented(json: &str) -> String {
     let indented = serde_json::from_str::<Value>(json).and_then(|value| serde_json::to_string_pretty(&value));
     indented.unwrap_or_else(|_| json.to_owned()) + "\n"

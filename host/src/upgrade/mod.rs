@@ -1,4 +1,4 @@
-//! Upgrades: rooms go over to another build, all of them or none, and only where that was tried before.
+//! Upgrades: rooms switch to another build, all of them or none, and only after a trial.
 //!
 //! ```text
 //!  http::upgrades ──▶ Upgrades::begin ──▶ Order ──run──▶ gate::try_room, for each room ──▶ Line::Tried
@@ -7,8 +7,8 @@
 //!                                              Room::upgrade, for each room ──▶ Line::Upgraded, Line::Kept
 //! ```
 //!
-//! The gate plays a room's last events on both builds, in instances of its own (`trial`); neither the room nor its log notices. What
-//! is found, and then done, is told line by line ([`report`]).
+//! The gate plays a room's last events on both builds, in instances of its own (`trial`), without affecting the room or its log. The
+//! findings, and then the actions, are reported line by line ([`report`]).
 
 pub mod limits;
 pub mod report;

@@ -1,4 +1,4 @@
-//! What an upgrade tells while it goes on, and in the end: lines of JSON over HTTP.
+//! The report of an upgrade, during and after it: lines of JSON over HTTP.
 
 use reapply_sync::Seq;
 use serde::{Deserialize, Serialize};
@@ -9,47 +9,47 @@ use super::limits::ROOMS_NAMED_MAX;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
 pub enum Line {
-    /// What is going to be done.
+    /// The plan of the upgrade.
     Plan(Plan),
-    /// What the gate found of one room.
+    /// The gate's finding for one room.
     Tried(Tried),
     /// A room runs the new build now.
     Upgraded {
         /// The room, as `machine/room`.
         room: String,
-        /// The event that says so.
+        /// The seq of the upgrade's event.
         seq: Seq,
     },
-    /// A room could not be upgraded after all: it runs the build that it did.
+    /// A room could not be upgraded after all, and keeps its build.
     Kept {
         /// The room, as `machine/room`.
         room: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// What has come of it.
+    /// The result.
     Report(Report),
-    /// The host failed, and the upgrade has ended before its end.
+    /// The host failed, and the upgrade has ended early.
     Failed {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// What an upgrade is going to do.
+/// The plan of an upgrade.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The build's digest.
     pub to: String,
-    /// Rooms that will be tried, and then upgraded.
+    /// The number of rooms that will be tried, and then upgraded.
     pub rooms: u64,
-    /// Rooms that run this build already.
+    /// The number of rooms that run this build already.
     pub skipped: u64,
-    /// Whether there are more rooms than one upgrade takes.
+    /// Whether there are more rooms than the limit of one upgrade.
     pub more: bool,
 }
 
-/// What the gate found of one room.
+/// The gate's finding for one room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     /// The room, as `machine/room`.
@@ -58,32 +58,32 @@ pub struct Tried {
     pub from: String,
     /// The last event of its log when it was tried.
     pub head: Seq,
-    /// What the new build would do to it.
+    /// The effect of the new build on it.
     #[serde(flatten)]
     pub finding: Finding,
 }
 
-/// What a new build would do to a room.
+/// The effect of a new build on a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum Finding {
-    /// Nothing that can be seen.
+    /// No visible difference.
     Same {
-        /// Events that were played on both builds.
+        /// The number of events that were played on both builds.
         replayed: u64,
     },
-    /// Something that can be seen. It may be what the new build is for.
+    /// A visible difference. It may be intended.
     Differs(Differences),
-    /// The room cannot be upgraded to it.
+    /// The room cannot be upgraded to the build.
     Fails(Failure),
-    /// The room does not work on the build that it runs either: its log does not lead to a state. The upgrade leaves it as it is.
+    /// The room does not work on its own build either: its log does not lead to a state. The upgrade leaves it as it is.
     Broken(Failure),
 }
 
-/// How a room differs on the new build.
+/// The differences of a room on the new build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Differences {
-    /// Events that were played on both builds.
+    /// The number of events that were played on both builds.
     pub replayed: u64,
     /// The view now and the view right after the upgrade, as a unified diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct Differences {
     /// The view right after the upgrade, and the view if the new build had handled the replayed events, as a unified diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
-    /// What the new build would have refused of the replayed events.
+    /// The replayed events that the new build would have refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
 }
@@ -99,29 +99,29 @@ pub struct Differences {
 /// Events that one build accepted and the other refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The first of them.
+    /// The seq of the first of them.
     pub seq: Seq,
     /// Its transition, as JSON in a text, cut to a length fit for a message.
     pub transition: String,
-    /// What the new build says.
+    /// The new build's reason.
     pub why: String,
-    /// How many there are.
+    /// The number of such events.
     pub count: u64,
 }
 
-/// Why a room cannot be upgraded.
+/// The reason why a room cannot be upgraded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{step} at {seq}: {why}")]
 pub struct Failure {
-    /// What was tried.
+    /// The step that failed.
     pub step: Step,
     /// The state or the event that it was tried with.
     pub seq: Seq,
-    /// What went wrong.
+    /// The error.
     pub why: String,
 }
 
-/// What the gate does with a room.
+/// A step of the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
@@ -139,47 +139,47 @@ pub enum Step {
     View,
     /// Taking a snapshot on the new build.
     Snapshot,
-    /// Asking a state on the new build for its alarm.
+    /// Reading the alarm of a state on the new build.
     Alarm,
 }
 
-/// What has come of an upgrade.
+/// The result of an upgrade.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The build's digest.
     pub to: String,
     /// Whether nothing was to be changed.
     pub dry_run: bool,
-    /// Rooms that ran the build already.
+    /// The number of rooms that ran the build already.
     pub skipped: u64,
-    /// Rooms that would look and act the same.
+    /// The number of rooms that would look and act the same.
     pub same: u64,
-    /// Rooms that would look or act otherwise.
+    /// The number of rooms that would look or act differently.
     pub differ: u64,
     /// Rooms that the gate refused.
     pub failing: Named,
-    /// Rooms that were broken before. They stop an upgrade only where it was asked to be of all rooms or none.
+    /// Rooms that were already broken. They stop an upgrade only if it must be of all rooms or none.
     #[serde(default)]
     pub broken: Named,
     /// Rooms that were upgraded.
     pub upgraded: u64,
-    /// Rooms that stayed as they were, though the gate had let them pass.
+    /// Rooms that kept their build, although the gate had let them pass.
     pub kept: Named,
-    /// Whether there are more rooms than one upgrade takes.
+    /// Whether there are more rooms than the limit of one upgrade.
     pub more: bool,
 }
 
-/// Rooms that something went wrong with.
+/// Rooms with a common problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// How many.
+    /// The number of rooms.
     pub count: u64,
     /// The first of them, as `machine/room`.
     pub rooms: Vec<String>,
 }
 
 impl Report {
-    /// Whether all went as it was asked for.
+    /// Returns whether everything succeeded.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.failing.count == 0 && self.kept.count == 0

@@ -9,11 +9,11 @@ use super::limits::TRANSITION_SHOWN_BYTES_MAX;
 use super::report::{Differences, Failure, Finding, Refused, Step};
 use crate::machine::{Build, Instance, Stack, State};
 
-/// Plays a room's log on the build that it runs, and from some event on also on another one.
+/// A trial, which plays a room's log on its own build, and from some event on also on another one.
 pub(super) struct Trial<B> {
     old: Replay<Instance, B>,
     new: Instance,
-    /// The new build's own state, once the replay has come to where it begins.
+    /// The new build's own state, once the replay has reached its beginning.
     state: Option<State>,
     begins_at: Seq,
     replayed: u64,
@@ -21,7 +21,7 @@ pub(super) struct Trial<B> {
 }
 
 impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
-    /// A trial of `to`, which plays what comes after `begins_at`; `old` stands there or before it.
+    /// Creates a trial of `to`, which plays the events after `begins_at`; `old` is there or before it.
     pub(super) fn new(old: Replay<Instance, B>, to: &Build, begins_at: Seq) -> Result<Self, Failure> {
         let new = to.instantiate_with(Stack::Replaying).map_err(|fault| failure(Step::Start, begins_at, fault))?;
         let mut trial = Self { old, new, state: None, begins_at, replayed: 0, refused: None };
@@ -34,7 +34,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
     /// Plays the next event.
     pub(super) fn apply(&mut self, event: &Event) -> Result<(), Failure> {
         self.old.apply(event).map_err(|error| failure(Step::Past, event.seq, error))?;
-        // At an earlier upgrade the room's state became another one, so the comparison begins anew.
+        // An earlier upgrade changed the room's state, so the comparison begins again.
         let is_upgrade = matches!(event.input, Input::Upgraded(_)) && self.state.is_some();
         if is_upgrade || event.seq == self.begins_at {
             return self.begin();
@@ -44,7 +44,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
         Ok(())
     }
 
-    /// What was found, with the state here on both builds.
+    /// Returns the finding, with the current state on both builds.
     pub(super) fn finish(mut self) -> Result<Finding, Failure> {
         let seq = self.old.seq();
         // The snapshot is taken first: a view that faults costs the instance.
@@ -77,7 +77,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
         })
     }
 
-    /// Takes over the state here, as an upgrade at this place would.
+    /// Takes over the current state, as an upgrade at this place would.
     fn begin(&mut self) -> Result<(), Failure> {
         self.state = Some(self.restore()?);
         self.replayed = 0;
@@ -92,14 +92,14 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
             Ok(restored) => return Ok(restored),
             Err(error) => error,
         };
-        // Where the old build does not restore its own state either, the new one is not to blame.
+        // If the old build does not restore its own state either, the new one is not to blame.
         match self.restores_its_own(&snapshot, state_version) {
             Ok(()) => Err(failure(Step::Restore, seq, error)),
             Err(own) => Err(failure(Step::Past, seq, format!("it does not restore its own snapshot: {own}"))),
         }
     }
 
-    /// Whether the build that the room runs restores a snapshot that it wrote.
+    /// Returns whether the room's own build restores a snapshot that it wrote.
     fn restores_its_own(&mut self, snapshot: &[u8], state_version: u32) -> Result<(), LoadError> {
         let (machine, _) = self.old.state();
         let mut fresh = machine.build().instantiate_with(Stack::Replaying)?;
@@ -111,7 +111,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
         self.new.view(state).map_err(|fault| failure(Step::View, seq, fault))
     }
 
-    /// The new build's state after an event that the old one has accepted; the same state where the new one refuses it.
+    /// Returns the new build's state after an event that the old one has accepted; the same state if the new one refuses it.
     fn follow(&mut self, state: State, event: &Event) -> Result<State, Failure> {
         let translated = match &event.input {
             Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => return Ok(state),
@@ -142,7 +142,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
         }
     }
 
-    /// A transition of the old build in the new one's encoding, by way of its JSON; or why it has none there.
+    /// Converts a transition of the old build to the new one's encoding, by way of its JSON; the error says why that fails.
     fn translate(&mut self, seq: Seq, transition: &Bytes) -> Result<Result<Bytes, String>, Failure> {
         let (old, _) = self.old.state();
         let json = match old.decode(transition) {
@@ -180,7 +180,7 @@ fn failure(step: Step, seq: Seq, why: impl std::fmt::Display) -> Failure {
     Failure { step, seq, why: why.to_string() }
 }
 
-/// As much of a transition's JSON as a message may have.
+/// Returns as much of a transition's JSON as a message may have.
 fn shown(mut json: String) -> String {
     if json.len() > TRANSITION_SHOWN_BYTES_MAX {
         json.truncate(json.floor_char_boundary(TRANSITION_SHOWN_BYTES_MAX));

@@ -33,7 +33,7 @@ pub(super) struct Stretch {
     pub(super) events: Vec<Event>,
 }
 
-/// What stands before the first event.
+/// The text before the first event.
 pub(super) fn heading(format: Format) -> Bytes {
     match format {
         Format::JsonLines => Bytes::new(),
@@ -41,9 +41,9 @@ pub(super) fn heading(format: Format) -> Bytes {
     }
 }
 
-/// The lines of the wanted ones among these events, at most `count_max`; and how many they are.
+/// Returns the lines of the matching events, at most `count_max`, and their number.
 ///
-/// Decodes with the builds, so it is not done on the threads that serve sockets.
+/// Decodes with the builds, so it does not run on the threads that serve sockets.
 pub(super) fn render(stretches: Vec<Stretch>, filter: &Filter, format: Format, count_max: u64) -> (Bytes, u64) {
     let mut lines = Lines::new(format);
     let mut count = 0;
@@ -64,7 +64,7 @@ pub(super) fn render(stretches: Vec<Stretch>, filter: &Filter, format: Format, c
     (lines.finish(), count)
 }
 
-/// The lines of these counts, with their heading.
+/// Returns the lines of these counts, with their heading.
 pub(super) fn render_rejections(counts: &[RejectionCount], format: Format) -> Bytes {
     let mut lines = Lines::new(format);
     if format == Format::Csv {
@@ -77,18 +77,18 @@ pub(super) fn render_rejections(counts: &[RejectionCount], format: Format) -> By
     lines.finish()
 }
 
-/// A build, and an instance of it once there is something to decode.
+/// A build, and an instance of it once there is a transition to decode.
 struct Decoder {
     build: Build,
     instance: Option<Instance>,
 }
 
 impl Decoder {
-    /// The transition as JSON; nothing where its machine cannot say.
+    /// Returns the transition as JSON; `None` if its machine cannot decode it.
     fn decode(&mut self, transition: &[u8]) -> Option<Value> {
         let mut instance = self.instance.take().or_else(|| self.build.instantiate().ok())?;
         let decoded = instance.decode(transition);
-        // One that broke off is of no more use.
+        // An instance that broke off must not be used again.
         if !matches!(decoded, Err(CodecError::Fault(_))) {
             self.instance = Some(instance);
         }
@@ -103,7 +103,7 @@ fn transition(input: &Input) -> Option<&Bytes> {
     }
 }
 
-/// The name of a transition's variant: what it is, or its one field.
+/// Returns the name of a transition's variant: the transition itself, or its single field.
 fn variant(transition: &Value) -> Option<&str> {
     match transition {
         Value::String(name) => Some(name),
@@ -112,7 +112,7 @@ fn variant(transition: &Value) -> Option<&str> {
     }
 }
 
-/// Collects lines. Writing into memory does not fail; were it to, a line would lack its end, and so be none.
+/// A collector of lines. Writing into memory does not fail; if it did, a line would lack its end.
 enum Lines {
     Json(Vec<u8>),
     Csv(Box<csv::Writer<Vec<u8>>>),
@@ -157,10 +157,10 @@ struct Line<'a> {
     client: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<Number>,
-    /// What was asked for, in the JSON of the machine.
+    /// The transition, in the JSON of the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     transition: Option<Value>,
-    /// The same in hexadecimal, where the machine cannot decode it.
+    /// The transition in hexadecimal, if the machine cannot decode it.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<String>,
     /// The build that the room runs from here on.

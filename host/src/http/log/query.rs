@@ -1,39 +1,39 @@
-//! What a request asks of a log: which events, in which form, and whether to go on with those to come.
+//! The query of a log request: the events to return, the form, and whether to follow.
 
 use reapply_sync::{Author, Event, Input, Seq, Timestamp};
 
 use crate::clock::parse_rfc3339;
 
-/// What is wrong with a query, and how it is written.
+/// The error of a query, which says how to write it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct QueryError(String);
 
-/// What a request asks for. [`Query::parse`] says how it is written.
+/// A query. [`Query::parse`] documents its form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    /// The event before the first one; the log's beginning where it is left out.
+    /// The event before the first one; by default the log's beginning.
     pub(super) after: Option<Seq>,
-    /// How many events at most.
+    /// The maximum number of events.
     pub(super) limit: Option<u64>,
-    /// Which events.
+    /// The filter of events.
     pub(super) filter: Filter,
-    /// In which form.
+    /// The form of the answer.
     pub(super) format: Format,
-    /// Whether to go on with the events to come.
+    /// Whether to continue with new events.
     pub(super) follow: bool,
 }
 
-/// Which events are wanted: those that satisfy all that is given here.
+/// A filter of events: an event must satisfy all parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// One of these authors; any where there is none.
+    /// One of these authors; any author if the list is empty.
     authors: Vec<Author>,
-    /// Not before this time.
+    /// At or after this time.
     from: Option<Timestamp>,
     /// Before this time.
     to: Option<Timestamp>,
-    /// Of one of these kinds; any where there is none.
+    /// One of these kinds; any kind if the list is empty.
     kinds: Vec<Kind>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Format {
     Csv,
 }
 
-/// A kind of event: what an event's `kind` is, and, where it carries a transition, perhaps that transition's variant.
+/// A kind of event: the `kind` of an event, perhaps with the variant of its transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kind {
     name: &'static str,
@@ -58,13 +58,13 @@ struct Kind {
 const KINDS: [&str; 7] = ["transition", "alarm", "joined", "left", "upgraded", "checkpoint", "forked"];
 
 impl Query {
-    /// Reads a query such as `author=ann&kind=alarm&kind=transition:Increment&from=2026-11-23T09:00:00Z&format=csv`. `author` and `kind` may be
-    /// repeated, and then any of them will do.
+    /// Parses a query such as `author=ann&kind=alarm&kind=transition:Increment&from=2026-11-23T09:00:00Z&format=csv`. `author` and `kind`
+    /// may be repeated; then an event must match one of them.
     ///
     /// # Errors
     ///
-    /// Names what is unknown or out of form, and how it is written. An unknown parameter is an error too: whoever misspells a filter
-    /// would take the whole log for the answer.
+    /// A part is unknown or malformed; the error says how to write it. An unknown parameter is an error too: otherwise a misspelt filter
+    /// would return the whole log.
     pub(super) fn parse(parameters: &[(String, String)]) -> Result<Self, QueryError> {
         let mut query = Self::default();
         for (name, value) in parameters {
@@ -88,7 +88,7 @@ impl Query {
 }
 
 impl Filter {
-    /// Whether the event is wanted, as far as it can be told before its transition is decoded.
+    /// Returns whether the event may match, as far as is known before its transition is decoded.
     #[must_use]
     pub(super) fn admits(&self, event: &Event) -> bool {
         let by_author = || event.input.author().is_some_and(|author| self.authors.contains(author));
@@ -99,7 +99,7 @@ impl Filter {
             && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.name == name))
     }
 
-    /// Whether an admitted event is wanted, now that its transition's variant is known.
+    /// Returns whether an admitted event matches, with its transition's variant known.
     #[must_use]
     pub(super) fn admits_variant(&self, input: &Input, variant: Option<&str>) -> bool {
         let name = kind_name(input);
@@ -114,7 +114,7 @@ impl Filter {
         self.from.map(|from| Timestamp(from.0.saturating_sub(1)))
     }
 
-    /// Whether this time and all after it are unwanted.
+    /// Returns whether no event at or after this time can match.
     #[must_use]
     pub(super) fn is_over(&self, time: Timestamp) -> bool {
         self.to.is_some_and(|to| to <= time)
@@ -122,11 +122,11 @@ impl Filter {
 }
 
 impl Format {
-    /// Reads `jsonl` or `csv`.
+    /// Parses `jsonl` or `csv`.
     ///
     /// # Errors
     ///
-    /// It is neither.
+    /// The text is neither.
     pub(super) fn parse(text: &str) -> Result<Self, QueryError> {
         match text {
             "jsonl" => Ok(Self::JsonLines),
@@ -135,7 +135,7 @@ impl Format {
         }
     }
 
-    /// Its media type.
+    /// Returns its media type.
     #[must_use]
     pub(super) fn content_type(self) -> &'static str {
         match self {
@@ -165,7 +165,7 @@ impl Kind {
     }
 }
 
-/// What an event's `kind` is.
+/// Returns the `kind` of an event.
 pub(super) fn kind_name(input: &Input) -> &'static str {
     match input {
         Input::Transition { .. } => "transition",
@@ -186,7 +186,7 @@ fn flag(name: &str, value: &str) -> Result<bool, QueryError> {
     value.parse().map_err(|_| QueryError(format!("{name}: use true or false, not {value:?}")))
 }
 
-/// A time in RFC 3339, or only its date.
+/// Parses a time in RFC 3339, or only its date.
 fn time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
     parse_rfc3339(value).ok_or_else(|| {
         let what = "is no time: write it in UTC, as in 2026-11-23T09:00:00Z or 2026-11-23";

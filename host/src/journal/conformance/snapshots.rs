@@ -11,7 +11,7 @@ pub(crate) async fn snapshots_are_found_at_or_below_a_seq(journal: Shared) {
     let first = log.snapshot(b"first");
     journal.put_snapshot(log.room(), first.clone()).await.unwrap();
     journal.put_snapshot(log.room(), first.clone()).await.unwrap();
-    // A snapshot may stand within a batch: the journal finds the chain there.
+    // A snapshot may be within a batch: the journal finds the chain there.
     let mut within = log.clone();
     let _ = within.next(3);
     let second = within.snapshot(b"second");
@@ -65,7 +65,7 @@ pub(crate) async fn a_large_snapshot_reads_back(journal: Shared) {
         assert!(found == snapshot, "{bytes} bytes");
         let listed = journal.snapshots(log.room()).await.unwrap();
         assert_eq!(listed.last().map(|record| (record.seq, record.bytes)), Some((log.head, bytes as u64)));
-        // Records are stored while one is on its way.
+        // Records are stored while a snapshot is being written.
         let put = journal.put_snapshot(log.room(), snapshot);
         assert_eq!(log.append(&journal, 1).await, Appended::Committed);
         put.await.unwrap();

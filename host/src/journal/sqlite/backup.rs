@@ -12,15 +12,15 @@ use crate::crash;
 use crate::journal::JournalError;
 use crate::journal::directory::private;
 
-/// Bytes of the disk that a backup leaves to others: what the write-ahead log may grow to meanwhile, and some more.
+/// The number of bytes that a backup leaves free on the disk: the growth of the write-ahead log meanwhile, and some more.
 const BACKUP_LEAVES_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
-/// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since what is being read
-/// cannot be overwritten in it.
+/// Copies the database `file`, as it is at this moment, into the new file `to`. The log grows meanwhile, since pages that are being
+/// read cannot be overwritten in it.
 pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
     let storage = |error: std::io::Error| JournalError::Storage(format!("{}: {error}", to.display()));
     look_for_room(file, to)?;
-    // A file of a crash's is no backup, but it may be somebody else's: only a new one is written.
+    // A file from a crash is not a backup, but it may belong to somebody else: only a new file is written.
     private(OpenOptions::new().write(true).create_new(true)).open(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => JournalError::BackupExists(to.to_owned()),
         _ => storage(error),
@@ -35,12 +35,12 @@ pub(super) fn backup(file: &Path, to: &Path) -> Result<(), JournalError> {
     copied
 }
 
-/// Refuses a copy that would take the last of a disk which others, and perhaps the journal itself, write to.
+/// Refuses a copy that would use the last of a disk that others, and perhaps the journal itself, write to.
 fn look_for_room(file: &Path, to: &Path) -> Result<(), JournalError> {
     let log = with_suffix(file, "-wal");
     let bytes: u64 = [file, &log].iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
     let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Where the system does not say, the copy shows it.
+    // If the system does not report the free space, the copy itself will show it.
     let Some(free) = space::free(folder) else { return Ok(()) };
     let needed = bytes + BACKUP_LEAVES_BYTES_MIN;
     if free >= needed {
@@ -61,12 +61,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 fn copy(file: &Path, to: &Path) -> Result<(), JournalError> {
     let storage = |error: &dyn ToString| JournalError::Storage(format!("{}: {}", to.display(), error.to_string()));
-    // An absolute path is taken for nothing else.
+    // An absolute path cannot be mistaken for an option or URI.
     let to = path::absolute(to).map_err(|error| storage(&error))?;
     let to = to.to_str().ok_or_else(|| storage(&"the path is not UTF-8"))?;
     let connection = schema::open_reader(file).map_err(|error| storage(&error))?;
     connection.execute("VACUUM INTO ?1", [to]).map_err(|error| journal_error(&connection, &error))?;
-    // It is whole, and needs no log.
+    // It is whole, and does not need a log.
     let copy = Connection::open(to).map_err(|error| storage(&error))?;
     let closed =
         copy.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(())).and_then(|()| mark::close(&copy));

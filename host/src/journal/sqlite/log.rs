@@ -1,4 +1,4 @@
-//! The table `batches`: records in append order, and what is found from them.
+//! The table `batches`: records in append order, and lookups in them.
 
 use bytes::Bytes;
 use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
@@ -8,13 +8,13 @@ use super::rooms::RoomRow;
 use super::row::{Failed, checksum_of, damage, integer, number, placed, prove, saturated};
 use crate::journal::{BatchId, JournalError, Record};
 
-/// What [`record`] reads.
+/// The columns that [`record`] reads.
 pub(super) const COLUMNS: &str = "expected, last, time, batch, upgrade, chain, checksum, body";
 
-/// The same for one whose body is not needed: it is read as empty.
+/// The same columns without the body, which is read as empty.
 const COLUMNS_WITHOUT_BODY: &str = "expected, last, time, batch, upgrade, chain, checksum, x''";
 
-/// Where a room's log ends.
+/// The end of a room's log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) last: Seq,
@@ -23,7 +23,7 @@ pub(super) struct Head {
     pub(super) batch: BatchId,
 }
 
-/// Stores a record of the room with this key. The database refuses one that expects what another has expected.
+/// Stores a record of the room with this key. The database refuses a record whose expected head another has already used.
 pub(super) fn insert(connection: &Connection, key: i64, record: &Record) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -44,7 +44,7 @@ pub(super) fn insert(connection: &Connection, key: i64, record: &Record) -> rusq
     Ok(())
 }
 
-/// Where the log of the room with this key ends; `None` if it has no records.
+/// Returns the end of the log of the room with this key; `None` if it has no records.
 pub(super) fn head(connection: &Connection, key: i64, room: &RoomId) -> rusqlite::Result<Option<Head>> {
     let sql = format!("SELECT {COLUMNS_WITHOUT_BODY} FROM batches WHERE room = ?1 ORDER BY expected DESC LIMIT 1");
     connection
@@ -57,7 +57,7 @@ pub(super) fn head(connection: &Connection, key: i64, room: &RoomId) -> rusqlite
         .optional()
 }
 
-/// The record that follows `seq`, without its body: that is where one ends and the next begins.
+/// Returns the record that follows `seq`, without its body: there, one ends and the next begins.
 pub(super) fn record_after(
     connection: &Connection,
     key: i64,
@@ -71,7 +71,7 @@ pub(super) fn record_after(
         .optional()
 }
 
-/// The records of `Journal::read`.
+/// Returns the records of `Journal::read`.
 pub(super) fn read(
     connection: &Connection,
     room: &RoomId,
@@ -111,7 +111,8 @@ pub(super) fn read(
     Ok(records)
 }
 
-/// A record from a row of [`COLUMNS`], with all but its body proved: the chain proves that. `place` says which record it must be.
+/// Returns a record from a row of [`COLUMNS`], with everything but its body proved: the chain proves that. `place` says which record it
+/// must be.
 pub(super) fn record(row: &Row<'_>, key: i64, place: impl Fn() -> String) -> rusqlite::Result<Record> {
     let read = || {
         Ok(Record {
@@ -129,12 +130,12 @@ pub(super) fn record(row: &Row<'_>, key: i64, place: impl Fn() -> String) -> rus
     Ok(record)
 }
 
-/// How the record that holds the event `seq` is named.
+/// Returns the name of the record that holds the event `seq`, for messages.
 pub(super) fn place(room: &RoomId, seq: Seq) -> String {
     format!("room {room}, event {seq}")
 }
 
-/// The log's chain at `seq`; `None` if the log does not hold it, or cannot be read as far.
+/// Returns the log's chain at `seq`; `None` if the log does not hold it, or cannot be read that far.
 pub(super) fn chain_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rusqlite::Result<Option<Chain>> {
     let (begins, first) = room.start();
     if seq <= begins {
@@ -155,12 +156,12 @@ pub(super) fn chain_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rus
     Ok(holder.decode(before).ok().map(|batch| chain_within(before, &batch.encoded, seq.0 - holder.expected.0)))
 }
 
-/// The chain after the first `count` of `encoded` events.
+/// Returns the chain after the first `count` of `encoded` events.
 pub(super) fn chain_within(before: Chain, encoded: &[Bytes], count: u64) -> Chain {
     encoded.iter().take(usize::try_from(count).unwrap_or(usize::MAX)).fold(before, |chain, event| chain.after(event))
 }
 
-/// The build that the room runs after `seq`.
+/// Returns the build that the room runs after `seq`.
 pub(super) fn build_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rusqlite::Result<Digest> {
     let sql = format!(
         "SELECT {COLUMNS_WITHOUT_BODY} FROM batches INDEXED BY upgrades
@@ -177,7 +178,7 @@ pub(super) fn build_at(connection: &Connection, room: &RoomRow, seq: Seq) -> rus
     Ok(upgraded.unwrap_or_else(|| room.first_digest()))
 }
 
-/// The checksum of a record's row. It is taken whenever one is stored or read, so its columns are laid out by hand.
+/// Returns the checksum of a record's row. It is computed at every store and read, so its columns are laid out by hand.
 pub(super) fn record_checksum(key: i64, record: &Record) -> i64 {
     let Record { id, expected, last, time, upgrade, chain, body: _ } = record;
     let mut bytes = Vec::with_capacity(128);

@@ -1,4 +1,4 @@
-//! The threads that read, each with its own connection: a read waits for no write, and a write for no read.
+//! The reader threads, each with its own connection: reads and writes do not wait for each other.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 use super::schema;
 use crate::journal::JournalError;
 
-/// How many threads read.
+/// The number of reader threads.
 const READERS: usize = 2;
 
-/// Reads that may wait for a thread, of the whole host.
+/// The maximum number of waiting reads of the whole host.
 const READS_WAITING_MAX: usize = 4096;
 
 type Job = Box<dyn FnOnce(&Connection) + Send>;
 
-/// The pool. Dropping it waits for the reads under way.
+/// The pool. Dropping it waits for the reads in progress.
 pub(super) struct Readers {
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
@@ -30,23 +30,23 @@ pub(super) struct Readers {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    /// There is something to do, or no pause any more.
+    /// Signalled when there is a read to do, or a pause has ended.
     filled: Condvar,
-    /// A read has ended.
+    /// Signalled when a read has ended.
     ended: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// Reads that are under way.
+    /// The number of reads in progress.
     running: usize,
     /// Whether no read may begin.
     paused: bool,
     closed: bool,
 }
 
-/// Keeps reads from beginning until it is dropped; none is under way.
+/// A pause: no read is in progress or begins until it is dropped.
 pub(super) struct Pause<'a>(&'a Queue);
 
 impl Readers {
@@ -70,12 +70,12 @@ impl Readers {
         Ok(readers)
     }
 
-    /// What the reads wait in: it can be paused.
+    /// The queue of reads, which can be paused.
     pub(super) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
-    /// Enqueues a read, and gives where its answer comes. It is left out if nobody waits for it any more.
+    /// Enqueues a read, and returns the channel of its answer. The read is skipped if nobody waits for it any more.
     pub(super) fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
@@ -91,7 +91,7 @@ impl Readers {
         receiver
     }
 
-    /// Runs `job` on one of the threads; at once, and with the error, if too much is waiting.
+    /// Runs `job` on one of the threads; or at once, with the error, if too much is waiting.
     pub(super) fn run(&self, job: impl FnOnce(Result<&Connection, JournalError>) + Send + 'static) {
         let mut queued = self.queue.lock();
         let waiting = queued.jobs.len();
@@ -122,7 +122,7 @@ impl Drop for Readers {
 }
 
 impl Queue {
-    /// Lets no further read begin, and waits for those under way. `None` where they take longer than `at_most`.
+    /// Prevents further reads, and waits for those in progress. Returns `None` if they take longer than `at_most`.
     pub(super) fn pause(&self, at_most: Duration) -> Option<Pause<'_>> {
         let mut waiting = self.lock();
         waiting.paused = true;
@@ -135,7 +135,7 @@ impl Queue {
         is_still.then_some(pause)
     }
 
-    /// `None` once the queue is closed and empty.
+    /// Returns the next read; `None` once the queue is closed and empty.
     fn take(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
@@ -152,7 +152,7 @@ impl Queue {
         }
     }
 
-    /// A read that was taken has ended.
+    /// Records the end of a read that was taken.
     fn end(&self) {
         self.lock().running -= 1;
         self.ended.notify_all();

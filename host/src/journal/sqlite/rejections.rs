@@ -1,4 +1,4 @@
-//! The table `rejections`: how often whose transitions were rejected, and in which way.
+//! The table `rejections`: counts of rejected transitions, by author and kind.
 
 use reapply_sync::{Author, RoomId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,7 +8,7 @@ use super::row::{Failed, checksum, integer, number, placed, prove, saturated};
 use super::store::Outcome;
 use crate::journal::RejectionCount;
 
-/// Counts that are kept of one room: authors times kinds. Anyone may come as many authors.
+/// The maximum number of counts of one room: authors times kinds. Anyone may come under many names.
 pub(super) const REJECTION_COUNTS_MAX: usize = 1000;
 
 /// Adds to a room's counts.
@@ -40,7 +40,7 @@ pub(super) fn count(connection: &Connection, room: &RoomId, counts: &[RejectionC
     Ok(Outcome::Done)
 }
 
-/// A room's counts, by author and kind.
+/// Returns a room's counts, by author and kind.
 pub(super) fn rejections(connection: &Connection, room: &RoomId) -> Result<Vec<RejectionCount>, Failed> {
     let key = RoomRow::of(connection, room)?.key;
     connection
@@ -51,7 +51,7 @@ pub(super) fn rejections(connection: &Connection, room: &RoomId) -> Result<Vec<R
         .collect()
 }
 
-/// A count from a row of `author, kind, count, last, checksum`, proved.
+/// Returns a count from a row of `author, kind, count, last, checksum`, proved.
 pub(super) fn read(row: &Row<'_>, key: i64) -> rusqlite::Result<RejectionCount> {
     let (author, kind): (String, String) = (row.get(0)?, row.get(1)?);
     let place = || format!("the {kind} rejections of {author} in room {key}");

@@ -1,4 +1,4 @@
-//! Rows: their numbers and encoded values, the checksum that each carries, and what errors are told as.
+//! Rows: their numbers and encoded values, their checksums, and the errors for them.
 
 use reapply_sync::Name;
 use rusqlite::types::Type;
@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 
 use crate::journal::JournalError;
 
-/// Why an operation or a query did not give what it was asked for.
+/// The reasons why an operation or a query failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It cannot be done. Nothing has been changed.
+    /// The operation is not possible. Nothing has been changed.
     Refused(JournalError),
-    /// The storage failed, or what it holds is damaged.
+    /// The storage failed, or is damaged.
     Storage(Error),
 }
 
@@ -29,7 +29,7 @@ impl From<JournalError> for Failed {
     }
 }
 
-/// A row that is not as it was written.
+/// A damaged row.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {what}")]
 pub(super) struct RowDamage {
@@ -37,13 +37,13 @@ pub(super) struct RowDamage {
     pub(super) what: String,
 }
 
-/// The error of a damaged row.
+/// Creates the error of a damaged row.
 pub(super) fn damage(place: impl Into<String>, what: impl Into<String>) -> Error {
     let damage = RowDamage { place: place.into(), what: what.into() };
     Error::FromSqlConversionFailure(0, Type::Null, Box::new(damage))
 }
 
-/// The damage that `error` tells of, if it tells of a row's.
+/// Returns the damage in `error`, if it is about a row.
 pub(super) fn row_damage(error: &Error) -> Option<&RowDamage> {
     match error {
         Error::FromSqlConversionFailure(_, _, cause) => cause.downcast_ref(),
@@ -51,7 +51,7 @@ pub(super) fn row_damage(error: &Error) -> Option<&RowDamage> {
     }
 }
 
-/// Whether `error` says that what is stored is not what was written, rather than that reading or writing failed.
+/// Returns whether `error` means damaged data, rather than a failure of reading or writing.
 pub(super) fn is_damage(error: &Error) -> bool {
     match error {
         Error::SqliteFailure(failure, _) => {
@@ -65,7 +65,7 @@ pub(super) fn is_damage(error: &Error) -> bool {
     }
 }
 
-/// What a caller is told of `error`, with the database that it came from.
+/// Returns the caller's error for `error`, with the database that it came from.
 pub(super) fn journal_error(connection: &Connection, error: &Error) -> JournalError {
     let file = connection.path().unwrap_or_default();
     match row_damage(error) {
@@ -75,24 +75,24 @@ pub(super) fn journal_error(connection: &Connection, error: &Error) -> JournalEr
     }
 }
 
-/// What SQLite says, in one line: it tells of tables, and quotes what defines them, in lines of their own.
+/// Returns SQLite's message in one line: it names tables, and quotes their definitions over several lines.
 pub(super) fn one_line(said: &impl ToString) -> String {
     said.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What stands in a row's column `checksum`, by which damage to its other columns is found.
+/// Returns the value for a row's column `checksum`, which reveals damage to its other columns.
 pub(super) fn checksum(table: &str, columns: &impl Serialize) -> rusqlite::Result<i64> {
     encoded(&(table, columns)).map(|bytes| checksum_of(&bytes))
 }
 
-/// The checksum of columns that are encoded already.
+/// Returns the checksum of columns that are already encoded.
 pub(super) fn checksum_of(bytes: &[u8]) -> i64 {
     let mut sum = [0; 8];
     sum.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
     i64::from_le_bytes(sum)
 }
 
-/// Compares a row's checksum with what it must be; `place` says which row it is.
+/// Compares a row's checksum with the expected one; `place` says which row it is.
 pub(super) fn prove(
     row: &Row<'_>,
     column: usize,
@@ -102,7 +102,7 @@ pub(super) fn prove(
     if row.get::<_, i64>(column)? == expected { Ok(()) } else { Err(damage(place(), "it does not match its checksum")) }
 }
 
-/// Says of an error that tells of damage which row it is.
+/// Adds the row's place to an error about damage.
 pub(super) fn placed<T>(read: rusqlite::Result<T>, place: impl FnOnce() -> String) -> rusqlite::Result<T> {
     read.map_err(|error| match row_damage(&error) {
         None if is_damage(&error) => damage(place(), error.to_string()),
@@ -115,17 +115,17 @@ pub(super) fn integer(number: u64) -> rusqlite::Result<i64> {
     i64::try_from(number).map_err(|error| Error::ToSqlConversionFailure(error.into()))
 }
 
-/// The nearest of SQLite's integers: for what a machine or an operator chose, and where more is as good as the most.
+/// Returns the nearest of SQLite's integers, for values of a machine or an operator where larger ones mean the same as the largest.
 pub(super) fn saturated(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A column's integer, which must not be negative.
+/// Returns a column's integer, which must not be negative.
 pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(row.get::<_, i64>(column)?).map_err(|error| unreadable(column, Type::Integer, error))
 }
 
-/// A column's flag: 0 or 1.
+/// Returns a column's flag: 0 or 1.
 pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
     match row.get(column)? {
         0_i64 => Ok(false),
@@ -134,17 +134,17 @@ pub(super) fn flag(row: &Row<'_>, column: usize) -> rusqlite::Result<bool> {
     }
 }
 
-/// A column's name.
+/// Returns a column's name.
 pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable(column, Type::Text, error))
 }
 
-/// A value as postcard.
+/// Returns a value as postcard.
 pub(super) fn encoded(value: &impl Serialize) -> rusqlite::Result<Vec<u8>> {
     postcard::to_allocvec(value).map_err(|error| Error::ToSqlConversionFailure(error.into()))
 }
 
-/// A column's value, from postcard.
+/// Returns a column's value, from postcard.
 pub(super) fn decoded<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let bytes = row.get_ref(column)?.as_blob()?;
     postcard::from_bytes(bytes).map_err(|error| unreadable(column, Type::Blob, error))

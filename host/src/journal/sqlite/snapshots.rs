@@ -1,7 +1,7 @@
 //! The tables `snapshots` and `chunks`: a snapshot's row, and its state in pieces.
 //!
-//! A large state is written over several transactions, so that no room's records wait for the whole of it. Its chunks stand under a
-//! number drawn for this one attempt, and mean nothing until the last transaction writes the row with that number.
+//! A large state is written over several transactions, so that other records do not wait for the whole of it. Its chunks are stored under a
+//! number that is drawn for this one attempt. They mean nothing until the last transaction writes the row with that number.
 
 use std::fmt::Display;
 
@@ -17,13 +17,13 @@ use super::sweep::Unfinished;
 use crate::crash;
 use crate::journal::{JournalError, SnapshotRecord};
 
-/// Bytes of a state that are written in one transaction.
+/// The number of bytes of a state that one transaction writes.
 pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// What [`Stored::read`] reads.
+/// The columns that [`Stored::read`] reads.
 const COLUMNS: &str = "id, seq, digest, hash, bytes, checksum, head";
 
-/// A snapshot that is to be stored.
+/// A snapshot to be stored.
 #[derive(Debug)]
 pub(super) struct NewSnapshot {
     /// The number of its row, and of its chunks: drawn at random.
@@ -39,28 +39,28 @@ pub(super) struct NewSnapshot {
 }
 
 impl NewSnapshot {
-    /// Encodes and hashes: that takes a while for a large one.
+    /// Encodes and hashes a snapshot, which takes a while for a large one.
     pub(super) fn new(room: RoomId, mut snapshot: Snapshot) -> rusqlite::Result<Self> {
         let hash = snapshot.state_hash();
         let state = std::mem::take(&mut snapshot.state);
         let head = encoded(&snapshot)?;
         let Snapshot { seq, chain, digest, .. } = snapshot;
-        // Not negative, as people expect of numbers of rows.
+        // Not negative, as people expect of row numbers.
         let id = (rand::random::<u64>() >> 1).cast_signed();
         Ok(Self { id, room, seq, chain, digest, hash, head, state })
     }
 
-    /// What it weighs while it waits.
+    /// Returns its weight in the queue.
     pub(super) fn bytes(&self) -> usize {
         self.head.len() + self.state.len()
     }
 
-    /// In how many transactions it is written.
+    /// Returns the number of transactions that write it.
     pub(super) fn portions(&self) -> usize {
         self.state.len().div_ceil(CHUNK_BYTES).max(1)
     }
 
-    /// The number under which its chunks stand.
+    /// Returns the number under which its chunks are stored.
     pub(super) fn id(&self) -> i64 {
         self.id
     }
@@ -122,7 +122,7 @@ pub(super) fn drop_chunks(connection: &Connection, id: i64) -> rusqlite::Result<
     Unfinished::Chunks(id).end(connection)
 }
 
-/// The snapshot at `seq` without its state, if there is one.
+/// Returns the snapshot at `seq` without its state, if there is one.
 pub(super) fn head_at(
     connection: &Connection,
     key: i64,
@@ -132,13 +132,13 @@ pub(super) fn head_at(
     newest(connection, key, room, seq, saturated(seq.0)).map(|stored| stored.map(|stored| stored.snapshot))
 }
 
-/// The snapshot at `seq`, proved, if there is one.
+/// Returns the snapshot at `seq`, proved, if there is one.
 pub(super) fn at(connection: &Connection, key: i64, room: &RoomId, seq: Seq) -> rusqlite::Result<Option<Snapshot>> {
     let stored = newest(connection, key, room, seq, saturated(seq.0))?;
     stored.map(|stored| stored.whole(connection, room)).transpose()
 }
 
-/// The snapshot of `Journal::snapshot`.
+/// Returns the snapshot of `Journal::snapshot`.
 pub(super) fn snapshot(
     connection: &Connection,
     room: &RoomId,
@@ -151,7 +151,7 @@ pub(super) fn snapshot(
     Ok(stored.map(|stored| stored.whole(connection, room)).transpose()?)
 }
 
-/// The snapshots of `Journal::snapshots`.
+/// Returns the snapshots of `Journal::snapshots`.
 pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<SnapshotRecord>, Failed> {
     let found = RoomRow::of(connection, room)?;
     let begins = found.base.map_or(Seq(0), |base| base.seq);
@@ -166,7 +166,7 @@ pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<Sn
         .collect()
 }
 
-/// Proves every snapshot's row, whichever room it is of; not their states.
+/// Proves the row of every snapshot of every room, but not the states.
 pub(super) fn prove_rows(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT snapshots.id, seq, digest, hash, bytes, snapshots.checksum, head, snapshots.room, machine, rooms.room
@@ -189,12 +189,12 @@ struct Stored {
     id: i64,
     hash: Digest,
     bytes: u64,
-    /// Without its state.
+    /// The snapshot without its state.
     snapshot: Snapshot,
 }
 
 impl Stored {
-    /// From a row of [`COLUMNS`], proved.
+    /// Reads a row of [`COLUMNS`], proved.
     fn read(row: &Row<'_>, key: i64, room: &RoomId) -> rusqlite::Result<Self> {
         let stands_at: i64 = row.get(1)?;
         let place = || place(room, stands_at);
@@ -204,7 +204,7 @@ impl Stored {
         Ok(Self { id, hash, bytes, snapshot: placed(decoded(row, 6), place)? })
     }
 
-    /// With its state, proved.
+    /// Returns the snapshot with its state, proved.
     fn whole(self, connection: &Connection, room: &RoomId) -> rusqlite::Result<Snapshot> {
         let mut statement =
             connection.prepare_cached("SELECT bytes, number FROM chunks WHERE snapshot = ?1 ORDER BY number")?;
@@ -223,7 +223,7 @@ impl Stored {
     }
 }
 
-/// The newest snapshot from `begins` to `at_most`.
+/// Returns the newest snapshot from `begins` to `at_most`.
 fn newest(
     connection: &Connection,
     key: i64,

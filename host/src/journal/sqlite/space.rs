@@ -1,7 +1,7 @@
-//! Whether the disk has room for something large, found out before any of it is stored.
+//! Checks whether the disk has space for something large, before any of it is stored.
 //!
-//! What is committed in pieces takes up room even if the rest of it does not fit, and room on a full disk is what other rooms' records
-//! need. So the room is taken and given back first, by a file without a name that is never synced: most systems write none of it.
+//! Data that is committed in pieces takes up space even if the rest does not fit, and on a full disk other rooms' records need that
+//! space. So the space is first reserved and released, by a file without a name that is never synced: most systems write none of it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use super::checkpoint::CHECKPOINT_FRAMES;
 use super::schema::PAGE_BYTES;
 use crate::journal::JournalError;
 
-/// What the write-ahead log takes besides, until it is moved.
+/// The additional space for the write-ahead log, until it is moved.
 const SPARE_BYTES: u64 = CHECKPOINT_FRAMES * PAGE_BYTES;
 
-/// Refuses where `bytes` more do not fit beside the database `file`. `id` tells this attempt from others at the same time.
+/// Refuses if `bytes` more do not fit beside the database `file`. `id` distinguishes this attempt from others at the same time.
 pub(super) fn probe(file: &Path, id: i64, bytes: usize) -> Result<(), JournalError> {
     let path = file.with_extension(format!("room-{id}"));
     take(&path, bytes as u64 + SPARE_BYTES).map_err(|error| {
@@ -25,14 +25,14 @@ pub(super) fn probe(file: &Path, id: i64, bytes: usize) -> Result<(), JournalErr
     })
 }
 
-/// Bytes that are free on the disk of `folder` for a process like this one, if the system says.
+/// Returns the bytes that are free on the disk of `folder` for a process like this one, if the system reports them.
 #[cfg(unix)]
 pub(super) fn free(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Bytes that are free on the disk of `folder`: not asked here.
+/// Returns the bytes that are free on the disk of `folder`: unknown here.
 #[cfg(not(unix))]
 pub(super) fn free(_folder: &Path) -> Option<u64> {
     None
@@ -41,7 +41,7 @@ pub(super) fn free(_folder: &Path) -> Option<u64> {
 fn take(path: &Path, bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    // A crash leaves nothing of a file that has no name any more.
+    // After a crash nothing remains of a file without a name.
     fs::remove_file(path)?;
     let mut left = bytes;
     while left > 0 {

@@ -1,15 +1,15 @@
 //! SQLite's write-ahead log, read before SQLite does.
 //!
-//! After a crash SQLite recovers the log up to the last transaction that is whole, and says nothing of what it drops. That is
-//! right for a record that was being written, which nobody had been told of; it would be wrong for a damaged record with
-//! others after it. [`inspect`] tells the two apart: each transaction is synced before the next is written, so a
-//! broken frame that a later transaction follows was whole once. A frame belongs to the log where its salts say so or its checksum
-//! goes on from the frame before: so no single broken field hides what follows. (In the last transaction a torn write and later damage
-//! look the same, unless only one half of a frame's salts is wrong.)
+//! After a crash SQLite recovers the log up to the last whole transaction, and does not report what it drops. That is
+//! right for a record that was being written, which nobody had been told of. It would be wrong for a damaged record with
+//! others after it. [`inspect`] tells the two apart. Each transaction is synced before the next is written, so a
+//! broken frame before a later transaction was whole once. A frame belongs to the log if its salts say so or its checksum
+//! continues that of the frame before. So no single broken field hides the frames after it. (In the last transaction a torn write and later
+//! damage look the same, unless only one half of a frame's salts is wrong.)
 //!
 //! The layout is SQLite's file format, section 4: a header of 32 bytes, then frames of a 24-byte header and a page. The
 //! header's salts mark the frames that belong to it, since the file is written again from its start after each checkpoint. Each
-//! frame's checksum goes on from that of the frame before it, and a frame with a database size ends a transaction.
+//! frame's checksum continues that of the frame before it, and a frame with a database size ends a transaction.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -17,10 +17,10 @@ use std::path::Path;
 
 use crate::journal::directory::private;
 
-/// Bytes of the file's header.
+/// The number of bytes of the file's header.
 const HEADER_BYTES: usize = 32;
 
-/// Bytes before each page.
+/// The number of bytes before each page.
 pub(super) const FRAME_HEADER_BYTES: usize = 24;
 
 /// The header's first bytes; the last bit says that checksums are taken over big-endian words.
@@ -29,21 +29,21 @@ const MAGIC: u32 = 0x377f_0682;
 /// SQLite's page sizes.
 const PAGE_BYTES: std::ops::RangeInclusive<u32> = 512..=65_536;
 
-/// What a write-ahead log holds.
+/// The content of a write-ahead log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct WalReport {
-    /// Frames of whole transactions, which recovery keeps.
+    /// The number of frames of whole transactions, which recovery keeps.
     pub(super) frames_committed: u64,
-    /// Bytes of an unfinished or torn last transaction, which recovery drops.
+    /// The number of bytes of an unfinished or torn last transaction, which recovery drops.
     pub(super) bytes_torn: u64,
-    /// Whether there is a log at all, rather than no file, or one that was laid out and not used yet.
+    /// Whether there is a log at all, rather than no file, or a file that was laid out and not used yet.
     pub(super) is_begun: bool,
 }
 
-/// Why a log cannot be trusted.
+/// The reasons why a log cannot be trusted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WalError {
-    /// It cannot be read.
+    /// The log cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A transaction that was durable is broken.
@@ -51,7 +51,7 @@ pub(super) enum WalError {
     Damaged { place: String, what: &'static str },
 }
 
-/// Walks the log at `path`, if there is one, and finds what of it is whole.
+/// Reads the log at `path`, if there is one, and finds its whole part.
 pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -61,7 +61,7 @@ pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut bytes = [0; HEADER_BYTES];
     if fill(&mut reader, &mut bytes)? < HEADER_BYTES || bytes == [0; HEADER_BYTES] {
-        // Not begun, or laid out beforehand and not used yet.
+        // Not begun, or laid out in advance and not used yet.
         return Ok(WalReport::default());
     }
     let header = Header::read(&bytes)
@@ -69,8 +69,8 @@ pub(super) fn inspect(path: &Path) -> Result<WalReport, WalError> {
     walk(&mut reader, &header)
 }
 
-/// Lays out an empty log of `frames` frames, so that commits overwrite blocks that the file has already: making those durable
-/// needs no change to the file system's own records. An all-zero header means to SQLite that the log is empty.
+/// Lays out an empty log of `frames` frames, so that commits overwrite existing blocks of the file: making those durable
+/// needs no change to the file system's metadata. To SQLite an all-zero header means that the log is empty.
 pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<()> {
     static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
     let mut file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
@@ -84,19 +84,19 @@ pub(super) fn lay_out(path: &Path, frames: u64, page_bytes: u64) -> io::Result<(
         file.sync_all()
     })();
     if filled.is_err() {
-        // Room that is so short is better left to the records.
+        // Such scarce space is better left to the records.
         fs::remove_file(path)?;
     }
     filled
 }
 
-/// Reads the frames on after the header.
+/// Reads the frames after the header.
 fn walk(reader: &mut impl Read, header: &Header) -> Result<WalReport, WalError> {
     let frame_bytes = FRAME_HEADER_BYTES + header.page_bytes;
     let mut frame = vec![0; frame_bytes];
     let mut report = WalReport { is_begun: true, ..WalReport::default() };
-    // What the next frame's checksum may go on from: that of the frame before it, as it is stored and, where that one is broken, as it
-    // would have to be.
+    // The values that the next frame's checksum may continue: the checksum of the frame before it, as it is stored and, if that frame is
+    // broken, as it would have to be.
     let mut before = vec![header.checksum];
     let mut broken_at = None;
     let mut ended_transaction_after_break = false;
@@ -154,12 +154,12 @@ impl Header {
         good.then_some(Self { page_bytes: page_bytes as usize, salts, big_endian, checksum })
     }
 
-    /// Whether a frame, or as much of one as there is, was written since this header was.
+    /// Returns whether a frame, or the existing part of one, was written after this header.
     fn owns(&self, frame: &[u8]) -> bool {
         frame.get(8..16).is_none_or(|salts| salts == self.salts)
     }
 
-    /// Whether one half of a frame's salts is this header's and the other is not. Those of an older header differ in both.
+    /// Returns whether one half of a frame's salts belongs to this header and the other does not. Those of an older header differ in both.
     fn half_owns(&self, frame: &[u8]) -> bool {
         (frame[8..12] == self.salts[..4]) != (frame[12..16] == self.salts[4..])
     }
@@ -168,7 +168,7 @@ impl Header {
         word(frame, 0) != 0 && self.sum(frame, before) == (word(frame, 16), word(frame, 20))
     }
 
-    /// Whether a frame that does not end a transaction did, before one bit of the size was lost by which it says so.
+    /// Returns whether a frame that does not end a transaction did end one, before one bit of its size field was lost.
     fn ended(&self, frame: &[u8], before: (u32, u32)) -> bool {
         let mut mended = frame.to_vec();
         word(frame, 4) == 0
@@ -178,14 +178,14 @@ impl Header {
             })
     }
 
-    /// The checksum that a frame must have after `before`. It is not over the salts.
+    /// Returns the checksum that a frame must have after `before`. It does not cover the salts.
     fn sum(&self, frame: &[u8], before: (u32, u32)) -> (u32, u32) {
         let sum = checksum(self.big_endian, before, &frame[..8]);
         checksum(self.big_endian, sum, &frame[FRAME_HEADER_BYTES..])
     }
 }
 
-/// SQLite's checksum, which goes on from `seed`.
+/// Returns SQLite's checksum, which continues from `seed`.
 fn checksum(big_endian: bool, seed: (u32, u32), bytes: &[u8]) -> (u32, u32) {
     bytes.chunks_exact(8).fold(seed, |(first, second), pair| {
         let read = |at: usize| {
@@ -197,12 +197,12 @@ fn checksum(big_endian: bool, seed: (u32, u32), bytes: &[u8]) -> (u32, u32) {
     })
 }
 
-/// The big-endian word at `at`, which every caller has made sure is there.
+/// Returns the big-endian word at `at`, which every caller has made sure exists.
 fn word(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
-/// Reads until `buffer` is full or the input ends, and says how much came.
+/// Reads until `buffer` is full or the input ends, and returns the number of bytes.
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,4 +1,4 @@
-//! Tells the journal of the rejections that were counted: now and then, before the room sleeps, and when somebody asks.
+//! Passes the counts of rejections to the journal: at intervals, before the room sleeps, and on request.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,28 +12,28 @@ use crate::clock;
 use crate::room::limits::TALLY_INTERVAL;
 
 impl Task {
-    /// Counts a rejection, the first time that it is told.
+    /// Counts a rejection, the first time that it is reported.
     pub(super) fn count(&mut self, rejected: &Rejected) {
         if !rejected.is_repeated {
             self.tally.count(&rejected.author, rejected.why.kind(), clock::now());
         }
     }
 
-    /// Sees to it that what is counted is told in time.
+    /// Ensures that the counts are passed on in time.
     pub(super) fn schedule_tally(&mut self) {
         if self.tally_due.is_none() && !self.tally.is_empty() {
             self.tally_due = Some(Instant::now() + TALLY_INTERVAL);
         }
     }
 
-    /// Tells the journal what was counted, if it is time.
+    /// Passes the counts to the journal, if it is time.
     pub(super) fn tell_tally_if_due(&mut self) {
         if self.tally_due.is_some_and(|due| due <= Instant::now()) {
             self.tell_tally(None);
         }
     }
 
-    /// Tells the journal what was counted. `told` hears when that is done.
+    /// Passes the counts to the journal. `told` hears when that is done.
     pub(super) fn tell_tally(&mut self, told: Option<oneshot::Sender<()>>) {
         self.tally_due = None;
         let (journal, id, tally) = (Arc::clone(&self.surroundings.journal), self.id.clone(), Arc::clone(&self.tally));
@@ -49,7 +49,7 @@ impl Task {
         });
     }
 
-    /// Tells the journal what was counted, before the room sleeps.
+    /// Passes the counts to the journal, before the room sleeps.
     pub(super) async fn tell_tally_for_sleep(&mut self) {
         let counts = self.tally.take();
         if !counts.is_empty()

@@ -13,7 +13,7 @@ use crate::journal::{Appended, NewRoom};
 
 const ROOMS: usize = 3;
 
-/// Appends until it is told to stop, and gives the log.
+/// Appends until it is stopped, and returns the log.
 async fn load(journal: Shared, name: String, stop: Arc<AtomicBool>) -> LogWriter {
     let mut log = room_with(&journal, &name, &[]).await;
     while !stop.load(Ordering::Relaxed) {
@@ -40,7 +40,7 @@ async fn a_backup_that_is_taken_while_appends_go_on_holds_a_prefix_of_each_log()
     let mut backups = Vec::new();
     let mut floor = [Seq(0); ROOMS];
     for index in 0..4 {
-        // What is durable when a backup begins is in it.
+        // Everything durable when a backup begins is in it.
         for (room, floor) in floor.iter_mut().enumerate() {
             let record = journal.room(LogWriter::new("counter", &format!("room-{room}")).room()).await.unwrap();
             *floor = record.map_or(*floor, |record| record.head);

@@ -1,4 +1,4 @@
-//! A full disk: a tiny file system of its own, where the machine lets us mount one.
+//! A full disk: a tiny file system of its own, if the machine allows us to mount one.
 
 use std::fs;
 use std::path::Path;

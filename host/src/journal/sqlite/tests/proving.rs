@@ -11,7 +11,7 @@ use crate::journal::{Appended, JournalError, ScrubReport};
 
 const ROOMS: [&str; 3] = ["alpha", "beta", "gamma"];
 
-/// A closed journal with a few rooms; gives their logs.
+/// Returns a closed journal with a few rooms, and their logs.
 async fn filled(directory: &Path) -> Vec<LogWriter> {
     let journal = open(directory);
     let mut logs = Vec::new();
@@ -24,7 +24,7 @@ async fn filled(directory: &Path) -> Vec<LogWriter> {
     logs
 }
 
-/// Damages the body of a record long before the newest snapshot: no use of the room would come by it.
+/// Damages the body of a record long before the newest snapshot, which no use of the room would read.
 fn damage(directory: &Path, room: i64) {
     let connection = Connection::open(directory.join(DATABASE_FILE)).unwrap();
     let sql = "UPDATE batches SET body = zeroblob(length(body)) WHERE room = ?1 AND expected = 0";
@@ -80,7 +80,7 @@ async fn what_nobody_uses_is_proved_in_the_background_and_again_when_that_is_ask
     let journal = open(directory.path());
     let report = scrubbed(&journal).await;
     assert_eq!((report.rooms, report.is_whole()), (3, true), "{report:?}");
-    // What becomes damaged later is found by the next pass.
+    // Later damage is found by the next pass.
     damage(directory.path(), 3);
     assert_eq!(scrubbed(&journal).await, report);
     assert!(!journal.scrub(true).is_done);

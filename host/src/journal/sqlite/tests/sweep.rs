@@ -1,4 +1,4 @@
-//! What a crash leaves half-done: rooms that were not published, logs that were not trimmed to the end, parts of snapshots.
+//! Work that a crash leaves half-done: unpublished rooms, partly trimmed logs, parts of snapshots.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use crate::journal::sqlite::store::Outcome;
 use crate::journal::sqlite::{mark, rooms, verify};
 use crate::journal::{Appended, JournalError, NewRoom, OpenError, SqliteJournal};
 
-/// How many rows a table has.
+/// Returns the number of rows of a table.
 fn count(directory: &Path, table: &str) -> i64 {
     let connection = Connection::open(directory.join(DATABASE_FILE)).unwrap();
     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 
-/// Does the first transaction of something, and no other.
+/// Performs the first transaction of something, and no other.
 fn begin(directory: &Path, act: impl FnOnce(&Connection) -> Outcome) {
     let file = directory.join(DATABASE_FILE);
     let connection = schema::open_writer(&file).unwrap();
@@ -63,7 +63,7 @@ async fn staged_rooms_are_removed_at_the_start() {
     journal.create_room(NewRoom::of(staged.genesis)).await.unwrap();
 }
 
-/// A room with snapshots after its events 600 and 1,300, which is the last one.
+/// Creates a room with snapshots after its events 600 and 1,300, which is the last one.
 async fn with_two_snapshots(journal: &Shared) -> LogWriter {
     let mut log = room_with(journal, "lobby", &[]).await;
     let room = log.room().clone();
