@@ -5,7 +5,7 @@ use reapply_host::http::assets::{self, ASSETS, Asset};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the first visit to a page may cost, compressed.
+/// The maximum cost of the first visit to a page, compressed.
 const CLIENT_GZIP_BYTES_MAX: usize = 150 * 1024;
 
 #[test]
@@ -61,7 +61,7 @@ async fn the_entry_is_asked_for_anew_and_its_parts_are_kept() {
     assert!(!refused.contains("content-encoding"), "{refused}");
 }
 
-/// The file that all modules of the client are in.
+/// Returns the file that contains all modules of the client.
 fn client() -> &'static Asset {
     ASSETS.iter().find(|asset| asset.immutable && asset.path.ends_with("/reapply.js")).expect("the client is served")
 }

@@ -1,4 +1,4 @@
-//! A running machine: what its faults are called, what is left after them, and what its handles hold.
+//! A running machine: the names of its faults, its state after them, and the content of its handles.
 
 mod machine_wat;
 
@@ -23,12 +23,12 @@ fn event(transition: &[u8]) -> Event {
     Event { seq: Seq(1), time: Timestamp(2), entropy: 3, input }
 }
 
-/// The state's number, by its snapshot.
+/// Returns the state's number, by its snapshot.
 fn number(instance: &mut Instance, state: &State) -> u32 {
     u32::from_le_bytes(instance.snapshot(state).unwrap().as_ref().try_into().unwrap())
 }
 
-/// The fault of a transition of one byte, with a proof that the machine works as before once it is reset.
+/// Returns the fault of a transition of one byte, after a check that the machine works as before once it is reset.
 fn fault_of(wat: MachineWat) -> Fault {
     let mut instance = build(&wat).instantiate().unwrap();
     let state = instance.create("").unwrap();
@@ -42,7 +42,7 @@ fn fault_of(wat: MachineWat) -> Fault {
     let next = instance.apply(&restored, &event(b"")).unwrap();
     assert_eq!(instance.snapshot(&next).unwrap(), snapshot);
 
-    // The state from before the reset is inert: no use, and no harm.
+    // The state from before the reset is inert: useless and harmless.
     let Err(Fault::Trapped(why)) = instance.snapshot(&state) else { panic!("a lost state answered") };
     assert!(why.contains("lost"), "{why}");
     drop(state);
@@ -119,7 +119,7 @@ fn endless_recursion_is_a_trap_of_the_stack() {
 
 #[test]
 fn a_result_that_is_none_is_a_trap() {
-    // A string that is no UTF-8, a list out of bounds, and a result out of bounds.
+    // A string that is not UTF-8, a list out of bounds, and a result out of bounds.
     for body in [
         "(i32.store (i32.const 16) (i32.const -1)) (return (call $conflict (i32.const 16) (i32.const 4)))",
         "(return (call $conflict (i32.const 16) (i32.const 0x7fffffff)))",
@@ -156,7 +156,7 @@ fn a_refusal_leaves_the_machine_and_the_state_as_they_were() {
     let refused = instance.apply(&two, &event(b"123456789")).err().unwrap();
     assert_eq!(refused, ApplyError::Refused(Refusal::Conflict("}{".into())));
     let three = instance.apply(&two, &event(b"x")).unwrap();
-    // Both handles stand for what they stood for.
+    // Both handles still mean the same states.
     let numbers = [&zero, &two, &three].map(|state| number(&mut instance, state));
     assert_eq!(numbers, [0, 2, 3]);
 }

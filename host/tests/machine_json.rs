@@ -1,4 +1,5 @@
-//! Numbers on their way through the JSON of a real component: what a machine links in a room, and not what tests link beside it.
+//! Numbers on their way through the JSON of a real component: the libraries that a machine links in a room, not those that tests link
+//! beside it.
 
 use bytes::Bytes;
 use reapply_host::machine::{Engine, Instance, State, check};
@@ -31,7 +32,7 @@ fn random(seed: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Each float goes in as JSON, is told as a transition, as a view and as a conflict, and must be the same number each time.
+/// Each float goes in as JSON, comes out as a transition, as a view and as a conflict, and must be the same number each time.
 #[test]
 fn floats_come_back_as_they_were() {
     let mut machine = numbers();
@@ -57,7 +58,7 @@ fn floats_come_back_as_they_were() {
         };
         assert_eq!(json.parse(), Ok(float), "{json}");
 
-        // What is too small for it becomes zero, which has no sign in JSON.
+        // A number too small for it becomes zero, which has no sign in JSON.
         let single = float as f32 + 0.0;
         if single.is_finite() {
             let bytes = machine.encode(&format!("{{\"Single\":{single:?}}}")).unwrap();

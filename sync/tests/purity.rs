@@ -1,9 +1,9 @@
-//! The protocol knows no runtime, no server and no engine. Here is the proof: what it depends on, as Cargo resolves it.
+//! The protocol uses no runtime, no server and no engine. The proof is its dependencies, as Cargo resolves them.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Everything that this crate may be built from, for the browser too. A new one is added here knowingly.
+/// Everything that this crate may be built from, also for the browser. Additions are made here knowingly.
 const ALLOWED: [&str; 25] = [
     "arrayref",
     "arrayvec",

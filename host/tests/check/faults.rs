@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use super::{check, read, text};
 
-/// The failure of a fixture that breaks this rule.
+/// Returns the failure of a fixture that breaks this rule.
 fn failure(guest: &str, rule: Rule) -> Failure {
     let failure = found(guest);
     assert_eq!(failure.rule, rule, "{failure}");
     failure
 }
 
-/// The failure of a fixture: told, written down, and the same when it is replayed.
+/// Returns the failure of a fixture: printed, written to a file, and the same when it is replayed.
 fn found(guest: &str) -> Failure {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("failure.json");
@@ -41,7 +41,7 @@ fn steps(script: &Script) -> usize {
 
 #[test]
 fn the_order_of_a_hash_map() {
-    // Each map has an order of its own. Where two of them differ first, in two instances or after a restore, the compiler's layout decides.
+    // Each map has an order of its own. The compiler's layout decides where two of them differ first, in two instances or after a restore.
     let failure = found("hash-order");
     assert!(matches!(failure.rule, Rule::Deterministic | Rule::Restore), "{failure}");
     assert!((2..6).contains(&steps(&failure.script)), "{failure}");
@@ -98,7 +98,7 @@ fn a_restore_that_trusts_a_length() {
     assert!(failure.what.contains("range end index 255 out of range"), "{failure}");
 }
 
-/// What is told when the fixture that does everything wrong is asked for this.
+/// Returns the output for the fixture that does everything wrong, with this request.
 fn asked(transition: Value) -> String {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("script.json");
@@ -114,7 +114,7 @@ fn every_way_to_break_off() {
     assert_eq!(asked(json!("Increment")), "");
     let panicked = asked(json!("Panic"));
     assert!(panicked.contains("breaks the rule `trap`") && panicked.contains("asked to panic"), "{panicked}");
-    // Which of its two stacks is full first, the engine's or the one in its memory, is up to the compiler.
+    // The compiler decides which of its two stacks is full first, the engine's or the one in its memory.
     assert!(asked(json!("Recurse")).contains("breaks the rule `trap`"));
     assert!(asked(json!("Loop")).contains("`apply`: the machine exhausted its fuel"));
     assert!(asked(json!("Allocate")).contains("`apply`: the machine exhausted its memory (64 MiB)"));

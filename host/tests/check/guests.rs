@@ -1,10 +1,10 @@
-//! Guests without a fault pass, and the report says what was tried and what it took.
+//! Guests without a fault pass, and the report shows what was tried and its cost.
 
 use serde_json::Value;
 
 use super::{check, text};
 
-/// The report of a guest, as JSON.
+/// Returns the report of a guest, as JSON.
 fn report(guest: &str) -> Value {
     let output = check(guest, &["--histories", "100", "--json"]);
     assert!(output.status.success(), "{guest}: {}", text(&output.stderr));

@@ -1,4 +1,4 @@
-//! `reapply check`, the command: what it finds in components, what it writes down, and what it prints.
+//! `reapply check`, the command: its findings in components, its files, and its output.
 
 mod faults;
 mod guests;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use reapply_check::Failure;
 
-/// Runs `reapply check` on the component of a guest, with these arguments besides.
+/// Runs `reapply check` on the component of a guest, with additional arguments.
 fn check(guest: &str, arguments: &[&str]) -> Output {
     run(&[&[guest_components::component(guest).to_str().unwrap()], arguments].concat())
 }

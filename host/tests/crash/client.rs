@@ -1,4 +1,4 @@
-//! A client that presses a room: a replica that runs the very machine, a socket, a pace. It reconnects by itself, for ever.
+//! A client that loads a room: a replica that runs the real machine, a socket, a pace. It reconnects by itself, forever.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,47 +20,47 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::crowd::{Builds, Kind};
 use crate::ledger::Ledger;
 
-/// Between two tries to connect.
+/// The pause between two attempts to connect.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-/// Between two bursts of transitions.
+/// The pause between two bursts of transitions.
 const PACE: Duration = Duration::from_millis(4);
 
-/// Transitions of one burst, at most.
+/// The maximum number of transitions in one burst.
 const BURST_MAX: u32 = 6;
 
-/// Transitions that wait for their answer, at most.
+/// The maximum number of transitions that wait for their answer.
 const PENDING_MAX: usize = 24;
 
-/// Where clients connect from. A socket that has the host's own address could take its port while the host is down, by
+/// The address that clients connect from. A socket with the host's own address could take its port while the host is down, by
 /// connecting to itself.
 const OWN_ADDRESS: &str = "127.0.0.2:0";
 
-/// What a client shall do.
+/// An order for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Submit, without end.
     Press,
-    /// Submit nothing more; say what the state is once everything is decided.
+    /// Stop submitting, and report the state once everything is decided.
     Settle,
     /// Leave.
     End,
 }
 
-/// Where a settled client stands.
+/// The state of a settled client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     /// The last event in its state.
     pub(crate) seq: Seq,
     /// The hash of its state's snapshot.
     pub(crate) hash: Digest,
-    /// Its state's view.
+    /// The view of its state.
     pub(crate) view: serde_json::Value,
     /// The last number that it used.
     pub(crate) last_number: Number,
 }
 
-/// A client at work.
+/// A running client.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) room: RoomId,
@@ -71,7 +71,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Lets a new client into a room.
+    /// Starts a new client in a room.
     pub(crate) fn start(host: SocketAddr, kind: Kind, builds: &Builds, ledger: &Ledger, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let key = ClientKey(rng.random());
@@ -98,12 +98,12 @@ impl Client {
         self.orders.send_replace(order);
     }
 
-    /// Where it stands, once it has settled.
+    /// Returns the client's state, once it has settled.
     pub(crate) fn standing(&self) -> Option<Standing> {
         self.standing.borrow().clone()
     }
 
-    /// Sees it off.
+    /// Makes the client leave, and waits for it.
     pub(crate) async fn end(self) {
         self.order(Order::End);
         self.task.await.expect("a client does not panic");
@@ -123,7 +123,7 @@ struct Worker {
     rng: StdRng,
 }
 
-/// The connection is gone, or has to go.
+/// The connection is gone, or must end.
 struct Lost;
 
 type Socket = WebSocketStream<TcpStream>;
@@ -138,7 +138,7 @@ impl Worker {
         }
     }
 
-    /// One connection, until it is lost or the client is to end.
+    /// Runs one connection, until it is lost or the client must end.
     async fn session(&mut self) -> Result<(), Lost> {
         let mut socket = connect(self.host, &self.room).await?;
         self.replica.handle_connected();
@@ -166,7 +166,7 @@ impl Worker {
                 self.ledger.goodbye(&self.room, goodbye.clone());
                 return Err(Lost);
             }
-            // Not before: a goodbye and the close come together.
+            // Not before: a goodbye and the close arrive together.
             read?;
             if *self.orders.borrow() == Order::End {
                 return Ok(());
@@ -214,12 +214,12 @@ impl Worker {
             let Some(machine) = self.replica.machine() else { return };
             let transition = machine.encode(&self.kind.transition(&mut self.rng));
             let entropy = self.rng.next_u64();
-            // What the prediction refuses is not submitted, and that is that.
+            // A transition that the prediction refuses is not submitted.
             let _conflict = self.replica.apply(transition.expect("the transition is well formed"), now(), entropy);
         }
     }
 
-    /// Writes down what the replica has learnt.
+    /// Records what the replica has learnt.
     fn note(&mut self) {
         while let Some((number, outcome)) = self.replica.poll_outcome() {
             self.ledger.decided(&self.room, self.id, number, outcome);
@@ -229,7 +229,7 @@ impl Worker {
         }
     }
 
-    /// Says where it stands, if it shall and can.
+    /// Reports its state, if this is requested and possible.
     fn stand(&mut self) {
         let is_settled = *self.orders.borrow() == Order::Settle
             && self.replica.phase() == Phase::Live

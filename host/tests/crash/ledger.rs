@@ -1,4 +1,4 @@
-//! What the host has told its clients, and whether what it holds agrees with that.
+//! Everything that the host has told its clients, for comparison with its stored data.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,42 +8,42 @@ use reapply_sync::{ClientId, Event, Goodbye, Input, Number, Outcome, RoomId, Seq
 
 use crate::stored::Log;
 
-/// The ledger that all clients write in.
+/// The ledger that all clients write to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Pages>>);
 
-/// What an audit found against the host. All of it must be nothing.
+/// The findings of an audit against the host. All of them must be empty.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Acknowledged, and not there, or not the same.
+    /// Events that were acknowledged, and are missing or different.
     pub(crate) lost: Vec<String>,
-    /// There more than once.
+    /// Transitions that are there more than once.
     pub(crate) doubled: Vec<String>,
-    /// Anything else that was promised and is not so.
+    /// Other broken promises.
     pub(crate) broken: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 struct Pages {
     rooms: BTreeMap<RoomId, Page>,
-    /// What the clients themselves saw go wrong.
+    /// Errors that the clients themselves saw.
     complaints: Vec<String>,
     goodbyes: Vec<(RoomId, Goodbye)>,
 }
 
-/// What was said of one room.
+/// The claims about one room.
 #[derive(Debug, Default)]
 struct Page {
     /// Every event that some client was told of, as its bytes.
     told: BTreeMap<Seq, Bytes>,
-    /// What a client was told of its own.
+    /// The outcomes that a client was told of its own transitions.
     decided: HashMap<(ClientId, Number), Outcome>,
     /// The furthest head that a client was told.
     head: Seq,
 }
 
 impl Ledger {
-    /// A client was told of these events.
+    /// Records that a client was told of these events.
     pub(crate) fn told(&self, room: &RoomId, events: &[Event]) {
         let mut pages = self.lock();
         let mut complaints = Vec::new();
@@ -59,14 +59,14 @@ impl Ledger {
         pages.complaints.extend(complaints);
     }
 
-    /// A client was told where the log ends.
+    /// Records that a client was told where the log ends.
     pub(crate) fn head(&self, room: &RoomId, head: Seq) {
         let mut pages = self.lock();
         let page = pages.rooms.entry(room.clone()).or_default();
         page.head = page.head.max(head);
     }
 
-    /// A client was told what became of its transition.
+    /// Records that a client was told the outcome of its transition.
     pub(crate) fn decided(&self, room: &RoomId, client: ClientId, number: Number, outcome: Outcome) {
         let mut pages = self.lock();
         let page = pages.rooms.entry(room.clone()).or_default();
@@ -77,27 +77,27 @@ impl Ledger {
         }
     }
 
-    /// A client's session was ended with a word.
+    /// Records that a client's session was ended with a reason.
     pub(crate) fn goodbye(&self, room: &RoomId, goodbye: Goodbye) {
         self.lock().goodbyes.push((room.clone(), goodbye));
     }
 
-    /// A client saw something that must not be.
+    /// Records an error that a client saw.
     pub(crate) fn complain(&self, complaint: String) {
         self.lock().complaints.push(complaint);
     }
 
-    /// The words with which sessions were ended since this was asked last.
+    /// Returns the reasons with which sessions were ended since the last call.
     pub(crate) fn take_goodbyes(&self) -> Vec<(RoomId, Goodbye)> {
         std::mem::take(&mut self.lock().goodbyes)
     }
 
-    /// Events that were acknowledged: told to anyone.
+    /// Returns the number of acknowledged events, that is, those told to anyone.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.lock().rooms.values().map(Page::acknowledged).sum()
     }
 
-    /// Holds the logs that the host left against all that it said.
+    /// Compares the logs that the host left with everything that it said.
     pub(crate) fn audit(&self, logs: &BTreeMap<RoomId, Log>) -> Findings {
         let pages = self.lock();
         let mut findings = Findings { broken: pages.complaints.clone(), ..Findings::default() };
@@ -116,7 +116,7 @@ impl Ledger {
 }
 
 impl Page {
-    /// Where sessions are told of every event, answers over HTTP tell of nothing more; where there are none, of everything.
+    // If sessions are told of every event, answers over HTTP add nothing; otherwise they add everything.
     fn acknowledged(&self) -> u64 {
         self.told.len().max(self.decided.len()) as u64
     }
@@ -164,11 +164,11 @@ impl Page {
 }
 
 impl Findings {
-    /// Sees that there are none.
+    /// Asserts that there are no findings.
     ///
     /// # Panics
     ///
-    /// There are.
+    /// There are findings.
     pub(crate) fn assert_none(&self, when: &str) {
         let Self { lost, doubled, broken } = self;
         let few = |found: &[String]| found.iter().take(5).map(|one| format!("\n    {one}")).collect::<String>();

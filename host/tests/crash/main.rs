@@ -1,5 +1,5 @@
-//! What the host promises, tried by faults: the real binary is killed, cut off from power, starved of disk, and lied to by its
-//! storage, while clients press it. A ledger outside of it keeps what it said, and is held against what it then holds.
+//! The host's promises, tested by faults: the real binary is killed, cut off from power, starved of disk, and deceived by its
+//! storage, while clients put it under load. A ledger outside of it records what it said, for comparison with what it then holds.
 //!
 //! ```text
 //!  Crowd: clients (a Replica, a socket, a pace) ──▶ Host, a process ──▶ data directory ◀── Shim: failing calls
@@ -31,10 +31,10 @@ mod upgrades;
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");
 
-/// So that the clients are held back by nothing but the host's own speed.
+/// A rate at which only the host's own speed limits the clients.
 const ARGUMENTS: [&str; 2] = ["--submits-per-second", "1000000"];
 
-/// The seed that the environment names, or a new one. It is printed.
+/// Returns the seed from the environment, or a new one, and prints it.
 fn seed() -> u64 {
     let seed = std::env::var("REAPPLY_CRASH_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("REAPPLY_CRASH_SEED={seed}");

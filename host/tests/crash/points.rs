@@ -1,4 +1,4 @@
-//! Where the host is let die: at the points of `host/src/crash.rs`, and what has to be done so that it comes by.
+//! The points of `host/src/crash.rs` where the host is crashed, and the actions that lead it there.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -8,11 +8,11 @@ use rand::rngs::StdRng;
 pub(crate) struct Point {
     pub(crate) name: &'static str,
     pub(crate) reached: Reached,
-    /// The crash is at one of so many passes.
+    /// The crash is at one of this many passes.
     passes_max: u64,
 }
 
-/// When the host comes by a point.
+/// The time when the host reaches a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// By itself, under load.
@@ -48,7 +48,7 @@ pub(crate) const POINTS: [Point; 14] = [
 ];
 
 impl Point {
-    /// One of its passes, as the host's environment names it.
+    /// Returns one of its passes, in the form for the host's environment.
     pub(crate) fn setting(&self, rng: &mut StdRng) -> String {
         format!("{}:{}", self.name, rng.random_range(1..=self.passes_max))
     }

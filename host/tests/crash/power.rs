@@ -1,6 +1,6 @@
-//! A power cut: what a host had written and not synced is taken back, all of it or any part, as a disk may have stored it or not.
+//! A power cut: unsynced writes of a host are undone, all of them or any part, since a disk may have stored them or not.
 //!
-//! The unit of what a disk stores is a sector; that of what the system forgets after a sync has failed is a page.
+//! A disk stores whole sectors; after a failed sync the system drops whole pages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, OpenOptions};
@@ -13,22 +13,22 @@ use rand::rngs::StdRng;
 const SECTOR_BYTES: u64 = 512;
 const PAGE_BYTES: u64 = 4096;
 
-/// The head of an entry in `storage.c`'s record: five words.
+/// The size of the head of an entry in `storage.c`'s record: five words.
 const HEAD_BYTES: usize = 40;
 
-/// What a cut took back.
+/// The effects of a cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TakenBack {
-    /// Sectors that were not durable.
+    /// The number of sectors that were not durable.
     pub(crate) unsynced: usize,
-    /// Those of them that are now as they were before.
+    /// The number of them that were restored to their earlier content.
     pub(crate) lost: usize,
 }
 
-/// One thing that the host did to a file.
+/// An action of the host on a file.
 #[derive(Debug)]
 enum Entry {
-    /// It wrote `length` bytes where `old` had been, which ends early where the file did.
+    /// A write of `length` bytes over `old`, which is shorter if the file ended there.
     Written {
         offset: u64,
         length: u64,
@@ -38,7 +38,7 @@ enum Entry {
     SyncFailed,
 }
 
-/// Takes back from the files in `data` what the record in `unsynced` says was not durable.
+/// Undoes the writes to the files in `data` that were not durable according to the record in `unsynced`.
 pub(crate) fn cut(data: &Path, unsynced: &Path, rng: &mut StdRng) -> TakenBack {
     let mut by_file = read(&fs::read(unsynced).unwrap());
     // A disk that stored nothing since the last sync, or some of it.
@@ -53,7 +53,7 @@ pub(crate) fn cut(data: &Path, unsynced: &Path, rng: &mut StdRng) -> TakenBack {
     taken_back
 }
 
-/// The record's entries, by the inode of their file. The host may have died while it wrote the last one.
+/// Returns the record's entries, by the inode of their file. The host may have died while it wrote the last one.
 fn read(mut bytes: &[u8]) -> HashMap<u64, Vec<Entry>> {
     let mut by_file: HashMap<u64, Vec<Entry>> = HashMap::new();
     while let Some((head, rest)) = bytes.split_at_checked(HEAD_BYTES) {
@@ -71,7 +71,7 @@ fn read(mut bytes: &[u8]) -> HashMap<u64, Vec<Entry>> {
     by_file
 }
 
-/// For each sector that is to lose something, the index of the first entry that it loses.
+/// Returns, for each sector that is to lose something, the index of the first entry that it loses.
 fn choose(entries: &[Entry], share_lost: f64, rng: &mut StdRng, taken_back: &mut TakenBack) -> HashMap<u64, usize> {
     let mut cuts = HashMap::new();
     for (page, writes) in not_durable(entries) {
@@ -92,12 +92,12 @@ fn choose(entries: &[Entry], share_lost: f64, rng: &mut StdRng, taken_back: &mut
     cuts
 }
 
-/// The pages that are not durable, each with the writes that it may lose.
+/// Returns the pages that are not durable, each with the writes that it may lose.
 fn not_durable(entries: &[Entry]) -> BTreeMap<u64, Vec<usize>> {
     #[derive(Default)]
     struct Page {
         writes: Vec<usize>,
-        /// A sync of it has failed, and nothing has touched it since: the system takes it for clean, and syncs it no more.
+        /// A sync of it has failed, and nothing has changed it since: the system considers it clean, and does not sync it again.
         forgotten: bool,
     }
     let mut pages: BTreeMap<u64, Page> = BTreeMap::new();
@@ -134,7 +134,7 @@ fn take_back(file: &Path, entries: &[Entry], cuts: &HashMap<u64, usize>) {
 }
 
 impl Entry {
-    /// The part of a sector that this write replaced: where it begins, and what was there. Beyond the end of a file are zeros.
+    /// Returns the part of a sector that this write replaced: its beginning, and its content. Beyond the end of a file are zeros.
     fn overlap(&self, sector: u64) -> Option<(u64, Vec<u8>)> {
         let Self::Written { offset, length, old } = self else { return None };
         let from = sector.max(*offset);

@@ -1,4 +1,4 @@
-//! Storage that fails when it is told to: `storage.c`, which a host is started with, and the control of it.
+//! Storage that fails on request: `storage.c`, with which a host is started, and its control.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A kind of calls that a host makes to its storage.
+/// A kind of storage call of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Write,
@@ -16,26 +16,26 @@ pub(crate) enum Call {
     Read,
 }
 
-/// How such calls fail.
+/// The way in which such calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// With EIO.
     IoError = 1,
     /// With ENOSPC.
     NoSpace,
-    /// They do half of what they were asked, and say so.
+    /// They do half of the requested work, and report that.
     CutShort,
 }
 
 impl Call {
     const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Truncate, Self::Read];
 
-    /// Where the control file tells how these calls fail.
+    /// The place in the control file that says how these calls fail.
     fn fault_at(self) -> u64 {
         4 * self as u64
     }
 
-    /// Where the control file counts those that did.
+    /// The place in the control file that counts the failed calls.
     fn injected_at(self) -> u64 {
         4 * (Self::ALL.len() as u64 + self as u64)
     }
@@ -50,7 +50,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Storage that works well so far.
+    /// Creates storage that works so far.
     ///
     /// # Panics
     ///
@@ -73,12 +73,12 @@ impl Storage {
         Self { directory, control, library }
     }
 
-    /// Where hosts have to have their data.
+    /// Returns the folder for hosts' data.
     pub(crate) fn data_parent(&self) -> PathBuf {
         self.directory.path().join("data").canonicalize().unwrap()
     }
 
-    /// What a host is started with, so that this is its storage.
+    /// Returns the environment that gives a host this storage.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         vec![
@@ -89,26 +89,26 @@ impl Storage {
         ]
     }
 
-    /// Lets all calls of a kind fail from now on.
+    /// Makes all calls of a kind fail from now on.
     pub(crate) fn fail(&self, call: Call, fault: Fault) {
         self.control.write_all_at(&(fault as u32).to_ne_bytes(), call.fault_at()).unwrap();
     }
 
-    /// Lets all calls work well again.
+    /// Makes all calls work again.
     pub(crate) fn heal(&self) {
         for call in Call::ALL {
             self.control.write_all_at(&[0; 4], call.fault_at()).unwrap();
         }
     }
 
-    /// How many calls of a kind have failed so far.
+    /// Returns the number of failed calls of a kind so far.
     pub(crate) fn injected(&self, call: Call) -> u32 {
         let mut count = [0; 4];
         self.control.read_exact_at(&mut count, call.injected_at()).unwrap();
         u32::from_ne_bytes(count)
     }
 
-    /// Where it keeps what was written and not synced, since the last start.
+    /// Returns the file that records unsynced writes since the last start.
     pub(crate) fn unsynced(&self) -> PathBuf {
         self.directory.path().join("unsynced")
     }

@@ -1,4 +1,4 @@
-//! What a host that has ended left on disk, read without it: from a copy, so that its own recovery has all of its work to do.
+//! The data that an ended host left on disk, read without it: from a copy, so that its own recovery still has all of its work to do.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,25 +10,25 @@ use reapply_host::journal::Journal;
 use reapply_host::journal::sqlite::SqliteJournal;
 use reapply_sync::{Event, RoomId, Seq};
 
-/// Bytes of records that are read at once.
+/// The number of bytes of records that are read at once.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// A room's log, proven by its hash chain.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// The event before its first one: later than 0 where it was trimmed.
+    /// The event before its first one: later than 0 if it was trimmed.
     start: Seq,
     events: Vec<(Event, Bytes)>,
 }
 
 impl Log {
-    /// The event at `seq`, and its bytes.
+    /// Returns the event at `seq`, and its bytes.
     pub(crate) fn event(&self, seq: Seq) -> Option<&(Event, Bytes)> {
         let index = seq.0.checked_sub(self.start.0 + 1)?;
         self.events.get(usize::try_from(index).ok()?)
     }
 
-    /// Whether there was an event at `seq`, which was trimmed.
+    /// Returns whether there was an event at `seq`, which was trimmed.
     pub(crate) fn is_trimmed(&self, seq: Seq) -> bool {
         seq <= self.start
     }
@@ -42,11 +42,11 @@ impl Log {
     }
 }
 
-/// The logs of all rooms in a data directory that no host has open.
+/// Returns the logs of all rooms in a data directory that no host has open.
 ///
 /// # Panics
 ///
-/// What is there cannot be recovered, or is damaged.
+/// The data cannot be recovered, or is damaged.
 pub(crate) async fn read(data: &Path) -> BTreeMap<RoomId, Log> {
     let copy = tempfile::tempdir().unwrap();
     for file in ["journal.db", "journal.db-wal"] {

@@ -1,4 +1,4 @@
-//! Machines written as WAT, for tests: the whole contract by hand, each function's body open to change.
+//! Machines written as WAT, for tests: the whole contract by hand, with replaceable function bodies.
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -46,7 +46,7 @@ impl Default for MachineWat {
     }
 }
 
-/// A body of `describe`.
+/// Returns a body of `describe`.
 pub(crate) fn describe(name: &str, state_version: u32, schemas: &str) -> String {
     let bytes = |text: &str| text.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
     format!(
@@ -65,7 +65,7 @@ pub(crate) fn describe(name: &str, state_version: u32, schemas: &str) -> String 
 }
 
 impl MachineWat {
-    /// The component.
+    /// Returns the component.
     pub(crate) fn component(&self) -> Vec<u8> {
         let mut module = wat::parse_str(self.module()).unwrap();
         let mut resolve = Resolve::default();
@@ -75,7 +75,7 @@ impl MachineWat {
         ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
     }
 
-    /// The core module.
+    /// Returns the core module.
     pub(crate) fn module(&self) -> String {
         let Self { more, describe, create, restore, apply, snapshot, alarm, view, drop, memory } = self;
         let interface = "reapply:machine/machine@0.1.0";

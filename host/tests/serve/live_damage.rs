@@ -1,4 +1,4 @@
-//! Damage that comes to a journal while its host serves: `reapply verify ROOM` finds it and names it.
+//! Damage to a journal while its host serves: `reapply verify ROOM` finds it and names it.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -8,10 +8,10 @@ use rusqlite::{Connection, ErrorCode};
 use crate::counter_host;
 use crate::exports::{fails, flips, long_room, random, succeeds};
 
-/// How many bits are flipped, one after the other: twice each column.
+/// The number of bits that are flipped, one after the other: twice each column.
 const FLIPS: usize = 2 * COLUMNS.len();
 
-/// What is stored of records and snapshots, but for the keys that join their tables.
+/// The stored columns of records and snapshots, except for the keys that join their tables.
 const COLUMNS: [(&str, &str); 13] = [
     ("batches", "body"),
     ("batches", "expected"),
@@ -43,13 +43,13 @@ fn a_flipped_byte_of_a_record_or_a_snapshot_is_found_and_named_while_the_host_se
         let before = value(&database, table, column, id);
         let after = loop {
             let after = flipped(&before, &mut random);
-            // The database itself refuses a place that is taken.
+            // The database itself refuses a duplicate place.
             if set(&database, table, column, id, &after) {
                 break after;
             }
         };
         if ["seq", "expected"].contains(&column) {
-            // What is damaged is the name itself: the row is called by the new one, or stands where another must.
+            // The damaged column is the name itself: the row has the new name, or is where another must be.
             called.extend(names(&database, table, id));
             called.push(format!("a record that follows {} stands where", integer(&after)));
         }
@@ -61,7 +61,7 @@ fn a_flipped_byte_of_a_record_or_a_snapshot_is_found_and_named_while_the_host_se
     succeeds(&host.command("verify", &["counter/lobby"]));
 }
 
-/// What an error may call a row: a record by one of its events, or by the one before it.
+/// Returns the possible names of a row in an error: a record by one of its events, or by the one before it.
 fn names(database: &Connection, table: &str, id: i64) -> Vec<String> {
     match table {
         "batches" => {
@@ -76,7 +76,7 @@ fn names(database: &Connection, table: &str, id: i64) -> Vec<String> {
     }
 }
 
-/// The value with one bit changed.
+/// Returns the value with one bit changed.
 fn flipped(value: &Value, random: &mut StdRng) -> Value {
     match value {
         Value::Blob(bytes) => {
@@ -85,7 +85,7 @@ fn flipped(value: &Value, random: &mut StdRng) -> Value {
             bytes[place] ^= 1 << random.random_range(0..8);
             Value::Blob(bytes)
         }
-        // The sign is left alone: no number is negative but a checksum.
+        // The sign is not flipped: only checksums are ever negative.
         Value::Integer(number) => Value::Integer(number ^ (1 << random.random_range(0..40))),
         other => panic!("{other:?} has no bytes"),
     }
@@ -96,7 +96,7 @@ fn value(database: &Connection, table: &str, column: &str, id: i64) -> Value {
     database.query_row(&sql, [id], |row| row.get(0)).unwrap()
 }
 
-/// Sets a value, if no constraint of the table speaks against it.
+/// Sets a value, unless a constraint of the table prevents it.
 fn set(database: &Connection, table: &str, column: &str, id: i64, value: &Value) -> bool {
     let sql = format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1");
     match database.execute(&sql, rusqlite::params![id, value]) {

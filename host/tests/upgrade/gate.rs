@@ -1,4 +1,4 @@
-//! What the gate refuses, and what it shows.
+//! The refusals of the gate, and the differences that it shows.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn a_migration_that_traps_for_one_room_of_ten_is_refused_by_its_name_and_changes
     assert_eq!(rooms.iter().map(seen).collect::<Vec<_>>(), before);
     assert_eq!(builds(&host, "notes"), json!([{ "digest": old, "rooms": 10 }]));
 
-    // The others can go over one by one, and all of them when the note is gone.
+    // The others can be upgraded one by one, and all of them when the note is gone.
     upgrade(&host, &["notes/r0"]);
     assert_eq!((build_of(&host, "notes/r0"), build_of(&host, "notes/r1")), (new.clone(), old));
     submit(&host, "notes/r7", &json!({ "Remove": 1 }));
@@ -47,13 +47,13 @@ fn a_dry_run_shows_what_would_differ_and_changes_nothing() {
     let new = host.deploy_as("notes", "notes-v2");
     let events = host.events("notes/a");
     let told = upgrade(&host, &["notes", "--dry-run", "--diff"]);
-    // The new fields are shown, though they are what the new build is for.
+    // The new fields are shown, although they are intended.
     let shown =
         ["differs  notes/a\n  --- now\n  +++ upgraded\n", "  +  \"done\": 1,\n", "  +      \"initial\": \"s\",\n"];
     for part in shown {
         assert!(told.contains(part), "{part:?} is missing: {told}");
     }
-    // The machine has no such transition any more, so it would have left the note as it was.
+    // The machine does not have this transition any more, so it would have left the note as it was.
     assert!(
         told.contains("of the last 3 events it refuses 1, first 2, {\"Toggle\":0}: malformed transition: "),
         "{told}"
@@ -65,7 +65,7 @@ fn a_dry_run_shows_what_would_differ_and_changes_nothing() {
     assert!(told.ends_with("nothing fails; 0 would be the same, 1 would differ\n"), "{told}");
     assert_eq!((build_of(&host, "notes/a"), host.events("notes/a")), (old.clone(), events));
 
-    // A summary is enough for most. Here it leaves out nothing but what is around the changes.
+    // A summary is enough for most. Here it leaves out only the lines around the changes.
     let told = upgrade(&host, &["notes", "--dry-run"]);
     assert!(
         told.contains("differs  notes/a\n  the view after the upgrade: 3 lines new, 0 gone\n    +  \"done\": 1,\n"),
@@ -88,7 +88,7 @@ fn a_conflict_that_only_the_new_build_has_is_shown() {
     submit(&host, "notes/a", &json!({ "Remove": 0 }));
     host.deploy_as("notes", "notes-v2");
     let told = upgrade(&host, &["notes/a", "--dry-run", "--diff"]);
-    // First nothing is not taken; then the place that is removed is that of the other note.
+    // First the empty note is refused; then the removed place is that of the other note.
     assert!(told.contains("it refuses 1, first 1, {\"Add\":\"\"}: conflict: \"Empty\""), "{told}");
     assert!(told.contains("+++ replayed on the new build\n"), "{told}");
 }

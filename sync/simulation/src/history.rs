@@ -1,40 +1,40 @@
-//! What became of a run's transitions.
+//! The outcomes of a run's transitions.
 
 use reapply_sync::{ClientId, Seq};
 
-/// What was decided of all that was asked for.
+/// The decisions on all submitted transitions.
 #[derive(Clone, Debug)]
 pub struct History<W> {
-    /// What the log holds, in its order.
+    /// The accepted transitions, in the order of the log.
     pub accepted: Vec<Accepted<W>>,
-    /// What conflicted, as far as its clients were told, in no order.
+    /// The conflicts, as far as clients were told of them, in no order.
     pub conflicts: Vec<Conflict<W>>,
 }
 
 /// An accepted transition in its place in the log.
 #[derive(Clone, Debug)]
 pub struct Accepted<W> {
-    /// Its place.
+    /// The seq.
     pub seq: Seq,
-    /// The client that asked for it.
+    /// The client that sent it.
     pub client: ClientId,
-    /// The last event that its client knew as confirmed when it asked.
+    /// The last event that its client knew as confirmed when it sent the transition.
     pub seen: Seq,
-    /// What it asked for.
+    /// The transition.
     pub what: W,
 }
 
-/// A transition that its client believed would do, and that came too late.
+/// A transition that its client expected to apply, and that came too late.
 #[derive(Clone, Debug)]
 pub struct Conflict<W> {
-    /// What it asked for.
+    /// The transition.
     pub what: W,
-    /// The machine's words.
+    /// The machine's conflict.
     pub conflict: String,
 }
 
 impl<W> History<W> {
-    /// What concerns one part of a machine. A conflict keeps the words of the whole.
+    /// Returns the history of one part of a machine. A conflict keeps the words of the whole.
     pub fn part<V>(&self, part: impl Fn(&W) -> Option<V>) -> History<V> {
         let accepted = |Accepted { seq, client, seen, what }: &Accepted<W>| {
             Some(Accepted { seq: *seq, client: *client, seen: *seen, what: part(what)? })
@@ -48,12 +48,12 @@ impl<W> History<W> {
         }
     }
 
-    /// How many conflicts there are of a certain kind: what was asked for, and the machine's words.
+    /// Returns the number of conflicts of a certain kind, by the transition and the machine's conflict.
     pub fn count_conflicts(&self, is_meant: impl Fn(&W, &str) -> bool) -> u64 {
         self.conflicts.iter().filter(|conflict| is_meant(&conflict.what, &conflict.conflict)).count() as u64
     }
 
-    /// How many pairs there are of an accepted transition and a later one of somebody who did not know of it, of a certain kind.
+    /// Returns the number of pairs of a certain kind: an accepted transition, and a later one of another client who did not know of it.
     pub fn blind_pairs(&self, is_meant: impl Fn(&W, &W) -> bool) -> u64 {
         let blind = |later: &Accepted<W>| {
             let earlier = self.accepted.iter().filter(|earlier| later.is_blind_to(earlier));
@@ -64,7 +64,7 @@ impl<W> History<W> {
 }
 
 impl<W> Accepted<W> {
-    /// Whether this one was decided after `earlier`, which somebody else had asked for and its client did not know: two people at once.
+    /// Returns whether this was decided after `earlier`, which another client had sent and its own client did not know: two people at once.
     fn is_blind_to(&self, earlier: &Self) -> bool {
         self.client != earlier.client && self.seen < earlier.seq && earlier.seq < self.seq
     }

@@ -1,4 +1,4 @@
-//! Upgrades, checkpoints and forks: what becomes of a room's state, its log and its participants where the build changes.
+//! Upgrades, checkpoints and forks: their effects on a room's state, its log and its participants.
 
 use reapply_sync::{Author, Replica};
 use reapply_sync::{
@@ -29,7 +29,7 @@ fn submit(sequencer: &mut Sequencer<Tally>, upgraded: Seq, number: u64, value: u
     sequencer.handle_submit(submit, Timestamp(10), 7);
 }
 
-/// Stores all that waits, and gives it.
+/// Stores everything that waits, and returns it.
 fn append(sequencer: &mut Sequencer<Tally>) -> Vec<Batch> {
     let mut batches = Vec::new();
     while let Some(batch) = sequencer.poll_batch() {
@@ -48,7 +48,7 @@ fn welcome(sequencer: &mut Sequencer<Tally>) -> Welcome {
     sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10)).0
 }
 
-/// A room with a value, which was upgraded: and all of its batches.
+/// Creates an upgraded room with a value, and returns it with all of its batches.
 fn upgraded() -> (Sequencer<Tally>, Vec<Batch>) {
     let mut sequencer = open(Vec::new());
     submit(&mut sequencer, Seq(0), 1, 1);
@@ -174,14 +174,14 @@ fn a_policy_says_when_snapshots_are_taken() {
     assert_eq!(checkpoints.len(), 20 / 3, "{checkpoints:?}");
 }
 
-/// A log with checkpoints in it, in batches of a few events.
+/// Returns a log with checkpoints, in batches of a few events.
 fn log_with_checkpoints() -> Vec<Batch> {
     let mut sequencer = open(Vec::new());
     sequencer.set_snapshot_policy(SnapshotPolicy { events: Some(5), bytes: None });
     let mut batches = Vec::new();
     for number in 1..=60 {
         submit(&mut sequencer, Seq(0), number, 2 * number + 101);
-        // What came in since the last batch is in this one; what comes while it is under way lies before the checkpoint that it may bring.
+        // Events since the last batch are in this one; events while it is stored come before the checkpoint that it may cause.
         if number % 4 == 0
             && let Some(batch) = sequencer.poll_batch()
         {
@@ -457,7 +457,7 @@ fn a_replay_from_a_snapshot_compares_the_checkpoint_of_its_first_state_and_none_
                 break;
             }
         }
-        // One that came two batches after its state, where the log now begins with the batch between.
+        // A checkpoint that came two batches after its state, while the log now begins with the batch between.
         let late = Input::Checkpoint { seq: Seq(snapshot.seq.0 - 1), hash: Digest([7; 32]) };
         let late = Batch::of_one(snapshot.seq, snapshot.chain, snapshot.time, late);
         check_from(&snapshot, [late]).unwrap();

@@ -1,4 +1,4 @@
-//! The protocol over the simulated network, with a machine that has it all. Each run follows from its seed alone.
+//! The protocol over the simulated network, with a machine that has every feature. Each run follows from its seed alone.
 //!
 //! ```text
 //! REAPPLY_SEEDS=100000 cargo test -p reapply-sync --test simulation    many runs

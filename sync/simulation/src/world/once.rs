@@ -1,4 +1,4 @@
-//! Who submits without a session, as over HTTP: with a key that they keep, with one that they throw away, or with none.
+//! Clients that submit without a session, as over HTTP: with a key that they keep, with a key that they throw away, or with none.
 
 use bytes::Bytes;
 use reapply_sync::room::SubmitOnce;
@@ -8,7 +8,7 @@ use super::{Waiting, World};
 use crate::build::number_of;
 use crate::scenario::{Ask, Scenario};
 
-/// The key of somebody who numbers their transitions and repeats a request that may have failed.
+/// The key of a client that numbers its transitions and repeats a request that may have failed.
 const KEPT: ClientKey = ClientKey([0xee; 16]);
 
 impl<S: Scenario> World<S> {
@@ -29,7 +29,7 @@ impl<S: Scenario> World<S> {
         let (client, number, transition) = match self.random.below(4) {
             0 => (ClientId::keyless(self.random.bits()), Number(1), transition),
             1 => (thrown_away, Number(1), transition),
-            // What no build takes: it must leave no trace.
+            // A transition that no build accepts: it must leave no trace.
             2 => (thrown_away, Number(1), Bytes::from_static(&[0xff])),
             _ => {
                 self.last_once = self.last_once.next();
@@ -40,7 +40,7 @@ impl<S: Scenario> World<S> {
             self.auditor.note_applied((client, 0), number, plain, Seq(0), self.auditor.epoch());
         }
         let submit = SubmitOnce { author: client.anonymous_author(), client, number, digest, transition };
-        // A request that is repeated at once is applied once: nobody is forgotten within a turn.
+        // A request that is repeated at once is applied once: no client is forgotten within a turn.
         let times = if client == KEPT.client_id() && self.random.percent(30) { 2 } else { 1 };
         let askers = (0..times).map(|_| self.auditor.note_asked(client, number)).collect();
         self.inbox.push_back(Waiting::Once { askers, submit });
