@@ -1,8 +1,8 @@
-//! What a room remembers of each client, so that a transition is decided exactly once however often it is submitted.
+//! A room's records of its clients, so that a transition is decided exactly once however often it is submitted.
 //!
-//! A replica decides at `Welcome` what it submits again, so from then on until its session ends the room must not forget its client.
-//! Of the others the room forgets some, by [`Limits`]. It keeps one [`Forgotten`] for all of these: a client that comes back learns by
-//! it which of its transitions may have become events that the room no longer knows of. Clients that were only ever rejected
+//! A replica decides at `Welcome` which transitions it submits again, so from then on until its session ends the room must not forget its
+//! client. Of the others the room forgets some, by [`Limits`]. It keeps one [`Forgotten`] for all of these, which tells a returning client
+//! which of its transitions may have become events that the room no longer knows. Clients that were only ever rejected
 //! have no events, so they are forgotten without a trace.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,16 +17,16 @@ use crate::snapshot::{Forgotten, KnownClient};
 pub(crate) struct Clients {
     limits: Limits,
     by_id: BTreeMap<ClientId, Client>,
-    /// How many of the clients have an event.
+    /// The number of clients that have an event.
     with_events: usize,
-    /// The counts of clients with and without events at which the next ones are forgotten: above the limits where too few could be.
+    /// The counts of clients with and without events at which the next ones are forgotten: above the limits if too few could be.
     with_events_due: usize,
     rejected_due: usize,
     /// The clients with a session.
     connected: BTreeMap<ClientId, Connected>,
     /// The bytes of the remembered rejections' reasons.
     reasons_bytes: usize,
-    /// None while no client with events was forgotten.
+    /// The traces of forgotten clients; `None` while no client with events was forgotten.
     forgotten: Option<Forgotten>,
 }
 
@@ -40,17 +40,17 @@ struct Client {
     durable: Number,
     durable_seq: Seq,
     durable_time: Timestamp,
-    /// The log's head when this client was last heard of; who was silent for longest is forgotten first.
+    /// The log's head when this client was last active; the client that was silent for longest is forgotten first.
     heard: Seq,
     /// The last rejections, oldest first.
     rejections: VecDeque<(Number, Rejection)>,
 }
 
-/// A client's session, or several that followed each other without a gap.
+/// A client's session, or several in a row without a gap.
 #[derive(Debug)]
 struct Connected {
     session: SessionId,
-    /// The room's [`Forgotten`] when the first of them began. What was forgotten later was not of this client.
+    /// The room's [`Forgotten`] when the first of them began. Later traces are not of this client.
     forgotten: Option<Forgotten>,
 }
 
@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    /// The last number whose decision the client was told of, or will find among the durable events.
+    /// Returns the last number whose decision the client was told, or will find among the durable events.
     fn told(&self) -> Number {
         let rejected = self.rejections.back().map_or(Number(0), |&(number, _)| number);
         self.durable.max(rejected)
@@ -79,7 +79,7 @@ impl Client {
 }
 
 impl Clients {
-    /// The table that a snapshot recorded.
+    /// Returns the table in a snapshot.
     pub(crate) fn restore(recorded: &[KnownClient], forgotten: Option<Forgotten>, limits: Limits) -> Self {
         let mut clients = Self {
             limits,
@@ -100,7 +100,7 @@ impl Clients {
         clients
     }
 
-    /// What a snapshot at this time records: the clients with events. Whoever has been silent for too long is forgotten first.
+    /// Returns the records for a snapshot at this time: the clients with events. First forgets those that have been silent for too long.
     pub(crate) fn record(&mut self, now: Timestamp) -> Vec<KnownClient> {
         let silent_since = now.0.saturating_sub(self.limits.client_remembered_micros);
         let silent = self.forgettable(|client| client.has_events() && client.durable_time.0 < silent_since);
@@ -116,25 +116,25 @@ impl Clients {
         with_events.map(known).collect()
     }
 
-    /// What was forgotten of clients with events, if anything ever was.
+    /// Returns the traces of forgotten clients with events, if there are any.
     pub(crate) fn forgotten(&self) -> Option<Forgotten> {
         self.forgotten
     }
 
-    /// The client has begun a session: it is not forgotten before that has ended.
+    /// Begins a session of the client, which is not forgotten before its sessions have ended.
     pub(crate) fn connect(&mut self, client: ClientId, session: SessionId) {
         let begun = Connected { session, forgotten: self.forgotten };
         self.connected.entry(client).or_insert(begun).session = session;
     }
 
-    /// A session has ended. The client may have another one by now.
+    /// Ends a session. The client may have another one by now.
     pub(crate) fn disconnect(&mut self, client: ClientId, session: SessionId) {
         if self.connected.get(&client).is_some_and(|connected| connected.session == session) {
             self.connected.remove(&client);
         }
     }
 
-    /// What may have been forgotten of this client.
+    /// Returns the traces that may be of this client.
     pub(crate) fn forgotten_of(&self, client: ClientId) -> Option<ForgottenClient> {
         let Forgotten { seq, number } = self.forgotten_before(client)?;
         let known_from = self.by_id.get(&client).map(|known| known.known_from);
@@ -142,7 +142,7 @@ impl Clients {
         (!is_all_known).then_some(ForgottenClient { seq, number, known_from })
     }
 
-    /// An event of the log, read back.
+    /// Adds an event of the log while it is read back.
     pub(crate) fn replay(&mut self, client: ClientId, number: Number, seq: Seq, time: Timestamp) {
         self.decide(client, number, seq);
         self.settle(client, number, seq, time);
@@ -152,19 +152,19 @@ impl Clients {
         self.by_id.get(&client).map_or(Number(0), |client| client.decided)
     }
 
-    /// The last number whose decision the client was told of, or will find among the durable events.
+    /// Returns the last number whose decision the client was told, or will find among the durable events.
     pub(crate) fn told(&self, client: ClientId) -> Number {
         self.by_id.get(&client).map_or(Number(0), Client::told)
     }
 
-    /// The event that the number became, if it is the last one of its client that became one.
+    /// Returns the event of this number, if it is the client's last number with an event.
     pub(crate) fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
         let client = self.by_id.get(&client).filter(|client| client.durable == number)?;
         Some(client.durable_seq)
     }
 
-    /// The number is decided: as an event, or as a rejection that is yet to be told. A client without a key is not noted: it
-    /// cannot ask again.
+    /// Records that the number is decided: as an event, or as a rejection that is yet to be sent. A client without a key is not recorded:
+    /// it cannot submit again.
     pub(crate) fn decide(&mut self, id: ClientId, number: Number, head: Seq) {
         if id.is_keyless() {
             return;
@@ -176,7 +176,7 @@ impl Clients {
         self.forget_beyond_limits(id);
     }
 
-    /// The number's event is durable.
+    /// Records that the number's event is durable.
     pub(crate) fn settle(&mut self, id: ClientId, number: Number, seq: Seq, time: Timestamp) {
         if let Some(client) = self.by_id.get_mut(&id) {
             self.with_events += usize::from(!client.has_events());
@@ -187,7 +187,7 @@ impl Clients {
         }
     }
 
-    /// The number was rejected, and its client is about to be told.
+    /// Records that the number was rejected, and its client is about to be told.
     pub(crate) fn remember(&mut self, id: ClientId, number: Number, why: Rejection) {
         let Some(client) = self.by_id.get_mut(&id) else { return };
         if client.rejections.iter().any(|&(known, _)| known == number) {
@@ -208,8 +208,8 @@ impl Clients {
         self.by_id.get(&id).into_iter().flat_map(|client| &client.rejections)
     }
 
-    /// What was decided but never told is undecided again: the journal failed, and the clients will resubmit. Of a client that
-    /// was new with it nothing stays: an empty entry would pass for one that knows what the client did before.
+    /// Makes decisions that were never told undecided again: the journal failed, and the clients will resubmit. A client that was new
+    /// with them is removed: an empty entry would claim that the room knows the client's past.
     pub(crate) fn fall_back(&mut self) {
         for client in self.by_id.values_mut() {
             client.decided = client.told();
@@ -217,13 +217,13 @@ impl Clients {
         self.by_id.retain(|_, client| client.decided > Number(0));
     }
 
-    /// What had been forgotten before the room began to hold on to this client: some of it may be this client's.
+    /// Returns the traces from before the room began to remember this client: some of them may be this client's.
     fn forgotten_before(&self, client: ClientId) -> Option<Forgotten> {
         self.connected.get(&client).map_or(self.forgotten, |connected| connected.forgotten)
     }
 
     fn forget_beyond_limits(&mut self, keep: ClientId) {
-        // A tenth at once, so that the search for the silent ones is rare.
+        // A tenth at once, so that the search for silent clients is rare.
         if self.with_events > self.with_events_due {
             let limit = self.limits.clients_remembered_max;
             self.forget_silent(keep, limit, Client::has_events);
@@ -236,7 +236,7 @@ impl Clients {
         }
     }
 
-    /// Forgets a tenth of `limit` clients, and one at least: of those that `is_meant` says, those that were silent for longest.
+    /// Forgets a tenth of `limit` clients, and one at least: among those that satisfy `is_meant`, those that were silent for longest.
     fn forget_silent(&mut self, keep: ClientId, limit: usize, is_meant: impl Fn(&Client) -> bool) {
         let mut by_silence = self.forgettable(is_meant);
         by_silence.retain(|&(_, id)| id != keep);
@@ -244,8 +244,8 @@ impl Clients {
         self.forget_all(by_silence.into_iter().take((limit / 10).max(1)).map(|(_, id)| id));
     }
 
-    /// Those of some clients that may be forgotten, each with the time when it was heard of. Never one with a session, and never one whose decision is still to be
-    /// told: it will submit again if its connection is lost, and that must not count as new.
+    /// Returns those of some clients that may be forgotten, each with the time of its last activity. A client with a session is not among
+    /// them, nor one whose decision is still to be told: it will submit again if its connection is lost, and that must not count as new.
     fn forgettable(&self, is_meant: impl Fn(&Client) -> bool) -> Vec<(Seq, ClientId)> {
         let is_forgettable = |id: &ClientId, client: &Client| {
             client.decided == client.told() && !self.connected.contains_key(id) && is_meant(client)
@@ -271,7 +271,7 @@ impl Clients {
     }
 }
 
-/// The count at which the next clients are forgotten: the limit, or a tenth more than there are where too few could be forgotten.
+/// Returns the count at which the next clients are forgotten: the limit, or a tenth more than there are if too few could be forgotten.
 fn due(limit: usize, count: usize) -> usize {
     if count <= limit { limit } else { count + limit / 10 }
 }
@@ -308,7 +308,7 @@ mod tests {
         Clients::restore(&[], None, LIMITS)
     }
 
-    /// So many clients have one event each, from `seq` on.
+    /// Returns this many clients with one event each, from `seq` on.
     fn accept(clients: &mut Clients, ids: std::ops::Range<u64>, seq: u64) {
         for (client, seq) in ids.zip(seq..) {
             clients.replay(id(client), Number(1), Seq(seq), Timestamp(0));
@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(forget(&mut clients, 1 << 52), Some(0));
         assert_eq!(forget(&mut clients, 5_000), Some(5_000));
         assert_eq!(forget(&mut clients, FORGOTTEN_NUMBERS_STEP_MAX + 5_001), Some(5_000));
-        // One that counts, and was rejected once with a number that it had not counted up to.
+        // A client that counts, and was rejected once with a number that it had not reached.
         clients.replay(id(1), Number(6_000), Seq(1), Timestamp(0));
         reject(&mut clients, id(1), 1 << 52);
         clients.record(Timestamp(2_000));

@@ -1,33 +1,33 @@
-//! What a room has to tell its operator, and why it may not open.
+//! The reports of a room to its operator, and the reasons why it may not open.
 
 use crate::id::{Author, Seq};
 use crate::limits::LOG_EVENTS_MAX;
 use crate::machine::{Alarm, ApplyError, Fault, LoadError};
 use crate::replay::ReplayError;
 
-/// Something that an operator or a machine's author should know of. The room goes on, unless it says otherwise.
+/// A report for an operator or a machine's author. The room continues, unless the report says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Report {
     /// The machine faulted on an input. The input was rejected, and the room went back to its last good state.
     #[error("{fault}, on an input by {author}; it was rejected and the room is as it was")]
     Faulted {
-        /// Whose input it was.
+        /// The author of the input, if any.
         author: Author,
-        /// What happened.
+        /// The fault.
         fault: Fault,
     },
     /// The machine faulted outside of `apply`: in its alarm, its snapshot or its view.
     #[error("{fault}, in {function}; the room is as it was")]
     FunctionFaulted {
-        /// Which of the machine's functions it was.
+        /// The name of the machine's function.
         function: &'static str,
-        /// What happened.
+        /// The fault.
         fault: Fault,
     },
     /// The snapshot is larger than the limit: recovery grows with the log.
     #[error("the snapshot has {bytes} bytes; the limit is {bytes_max}")]
     SnapshotTooLarge {
-        /// Its size.
+        /// The size of the snapshot.
         bytes: usize,
         /// The limit.
         bytes_max: usize,
@@ -45,64 +45,64 @@ pub enum Report {
     AlarmFailed {
         /// The alarm.
         alarm: Alarm,
-        /// Why.
+        /// The reason.
         why: ApplyError,
     },
-    /// The last good state could not be made again. The room cannot go on.
+    /// The last good state could not be restored. The room cannot continue.
     #[error("the room's last good state could not be made again: {0}")]
     Broken(String),
 }
 
-/// Why a room could not be opened.
+/// The reasons why a room could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// The log could not be gone through again.
+    /// The log could not be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The log has come so far that its last possible event is near.
+    /// The log is near its last possible event.
     #[error("the log ends at event {head}; a room opens with up to {LOG_EVENTS_MAX} events")]
     TooLong {
-        /// Its last event.
+        /// The last event of the log.
         head: Seq,
     },
-    /// The machine did not write a snapshot of the state it had made.
+    /// The machine did not write a snapshot of its own state.
     #[error("the first snapshot could not be taken: {0}")]
     Snapshot(Fault),
-    /// The batches do not follow on the snapshot, or on each other.
+    /// The batches do not follow the snapshot, or each other.
     #[error("the batch after {expected} was found where the one after {head} should be")]
     Disordered {
         /// The seq before the batch.
         expected: Seq,
-        /// The head that it should follow on.
+        /// The head that it should follow.
         head: Seq,
     },
 }
 
-/// Why a room does not go on with another build. It is as it was.
+/// The reasons why a room does not switch to another build. The room has not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeError {
-    /// Something else is under way in the room, or the room cannot go on at all.
+    /// Another operation is in progress in the room, or the room cannot continue at all.
     #[error("the room is not at rest")]
     NotSettled,
-    /// The room runs that build.
+    /// The room already runs that build.
     #[error("the room runs that build already")]
     IsCurrent,
     /// The current build did not write its state.
     #[error("the current build does not write its state: {0}")]
     OldSnapshot(Fault),
-    /// The new build does not take the state over.
+    /// The new build cannot restore the state.
     #[error("the new build does not restore the room's state: {0}")]
     Restore(LoadError),
-    /// The new build does not write the state that it restored.
+    /// The new build cannot write the state that it restored.
     #[error("the new build does not write the state that it restored: {0}")]
     NewSnapshot(Fault),
-    /// The new build does not tell the alarm of the state that it restored.
+    /// The new build cannot give the alarm of the state that it restored.
     #[error("the new build does not tell the alarm of the state that it restored: {0}")]
     NewAlarm(Fault),
     /// The new build's snapshot is larger than the limit.
     #[error("the new build's snapshot has {bytes} bytes; the limit is {bytes_max}")]
     TooLarge {
-        /// Its size.
+        /// The size of the snapshot.
         bytes: usize,
         /// The limit.
         bytes_max: usize,

@@ -1,4 +1,4 @@
-//! Taking an export in: it becomes a room once all of it is proved, or not at all.
+//! Importing an export: it becomes a room once all of it is proved, or not at all.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -15,10 +15,10 @@ use crate::journal::{Component, Journal, JournalError, NewRoom};
 use crate::machine::Engine;
 use crate::machines::to_component;
 
-/// Why an export was not taken in. Nothing of it stays.
+/// The reasons why an export was not imported. Nothing of it stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The export is not what it must be.
+    /// The export is wrong.
     #[error(transparent)]
     Unproven(#[from] VerifyError),
     /// The journal refused it, or failed.
@@ -29,26 +29,26 @@ pub enum ImportError {
 /// A room that was made from an export.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// What was proved of the export.
+    /// The proof of the export.
     pub proof: Proof,
-    /// Whether its log goes on as that of another room than was exported.
+    /// Whether its log continues under another name than the exported room's.
     pub is_fork: bool,
-    /// Which log it writes.
+    /// The id of the log that it writes.
     pub log: LogId,
     /// The last event of its log.
     pub head: Seq,
-    /// Its log's chain there.
+    /// The chain of its log there.
     pub chain: Chain,
-    /// The build that became its machine's current one, where there had been no such machine.
+    /// The build that became its machine's current one, if the machine did not exist.
     pub deployed: Option<Digest>,
 }
 
-/// Makes the room `to` from an export. Under the name that it was exported from, the log is the very same; under another one, it goes on
-/// as a fork of it. Blocks.
+/// Makes the room `to` from an export. Under the exported name, the log is the very same; under another one, it continues
+/// as a fork. Blocks.
 ///
 /// # Errors
 ///
-/// The export is not proved, or the journal does not store it. Then nothing has changed.
+/// The export is not proved, or the journal does not store it. Nothing has changed.
 pub fn import(
     journal: &dyn Journal,
     runtime: &Handle,
@@ -76,9 +76,9 @@ struct Importer<'a> {
     runtime: &'a Handle,
     to: &'a RoomId,
     staging: Option<Staging<'a>>,
-    /// The batch with which the log goes on as that of another room.
+    /// Returns the batch with which the log continues as that of another room.
     forked: Option<Batch>,
-    /// Stored last, so that nothing stays of an export that is not proved.
+    /// Stored last, so that nothing stays of an unproved export.
     components: Vec<Component>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Importer<'a> {
         Ok(Imported { proof, is_fork: forked.is_some(), log, head, chain, deployed })
     }
 
-    /// A room whose machine is not there could be entered, but no other one could begin.
+    /// Deploys the machine if it is missing: otherwise the room could be entered, but no other room could begin.
     fn deploy_where_missing(&self, digest: Digest) -> Result<Option<Digest>, JournalError> {
         let machines = self.runtime.block_on(self.journal.machines())?;
         if machines.iter().any(|machine| machine.name == self.to.machine) {

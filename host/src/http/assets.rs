@@ -1,7 +1,7 @@
-//! The browser's client, which the binary holds: `GET /reapply.js` and what it loads.
+//! The browser's client, which the binary contains: `GET /reapply.js` and the files that it loads.
 //!
-//! `/reapply.js` is asked for anew each time and names its parts under a digest; those a browser keeps. So a page that loads after an
-//! upgrade never mixes two versions, and one that loads again asks a single question.
+//! `/reapply.js` is requested each time and names its parts under a digest; browsers keep those. So a page that loads after an
+//! upgrade never mixes two versions, and a page that loads again makes a single request.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -13,21 +13,21 @@ use super::policy;
 /// One file of the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// Its URL's path.
+    /// The path of its URL.
     pub path: &'static str,
-    /// Its content type.
+    /// The content type.
     pub kind: &'static str,
-    /// Its entity tag, with the quotes.
+    /// The entity tag, with the quotes.
     pub etag: &'static str,
-    /// Whether the path names this content for ever.
+    /// Whether the path names this content forever.
     pub immutable: bool,
-    /// Its bytes.
+    /// The bytes.
     pub plain: &'static [u8],
-    /// The same, compressed.
+    /// The bytes, compressed.
     pub gzip: &'static [u8],
 }
 
-/// The files of the client. `build.rs` makes them.
+/// The files of the client, which `build.rs` makes.
 pub const ASSETS: &[Asset] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Serves the client to pages of any origin.
@@ -56,7 +56,7 @@ fn respond(asset: &'static Asset, request: &HeaderMap) -> Response {
     }
 }
 
-/// Whether a header that is a list has this item; a weak tag counts as the tag, and an item refused by `q=0` does not count.
+/// Returns whether a list header contains this item. A weak tag counts as the tag, and an item with `q=0` does not count.
 fn lists(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|entry| {

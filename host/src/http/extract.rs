@@ -1,4 +1,4 @@
-//! The parts of a request that handlers take. Whatever is wrong with them is answered as all errors are: as JSON, with the limit or the rule.
+//! The parts of a request that handlers take. Errors in them have the usual form: JSON, with the limit or the rule.
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::HttpError;
 
-/// The room that a path names.
+/// The room in a path.
 #[derive(Clone, Debug)]
 pub struct RoomPath(pub RoomId);
 
@@ -20,7 +20,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
     }
 }
 
-/// The machine that a path names.
+/// The machine in a path.
 #[derive(Clone, Debug)]
 pub struct MachinePath(pub Name);
 
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MachinePath {
     }
 }
 
-/// The file that a path names.
+/// The file in a path.
 #[derive(Clone, Debug)]
 pub struct FilePath(pub String);
 

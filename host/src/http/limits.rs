@@ -1,22 +1,22 @@
-//! Every bound of the HTTP surface, by name.
+//! The limits of the HTTP surface, each with a name.
 
 use std::time::Duration;
 
 use reapply_component::limits::COMPONENT_BYTES_MAX;
 
-/// Bytes of a request's body, but for a deployment's.
+/// The maximum number of bytes of a request's body, except for deployments.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of a deployment's body: a little more than a component may have, so that the one who sends too much is told by how much.
+/// The maximum number of bytes of a deployment's body: a little more than a component may have, so that the error can name the excess.
 pub const DEPLOY_BYTES_MAX: usize = 4 * COMPONENT_BYTES_MAX;
 
-/// Sessions of the whole host.
+/// The maximum number of sessions of the whole host.
 pub const SESSIONS_MAX: usize = 50_000;
 
-/// How long a new connection may take to say `Hello`.
+/// The maximum time until a new connection says `Hello`.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a session may be silent. Clients ping well within it.
+/// The maximum time for which a session may be silent. Clients ping well within it.
 pub const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 /// How long a reader may leave a full socket unread. Whatever it reads begins this time anew.
@@ -29,19 +29,19 @@ pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// How long the other side may take to close a connection that was said goodbye on.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Bytes of a session's read buffer: most messages are small, and there are many sessions.
+/// The size of a session's read buffer in bytes: most messages are small, and there are many sessions.
 pub const SOCKET_READ_BUFFER_BYTES: usize = 4 * 1024;
 
-/// Bytes that a session's socket collects before it writes on its own. What waits goes out in one write anyway.
+/// The number of bytes that a session's socket collects before it writes on its own. Waiting messages go out in one write anyway.
 pub const SOCKET_WRITE_BUFFER_BYTES: usize = 128 * 1024;
 
-/// Bytes of a log's records that are read, decoded and sent at a time.
+/// The number of bytes of a log's records that are read, decoded and sent at a time.
 pub const LOG_READ_BYTES: usize = 256 * 1024;
 
-/// Requests that follow a log at once, in the whole host.
+/// The maximum number of requests that follow a log at once, in the whole host.
 pub const LOG_FOLLOWERS_MAX: usize = 1_000;
 
-/// How often at most the log of a busy room is read for one who follows it.
+/// The minimum interval between two reads of a busy room's log for a request that follows it.
 pub const LOG_FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Bytes of a response that is compressed. A compressor works where others are served, and takes some milliseconds for so many.
@@ -50,56 +50,57 @@ pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
 /// Rooms that one request for a list gets.
 pub const ROOMS_LISTED_MAX: usize = 1_000;
 
-/// Transitions that one session may submit in a second by default.
+/// The default number of transitions that one session may submit in a second.
 pub const SUBMITS_PER_SECOND_MAX: u32 = 1_000;
 
-/// Bytes of one WebSocket message that are read at all. What is over the protocol's own limit, but not over this, is answered by name.
+/// The maximum number of bytes of a WebSocket message that are read at all. A message between the protocol's own limit and this one gets a
+/// named error.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of bodies that the host holds at once, of all requests.
+/// The maximum number of bytes of bodies that the host holds at once, over all requests.
 pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// How long a body may be silent.
+/// The maximum time for which a body may be silent.
 pub const BODY_SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// How long a body may take however few bytes it brings.
+/// The time that a body may take however few bytes it brings.
 pub const BODY_GRACE: Duration = Duration::from_secs(30);
 
-/// Bytes a second that a body must bring from then on.
+/// The number of bytes a second that a body must bring from then on.
 pub const BODY_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
 
-/// Bytes that are read and dropped of a body that nobody wants, so that its sender hears the answer.
+/// The maximum number of bytes of an unwanted body that are read and dropped, so that its sender gets the answer.
 pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long that may take.
+/// The maximum time for that.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Connections of the whole host, as far as its descriptors allow.
+/// The maximum number of connections of the whole host, as far as its descriptors allow.
 pub const CONNECTIONS_MAX: usize = 65_536;
 
-/// The part of all connections that one address may have is one in so many.
+/// The share of all connections that one address may have: one of this many.
 pub const ADDRESS_SHARE: usize = 4;
 
-/// Descriptors that no connection gets: the journal's, the cache's, and those of files that are sent.
+/// The number of descriptors that are not for connections: the journal's, the cache's, and those of files that are sent.
 pub const DESCRIPTORS_KEPT: u64 = 256;
 
-/// Connections over the limits that are told so at once. Those beyond are closed without a word.
+/// The maximum number of connections over the limits that get a refusal at once. Those beyond are closed without one.
 pub const REFUSALS_MAX: usize = 64;
 
-/// How long a connection may take for the head of a request, and how long it may have none.
+/// The maximum time until a connection has sent the head of a request, also between two requests.
 pub const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long no connection is accepted after the system refused to.
+/// The time for which no connection is accepted after the system refused one.
 pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// Imports, forks and backups that are under way at once. Each takes a thread or two, and memory for a few sections.
+/// The maximum number of imports, forks and backups at once. Each takes a thread or two, and memory for a few sections.
 pub const ARCHIVES_MAX: usize = 4;
 
-/// Exports that are under way at once.
+/// The maximum number of exports at once.
 pub const EXPORTS_MAX: usize = 8;
 
-/// Chunks of an export that wait for its reader.
+/// The maximum number of chunks of an export that wait for its reader.
 pub const EXPORT_CHUNKS_MAX: usize = 8;
 
-/// How long the other side of an export or an import may let it stand still.
+/// The maximum time for which the other side may let an export or an import stand still.
 pub const TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What the journal has proved of what it stores, and what is damaged.
+//! The progress of proving the stored data, and the damage that was found.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use super::guard::Administrator;
 use super::state::HttpState;
 use crate::journal::ScrubReport;
 
-/// Answers `GET /scrub`, and `POST /scrub`, which begins another pass.
+/// Handles `GET /scrub`, and `POST /scrub`, which begins another pass.
 pub async fn scrub(
     State(served): State<HttpState>,
     Administrator { .. }: Administrator,

@@ -1,4 +1,4 @@
-//! Upgrades over HTTP: what is tried and done is told as it goes on, as JSON lines.
+//! Upgrades over HTTP: trials and actions are reported as they happen, as JSON lines.
 
 use std::convert::Infallible;
 
@@ -19,21 +19,21 @@ use crate::upgrade::limits::{LINES_WAITING_MAX, REPLAY_EVENTS};
 use crate::upgrade::report::Line;
 use crate::upgrade::{Asked, Which};
 
-/// How to upgrade, as the body says it; it may be empty.
+/// The options of an upgrade in the body, which may be empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct How {
-    /// The build's digest, or the beginning of it; the machine's current one where it is left out.
+    /// The build's digest, or the beginning of it; by default the machine's current one.
     to: Option<String>,
     /// Whether nothing is to be changed.
     dry_run: bool,
-    /// Whether a room that was broken before stops the upgrade of all others.
+    /// Whether a room that was already broken stops the upgrade of all others.
     all_or_nothing: bool,
-    /// Events that the gate plays of each room.
+    /// The number of events that the gate plays of each room.
     replay: Option<u64>,
 }
 
-/// Answers `POST /machines/{machine}/upgrade`: all rooms of a machine.
+/// Handles `POST /machines/{machine}/upgrade`: all rooms of a machine.
 pub async fn machine(
     State(served): State<HttpState>,
     _: Administrator,
@@ -43,7 +43,7 @@ pub async fn machine(
     upgrade(&served, Which::Machine(name), &body).await
 }
 
-/// Answers `POST /rooms/{machine}/{room}/upgrade`: one room.
+/// Handles `POST /rooms/{machine}/{room}/upgrade`: one room.
 pub async fn room(
     State(served): State<HttpState>,
     _: Administrator,
@@ -68,7 +68,7 @@ async fn upgrade(served: &HttpState, which: Which, body: &Body<BODY_BYTES_MAX>) 
     tokio::spawn(order.run(lines));
     let body = futures_util::stream::unfold(told, async |mut told: mpsc::Receiver<Line>| {
         let line = told.recv().await?;
-        // These types are always JSON; an empty line would be read as a broken answer.
+        // These types always become JSON; an empty line would be read as a broken answer.
         let json = serde_json::to_string(&line).unwrap_or_default() + "\n";
         Some((Ok::<_, Infallible>(json), told))
     });

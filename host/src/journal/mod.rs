@@ -1,14 +1,14 @@
-//! Storage: what a host remembers when it is off.
+//! Storage: the data that a host keeps while it is off.
 //!
 //! A [`Journal`] keeps each room's log as [`Record`]s (a record is one batch of events), its snapshots, and the machines'
 //! components. The trait is shaped by what every engine can promise, embedded or replicated:
 //!
 //! - an append names the head it expects, so the storage itself refuses a stale owner;
-//! - an append may end [`Appended::Unknown`]; the batch's id, unique to its writer, then tells from the log whether it landed;
-//! - no event is ever changed. A log loses its beginning only where a snapshot stands for it ([`Journal::trim`]), and a room
-//!   is removed only while it has not been published yet ([`Journal::discard`]).
+//! - an append may end [`Appended::Unknown`]; the batch's id, unique to its writer, then shows in the log whether it landed;
+//! - no event is ever changed. A log loses its beginning only if a snapshot replaces it ([`Journal::trim`]), and a room
+//!   is removed only while it is unpublished ([`Journal::discard`]).
 //!
-//! [`sqlite`] is the embedded engine, the default. `conformance` is what every engine must pass.
+//! [`sqlite`] is the embedded engine, the default. `conformance` has the requirements for every engine.
 
 use std::path::Path;
 
@@ -34,12 +34,12 @@ pub use scrub::ScrubReport;
 pub use sqlite::{LostLog, Opened, Proving, SqliteJournal};
 pub use stored::{Base, Component, MachineRecord, NewRoom, RejectionCount, Retention, RoomRecord, SnapshotRecord};
 
-/// What every journal's futures are: boxed, so that the trait can be used as `Arc<dyn Journal>`.
+/// The type of every journal's futures: boxed, so that the trait can be used as `Arc<dyn Journal>`.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, JournalError>>;
 
-/// Stores logs, snapshots and components, durably.
+/// A durable store of logs, snapshots and components.
 ///
-/// Besides the errors that a method names, any may answer that the room is missing, the storage failed, or too much is waiting.
+/// Besides the errors that a method names, any method may fail because the room is missing, the storage failed, or too much is waiting.
 pub trait Journal: Send + Sync {
     /// Appends `record` to the room's log, if `record.expected` is its head; and in the same transaction notes what holds after it, as
     /// [`Journal::set_note`] does.
@@ -49,68 +49,68 @@ pub trait Journal: Send + Sync {
     /// does not take the record back.
     fn append(&self, room: &RoomId, record: Record, note: Note) -> Appending;
 
-    /// The room's records with events after `after`, in order: as many as fit in `bytes_max` bytes of bodies, but at least
+    /// Returns the room's records with events after `after`, in order: as many as fit in `bytes_max` bytes of bodies, but at least
     /// one if there is any. The first may begin at or before `after`, if `after` is not the end of a record.
     ///
     /// # Errors
     ///
-    /// [`JournalError::Trimmed`] where the log begins after `after`.
+    /// [`JournalError::Trimmed`] if the log begins after `after`.
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>>;
 
-    /// The build that the room ran after its event `seq`.
+    /// Returns the build that the room ran after its event `seq`.
     ///
     /// # Errors
     ///
-    /// [`JournalError::Trimmed`] where the log begins after `seq`.
+    /// [`JournalError::Trimmed`] if the log begins after `seq`.
     fn build_at(&self, room: &RoomId, seq: Seq) -> Answer<'_, Digest>;
 
-    /// Removes the events up to `upto` from the room's log, and the snapshots before it. The chain goes on from the snapshot at `upto`.
-    /// A log that begins there already stays as it is.
+    /// Removes the events up to `upto` from the room's log, and the snapshots before it. The chain continues from the snapshot at `upto`.
+    /// Does nothing if the log already begins there.
     ///
     /// # Errors
     ///
-    /// [`JournalError::SnapshotMissing`], or [`JournalError::NotTrimmable`], as where somebody holds the room; nothing is removed then.
+    /// [`JournalError::SnapshotMissing`], or [`JournalError::NotTrimmable`], for example because the room is held; nothing is removed.
     fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()>;
 
-    /// Keeps the room's log from being trimmed until the answer is dropped. Once it is there, no trim of the room is under way: whoever
-    /// reads the log from then on finds all that its record says.
+    /// Keeps the room's log from being trimmed until the answer is dropped. Once it is there, no trim of the room is in progress: from then
+    /// on a reader finds the whole log that the room's record describes.
     fn hold(&self, room: &RoomId) -> Answer<'_, Hold>;
 
-    /// Begins a room's log. A staged room takes records and snapshots, and gives them, but is neither found nor listed before it is
-    /// published; one that a crash leaves staged is removed when the journal is opened.
+    /// Begins a room's log. A staged room takes records and snapshots, and returns them, but is neither found nor listed before it is
+    /// published. A room that a crash leaves staged is removed when the journal is opened.
     ///
     /// # Errors
     ///
     /// [`JournalError::RoomExists`] or [`JournalError::RoomStaged`].
     fn create_room(&self, room: NewRoom) -> Answer<'_, ()>;
 
-    /// Makes a staged room one like any other. One that is published already stays so.
+    /// Publishes a staged room. Does nothing if it is published already.
     ///
     /// # Errors
     ///
-    /// [`JournalError::SnapshotMissing`] where the log does not begin with the first event, and there is no snapshot to begin with.
+    /// [`JournalError::SnapshotMissing`] if the log does not begin with the first event, and there is no snapshot to begin with.
     fn publish(&self, room: &RoomId) -> Answer<'_, ()>;
 
     /// Removes a staged room.
     ///
     /// # Errors
     ///
-    /// [`JournalError::NotStaged`]: a room that was published is never removed.
+    /// [`JournalError::NotStaged`]: a published room is never removed.
     fn discard(&self, room: &RoomId) -> Answer<'_, ()>;
 
-    /// How a room's log begins, and where it ends; `None` if there is no such room.
+    /// Returns the beginning and the end of a room's log; `None` if the room does not exist.
     fn room(&self, room: &RoomId) -> Answer<'_, Option<RoomRecord>>;
 
-    /// All rooms, or all of one machine, by name: at most `count_max` of those after `after`.
+    /// Returns all rooms, or all of one machine, by name: at most `count_max` of those after `after`.
     fn rooms(&self, machine: Option<&Name>, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomRecord>>;
 
-    /// How many rooms of a machine run which build, in the order of the builds' digests.
+    /// Returns the number of rooms of a machine for each build, in the order of the builds' digests.
     fn builds(&self, machine: &Name) -> Answer<'_, Vec<(Digest, u64)>>;
 
     /// Notes what a room is to be woken for.
     fn set_note(&self, room: &RoomId, note: Note) -> Answer<'_, ()>;
 
-    /// The rooms whose alarms are due next, and when: at most `count_max`, the earliest first.
+    /// Returns the rooms whose alarms are due next, and the times: at most `count_max`, the earliest first.
     fn alarms(&self, count_max: usize) -> Answer<'_, Vec<(RoomId, Timestamp)>>;
 
     /// The rooms that are noted as occupied, by name: at most `count_max` of those after `after`.
@@ -120,36 +120,36 @@ pub trait Journal: Send + Sync {
     /// counts of more authors and kinds than the journal keeps, those that have not changed for longest are dropped.
     fn count_rejections(&self, room: &RoomId, counts: Vec<RejectionCount>) -> Answer<'_, ()>;
 
-    /// The room's counts of rejections, by author and kind.
+    /// Returns the room's counts of rejections, by author and kind.
     fn rejections(&self, room: &RoomId) -> Answer<'_, Vec<RejectionCount>>;
 
-    /// Stores a snapshot of durable events. One at the same seq is of the same state, and stays.
+    /// Stores a snapshot of durable events. An earlier one at the same seq has the same state, and stays.
     ///
     /// # Errors
     ///
     /// [`JournalError::SnapshotMismatch`] if the log does not have its seq with its chain and its build.
     fn put_snapshot(&self, room: &RoomId, snapshot: Snapshot) -> Answer<'_, ()>;
 
-    /// The room's newest snapshot, or its newest at or below `at_most`.
+    /// Returns the room's newest snapshot, or its newest at or below `at_most`.
     fn snapshot(&self, room: &RoomId, at_most: Option<Seq>) -> Answer<'_, Option<Snapshot>>;
 
-    /// Which snapshots of the room there are, in the order of their seqs.
+    /// Returns the list of the room's snapshots, in the order of their seqs.
     fn snapshots(&self, room: &RoomId) -> Answer<'_, Vec<SnapshotRecord>>;
 
-    /// Stores a build. One with the same digest is the same build, and stays.
+    /// Stores a build. An earlier one with the same digest is the same build, and stays.
     ///
     /// # Errors
     ///
     /// [`JournalError::ComponentMismatch`].
     fn put_component(&self, component: Component) -> Answer<'_, ()>;
 
-    /// The build with this digest, if it is stored.
+    /// Returns the build with this digest, if it is stored.
     fn component(&self, digest: Digest) -> Answer<'_, Option<Component>>;
 
-    /// The digests of stored builds from `first` to `last`, both of them included: at most `count_max`, in order.
+    /// Returns the digests of stored builds from `first` to `last`, inclusive: at most `count_max`, in order.
     fn digests(&self, first: Digest, last: Digest, count_max: usize) -> Answer<'_, Vec<Digest>>;
 
-    /// Makes a stored build the one that the machine's new rooms run.
+    /// Makes a stored build the machine's current one, for new rooms.
     ///
     /// # Errors
     ///
@@ -163,18 +163,18 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::NoSuchMachine`].
     fn set_retention(&self, machine: &Name, retention: Retention) -> Answer<'_, ()>;
 
-    /// The machines, by name.
+    /// Returns the machines, by name.
     fn machines(&self) -> Answer<'_, Vec<MachineRecord>>;
 
-    /// How far the journal has come with proving what it stores, and what is damaged; with `again` it begins anew, unless it is at it.
+    /// Returns the progress of proving the stored data, and the damage. With `again` another pass begins, unless one is running.
     ///
-    /// A damaged room is quarantined: whatever is read of it is answered with [`JournalError::Damaged`], and the others go on.
+    /// A damaged room is quarantined: every read of it fails with [`JournalError::Damaged`], and other rooms continue.
     fn scrub(&self, again: bool) -> ScrubReport;
 
-    /// Writes all that is stored, as of one moment, into a new file, from which a journal can be opened. Appends go on meanwhile.
+    /// Writes everything that is stored, as of one moment, to a new file, from which a journal can be opened. Appends continue meanwhile.
     ///
     /// # Errors
     ///
-    /// [`JournalError::BackupExists`] where there is such a file already; it stays as it is.
+    /// [`JournalError::BackupExists`] if the file exists already; it is not changed.
     fn backup(&self, to: &Path) -> Answer<'_, ()>;
 }

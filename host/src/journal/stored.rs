@@ -1,4 +1,4 @@
-//! What a journal is given to keep besides records, and what it tells of it.
+//! The other data in a journal besides records, as it is stored and returned.
 
 use bytes::Bytes;
 use reapply_sync::room::Note;
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::BatchId;
 
-/// A room that is to begin.
+/// A room to begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoom {
-    /// Its address.
+    /// The address of the room.
     pub room: RoomId,
-    /// How its log began. One that shares its past with another room has the genesis of that one.
+    /// The genesis of its log. A room that shares its past with another room has the genesis of that one.
     pub genesis: Genesis,
-    /// Which log it writes.
+    /// The id of the log that it writes.
     pub log: LogId,
-    /// Where its log begins, if that is not the first event.
+    /// The beginning of its log, if that is not the first event.
     pub base: Option<Base>,
     /// What to wake it for.
     pub note: Note,
@@ -25,21 +25,21 @@ pub struct NewRoom {
 }
 
 impl NewRoom {
-    /// The room that `genesis` names, with a log of its own.
+    /// Creates the room that `genesis` names, with a log of its own.
     #[must_use]
     pub fn of(genesis: Genesis) -> Self {
         let (room, log, note) = (genesis.room.clone(), genesis.log_id(), Note::default());
         Self { room, log, genesis, base: None, note, staged: false }
     }
 
-    /// The event after which its log begins, and the chain there.
+    /// Returns the event after which its log begins, and the chain there.
     #[must_use]
     pub fn start(&self) -> (Seq, Chain) {
         start_of(&self.genesis, self.base.as_ref())
     }
 }
 
-/// Where a log begins whose earlier events are not kept. A snapshot stands there.
+/// The beginning of a log whose earlier events are not kept. There is a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// The last event that is not kept.
@@ -52,38 +52,38 @@ pub struct Base {
     pub chain: Chain,
 }
 
-/// The event after which a log begins, and the chain there.
+/// Returns the event after which a log begins, and the chain there.
 fn start_of(genesis: &Genesis, base: Option<&Base>) -> (Seq, Chain) {
     base.map_or_else(|| (Seq(0), genesis.chain()), |base| (base.seq, base.chain))
 }
 
-/// A room, as the journal knows it.
+/// A room, as the journal stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomRecord {
-    /// Its address.
+    /// The address of the room.
     pub room: RoomId,
-    /// How its log began: the first build, the options, the time of creation. Its room is another one where that log was forked.
+    /// The genesis of its log: the first build, the options, the time of creation. If that log was forked, the genesis names another room.
     pub genesis: Genesis,
-    /// Which log it writes.
+    /// The id of the log that it writes.
     pub log: LogId,
     /// The build that it runs.
     pub digest: Digest,
-    /// Where its log begins, if that is not the first event.
+    /// The beginning of its log, if that is not the first event.
     pub base: Option<Base>,
     /// The last event of its log.
     pub head: Seq,
-    /// That event's time; the time of creation where there is none.
+    /// That event's time, or the time of creation if there are no events.
     pub time: Timestamp,
     /// The log's chain at its head.
     pub chain: Chain,
-    /// The last batch, where there is one: it tells the writer of an `Appended::Unknown` batch whether that landed.
+    /// The last batch, if there is one: it tells the writer of an `Appended::Unknown` batch whether that landed.
     pub batch: Option<BatchId>,
     /// What to wake it for.
     pub note: Note,
 }
 
 impl RoomRecord {
-    /// The event after which its log begins, and the chain there.
+    /// Returns the event after which its log begins, and the chain there.
     #[must_use]
     pub fn start(&self) -> (Seq, Chain) {
         start_of(&self.genesis, self.base.as_ref())
@@ -93,26 +93,26 @@ impl RoomRecord {
 /// A stored snapshot, without its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRecord {
-    /// The last event it includes.
+    /// The last event that it includes.
     pub seq: Seq,
     /// The build that wrote it.
     pub digest: Digest,
     /// The size of its state.
     pub bytes: u64,
-    /// The hash of its state, as a checkpoint carries it.
+    /// The hash of its state, as in a checkpoint.
     pub hash: Digest,
 }
 
-/// How often an author's transitions were rejected in one way.
+/// The count of an author's rejections of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectionCount {
-    /// Whose.
+    /// The author.
     pub author: Author,
-    /// In which way: the rejection's kind.
+    /// The kind of rejection.
     pub kind: String,
-    /// How often.
+    /// The count.
     pub count: u64,
-    /// When last.
+    /// The time of the last one.
     pub last: Timestamp,
 }
 
@@ -123,30 +123,30 @@ pub struct Component {
     pub digest: Digest,
     /// The component.
     pub bytes: Bytes,
-    /// What it says of itself, as JSON.
+    /// The component's description of itself, as JSON.
     pub description: String,
 }
 
-/// A machine, and the build that its new rooms run.
+/// A machine, and the build for its new rooms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineRecord {
     /// The machine's name.
     pub name: Name,
     /// Its current build.
     pub digest: Digest,
-    /// When that was deployed.
+    /// The time when that was deployed.
     pub deployed: Timestamp,
-    /// How much of its rooms' past it keeps.
+    /// The retention of its rooms' past.
     pub retention: Retention,
 }
 
-/// When a machine's rooms take snapshots, and how much of their past they keep. The default leaves the first to the host, and
-/// keeps everything.
+/// The retention of a machine: when its rooms take snapshots, and how much of their past they keep. By default the host chooses the
+/// times, and everything is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
-    /// A snapshot is taken after so many events.
+    /// Take a snapshot after this many events.
     pub snapshot_events: Option<u64>,
-    /// A snapshot is taken after so many bytes of events.
+    /// Take a snapshot after this many bytes of events.
     pub snapshot_bytes: Option<u64>,
     /// Whether the log before the last verified snapshot is removed.
     pub trim: bool,

@@ -27,25 +27,25 @@ struct Inner {
     description: Description,
     engine: Engine,
     judging: StateMachinePre<Usage>,
-    /// Made when it is first needed, which is seldom for a build whose rooms are all awake.
+    /// The plan, made when it is first needed, which is rare for a build whose rooms are all awake.
     replaying: OnceLock<StateMachinePre<Usage>>,
 }
 
-/// What a machine says of itself.
+/// A machine's description of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The machine's name.
     pub name: Name,
-    /// The version of the snapshots it writes.
+    /// The version of the snapshots that it writes.
     pub state_version: u32,
-    /// Whether participants' coming and going are events of its rooms.
+    /// Whether participants who come and go cause events in its rooms.
     pub membership: bool,
     /// JSON Schemas, as one JSON object: `options`, `transition`, `conflict`, `view`.
     pub schemas: String,
 }
 
 impl Description {
-    /// The description as JSON, with the schemas in it as they are.
+    /// Returns the description as JSON, with the schemas unchanged.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -58,13 +58,13 @@ impl Description {
 }
 
 impl Build {
-    /// Compiles a component that was deployed before, or finds it in the engine's cache, and asks what it is.
+    /// Compiles a component that was deployed before, or finds it in the engine's cache, and reads its description.
     ///
     /// A component that comes from elsewhere goes through [`super::deploy::check`].
     ///
     /// # Errors
     ///
-    /// The component is not of our world, does not compile, or breaks off when it is asked.
+    /// The component does not implement our world, does not compile, or breaks off in `describe`.
     pub fn load(engine: &Engine, component: Bytes) -> Result<Self, DeployError> {
         let invalid = |error: wasmtime::Error| DeployError::from(ComponentError::Invalid(format!("{error:#}")));
         let pre = compile(engine, Stack::Judging, &component).map_err(invalid)?;
@@ -76,25 +76,25 @@ impl Build {
         Ok(Self { inner: Arc::new(Inner { digest, component, description, engine, judging, replaying }) })
     }
 
-    /// BLAKE3 of the component's bytes.
+    /// Returns BLAKE3 of the component's bytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.inner.digest
     }
 
-    /// The component's bytes.
+    /// Returns the component's bytes.
     #[must_use]
     pub fn component(&self) -> &Bytes {
         &self.inner.component
     }
 
-    /// What the machine says of itself.
+    /// Returns the machine's description of itself.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.inner.description
     }
 
-    /// Starts the machine: a store of its own, that shares nothing but the code with any other.
+    /// Starts the machine in a store of its own, which shares nothing but the code with any other.
     ///
     /// # Errors
     ///
@@ -103,12 +103,12 @@ impl Build {
         self.instantiate_with(Stack::Judging)
     }
 
-    /// Starts the machine with one stack or the other. The first one of [`Stack::Replaying`] takes the build from the engine's cache, or compiles it
-    /// anew where there is none.
+    /// Starts the machine with one of the stacks. The first start with [`Stack::Replaying`] takes the build from the engine's cache, or
+    /// compiles it again.
     ///
     /// # Errors
     ///
-    /// As for [`Build::instantiate`].
+    /// The same as for [`Build::instantiate`].
     pub fn instantiate_with(&self, stack: Stack) -> Result<Instance, Fault> {
         Instance::start(self.clone(), stack)
     }

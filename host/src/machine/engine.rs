@@ -1,4 +1,4 @@
-//! The one constructor of the deterministic engine.
+//! The only constructor of the deterministic engine.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use super::limits::{STACK_BYTES_MAX, STACK_REPLAY_BYTES_MAX};
 
 /// Compiles machines and runs them so that the same calls give the same results on every host. Cheap to clone.
 ///
-/// The engine is two of wasmtime's, since the stack of a call is a setting of an engine: one judges new events, and the other, with more
-/// stack, applies again what was accepted. Both run the same code.
+/// The engine is two of wasmtime's, since the stack size is a setting of an engine. One judges new events, and the other, with more
+/// stack, applies accepted events again. Both run the same code.
 #[derive(Clone)]
 pub struct Engine {
     judging: wasmtime::Engine,
     replaying: wasmtime::Engine,
 }
 
-/// The stack that an instance has. It is chosen when the instance starts.
+/// The stack of an instance, which is chosen at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
     /// [`STACK_BYTES_MAX`]: for a room that takes new events.
     Judging,
-    /// [`STACK_REPLAY_BYTES_MAX`]: for going through a log again, and for a room whose state needs it.
+    /// [`STACK_REPLAY_BYTES_MAX`]: for replaying a log, and for a room whose state needs it.
     Replaying,
 }
 
@@ -34,7 +34,7 @@ pub enum EngineError {
     Cache {
         /// The directory.
         directory: PathBuf,
-        /// Why not.
+        /// The reason.
         cause: String,
     },
     /// The engine does not run on this processor or operating system.
@@ -43,8 +43,8 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// The engine. With a `cache` directory, each component is compiled once for each version of the engine, and found
-    /// there by its content afterwards. Whoever can write to that directory can run code in this process.
+    /// Creates the engine. With a `cache` directory, each component is compiled once for each version of the engine, and then found
+    /// there by its content. Anyone who can write to that directory can run code in this process.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Engine {
         Ok(Self { judging, replaying })
     }
 
-    /// The engine for going through logs alone. Every instance has the stack of a replay, and each component is compiled once.
+    /// Creates an engine only for replaying logs. Every instance has the larger stack, and each component is compiled once.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Engine {
         Ok(Self { judging: replaying.clone(), replaying })
     }
 
-    /// Whether both stacks are the same here.
+    /// Returns whether both stacks are the same here.
     pub(super) fn has_one_stack(&self) -> bool {
         wasmtime::Engine::same(&self.judging, &self.replaying)
     }
@@ -82,12 +82,12 @@ impl Engine {
     }
 }
 
-/// Determinism is configuration, and this is all of it. What is not answered here is answered elsewhere:
+/// Returns the configuration, which is all that determinism needs. The other sources of differences are handled elsewhere:
 ///
 /// - clock, random numbers, I/O: a component that imports anything is refused at deployment;
 /// - NaN bit patterns: made canonical in the module itself ([`reapply_component::canonical`]). wasmtime's own switch stays off, because it
 ///   would change the host's results and not the browsers';
-/// - fuel, memory and stack: a call that exceeds them is rejected as a whole, so they never change what a call returns.
+/// - fuel, memory and stack: a call that exceeds them is rejected as a whole, so they never change a call's result.
 fn deterministic_config() -> Config {
     let mut config = Config::new();
     config.wasm_features(!FEATURES, false);
@@ -97,14 +97,14 @@ fn deterministic_config() -> Config {
     config.cranelift_nan_canonicalization(false);
     config.concurrency_support(false);
 
-    // The default costs charge bulk instructions by the byte, so that a loop of them cannot outrun the budget.
+    // The default costs charge bulk instructions by the byte, so that a loop of them cannot exceed the budget.
     config.consume_fuel(true);
     config.max_wasm_stack(STACK_BYTES_MAX);
 
     config.cranelift_opt_level(OptLevel::Speed);
-    // Machines carry no names, so a backtrace would tell nothing, and a trap is cheaper without.
+    // Machines have no names, so a backtrace would be useless, and a trap is cheaper without one.
     config.wasm_backtrace_max_frames(None);
-    // A trap hands out the memories, where a panic leaves its message: super::panic.
+    // A trap carries the memories, where a panic leaves its message: super::panic.
     config.coredump_on_trap(true);
     config
 }
@@ -115,7 +115,7 @@ fn start(config: &Config) -> Result<wasmtime::Engine, EngineError> {
 
 fn open_cache(directory: &Path) -> Result<Cache, EngineError> {
     let refused = |cause: String| EngineError::Cache { directory: directory.to_owned(), cause };
-    // wasmtime asks for an absolute path.
+    // wasmtime needs an absolute path.
     std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
     let absolute = directory.canonicalize().map_err(|error| refused(error.to_string()))?;
     let mut config = CacheConfig::new();

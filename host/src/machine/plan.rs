@@ -1,9 +1,10 @@
-//! How a page starts a component: a plan of numbers.
+//! The plan by which a page starts a component, in numbers.
 //!
-//! Browsers run core modules only. A component is core modules and a description of how they are put together: the modules in the order of
-//! their instantiation, where each of their imports comes from, and which of their exports are the contract's functions. [`Plan`] is that
-//! description with all names resolved, as wasmtime itself resolves them. Modules are places in the component's bytes; imports and exports are counted.
-//! The client's fixed adapter (`web-client/js/reapply/adapter.js`) carries the plan out, so nothing that a machine contains is ever served as JavaScript.
+//! Browsers run core modules only. A component consists of core modules and a description of how they are linked: the modules in the order
+//! of their instantiation, the sources of their imports, and the exports that are the contract's functions. [`Plan`] is that description
+//! with all names resolved, as wasmtime itself resolves them. Modules are places in the component's bytes; imports and exports are counted.
+//! The client's fixed adapter (`web-client/js/reapply/adapter.js`) follows the plan, so no content of a machine is ever served as
+//! JavaScript.
 
 use reapply_component::{ComponentError, FEATURES, INTERFACE};
 use serde::{Serialize, Serializer};
@@ -17,7 +18,7 @@ use wasmtime_environ::{EntityIndex, ModuleTranslation, PrimaryMap, ScopeVec, Tun
 
 use super::error::DeployError;
 
-/// The contract's functions, in the order in which a plan lists them.
+/// The contract's functions, in the order of a plan.
 const FUNCTIONS: [&str; 9] = [
     "describe",
     "encode",
@@ -30,12 +31,12 @@ const FUNCTIONS: [&str; 9] = [
     "[method]state.view",
 ];
 
-/// How a page starts a component.
+/// The plan of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The offset and the length of each core module in the component's bytes.
     pub modules: Vec<[usize; 2]>,
-    /// The core instances, in the order in which they are made.
+    /// The core instances, in the order of their creation.
     pub instances: Vec<Instantiation>,
     /// The memory that the contract's functions use.
     pub memory: Place,
@@ -52,15 +53,15 @@ pub struct Plan {
 pub struct Instantiation {
     /// The index of its module.
     pub module: usize,
-    /// Where each of the module's imports comes from, in their order.
+    /// The sources of the module's imports, in their order.
     pub imports: Vec<Import>,
 }
 
-/// Where an import comes from. As JSON, a built-in is a number and an export a [`Place`].
+/// The source of an import. As JSON, a built-in is a number and an export a [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Import {
-    /// A function over the states' handles, which the adapter has.
+    /// A function over the states' handles, which the adapter provides.
     BuiltIn(BuiltIn),
     /// An export of an earlier instance.
     Export(Place),
@@ -91,16 +92,16 @@ pub type Place = [usize; 2];
 pub struct Function {
     /// The core function.
     pub call: Place,
-    /// The function to call with its result once that was read, if any.
+    /// The function to call with its result after that was read, if any.
     pub post_return: Option<Place>,
 }
 
 impl Plan {
-    /// The plan for a component that the engine has compiled.
+    /// Creates the plan for a component that the engine has compiled.
     ///
     /// # Errors
     ///
-    /// The component is put together in a way that the adapter does not know.
+    /// The component is linked in a way that the adapter does not support.
     pub fn of(component: &[u8]) -> Result<Self, DeployError> {
         let invalid =
             |error: wasmtime_environ::error::Error| DeployError::from(ComponentError::Invalid(format!("{error:#}")));
@@ -117,7 +118,7 @@ impl Plan {
     }
 }
 
-/// Why there is no plan, as the end of "pages cannot run the component: ".
+/// The reason why there is no plan, as the end of "pages cannot run the component: ".
 type Refusal = String;
 
 struct Planner<'a> {
@@ -125,11 +126,11 @@ struct Planner<'a> {
     translation: ComponentTranslation,
     types: ComponentTypes,
     modules: PrimaryMap<StaticModuleIndex, ModuleTranslation<'a>>,
-    /// The module of each instance that was planned.
+    /// The module of each planned instance.
     instances: Vec<StaticModuleIndex>,
 }
 
-/// What the steps of the instantiation define.
+/// The definitions from the steps of the instantiation.
 #[derive(Default)]
 struct Defined {
     instances: Vec<Instantiation>,
@@ -174,7 +175,7 @@ impl Planner<'_> {
         })
     }
 
-    /// A module that lies in the component. wasmtime makes others of its own where components call one another.
+    /// Returns a module inside the component. wasmtime adds others of its own for calls between components.
     fn place_of_module(&self, module: &ModuleTranslation<'_>) -> Result<[usize; 2], Refusal> {
         let offset = usize::try_from(module.wasm_module_offset).ok();
         let place = offset.filter(|offset| self.bytes.get(*offset..).is_some_and(|rest| rest.starts_with(module.wasm)));
@@ -182,7 +183,7 @@ impl Planner<'_> {
         Ok([offset, module.wasm.len()])
     }
 
-    /// Goes through the steps of the instantiation.
+    /// Follows the steps of the instantiation.
     fn initialize(&mut self) -> Result<Defined, Refusal> {
         let initializers = std::mem::take(&mut self.translation.component.initializers);
         let mut defined = Defined::default();
@@ -210,7 +211,7 @@ impl Planner<'_> {
         Ok(defined)
     }
 
-    /// The contract's functions, and the index of the options of each.
+    /// Returns the contract's functions, and the index of the options of each.
     fn functions(&self) -> Result<Vec<(Place, wasmtime_environ::component::OptionsIndex)>, Refusal> {
         let Component { exports, export_items, options, .. } = &self.translation.component;
         let interface = exports.get(INTERFACE, &NameMapNoIntern).map(|(index, _)| &export_items[*index]);

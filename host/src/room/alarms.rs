@@ -1,7 +1,7 @@
 //! Wakes sleeping rooms for their alarms.
 //!
-//! A room that is awake lets its own alarm go off. The journal knows when each room's alarm is due, with the events that set it; so
-//! a room may sleep, and the host may be down. What was due meanwhile goes off at once, once, as soon as it can.
+//! A room that is awake handles its own alarm. The journal knows when each room's alarm is due, together with the events that set it; so
+//! a room may sleep, and the host may be down. An alarm that came due meanwhile goes off once, as soon as possible.
 //!
 //! ```text
 //!  journal.alarms ──earliest──▶ Alarms ──ring, a few at a time──▶ Rooms::ring ──▶ the room decides, stores, sleeps again
@@ -22,13 +22,13 @@ use super::rooms::Rooms;
 use crate::clock;
 use crate::journal::JournalError;
 
-/// Looks after the alarms of all rooms that sleep.
+/// The alarms of all sleeping rooms.
 pub(super) struct Alarms {
     rooms: Rooms,
-    /// Rooms that are being rung for the alarm that was due then.
+    /// The rooms that are being woken, each with the time when its alarm was due.
     ringing: JoinSet<(RoomId, Result<(), EnterError>)>,
-    /// Alarms that rooms were rung for, and when it may be tried again. The journal forgets them when the room has stored what came of it,
-    /// or never, if the room does not open.
+    /// The alarms for which rooms were woken, with the times of the next attempt. The journal forgets them when the room has stored the
+    /// outcome, or never, if the room does not open.
     rung: HashMap<RoomId, (Timestamp, Instant)>,
 }
 
@@ -37,7 +37,7 @@ impl Alarms {
         Self { rooms, ringing: JoinSet::new(), rung: HashMap::new() }
     }
 
-    /// Rings until the host stops.
+    /// Wakes rooms until the host stops.
     pub(super) async fn run(mut self) {
         while !self.rooms.is_stopping() {
             let wait = match self.ring_all_due().await {
@@ -51,7 +51,7 @@ impl Alarms {
                 () = tokio::time::sleep(wait) => {}
                 () = self.rooms.alarms_changed() => {}
                 Some(rung) = self.ringing.join_next() => {
-                    // A panic in there was told where it happened.
+                    // A panic in there was already reported at its place.
                     if let Ok((room, Err(error))) = rung {
                         self.report(&room, &error);
                     }
@@ -60,7 +60,7 @@ impl Alarms {
         }
     }
 
-    /// Rings rooms whose alarms are due. Answers how long to wait until there may be more to do.
+    /// Wakes rooms whose alarms are due. Returns the time to wait until there may be more to do.
     async fn ring_all_due(&mut self) -> Result<Duration, JournalError> {
         let now = Instant::now();
         self.rung.retain(|_, (_, retry_at)| *retry_at > now);

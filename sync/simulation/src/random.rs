@@ -1,11 +1,11 @@
-//! What a run draws from.
+//! The random numbers of a run.
 
 /// A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, for ever.
 #[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The stream of a seed.
+    /// Creates the stream of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut random = Self(seed.wrapping_mul(0xd134_2543_de82_ef95));
@@ -13,7 +13,7 @@ impl Random {
         random
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -22,17 +22,17 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.bits() % end
     }
 
-    /// An index into something of that length, which is not 0.
+    /// Returns an index into something of that length, which is not 0.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in the given percentage of cases.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

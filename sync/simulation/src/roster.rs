@@ -1,4 +1,4 @@
-//! Naive bookkeeping of who is in the room. It knows only which sessions began and ended, what was told about presence, and the log.
+//! Naive bookkeeping of present participants. It knows only the beginnings and ends of sessions, the presence messages, and the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use reapply_sync::{Author, ClientId, ServerMessage};
 #[derive(Default)]
 pub(crate) struct Roster {
     sessions: BTreeMap<usize, (ClientId, Author)>,
-    /// When a session last began or ended.
+    /// The time when a session last began or ended.
     changed_at: u64,
     told: BTreeSet<Author>,
 }
@@ -31,7 +31,7 @@ impl Roster {
         self.told = presence.participants.into_iter().collect();
     }
 
-    /// Whether a later connection of this client has a session.
+    /// Returns whether a later connection of this client has a session.
     pub(crate) fn has_later(&self, client: ClientId, connection: usize) -> bool {
         self.sessions.range(connection + 1..).any(|(_, (other, _))| *other == client)
     }
@@ -52,7 +52,7 @@ impl Roster {
         self.sessions.is_empty()
     }
 
-    /// What must hold whenever the room has done all that it wanted.
+    /// Checks the conditions that hold whenever the room has finished its work.
     pub(crate) fn check(&self, now: u64) {
         let mut clients = BTreeSet::new();
         for (client, _) in self.sessions.values() {
@@ -63,7 +63,8 @@ impl Roster {
         }
     }
 
-    /// What must hold of the log whenever the room is at rest and its storage works: `joined` is who has joined in it and not left.
+    /// Checks the log's conditions whenever the room is at rest and its storage works: `joined` are those who have joined in it and not
+    /// left.
     pub(crate) fn check_membership(&self, joined: &BTreeSet<Author>) {
         assert_eq!(*joined, self.participants(), "the log has others as members than those who are there");
     }

@@ -1,4 +1,4 @@
-//! What a run is about.
+//! The subject of a run.
 
 use std::fmt::Debug;
 
@@ -10,46 +10,46 @@ use serde::{Deserialize, Serialize};
 use crate::history::History;
 use crate::random::Random;
 
-/// A machine, what its participants do, and a naive model of it.
+/// A machine, the actions of its participants, and a naive model of it.
 pub trait Scenario: Sized {
-    /// The machine under simulation. The transitions that it is given are encoded [`Ask`]s.
+    /// The machine under simulation. Its transitions are encoded [`Ask`]s.
     type Machine: Machine<State: Debug>;
 
-    /// What a participant can ask for.
+    /// The type of participants' transitions.
     type What: Clone + Debug + Serialize + DeserializeOwned;
 
-    /// A state as the author of the scenario understands it, written without a look at the machine's own code.
+    /// The state as the author of the scenario understands it, written independently of the machine's own code.
     type Model: Clone + Debug;
 
     /// The machine's name.
     const NAME: &'static str;
 
-    /// What one run is about, where runs differ.
+    /// Returns the subject of one run, if runs differ.
     fn new(random: &mut Random) -> Self;
 
-    /// The machine at one of its places.
+    /// Returns the machine for one of its places.
     fn machine(&self, place: Place) -> Self::Machine;
 
-    /// What a client asks for, given what its page shows; that may be nothing yet.
+    /// Returns the next transition of a client, given its page's view; `None` if there is nothing to send yet.
     fn act(&mut self, client: usize, shown: Option<&StateOf<Self>>, random: &mut Random) -> Self::What;
 
-    /// Something of about that many bytes that every state takes, so that the log grows and snapshots come due.
+    /// Returns a transition of about that many bytes that every state accepts, so that the log grows and snapshots come due.
     fn ballast(bytes: usize) -> Self::What;
 
-    /// Changes a state where it stands, as a bug of the machine or of its engine would. Whether anything has changed.
+    /// Changes a state in place, as a bug of the machine or of its engine would. Returns whether anything has changed.
     fn corrupt(&mut self, state: &StateOf<Self>, random: &mut Random) -> bool;
 
-    /// The model of a new room.
+    /// Returns the model of a new room.
     fn genesis() -> Self::Model;
 
-    /// What `event` makes of `model`.
+    /// Applies `event` to `model`.
     ///
     /// # Errors
     ///
-    /// What the machine would answer. An accepted event must not lead here.
+    /// The event conflicts; the error is the machine's expected answer. This must not happen for an accepted event.
     fn expected(model: &Self::Model, event: &Event) -> Result<Self::Model, ApplyError>;
 
-    /// Whether `state` is all that the model says, and nothing else.
+    /// Returns whether `state` equals the model exactly.
     fn agrees(model: &Self::Model, state: &StateOf<Self>) -> bool;
 
     /// When the alarm of a state is due, if it has one.
@@ -74,7 +74,7 @@ pub trait Scenario: Sized {
 /// The handle to a state of a scenario's machine.
 pub type StateOf<S> = <<S as Scenario>::Machine as Machine>::State;
 
-/// Where a machine runs.
+/// The place where a machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// With the sequencer: its verdict counts.
@@ -83,31 +83,31 @@ pub enum Place {
     Replica,
 }
 
-/// A transition's bytes, in postcard. The nonce is unique in a run: it tells one submission from all others wherever it turns up.
+/// A transition's content, in postcard. The nonce is unique in a run: it distinguishes one submission from all others wherever it appears.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ask<W> {
-    /// Which submission this is.
+    /// The nonce of the submission.
     pub nonce: u64,
-    /// What it asks for.
+    /// The transition.
     pub what: W,
 }
 
 impl<W: Serialize + DeserializeOwned> Ask<W> {
-    /// The transition's bytes.
+    /// Returns the transition's bytes.
     ///
     /// # Panics
     ///
-    /// `W` is beyond postcard.
+    /// postcard cannot encode `W`.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         postcard::to_allocvec(self).expect("what a scenario asks for can be encoded").into()
     }
 
-    /// What the bytes ask for.
+    /// Returns the transition in the bytes.
     ///
     /// # Errors
     ///
-    /// They are no [`Ask`]; the text says why.
+    /// The bytes are not an [`Ask`]; the text says why.
     pub fn decode(transition: &[u8]) -> Result<Self, String> {
         postcard::from_bytes(transition).map_err(|error| error.to_string())
     }

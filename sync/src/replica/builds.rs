@@ -1,4 +1,4 @@
-//! Going over to another build: what is confirmed is migrated, and what is pending is put into the new build's encoding.
+//! Switching to another build: the confirmed state is migrated, and pending transitions are converted to the new build's encoding.
 
 use super::{Confirmed, Replica};
 use crate::event::{Event, Input};
@@ -11,7 +11,7 @@ use crate::pending::Unencodable;
 use crate::replay::{MigrateError, migrate};
 
 impl<M: Machine> Replica<M> {
-    /// The build that [`Replica::needs_machine`] asked for. Call [`Replica::settle`] after it.
+    /// Accepts the build that [`Replica::needs_machine`] asked for. Call [`Replica::settle`] after it.
     pub fn handle_machine(&mut self, digest: Digest, machine: M) {
         if self.needs_machine() != Some(digest) {
             return;
@@ -41,7 +41,7 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// The build that must be loaded before this replica can go on.
+    /// Returns the build that must be loaded before this replica can continue.
     #[must_use]
     pub fn needs_machine(&self) -> Option<Digest> {
         let Some(waiting) = self.waiting.front() else {
@@ -58,8 +58,8 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Has a build that has come take the place of the one before, with all that is pending, and with the confirmed state where the room
-    /// was upgraded under it; answers whether that was taken over.
+    /// Replaces the current build with a new one, with all pending transitions, and with the confirmed state if the room
+    /// was upgraded meanwhile; returns whether the state was taken over.
     fn take_over(&mut self, digest: Digest, machine: M) -> bool {
         self.optimistic = None;
         self.rebase.note_all_changed();
@@ -79,7 +79,7 @@ impl<M: Machine> Replica<M> {
         self.confirmed.is_some()
     }
 
-    /// The confirmed state has been taken over by the build that the room was upgraded to: says so, and sends again what is pending.
+    /// Tells the room that the build of its upgrade has taken over the confirmed state, and sends pending transitions again.
     fn handle_upgraded(&mut self, upgrade: &Event) {
         if let Some(confirmed) = &mut self.confirmed {
             confirmed.stand_after(upgrade);
@@ -92,7 +92,7 @@ impl<M: Machine> Replica<M> {
         self.catch_up();
     }
 
-    /// Puts what is undecided into the encoding of the build that is here; what that refuses will never be a transition.
+    /// Converts undecided transitions to the encoding of the current build; those that it refuses will never be transitions.
     pub(super) fn encode_pending(&mut self, decided: Number) {
         let Some((_, machine)) = &mut self.machine else { return };
         let mut refused = Vec::new();
@@ -110,7 +110,7 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Sends what is pending with numbers above `decided`.
+    /// Sends pending transitions with numbers above `decided`.
     pub(super) fn submit_above(&mut self, decided: Number) {
         if matches!(self.phase, Phase::CatchingUp | Phase::Live) {
             let head = self.known_head();

@@ -1,4 +1,4 @@
-//! The sessions of one room, by id and by client, and how many of them each participant has.
+//! The sessions of one room, by id and by client, with the number of sessions of each participant.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     by_id: BTreeMap<SessionId, Session>,
     by_client: BTreeMap<ClientId, SessionId>,
-    /// How many sessions each participant has.
+    /// The number of sessions of each participant.
     participants: BTreeMap<Author, usize>,
 }
 
@@ -49,7 +49,7 @@ impl Sessions {
         self.by_client.get(&client).copied()
     }
 
-    /// Adds a session. Returns the one that the same client had: it is still to be removed.
+    /// Adds a session. Returns the client's earlier session, which must still be removed.
     pub(super) fn insert(&mut self, id: SessionId, session: Session) -> Option<SessionId> {
         *self.participants.entry(session.participant.clone()).or_default() += 1;
         let former = self.by_client.insert(session.client, id);
@@ -90,7 +90,7 @@ impl Sessions {
         self.participants.keys()
     }
 
-    /// The encoded message of who is present.
+    /// Returns the encoded message with the present participants.
     pub(super) fn presence(&self) -> Bytes {
         let participants = self.participants.keys().take(PARTICIPANTS_NAMED_MAX).cloned().collect();
         ServerMessage::Presence(Presence { count: self.participants.len() as u64, participants }).encode()

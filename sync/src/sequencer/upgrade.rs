@@ -1,4 +1,4 @@
-//! Upgrades: another build takes the room over, in the middle of its log.
+//! Upgrades: another build takes over the room, in the middle of its log.
 
 use bytes::Bytes;
 
@@ -20,13 +20,13 @@ pub(super) struct Upgrade<M> {
 }
 
 impl<M: Machine> Sequencer<M> {
-    /// Has another build take over: its first state is the durable one, as it restores it. The event of it is the next batch; when that is
-    /// durable the build is current, and what is submitted in the old one's encoding is dropped. Meanwhile the room
+    /// Switches to another build, which restores the durable state as its first. The upgrade's event is the next batch. When it is
+    /// durable, the build is current, and transitions in the old one's encoding are dropped. Meanwhile the room
     /// [is full](Sequencer::is_full).
     ///
     /// # Errors
     ///
-    /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room is as it was.
+    /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room has not changed.
     pub fn begin_upgrade(&mut self, mut machine: M, digest: Digest, now: Timestamp) -> Result<(), UpgradeError> {
         if !self.is_settled() || self.broken || self.upgrade.is_some() {
             return Err(UpgradeError::NotSettled);

@@ -1,5 +1,5 @@
-//! What the protocol promises: by properties that hold for any input, and by single scenarios that chance would rarely meet.
-//! A property that fails prints the smallest case that was found.
+//! The protocol's promises: as properties that hold for any input, and as single scenarios that chance would rarely meet.
+//! A failing property prints the smallest case that was found.
 
 mod arrival;
 mod fragile;

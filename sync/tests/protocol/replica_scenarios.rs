@@ -79,7 +79,7 @@ fn apply(replica: &mut Replica<Tally>, value: u64) -> Number {
     replica.apply(transition(value), Timestamp(5), 0).unwrap()
 }
 
-/// A replica that is live at `seq` with these values.
+/// Returns a replica that is live at `seq` with these values.
 fn live(seq: u64, held: &[u64]) -> Replica<Tally> {
     let mut replica = Replica::new(KEY, Number(0));
     replica.handle_connected();
@@ -150,7 +150,7 @@ fn a_pending_transition_that_traps_is_tried_once_and_waits_for_its_verdict() {
 fn an_answer_to_an_earlier_hello_is_passed_over() {
     let mut replica = live(1, &[1]);
     replica.handle_connected();
-    // While the first Hello is under way, the machine breaks off: what that Hello said of a state here is not true any more.
+    // While the first Hello is in flight, the machine breaks off: the state in that Hello does not exist any more.
     let trapped = replica.apply(transition(TRAP), Timestamp(5), 0);
     assert!(matches!(trapped, Err(SubmitError::Rejected(Rejection::Trapped(_)))));
     assert_eq!(
@@ -233,7 +233,7 @@ fn an_event_that_never_applies_here_ends_in_a_goodbye_and_not_in_a_loop() {
             }
         }
         assert!(matches!(replica.goodbye(), Some(goodbye @ Goodbye::RoomFailed(_)) if goodbye.retry()));
-        // The next connection does not resume what is known to be wrong.
+        // The next connection does not resume a state that is known to be wrong.
         replica.handle_connected();
         assert_eq!(resumes(&sent(&mut replica)), [None]);
     }
@@ -279,7 +279,7 @@ fn behind_a_welcome_that_waits_for_the_machine_nothing_about_the_session_is_lost
     send(&mut replica, &ServerMessage::Pong(7));
     assert_eq!((replica.presence(), replica.needs_machine()), (&presence, Some(digest())));
     assert_eq!(replica.poll_pong(), Some(7));
-    // The large one alone does not fill what may wait behind it.
+    // The large one alone does not fill the space behind it.
     send(&mut replica, &ServerMessage::Events(vec![foreign(2, 3)]));
     send(&mut replica, &ServerMessage::Goodbye(Goodbye::TooSlow));
     assert_eq!(replica.goodbye(), Some(&Goodbye::TooSlow));

@@ -57,12 +57,12 @@ fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
         1 => (0..4u8, any::<Option<(bool, u64)>>()).prop_map(|(client, resume)| Call::Welcome { client, resume }),
         1 => numbers().prop_map(Call::Read),
     ];
-    // Nobody is silent for so long that what the room remembers would depend on when it took snapshots.
+    // Nobody is silent for so long that the room's memory would depend on when it took snapshots.
     let times = prop_oneof![9 => 0..1000u64, 1 => 0..CLIENT_REMEMBERED_MICROS];
     vec((call, times), 0..150)
 }
 
-/// What the world outside has seen of the sequencer.
+/// The sequencer's effects as the outside world has seen them.
 struct Seen {
     sequencer: Sequencer<Tally>,
     in_flight: Option<Arc<Batch>>,
@@ -156,7 +156,7 @@ impl Seen {
         assert!(told <= Some(welcome.decided), "what is rejected is decided");
     }
 
-    /// From any snapshot the room comes back the same.
+    /// From any snapshot the room is restored identically.
     fn check_reopening(&mut self) {
         let head = |sequencer: &mut Sequencer<Tally>| {
             sequencer.take_snapshot();

@@ -65,7 +65,7 @@ fn nothing_is_seen_of_a_batch_that_was_not_stored() {
     let hello = Hello::new(KEY, None);
     let (welcome, _) = sequencer.welcome(&hello, SessionId(1), Author("a".into()), Timestamp(10));
     assert_eq!((welcome.decided, welcome.taken, welcome.head), (Number(1), Number(1), Seq(1)));
-    // What conflicted with the lost value does not conflict any more.
+    // A transition that conflicted with the lost value does not conflict any more.
     submit(&mut sequencer, client, 3, 4);
     append(&mut sequencer);
     let applied = sequencer.durable().1.applied.iter().map(|&(value, _, time)| (value, time)).collect::<Vec<_>>();
@@ -193,7 +193,7 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     assert_eq!(start(resume(2, other)), (false, Seq(1)), "its past is not the room's, though it is as long");
 }
 
-/// A room that remembers two clients, and has just forgotten one.
+/// Returns a room that remembers two clients, and has just forgotten one.
 fn forgetful() -> Sequencer<Tally> {
     let limits = Limits { clients_remembered_max: 2, ..Limits::default() };
     let genesis = genesis();

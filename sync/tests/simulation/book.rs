@@ -1,4 +1,4 @@
-//! The state under simulation. One machine has it all, so that the features meet: a list that shows order and doubling, an
+//! The state under simulation. One machine has every feature, so that they meet: a list that shows order and doubling, an
 //! ordered map and a counter whose conflicts depend on the state, bits of entropy and time, membership, alarms, and inputs that
 //! break it.
 
@@ -17,9 +17,9 @@ pub(crate) const LONG: u8 = u8::MAX;
 pub(crate) enum What {
     Append,
     Earn(u64),
-    /// A conflict where the counter is lower.
+    /// A conflict if the counter is lower.
     Spend(u64),
-    /// A conflict where the entry is not what was expected.
+    /// A conflict if the entry is not the expected one.
     Swap {
         key: u8,
         expected: u64,
@@ -38,7 +38,7 @@ pub(crate) enum What {
     /// Only to make the log grow, so that snapshots are due.
     Pad(Bytes),
     Trap,
-    /// Traps in some states only, so that a prediction may trap and the room's machine not, or the other way round.
+    /// Traps in some states only, so that a prediction may trap while the room's machine does not, or the other way round.
     TrapIfOdd,
     /// Too much for the host's budget, not for a replica's: only the host's verdict counts.
     Exhaust,

@@ -1,4 +1,4 @@
-//! The machine under simulation, native: like a wasmtime instance it loses every state it made when it breaks.
+//! The machine under simulation, native: like a wasmtime instance it loses every state when it breaks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, LoadError, Machi
 
 use crate::book::{Book, LONG, What};
 
-/// Rooms of books. The book is a plain function already, so that it is its own model.
+/// Rooms of books. The book is already a plain function, so it is its own model.
 pub(crate) struct Books {
     membership: bool,
 }
@@ -36,7 +36,7 @@ impl Scenario for Books {
             4..7 => What::Earn(random.below(4)),
             7..10 => What::Spend(random.below(4)),
             10..14 => {
-                // A guess at what stands there, so that replicas predict success and lose races.
+                // A guess at the current entry, so that replicas predict success and lose races.
                 let (key, expected, value) = (random.below(2) as u8, random.below(2), random.below(2));
                 What::Swap { key, expected, value }
             }
@@ -86,7 +86,7 @@ const TOO_LONG: &[u8] = &[b'r'; TRANSITION_BYTES_MAX + 1];
 pub(crate) struct Native {
     place: Place,
     membership: bool,
-    /// Which start of the machine this is; a state of an earlier one is lost.
+    /// The number of the machine's start; a state of an earlier one is lost.
     start: u64,
     is_broken: bool,
 }

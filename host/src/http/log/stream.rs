@@ -22,17 +22,17 @@ pub(super) struct LogLines {
     after: Seq,
     /// The build that runs after that event.
     digest: Digest,
-    /// How many events are still wanted.
+    /// The number of events that are still wanted.
     left: u64,
-    /// Whether nothing that is wanted can follow.
+    /// Whether no later event can match the query.
     is_over: bool,
 }
 
-/// What a log has next.
+/// The next part of a log.
 pub(super) enum Next {
     /// These lines.
     Lines(Bytes),
-    /// Nothing yet: the reader stands at the log's end.
+    /// Nothing yet: the reader is at the log's end.
     CaughtUp,
     /// No later event can match the query.
     Over,
@@ -45,12 +45,12 @@ impl LogLines {
         Self { logs, reader, query, after, digest, left, is_over: false }
     }
 
-    /// The last event that was read.
+    /// Returns the last event that was read.
     pub(super) fn after(&self) -> Seq {
         self.after
     }
 
-    /// Reads on until there is something that is wanted. Each portion takes a slot, and none is gone through on the threads that serve
+    /// Reads until there is a matching event. Each portion takes a slot, and is not processed on the threads that serve
     /// sockets.
     pub(super) async fn next(&mut self) -> Result<Next, HttpError> {
         while self.left > 0 && !self.is_over {

@@ -39,7 +39,7 @@ pub(crate) async fn appends_of_one_room_are_stored_in_the_order_of_the_calls(jou
         assert_eq!(append.await, Appended::Committed);
     }
     assert_eq!(prove(&journal, log.room()).await, (Seq(400), log.chain));
-    // Nobody needs to wait for an append.
+    // A writer does not have to wait for an append.
     drop(log.append(&journal, 1));
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
     assert_eq!(prove(&journal, log.room()).await, (Seq(402), log.chain));

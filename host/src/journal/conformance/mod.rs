@@ -1,4 +1,4 @@
-//! What every engine must do, as tests: an engine's own tests call [`conformance!`] with how to open it.
+//! The requirements for every engine, as tests: an engine's own tests call [`conformance!`] with a way to open it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) use past::*;
 pub(crate) use rooms::*;
 pub(crate) use snapshots::*;
 
-/// Makes a test of each rule. `$open` is an async function that gives the storage to keep and a journal on it, both new.
+/// Makes a test of each rule. `$open` is an async function that returns the storage to keep and a journal on it, both new.
 macro_rules! conformance {
     ($open:path; $($rule:ident)*) => {
         $(
@@ -63,16 +63,16 @@ macro_rules! conformance {
 }
 pub(crate) use conformance;
 
-/// Writes one room's log: a sequencer's part in these tests.
+/// A writer of one room's log: a sequencer's part in these tests.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     /// The room.
     pub genesis: Genesis,
     /// The last event made so far.
     pub head: Seq,
-    /// The chain there.
+    /// The chain after it.
     pub chain: Chain,
-    /// The build there.
+    /// The build after it.
     pub digest: Digest,
 }
 
@@ -92,13 +92,13 @@ impl LogWriter {
         &self.genesis.room
     }
 
-    /// The record of the next `count` events.
+    /// Returns the record of the next `count` events.
     pub fn next(&mut self, count: u64) -> Record {
         let input = |seq: Seq| Input::Alarm(seq.0.to_le_bytes().repeat(3).into());
         self.record((self.head.0..self.head.0 + count).map(|before| input(Seq(before + 1))).collect())
     }
 
-    /// The record of an upgrade to `digest`.
+    /// Returns the record of an upgrade to `digest`.
     pub fn upgrade(&mut self, digest: Digest) -> Record {
         let record = self.record(vec![Input::Upgraded(digest)]);
         self.digest = digest;
@@ -127,7 +127,7 @@ impl LogWriter {
         journal.append(self.room(), record, Note::default())
     }
 
-    /// A snapshot at the head.
+    /// Returns a snapshot at the head.
     #[must_use]
     pub fn snapshot(&self, state: &[u8]) -> Snapshot {
         Snapshot {
@@ -169,7 +169,7 @@ pub async fn room_with(journal: &Shared, name: &str, counts: &[u64]) -> LogWrite
     log
 }
 
-/// Reads and proves a room's whole log, a few records at a time; gives its head and chain.
+/// Reads and proves a room's whole log, a few records at a time; returns its head and chain.
 pub async fn prove(journal: &Shared, room: &RoomId) -> (Seq, Chain) {
     let record = journal.room(room).await.unwrap().unwrap();
     let found = prove_from(journal, room, record.start()).await;
@@ -177,7 +177,7 @@ pub async fn prove(journal: &Shared, room: &RoomId) -> (Seq, Chain) {
     found
 }
 
-/// Reads and proves what follows `start`, of a room that is staged as well.
+/// Reads and proves the events after `start`, also of a staged room.
 pub async fn prove_from(journal: &Shared, room: &RoomId, start: (Seq, Chain)) -> (Seq, Chain) {
     let (mut head, mut chain) = start;
     loop {

@@ -1,4 +1,4 @@
-//! Logs whose beginning is not kept.
+//! Logs whose beginning is no longer kept.
 
 use reapply_sync::room::Note;
 use reapply_sync::{Digest, LogId, Seq, Snapshot};
@@ -89,7 +89,7 @@ pub(crate) async fn a_trimmed_log_begins_at_its_snapshot(journal: Shared) {
     assert_eq!(seqs.collect::<Vec<_>>(), [base.head, log.head]);
     assert_eq!(journal.snapshot(log.room(), Some(Seq(base.head.0 - 1))).await, Ok(None));
     assert_eq!(journal.snapshot(log.room(), Some(base.head)).await.unwrap(), Some(base.snapshot(b"second")));
-    // Within the first batch that is left, the journal still finds the chain.
+    // Within the first remaining batch, the journal still finds the chain.
     assert_eq!(log.append(&journal, 2).await, Appended::Committed);
     let upto = Seq(log.head.0 - 2);
     journal.trim(log.room(), upto).await.unwrap();
@@ -164,7 +164,7 @@ pub(crate) async fn a_room_runs_the_build_of_its_last_upgrade(journal: Shared) {
     }
     assert_eq!(prove(&journal, log.room()).await, (Seq(8), log.chain));
 
-    // A record must say of itself what its event says.
+    // A record's own fields must agree with its event.
     let chain = log.chain;
     let record = log.upgrade(Digest::of(b"fourth"));
     assert!(record.decode(chain).is_ok());

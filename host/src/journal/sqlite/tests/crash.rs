@@ -15,7 +15,7 @@ use crate::journal::sqlite::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
 use crate::journal::sqlite::wal;
 use crate::journal::{Appended, Journal, LostLog, OpenError, Proving};
 
-/// Tells the child process which directory to load.
+/// The variable with the directory that the child process loads.
 const CHILD_DIRECTORY: &str = "REAPPLY_TEST_JOURNAL_DIRECTORY";
 
 const ROOMS: usize = 4;
@@ -50,7 +50,7 @@ fn log_note(log: &LogWriter) -> Note {
     Note { alarm: Some(Timestamp(log.head.0 * 1_000)), is_occupied: log.head.0.is_multiple_of(2) }
 }
 
-/// Now and then takes a snapshot of several chunks, and trims the log up to the one before.
+/// Sometimes takes a snapshot of several chunks, and trims the log up to the one before.
 async fn snapshot_and_trim(journal: &Shared, log: &LogWriter, snapshots: &mut Vec<Seq>) {
     if log.head.0.is_multiple_of(60) {
         journal.put_snapshot(log.room(), log.snapshot(&[1; 2_500_000])).await.unwrap();
@@ -68,7 +68,7 @@ async fn every_acknowledged_append_outlives_kill_9() {
     for lines_before_kill in [50, 3000] {
         let path = directory.path().join(lines_before_kill.to_string());
         let acknowledged = run_and_kill(&path, lines_before_kill);
-        // Whatever the kill left half-written is dropped with a warning, or there was nothing.
+        // Anything the kill left half-written is dropped with a warning, or there was nothing.
         let Opened { journal, .. } = SqliteJournal::open(&path).unwrap();
         let journal: Shared = std::sync::Arc::new(journal);
         for (index, acknowledged) in acknowledged.into_iter().enumerate() {
@@ -110,7 +110,7 @@ fn run_and_kill(directory: &Path, lines_before_kill: usize) -> [Seq; ROOMS] {
     acknowledged
 }
 
-/// Copies what a crash at this moment would leave.
+/// Copies the files that a crash at this moment would leave.
 fn crash(journal_directory: &Path, copy: &Path) {
     fs::create_dir_all(copy).unwrap();
     for file in [DATABASE_FILE, WAL_FILE] {
@@ -118,7 +118,7 @@ fn crash(journal_directory: &Path, copy: &Path) {
     }
 }
 
-/// A live journal with some records in its log, and how many frames and events there are.
+/// Returns a live journal with some records in its log, and the numbers of frames and events.
 async fn loaded(directory: &Path) -> (Shared, LogWriter, Vec<(u64, Seq)>) {
     let journal = open(directory);
     let mut log = room_with(&journal, "lobby", &[]).await;
@@ -139,7 +139,7 @@ async fn a_torn_tail_is_dropped_with_a_warning_and_the_batches_before_it_stay() 
     let [.., (frames_before, head_before), (frames, head)] = ends[..] else { panic!("{ends:?}") };
     let end = 32 + frames * FRAME_BYTES;
     let start = 32 + frames_before * FRAME_BYTES;
-    // How the file is spoilt, and whether the last record survives it.
+    // The kind of damage, and whether the last record survives it.
     type Spoil = fn(&mut fs::File, u64, u64);
     let cases: [(&str, bool, Spoil); 6] = [
         ("nothing", true, |_, _, _| {}),
@@ -186,15 +186,15 @@ async fn damage_before_later_transactions_of_the_log_stops_the_start() {
         assert!(file.ends_with(WAL_FILE), "{error}");
         let expected = frame.map_or("its header".to_owned(), |frame| format!("frame {}", frame + 1));
         assert_eq!(*place, expected, "byte {at}: {error}");
-        // The files are as they were: mending the bit brings everything back.
+        // The files have not changed: restoring the bit brings everything back.
         flip(&copy.join(WAL_FILE), at, 2);
         open(&copy);
         fs::remove_dir_all(&copy).unwrap();
     }
 }
 
-/// Records of one event each, so that their transactions have few frames; gives the copy's log, cut after its last frame, and where the
-/// last three transactions end.
+/// Appends records of one event each, so that their transactions have few frames; returns the copy's log, cut after its last frame, and
+/// the ends of the last three transactions.
 async fn with_small_transactions(root: &Path) -> (std::path::PathBuf, Vec<u8>, [u64; 3]) {
     let live = root.join("live");
     let journal = open(&live);
@@ -224,7 +224,7 @@ async fn no_broken_field_of_a_frame_hides_a_transaction_that_follows() {
             assert_eq!(*place, format!("frame {}", frame + 1), "bit {bit}: {error}");
         }
     }
-    // A frame of the last transaction may be torn, but no tear leaves it one half of its salts.
+    // A frame of the last transaction may be torn, but no tear leaves only one half of its salts.
     for (at, is_damage) in [(9, true), (14, true), (17, false), (300, false)] {
         let mut bytes = bytes.clone();
         bytes[(32 + (last - 1) * FRAME_BYTES) as usize + at] ^= 4;

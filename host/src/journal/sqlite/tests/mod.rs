@@ -1,4 +1,4 @@
-//! What is SQLite's own: group commit, limits, crashes, damage, a full disk, backups.
+//! Tests of SQLite's own features: group commit, limits, crashes, damage, a full disk, backups.
 
 mod backup;
 mod crash;
@@ -40,7 +40,7 @@ fn open_sqlite(directory: &Path) -> Arc<SqliteJournal> {
     Arc::new(journal)
 }
 
-/// Holds the database's write lock, so that the writer waits with what it has taken.
+/// Holds the database's write lock, so that the writer waits with its batch.
 struct HeldUp(Connection);
 
 impl HeldUp {
@@ -74,7 +74,7 @@ async fn one_commit_serves_every_room_that_is_waiting() {
     for append in appends {
         assert_eq!(append.await, Appended::Committed);
     }
-    // The first commit has what the writer took before the rest came, the second all the rest.
+    // The first commit has the batch that the writer took before the rest came, the second all the rest.
     let commits = journal.commits() - commits_before;
     assert!(commits <= 2, "{commits} commits for 500 appends");
     for log in logs {
@@ -88,7 +88,7 @@ async fn reads_wait_for_no_write_and_a_full_queue_says_so() {
     let journal = open(directory.path());
     let mut log = room_with(&journal, "lobby", &[2]).await;
     let held_up = HeldUp::new(directory.path());
-    // These expect a wrong head, so that none of their bytes is written.
+    // These expect a wrong head, so their bytes are not written.
     let mut stale = log.next(1);
     stale.expected = Seq(1);
     stale.body = Bytes::from(vec![0; 1024 * 1024]);
@@ -121,7 +121,7 @@ async fn the_database_itself_refuses_a_record_that_another_program_forestalled()
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path());
     let mut log = room_with(&journal, "lobby", &[2]).await;
-    // Another program that does not heed the lock appends to the log behind the writer's back.
+    // Another program that ignores the lock appends to the log behind the writer's back.
     let record = log.clone().next(1);
     let sum = super::log::record_checksum(1, &Record { id: BatchId(9), ..record.clone() });
     let intruder = Connection::open(directory.path().join(DATABASE_FILE)).unwrap();
@@ -146,7 +146,7 @@ async fn a_journal_opens_again_with_all_that_it_held() {
     journal.put_snapshot(log.room(), snapshot.clone()).await.unwrap();
     let in_use = SqliteJournal::open(directory.path()).unwrap_err();
     assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
-    // What is waiting is stored before the journal lets go.
+    // Everything that waits is stored before the journal closes.
     let append = log.append(&journal, 1);
     drop(journal);
     assert_eq!(append.await, Appended::Committed);
@@ -185,7 +185,7 @@ async fn the_write_ahead_log_stays_bounded_though_readers_are_never_all_idle() {
     for _ in 0..20 {
         assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
     }
-    // One that reads always overlaps with another, so that there is never a moment without a reader.
+    // One read always overlaps with another, so that there is never a moment without a reader.
     let readers: Vec<_> = (0..4)
         .map(|_| {
             let (journal, room) = (journal.clone(), log.room().clone());
@@ -211,7 +211,7 @@ async fn the_write_ahead_log_stays_bounded_though_readers_are_never_all_idle() {
     }
     let bound = 2 * super::checkpoint::LOG_FRAMES_MAX * (24 + super::PAGE_BYTES);
     assert!(grown <= bound, "{grown} bytes, of at most {bound}");
-    // It gives back what it took.
+    // It releases what it took.
     for _ in 0..40 {
         assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
     }
