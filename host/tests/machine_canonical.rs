@@ -33,7 +33,7 @@ const F64_INPUTS: [u64; 12] = [
     0xc002_0000_0000_0000,
 ];
 
-/// Two floats that fill 64 bits each come in as bits and go out as bits: the function is called with `i64`s and gives two.
+/// Calls with two floats that fill 64 bits each, as bits: the function takes `i64`s and returns two.
 struct Case {
     operation: String,
     wat: String,
@@ -47,7 +47,7 @@ enum Lanes {
 }
 
 impl Lanes {
-    /// The canonical bits of a 64-bit half of a result.
+    /// Returns the canonical bits of a 64-bit half of a result.
     fn canonical(self, half: u64) -> u64 {
         match self {
             Self::F64 if f64::from_bits(half).is_nan() => F64_NAN_BITS,
@@ -60,7 +60,7 @@ impl Lanes {
     }
 }
 
-/// A module whose `f` takes the bits of two operands and gives the bits of the result, in halves.
+/// Returns a module whose `f` takes the bits of two operands and returns the bits of the result, in halves.
 fn case(operation: &str, operands: &str, lanes: Lanes, to_halves: &str) -> Case {
     let wat = format!(
         r#"(module (func (export "f") (param $a i64) (param $b i64) (result i64 i64) (local $r v128)

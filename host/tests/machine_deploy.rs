@@ -1,4 +1,4 @@
-//! What deployment refuses, and in which words.
+//! The refusals of a deployment, with their messages.
 
 mod machine_wat;
 
@@ -25,7 +25,7 @@ fn a_machine_is_accepted_and_described() {
     assert_eq!((description.name.as_str(), description.state_version, description.membership), ("wat", 1, true));
     assert_eq!(deployment.build.digest(), Digest::of(deployment.build.component()));
 
-    // What was made canonical once is what it is.
+    // A canonical component does not change.
     let again = check(&engine, deployment.build.component()).unwrap();
     assert_eq!(again.build.digest(), deployment.build.digest());
     assert_eq!(again.plan, deployment.plan);
@@ -183,7 +183,7 @@ fn damaged_components_never_panic_the_host() {
             let place = random as usize % damaged.len();
             damaged[place] ^= 1 << (random >> 61);
         }
-        // Whatever it says, it says it.
+        // The message is passed on, whatever it is.
         if let Err(error) = check(&engine, &damaged) {
             assert!(!error.to_string().is_empty());
         }
@@ -206,7 +206,7 @@ fn compiled_machines_are_found_in_the_cache() {
     assert!(error.contains("cache for compiled machines") && error.contains("file"), "{error}");
 }
 
-/// The core name of `describe`, and a name of the same length that would end a string in JavaScript and go on as code.
+/// The core name of `describe`, and a name of the same length that would end a string in JavaScript and continue as code.
 const NAME: &str = "reapply:machine/machine@0.1.0#describe";
 const ATTACK: &str = "x'];globalThis.PWNED='yes';//////////'";
 
@@ -229,7 +229,7 @@ fn a_name_over_the_limit_is_refused_and_shown_in_part() {
     assert!(message.contains(&format!("`{}`", "n".repeat(80))), "{message}");
 }
 
-/// The same bytes with another name of the same length, wherever it stands.
+/// Returns the same bytes with another name of the same length, wherever it occurs.
 fn replaced(mut bytes: Vec<u8>, name: &str, other: &str) -> Vec<u8> {
     let mut found = 0;
     for at in 0..bytes.len().saturating_sub(name.len()) {
@@ -247,13 +247,13 @@ fn a_plan_finds_the_modules_and_the_contracts_functions() {
     let engine = Engine::new(None).unwrap();
     let deployment = check(&engine, &MachineWat::default().component()).unwrap();
     let (plan, component) = (&deployment.plan, deployment.build.component());
-    // The machine itself, and the two modules that tie its destructor to a type which is there before it.
+    // The machine itself, and the two modules that tie its destructor to an existing type.
     assert_eq!((plan.modules.len(), plan.instances.len(), plan.functions.len()), (3, 3, 9));
     for [offset, length] in &plan.modules {
         assert!(wasmparser::validate(&component[*offset..offset + length]).is_ok());
     }
     assert!(plan.destructor.is_some());
-    // Nothing but numbers is served of it.
+    // Only numbers are served of it.
     let json = serde_json::to_string(plan).unwrap();
     let words = [
         "modules",
@@ -272,7 +272,7 @@ fn a_plan_finds_the_modules_and_the_contracts_functions() {
     assert!(texts.filter(|text| !text.is_empty()).all(|text| words.contains(&text)), "{json}");
 }
 
-/// The text of a whole machine, to be changed.
+/// The text of a complete machine, to be changed.
 fn machine_text() -> String {
     wasmprinter::print_bytes(MachineWat::default().component()).unwrap()
 }

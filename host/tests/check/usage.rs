@@ -1,4 +1,4 @@
-//! What the command says to what it cannot work with.
+//! The command's answers to unusable input.
 
 use super::{check, run, text};
 

@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use crate::client::Order;
 use crate::ledger::Ledger;
 
-/// Between two requests.
+/// The pause between two requests.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A client at work. Its room is the counter's, and nobody else's.
+/// A running client. Its room is the counter's, and only its own.
 #[derive(Debug)]
 pub(crate) struct Asker {
     orders: watch::Sender<Order>,
@@ -25,7 +25,7 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Lets a new client begin.
+    /// Starts a new client.
     pub(crate) fn start(host: SocketAddr, ledger: &Ledger, seed: u64) -> Self {
         let key = ClientKey(StdRng::seed_from_u64(seed).random());
         let (orders, orders_receiver) = watch::channel(Order::Settle);
@@ -40,7 +40,7 @@ impl Asker {
         Self { orders, answered, task: tokio::task::spawn_blocking(move || worker.run(&answered_sender)) }
     }
 
-    /// Where it submits.
+    /// Returns the room that it submits to.
     pub(crate) fn room() -> RoomId {
         let name = |text: &str| text.parse().expect("it is a name");
         RoomId { machine: name("counter"), room: name("asked") }
@@ -51,12 +51,12 @@ impl Asker {
         self.orders.send_replace(order);
     }
 
-    /// How many of its requests were answered, once all are.
+    /// Returns the number of its answered requests, once all are answered.
     pub(crate) fn answered(&self) -> Option<u64> {
         *self.answered.borrow()
     }
 
-    /// Sees it off.
+    /// Makes the client end, and waits for it.
     pub(crate) async fn end(self) {
         self.order(Order::End);
         self.task.await.expect("a client does not panic");
@@ -89,12 +89,12 @@ impl Worker {
         }
     }
 
-    /// Whether nobody waits for this client any more: it shall end, or its test has.
+    /// Returns whether nobody waits for this client any more: it must end, or its test has ended.
     fn is_left(&self) -> bool {
         *self.orders.borrow() == Order::End || self.orders.has_changed().is_err()
     }
 
-    /// Submits a transition until the host has answered what became of it.
+    /// Submits a transition until the host has answered with its outcome.
     fn ask(&self, number: u64) {
         let room = Asker::room();
         let headers = [("reapply-client", self.key.as_str()), ("reapply-number", &number.to_string())];

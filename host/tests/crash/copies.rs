@@ -1,4 +1,4 @@
-//! Copies of what a host holds: forks of a room, which are made while that room is pressed, and backups of everything.
+//! Copies of a host's data: forks of a room under load, and backups of everything.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use reapply_testing::{Host, http};
 /// The room that is forked.
 const FORKED: &str = "counter/pressed";
 
-/// The forks that were acknowledged.
+/// The acknowledged forks.
 #[derive(Debug, Default)]
 pub(crate) struct Forks {
     acknowledged: u32,
@@ -19,14 +19,14 @@ impl Forks {
     ///
     /// # Errors
     ///
-    /// The fork is not acknowledged; what the command said.
+    /// The fork is not acknowledged; the error is the command's output.
     pub(crate) fn fork(&mut self, host: &Host) -> Result<(), String> {
         run(host, "fork", &[FORKED, &name(self.acknowledged)])?;
         self.acknowledged += 1;
         Ok(())
     }
 
-    /// Sees that the forks that were acknowledged are there and whole, that the next one is not, and that it can be made.
+    /// Checks that the acknowledged forks exist and are whole, that the next one does not, and that it can be made.
     pub(crate) fn check(&mut self, host: &Host) {
         let next = name(self.acknowledged);
         assert_eq!(http::get(&host.url(&format!("/rooms/{next}"))).status, 404, "{next} was not acknowledged");
@@ -34,7 +34,7 @@ impl Forks {
         made.unwrap_or_else(|refusal| panic!("{next} cannot be made: {refusal}"));
         for number in 0..self.acknowledged {
             let (name, shown) = (name(number), host.room(&name(number)));
-            // It shows what the log says: one for each event of the past that it shares, and its own first event adds nothing.
+            // The state follows from the log: one for each event of the shared past, and its own first event adds nothing.
             assert!(shown["view"]["count"].as_u64() < shown["seq"].as_u64(), "{name}: {shown}");
         }
         verify(host, &next);
@@ -45,13 +45,13 @@ impl Forks {
 ///
 /// # Errors
 ///
-/// The command fails; what it said.
+/// The command fails; the error is its output.
 pub(crate) fn back_up(host: &Host) -> Result<(), String> {
     let backup = tempfile::tempdir().unwrap();
     run(host, "backup", &[&backup.path().to_string_lossy()])
 }
 
-/// Sees that nothing is left of a backup that was cut short, and that a new one can be made and restored.
+/// Checks that nothing is left of a backup that was cut short, and that a new one can be made and restored.
 pub(crate) fn check_backups(host: &Host) {
     let left: Vec<String> = names(host.data()).into_iter().filter(|name| name.starts_with("backup-")).collect();
     assert_eq!(left, Vec::<String>::new(), "what a crash left of a backup");
@@ -61,7 +61,7 @@ pub(crate) fn check_backups(host: &Host) {
     run(host, "restore", &[&from, "--data", &to]).unwrap_or_else(|refusal| panic!("it is not restored: {refusal}"));
 }
 
-/// Sees that `reapply verify` proves a room.
+/// Checks that `reapply verify` proves a room.
 pub(crate) fn verify(host: &Host, room: &str) {
     run(host, "verify", &[room]).unwrap_or_else(|refusal| panic!("{room} is not proved: {refusal}"));
 }
@@ -75,7 +75,7 @@ fn name(number: u32) -> String {
     format!("counter/fork-{number}")
 }
 
-/// The names of all files below a directory.
+/// Returns the names of all files below a directory.
 fn names(directory: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {

@@ -1,4 +1,4 @@
-//! Several clients in several rooms of one host, and whether they and the host come to agree.
+//! Several clients in several rooms of one host, and a check that they and the host agree in the end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -15,29 +15,29 @@ use crate::client::{Client, Order, Standing};
 use crate::ledger::Ledger;
 use crate::upgrades::Upgrades;
 
-/// Clients in each room.
+/// The number of clients in each room.
 const CLIENTS_PER_ROOM: usize = 3;
 
-/// Sessions that have to be ended before storage counts as failing: two for each room.
+/// The number of sessions that must end before storage counts as failing: two for each room.
 const SESSIONS_ENDED_MIN: usize = 2 * Kind::ALL.len();
 
-/// A machine under load, with the one room of it that is used.
+/// A machine under load, in a single room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// Its state tells how many transitions were applied.
+    /// The state is the number of applied transitions.
     Counter,
-    /// Its state grows, and so do its snapshots.
+    /// The state grows, and so do its snapshots.
     Cells,
-    /// It has alarms, and conflicts that only the host can tell.
+    /// The machine has alarms, and conflicts that only the host can detect.
     Timer,
-    /// Its room is upgraded again and again, and it asks for membership. Its state tells how many transitions were applied.
+    /// The room is upgraded again and again, and has membership events. The state is the number of applied transitions.
     Changing,
 }
 
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::Counter, Self::Cells, Self::Timer, Self::Changing];
 
-    /// The machine's name. That of the guest as well, where it is one.
+    /// Returns the machine's name, which is also the guest's if it is one.
     pub(crate) fn machine(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -52,7 +52,7 @@ impl Kind {
         RoomId { machine: name(self.machine()), room: name("pressed") }
     }
 
-    /// How often a client submits when it is its turn.
+    /// Returns the number of submissions of a client in its turn.
     pub(crate) fn eagerness(self) -> f64 {
         match self {
             Self::Counter | Self::Cells => 1.0,
@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// A transition, as JSON.
+    /// Returns a transition, as JSON.
     pub(crate) fn transition(self, rng: &mut StdRng) -> String {
         match self {
             Self::Counter => r#"{"Increment":1}"#.to_owned(),
@@ -80,7 +80,7 @@ impl Kind {
     }
 }
 
-/// The builds that clients run, fetched from the host by digest and compiled once.
+/// The builds of clients, fetched from the host by digest and compiled once.
 #[derive(Clone)]
 pub(crate) struct Builds {
     engine: Engine,
@@ -92,7 +92,7 @@ impl Builds {
         Self { engine: Engine::new(None).expect("the engine runs here"), compiled: Arc::default() }
     }
 
-    /// A running instance of this build; `None` if the host does not answer.
+    /// Returns a running instance of this build; `None` if the host does not answer.
     pub(crate) async fn instance(&self, host: SocketAddr, digest: Digest) -> Option<Instance> {
         let builds = self.clone();
         let started = tokio::task::spawn_blocking(move || {
@@ -123,7 +123,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Deploys the machines to `host`, and lets clients into their rooms. They wait for orders.
+    /// Deploys the machines to `host`, and starts clients in their rooms. They wait for orders.
     pub(crate) fn gather(host: &Host, builds: &Builds, rng: &mut StdRng) -> Self {
         let ledger = Ledger::default();
         let mut clients = Vec::new();
@@ -140,12 +140,12 @@ impl Crowd {
         Self { host: host.address(), builds: builds.clone(), ledger, upgrades, clients, asker }
     }
 
-    /// Lets everyone submit, without end.
+    /// Makes everyone submit, without end.
     pub(crate) fn press(&self) {
         self.order(Order::Press);
     }
 
-    /// Waits until so many more events were acknowledged.
+    /// Waits until this many more events are acknowledged.
     pub(crate) async fn pressed(&self, events: u64) {
         let enough = self.ledger.acknowledged() + events;
         until("clients are told of events", async || match self.ledger.acknowledged() {
@@ -155,7 +155,7 @@ impl Crowd {
         .await;
     }
 
-    /// Waits until sessions are ended because the host cannot store what they submit.
+    /// Waits until sessions are ended because the host cannot store their submissions.
     pub(crate) async fn refused(&self) {
         self.ledger.take_goodbyes();
         let mut ended = 0;
@@ -167,7 +167,7 @@ impl Crowd {
         .await;
     }
 
-    /// Lets everyone come to rest, and sees that all of them, a newcomer and the host show the same.
+    /// Waits until everyone has settled, and checks that all of them, a newcomer and the host show the same.
     pub(crate) async fn converge(&self, host: &Host) {
         self.order(Order::Settle);
         let answered = until("the client over HTTP is answered", async || {
@@ -189,7 +189,7 @@ impl Crowd {
             let one = standings.values().next().expect("a room has clients");
             let there = host.room(&format!("{room}?seq={}", one.seq));
             assert_eq!(there["view"], one.view, "{room}: what the host shows of event {}", one.seq);
-            // Not before: its leave may be an event, and another snapshot that the log is trimmed to.
+            // Not before: its leave may be an event, and cause another snapshot that the log is trimmed to.
             newcomer.end().await;
             // Each of its transitions adds one, and none can be refused.
             let submitted: u64 = standings.values().map(|standing| standing.last_number.0).sum();
@@ -203,7 +203,7 @@ impl Crowd {
         }
     }
 
-    /// Sees everyone off.
+    /// Makes everyone leave.
     pub(crate) async fn end(self) {
         for client in self.clients {
             client.end().await;
@@ -217,7 +217,7 @@ impl Crowd {
     }
 }
 
-/// Where all stand, if that is the same place.
+/// Returns the common state of all, if they agree.
 fn agreement(
     standings: impl Iterator<Item = (ClientId, Option<Standing>)>,
 ) -> Result<BTreeMap<ClientId, Standing>, String> {

@@ -1,4 +1,4 @@
-//! Storage that fails for a while: calls that end in an error, one kind after the other.
+//! Storage that fails for a while: calls that return an error, one kind after the other.
 
 use std::path::Path;
 
@@ -13,16 +13,16 @@ use crate::{ARGUMENTS, PROGRAM, power, seed, stored};
 /// A room that none of the clients uses.
 const ASIDE: &str = "counter/aside";
 
-/// Rooms that are read.
+/// The rooms that are read.
 const ROOMS: [&str; 3] = [ASIDE, "counter/pressed", "cells/pressed"];
 
-/// Events that are acknowledged before storage fails.
+/// The number of acknowledged events before storage fails.
 const EVENTS_BEFORE: u64 = 200;
 
-/// Calls that fail before it works again.
+/// The number of failed calls before it works again.
 const FAILED_CALLS_MIN: u32 = 8;
 
-/// Kinds of calls that fail together.
+/// The kinds of calls that fail together.
 type Failing = &'static [(Call, Fault)];
 
 struct Trial {
@@ -44,7 +44,7 @@ async fn writes_that_fail_are_refused_and_reads_go_on_until_it_works_again() {
     ];
     for failing in cases {
         trial.refuse(failing).await;
-        // Those who were refused go on by themselves, on the host that it happened to.
+        // Refused clients continue by themselves, on the same host.
         trial.storage.heal();
         trial.crowd.converge(&trial.host).await;
 
@@ -121,7 +121,7 @@ impl Trial {
         Self { storage, host, crowd }
     }
 
-    /// Presses the host, lets storage fail, and sees that writes are refused for it and that reads go on.
+    /// Loads the host, makes storage fail, and checks that writes are refused with that reason and that reads continue.
     async fn refuse(&self, failing: Failing) {
         let Self { storage, host, crowd } = self;
         crowd.press();
@@ -153,7 +153,7 @@ impl Trial {
     }
 }
 
-/// Waits until every room has events: what has none has nothing to be read.
+/// Waits until every room has events, so that there is something to read.
 async fn wait_for_events(host: &Host) {
     for room in ROOMS {
         until("every room has events", async || match host.room(room)["seq"].as_u64() {
@@ -164,7 +164,7 @@ async fn wait_for_events(host: &Host) {
     }
 }
 
-/// A transition is refused, with a reason and the advice to try again.
+/// Checks that a transition is refused, with a reason and the advice to try again.
 pub(crate) fn assert_refused(host: &Host) {
     let answer = host.submit(ASIDE, "{\"Increment\":1}");
     assert!([500, 503].contains(&answer.status), "{}: {}", answer.status, answer.text());
@@ -172,7 +172,7 @@ pub(crate) fn assert_refused(host: &Host) {
     assert!(message.contains("journal"), "{message}");
 }
 
-/// Rooms are shown, with their logs.
+/// Checks that rooms are shown, with their logs.
 pub(crate) fn assert_readable(host: &Host) {
     for room in ROOMS {
         assert!(host.room(room)["seq"].as_u64().is_some_and(|seq| seq > 0), "{room}");

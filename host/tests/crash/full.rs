@@ -14,13 +14,13 @@ use crate::failing::{assert_readable, assert_refused};
 use crate::probe::Probes;
 use crate::{ARGUMENTS, PROGRAM, seed, stored};
 
-/// Enough for the journal, its log and the compiled machines, and soon full.
+/// Enough space for the journal, its log and the compiled machines, and soon full.
 const DISK: &str = "48m";
 
-/// Set in the process that has a mount namespace of its own.
+/// The variable of the process that has its own mount namespace.
 const UNSHARED: &str = "REAPPLY_TEST_UNSHARED";
 
-/// Events that are acknowledged on a disk with space.
+/// The number of acknowledged events on a disk with space.
 const EVENTS_BEFORE: u64 = 200;
 
 /// A mounted tmpfs, until it is dropped.
@@ -38,7 +38,7 @@ impl Disk {
         self.0.path()
     }
 
-    /// Fills it to the last byte, and gives the file that does.
+    /// Fills it to the last byte, and returns the file that does.
     fn fill(&self) -> std::path::PathBuf {
         let ballast = self.path().join("ballast");
         let mut file = File::create(&ballast).unwrap();
@@ -65,7 +65,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_and_is_forgotten_when_there_is_sp
     }
 }
 
-/// Runs this test in a user and mount namespace of its own, where one may mount without being root.
+/// Runs this test in its own user and mount namespace, where mounting does not need root.
 fn again_unshared() {
     let name = "full::a_full_disk_refuses_writes_and_nothing_else_and_is_forgotten_when_there_is_space";
     let mut command = Command::new("unshare");
@@ -102,7 +102,7 @@ async fn fill_and_free(disk: &Disk) {
         crowd.converge(&host).await;
         probes.check(&host);
     }
-    // A crash on a full disk loses nothing either, and the next host shows at least what there is.
+    // A crash on a full disk loses nothing either, and the next host shows at least the same.
     crowd.press();
     crowd.pressed(EVENTS_BEFORE).await;
     let ballast = disk.fill();

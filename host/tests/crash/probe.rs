@@ -1,4 +1,4 @@
-//! Machines that are deployed only to see whether they are taken, and kept.
+//! Machines that are deployed only to check whether they are accepted and kept.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::machine_wat::{MachineWat, describe};
 
-/// What the names of such machines begin with.
+/// The prefix of the names of such machines.
 const PREFIX: &str = "probe-";
 
 /// The machines whose deployment was acknowledged, with their digests.
@@ -21,7 +21,7 @@ impl Probes {
     ///
     /// # Errors
     ///
-    /// It is not acknowledged; what the command said.
+    /// The deployment is not acknowledged; the error is the command's output.
     pub(crate) fn deploy(&mut self, host: &Host) -> Result<(), String> {
         let name = format!("{PREFIX}{}", self.acknowledged.len());
         let machine = MachineWat { describe: describe(&name, 1, "{}"), ..MachineWat::default() };
@@ -32,7 +32,7 @@ impl Probes {
         Ok(())
     }
 
-    /// Sees that the host has the machines that it acknowledged, and no other, and that it takes one more.
+    /// Checks that the host has exactly the machines that it acknowledged, and accepts one more.
     pub(crate) fn check(&mut self, host: &Host) {
         let listed = http::get(&host.url("/machines")).json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Proving each room as `reapply verify ROOM` does: by the export that its host gives, and by nothing else of it.
+//! Proves each room as `reapply verify ROOM` does: by the export from its host, and nothing else.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::crowd::Kind;
 
-/// Proves rooms, one run after the other. Compiles each build once.
+/// A prover of rooms, one run after the other, which compiles each build once.
 pub(crate) struct Prover {
     engine: Engine,
     _cache: TempDir,
@@ -22,11 +22,11 @@ impl Prover {
         Self { engine, _cache: cache }
     }
 
-    /// Proves all rooms, and gives how many events were applied again, and how many checkpoints were compared.
+    /// Proves all rooms, and returns the numbers of events that were applied again and of checkpoints that were compared.
     ///
     /// # Panics
     ///
-    /// One of them cannot be proved, or its export does not end where its host says that the log does.
+    /// A room cannot be proved, or its export ends at another event than the host's log.
     pub(crate) fn prove(&self, host: &Host) -> (u64, u64) {
         let (mut events, mut checkpoints) = (0, 0);
         for room in Kind::ALL.map(Kind::room) {

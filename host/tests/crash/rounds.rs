@@ -1,4 +1,4 @@
-//! The crash loop: rounds of load, a crash, an audit of what it left, a recovery, and everyone's agreement on it.
+//! The crash loop: rounds of load, a crash, an audit of the remains, a recovery, and a check that everyone agrees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
@@ -19,27 +19,27 @@ use crate::proof::Prover;
 use crate::storage::Storage;
 use crate::{ARGUMENTS, PROGRAM, power, seed, stored};
 
-/// Rounds where the environment names no number.
+/// The default number of rounds.
 const ROUNDS: u32 = 5;
 
-/// Rounds on one data directory. A later one starts on more data, an earlier one on a directory that has hardly begun.
+/// The number of rounds on one data directory. Later ones start on more data, early ones on an almost empty directory.
 const ROUNDS_PER_DIRECTORY: u32 = 10;
 
 /// The longest load before a crash at any moment.
 const LOAD_MAX: Duration = Duration::from_millis(1200);
 
-/// Events that are acknowledged in a round before the host is let run into a crash point.
+/// The number of acknowledged events in a round before the host's crash point is armed.
 const EVENTS_BEFORE_POINT: u64 = 100;
 
-/// SIGABRT: how a crash point ends the host.
+/// SIGABRT, with which a crash point ends the host.
 const ABORTED: i32 = 6;
 
-/// How a round ends its host.
+/// The way in which a round ends its host.
 #[derive(Clone, Copy, Debug)]
 enum Crash {
     AnyMoment,
     At(Point),
-    /// At any moment, and with what was not synced taken back.
+    /// At any moment, and with unsynced writes undone.
     PowerCut,
 }
 
@@ -53,7 +53,7 @@ impl Crash {
     }
 }
 
-/// What came of all rounds.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 struct Tally {
     rounds: u32,
@@ -61,7 +61,7 @@ struct Tally {
     acknowledged: u64,
     lost: usize,
     doubled: usize,
-    /// Events that were applied again when rooms were proved, and checkpoints that were compared.
+    /// The numbers of events that were applied again when rooms were proved, and of checkpoints that were compared.
     proved: (u64, u64),
 }
 
@@ -88,14 +88,14 @@ async fn what_was_acknowledged_outlives_every_crash_and_is_there_once() {
     assert!(missed.is_empty() || rounds < 3 * POINTS.len() as u32, "no round crashed at {missed:?}");
 }
 
-/// In turn a crash at a point, one at any moment and a power cut; all points before any again.
+/// Returns the crashes: in turn one at a point, one at any moment and a power cut; all points before any point again.
 fn plan(rng: &mut StdRng) -> impl Iterator<Item = Crash> + use<> {
     let mut points = POINTS;
     points.shuffle(rng);
     points.into_iter().cycle().flat_map(|point| [Crash::At(point), Crash::AnyMoment, Crash::PowerCut])
 }
 
-/// A data directory, the host on it, and those who use it.
+/// A data directory, its host, and its users.
 struct Stage {
     storage: Storage,
     host: Host,
@@ -151,7 +151,7 @@ impl Stage {
         format!("kill -9 after {} ms", load.as_millis())
     }
 
-    /// Kills the host under load, starts it with the point armed, and lets it run into it.
+    /// Kills the host under load, starts it with the point armed, and leads it there.
     async fn crash_at(&mut self, point: Point, rng: &mut StdRng) -> String {
         self.crowd.pressed(EVENTS_BEFORE_POINT).await;
         self.host.kill_9();
@@ -174,7 +174,7 @@ impl Stage {
         format!("crash at {setting}")
     }
 
-    /// Asks the host for what leads it to a point, where it does not come by it under load.
+    /// Sends the host the request that leads to a point, if load does not.
     fn reach(&mut self, reached: Reached) -> Option<Result<(), String>> {
         match reached {
             Reached::UnderLoad | Reached::AtStart => None,
@@ -185,7 +185,7 @@ impl Stage {
         }
     }
 
-    /// Sees that what was done besides the load is done, and can be done again.
+    /// Checks that the requests besides the load are done, and can be done again.
     fn check(&mut self, crash: Crash) {
         self.probes.check(&self.host);
         self.crowd.upgrades.check(&self.host);
@@ -196,7 +196,7 @@ impl Stage {
         }
     }
 
-    /// Kills the host under load, starts it on storage that can take back what is not synced, and lets that happen at any moment.
+    /// Kills the host under load, starts it on storage that can undo unsynced writes, and does so at any moment.
     async fn cut_power(&mut self, rng: &mut StdRng) -> String {
         self.crowd.pressed(EVENTS_BEFORE_POINT).await;
         self.host.kill_9();

@@ -1,26 +1,26 @@
-//! Upgrades of one room, from build to build: a machine of which there are as many as one likes, all of the same behaviour.
+//! Upgrades of one room, from build to build, of a machine with any number of builds that all behave the same.
 
 use reapply_testing::Host;
 
 use crate::crowd::Kind;
 use crate::machine_wat::{MachineWat, describe};
 
-/// Events after which the room takes a snapshot: so few that its log is trimmed several times in a round.
+/// The number of events after which the room takes a snapshot: so few that its log is trimmed several times in a round.
 const SNAPSHOT_EVENTS: &str = "60";
 
 /// The builds that the room was upgraded to.
 #[derive(Debug)]
 pub(crate) struct Upgrades {
-    /// The last build that was deployed: they are counted.
+    /// The number of the last deployed build.
     last: u32,
     /// The digest of the build that the room is known to run.
     acknowledged: String,
-    /// That of one that it may run: its upgrade was cut short.
+    /// The digest of the build that it may run: its upgrade was cut short.
     tried: Option<String>,
 }
 
 impl Upgrades {
-    /// Deploys the machine's first build. Of its rooms' past, only what follows the last checkpoint is kept.
+    /// Deploys the machine's first build. Of its rooms' past, only the events after the last checkpoint are kept.
     pub(crate) fn begin(host: &Host) -> Self {
         let acknowledged = deploy(host, 0);
         let retained =
@@ -33,7 +33,7 @@ impl Upgrades {
     ///
     /// # Errors
     ///
-    /// The upgrade is not acknowledged; what the command said.
+    /// The upgrade is not acknowledged; the error is the command's output.
     pub(crate) fn upgrade(&mut self, host: &Host) -> Result<(), String> {
         self.last += 1;
         let digest = deploy(host, self.last);
@@ -47,7 +47,7 @@ impl Upgrades {
         Ok(())
     }
 
-    /// Sees that the room runs the build that it was upgraded to, and that it can be upgraded once more.
+    /// Checks that the room runs the build that it was upgraded to, and that it can be upgraded once more.
     pub(crate) fn check(&mut self, host: &Host) {
         let shown = host.room(&Kind::Changing.room().to_string());
         let digest = shown["digest"].as_str().unwrap_or_default().to_owned();
@@ -60,7 +60,7 @@ impl Upgrades {
     }
 }
 
-/// Deploys one of the builds, and gives its digest.
+/// Deploys one of the builds, and returns its digest.
 fn deploy(host: &Host, number: u32) -> String {
     let name = Kind::Changing.machine();
     let describe = describe(name, 1, &format!(r#"{{"number":{number}}}"#));

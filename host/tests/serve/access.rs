@@ -1,4 +1,4 @@
-//! Who may administer a host, and whose pages may use it.
+//! The rights to administer a host, and the pages that may use it.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn counter() -> Vec<u8> {
     fs::read(guest_components::component("counter")).unwrap()
 }
 
-/// Every request that administers, as method, path and body.
+/// Every administering request, as method, path and body.
 fn administration() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         ("POST", "/machines", counter()),
@@ -28,7 +28,7 @@ fn administration() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
 }
 
-/// Sees that every administering request is refused, from this very machine.
+/// Checks that every administering request is refused, from this very machine.
 fn assert_closed(host: &Host, headers: &[(&str, &str)]) {
     for (method, path, body) in administration() {
         let body = (method != "GET").then_some(&body[..]);
@@ -44,7 +44,7 @@ fn assert_closed(host: &Host, headers: &[(&str, &str)]) {
 #[test]
 fn being_on_the_same_machine_is_not_a_right() {
     let mut host = Host::start_program(Path::new(PROGRAM), &[]);
-    // The names that a proxy on this machine, or a page that was rebound to it, may use.
+    // The names that a proxy on this machine, or a page with a rebound name, may use.
     let local = format!("localhost:{}", host.address().port());
     for name in ["127.0.0.1", local.as_str(), "app.example", ""] {
         assert_closed(&host, &[("host", name)]);
@@ -52,7 +52,7 @@ fn being_on_the_same_machine_is_not_a_right() {
     }
     let token = host.token();
     assert_eq!(host.administer("PUT", "/machines/counter", &counter()).status, 201);
-    // The secret stays what it is.
+    // The secret does not change.
     assert!(host.stop().success());
     host.restart();
     assert_eq!(host.token(), token);
@@ -103,14 +103,14 @@ fn commands_of_the_same_user_find_the_token_by_the_address() {
     for url in [numeric.as_str(), &named] {
         run_at_home(home.path(), &["deploy", &file, "--host", url]).unwrap();
     }
-    // Somebody else finds nothing, unless they can read the data.
+    // Another user finds nothing, unless they can read the data.
     let stranger = tempfile::tempdir().unwrap();
     let refused = run_at_home(stranger.path(), &["deploy", &file, "--host", &numeric]).unwrap_err();
     assert!(refused.contains("needs the host's deploy token"), "{refused}");
     let data = text(host.data().as_os_str().as_encoded_bytes());
     run_at_home(stranger.path(), &["deploy", &file, "--host", &numeric, "--data", &data]).unwrap();
 
-    // A host that crashed leaves its note. Whoever listens there afterwards is not shown the token.
+    // A host that crashed leaves its note. A later listener at that address must not get the token.
     host.kill_9();
     let listener = std::net::TcpListener::bind(host.address()).unwrap();
     let asked = std::thread::spawn(move || {
@@ -182,7 +182,7 @@ fn pages_of_other_origins_need_to_be_allowed() {
         let refused = post(origin);
         assert_eq!(refused.status, 403, "{origin}");
         assert!(refused.error().1.contains(&format!("--allow-origin {origin}")), "{}", refused.text());
-        // The page itself can read why.
+        // The page itself can read the reason.
         assert_eq!(refused.header("access-control-allow-origin"), origin);
         assert_eq!(http::send("PUT", &host.url("/machines/counter"), &[("origin", origin)], Some(b"")).status, 403);
         assert_eq!(http::send("GET", &host.url("/rooms"), &[("origin", origin)], None).status, 403);
@@ -194,7 +194,7 @@ fn pages_of_other_origins_need_to_be_allowed() {
         assert_eq!(allowed.header("access-control-allow-origin"), origin);
         assert_eq!(allowed.header("vary").to_lowercase(), "origin");
     }
-    // A preflight succeeds for everyone, or nobody could read the refusal that follows.
+    // A preflight succeeds for everyone; otherwise nobody could read the refusal that follows.
     for origin in ["https://app.example", "https://evil.example"] {
         let asking = [("origin", origin), ("access-control-request-method", "POST")];
         let preflight = http::send("OPTIONS", &url, &asking, None);
@@ -202,7 +202,7 @@ fn pages_of_other_origins_need_to_be_allowed() {
         assert!(preflight.header("access-control-allow-headers").contains("reapply-client"));
     }
 
-    // What everyone may run, everyone may fetch.
+    // Everyone may fetch what everyone may run.
     let digest = http::get(&host.url("/machines/counter")).json()["digest"].as_str().unwrap().to_owned();
     let component = host.url(&format!("/components/{digest}.wasm"));
     assert_eq!(http::send("GET", &component, &[("origin", "https://evil.example")], None).status, 200);

@@ -1,4 +1,4 @@
-//! Alarms survive sleep and restart; those that end in vain end once.
+//! Alarms survive sleep and restart; an alarm that fails is not tried again.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use super::life::wait_for_sleep;
 use crate::PROGRAM;
 
-/// A host whose rooms sleep as soon as nobody uses them.
+/// Starts a host whose rooms sleep as soon as nobody uses them.
 fn alarm_host(sleep_after: &str) -> Host {
     let host = Host::start_program(Path::new(PROGRAM), &["--sleep-after", sleep_after]);
     host.deploy("vain-alarm");
     host
 }
 
-/// Sets an alarm. Answers when it is due, in microseconds.
+/// Sets an alarm. Returns when it is due, in microseconds.
 fn arm(host: &Host, room: &str, millis: u64, ending: &str) -> u128 {
     let transition = json!({ "Arm": { "millis": millis, "ending": ending } }).to_string();
     let answer = host.submit(room, &transition);
@@ -36,7 +36,7 @@ fn wait_for_clock(due: u128) {
     });
 }
 
-/// The alarms in a room's log. Looking at it wakes no room.
+/// Returns the alarms in a room's log. Reading it wakes no room.
 fn alarms(host: &Host, room: &str) -> Vec<Value> {
     host.events(room).into_iter().filter(|event| event["kind"] == "alarm").collect()
 }
@@ -48,7 +48,7 @@ fn wait_for_alarm(host: &Host, room: &str) -> Value {
     })
 }
 
-/// How often the operator was told of an alarm of this room that ended in vain.
+/// Returns how often the operator's log reported a failed alarm of this room.
 fn reports(host: &Host, room: &str) -> usize {
     let log = host.log();
     log.lines().filter(|line| line.contains("the alarm failed") && line.contains(&format!("room={room} "))).count()
@@ -72,7 +72,7 @@ fn a_sleeping_room_wakes_for_its_alarm_and_sleeps_again() {
 fn an_alarm_that_came_due_while_the_host_was_down_goes_off_once_at_the_real_time() {
     let mut host = alarm_host("60s");
     let due = arm(&host, "vain-alarm/killed", 700, "Rings");
-    // This one's room had fallen asleep in peace.
+    // This alarm's room had fallen asleep before.
     let due_too = arm(&host, "vain-alarm/stopped", 700, "Rings");
     host.kill_9();
     wait_for_clock(due.max(due_too));
@@ -92,7 +92,7 @@ fn an_alarm_that_came_due_while_the_host_was_down_goes_off_once_at_the_real_time
 
 #[test]
 fn many_alarms_that_are_due_at_once_all_go_off_and_their_rooms_sleep_again() {
-    // Rooms that people use stay awake; these are woken for their alarms alone, and sleep at once.
+    // Rooms that people use stay awake; these are woken only for their alarms, and sleep at once.
     let mut host = alarm_host("60s");
     let names: Vec<String> = (0..100).map(|index| format!("r{index}")).collect();
     let due = names.iter().map(|name| arm(&host, &format!("vain-alarm/{name}"), 3_000, "Rings")).max().unwrap();
@@ -121,7 +121,7 @@ fn an_alarm_that_ends_in_vain_is_reported_and_never_tried_again() {
         };
         assert!(report.contains(why), "{report}");
 
-        // The room goes on. Neither use, nor sleep, nor a restart, nor a crash has it try again.
+        // The room continues. Neither use, nor sleep, nor a restart, nor a crash makes it try again.
         for round in 0..3 {
             assert_eq!(host.submit(&room, "\"Poke\"").status, 200);
             wait_for_sleep(&host, &ending.to_lowercase(), 2 + round);
@@ -136,7 +136,7 @@ fn an_alarm_that_ends_in_vain_is_reported_and_never_tried_again() {
         assert_eq!(reports(&host, &room), 1, "{}", host.log());
         assert!(alarms(&host, &room).is_empty());
 
-        // A new alarm is another matter.
+        // A new alarm is tried.
         arm(&host, &room, 1, "Rings");
         wait_for_alarm(&host, &room);
         assert_eq!(host.room(&room)["view"]["rung"], 1);

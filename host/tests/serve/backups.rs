@@ -1,4 +1,4 @@
-//! Backups of a host that serves, and data directories from them.
+//! Backups of a serving host, and data directories made from them.
 
 use std::fs;
 use std::path::Path;
@@ -57,14 +57,14 @@ fn a_backup_under_load_is_whole_can_be_served_and_restored() {
     let printed = succeeds(&restore(&backup, &data));
     assert!(printed.starts_with(&format!("restored {}: 2 rooms with ", data.display())), "{printed}");
     assert!(printed.contains("proved whole"), "{printed}");
-    // What was acknowledged before the backup began is in it, and what came later is there to some event.
+    // Everything acknowledged before the backup began is in it, and later events are there up to some point.
     let restored = Host::start_program_on(Path::new(PROGRAM), &data, &[]);
     assert_eq!(chain(&restored, "counter/lobby"), proved);
     let busy = restored.events("counter/busy");
     assert!(busy.len() as u64 >= acknowledged_before);
     assert_eq!(busy[..], host.events("counter/busy")[..busy.len()]);
     assert_eq!(restored.submit("counter/busy", "\"Reset\"").status, 200);
-    // The backup itself is as it was, and a host can serve it.
+    // The backup itself has not changed, and a host can serve it.
     let served = Host::start_program_on(Path::new(PROGRAM), &backup, &[]);
     assert_eq!(served.events("counter/busy"), busy);
 }
@@ -89,7 +89,7 @@ fn nothing_is_overwritten_and_nothing_damaged_is_restored() {
     let said = fails(&host.command("backup", &[&text(&path("file"))]));
     assert!(said.contains("cannot be used"), "{said}");
 
-    // Any flipped byte of what is stored is found; free space and padding hold nothing.
+    // Any flipped byte of stored data is found; free space and padding hold nothing.
     let whole = fs::read(backup.join("journal.db")).unwrap();
     let mut random = random();
     let mut found = 0;
@@ -110,7 +110,7 @@ fn nothing_is_overwritten_and_nothing_damaged_is_restored() {
         found += 1;
     }
     assert!(found > 0, "no damage was found");
-    // A folder that was there already stays, and is empty again.
+    // An existing folder stays, and is empty again.
     fs::create_dir(path("data")).unwrap();
     fs::write(backup.join("journal.db"), &whole[..whole.len() / 2]).unwrap();
     fails(&restore(&backup, &path("data")));
@@ -134,7 +134,7 @@ fn a_backup_that_is_kept_read_only_is_restored_into_a_fresh_volume_for_its_owner
     succeeds(&host.command("backup", &[&text(&backup)]));
     assert_eq!([mode(&backup), mode(&backup.join("journal.db"))], [0o700, 0o600]);
     fs::set_permissions(backup.join("journal.db"), fs::Permissions::from_mode(0o444)).unwrap();
-    // What a file system puts into its root is nobody's.
+    // The folders that a file system puts into its root do not count.
     fs::create_dir_all(data.join("lost+found")).unwrap();
     succeeds(&restore(&backup, &data));
     assert_eq!(mode(&data.join("journal.db")), 0o600);

@@ -1,4 +1,4 @@
-//! A system clock that jumps: rooms' time is not taken along.
+//! A system clock that jumps does not move the time of rooms.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,7 +58,7 @@ fn increment(host: &Host) -> String {
     answer.json()["time"].as_str().unwrap().to_owned()
 }
 
-/// The present and an hour around it, as the host writes times.
+/// Returns the present and an hour around it, as the host writes times.
 fn within_an_hour(time: &str) -> bool {
     let time = humantime::parse_rfc3339(time).unwrap();
     let now = SystemTime::now();

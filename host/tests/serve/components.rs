@@ -1,14 +1,14 @@
-//! Components that no host may take.
+//! Components that every host must refuse.
 
 use crate::machine_wat::MachineWat;
 
 /// A file that is refused.
 pub(crate) struct Bad {
-    /// What it is.
+    /// The description of the file.
     pub(crate) what: &'static str,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
-    /// What the refusal must say.
+    /// The expected text in the refusal.
     pub(crate) cause: &'static str,
 }
 
@@ -38,17 +38,17 @@ pub(crate) fn bad() -> Vec<Bad> {
     ]
 }
 
-/// A good one, whose transitions are whatever text they are given as.
+/// Returns a good component, whose transitions are the texts themselves.
 pub(crate) fn echo() -> Vec<u8> {
     MachineWat { memory: "8", ..MachineWat::default() }.component()
 }
 
-/// The same, with memory for many large ones.
+/// Returns the same, with memory for many large transitions.
 pub(crate) fn roomy_echo() -> Vec<u8> {
     MachineWat { memory: "1000", ..MachineWat::default() }.component()
 }
 
-/// One whose alarm traps after the first transition, and says that it is `text`.
+/// Returns a component whose alarm traps after the first transition, with `text` as its panic message.
 pub(crate) fn alarming(text: &str) -> Vec<u8> {
     let bytes: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     let more = format!("(data (i32.const 2048) \"{bytes}\")");
@@ -64,7 +64,7 @@ pub(crate) fn alarming(text: &str) -> Vec<u8> {
     MachineWat { more: more.leak(), alarm: alarm.leak(), apply, ..MachineWat::default() }.component()
 }
 
-/// One that is good, small, and takes a compiler minutes: a function of blocks within blocks.
+/// Returns a good, small component that takes a compiler minutes: a function of blocks within blocks.
 pub(crate) fn costly() -> Vec<u8> {
     const DEPTH: usize = 500_000;
     let more = format!("(func {} {})", "block ".repeat(DEPTH), "end ".repeat(DEPTH));

@@ -1,4 +1,4 @@
-//! Data directories that a host must not start on, and what it mends.
+//! Data directories that a host must refuse, and damage that it repairs.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::{PROGRAM, counter_host};
 
-/// Tries to start a host on a directory: its exit code is not 0, and it says one thing.
+/// Tries to start a host on a directory: its exit code is not 0, and it prints one line.
 fn refusal(data: &Path) -> String {
     let Refused { status, message } = Host::refusal(Path::new(PROGRAM), data, &[]);
     assert_eq!(status.code(), Some(1), "{message}");
@@ -28,13 +28,13 @@ fn a_directory_in_use_is_refused_with_the_others_process() {
         "{reason}"
     );
     assert!(reason.contains("(process "), "{reason}");
-    // And the one that has it does not notice.
+    // And the host that uses it does not notice.
     assert_eq!(host.submit("counter/mine", "\"Reset\"").status, 200);
 }
 
 #[test]
 fn a_directory_that_cannot_be_written_is_refused() {
-    // Not even root makes a file here.
+    // Not even root can create a file here.
     let reason = refusal(Path::new("/proc/reapply"));
     assert!(reason.contains("the data directory /proc/reapply is not writable"), "{reason}");
     assert!(reason.contains("--data"), "{reason}");
@@ -85,7 +85,7 @@ fn a_torn_last_record_is_dropped_with_a_warning_and_the_rest_is_there() {
     host.restart();
     assert!(host.log().contains("WARN"), "{}", host.log());
     assert!(host.log().contains("bytes"), "the warning says how much: {}", host.log());
-    // The record that was torn is gone, as if it had never been acknowledged; all before it is there.
+    // The torn record is gone, as if it had never been acknowledged; all before it is there.
     assert_eq!(host.room("counter/torn")["view"]["count"], 9);
     let answer = host.submit("counter/torn", "{\"Increment\":1}");
     assert_eq!(answer.json()["seq"], 10);
@@ -162,12 +162,12 @@ fn a_durable_record_that_is_damaged_in_the_write_ahead_log_stops_the_start() {
     assert!(message.contains("is damaged at") && message.contains("frame"), "{message}");
 }
 
-/// The transactions in a write-ahead log of SQLite, as the places of their first and last frames.
+/// Returns the transactions in a write-ahead log of SQLite, as the places of their first and last frames.
 struct Frames {
     transactions: Vec<(u64, u64)>,
 }
 
-/// Bytes of a frame: a header and a page.
+/// The number of bytes of a frame: a header and a page.
 const FRAME_BYTES: u64 = 24 + 4096;
 
 impl Frames {
@@ -191,7 +191,7 @@ impl Frames {
     }
 }
 
-/// What a crash leaves in the middle of a write: the last transaction's last page did not arrive whole.
+/// Cuts the log as a crash in the middle of a write does: the last transaction's last page did not arrive whole.
 fn tear_last_transaction(wal: &Path) {
     let (_, last) = *Frames::read(wal).transactions.last().unwrap();
     let mut file = OpenOptions::new().write(true).open(wal).unwrap();

@@ -1,4 +1,4 @@
-//! Deployments that are refused: one sentence with the cause, over HTTP and from the command line, and the old build keeps serving.
+//! Refused deployments: one sentence with the cause, over HTTP and from the command line, and the old build keeps serving.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use reapply_testing::{Host, http};
 use crate::components::{self, Bad};
 use crate::{PROGRAM, counter_host};
 
-/// A deployment over HTTP that is refused.
+/// Deploys over HTTP, and returns the refusal.
 fn refusal(host: &Host, component: &[u8]) -> (u16, String) {
     let answer = host.administer("PUT", "/machines/counter", component);
     (answer.status, answer.error().1)
 }
 
-/// The same by the command line: exit code 1, and one line.
+/// Deploys by the command line, and returns the refusal: exit code 1, and one line.
 fn cli_refusal(host: &Host, component: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.wasm");
@@ -29,7 +29,7 @@ fn cli_refusal(host: &Host, component: &[u8]) -> String {
     message.trim_end().strip_prefix(&prefix).unwrap_or_else(|| panic!("{message}")).to_owned()
 }
 
-/// The build that runs is the one it was, and it runs.
+/// Checks that the current build has not changed, and runs.
 fn assert_still_serves(host: &Host, digest: &str) {
     assert_eq!(http::get(&host.url("/machines/counter")).json()["digest"], digest);
     let answer = host.submit("counter/still", "{\"Increment\":1}");
@@ -72,7 +72,7 @@ fn a_body_of_any_size_is_answered_with_the_limit() {
         assert_eq!(answer.status, 413);
         assert!(answer.error().1.contains("limit"), "{}", answer.text());
     }
-    // The command line looks before it sends.
+    // The command line checks before it sends.
     assert!(cli_refusal(&host, &huge).contains("the limit is 16777216"));
 }
 
@@ -90,7 +90,7 @@ fn the_address_of_a_host_needs_no_scheme() {
 #[test]
 fn what_is_wrong_with_the_host_is_told_before_a_crate_is_built() {
     let host = Host::start_program(Path::new(PROGRAM), &["--deploy-token", "sesame"]);
-    // Building this would fail, with words of its own.
+    // Building this would fail, with a message of its own.
     let no_crate = tempfile::tempdir().unwrap();
     let dir = no_crate.path().to_string_lossy();
     let cases: [(&[&str], &str); 6] = [
@@ -107,7 +107,7 @@ fn what_is_wrong_with_the_host_is_told_before_a_crate_is_built() {
         assert!(!output.status.success() && said.contains(says), "{arguments:?}: {said}");
         assert!(!said.contains("Cargo.toml"), "{arguments:?}: {said}");
     }
-    // With all of that right, it comes to the crate.
+    // With all of that right, it starts to build the crate.
     let output = host.command("deploy", &[&dir, "--token", "sesame"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("has no Cargo.toml"));
 }

@@ -1,4 +1,4 @@
-//! Connections and bodies of strangers: they take neither memory nor places, and those who stand still are let go of.
+//! Connections and bodies of strangers take neither memory nor places, and those that stand still are closed.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -16,10 +16,10 @@ use tokio::net::TcpSocket;
 use super::session::refusal;
 use crate::{PROGRAM, counter_host};
 
-/// Descriptors that the host of these tests may open.
+/// The number of descriptors that the host of these tests may open.
 const DESCRIPTORS: u64 = 1_024;
 
-/// Connections that one address may have at that.
+/// The number of connections that one address may then have.
 const OF_AN_ADDRESS: usize = (DESCRIPTORS - DESCRIPTORS_KEPT) as usize / ADDRESS_SHARE;
 
 #[test]
@@ -80,7 +80,7 @@ async fn idle_connections_lock_out_nobody_else() {
     let (_folder, program) = limited_program();
     let host = Host::start_program(&program, &[]);
     host.deploy("counter");
-    // As many as one address may have, and what one more is told.
+    // As many as one address may have, and the answer to one more.
     let idle: Vec<TcpStream> = (0..OF_AN_ADDRESS).map(|_| connect(host.address())).collect();
     let mut refused = connect_and_say(&host, "GET /rooms HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     let told = answer(&mut refused);
@@ -120,7 +120,7 @@ fn a_proxy_has_more_connections_than_an_address() {
     drop(open);
 }
 
-/// The binary, with [`DESCRIPTORS`] to open and no way to have more.
+/// Returns the binary, with [`DESCRIPTORS`] to open and no way to have more.
 fn limited_program() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("reapply");
@@ -130,7 +130,7 @@ fn limited_program() -> (TempDir, PathBuf) {
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    // This process may have to hold more than it is given.
+    // This process may have to hold more than its own limit.
     rlimit::increase_nofile_limit(4 * DESCRIPTORS).unwrap();
     with_deadline(TcpStream::connect(address).unwrap())
 }
@@ -154,7 +154,7 @@ fn with_deadline(connection: TcpStream) -> TcpStream {
     connection
 }
 
-/// The status of the answer on a connection.
+/// Returns the status of the answer on a connection.
 fn status(connection: &mut TcpStream) -> u16 {
     let mut head = [0; 12];
     connection.read_exact(&mut head).unwrap();
@@ -162,14 +162,14 @@ fn status(connection: &mut TcpStream) -> u16 {
     head.strip_prefix("HTTP/1.1 ").and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{head}"))
 }
 
-/// All that is answered on a connection, as far as it comes.
+/// Returns everything that is answered on a connection, as far as it arrives.
 fn answer(connection: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let _reset = connection.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Bytes of memory of a host, by the name of a figure in its status.
+/// Returns the bytes of memory of a host, by the name of a figure in its status.
 fn memory(host: &Host, figure: &str) -> usize {
     let status = fs::read_to_string(Path::new("/proc").join(host.pid().to_string()).join("status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();

@@ -1,4 +1,4 @@
-//! Rooms as files: out, proved, in again elsewhere; and no byte of them, nor of what they were made from, that could change unnoticed.
+//! Rooms as files: exported, proved, and imported elsewhere; no byte of them, nor of their sources, can change unnoticed.
 
 use std::fs;
 use std::io::Write;
@@ -19,10 +19,10 @@ use tempfile::TempDir;
 use crate::session::Session;
 use crate::{PROGRAM, components, counter_host};
 
-/// Events that make a room take snapshots, each with its checkpoint.
+/// The number of events after which a room takes a snapshot, with its checkpoint.
 const EVENTS: u64 = 1_300;
 
-/// A room with snapshots and checkpoints.
+/// Creates a room with snapshots and checkpoints.
 pub(crate) fn long_room(host: &Host, room: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -58,26 +58,26 @@ impl Exported {
         fs::read(&self.file).unwrap()
     }
 
-    /// All batches in it.
+    /// Returns all batches in it.
     fn batches(&self) -> Vec<Batch> {
         let file = self.bytes();
         let parts = Parts::new(&file[..]).unwrap().map(Result::unwrap);
         parts.flat_map(|part| if let Part::Records(batches) = part { batches } else { vec![] }).collect()
     }
 
-    /// The events' bytes, record by record.
+    /// Returns the events' bytes, record by record.
     fn bodies(&self) -> Vec<bytes::Bytes> {
         self.batches().into_iter().map(|batch| batch.body).collect()
     }
 }
 
-/// What a command printed that succeeded.
+/// Returns the output of a command, which must succeed.
 pub(crate) fn succeeds(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What a command said that failed: one line, and the exit code 1.
+/// Returns the error of a command that must fail: one line, and the exit code 1.
 pub(crate) fn fails(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stdout));
@@ -85,12 +85,12 @@ pub(crate) fn fails(output: &Output) -> String {
     said.strip_prefix("reapply: ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned()
 }
 
-/// How often a test of random damage damages something: so often, or as the environment says.
+/// Returns the number of damages of a random test: the given one, or the environment's.
 pub(crate) fn flips(default: usize) -> usize {
     std::env::var("REAPPLY_FLIPS").map_or(default, |flips| flips.parse().unwrap())
 }
 
-/// A random generator whose seed is printed, and can be given again.
+/// A random generator whose seed is printed, and can be set.
 pub(crate) fn random() -> StdRng {
     let seed = std::env::var("REAPPLY_TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("REAPPLY_TEST_SEED={seed}");
@@ -198,7 +198,7 @@ fn an_import_is_the_same_log_and_its_export_the_same_again() {
     assert_eq!(chain(&second, "counter/lobby"), chain(&first, "counter/lobby"));
     assert_eq!(second.events("counter/lobby"), first.events("counter/lobby"));
 
-    // It goes on, also after a restart.
+    // The room continues, also after a restart.
     assert_eq!(second.submit("counter/lobby", "{\"Increment\":5}").status, 200);
     assert!(second.stop().success());
     second.restart();
@@ -230,7 +230,7 @@ fn a_damaged_export_is_not_taken_in_and_leaves_nothing_behind() {
     fs::write(&exported.file, &file).unwrap();
     let said = fails(&second.command("import", &[&exported.path()]));
     assert!(said.contains("its bytes do not match their hash"), "{said}");
-    // And a host that is sent it all the same refuses.
+    // And a host refuses it if it is sent anyway.
     let answer = second.administer("POST", "/rooms/counter/lobby/import", &file);
     assert_eq!((answer.status, answer.error().0.as_str()), (422, "unproven"), "{}", answer.text());
     assert!(answer.error().1.contains("its bytes do not match their hash"), "{}", answer.text());
@@ -358,14 +358,14 @@ fn joins_and_alarms_go_through_exports_too() {
     assert!(due > 0, "the imported room's alarm is known to its host");
 }
 
-/// The chain that `reapply verify` prints.
+/// Returns the chain that `reapply verify` prints.
 pub(crate) fn chain(host: &Host, room: &str) -> String {
     let report = succeeds(&host.command("verify", &[room]));
     let line = report.lines().find(|line| line.trim_start().starts_with("chain")).unwrap();
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
-/// What reading an export says that is wrong with it, before anything is replayed.
+/// Returns the fault that reading an export reports, before anything is replayed.
 fn first_finding(file: &[u8]) -> Option<String> {
     match Parts::new(file) {
         Err(error) => Some(error.to_string()),
@@ -373,7 +373,7 @@ fn first_finding(file: &[u8]) -> Option<String> {
     }
 }
 
-/// Where the sections begin, as the format says.
+/// Returns the beginnings of the sections, as the format defines them.
 fn sections(file: &[u8]) -> Vec<usize> {
     let (preamble, frame, stored_at) = (12, 61, 25);
     let mut places = Vec::new();

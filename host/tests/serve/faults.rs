@@ -8,7 +8,7 @@ use reapply_testing::Host;
 use super::session::Session;
 use crate::{PROGRAM, increment};
 
-/// The transitions of `guests/fixtures/trap`, in its own encoding and as JSON, and the kind of rejection that each leads to.
+/// The transitions of `guests/fixtures/trap`, in its own encoding and as JSON, with the expected kinds of rejection.
 const MISDEEDS: [(u8, &str, &str); 4] = [
     (1, "\"Panic\"", "trapped"),
     (2, "\"Loop\"", "exhausted"),
@@ -40,7 +40,7 @@ async fn a_misdeed_is_rejected_and_the_room_and_all_others_go_on() {
             other => panic!("{name}: {other:?}"),
         };
         assert!(kind.is_empty() || kind == found, "{name} was {found}");
-        // Rejected: nothing of it is in the state or the log.
+        // Rejected: it has no effect on the state or the log.
         let seen = witness.events_to(round + 1).await;
         assert_eq!(seen.len(), 1, "{name}");
         stranger.assert_undisturbed(round + 1).await;

@@ -1,5 +1,5 @@
-//! Exports that somebody wrote anew: right in every hash, and wrong in what they say. They are read and written here by what the book says
-//! of the format, and by nothing of the host's.
+//! Forged exports: right in every hash, and wrong in their content. They are read and written here by the book's documentation
+//! of the format, without the host's code.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -15,13 +15,13 @@ use serde::de::DeserializeOwned;
 use crate::counter_host;
 use crate::exports::{Exported, fails, long_room, succeeds};
 
-/// Kinds of sections, by the numbers that stand for them.
+/// The kinds of sections, by their numbers.
 const COMPONENT: u8 = 2;
 const SNAPSHOT: u8 = 3;
 const RECORDS: u8 = 4;
 const END: u8 = 5;
 
-/// A section's content, and what its frame says of it.
+/// A section's content, with the fields of its frame.
 #[derive(Clone)]
 struct Section {
     kind: u8,
@@ -72,7 +72,7 @@ impl File {
         Self(sections)
     }
 
-    /// The file with all its hashes and counts made to fit.
+    /// Returns the file with all its hashes and counts made to fit.
     fn write(&self) -> Vec<u8> {
         let mut file = b"\x89RPY\r\n\x1a\n\x02\0\0\0".to_vec();
         let mut hashes = Vec::new();
@@ -117,7 +117,7 @@ impl File {
             .collect()
     }
 
-    /// Changes events, and all hashes that rest on them: those in the snapshots and in the header as well.
+    /// Changes events, and all hashes that depend on them: also those in the snapshots and in the header.
     fn change_events(&mut self, change: impl Fn(&mut Event)) {
         let (mut after, mut chain) = self.header().start();
         for section in &mut self.0 {
@@ -137,7 +137,7 @@ impl File {
         self.0[0].change(|header: &mut Header| header.chain = chain);
     }
 
-    /// The first thing that is found wrong; nothing if there is none.
+    /// Returns the first fault that is found; `None` if there is none.
     fn finding(&self) -> Option<String> {
         match verify(&self.write()[..], &Engine::new(None).unwrap(), &mut |_| ControlFlow::Continue(())) {
             Ok(_) => None,
@@ -151,7 +151,7 @@ fn chain_after(chain: Chain, events: &[Event]) -> Chain {
     events.iter().fold(chain, |chain, event| chain.after(&postcard::to_allocvec(event).unwrap()))
 }
 
-/// An export of many sections: of a room that takes snapshots often, and remembers a client.
+/// Returns an export of many sections: of a room that takes snapshots often, and remembers a client.
 fn export(host: &Host) -> File {
     succeeds(&host.command("retain", &["counter", "--snapshot-events", "10"]));
     for number in 1..=200 {
@@ -163,7 +163,7 @@ fn export(host: &Host) -> File {
     File::read(&Exported::of(host, "counter/lobby").bytes())
 }
 
-/// A way to forge, and what must be said of it.
+/// A way to forge, and the expected report.
 type Forgery = (&'static str, fn(&mut File), &'static str);
 
 const FORGERIES: [Forgery; 16] = [
@@ -303,7 +303,7 @@ fn no_host_takes_in_a_forgery() {
         assert!(answer.error().1.contains(says), "{what}: {}", answer.text());
         assert_eq!(http::get(&elsewhere.url("/rooms/counter/lobby")).status, 404, "{what}");
     }
-    // One that is whole is refused where its room is, long before it is read.
+    // A whole one is refused if its room exists, long before it is read.
     assert_eq!(elsewhere.submit("counter/lobby", "\"Reset\"").status, 200);
     let answer = elsewhere.administer("POST", "/rooms/counter/lobby/import", &whole.write());
     assert_eq!((answer.status, answer.error().0.as_str()), (409, "exists"), "{}", answer.text());
@@ -330,7 +330,7 @@ fn a_trimmed_log_is_proved_from_where_it_begins() {
     let replayed = succeeds(&host.command("replay", &[&exported.path(), "--at", &at]));
     assert!(replayed.contains(&format!("\"seq\": {at}")), "{replayed}");
 
-    // It is imported and forked as it is, and goes on.
+    // It can be imported and forked, and continues.
     let elsewhere = counter_host(&[]);
     for arguments in [vec![exported.path()], vec![exported.path(), "--as".to_owned(), "counter/copy".to_owned()]] {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

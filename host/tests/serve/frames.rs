@@ -1,4 +1,4 @@
-//! Bad frames: each gets its session a goodbye that names what is wrong, and nobody else notices.
+//! Bad frames: each session gets a goodbye with the fault, and no other session notices.
 
 use reapply_sync::limits::{CLIENT_MESSAGE_BYTES_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{ClientKey, ClientMessage, Goodbye, Hello, Number, Rejection, ServerMessage};
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::session::{Session, connect, next};
 use crate::{counter_host, increment};
 
-/// Sends a frame in a session of its own and gives the reason for its goodbye; a second session in the room goes on undisturbed.
+/// Sends a frame in a session of its own and returns the reason for its goodbye; a second session in the room continues undisturbed.
 async fn goodbye_to(host: &Host, frame: Message) -> String {
     let mut witness = Session::join(host, "counter/frames", 1).await;
     let mut session = Session::join(host, "counter/frames", 2).await;
@@ -36,7 +36,7 @@ async fn frames_that_are_no_messages_are_answered_by_name() {
     trailing.push(0);
     let trailing = goodbye_to(&host, Message::binary(trailing)).await;
     assert!(trailing.contains("1 bytes follow the message"), "{trailing}");
-    // A length that promises more than there is.
+    // A length that is larger than the data.
     let truncated = goodbye_to(&host, Message::binary(vec![1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f])).await;
     assert!(truncated.starts_with("the frame is no message of reapply.v2"), "{truncated}");
 }
@@ -51,7 +51,7 @@ async fn frames_over_a_limit_are_told_the_field_and_the_limit() {
     let message = goodbye_to(&host, Message::binary(vec![0; over])).await;
     assert_eq!(message, format!("the message has {over} bytes; the limit is {CLIENT_MESSAGE_BYTES_MAX}"));
 
-    // Beyond what is read at all, the size is the transport's to tell.
+    // Beyond what is read at all, the transport reports the size.
     let huge = goodbye_to(&host, Message::binary(vec![0; 2 * 1024 * 1024])).await;
     assert!(huge.contains("2097152") && huge.contains("1048576"), "{huge}");
 }
@@ -127,7 +127,7 @@ async fn noise_never_stops_the_host() {
                 *byte = next_random() as u8;
             }
         }
-        // It may close before all is sent.
+        // The connection may close before all is sent.
         let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(frame)).await;
         let noise: Vec<u8> = (0..next_random() % 100).map(|_| next_random() as u8).collect();
         let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(noise)).await;

@@ -1,4 +1,4 @@
-//! A room's life: sleep, waking, the end of the host, and what a crash leaves.
+//! A room's life: sleep, waking, the end of the host, and a crash.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use reapply_testing::{Host, http, until_blocking};
 use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
 
-/// A host whose log tells of sleep.
+/// Starts a host whose log reports sleep.
 fn sleepy_host() -> Host {
     counter_host(&["--sleep-after", "100ms"])
 }
 
-/// Waits until the journal has a snapshot of the room at `seq`, which a room leaves as it falls asleep.
+/// Waits until the journal has a snapshot of the room at `seq`, which a room writes as it falls asleep.
 pub(crate) fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
     let file = host.data().join("journal.db");
     let query =
@@ -38,7 +38,7 @@ async fn a_room_sleeps_when_nobody_uses_it_and_wakes_with_its_state() {
     assert_eq!(session.events().await.len(), 1);
     drop(session);
     wait_for_sleep(&host, "nap", 1);
-    // Looking at it wakes it, and so does entering it; what was decided before stays decided.
+    // Reading it wakes it, and so does entering it; earlier decisions remain.
     assert_eq!(host.room("counter/nap")["view"]["count"], 3);
     let mut session = Session::join(&host, "counter/nap", 1).await;
     assert_eq!(session.welcome.decided.0, 1);
@@ -73,7 +73,7 @@ async fn a_host_that_is_told_to_stop_says_goodbye_and_keeps_all_it_acknowledged(
         acknowledged = first.events().await.last().unwrap().seq.0;
     }
     host.terminate();
-    // What the room had taken on is told before the goodbye.
+    // Transitions that the room had accepted are reported before the goodbye.
     let goodbye = loop {
         match first.next().await {
             Some(reapply_sync::ServerMessage::Events(events)) => acknowledged = events.last().unwrap().seq.0,

@@ -11,7 +11,7 @@ use super::life::wait_for_sleep;
 use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
 
-/// The author that a session with this key is.
+/// Returns the author of a session with this key.
 fn author(key: u8) -> String {
     ClientKey([key; 16]).client_id().anonymous_author().to_string()
 }
@@ -25,7 +25,7 @@ fn submit_as(host: &Host, room: &str, key: u8, number: u64, transition: &str) ->
     answer.json()
 }
 
-/// The seqs that a query of the room's log gives.
+/// Returns the seqs of a query of the room's log.
 fn seqs(host: &Host, room: &str, query: &str) -> Vec<u64> {
     let answer = http::get(&host.url(&format!("/rooms/{room}/log?{query}")));
     assert_eq!(answer.status, 200, "{query}: {}", answer.text());
@@ -92,7 +92,7 @@ async fn a_log_without_a_limit_is_sent_whole() {
             writer.events_to(number).await;
         }
     }
-    // With the checkpoints that came between there are even more.
+    // With the checkpoints in between there are even more.
     let all = seqs(&host, "counter/long", "");
     assert!(all.len() > 12_000 && all.iter().copied().eq(1..=all.len() as u64), "{}", all.len());
     assert!(seqs(&host, "counter/long", "after=11&limit=11000").into_iter().eq(12..=11_011));
@@ -101,7 +101,7 @@ async fn a_log_without_a_limit_is_sent_whole() {
     assert_eq!(packed.header("content-encoding"), "gzip");
 }
 
-/// `reapply log --follow`, which goes on until it is dropped.
+/// `reapply log --follow`, which runs until it is dropped.
 struct Followed {
     process: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
@@ -139,7 +139,7 @@ fn a_log_is_followed_through_sleep_to_the_end_of_the_host() {
     let mut followed = Followed::start(&host, &["counter/live"]);
     assert_eq!(followed.next_event()["seq"], 1);
     for number in 2..5 {
-        // Nobody who follows it keeps the room awake, and none misses what happens when it wakes.
+        // A follower does not keep the room awake, and misses nothing when it wakes.
         wait_for_sleep(&host, "live", number - 1);
         submit_as(&host, "counter/live", 1, number, "{\"Increment\":1}");
         assert_eq!(followed.next_event()["seq"], number);
@@ -165,7 +165,7 @@ fn a_follower_gets_what_it_filters_for_and_as_many_as_it_asks_for() {
     assert!(followed.process.wait().unwrap().success());
 }
 
-/// What a command that fails says: one line.
+/// Returns the error of a command that fails: one line.
 fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -206,7 +206,7 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
     let mut host = counter_host(&["--sleep-after", "100ms"]);
     let mut session = Session::join(&host, "counter/no", 7).await;
     session.submit(1, increment(1)).await;
-    // Below zero; nonsense; and the first again, which is no other rejection.
+    // Below zero; nonsense; and the first again, which is not counted again.
     for (number, transition) in [(2, vec![1, 9]), (3, vec![1, 9]), (4, vec![9]), (2, vec![1, 9])] {
         session.submit(number, transition).await;
         session.rejection().await;
@@ -224,7 +224,7 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
     drop(session);
     wait_for_sleep(&host, "no", 1);
     assert_eq!(counts(&host), expected);
-    // What does not even reach the room counts as well: nonsense over HTTP.
+    // Requests that do not reach the room count as well: nonsense over HTTP.
     let key = "07".repeat(16);
     let headers = [("reapply-client", key.as_str()), ("reapply-number", "9")];
     let url = host.url("/rooms/counter/no");

@@ -1,4 +1,4 @@
-//! The running binary, over real HTTP and WebSockets: what it answers to good input and to bad.
+//! The running binary, over real HTTP and WebSockets: its answers to good and bad input.
 
 #[path = "../machine_wat/mod.rs"]
 mod machine_wat;
@@ -37,14 +37,14 @@ use reapply_testing::Host;
 /// The binary under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reapply");
 
-/// A host that runs the counter.
+/// Starts a host that runs the counter.
 fn counter_host(arguments: &[&str]) -> Host {
     let host = Host::start_program(Path::new(PROGRAM), arguments);
     host.deploy("counter");
     host
 }
 
-/// `Increment(by)` in the counter's own encoding, for a small `by`.
+/// Returns `Increment(by)` in the counter's own encoding, for a small `by`.
 fn increment(by: u8) -> Vec<u8> {
     vec![0, by]
 }

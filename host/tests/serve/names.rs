@@ -1,4 +1,4 @@
-//! Names of machines and rooms that are unknown, or no names at all.
+//! Unknown and invalid names of machines and rooms.
 
 use reapply_testing::{Host, http};
 
@@ -25,14 +25,14 @@ fn what_is_not_there_is_a_404_that_says_what() {
     assert_eq!(message, "there is no machine chess; deploy it first: reapply deploy DIR");
     assert_eq!(error(&host, "PUT", "/rooms/chess/lobby", Some("")).0, 404);
 
-    // What a room lacks is said in the same way by all that is asked of it.
+    // All requests for a missing room get the same answer.
     for question in ["", "?seq=0", "/log", "/rejections", "/past", "/export"] {
         let (status, message) = error(&host, "GET", &format!("/rooms/chess/lobby{question}"), None);
         assert_eq!(status, 404, "{question}: {message}");
         assert_eq!(message, "there is no machine chess; deploy it first: reapply deploy DIR", "{question}");
     }
 
-    // Looking at a room does not make it.
+    // Reading a room does not create it.
     for path in ["/rooms/counter/none", "/rooms/counter/none?seq=0", "/rooms/counter/none/log"] {
         let (status, message) = error(&host, "GET", path, None);
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Moments of a room: by seq and by time, from the host, from a file, and as a page gets them; and what is said of those that are none.
+//! Moments of a room, by seq and by time: from the host, from a file, and as a page gets them; and the errors for moments that do not
+//! exist.
 
 use std::path::Path;
 
@@ -26,7 +27,7 @@ fn a_moment_is_the_same_from_the_host_and_from_a_file() {
             }
         }
     }
-    // A time is that of the last event up to it.
+    // A time means the last event up to it.
     for place in [0, 1, 700, head as usize - 1] {
         let time = events[place]["time"].as_str().unwrap();
         let live = http::get(&host.url(&format!("/rooms/counter/lobby?time={time}"))).json();
@@ -73,7 +74,7 @@ fn a_page_gets_what_it_takes_to_replay_a_moment() {
     let Origin::Snapshot(snapshot) = &late.origin else { panic!("a long log has snapshots") };
     assert_eq!((late.seq, late.last()), (Seq(head), Seq(head)));
     assert!(snapshot.clients.is_empty(), "what a room keeps for itself stays there");
-    // Whoever holds a later state gets less; who holds an earlier one gets the snapshot.
+    // A page that holds a later state gets less; one that holds an earlier state gets the snapshot.
     let held = head - 2;
     let tail = past(&format!("?seq={head}&held={held}"));
     assert_eq!(tail.origin, Origin::Held(Seq(held)));
@@ -137,7 +138,7 @@ fn wrong_input_gets_one_sentence_and_exit_code_1() {
         let said = fails(&host.command(command, arguments));
         assert!(said.contains(says), "{command} {arguments:?}: {said}");
     }
-    // What is no room or place at all is told by the command line itself.
+    // The command line itself reports an invalid room or place.
     let wrong: [(&str, &[&str], &str); 3] = [
         ("export", &["lobby"], "a room is written as machine/room, such as counter/lobby"),
         ("fork", &["counter/short", "Counter/X"], "is no name"),

@@ -1,4 +1,4 @@
-//! The operator's log: text from elsewhere forges nothing in it, and nobody can flood it.
+//! The operator's log: foreign text forges nothing in it, and nobody can flood it.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use super::components::alarming;
 use super::session::Session;
 use crate::{PROGRAM, counter_host};
 
-/// A report that nobody made, in a new line and in red, with what terminals take for a new line besides.
+/// A forged report, in a new line and in red, with other characters that terminals treat as a new line.
 const FORGED: &str = "it\n2026-01-01T00:00:00.000000Z ERROR forged\r\u{1b}[31m\u{9b}2J\u{2028}";
 
-/// Sees that a log holds its own lines only, and no commands to a terminal.
+/// Checks that a log holds its own lines only, and no terminal commands.
 fn assert_unforged(log: &str) {
     for line in log.lines() {
         let time = line.split(' ').next().unwrap_or_default();
@@ -36,7 +36,7 @@ fn what_a_machine_says_stays_in_its_line() {
 #[test]
 fn what_a_request_says_stays_in_its_line() {
     let host = counter_host(&[]);
-    // A header holds no line breaks, but what UTF-8 makes of its bytes may be as bad.
+    // A header cannot hold line breaks, but its bytes read as UTF-8 may be as bad.
     let origin = "https://\u{9b}31m\u{2028}.example";
     let answer = http::send("GET", &host.url("/rooms"), &[("origin", origin)], None);
     assert_eq!(answer.status, 403);

@@ -1,4 +1,4 @@
-//! How much of its rooms' past a machine keeps: policies, trimmed logs, and logs that are not trimmed since they are not what they were.
+//! The retention of rooms' past: policies, trimmed logs, and damaged logs that are not trimmed.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn submit(host: &Host, room: &str, count: usize) {
     }
 }
 
-/// Waits until the log begins after the event `at_least`, and answers where.
+/// Waits until the log begins after the event `at_least`, and returns its beginning.
 fn wait_for_trim(host: &Host, room: &str, at_least: u64) -> u64 {
     until_blocking("the log is trimmed", || {
         let log = http::get(&host.url(&format!("/rooms/{room}/log?limit=1")));
@@ -53,7 +53,7 @@ fn a_policy_is_set_shown_and_heeded_by_rooms_that_are_awake() {
     assert_eq!(host.room("counter/awake")["view"]["count"], 60);
     // Nothing is gone.
     assert_eq!(host.room("counter/awake?seq=1")["view"]["count"], 1);
-    // A new room, and one after a restart, heed it as well.
+    // A new room, and one after a restart, follow it as well.
     submit(&host, "counter/new", 30);
     assert!(!checkpoints(&host, "counter/new").is_empty());
 }
@@ -118,7 +118,7 @@ fn a_log_that_is_not_what_it_was_is_not_trimmed() {
         let is_told = |line: &str| line.contains("ERROR") && line.contains("counter/hurt") && line.contains("event 5");
         if host.log().lines().any(is_told) { Ok(()) } else { Err(host.log()) }
     });
-    // Nobody trims it later either, and all is there for those who look into it.
+    // It is not trimmed later either, and everything is there for an investigation.
     submit(&host, "counter/hurt", 30);
     let events = http::get(&host.url("/rooms/counter/hurt/log?after=0&limit=3"));
     assert_eq!((events.status, events.json_lines().len()), (200, 3));

@@ -1,4 +1,4 @@
-//! Rooms over plain HTTP: begin, submit, look at now and then, read the log; and the bytes that never change.
+//! Rooms over plain HTTP: create, submit, read now and then, read the log; and the bytes that never change.
 
 use std::path::Path;
 

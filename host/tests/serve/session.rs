@@ -1,4 +1,4 @@
-//! A native client of the protocol, for the other tests; and what sessions promise each other.
+//! A native client of the protocol, for the other tests; and the promises between sessions.
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -53,7 +53,7 @@ impl Session {
         self.socket.send(frame).await.unwrap();
     }
 
-    /// Sends a frame that the host may refuse, and stop reading, before all of it is written. What it said then can still be read.
+    /// Sends a frame that the host may refuse, and stop reading, before all of it is written. Its last message can still be read.
     pub(crate) async fn send_what_is_taken(&mut self, frame: Message) {
         match self.socket.send(frame).await {
             Ok(()) | Err(Error::Io(_)) => {}
@@ -61,12 +61,12 @@ impl Session {
         }
     }
 
-    /// The next message; `None` when the host has closed the connection.
+    /// Returns the next message; `None` when the host has closed the connection.
     pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
         next(&mut self.socket).await
     }
 
-    /// The next events, however many come at once.
+    /// Returns the next events, however many arrive at once.
     pub(crate) async fn events(&mut self) -> Vec<Event> {
         loop {
             match self.next().await {
@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Reads on until the event at `seq`.
+    /// Reads until the event at `seq`.
     pub(crate) async fn events_to(&mut self, seq: u64) -> Vec<Event> {
         let mut events = Vec::new();
         while events.last().is_none_or(|event: &Event| event.seq.0 < seq) {
@@ -86,7 +86,7 @@ impl Session {
         events
     }
 
-    /// Reads on until a rejection.
+    /// Reads until a rejection.
     pub(crate) async fn rejection(&mut self) -> (Number, Rejection) {
         loop {
             match self.next().await {
@@ -97,7 +97,7 @@ impl Session {
         }
     }
 
-    /// Reads on until the host says goodbye, and sees that it then closes.
+    /// Reads until the host says goodbye, and checks that it then closes.
     pub(crate) async fn goodbye(&mut self) -> Goodbye {
         loop {
             match self.next().await {
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// Sees that this session works as ever: a transition goes through.
+    /// Checks that this session works as always: a transition is accepted.
     pub(crate) async fn assert_undisturbed(&mut self, number: u64) {
         self.submit(number, increment(1)).await;
         loop {
@@ -136,7 +136,7 @@ pub(crate) async fn connect(host: &Host, room: &str) -> Result<WebSocketStream<M
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-/// The goodbye that a host accepts a WebSocket for, which it then closes with the same reason. Nothing was said to it before.
+/// Returns the goodbye that a host accepts a WebSocket for, which it then closes with the same reason. Nothing was sent to it before.
 pub(crate) async fn refusal(host: &Host, room: &str, headers: &[(&'static str, &str)]) -> Goodbye {
     let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
@@ -151,7 +151,7 @@ pub(crate) async fn refusal(host: &Host, room: &str, headers: &[(&'static str, &
     goodbye
 }
 
-/// The next message on a socket; `None` when the host has closed it.
+/// Returns the next message on a socket; `None` when the host has closed it.
 pub(crate) async fn next(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> Option<ServerMessage> {
     loop {
         let message = tokio::time::timeout(DEADLINE, socket.next()).await.expect("the host says something");
@@ -222,7 +222,7 @@ async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
     }
 }
 
-/// The log's chain after `events`, which follow on the snapshot that a session began with.
+/// Returns the log's chain after `events`, which follow the snapshot that a session began with.
 fn chain_after(welcome: &Welcome, events: &[Event]) -> Chain {
     let Start::Snapshot { chain, .. } = welcome.start else { panic!("{:?}", welcome.start) };
     events.iter().fold(chain, |chain, event| chain.after_event(event))
@@ -304,10 +304,10 @@ async fn signals_reach_the_others_and_leave_no_trace() {
 #[tokio::test]
 async fn one_who_does_not_read_delays_nobody() {
     let host = counter_host(&["--submits-per-second", "1000000"]);
-    // This one is welcomed and then reads no more.
+    // This one is welcomed and then stops reading.
     let _deaf = Session::join(&host, "counter/deaf", 1).await;
     let mut writer = Session::join(&host, "counter/deaf", 2).await;
-    // More than the socket's buffers hold, so that the host really waits for the deaf one: some 6 MB.
+    // More than the socket's buffers hold, so that the host really waits for the silent one: some 6 MB.
     for number in 1..=100_000 {
         writer.submit(number, increment(1)).await;
         if number.is_multiple_of(1_000) {
@@ -317,7 +317,7 @@ async fn one_who_does_not_read_delays_nobody() {
     assert_eq!(host.room("counter/deaf")["view"]["count"], 100_000);
 }
 
-/// Bytes of each transition: nearly the most.
+/// The number of bytes of each transition: nearly the maximum.
 const LARGE: usize = 60 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -331,7 +331,7 @@ async fn a_batch_keeps_its_limit_however_much_waits() {
         sending.push(tokio::spawn(async move {
             for number in (1..=100).map(Number) {
                 let submit = ClientMessage::Submit { number, transition: vec![7; LARGE].into() };
-                // It reads nothing, so the host may let it go.
+                // It reads nothing, so the host may close it.
                 session.send_what_is_taken(Message::Binary(submit.encode())).await;
             }
             session

@@ -1,4 +1,4 @@
-//! A host that is told to stop ends, whatever it is doing.
+//! A stopping host ends, whatever it is doing.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
@@ -9,7 +9,7 @@ use reapply_testing::{Host, until_blocking};
 use super::components::costly;
 use crate::counter_host;
 
-/// A component that takes minutes to compile must not keep a host that long.
+/// A component that takes minutes to compile must not delay a host that long.
 #[test]
 fn a_host_that_compiles_stops() {
     let mut host = counter_host(&[]);
@@ -22,7 +22,7 @@ fn a_host_that_compiles_stops() {
     );
     deploying.write_all(head.as_bytes()).unwrap();
     deploying.write_all(&component).unwrap();
-    // It takes all that a processor gives.
+    // It uses a whole processor.
     let before = processor_ticks(&host);
     until_blocking("the host compiles", || match processor_ticks(&host) - before {
         ticks if ticks > 100 => Ok(()),
@@ -34,7 +34,7 @@ fn a_host_that_compiles_stops() {
     assert_eq!(host.room("counter/kept")["view"]["count"], 1);
 }
 
-/// What a process has used of processors, in ticks.
+/// Returns the processor time that a process has used, in ticks.
 fn processor_ticks(host: &Host) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", host.pid())).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();

@@ -1,4 +1,4 @@
-//! Who may upgrade, and what is answered to a wrong question.
+//! The right to upgrade, and the answers to wrong requests.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -87,7 +87,7 @@ fn the_beginning_of_a_digest_is_enough_where_only_one_build_has_it() {
     assert_eq!(build_of(&host, "notes/a"), other);
 }
 
-/// Two components whose digests begin with the same few digits.
+/// Returns two components whose digests begin with the same few digits.
 fn alike() -> [Vec<u8>; 2] {
     let component = std::fs::read(guest_components::component("notes-v1")).unwrap();
     let mut seen = HashMap::new();

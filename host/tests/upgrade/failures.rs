@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::{PROGRAM, build_of, refused, submit};
 
-/// A build that does well in a new room, whose state is 0, and fails where it is 3.
+/// A build that works in a new room, whose state is 0, and fails where it is 3.
 struct Failing {
     machine: MachineWat,
-    /// What the gate must say.
+    /// The gate's expected message.
     says: &'static str,
 }
 
@@ -103,7 +103,7 @@ fn each_way_to_fail_a_room_is_found_and_named_with_its_place() {
         assert!(told.contains(&format!("fails    wat/a: {says}")), "{says:?} is missing: {told}");
         assert_eq!((build_of(&host, "wat/a"), host.events("wat/a")), (well.clone(), events.clone()));
     }
-    // A room that has not come so far goes over to any of them.
+    // A room that has not come so far can be upgraded to any of them.
     assert_eq!(http::put(&host.url("/rooms/wat/new"), b"").status, 201);
     crate::upgrade(&host, &["wat/new", "--to", &well]);
     assert_eq!(build_of(&host, "wat/new"), well);

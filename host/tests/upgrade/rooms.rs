@@ -1,4 +1,4 @@
-//! Rooms that were upgraded: their logs, their past, their waking.
+//! Upgraded rooms: their logs, their past, their waking.
 
 use reapply_testing::http;
 use serde_json::{Value, json};

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{add, builds, notes_host, texts, upgrade};
 
-/// People who write at once.
+/// The number of people who write at once.
 const WRITERS: u64 = 4;
 
-/// Upgrades that they live through, to and fro.
+/// The number of upgrades meanwhile, back and forth.
 const UPGRADES: usize = 6;
 
 #[test]
@@ -41,7 +41,7 @@ fn what_is_submitted_while_a_room_is_upgraded_is_there_exactly_once() {
         counts.iter().zip(0..).flat_map(|(count, writer)| (1..=*count).map(move |n| text(writer, n))).collect();
     let room = host.room("notes/busy");
     let mut found = texts(&room["view"]);
-    // Each one's own are in their order, whoever came between.
+    // Each writer's own notes are in their order, whoever came between.
     for writer in 0..WRITERS {
         let prefix = format!("{writer}-");
         let own: Vec<&str> = found.iter().copied().filter(|text| text.starts_with(&prefix)).collect();
@@ -60,7 +60,7 @@ fn what_is_submitted_while_a_room_is_upgraded_is_there_exactly_once() {
     assert_eq!(before["view"], room["view"], "the log replays to what the room shows");
 }
 
-/// Writes notes until it is over, each until it is accepted, and gives how many.
+/// Writes notes until it is over, each until it is accepted, and returns their number.
 fn write(host: &Host, writer: u64, written: &AtomicU64, is_over: &AtomicBool) -> u64 {
     let key = format!("{writer:032x}");
     let mut number = 0;
@@ -70,7 +70,7 @@ fn write(host: &Host, writer: u64, written: &AtomicU64, is_over: &AtomicBool) ->
         let headers = [("reapply-client", key.as_str()), ("reapply-number", &number.to_string())];
         until_blocking("a note is accepted", || {
             let answer = http::send("POST", &host.url("/rooms/notes/busy"), &headers, Some(body.as_bytes()));
-            // Asked again after an answer that was lost, it is told where it was decided before.
+            // A request that is repeated after a lost answer is told where it was decided before.
             if answer.status == 200 { Ok(()) } else { Err(format!("{}: {}", answer.status, answer.text())) }
         });
         written.fetch_add(1, Ordering::SeqCst);
