@@ -1,7 +1,7 @@
-//! Plays a history on a machine, and looks at every step whether the rules hold.
+//! Plays a history on a machine, and checks the rules at every step.
 //!
-//! Three instances take part: `main` runs the room as a host does; `twin` is given the same events and asked nothing else; on `scratch`
-//! states are restored, transitions translated, and bytes tried that are none.
+//! Three instances take part. `main` runs the room as a host does. `twin` gets the same events and no other calls. `scratch` is for
+//! restoring states, translating transitions, and trying invalid bytes.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::subject::{Subject, Usage};
 use crate::verdict::{Breach, Checked, Rule, answered, json_differs, unbroken};
 
 impl<'a, S: Subject> Player<'a, S> {
-    /// Makes the room. Gives nothing where the machine refuses its options.
+    /// Creates the room. Returns `None` if the machine refuses its options.
     pub(crate) fn begin(
         contract: &'a Contract,
         start: &dyn Fn() -> Result<S, Fault>,
@@ -28,7 +28,7 @@ impl<'a, S: Subject> Player<'a, S> {
         let (mut main, mut twin, mut scratch) = (instance()?, instance()?, instance()?);
         check_nonsense(&mut scratch, contract.state_version)?;
         let options = options.map(Value::to_string).unwrap_or_default();
-        // The twin has had another life before: what a call leaves behind in an instance must not be seen in the next.
+        // The twin has played other events before: the traces of a call in an instance must not show in the next.
         answered("create", twin.create(""))?.ok();
         let twin_state = match answered("create", twin.create(&options))? {
             Ok(state) => state,
@@ -44,7 +44,7 @@ impl<'a, S: Subject> Player<'a, S> {
         Self::of([main, twin, scratch], contract, now, twin_state).map(Some)
     }
 
-    /// Goes on with a room that an earlier build has left: each instance is given its snapshot.
+    /// Continues a room of an earlier build: each instance gets its snapshot.
     pub(crate) fn migrate(
         contract: &'a Contract,
         start: &dyn Fn() -> Result<S, Fault>,
@@ -94,7 +94,7 @@ impl<'a, S: Subject> Player<'a, S> {
         Ok(player)
     }
 
-    /// Does one step, and checks everything that can be checked of it.
+    /// Performs one step, and checks everything that can be checked about it.
     pub(crate) fn step(&mut self, step: &Step) -> Checked<Outcome> {
         let input = match &step.act {
             Act::Submit { author, transition } => {
@@ -122,53 +122,53 @@ impl<'a, S: Subject> Player<'a, S> {
         self.apply(input, step.entropy)
     }
 
-    /// The newest state's view.
+    /// Returns the view of the newest state.
     pub(crate) fn view(&self) -> &Value {
         &self.now.shown
     }
 
-    /// The state's version, and the newest state's snapshot.
+    /// Returns the state version, and the snapshot of the newest state.
     pub(crate) fn stored(&self) -> (u32, &Bytes) {
         (self.contract.state_version, &self.now.snapshot)
     }
 
-    /// The event that a transition would be, if it were asked for so much later.
+    /// Returns the event for a transition that arrives after the given time.
     pub(crate) fn event(&self, author: &str, transition: Bytes, after: u64, entropy: u64) -> Event {
         let time = Timestamp(self.time.saturating_add(after));
         Event { seq: Seq(self.seq + 1), time, entropy, input: self.submission(author, transition) }
     }
 
-    /// The newest state's snapshot.
+    /// Returns the snapshot of the newest state.
     pub(crate) fn snapshot(&self) -> &Bytes {
         &self.now.snapshot
     }
 
-    /// How long it is until the alarm goes off, if one is set.
+    /// Returns the time until the alarm goes off, if one is set.
     pub(crate) fn alarm_in(&self) -> Option<u64> {
         self.now.alarm.as_ref().map(|alarm| alarm.at.0.saturating_sub(self.time))
     }
 
-    /// Whether a participant has joined and not left.
+    /// Returns whether a participant has joined and not left.
     pub(crate) fn is_present(&self, author: &str) -> bool {
         self.present.contains(author)
     }
 
-    /// The last transition that was encoded.
+    /// Returns the last transition that was encoded.
     pub(crate) fn last_transition(&self) -> &Bytes {
         &self.last_transition
     }
 
-    /// The transition of the last alarm that went off.
+    /// Returns the transition of the last alarm that went off.
     pub(crate) fn sounded(&self) -> &Value {
         &self.sounded
     }
 
-    /// What the room's last `apply` took.
+    /// Returns the cost of the room's last `apply`.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.applied
     }
 
-    /// The transition's bytes; nothing where it has none, or more than a room takes.
+    /// Returns the transition's bytes; `None` if it has none, or too many for a room.
     fn encode(&mut self, transition: &Value, entropy: u64) -> Checked<Option<Bytes>> {
         let Ok(bytes) = answered("encode", self.scratch.encode(&transition.to_string()))? else { return Ok(None) };
         if bytes.len() > TRANSITION_BYTES_MAX {
@@ -192,7 +192,7 @@ impl<'a, S: Subject> Player<'a, S> {
     fn at_once(&mut self, authors: &[String; 2], transitions: &[Value; 2], step: &Step) -> Checked<Outcome> {
         let mut events = Vec::new();
         for (author, transition) in authors.iter().zip(transitions) {
-            // Bits of which nothing is a multiple of, so that no garbage is tried along.
+            // No multiple of the number for invalid bytes, so that none are tried here.
             let Some(bytes) = self.encode(transition, 1)? else { return Ok(Outcome::Malformed) };
             let entropy = step.entropy.rotate_left(events.len() as u32 * 32);
             events.push(self.event(author, bytes, step.after, entropy));
@@ -246,7 +246,7 @@ impl<'a, S: Subject> Player<'a, S> {
         let Some(bytes) = from_hex(bytes) else { return Ok(Outcome::Nothing) };
         let restored = self.scratch.restore(&bytes, self.contract.state_version);
         if let Ok(state) = answered("restore", restored).map_err(while_malformed)? {
-            // It may be a snapshot of this machine after all, and then it is one in every way.
+            // The bytes may be a snapshot of this machine after all, and then all rules for snapshots apply.
             unbroken("snapshot", self.scratch.snapshot(&state)).map_err(while_malformed)?;
         }
         Ok(Outcome::Nothing)
