@@ -22,6 +22,7 @@ const KNOWN: &[&str] = &[
     "host/src/journal/sqlite/log.rs",
     "host/src/journal/sqlite/machines.rs",
     "host/src/journal/sqlite/mod.rs",
+    "host/src/journal/sqlite/notes.rs",
     "host/src/journal/sqlite/readers.rs",
     "host/src/journal/sqlite/rejections.rs",
     "host/src/journal/sqlite/rooms.rs",
