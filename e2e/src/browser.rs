@@ -94,6 +94,17 @@ impl Browser {
         lines(&self.client.issue_cmd(command).await.expect("the browser keeps a log"))
     }
 
+    /// Returns the console output as [`Browser::console`] does, without the warning that the browser's database is slow. Pages warn of that
+    /// after three seconds, which may pass on a busy machine, and they take the database up again when it answers.
+    ///
+    /// # Panics
+    ///
+    /// As above.
+    pub async fn complaints(&self) -> Vec<String> {
+        let is_slow = |line: &String| line.contains("the browser's database does not answer");
+        self.console().await.into_iter().filter(|line| !is_slow(line)).collect()
+    }
+
     /// Opens a page from a script of `opener`. The new tab gets a copy of its storage.
     ///
     /// # Panics

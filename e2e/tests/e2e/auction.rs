@@ -38,7 +38,7 @@ async fn bids_are_made_on_behalf_of_whoever_would_pay_more() {
     ada.fill("#most", "65").await;
     ada.press(&Key::Enter.to_string()).await;
     ada.until("document.querySelector('#toast.shown')?.textContent.includes('Too low: the least bid is now 66')").await;
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 

@@ -312,11 +312,13 @@ async fn a_late_greeting_of_a_connection_that_was_given_up_does_not_end_the_sess
     page.goto(&url).await;
     page.until(DURABLE).await;
     page.run(
-        "window.late = new WebSocket(`ws://${location.host}/rooms/counter/late`, 'reapply.v2');
+        "window.reasons = [];
+        room.subscribe(() => reasons.push(room.reason ?? ''));
+        window.late = new WebSocket(`ws://${location.host}/rooms/counter/late`, 'reapply.v2');
         late.onopen = () => late.send(hello);",
     )
     .await;
-    page.until("room.reason?.includes('connected from elsewhere')").await;
+    page.until("reasons.some((reason) => reason.includes('connected from elsewhere'))").await;
     page.until(DURABLE).await;
     increment(&page, 2).await;
     page.until(SETTLED).await;

@@ -37,7 +37,7 @@ async fn the_pages_fit_a_phone_and_a_desktop_and_complain_of_nothing() {
         }
         assert_fits(&page, "/", width).await;
     }
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "the pages wrote to the console: {complaints:#?}");
 }
 
@@ -125,7 +125,7 @@ async fn the_counter_is_used_by_keyboard() {
         page.until("room.pending === 0 && document.querySelector('#confirmed').textContent === '1'").await;
     }
     assert_eq!(host.events("counter/keys").len(), 5);
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
@@ -150,6 +150,6 @@ async fn drop_four_is_played_by_keyboard() {
     bob.press(&Key::Enter.to_string()).await;
     ada.until("room.confirmed.board[5][3] === 1").await;
     assert_eq!(host.events("drop-four/keys").len(), 4);
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }

@@ -28,7 +28,7 @@ async fn any_moment_is_in_the_page_what_it_is_on_the_host() {
     assert_eq!(at_time, host.room(&format!("counter/past?time={}", time.as_str().unwrap()))["view"]["count"]);
     let beyond = page.promised("room.at(1e9).then(() => 'there', (error) => error.message)").await;
     assert!(beyond.as_str().is_some_and(|why| why.contains("ends at")), "{beyond}");
-    assert!(browser.console().await.iter().all(|line| line.contains("404")), "{:?}", browser.console().await);
+    assert!(browser.complaints().await.iter().all(|line| line.contains("404")), "{:?}", browser.complaints().await);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn the_slider_goes_through_the_past_by_keyboard_and_comes_back_to_the_pres
         let overflow = page.value("document.documentElement.scrollWidth <= innerWidth").await;
         assert_eq!(overflow, true, "nothing is cut off at {width}");
     }
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
@@ -94,7 +94,7 @@ async fn whatever_is_looked_at_in_whatever_order_is_what_the_host_makes_of_it() 
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         assert_same_moment(&host, &page, "whiteboard/past", (random >> 33) % (head + 1)).await;
     }
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 

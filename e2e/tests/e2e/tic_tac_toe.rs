@@ -37,7 +37,7 @@ async fn two_play_by_keyboard_until_one_wins_and_then_again() {
     bob.press("r").await;
     bob.until("document.querySelector('#situation').textContent === 'Your turn'").await;
     ada.until("document.querySelector('[data-action=rematch]').disabled").await;
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 

@@ -35,7 +35,7 @@ async fn the_alarm_rings_in_both_pages_and_nobody_asked_for_it() {
     let ring = ada.value("room.view.last_ring").await;
     assert!(ring["at"].as_u64() >= ring["due"].as_u64(), "{ring}");
     assert_eq!(ada.value("room.view.last_ring.starter").await, bob.value("room.participant").await);
-    let complaints = browser.console().await;
+    let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
