@@ -207,6 +207,7 @@ fn machines_and_rooms_are_listed() {
 #[test]
 fn components_are_immutable_compressed_and_open_to_all() {
     let host = counter_host(&[]);
+    assert_eq!(http::get(&host.url("/reapply.js")).header("access-control-allow-origin"), "*");
     let digest = http::get(&host.url("/machines/counter")).json()["digest"].as_str().unwrap().to_owned();
     for (extension, kind) in [("wasm", "application/wasm"), ("json", "application/json")] {
         let url = host.url(&format!("/components/{digest}.{extension}"));
