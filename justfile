@@ -34,7 +34,6 @@ demo listen="127.0.0.1:8080": _target
 # All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
 test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
-    just plant 01- 40- 48-
     cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
 
 # What takes longer: crashes and failing storage, over many rounds: just test-long 1000
