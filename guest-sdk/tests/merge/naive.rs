@@ -10,7 +10,8 @@ use reapply_sync::{ApplyError, Event, Input, Refusal};
 
 use crate::machine::{Handle, Native, What};
 
-/// The number of runs in a normal test run, for each block. A run takes up to a minute without optimisation; `just simulate` does many.
+/// The number of runs in a normal test run, for each block. So few only for now: run 5 of `option_of_a_struct` does not come to rest, and the
+/// cause is not known. To be raised to 150 when it is.
 const SEEDS: u64 = 4;
 
 /// From so many runs on, each block must have come across everything.
