@@ -13,5 +13,5 @@ use reapply_simulation::{Plan, simulate};
 #[test]
 fn everyone_agrees_and_nothing_is_lost_or_doubled() {
     let command = "cargo test -p reapply-sync --test simulation";
-    simulate::<machine::Books>(&Plan { seeds: 1_000, seeds_covering: 1_000, never: &[], command });
+    simulate::<machine::Books>(&Plan { seeds: 1_500, seeds_covering: 1_000, never: &[], command });
 }
