@@ -49,7 +49,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Whether to go on though the journal's write-ahead log is lost. What was acknowledged last is gone then.
     pub lost_log: LostLog,
-    /// A folder on another disk for the copies that backups make. By default they are made in the data directory.
+    /// A folder on another disk for temporary files: the copies that backups make, and the components of imports. By default they are in the
+    /// data directory.
     pub scratch: Option<PathBuf>,
     /// The folder of static pages that [`Host::serve`] serves at `/`.
     pub pages: Option<PathBuf>,

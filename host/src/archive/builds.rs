@@ -5,35 +5,32 @@ use std::rc::Rc;
 
 use reapply_sync::{Digest, Replay};
 
+use super::components::Components;
 use super::finding::Finding;
-use super::limits::COMPONENTS_BYTES_MAX;
 use crate::machine::{self, Builds, Deployment, Engine, Instance, Stack};
 
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
 
-/// The builds of an export, as they are read.
+/// The builds of an export that are at hand where it is read.
 pub(super) struct ExportBuilds {
     engine: Engine,
     /// Shared with the replays that began before all builds were read.
     builds: Rc<RefCell<Builds>>,
-    bytes: usize,
+    components: Components,
 }
 
 impl ExportBuilds {
     pub(super) fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), builds: Rc::default(), bytes: 0 }
+        Self { engine: engine.clone(), builds: Rc::default(), components: Components::default() }
     }
 
     /// Checks a component as a deployment does, since an export may come from anywhere.
     pub(super) fn add(&mut self, digest: Digest, component: &[u8]) -> Result<Deployment, Finding> {
         let wrong = |why: String| Finding::Component { digest, why };
-        self.bytes = self.bytes.saturating_add(component.len());
-        if self.bytes > COMPONENTS_BYTES_MAX {
-            let bytes = self.bytes;
-            return Err(wrong(format!(
-                "with it the components have {bytes} bytes; the limit is {COMPONENTS_BYTES_MAX}"
-            )));
+        for dropped in self.components.add(digest, component.len()).map_err(wrong)? {
+            // A machine that runs keeps its own build.
+            self.builds.borrow_mut().remove(dropped);
         }
         let deployment = machine::check(&self.engine, component).map_err(|error| wrong(error.to_string()))?;
         if deployment.build.digest() != digest {

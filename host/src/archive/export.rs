@@ -1,6 +1,5 @@
 //! Writing a room's log, as its journal holds it, into an export.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -8,9 +7,10 @@ use bytes::Bytes;
 use reapply_sync::{Batch, Digest, RoomId, Seq};
 use tokio::runtime::Handle;
 
+use super::components::Components;
 use super::limits::RECORDS_BYTES;
 use super::part::{Counts, Header};
-use super::write::Writer;
+use super::write::{WriteError, Writer};
 use crate::background;
 use crate::clock;
 use crate::journal::{Journal, JournalError};
@@ -53,16 +53,23 @@ pub fn export(
     let header = Header::new(room, clock::now());
     let (after, _) = header.start();
     let reader = LogReader::new(journal, &id, header.start());
-    let writer = Writer::new(to, &header)?;
-    let mut exporter = Exporter { journal, runtime, id, writer, reader, after, components: BTreeSet::new() };
+    let writer = Writer::new(to, &header).map_err(|error| unwritten(after, error))?;
+    let mut exporter = Exporter { journal, runtime, id, writer, reader, after, components: Components::default() };
     match exporter.run(first, head) {
-        Ok(()) => Ok(exporter.writer.finish()?.1),
+        Ok(()) => Ok(exporter.writer.finish().map_err(|error| unwritten(head, error))?.1),
         Err(Failure::Write(error)) => Err(error.into()),
         Err(Failure::Log(why)) => {
             let after = exporter.after;
-            exporter.writer.break_off(&why)?;
+            exporter.writer.break_off(&why).map_err(|error| unwritten(after, error))?;
             Err(ExportError::Log { after, why })
         }
+    }
+}
+
+fn unwritten(after: Seq, error: WriteError) -> ExportError {
+    match error {
+        WriteError::Io(error) => ExportError::Write(error),
+        WriteError::Refused(why) => ExportError::Log { after, why },
     }
 }
 
@@ -74,7 +81,7 @@ struct Exporter<'a, W> {
     reader: LogReader,
     /// The last event that was exported.
     after: Seq,
-    components: BTreeSet<Digest>,
+    components: Components,
 }
 
 enum Failure {
@@ -118,10 +125,21 @@ impl<W: Write> Exporter<'_, W> {
         Ok(())
     }
 
-    /// Exports batches, after the components that they upgrade to.
+    /// Exports batches. A component stands right before the batch that upgrades to it, so that it is at hand there.
     fn batches(&mut self, batches: Vec<Batch>) -> Result<(), Failure> {
+        let mut section = Vec::new();
+        for batch in batches {
+            if let Some(digest) = batch.upgrade().filter(|digest| !self.components.has(*digest)) {
+                self.section(std::mem::take(&mut section))?;
+                self.component(digest)?;
+            }
+            section.push(batch);
+        }
+        self.section(section)
+    }
+
+    fn section(&mut self, batches: Vec<Batch>) -> Result<(), Failure> {
         let Some(last) = batches.last().map(Batch::last) else { return Ok(()) };
-        batches.iter().filter_map(Batch::upgrade).try_for_each(|digest| self.component(digest))?;
         let bodies: Vec<Bytes> = batches.into_iter().map(|batch| batch.body).collect();
         self.writer.records(last, &bodies)?;
         self.after = last;
@@ -140,21 +158,22 @@ impl<W: Write> Exporter<'_, W> {
         }
     }
 
-    /// Exports a component, if that was not done before.
+    /// Exports a component that is not at hand.
     fn component(&mut self, digest: Digest) -> Result<(), Failure> {
-        if !self.components.insert(digest) {
-            return Ok(());
-        }
-        match self.runtime.block_on(self.journal.component(digest))? {
-            Some(component) => Ok(self.writer.component(digest, component.bytes)?),
-            None => Err(Failure::Log(format!("{}: its component {digest} is not stored", self.id))),
-        }
+        let refused = |why: String| Failure::Log(format!("{}: its component {digest}: {why}", self.id));
+        let component = self.runtime.block_on(self.journal.component(digest))?;
+        let component = component.ok_or_else(|| refused("it is not stored".to_owned()))?;
+        self.components.add(digest, component.bytes.len()).map_err(refused)?;
+        Ok(self.writer.component(digest, component.bytes)?)
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Write(error)
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Io(error) => Self::Write(error),
+            WriteError::Refused(why) => Self::Log(why),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) const FRAME_BYTES: usize = HASHED_BYTES + 32;
 pub enum Kind {
     /// The log's identity, and its end. The first section.
     Header,
-    /// The bytes of a component. Comes before the first event that it applies.
+    /// The bytes of a component. Comes before the first event that it applies, and again before a later one if it is no longer at hand there.
     Component,
     /// A snapshot. Comes right after the event of its state.
     Snapshot,

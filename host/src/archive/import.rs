@@ -2,16 +2,18 @@
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Chain, Digest, LogId, RoomId, Seq};
 use tokio::runtime::Handle;
 
 use super::part::Header;
+use super::spool::Spool;
 use super::staging::{Staging, forked};
 use super::verify::{Proof, Proven, VerifyError, verify};
 use crate::clock;
-use crate::journal::{Component, Journal, JournalError, NewRoom};
+use crate::journal::{Journal, JournalError, NewRoom};
 use crate::machine::Engine;
 use crate::machines::to_component;
 
@@ -44,7 +46,7 @@ pub struct Imported {
 }
 
 /// Makes the room `to` from an export. Under the exported name, the log is the very same; under another one, it continues
-/// as a fork. Blocks.
+/// as a fork. Blocks. The components wait in a temporary file in `scratch` until everything is proved.
 ///
 /// # Errors
 ///
@@ -54,9 +56,11 @@ pub fn import(
     runtime: &Handle,
     engine: &Engine,
     to: &RoomId,
+    scratch: &Path,
     from: impl Read + Send,
 ) -> Result<Imported, ImportError> {
-    let mut importer = Importer { journal, runtime, to, staging: None, forked: None, components: Vec::new() };
+    let components = Spool::new(scratch);
+    let mut importer = Importer { journal, runtime, to, staging: None, forked: None, components };
     let mut failure = None;
     let proved = verify(from, engine, &mut |proven| match importer.take(proven) {
         Ok(()) => ControlFlow::Continue(()),
@@ -79,17 +83,14 @@ struct Importer<'a> {
     /// Returns the batch with which the log continues as that of another room.
     forked: Option<Batch>,
     /// Stored last, so that nothing stays of an unproved export.
-    components: Vec<Component>,
+    components: Spool,
 }
 
 impl<'a> Importer<'a> {
     fn take(&mut self, proven: Proven<'_>) -> Result<(), JournalError> {
         match proven {
             Proven::Header(header) => self.begin(header),
-            Proven::Component(deployment) => {
-                self.components.push(to_component(&deployment.build));
-                Ok(())
-            }
+            Proven::Component(deployment) => self.components.add(&to_component(&deployment.build)),
             Proven::Snapshot(snapshot) => self.staging()?.snapshot(snapshot),
             Proven::Batch(batch) => self.staging()?.batch(batch),
         }
@@ -118,11 +119,10 @@ impl<'a> Importer<'a> {
     fn finish(mut self, proof: Proof) -> Result<Imported, JournalError> {
         let forked = self.forked.take();
         forked.as_ref().map_or(Ok(()), |batch| self.staging()?.batch(batch))?;
-        for component in std::mem::take(&mut self.components) {
-            self.runtime.block_on(self.journal.put_component(component))?;
-        }
         let Some(staging) = self.staging.take() else { return Err(JournalError::NoSuchRoom(self.to.clone())) };
-        let deployed = self.deploy_where_missing(proof.header.digest)?;
+        let Self { journal, runtime, .. } = self;
+        self.components.for_each(|component| runtime.block_on(journal.put_component(component)))?;
+        let deployed = deploy_where_missing(journal, runtime, self.to, proof.header.digest)?;
         staging.publish(proof.alarm)?;
         let (log, head, chain) =
             forked.as_ref().map_or((proof.header.log, proof.header.head, proof.header.chain), |batch| {
@@ -130,14 +130,19 @@ impl<'a> Importer<'a> {
             });
         Ok(Imported { proof, is_fork: forked.is_some(), log, head, chain, deployed })
     }
+}
 
-    /// Deploys the machine if it is missing: otherwise the room could be entered, but no other room could begin.
-    fn deploy_where_missing(&self, digest: Digest) -> Result<Option<Digest>, JournalError> {
-        let machines = self.runtime.block_on(self.journal.machines())?;
-        if machines.iter().any(|machine| machine.name == self.to.machine) {
-            return Ok(None);
-        }
-        self.runtime.block_on(self.journal.set_current(&self.to.machine, digest, clock::now()))?;
-        Ok(Some(digest))
+/// Deploys the machine of a room if it is missing: otherwise the room could be entered, but no other room could begin.
+fn deploy_where_missing(
+    journal: &dyn Journal,
+    runtime: &Handle,
+    room: &RoomId,
+    digest: Digest,
+) -> Result<Option<Digest>, JournalError> {
+    let machines = runtime.block_on(journal.machines())?;
+    if machines.iter().any(|machine| machine.name == room.machine) {
+        return Ok(None);
     }
+    runtime.block_on(journal.set_current(&room.machine, digest, clock::now()))?;
+    Ok(Some(digest))
 }

@@ -15,8 +15,12 @@ pub const RECORDS_SECTION_BYTES_MAX: usize = RECORDS_BYTES + 2 * BATCH_BYTES_MAX
 /// The maximum number of events in a section of records: an event has more than sixteen bytes.
 pub const RECORDS_EVENTS_MAX: u64 = RECORDS_SECTION_BYTES_MAX as u64 / 16;
 
-/// The maximum number of bytes of all components of one export.
-pub const COMPONENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The maximum number of bytes of components that a reader of an export has at hand: the last ones in the file. A component that is
+/// needed again after so many others is in the file again.
+pub const COMPONENTS_WINDOW_BYTES: usize = 256 * 1024 * 1024;
+
+/// The maximum number of bytes of all different components of one export. An import keeps them on disk until everything is proved.
+pub const COMPONENTS_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// The compression level of zstd. Each step up costs much time for little: see `bench/`.
 pub const ZSTD_LEVEL: i32 = 9;
@@ -28,5 +32,8 @@ pub const PARTS_WAITING_MAX: usize = 2;
 /// room remembers; beyond it, the clients that were silent for longest are left out of the comparison.
 pub const CLIENTS_FOLLOWED_MAX: usize = 100_000;
 
-/// The maximum number of bytes of an export that a host accepts.
-pub const IMPORT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// The maximum number of bytes of an export: no host writes more, or accepts more.
+pub const EXPORT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// The number of these bytes that are kept for the last section, so that an export that grows too large can still say so.
+pub const EXPORT_END_BYTES: u64 = 64 * 1024;

@@ -13,6 +13,7 @@
 //! Reading order: [`mod@format`], [`part`], `write`, [`read`], [`parts`], [`verify()`], [`export()`], [`import()`], [`fork()`].
 
 mod builds;
+mod components;
 mod export;
 mod finding;
 pub(crate) mod follow;
@@ -24,6 +25,7 @@ pub mod part;
 pub mod parts;
 mod playback;
 pub mod read;
+mod spool;
 mod staging;
 mod verify;
 mod write;

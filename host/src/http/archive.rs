@@ -25,7 +25,7 @@ use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, TRANSFER_SILENCE_MAX};
 use super::rooms::place;
 use super::state::HttpState;
-use crate::archive::limits::IMPORT_BYTES_MAX;
+use crate::archive::limits::EXPORT_BYTES_MAX;
 use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format::SUFFIX};
 use crate::clock::rfc3339;
 use crate::log::Logs;
@@ -75,10 +75,10 @@ pub async fn import(
         chunk: Bytes::new(),
         bytes: 0,
     };
-    let to = id.clone();
+    let (to, scratch) = (id.clone(), Arc::clone(&served.scratch));
     let imported = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        archive::import(journal.as_ref(), &runtime, machines.engine(), &to, &mut upload)
+        archive::import(journal.as_ref(), &runtime, machines.engine(), &to, &scratch, &mut upload)
     });
     let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
     served.rooms.look_for_absent();
@@ -191,9 +191,9 @@ impl Upload {
             Some(chunk) => {
                 self.bytes += chunk.len() as u64;
                 self.chunk = chunk;
-                if self.bytes > IMPORT_BYTES_MAX {
+                if self.bytes > EXPORT_BYTES_MAX {
                     return Err(io::Error::other(format!(
-                        "it has more bytes than the limit, which is {IMPORT_BYTES_MAX}"
+                        "it has more bytes than the limit, which is {EXPORT_BYTES_MAX}"
                     )));
                 }
                 Ok(true)

@@ -20,6 +20,11 @@ impl Builds {
         self.by_digest.insert(build.digest(), build);
     }
 
+    /// Removes a build. Its running machines go on.
+    pub fn remove(&mut self, digest: Digest) {
+        self.by_digest.remove(&digest);
+    }
+
     /// Returns the build with this digest, if it is among them.
     #[must_use]
     pub fn get(&self, digest: Digest) -> Option<&Build> {

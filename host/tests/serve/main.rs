@@ -19,6 +19,7 @@ mod frames;
 mod life;
 mod live_damage;
 mod log;
+mod many_builds;
 mod names;
 mod pipes;
 mod presence;
