@@ -76,6 +76,11 @@ web: _target
 book:
     cargo run -q -p reapply-book
 
+# Make the fixture of a new format of the data directory or of exports; one that exists stays as it is
+fixture: _target
+    mkdir -p host/tests/fixtures
+    cargo test --workspace --test serve -- --ignored --exact fixtures::a_fixture_of_this_version_is_made
+
 # Take the README's picture anew
 screenshot: _target _chromium
     REAPPLY_BIN="$(just _reapply)" cargo run --example screenshot -- docs/demo.png
