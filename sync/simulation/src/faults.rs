@@ -98,9 +98,10 @@ impl Faults {
         std::mem::take(&mut self.0.borrow_mut().fresh)
     }
 
-    /// No machine breaks off any more.
+    /// No machine breaks off any more, and no state is oversized.
     pub(crate) fn cease(&self) {
-        self.0.borrow_mut().rates = FaultRates::default();
+        let mut inner = self.0.borrow_mut();
+        (inner.rates, inner.bloats) = (FaultRates::default(), false);
     }
 }
 

@@ -253,11 +253,17 @@ impl<S: Scenario> World<S> {
         self.check_room();
         if let Some(at) = self.with_room(|shell, now| shell.room.wake_at(now)).flatten() {
             let at = at.0.max(self.now);
-            if self.timer_scheduled.is_none_or(|scheduled| at < scheduled) {
+            let is_at_rest = !self.is_calm && at >= self.heartbeats_until && self.is_overfull();
+            if !is_at_rest && self.timer_scheduled.is_none_or(|scheduled| at < scheduled) {
                 self.timer_scheduled = Some(at);
                 self.schedule(at - self.now, Task::Timer { host: self.host });
             }
         }
+    }
+
+    /// Whether the room waits for a snapshot. While states can be too large for one it may do so for ever.
+    fn is_overfull(&self) -> bool {
+        self.room.as_ref().is_some_and(|shell| shell.room.sequencer().is_overfull())
     }
 
     /// What must hold whenever the room has done all that it wanted.

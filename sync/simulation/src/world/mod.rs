@@ -128,7 +128,8 @@ struct World<S: Scenario> {
     pages: Vec<Page<S::Machine>>,
     /// How often each client was taken on by another page.
     lives: BTreeMap<ClientId, u64>,
-    /// From then on a page that is live does not ask for signs of life any more, so that the run comes to rest.
+    /// From then on a page that is live does not ask for signs of life any more, and a room whose snapshot is too large does not try it again,
+    /// so that the run comes to rest.
     heartbeats_until: u64,
     connections: Vec<Connection>,
     nonces: u64,
@@ -354,19 +355,6 @@ impl<S: Scenario> World<S> {
             self.apply(0, S::ballast(30_000));
             self.run_until_quiet();
         }
-        // The room stops with a snapshot.
-        while self.is_oversized() {
-            self.apply(0, S::ballast(1));
-            self.run_until_quiet();
-        }
-    }
-
-    /// Whether what the room has come to is too large for a snapshot.
-    fn is_oversized(&mut self) -> bool {
-        let driver = self.tabs[0].page.and_then(|page| self.pages[page].driver.as_mut());
-        let (machine, state) = driver.and_then(Driver::confirmed).expect("a live replica has a state");
-        let bytes = machine.snapshot(state).expect("no machine breaks off any more");
-        bytes.len() > self.conditions.limits.snapshot_bytes_max
     }
 
     fn check_end(&mut self) {

@@ -74,7 +74,7 @@ impl<S: Scenario> World<S> {
         let is_store_silent = !self.is_calm && !is_courier && self.random.percent(self.conditions.store_silent_percent);
         self.coverage.stores_silent += u64::from(is_store_silent);
         let rates = if self.is_calm { FaultRates::default() } else { self.conditions.page_faults };
-        let faults = Faults::new(rates, self.conditions.bloats, &mut self.random);
+        let faults = Faults::new(rates, self.conditions.bloats && !self.is_calm, &mut self.random);
         let index = self.pages.len();
         self.pages.push(Page {
             tab,
