@@ -32,6 +32,15 @@ pub(crate) struct Bench {
     pub(crate) scale: Scale,
 }
 
+/// The kinds of process that a load is put on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// The host.
+    Reapply,
+    /// The least that any host must do.
+    Baseline,
+}
+
 /// A running host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -67,9 +76,18 @@ impl Bench {
         Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(beside)?)
     }
 
+    /// Starts a host, or the baseline, on `data`.
+    pub(crate) fn start_server(&self, server: Server, data: &Path) -> anyhow::Result<Host> {
+        match server {
+            Server::Reapply => self.start(data, &[]),
+            Server::Baseline => spawn(Command::new(std::env::current_exe()?).arg("--baseline").arg(data), data),
+        }
+    }
+
     /// Starts a host on `data`, and deploys `cells` to it.
     pub(crate) fn start(&self, data: &Path, options: &[&str]) -> anyhow::Result<Host> {
-        let mut process = Command::new(&self.host_bin)
+        let mut command = Command::new(&self.host_bin);
+        command
             .args([
                 "serve",
                 "--listen",
@@ -82,20 +100,8 @@ impl Bench {
             ])
             .arg(data)
             .args(options)
-            .env("REAPPLY_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.host_bin.display()))?;
-        let mut said = String::new();
-        if let Some(stdout) = process.stdout.take() {
-            BufReader::new(stdout).read_line(&mut said)?;
-        }
-        let Some(address) = said.trim().strip_prefix("listening on http://") else {
-            let _ended_already = process.kill();
-            process.wait()?;
-            bail!("the host did not start; it said {said:?}");
-        };
-        let host = Host { address: address.parse()?, process, data: data.to_owned() };
+            .env("REAPPLY_LOG", "warn");
+        let host = spawn(&mut command, data)?;
         self.deploy_component(&host, &self.cells)?;
         Ok(host)
     }
@@ -190,6 +196,22 @@ impl Drop for Host {
 /// Returns the resources that this process, the client, has used.
 pub(crate) fn own_usage() -> anyhow::Result<Usage> {
     usage("self")
+}
+
+/// Starts a program that says where it listens.
+fn spawn(command: &mut Command, data: &Path) -> anyhow::Result<Host> {
+    let started = command.stdout(Stdio::piped()).spawn();
+    let mut process = started.with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+    let mut said = String::new();
+    if let Some(stdout) = process.stdout.take() {
+        BufReader::new(stdout).read_line(&mut said)?;
+    }
+    let Some(address) = said.trim().strip_prefix("listening on http://") else {
+        let _ended_already = process.kill();
+        process.wait()?;
+        bail!("the host did not start; it said {said:?}");
+    };
+    Ok(Host { address: address.parse()?, process, data: data.to_owned() })
 }
 
 fn usage(process: &str) -> anyhow::Result<Usage> {

@@ -8,11 +8,14 @@
 //!  scan, socket ── the minimum that a client must do: frames are read in place, and its own go out in one write
 //!
 //!  host     ── the process under test: started, measured through /proc, ended
+//!
+//!  baseline ── the least that any host must do, as a process of its own that is measured beside the host
 //! ```
 //!
 //! The client shares the processors with the host, so the host loses whatever the client uses; hence a client of its own. Every case also
 //! checks the received data: each transition is confirmed exactly once and in order, and every reader gets every event.
 
+mod baseline;
 mod cases;
 mod histogram;
 mod host;
@@ -53,6 +56,9 @@ struct Args {
     /// Duration of each load, in seconds.
     #[arg(long, value_name = "N", default_value_t = 4)]
     seconds: u64,
+    /// Serve as the baseline, with its log in this directory. The cases start it so.
+    #[arg(long, value_name = "DIR", hide = true)]
+    baseline: Option<PathBuf>,
 }
 
 /// The parts of the table.
@@ -93,6 +99,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(directory) = &args.baseline {
+        return baseline::serve(directory);
+    }
+    rlimit::increase_nofile_limit(u64::MAX).context("the number of open files cannot be raised")?;
     let host_bin = match &args.host_bin {
         Some(host_bin) => host_bin.clone(),
         None => std::env::current_exe()?.with_file_name("reapply"),

@@ -4,30 +4,28 @@ use std::time::Instant;
 
 use anyhow::ensure;
 
-use super::Meter;
 use super::basis::sync_disk;
+use super::{Meter, compare};
 use crate::histogram::Histogram;
-use crate::host::{Bench, ENTRIES};
-use crate::report::{Table, count, medians, ms, size};
+use crate::host::{Bench, ENTRIES, Server};
+use crate::report::{Table, count, ms, size};
 use crate::session::Session;
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     let title = "(a) One writer, one outstanding: submit to durable confirmation";
-    let headings = ["p50", "p99", "per second", "fdatasync p50 beside it", "ratio of p50s", "host CPU", "host RSS"];
+    let headings =
+        ["outstanding", "p50", "p99", "per second", "fdatasync p50 beside it", "p50 of both", "host CPU", "host RSS"];
     let table = Table::new(title, &headings);
-    let mut runs = Vec::new();
-    for _ in 0..bench.scale.runs {
-        runs.push(measure(bench).await?);
-    }
-    let [p50, p99, per_second, disk, ratio, cpu, rss] = medians(&runs);
-    let ratio = format!("{ratio:.2}");
-    table.row(&[ms(p50), ms(p99), count(per_second), ms(disk), ratio, format!("{cpu:.0} %"), size(rss)]);
-    Ok(())
+    let cells = |[p50, p99, per_second, disk, ratio, cpu, rss]: [f64; 7]| {
+        let ratio = format!("{ratio:.2}");
+        vec![ms(p50), ms(p99), count(per_second), ms(disk), ratio, format!("{cpu:.0} %"), size(rss)]
+    };
+    compare(bench, &table, "1", async |server| measure(bench, server).await, cells).await
 }
 
-async fn measure(bench: &Bench) -> anyhow::Result<[f64; 7]> {
+async fn measure(bench: &Bench, server: Server) -> anyhow::Result<[f64; 7]> {
     let data = bench.directory()?;
-    let host = bench.start(data.path(), &[])?;
+    let host = bench.start_server(server, data.path())?;
     let room = bench.new_room();
     host.create_room(&room, ENTRIES)?;
     let mut session = Session::enter(host.address, &room).await?;

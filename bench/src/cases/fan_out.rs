@@ -12,15 +12,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tokio::task::LocalSet;
 
-use super::Meter;
+use super::{Meter, compare};
 use crate::histogram::Histogram;
-use crate::host::{Bench, ENTRIES};
-use crate::report::{Table, count, medians, ms, size};
+use crate::host::{Bench, ENTRIES, Server};
+use crate::report::{Table, count, ms, size};
 use crate::session::{Session, submit};
 use crate::socket::push_frame;
 
 /// The time after the last event was due within which every reader must get it.
 const ARRIVAL_WITHIN: Duration = Duration::from_secs(30);
+
+/// Readers, and events a second.
+const LOADS: [(usize, u32); 6] = [(100, 100), (100, 1_000), (500, 100), (500, 1_000), (500, 4_000), (2_000, 100)];
+
+/// The same at a small scale.
+const LOADS_QUICK: [(usize, u32); 1] = [(10, 100)];
 
 pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     let title = "(c) One room, one writer at a fixed rate, many readers: latency from due time";
@@ -29,34 +35,32 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
         "deliveries per second",
         "p50",
         "p99",
-        "arrived",
         "host CPU",
         "host CPU each",
         "client CPU",
         "host RSS",
     ];
     let table = Table::new(title, &headings);
-    let loads: &[(usize, u32)] =
-        if bench.scale.quick { &[(10, 100)] } else { &[(100, 100), (100, 1_000), (500, 100), (500, 1_000)] };
+    let loads = if bench.scale.quick { &LOADS_QUICK[..] } else { &LOADS };
     for &(readers, per_second) in loads {
-        let mut runs = Vec::new();
-        for _ in 0..bench.scale.runs {
-            let measured = LocalSet::new().run_until(measure(bench, readers, per_second)).await;
-            runs.push(measured.with_context(|| format!("{readers} readers, {per_second} events a second"))?);
-        }
-        let [rate, p50, p99, host, each, own, rss] = medians(&runs);
-        let cpu = |percent: f64| format!("{percent:.0} %");
         let what = format!("{readers} x {}", count(f64::from(per_second)));
-        let each = format!("{each:.2} µs");
-        // A run in which something did not arrive is an error, so there is nothing else to print.
-        table.row(&[what, count(rate), ms(p50), ms(p99), "all".into(), cpu(host), each, cpu(own), size(rss)]);
+        let measure = async |server| {
+            let measured = LocalSet::new().run_until(measure(bench, readers, per_second, server)).await;
+            measured.with_context(|| format!("{readers} readers, {per_second} events a second, {server:?}"))
+        };
+        // A run in which something did not arrive is an error, so there is nothing to print of it.
+        compare(bench, &table, &what, measure, |[rate, p50, p99, host, each, own, rss]| {
+            let cpu = |percent: f64| format!("{percent:.0} %");
+            vec![count(rate), ms(p50), ms(p99), cpu(host), format!("{each:.2} µs"), cpu(own), size(rss)]
+        })
+        .await?;
     }
     Ok(())
 }
 
-async fn measure(bench: &Bench, readers: usize, per_second: u32) -> anyhow::Result<[f64; 7]> {
+async fn measure(bench: &Bench, readers: usize, per_second: u32, server: Server) -> anyhow::Result<[f64; 7]> {
     let data = bench.directory()?;
-    let host = bench.start(data.path(), &[])?;
+    let host = bench.start_server(server, data.path())?;
     let room = bench.new_room();
     host.create_room(&room, ENTRIES)?;
     let mut sessions = Vec::new();

@@ -14,8 +14,32 @@ pub(crate) mod wake;
 
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, Usage, own_usage};
-use crate::report::percent_of_one;
+use crate::host::{Bench, Host, Server, Usage, own_usage};
+use crate::report::{Table, medians, percent_of_one};
+
+/// Measures the host and the baseline in turns, as often as the scale says. Prints a row for each with the medians, and below them the host's
+/// figures over the baseline's.
+async fn compare<const N: usize>(
+    bench: &Bench,
+    table: &Table,
+    what: &str,
+    measure: impl AsyncFn(Server) -> anyhow::Result<[f64; N]>,
+    cells: impl Fn([f64; N]) -> Vec<String>,
+) -> anyhow::Result<()> {
+    let (mut host, mut baseline) = (Vec::new(), Vec::new());
+    for _ in 0..bench.scale.runs {
+        host.push(measure(Server::Reapply).await?);
+        baseline.push(measure(Server::Baseline).await?);
+    }
+    let (host, baseline) = (medians(&host), medians(&baseline));
+    let ratios = std::array::from_fn::<_, N, _>(|figure| host[figure] / baseline[figure]);
+    let show = |ratio: f64| if ratio.is_finite() { format!("{ratio:.2}") } else { "-".to_owned() };
+    let row = |what: String, cells: Vec<String>| table.row(&[vec![what], cells].concat());
+    row(what.to_owned(), cells(host));
+    row(format!("{what}, baseline"), cells(baseline));
+    row(format!("{what}, ratio"), ratios.map(show).to_vec());
+    Ok(())
+}
 
 /// The use of processors by host and client during a load.
 struct Meter<'a> {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use tokio::task::JoinSet;
 
-use super::Meter;
+use super::{Meter, compare};
 use crate::histogram::Histogram;
-use crate::host::{Bench, ENTRIES};
-use crate::report::{Table, count, medians, ms, size};
+use crate::host::{Bench, ENTRIES, Server};
+use crate::report::{Table, count, ms, size};
 use crate::session::Session;
 
 /// The distribution of the outstanding transitions.
@@ -33,21 +33,20 @@ pub(crate) async fn run(bench: &Bench) -> anyhow::Result<()> {
     let headings = ["outstanding", "per second", "p50", "p99", "host CPU", "host CPU each", "client CPU", "host RSS"];
     let table = Table::new(title, &headings);
     for load in &LOADS {
-        let mut runs = Vec::new();
-        for _ in 0..bench.scale.runs {
-            runs.push(measure(bench, load).await.context(load.what)?);
-        }
-        let [per_second, p50, p99, host, each, own, rss] = medians(&runs);
-        let cpu = |percent: f64| format!("{percent:.0} %");
-        let each = format!("{each:.2} µs");
-        table.row(&[load.what.into(), count(per_second), ms(p50), ms(p99), cpu(host), each, cpu(own), size(rss)]);
+        let measure = async |server| measure(bench, load, server).await.context(load.what);
+        compare(bench, &table, load.what, measure, |[per_second, p50, p99, host, each, own, rss]| {
+            let cpu = |percent: f64| format!("{percent:.0} %");
+            let each = format!("{each:.2} µs");
+            vec![count(per_second), ms(p50), ms(p99), cpu(host), each, cpu(own), size(rss)]
+        })
+        .await?;
     }
     Ok(())
 }
 
-async fn measure(bench: &Bench, load: &Load) -> anyhow::Result<[f64; 7]> {
+async fn measure(bench: &Bench, load: &Load, server: Server) -> anyhow::Result<[f64; 7]> {
     let data = bench.directory()?;
-    let host = bench.start(data.path(), &[])?;
+    let host = bench.start_server(server, data.path())?;
     let rooms: Vec<String> = (0..load.rooms).map(|_| bench.new_room()).collect();
     rooms.iter().try_for_each(|room| host.create_room(room, ENTRIES))?;
     let mut sessions = Vec::new();
