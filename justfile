@@ -34,7 +34,7 @@ demo listen="127.0.0.1:8080": _target
 # All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
 test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
-    cargo run -q --bin reapply-bench -- --quick --host-bin "$(just _reapply)"
+    "$(just _target-dir)/debug/reapply-bench" --quick --host-bin "$(just _reapply)"
 
 # What takes longer: crashes and failing storage, over many rounds: just test-long 1000
 test-long rounds="100": _target
@@ -89,10 +89,11 @@ screenshot: _target _chromium
 _target-dir:
     @cargo metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]+)".*/\1/'
 
-# Builds the host and prints where it is. Always of the whole workspace, so that every recipe shares what was built.
+# Builds the host and prints where it is. Always with all targets of the workspace: what tests depend on has other features, and so would be built
+# a second time.
 [private]
 _reapply:
-    @cargo build --workspace --bin reapply
+    @cargo build --workspace --all-targets
     @echo "$(just _target-dir)/debug/reapply"
 
 [private]
