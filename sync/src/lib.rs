@@ -131,6 +131,7 @@ pub mod replica;
 pub mod report;
 pub mod room;
 pub mod sequencer;
+pub mod skim;
 pub mod snapshot;
 
 pub use event::{Batch, Chain, Event, Genesis, Input};
