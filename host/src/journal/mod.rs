@@ -14,7 +14,7 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use reapply_sync::room::Note;
-use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::{Author, Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 
 #[cfg(test)]
 pub mod conformance;
@@ -56,6 +56,14 @@ pub trait Journal: Send + Sync {
     ///
     /// [`JournalError::Trimmed`] if the log begins after `after`.
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>>;
+
+    /// Returns a place at or after `after`, up to which no event after `after` is of one of these authors. It is `after` if the journal does
+    /// not know of any. The room's record after it need not be one of theirs: a reader asks again from there.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Trimmed`] if the log begins after `after`.
+    fn skip(&self, room: &RoomId, after: Seq, authors: &[Author]) -> Answer<'_, Seq>;
 
     /// Returns the build that the room ran after its event `seq`.
     ///

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::room::Note;
-use reapply_sync::{Chain, Digest, Event, Genesis, Input, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::{Author, Chain, ClientId, Digest, Event, Genesis, Input, Number, RoomId, Seq, Snapshot, Timestamp};
 
 use super::{Appended, Appending, Base, BatchId, Journal, NewRoom, Record};
 
+mod authors;
 mod logs;
 mod machines;
 mod past;
 mod rooms;
 mod snapshots;
 
+pub(crate) use authors::*;
 pub(crate) use logs::*;
 pub(crate) use machines::*;
 pub(crate) use past::*;
@@ -38,6 +40,7 @@ macro_rules! conformance {
             appends_of_one_room_are_stored_in_the_order_of_the_calls
             an_append_that_expects_another_head_is_a_conflict
             a_batch_that_landed_is_committed_when_it_is_appended_again
+            no_event_of_an_author_is_skipped
             rooms_are_begun_once_and_listed
             a_room_may_have_the_genesis_of_another
             a_staged_room_is_found_when_it_is_published
@@ -96,6 +99,17 @@ impl LogWriter {
     pub fn next(&mut self, count: u64) -> Record {
         let input = |seq: Seq| Input::Alarm(seq.0.to_le_bytes().repeat(3).into());
         self.record((self.head.0..self.head.0 + count).map(|before| input(Seq(before + 1))).collect())
+    }
+
+    /// Returns the record of the next events, one transition of each of these authors.
+    pub fn next_by<'a>(&mut self, authors: impl IntoIterator<Item = &'a str>) -> Record {
+        let input = |author: &str| Input::Transition {
+            author: Author(author.into()),
+            client: ClientId([7; 16]),
+            number: Number(1),
+            transition: Bytes::from_static(b"transition"),
+        };
+        self.record(authors.into_iter().map(input).collect())
     }
 
     /// Returns the record of an upgrade to `digest`.

@@ -12,7 +12,7 @@ use super::{mark, notes};
 pub(super) type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
 /// How to get from each format to the next. The first makes an empty file into format 1.
-pub(super) const MIGRATIONS: [Migration; 5] = [format_1, format_2, format_3, format_4, format_5];
+pub(super) const MIGRATIONS: [Migration; 6] = [format_1, format_2, format_3, format_4, format_5, format_6];
 
 /// The last format that is not read any more: clients' ids have 64 bits in its records.
 pub(super) const FORMAT_GONE: i64 = 2;
@@ -145,6 +145,18 @@ const FORMAT_5: &str = "
     ) STRICT;
 ";
 
+/// `authors` says who has events in each segment of a log. Rows are made in the background, and one that is missing only costs time.
+const FORMAT_6: &str = "
+    CREATE TABLE authors (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        segment INTEGER NOT NULL,
+        checksum INTEGER NOT NULL,
+        hashes BLOB NOT NULL,
+        UNIQUE (room, segment)
+    ) STRICT;
+";
+
 fn format_1(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_1)
 }
@@ -168,6 +180,10 @@ fn format_5(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_5)?;
     notes::begin_occupied(connection)?;
     COUNTED[COUNTED_FORMAT_2..].iter().try_for_each(|table| connection.execute_batch(&total(table)))
+}
+
+fn format_6(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(FORMAT_6)
 }
 
 /// What begins a table's total, and the triggers that keep it.

@@ -6,6 +6,7 @@
 //! the commits (`checkpoint`). What is stored is proved when it is first used, and in the background (`proofs`, `verify`), so a start takes
 //! as long however much there is.
 
+mod authors;
 mod backup;
 mod checkpoint;
 mod formats;
@@ -36,7 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use reapply_sync::room::Note;
-use reapply_sync::{Digest, Name, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::{Author, Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -145,7 +146,7 @@ impl SqliteJournal {
             .name("journal-write".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| storage(&error))?;
-        let proofs = Proofs::start(&file, proving == Proving::First).map_err(|error| storage(&error))?;
+        let proofs = Proofs::start(&file, proving == Proving::First, queue.clone()).map_err(|error| storage(&error))?;
         let (readers, proofs, writer) = (Some(Arc::new(readers)), Some(proofs), Some(writer));
         let journal = Self { queue, readers, proofs, writer, commits, holds, file, _directory: directory };
         Ok(Opened { journal, warnings })
@@ -223,6 +224,11 @@ impl Journal for SqliteJournal {
 
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>> {
         self.read_room(room, move |connection, room| log::read(connection, room, after, bytes_max))
+    }
+
+    fn skip(&self, room: &RoomId, after: Seq, authors: &[Author]) -> Answer<'_, Seq> {
+        let authors: Vec<u64> = authors.iter().map(|author| authors::hash(&author.0)).collect();
+        self.read_room(room, move |connection, room| rooms::skip(connection, room, after, &authors))
     }
 
     fn build_at(&self, room: &RoomId, seq: Seq) -> Answer<'_, Digest> {

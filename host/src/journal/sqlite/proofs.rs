@@ -18,9 +18,12 @@ use reapply_sync::RoomId;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::authors::Segment;
 use super::row::{is_damage, journal_error};
+use super::store::Operation;
 use super::tables::TablesProof;
 use super::verify::RoomProof;
+use super::writer::Queue;
 use super::{rooms, schema};
 use crate::journal::{JournalError, ScrubReport};
 
@@ -66,6 +69,8 @@ pub(super) struct Proofs {
 struct Shared {
     known: Mutex<Known>,
     changed: Condvar,
+    /// Stores the authors of segments where that was missing.
+    queue: Arc<Queue>,
 }
 
 #[derive(Debug, Default)]
@@ -86,10 +91,10 @@ struct Known {
 
 impl Proofs {
     /// Starts the threads. Where all was proved before, nothing is left to do.
-    pub(super) fn start(file: &Path, is_all_proved: bool) -> rusqlite::Result<Self> {
+    pub(super) fn start(file: &Path, is_all_proved: bool, queue: Arc<Queue>) -> rusqlite::Result<Self> {
         let report = ScrubReport { is_done: is_all_proved, ..ScrubReport::default() };
         let known = Known { is_all_proved, is_pass_wanted: !is_all_proved, scrub: report, ..Known::default() };
-        let shared = Arc::new(Shared { known: Mutex::new(known), changed: Condvar::new() });
+        let shared = Arc::new(Shared { known: Mutex::new(known), changed: Condvar::new(), queue });
         let mut proofs = Self { shared, threads: Vec::new() };
         for index in 0..=PROVERS {
             let connection = schema::open_reader(file)?;
@@ -219,6 +224,7 @@ fn prove(shared: &Shared, connection: &Connection) {
 /// Proves the next portion of a room, and answers those who wait for it if it was the last one.
 fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: Wanted) {
     let went_on = wanted.go_on(connection);
+    wanted.note_authors(&shared.queue);
     let mut known = shared.lock();
     let room = wanted.room.clone();
     let answer = match went_on {
@@ -268,6 +274,15 @@ impl Wanted {
         let Some(proof) = &mut self.proof else { return Ok(Portion::NoRoom) };
         Ok(proof.go_on(connection, PORTION_BYTES)?.map_or(Portion::Last, Portion::Proved))
     }
+
+    /// Has the authors stored that the last portion showed to be missing. Nobody waits for that.
+    fn note_authors(&mut self, queue: &Queue) {
+        let Some((key, segments)) = self.proof.as_mut().map(RoomProof::take_unnoted) else { return };
+        if !segments.is_empty() {
+            let bytes = segments.iter().map(Segment::bytes).sum();
+            queue.push_other(Operation::PutAuthors(key, segments), bytes, oneshot::channel().0);
+        }
+    }
 }
 
 /// Goes through one room, and tells `each` of the bytes that it has gone through. Answers whether there is such a room.
@@ -279,7 +294,9 @@ fn go_through(
 ) -> rusqlite::Result<bool> {
     let mut wanted = Wanted { room: room.clone(), proof: None };
     while !shared.is_closed() {
-        match wanted.go_on(connection)? {
+        let went_on = wanted.go_on(connection)?;
+        wanted.note_authors(&shared.queue);
+        match went_on {
             Portion::Proved(bytes) => each(bytes),
             Portion::Last => return Ok(true),
             Portion::NoRoom => return Ok(false),

@@ -6,11 +6,12 @@ use reapply_sync::room::Note;
 use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::authors::Segment;
 use super::log::{self, Head};
 use super::row::{Failed, checksum, decoded, encoded, flag, name, placed, prove};
 use super::store::Outcome;
 use super::sweep::{self, Unfinished};
-use super::{notes, snapshots};
+use super::{authors, notes, snapshots};
 use crate::crash;
 use crate::journal::{Base, JournalError, NewRoom, RoomRecord};
 
@@ -196,6 +197,25 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
     notes::change(connection, key, Note::default(), note)?;
     if row.staged {
         Unfinished::Room(key).begin(connection)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Returns the place of `Journal::skip`, for authors with these hashes.
+pub(super) fn skip(connection: &Connection, room: &RoomId, after: Seq, authors: &[u64]) -> Result<Seq, Failed> {
+    let row = RoomRow::of(connection, room)?;
+    match row.start() {
+        (begins, _) if after < begins => Err(JournalError::Trimmed { room: row.room, begins }.into()),
+        _ => Ok(authors::skip(connection, row.key, after, authors)?),
+    }
+}
+
+/// Stores the authors in segments of the room with this key, unless they were trimmed meanwhile.
+pub(super) fn put_authors(connection: &Connection, key: i64, segments: &[Segment]) -> Result<Outcome, Failed> {
+    if let Some(row) = RoomRow::at(connection, key)?.filter(|row| !row.staged) {
+        let first = authors::first_whole(row.start().0);
+        let kept = segments.iter().position(|segment| segment.number >= first).unwrap_or(segments.len());
+        authors::put(connection, key, &segments[kept..])?;
     }
     Ok(Outcome::Done)
 }

@@ -6,6 +6,7 @@ use reapply_sync::room::Note;
 use reapply_sync::{Digest, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
+use super::authors::{self, Collectors, Segment};
 use super::rooms::RoomRow;
 use super::row::Failed;
 use super::snapshots::{self, NewSnapshot};
@@ -39,6 +40,8 @@ pub(super) enum Operation {
         time: Timestamp,
     },
     SetRetention(Name, Retention),
+    /// The authors in segments of the room with this key.
+    PutAuthors(i64, Vec<Segment>),
 }
 
 /// What became of an operation, if its transaction is committed.
@@ -58,6 +61,8 @@ pub(super) struct Store {
     rooms: HashMap<RoomId, Room>,
     /// Rooms that must not be trimmed.
     holds: Holds,
+    /// The authors of each room's newest events.
+    authors: Collectors,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,7 @@ struct Room {
 
 impl Store {
     pub(super) fn new(holds: Holds) -> Self {
-        Self { rooms: HashMap::new(), holds }
+        Self { rooms: HashMap::new(), holds, authors: Collectors::default() }
     }
 
     /// Performs one operation, or the portion of it after so many others, in the transaction that is open. An error means that the
@@ -103,6 +108,7 @@ impl Store {
                 machines::set_current(connection, machine, *digest, *time)
             }
             Operation::SetRetention(machine, retention) => machines::set_retention(connection, machine, retention),
+            Operation::PutAuthors(key, segments) => rooms::put_authors(connection, *key, segments),
         };
         match performed {
             Ok(outcome) => Ok(outcome),
@@ -119,9 +125,10 @@ impl Store {
         }
     }
 
-    /// Forgets what it remembers, since the transaction that it comes from was not committed.
+    /// Forgets what it remembers, as it must when the transaction that it comes from was not committed.
     pub(super) fn forget(&mut self) {
         self.rooms.clear();
+        self.authors.clear();
     }
 
     fn append(
@@ -142,6 +149,8 @@ impl Store {
         match log::insert(connection, found.key, record) {
             Ok(()) => {
                 notes::change(connection, found.key, found.note, note)?;
+                let whole = self.authors.add_all(found.key, record.expected, &record.body);
+                authors::put(connection, found.key, &whole)?;
                 if let Some(remembered) = self.rooms.get_mut(room) {
                     *remembered = Room { head: record.last, note, ..found };
                 }
@@ -179,7 +188,7 @@ impl Store {
         };
         let head = log::head(connection, row.key, room)?.map_or(row.start().0, |head| head.last);
         if self.rooms.len() >= HEADS_MAX {
-            self.rooms.clear();
+            self.forget();
         }
         let found = Room { key: row.key, head, note: notes::of(connection, row.key)? };
         self.rooms.insert(room.clone(), found);

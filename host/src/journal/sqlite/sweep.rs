@@ -3,10 +3,10 @@
 use reapply_sync::Seq;
 use rusqlite::{Connection, params};
 
-use super::mark;
 use super::rooms::{self, RoomRow};
 use super::row::{Failed, saturated};
 use super::store::Outcome;
+use super::{authors, mark};
 
 /// Rows of a table that one transaction removes at most.
 const ROWS_MAX: usize = 500;
@@ -36,7 +36,7 @@ pub(super) fn portion(connection: &Connection, key: i64, before: Option<Seq>) ->
             .execute(params![key, last])?;
         return Ok(false);
     }
-    Ok(true)
+    authors::remove_some(connection, key, before)
 }
 
 /// What may be half done when a crash comes.

@@ -10,6 +10,7 @@ use std::path::Path;
 use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
 use rusqlite::{Connection, Row, params};
 
+use super::authors::{self, Collector, Segment};
 use super::rooms::RoomRow;
 use super::row::{Failed, damage, integer, number, one_line};
 use super::{log, notes, rejections, schema, snapshots, tables};
@@ -29,6 +30,7 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
     let sql = "SELECT author, kind, count, last, checksum, room FROM rejections";
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
+    authors(connection, &rooms).map_err(refuse("the table authors"))?;
     tables::prove(connection).map_err(refuse("its tables"))
 }
 
@@ -36,13 +38,23 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenErr
 #[derive(Debug)]
 pub(super) struct RoomProof {
     room: Room,
+    /// The authors of the events that follow those proved so far.
+    collector: Collector,
+    /// Segments without a row that says the same, since the last portion.
+    unnoted: Vec<Segment>,
 }
 
 impl RoomProof {
     /// Begins. `None` where there is no such room, or it is only staged.
     pub(super) fn begin(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<Self>> {
         let Some(row) = published(connection, room)? else { return Ok(None) };
-        Ok(Some(Self { room: begin(connection, row)? }))
+        let (begins, _) = row.start();
+        Ok(Some(Self { room: begin(connection, row)?, collector: Collector::after(begins), unnoted: Vec::new() }))
+    }
+
+    /// Returns the room's key, and the segments of the last portion whose authors no row names as the log does.
+    pub(super) fn take_unnoted(&mut self) -> (i64, Vec<Segment>) {
+        (self.room.row.key, std::mem::take(&mut self.unnoted))
     }
 
     /// Proves the next records, of some `bytes_max` bytes. Answers how many bytes they had; `None` once all is proved.
@@ -50,6 +62,7 @@ impl RoomProof {
         let Some(row) = published(connection, &self.room.row.room)? else { return Ok(None) };
         if row.start() != self.room.row.start() {
             // It was trimmed meanwhile.
+            self.collector = Collector::after(row.start().0);
             self.room = begin(connection, row)?;
         }
         let (key, from) = (self.room.row.key, integer(self.room.head.0)?);
@@ -58,7 +71,13 @@ impl RoomProof {
         let mut rows = statement.query(params![key, from])?;
         let mut bytes = 0;
         while let Some(row) = rows.next()? {
-            batch(connection, &mut self.room, row)?;
+            if let Some(batch) = batch(connection, &mut self.room, row)? {
+                for segment in self.collector.add_all(&batch.body) {
+                    if !authors::is_stored(connection, key, &segment)? {
+                        self.unnoted.push(segment);
+                    }
+                }
+            }
             bytes += row.get_ref(7)?.as_blob()?.len();
             if bytes >= bytes_max {
                 return Ok(Some(bytes));
@@ -144,17 +163,18 @@ fn batches(connection: &Connection, rooms: &mut HashMap<i64, Room>) -> rusqlite:
         let Some(room) = rooms.get_mut(&key) else {
             return Err(damage(format!("record {}", row.get::<_, i64>(9)?), "its room is missing"));
         };
-        if room.row.staged { Ok(()) } else { batch(connection, room, row) }
+        if room.row.staged { Ok(()) } else { batch(connection, room, row).map(drop) }
     })?;
     rooms.values().try_for_each(reaches_snapshots)
 }
 
-fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::Result<()> {
+/// Proves the next record. Returns its batch, unless the log begins after it.
+fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::Result<Option<Batch>> {
     let place = |seq: Seq| log::place(&room.row.room, seq);
     let record = log::record(row, room.row.key, || place(room.head.next()))?;
     if record.last <= room.row.start().0 {
         // A trim had not come to it: it is about to be removed.
-        return Ok(());
+        return Ok(None);
     }
     if record.expected != room.head {
         let (found, head) = (record.expected, room.head);
@@ -166,7 +186,24 @@ fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::R
     (room.head, room.chain) = (record.last, record.chain);
     room.digest = record.upgrade.unwrap_or(room.digest);
     let chain_at = |seq: Seq| log::chain_within(before, &batch.encoded, seq.0.saturating_sub(record.expected.0));
-    snapshots_within(connection, room, chain_at)
+    snapshots_within(connection, room, chain_at)?;
+    Ok(Some(batch))
+}
+
+/// Proves that every row of the table is as it was written. That it names all authors is compared where a room is proved in portions.
+fn authors(connection: &Connection, rooms: &HashMap<i64, Room>) -> rusqlite::Result<()> {
+    each_row(connection, "SELECT segment, checksum, hashes, room FROM authors", |row| {
+        let key = row.get(3)?;
+        let place = || match rooms.get(&key) {
+            Some(room) => format!("room {}, its authors", room.row.room),
+            None => format!("the authors of room {key}"),
+        };
+        if rooms.contains_key(&key) && authors::is_proved(row, key)? {
+            Ok(())
+        } else {
+            Err(damage(place(), "the row does not match its checksum"))
+        }
+    })
 }
 
 /// Proves the room's snapshots up to its head.

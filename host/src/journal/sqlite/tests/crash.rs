@@ -276,7 +276,7 @@ async fn a_lost_log_of_an_earlier_format_is_missed_each_time() {
     crash(&live, &copy);
     fs::remove_file(copy.join(WAL_FILE)).unwrap();
     let connection = Connection::open(copy.join(DATABASE_FILE)).unwrap();
-    let former = "DROP TABLE occupied; DROP TABLE unfinished; DELETE FROM totals WHERE name = 'occupied'; PRAGMA user_version = 3";
+    let former = "DROP TABLE authors; DROP TABLE occupied; DROP TABLE unfinished; DELETE FROM totals WHERE name = 'occupied'; PRAGMA user_version = 3";
     connection.execute_batch(former).unwrap();
     connection.close().unwrap();
     for _ in 0..2 {

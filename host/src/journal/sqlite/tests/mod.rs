@@ -1,5 +1,6 @@
 //! Tests of SQLite's own features: group commit, limits, crashes, damage, a full disk, backups.
 
+mod authors;
 mod backup;
 mod crash;
 mod damage;
