@@ -38,6 +38,9 @@ pub const SOCKET_WRITE_BUFFER_BYTES: usize = 128 * 1024;
 /// The number of bytes of a log's records that are read, decoded and sent at a time.
 pub const LOG_READ_BYTES: usize = 256 * 1024;
 
+/// The number of these bytes where only some authors' events are wanted: about as many as one segment of the index of authors has.
+pub const AUTHOR_READ_BYTES: usize = 64 * 1024;
+
 /// The maximum number of requests that follow a log at once, in the whole host.
 pub const LOG_FOLLOWERS_MAX: usize = 1_000;
 

@@ -76,6 +76,24 @@ impl LogReader {
         self.upto = Some(upto);
     }
 
+    /// Moves on to the event `to`, or as shortly before it as a reader can stand. What is left out is not read, and not proved.
+    ///
+    /// # Errors
+    ///
+    /// The journal fails, or the log begins after `to`.
+    pub async fn skip_to(&mut self, to: Seq) -> Result<(), LogError> {
+        let room = self.journal.room(&self.room).await?;
+        let room = room.ok_or_else(|| JournalError::NoSuchRoom(self.room.clone()))?;
+        *self = Self { upto: self.upto, ..Self::near(&self.journal, &room, to).await? };
+        Ok(())
+    }
+
+    /// Returns the room whose log this is.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        &self.room
+    }
+
     /// Returns the event that this reader stands after, and the chain there.
     #[must_use]
     pub fn place(&self) -> (Seq, Chain) {

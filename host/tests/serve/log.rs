@@ -242,3 +242,53 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
     let refused = refusal(&host.command("log", &["counter/none", "--rejections"]));
     assert!(refused.contains("there is no room counter/none"), "{refused}");
 }
+
+/// An index says which parts of a log an author wrote in. It is derived from the log, and nothing is hidden when it is wrong.
+#[tokio::test]
+async fn an_authors_events_are_found_whatever_the_index_says() {
+    let mut host = counter_host(&["--submits-per-second", "1000000"]);
+    let room = "counter/long";
+    let mut much = Session::join(&host, room, 1).await;
+    for number in 1..=3_000 {
+        much.submit(number, increment(1)).await;
+        if number == 1_500 {
+            much.events_to(1_500).await;
+            submit_as(&host, room, 2, 1, "\"Reset\"");
+        }
+    }
+    much.events_to(3_001).await;
+    drop(much);
+    let everything = host.events(room);
+    let by = |key: u8| -> Vec<u64> {
+        let theirs = everything.iter().filter(|event| event["author"] == author(key).as_str());
+        theirs.map(|event| event["seq"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(by(2).len(), 1);
+    let mut first = [by(1), by(2)].concat();
+    first.sort_unstable();
+    first.truncate(1_600);
+    let damages = [
+        "SELECT 1",
+        "DELETE FROM authors WHERE segment = 1",
+        "UPDATE authors SET hashes = x''",
+        "DELETE FROM authors; DROP TABLE authors; PRAGMA user_version = 5",
+    ];
+    for sql in damages {
+        assert!(host.stop().success());
+        let connection = rusqlite::Connection::open(host.data().join("journal.db")).unwrap();
+        let rows: i64 = connection.query_row("SELECT count(*) FROM authors", [], |row| row.get(0)).unwrap();
+        assert!(rows >= 2, "{rows} rows");
+        connection.execute_batch(sql).unwrap();
+        connection.close().unwrap();
+        host.restart();
+        for round in ["at once", "after a scrub"] {
+            for key in [1, 2, 3] {
+                assert_eq!(seqs(&host, room, &format!("author={}", author(key))), by(key), "{sql}, {round}");
+            }
+            assert_eq!(seqs(&host, room, &format!("author={}&after={}", author(2), by(2)[0])), [] as [u64; 0], "{sql}");
+            let both = seqs(&host, room, &format!("author={}&author={}&limit=1600", author(1), author(2)));
+            assert_eq!(both, first, "{sql}, {round}");
+            assert!(host.command("scrub", &[]).status.success());
+        }
+    }
+}

@@ -88,6 +88,12 @@ impl Query {
 }
 
 impl Filter {
+    /// Returns the authors of whom one must have caused an event; none if it may be anybody's.
+    #[must_use]
+    pub(super) fn authors(&self) -> &[Author] {
+        &self.authors
+    }
+
     /// Returns whether the event may match, as far as is known before its transition is decoded.
     #[must_use]
     pub(super) fn admits(&self, event: &Event) -> bool {
