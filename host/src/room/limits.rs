@@ -8,6 +8,12 @@ pub const ROOMS_AWAKE_MAX: usize = 10_000;
 /// Messages that wait to be decided by one room. Whoever sends more waits, or (over HTTP) is told to come again.
 pub const ROOM_INBOX_MAX: usize = 4_096;
 
+/// Bytes of those messages. Whoever sends more waits, or is told the same.
+pub const ROOM_INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes that a message takes besides its transition, about.
+pub const ROOM_MESSAGE_BYTES: usize = 256;
+
 /// Messages to one room that do not wait behind those to be decided: sessions that begin and end, signals, views. Whoever sends more waits.
 pub const ROOM_CONTROLS_MAX: usize = 1_024;
 

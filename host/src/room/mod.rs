@@ -24,6 +24,7 @@ mod replay;
 #[expect(clippy::module_inception, reason = "a room is what this folder is about")]
 mod room;
 mod rooms;
+mod submits;
 mod tally;
 mod task;
 mod trim;

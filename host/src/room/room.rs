@@ -9,6 +9,7 @@ use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::UpgradeRoomError;
+use super::submits::{Full, Space, Submits};
 use super::tally::Tally;
 use super::view::View;
 use crate::clock;
@@ -19,7 +20,7 @@ use crate::machine::Instance;
 #[derive(Clone, Debug)]
 pub struct Room {
     /// What is decided in order.
-    pub(super) submits: mpsc::Sender<Command>,
+    pub(super) submits: Submits,
     /// What does not wait behind that.
     pub(super) controls: mpsc::Sender<Command>,
     pub(super) history: Arc<History>,
@@ -76,6 +77,7 @@ pub(super) enum Command {
         session: SessionId,
         number: Number,
         transition: Bytes,
+        space: Space,
     },
     Signal {
         session: SessionId,
@@ -97,6 +99,7 @@ pub(super) enum Command {
     },
     SubmitOnce {
         submit: SubmitOnce,
+        space: Space,
         reply: oneshot::Sender<Verdict>,
     },
     Upgrade(Upgrade),
@@ -171,7 +174,9 @@ impl Room {
     ///
     /// The room is gone.
     pub async fn submit(&self, session: SessionId, number: Number, transition: Bytes) -> Result<(), Gone> {
-        self.tell(Command::Submit { session, number, transition }).await
+        let bytes = transition.len();
+        let submit = |space| Command::Submit { session, number, transition, space };
+        self.submits.send(bytes, submit).await
     }
 
     /// Passes an ephemeral message to the other sessions.
@@ -223,10 +228,10 @@ impl Room {
     /// The room is gone; nothing was submitted, or it was not stored.
     pub async fn submit_once(&self, submit: SubmitOnce) -> Result<Verdict, Gone> {
         let (reply, verdict) = oneshot::channel();
-        match self.submits.try_send(Command::SubmitOnce { submit, reply }) {
+        let bytes = submit.transition.len();
+        match self.submits.try_send(bytes, |space| Command::SubmitOnce { submit, space, reply })? {
             Ok(()) => verdict.await.map_err(|_| Gone),
-            Err(mpsc::error::TrySendError::Full(_)) => Ok(Verdict::Busy),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+            Err(Full) => Ok(Verdict::Busy),
         }
     }
 
@@ -271,8 +276,10 @@ impl Room {
     }
 
     pub(super) async fn tell(&self, command: Command) -> Result<(), Gone> {
-        let queue = if command.is_submit() { &self.submits } else { &self.controls };
-        queue.send(command).await.map_err(|_| Gone)
+        match command.is_submit() {
+            true => self.submits.send_small(command).await,
+            false => self.controls.send(command).await.map_err(|_| Gone),
+        }
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {

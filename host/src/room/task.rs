@@ -30,11 +30,10 @@ use tokio::time::Sleep;
 use self::decider::{Clock, Decider, Moved, snapshot_policy};
 use self::in_flight::{InFlight, appended};
 use self::waiting::{Inboxes, Waiting};
-use super::limits::{
-    QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX, SLOW_TURN_MAX, TURN_MAX,
-};
+use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::open::Opened;
 use super::room::{Command, News, Outbox, Room};
+use super::submits::Submits;
 use super::tally::Tally;
 use super::trims::TrimQueue;
 use super::view::ViewMemory;
@@ -67,7 +66,7 @@ pub(super) fn start(
 ) -> (Room, impl Future<Output = ()>) {
     let Opened { mut sequencer, noted, retention } = opened;
     sequencer.set_snapshot_policy(snapshot_policy(&retention));
-    let (submits, submits_inbox) = mpsc::channel(ROOM_INBOX_MAX);
+    let (submits, submits_inbox) = Submits::new();
     let (controls, controls_inbox) = mpsc::channel(ROOM_CONTROLS_MAX);
     let history = Arc::clone(sequencer.history());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });

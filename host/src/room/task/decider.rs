@@ -85,8 +85,9 @@ impl Decider {
 
     fn handle(&mut self, command: Command, now: &mut Now<'_>) {
         match command {
-            Command::Submit { session, number, transition } => {
+            Command::Submit { session, number, transition, space } => {
                 self.room.handle_submit(session, number, transition, now);
+                drop(space);
                 self.note_handled(session, now);
             }
             Command::Enter { hello, participant, outbox, reply } => {
@@ -123,11 +124,12 @@ impl Decider {
                     self.leaving.insert(session, handed);
                 }
             }
-            Command::SubmitOnce { submit, reply } => {
+            Command::SubmitOnce { submit, space, reply } => {
                 self.askers_made += 1;
                 let asker = Asker(self.askers_made);
                 self.askers.insert(asker, reply);
                 self.room.handle_submit_once(asker, submit, now);
+                drop(space);
             }
             Command::Upgrade(Upgrade { instance, digest, reply }) => {
                 match self.room.handle_upgrade(instance, digest, now) {

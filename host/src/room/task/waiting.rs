@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_INBOX_MAX};
+use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX};
 use crate::room::room::Command;
 
 /// A room's queues, as its task has them.
@@ -34,8 +34,8 @@ impl Waiting {
 
     /// Takes what has come in, as far as there is space.
     pub(super) fn fill(&mut self, inboxes: &mut Inboxes) {
-        fill(&mut self.controls, &mut inboxes.controls);
-        fill(&mut self.submits, &mut inboxes.submits);
+        fill(&mut self.controls, &mut inboxes.controls, ROOM_CONTROLS_MAX);
+        fill(&mut self.submits, &mut inboxes.submits, ROOM_INBOX_MAX);
     }
 
     pub(super) fn push_control(&mut self, command: Command) {
@@ -57,8 +57,8 @@ impl Waiting {
     }
 }
 
-fn fill(queue: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>) {
-    while queue.len() < ROOM_INBOX_MAX
+fn fill(queue: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>, len_max: usize) {
+    while queue.len() < len_max
         && let Ok(command) = inbox.try_recv()
     {
         queue.push_back(command);

@@ -1,0 +1,115 @@
+//! The queue of what a room decides in order. It is bounded in messages and in bytes.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::limits::{ROOM_INBOX_BYTES_MAX, ROOM_INBOX_MAX, ROOM_MESSAGE_BYTES};
+use super::room::{Command, Gone};
+
+/// The sending end. Clones lead to the same queue.
+#[derive(Clone, Debug)]
+pub(super) struct Submits {
+    queue: mpsc::Sender<Command>,
+    space: Arc<Semaphore>,
+}
+
+/// The bytes that a command takes in the queue, until the room has handled it.
+#[derive(Debug)]
+pub(super) struct Space(#[expect(dead_code, reason = "dropping it gives the space back")] OwnedSemaphorePermit);
+
+/// The queue has no space left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Submits {
+    /// Creates a queue, and returns its ends.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Command>) {
+        let (queue, inbox) = mpsc::channel(ROOM_INBOX_MAX);
+        (Self { queue, space: Arc::new(Semaphore::new(ROOM_INBOX_BYTES_MAX)) }, inbox)
+    }
+
+    /// Adds a command that carries a transition of so many bytes. Waits while there is no space.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub(super) async fn send(&self, bytes: usize, command: impl FnOnce(Space) -> Command) -> Result<(), Gone> {
+        let space = Arc::clone(&self.space).acquire_many_owned(space_of(bytes)).await.map_err(|_| Gone)?;
+        self.send_small(command(Space(space))).await
+    }
+
+    /// Adds a command that carries next to nothing. Waits while there is no space.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone.
+    pub(super) async fn send_small(&self, command: Command) -> Result<(), Gone> {
+        self.queue.send(command).await.map_err(|_| Gone)
+    }
+
+    /// Adds a command that carries a transition of so many bytes, if there is space.
+    ///
+    /// # Errors
+    ///
+    /// The room is gone, or (inside) there is no space.
+    pub(super) fn try_send(
+        &self,
+        bytes: usize,
+        command: impl FnOnce(Space) -> Command,
+    ) -> Result<Result<(), Full>, Gone> {
+        let Ok(space) = Arc::clone(&self.space).try_acquire_many_owned(space_of(bytes)) else {
+            return if self.queue.is_closed() { Err(Gone) } else { Ok(Err(Full)) };
+        };
+        match self.queue.try_send(command(Space(space))) {
+            Ok(()) => Ok(Ok(())),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(Err(Full)),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+        }
+    }
+}
+
+fn space_of(bytes: usize) -> u32 {
+    // No transition is larger than the whole queue; one that were could never be sent.
+    u32::try_from((bytes + ROOM_MESSAGE_BYTES).min(ROOM_INBOX_BYTES_MAX)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use reapply_sync::limits::TRANSITION_BYTES_MAX;
+    use reapply_sync::{Number, SessionId};
+
+    use super::*;
+
+    fn submit(space: Space) -> Command {
+        let transition = vec![0; TRANSITION_BYTES_MAX].into();
+        Command::Submit { session: SessionId(1), number: Number(1), transition, space }
+    }
+
+    /// Whether the largest transition is taken at once.
+    async fn takes(submits: &Submits) -> bool {
+        let mut sent = pin!(submits.send(TRANSITION_BYTES_MAX, submit));
+        std::future::poll_fn(|context| Poll::Ready(sent.as_mut().poll(context).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_room_is_bounded_in_bytes() {
+        let (submits, mut inbox) = Submits::new();
+        let mut taken = 0;
+        while takes(&submits).await {
+            taken += 1;
+        }
+        assert!(taken * TRANSITION_BYTES_MAX <= ROOM_INBOX_BYTES_MAX, "{taken} were taken");
+        assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Ok(Err(Full)));
+        // What the room has handled has its space back.
+        drop(inbox.try_recv().unwrap());
+        assert!(takes(&submits).await);
+        assert!(!takes(&submits).await);
+        drop(inbox);
+        assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Err(Gone));
+    }
+}
