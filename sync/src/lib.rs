@@ -10,105 +10,86 @@
 //!        └────────Events─── History::read ◀── Sequencer::handle_appended
 //! ```
 //!
-//! Here are a machine, a room and two participants, joined by hand:
+//! Here are a room and a participant, joined by hand. `Counter` is a [`Machine`] whose state is a `u64` and whose only transition adds one; its
+//! implementation is not shown.
 //!
 //! ```
 //! use bytes::Bytes;
 //! use reapply_sync::*;
 //!
-//! /// A machine whose only transition adds one.
-//! struct Counter;
-//!
-//! impl Machine for Counter {
-//!     type State = u64;
-//!
-//!     fn create(&mut self, _options: &str) -> Result<u64, LoadError> {
-//!         Ok(0)
-//!     }
-//!     fn restore(&mut self, snapshot: &[u8], _state_version: u32) -> Result<u64, LoadError> {
-//!         let bytes = snapshot.try_into().map_err(|_| LoadError::Refused("no counter".to_owned()))?;
-//!         Ok(u64::from_le_bytes(bytes))
-//!     }
-//!     fn apply(&mut self, state: &u64, _event: &Event) -> Result<u64, ApplyError> {
-//!         Ok(state + 1)
-//!     }
-//!     fn snapshot(&mut self, state: &u64) -> Result<Bytes, Fault> {
-//!         Ok(state.to_le_bytes().to_vec().into())
-//!     }
-//!     fn alarm(&mut self, _state: &u64) -> Result<Option<Alarm>, Fault> {
-//!         Ok(None)
-//!     }
-//!     fn encode(&mut self, _json: &str) -> Result<Bytes, CodecError> {
-//!         Ok(Bytes::new())
-//!     }
-//!     fn decode(&mut self, _transition: &[u8]) -> Result<String, CodecError> {
-//!         Ok("\"Increment\"".to_owned())
-//!     }
-//!     fn state_version(&self) -> u32 {
-//!         1
-//!     }
-//!     fn membership(&self) -> bool {
-//!         false
-//!     }
-//!     fn reset(&mut self) -> Result<(), Fault> {
-//!         Ok(())
-//!     }
-//! }
-//!
-//! /// What the host does with a client's frames; returns what its session reads the room's history with.
-//! fn deliver(from: &mut Replica<Counter>, key: &ClientKey, room: &mut Sequencer<Counter>) -> Option<(Bytes, Reader)> {
-//!     let mut welcomed = None;
-//!     let author = key.client_id().anonymous_author();
-//!     while let Some(frame) = from.poll_transmit() {
-//!         match ClientMessage::decode(&frame).unwrap() {
-//!             ClientMessage::Hello(hello) => {
-//!                 let (welcome, reader) = room.welcome(&hello, SessionId(1), author.clone(), Timestamp(1));
-//!                 welcomed = Some((ServerMessage::Welcome(welcome).encode(), reader));
-//!             }
-//!             ClientMessage::Submit { number, transition } => {
-//!                 let (author, client, upgraded) = (author.clone(), key.client_id(), room.upgraded());
-//!                 let submit = Submit { author, client, number, upgraded, transition };
-//!                 room.handle_submit(submit, Timestamp(2), 0x5eed);
-//!             }
-//!             _ => {}
-//!         }
-//!     }
-//!     welcomed
-//! }
-//!
+//! # /// A machine whose only transition adds one.
+//! # struct Counter;
+//! #
+//! # impl Machine for Counter {
+//! #     type State = u64;
+//! #
+//! #     fn create(&mut self, _options: &str) -> Result<u64, LoadError> {
+//! #         Ok(0)
+//! #     }
+//! #     fn restore(&mut self, snapshot: &[u8], _state_version: u32) -> Result<u64, LoadError> {
+//! #         let bytes = snapshot.try_into().map_err(|_| LoadError::Refused("no counter".to_owned()))?;
+//! #         Ok(u64::from_le_bytes(bytes))
+//! #     }
+//! #     fn apply(&mut self, state: &u64, _event: &Event) -> Result<u64, ApplyError> {
+//! #         Ok(state + 1)
+//! #     }
+//! #     fn snapshot(&mut self, state: &u64) -> Result<Bytes, Fault> {
+//! #         Ok(state.to_le_bytes().to_vec().into())
+//! #     }
+//! #     fn alarm(&mut self, _state: &u64) -> Result<Option<Alarm>, Fault> {
+//! #         Ok(None)
+//! #     }
+//! #     fn encode(&mut self, _json: &str) -> Result<Bytes, CodecError> {
+//! #         Ok(Bytes::new())
+//! #     }
+//! #     fn decode(&mut self, _transition: &[u8]) -> Result<String, CodecError> {
+//! #         Ok("\"Increment\"".to_owned())
+//! #     }
+//! #     fn state_version(&self) -> u32 {
+//! #         1
+//! #     }
+//! #     fn membership(&self) -> bool {
+//! #         false
+//! #     }
+//! #     fn reset(&mut self) -> Result<(), Fault> {
+//! #         Ok(())
+//! #     }
+//! # }
+//! #
+//! // A room begins with its genesis, which names the machine's build.
 //! let digest = Digest::of(b"the machine's component");
-//! let room_id = RoomId { machine: "counter".parse()?, room: "lobby".parse()? };
-//! let genesis = Genesis { room: room_id, digest, options: String::new(), time: Timestamp(0), nonce: 7 };
+//! let id = RoomId { machine: "counter".parse()?, room: "lobby".parse()? };
+//! let genesis = Genesis { room: id, digest, options: String::new(), time: Timestamp(0), nonce: 7 };
 //! let mut room = Sequencer::open(|_| Ok(Counter), genesis.log_id(), genesis, None, [])?;
 //!
-//! // Two participants connect: Hello goes up, Welcome comes down, and each loads the build that it names.
-//! let keys = [ClientKey([1; 16]), ClientKey([2; 16])];
-//! let mut replicas = keys.clone().map(|key| Replica::new(key, Number(0)));
-//! for (replica, key) in replicas.iter_mut().zip(&keys) {
-//!     replica.handle_connected();
-//!     let (welcome, _reader) = deliver(replica, key, &mut room).unwrap();
-//!     replica.handle_frame(&welcome)?;
-//!     assert_eq!(replica.needs_machine(), Some(digest));
-//!     replica.handle_machine(digest, Counter);
-//! }
+//! // A participant connects: `Hello` goes up, `Welcome` comes down, and the build that it names is loaded.
+//! let key = ClientKey([1; 16]);
+//! let author = key.client_id().anonymous_author();
+//! let mut replica = Replica::new(key.clone(), Number(0));
+//! replica.handle_connected();
+//! let hello = replica.poll_transmit().map(|frame| ClientMessage::decode(&frame));
+//! let Some(Ok(ClientMessage::Hello(hello))) = hello else { panic!("it greets first") };
+//! let (welcome, _reader) = room.welcome(&hello, SessionId(1), author.clone(), Timestamp(1));
+//! replica.handle_frame(&ServerMessage::Welcome(welcome).encode())?;
+//! replica.handle_machine(digest, Counter);
 //!
-//! // The first shows its transition at once. Nobody else knows of it.
-//! let number = replicas[0].apply(Bytes::new(), Timestamp(2), 1)?;
-//! assert_eq!(replicas[0].optimistic().map(|(_, state)| *state), Some(1));
-//! deliver(&mut replicas[0], &keys[0], &mut room);
-//! assert!(room.history().read(Seq(0))?.is_none());
+//! // The participant's transition shows at once. Nobody else knows of it.
+//! let number = replica.apply(Bytes::new(), Timestamp(2), 1)?;
+//! assert_eq!(replica.optimistic().map(|(_, state)| *state), Some(1));
 //!
-//! // The journal has stored the batch; now the same bytes go to both.
-//! assert_eq!(room.poll_batch().unwrap().last(), Seq(1));
+//! // The room orders it, the journal stores the batch, and everybody gets the same bytes.
+//! let submit = replica.poll_transmit().map(|frame| ClientMessage::decode(&frame));
+//! let Some(Ok(ClientMessage::Submit { number: _, transition })) = submit else { panic!("it submits") };
+//! let (client, upgraded) = (key.client_id(), room.upgraded());
+//! room.handle_submit(Submit { author, client, number, upgraded, transition }, Timestamp(2), 0x5eed);
+//! assert_eq!(room.poll_batch().map(|batch| batch.last()), Some(Seq(1)));
 //! room.handle_appended();
-//! let read = room.history().read(Seq(0))?.unwrap();
-//! for replica in &mut replicas {
-//!     read.messages.iter().try_for_each(|frame| replica.handle_frame(frame))?;
-//!     replica.settle();
-//!     assert_eq!(replica.confirmed().map(|(_, state)| *state), Some(1));
-//! }
+//! let read = room.history().read(Seq(0))?.expect("it is durable");
+//! read.messages.iter().try_for_each(|frame| replica.handle_frame(frame))?;
+//! replica.settle();
+//! assert_eq!(replica.confirmed().map(|(_, state)| *state), Some(1));
 //! let accepted = Outcome::Accepted { seq: Seq(1), time: Timestamp(2) };
-//! assert_eq!(replicas[0].poll_outcome(), Some((number, accepted)));
+//! assert_eq!(replica.poll_outcome(), Some((number, accepted)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
