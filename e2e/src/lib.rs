@@ -15,5 +15,6 @@ mod driver;
 
 pub use browser::{Browser, Key, Page};
 pub use reapply_testing::{
-    DEADLINE, Host, Proxy, Refused, component, http, npm_package, reapply, repository, until, until_blocking,
+    DEADLINE, Host, Proxy, Refused, component, http, npm_package, reapply, repository, typescript, until,
+    until_blocking,
 };

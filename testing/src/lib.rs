@@ -18,7 +18,7 @@ mod proxy;
 mod wait;
 
 pub use host::{Host, Refused};
-pub use npm::npm_package;
+pub use npm::{npm_package, typescript};
 pub use program::{component, reapply, repository};
 pub use proxy::Proxy;
 pub use wait::{DEADLINE, until, until_blocking};

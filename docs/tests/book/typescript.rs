@@ -4,17 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use reapply_e2e::{Host, http, npm_package, reapply};
+use reapply_e2e::{Host, http, reapply, typescript};
 
 use crate::blocks::{Mark, blocks, chapter};
 
-/// The compiler, which is fetched if npm is installed.
-const COMPILER: &str = "typescript@5.9.3";
-
 #[test]
 fn the_page_in_typescript_compiles_with_the_types_that_a_host_serves() {
-    let Some(typescript) = npm_package(env!("CARGO_TARGET_TMPDIR"), COMPILER) else { return };
-    let compiler = typescript.join("bin/tsc");
+    let Some(compiler) = typescript(env!("CARGO_TARGET_TMPDIR")) else { return };
     let host = Host::start_program(reapply(), &[]);
     let page = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(page.path().join(name), text).unwrap();
