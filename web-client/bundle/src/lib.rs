@@ -4,6 +4,8 @@
 //! The host's build script does this, so that `cargo build` gives a binary that holds its client; `cargo run -p reapply-web-bundle`
 //! does it for the npm package.
 
+pub mod declarations;
+pub mod erase;
 pub mod modules;
 
 use std::env;
