@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     // these never change under their URLs and always fit together.
     let joined = modules::join(&web.join(ENTRY))?;
     let mut parts = files(&web.join(PARTS))?;
-    parts.retain(|part| part.extension().is_none_or(|extension| extension != "js"));
+    parts.retain(|part| part.extension().is_some_and(|extension| extension == "wasm"));
     fs::write(web.join(PARTS).join(CLIENT), &joined)?;
     parts.push(web.join(PARTS).join(CLIENT));
     let version = version(&parts)?;

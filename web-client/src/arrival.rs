@@ -1,4 +1,4 @@
-//! Who a page is in a room, asked step by step: `js/reapply/client.js` has the locks and the database.
+//! Who a page is in a room, asked step by step: `js/reapply/client.ts` has the locks and the database.
 
 use js_sys::{Array, Reflect};
 use reapply_client_core as core;
@@ -53,7 +53,7 @@ impl Arrival {
     }
 
     /// What is to be found out or done now; nothing at the end.
-    #[wasm_bindgen(getter)]
+    #[wasm_bindgen(getter, unchecked_return_type = "Ask | undefined")]
     pub fn ask(&self) -> Option<String> {
         let name = match self.ask.as_ref()? {
             Ask::OpenStore => "openStore",
@@ -82,7 +82,7 @@ impl Arrival {
     }
 
     /// How much is done for a lock.
-    #[wasm_bindgen(getter)]
+    #[wasm_bindgen(getter, unchecked_return_type = "Patience | undefined")]
     pub fn patience(&self) -> Option<String> {
         let Some(Ask::LockKey(_, patience) | Ask::LockRoom(_, patience)) = &self.ask else { return None };
         let name = match patience {
@@ -107,7 +107,7 @@ impl Arrival {
     }
 
     /// The answer: whether it is so, a key, the clients, or what a client has left.
-    pub fn answer(&mut self, answer: &JsValue) {
+    pub fn answer(&mut self, #[wasm_bindgen(unchecked_param_type = "unknown")] answer: &JsValue) {
         let Some(ask) = self.ask.take() else { return };
         let answer = match ask {
             Ask::OpenStore | Ask::LockKey(..) | Ask::LockRoom(..) => Answer::Is(answer.is_truthy()),

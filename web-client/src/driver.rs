@@ -1,4 +1,4 @@
-//! The driver as the page's script owns it: `js/reapply/room.js` has the sockets, the timers and the promises.
+//! The driver as the page's script owns it: `js/reapply/room.ts` has the sockets, the timers and the promises.
 //!
 //! What the driver asks for waits inside until [`Driver::drain`] hands it to [`Effects`]. Numbers cross as doubles: seqs, numbers
 //! and microseconds all stay below 2^53.
@@ -176,6 +176,7 @@ impl Driver {
     }
 
     /// The optimistic view, as a string of JSON. Nothing when there is no state, or the machine could not show it.
+    #[wasm_bindgen(unchecked_return_type = "string | undefined")]
     pub fn view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.driver.optimistic()?;
         let view = machine.view(state);
@@ -183,7 +184,7 @@ impl Driver {
     }
 
     /// The confirmed view, likewise.
-    #[wasm_bindgen(js_name = confirmedView)]
+    #[wasm_bindgen(js_name = confirmedView, unchecked_return_type = "string | undefined")]
     pub fn confirmed_view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.driver.confirmed()?;
         let view = machine.view(state);
@@ -214,6 +215,7 @@ impl Driver {
     }
 
     /// How the page stands in the room.
+    #[wasm_bindgen(unchecked_return_type = "Status")]
     pub fn status(&self) -> String {
         self.driver.status().name().to_owned()
     }

@@ -7,7 +7,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Takes what the driver asks for: `Effects` of `js/reapply/effects.js`. Its methods only note it: they must neither throw nor call the driver.
+    /// Takes what the driver asks for: `Effects` of `js/reapply/effects.ts`. Its methods only note it: they must neither throw nor call the driver.
+    #[wasm_bindgen(typescript_type = "Effects")]
     pub type Effects;
 
     #[wasm_bindgen(method)]

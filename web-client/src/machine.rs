@@ -1,4 +1,4 @@
-//! A [`Machine`] whose code runs in the page: a component that `js/reapply/adapter.js` has started.
+//! A [`Machine`] whose code runs in the page: a component that `js/reapply/adapter.ts` has started.
 //!
 //! Numbers cross between the two modules: states by the number that the machine itself has given them, and bytes by their place in this module's memory,
 //! from where the adapter copies them. No call throws, so that none needs what a thrown error costs.
@@ -14,7 +14,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// A machine that was loaded: `Component` of `js/reapply/component.js`.
+    /// A machine that was loaded: `Component` of `js/reapply/component.ts`.
+    #[wasm_bindgen(typescript_type = "Component")]
     #[derive(Clone)]
     pub type Component;
 
@@ -27,7 +28,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn reset(this: &Component) -> Result<(), JsValue>;
 
-    /// What runs of it: `Instance` of `js/reapply/adapter.js`.
+    /// What runs of it: `Instance` of `js/reapply/adapter.ts`.
     type Instance;
 
     #[wasm_bindgen(method)]

@@ -1,4 +1,4 @@
-//! Past states, made again in the page: `js/reapply/past.js` fetches what it takes, and loads the builds.
+//! Past states, made again in the page: `js/reapply/past.ts` fetches what it takes, and loads the builds.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -101,6 +101,7 @@ impl Moments {
 
     /// Its view, as a string of JSON.
     #[must_use]
+    #[wasm_bindgen(unchecked_return_type = "string | undefined")]
     pub fn view(&self) -> Option<JsValue> {
         self.shown.as_ref().map(|(_, view)| view.clone())
     }

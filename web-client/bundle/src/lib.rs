@@ -81,7 +81,7 @@ pub fn bundle(out: &Path, target: &Path) -> Result<()> {
     bindgen
         .input_path(wasm)
         .out_name("reapply_wasm")
-        .typescript(false)
+        .typescript(true)
         .remove_name_section(true)
         .remove_producers_section(true);
     bindgen.web(true)?.generate(out.join(PARTS)).context("could not make the bindings of reapply-web")
