@@ -1,6 +1,7 @@
 //! The same log and the same component give the same snapshot in the host and in the browser: checkpoints compare their hashes.
 
 use reapply_e2e::{Page, http};
+use reapply_web_bundle::erase::erase;
 use serde_json::json;
 
 use crate::{LIVE, SETTLED, start};
@@ -83,7 +84,7 @@ async fn a_machines_names_are_never_code() {
     let (host, browser) = start(&["counter"]).await;
     let page = browser.open(&host.url("/counter/?room=names")).await;
     page.until(LIVE).await;
-    page.run(&format!("window.adapter = {}", json!(ADAPTER))).await;
+    page.run(&format!("window.adapter = {}", json!(erase(ADAPTER).unwrap()))).await;
     let described = page.promised(RUN_WITH_ODD_NAMES).await;
     assert_eq!(described, json!({ "stateVersion": 1, "pwned": false }));
 
@@ -95,7 +96,7 @@ async fn a_machines_names_are_never_code() {
 }
 
 /// The client's adapter, as a module of its own.
-const ADAPTER: &str = include_str!("../../../web-client/js/reapply/adapter.js");
+const ADAPTER: &str = include_str!("../../../web-client/js/reapply/adapter.ts");
 
 /// Runs the component in that adapter, with a name in its modules that would end a string in JavaScript and continue as code.
 const RUN_WITH_ODD_NAMES: &str = "(async () => {

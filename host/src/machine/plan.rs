@@ -3,7 +3,7 @@
 //! Browsers run core modules only. A component consists of core modules and a description of how they are linked: the modules in the order
 //! of their instantiation, the sources of their imports, and the exports that are the contract's functions. [`Plan`] is that description
 //! with all names resolved, as wasmtime itself resolves them. Modules are places in the component's bytes; imports and exports are counted.
-//! The client's fixed adapter (`web-client/js/reapply/adapter.js`) follows the plan, so no content of a machine is ever served as
+//! The client's fixed adapter (`web-client/js/reapply/adapter.ts`) follows the plan, so no content of a machine is ever served as
 //! JavaScript.
 
 use reapply_component::{ComponentError, FEATURES, INTERFACE};

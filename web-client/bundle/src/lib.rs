@@ -1,5 +1,5 @@
 //! Puts the browser's client together: compiles `reapply-web` for the browser, makes its bindings, and lays the hand-written
-//! JavaScript around them.
+//! TypeScript around them, without its types.
 //!
 //! The host's build script does this, so that `cargo build` gives a binary that holds its client; `cargo run -p reapply-web-bundle`
 //! does it for the npm package.
@@ -63,20 +63,18 @@ pub fn sources() -> Vec<PathBuf> {
     sources.iter().map(|source| workspace().join(source)).collect()
 }
 
-/// Makes the client in `out`: [`ENTRY`], [`TYPES`], and the folder [`PARTS`]. What was there before is removed. Cargo works in `target`, which
-/// must not be the folder of a Cargo that waits for this one.
+/// Makes the client in `out`: [`ENTRY`], [`TYPES`], [`SCRUBBER`], and the folder [`PARTS`]. What was there before is removed. Cargo works in `target`,
+/// which must not be the folder of a Cargo that waits for this one.
 ///
 /// # Errors
 ///
-/// The target is not installed, the client does not compile, or a file cannot be written.
+/// The target is not installed, the client does not compile, its TypeScript has more than types that can be erased, or a file cannot be written.
 pub fn bundle(out: &Path, target: &Path) -> Result<()> {
     let wasm = compile(target)?;
     if out.exists() {
         fs::remove_dir_all(out).with_context(|| format!("could not remove {}", out.display()))?;
     }
-    let source = workspace().join("web-client/js");
-    copy(&source, out)?;
-    copy(&source.join(PARTS), &out.join(PARTS))?;
+    translate(&workspace().join("web-client/js"), out)?;
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(wasm)
@@ -143,13 +141,34 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// The files of a folder, without its folders.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Makes JavaScript of all TypeScript in `source`, and the types of the two files that pages import.
+///
+/// # Errors
+///
+/// A module has more than types that can be erased, or a file cannot be read or written.
+pub fn translate(source: &Path, out: &Path) -> Result<()> {
+    erase_all(source, out)?;
+    erase_all(&source.join(PARTS), &out.join(PARTS))?;
+    let [scrubber, scrubber_types] = SCRUBBER;
+    let beside = format!("./{ENTRY}");
+    for (entry, types, others) in [(ENTRY, TYPES, &[][..]), (scrubber, scrubber_types, &[beside.as_str()][..])] {
+        let declared = declarations::declarations(&source.join(entry).with_extension("ts"), others)?;
+        fs::write(out.join(types), declared).with_context(|| format!("could not write {types}"))?;
+    }
+    Ok(())
+}
+
+/// Makes JavaScript of the files of a folder, without its folders.
+fn erase_all(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("could not make {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("could not read {}", from.display()))? {
         let path = entry?.path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            fs::copy(&path, to.join(name)).with_context(|| format!("could not copy {}", path.display()))?;
+        if let (Some("ts"), Some(name)) = (path.extension().and_then(|extension| extension.to_str()), path.file_name())
+        {
+            let source = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+            let javascript = erase::erase(&source).with_context(|| format!("in {}", path.display()))?;
+            let out = to.join(name).with_extension("js");
+            fs::write(&out, javascript).with_context(|| format!("could not write {}", out.display()))?;
         }
     }
     Ok(())

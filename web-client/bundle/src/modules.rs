@@ -83,9 +83,7 @@ impl Joined {
             module.exports.push(name.chars().take_while(|c| c.is_alphanumeric() || "_$".contains(*c)).collect());
             writeln!(module.body, "{declared}")?;
         } else {
-            // Types are named in comments by imports of the same form.
-            let is_typed = statement.trim_start().starts_with("/*");
-            ensure!(is_typed || !statement.contains("import(\"."), "a module cannot be imported later");
+            ensure!(!statement.contains("import(\"."), "a module cannot be imported later");
             ensure!(!statement.starts_with("await "), "a module cannot wait while it is loaded");
             writeln!(module.body, "{statement}")?;
         }
@@ -182,9 +180,9 @@ mod tests {
 
     #[test]
     fn lines_of_comment_are_left_out() {
-        let text = "// @ts-check\n\n/**\n * @typedef {import(\"./x.js\").X} X\n */\n/** One. @type {X} */\nexport const one = /** @type {X} */ (1); // one\n  // Two.\n";
+        let text = "// What is here.\n\n/**\n * Like import(\"./x.js\").\n */\n/** One. */\nexport const one = /* a number */ (1); // one\n  // Two.\n";
         let joined = joined("comments", &[("entry.js", text)]).unwrap();
-        let body = "\nconst one = /** @type {X} */ (1); // one\n";
+        let body = "\nconst one = /* a number */ (1); // one\n";
         assert_eq!(
             joined,
             format!(

@@ -1,4 +1,3 @@
-// @ts-check
 // What this browser keeps of clients: one database for all pages of an origin.
 
 const DATABASE = "reapply";
@@ -16,14 +15,49 @@ const ANSWER_WITHIN_MS = 3_000;
 /** Clients that have left nothing are forgotten when they were not seen for this long. Rooms forget them much earlier. */
 const FORGET_AFTER_MS = 180 * 24 * 60 * 60 * 1000;
 
-/**
- * A transition without an outcome. `order` is its place among those of its client, and stays; `number` is what the room calls it, 0 until it is
- * taken on. `sent`: the room may have it; the log had come to `head` when it was sent first.
- * @typedef {{ order: number, number: number, json: string, time: number, sent: boolean, head?: number }} Entry
- * @typedef {{ room: string, key: string, reserved: number, given: boolean, seen: number }} ClientRecord
- * @typedef {{ reserved: number, entries: Entry[] }} Found
- * @typedef {{ put: Entry } | { delete: number } | { reserve: number }} Change
- */
+/** A transition without an outcome. */
+export interface Entry {
+  /** Its place among those of its client, which stays. */
+  order: number;
+  /** What the room calls it; 0 until it is taken on. */
+  number: number;
+  json: string;
+  time: number;
+  /** Whether the room may have it. */
+  sent: boolean;
+  /** How far the log had come when it was sent first. */
+  head?: number | undefined;
+}
+
+/** What is known of a client in a room. */
+export interface ClientRecord {
+  room: string;
+  key: string;
+  reserved: number;
+  /** Whether the key is the application's, not this browser's own. */
+  given: boolean;
+  seen: number;
+}
+
+/** What a client has left in a room. */
+export interface Found {
+  reserved: number;
+  entries: Entry[];
+}
+
+export type Change = { put: Entry } | { delete: number } | { reserve: number };
+
+/** Whoever is told when the database opens or closes. */
+export interface Watcher {
+  opened(): void;
+  closed(): void;
+}
+
+interface Transaction {
+  clients: IDBObjectStore;
+  entries: IDBObjectStore;
+  done: Promise<void>;
+}
 
 /** The database has not said whether it has done what it was asked for. */
 export class NoAnswer extends Error {
@@ -33,21 +67,18 @@ export class NoAnswer extends Error {
 }
 
 export class Store {
-  /** @type {IDBDatabase | undefined} */
-  #database;
-  /** @type {Promise<boolean> | undefined} */
-  #opening;
-  /** The transaction of this tick. @type {Transaction | undefined} */
-  #open;
-  /** @type {Set<Watcher>} */
-  #watchers = new Set();
+  #database: IDBDatabase | undefined;
+  #opening: Promise<boolean> | undefined;
+  /** The transaction of this tick. */
+  #open: Transaction | undefined;
+  readonly #watchers = new Set<Watcher>();
 
-  get isOpen() {
+  get isOpen(): boolean {
     return this.#database !== undefined;
   }
 
   /** Opens the database unless it is open. Resolves to whether it is, within the time that a page waits; it may open later. */
-  open() {
+  open(): Promise<boolean> {
     if (this.#database) return Promise.resolve(true);
     this.#opening ??= this.#reopen();
     return Promise.race([this.#opening, after(ANSWER_WITHIN_MS)]).then(() => {
@@ -55,55 +86,41 @@ export class Store {
     });
   }
 
-  /** Tells the watcher whenever the database has opened late or again, or was closed. @param {Watcher} watcher @returns {() => void} what ends that */
-  watch(watcher) {
+  /** Tells the watcher whenever the database has opened late or again, or was closed. */
+  watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     return () => {
       this.#watchers.delete(watcher);
     };
   }
 
-  /**
-   * What a client has left in a room.
-   * @param {string} room
-   * @param {string} key
-   * @returns {Promise<Found>}
-   */
-  async find(room, key) {
+  /** What a client has left in a room. */
+  async find(room: string, key: string): Promise<Found> {
     const transaction = this.#transaction("readonly");
-    const record = transaction.objectStore(CLIENTS).get([room, key]);
-    const entries = transaction.objectStore(ENTRIES).getAll(within(room, key));
+    const record: IDBRequest<ClientRecord | undefined> = transaction.objectStore(CLIENTS).get([room, key]);
+    const entries: IDBRequest<Entry[]> = transaction.objectStore(ENTRIES).getAll(within(room, key));
     await ended(transaction);
     return { reserved: record.result?.reserved ?? 0, entries: entries.result };
   }
 
-  /**
-   * The clients that have left something in a room.
-   * @param {string} room
-   * @returns {Promise<ClientRecord[]>}
-   */
-  async clientsWithEntries(room) {
+  /** The clients that have left something in a room. */
+  async clientsWithEntries(room: string): Promise<ClientRecord[]> {
     const transaction = this.#transaction("readonly");
-    const records = transaction.objectStore(CLIENTS).getAll(within(room));
+    const records: IDBRequest<ClientRecord[]> = transaction.objectStore(CLIENTS).getAll(within(room));
     const names = transaction.objectStore(ENTRIES).getAllKeys(within(room));
     await ended(transaction);
-    const keys = new Set(names.result.map((name) => /** @type {string[]} */ (name)[1]));
+    const keys = new Set(names.result.map((name) => (name as string[])[1]));
     return records.result.filter(({ key }) => keys.has(key));
   }
 
-  /**
-   * Writes within this tick's transaction. Resolves when that is written, and rejects when it is not.
-   * @param {{ room: string, key: string, given: boolean }} client `given`: the key is the application's, not this browser's own
-   * @param {Change[]} changes
-   * @returns {Promise<void>}
-   */
-  write({ room, key, given }, changes) {
+  /** Writes within this tick's transaction. Resolves when that is written, and rejects when it is not. */
+  write({ room, key, given }: Pick<ClientRecord, "room" | "key" | "given">, changes: Change[]): Promise<void> {
     try {
       const { clients, entries, done } = (this.#open ??= this.#begin());
       for (const change of changes) {
         if ("put" in change) entries.put({ room, key, ...change.put });
         else if ("delete" in change) entries.delete([room, key, change.delete]);
-        else clients.put({ room, key, reserved: change.reserve, given, seen: Date.now() });
+        else clients.put({ room, key, reserved: change.reserve, given, seen: Date.now() } satisfies ClientRecord);
       }
       return done;
     } catch (error) {
@@ -111,8 +128,7 @@ export class Store {
     }
   }
 
-  /** @returns {Promise<boolean>} whether it is open now */
-  async #reopen() {
+  async #reopen(): Promise<boolean> {
     try {
       this.#database = await openDatabase();
     } catch (error) {
@@ -133,14 +149,13 @@ export class Store {
     return true;
   }
 
-  #closed() {
+  #closed(): void {
     this.#database?.close();
     this.#database = this.#open = undefined;
     for (const watcher of [...this.#watchers]) watcher.closed();
   }
 
-  /** @param {IDBTransactionMode} mode */
-  #transaction(mode) {
+  #transaction(mode: IDBTransactionMode): IDBTransaction {
     if (!this.#database) throw new Error("the browser's database is not open");
     try {
       // What a tab leaves behind must outlive the tab, and a crash of it; to wait for the disk each time would be for power cuts only.
@@ -153,22 +168,21 @@ export class Store {
   }
 
   /** Forgets the clients that have left nothing, and were not seen for long. */
-  #forgetOld() {
+  #forgetOld(): void {
     const transaction = this.#transaction("readwrite");
     const clients = transaction.objectStore(CLIENTS);
     const cursor = clients.index("seen").openCursor(IDBKeyRange.upperBound(Date.now() - FORGET_AFTER_MS));
     cursor.onsuccess = () => {
       const found = cursor.result;
       if (!found) return;
-      const { room, key } = found.value;
+      const { room, key }: ClientRecord = found.value;
       const left = transaction.objectStore(ENTRIES).count(within(room, key));
       left.onsuccess = () => left.result === 0 && clients.delete([room, key]);
       found.continue();
     };
   }
 
-  /** @returns {Transaction} */
-  #begin() {
+  #begin(): Transaction {
     const transaction = this.#transaction("readwrite");
     let isActive = true;
     const done = ended(transaction).finally(() => (isActive = false));
@@ -182,25 +196,20 @@ export class Store {
   }
 }
 
-/** @typedef {{ opened: () => void, closed: () => void }} Watcher */
-
-/** @typedef {{ clients: IDBObjectStore, entries: IDBObjectStore, done: Promise<void> }} Transaction */
-
 /** The store of this origin. Rooms of one page share it. */
-export const store = new Store();
+export const store: Store = new Store();
 
 let hasWarned = false;
 
-/** Says once in a page's life that what is pending lives no longer than the page. @param {unknown} why @returns {undefined} */
-export function warn(why) {
+/** Says once in a page's life that what is pending lives no longer than the page. */
+export function warn(why: unknown): undefined {
   if (hasWarned) return;
   hasWarned = true;
   const reason = why instanceof Error ? why.message || why.name : why;
   console.warn(`reapply: transitions that have no outcome yet are kept in this page only: ${reason}`);
 }
 
-/** @returns {Promise<IDBDatabase>} */
-function openDatabase() {
+function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, VERSION);
     request.onupgradeneeded = () => {
@@ -213,18 +222,16 @@ function openDatabase() {
   });
 }
 
-/** @param {number} ms @returns {Promise<void>} */
-function after(ms) {
+function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** All that begins with these parts. @param {...string} parts */
-function within(...parts) {
+/** All that begins with these parts. */
+function within(...parts: string[]): IDBKeyRange {
   return IDBKeyRange.bound(parts, [...parts, []]);
 }
 
-/** @param {IDBTransaction} transaction @returns {Promise<void>} */
-function ended(transaction) {
+function ended(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new NoAnswer()), ANSWER_WITHIN_MS);
     transaction.oncomplete = () => {

@@ -1,8 +1,9 @@
-// @ts-check
 // Who this page is in a room. The driver's code decides; here are the locks and the storage that it asks for.
 
 import { hasLocks, hold } from "./locks.js";
+import type { Lock } from "./locks.js";
 import { Arrival } from "./reapply_wasm.js";
+import type { Ask, Patience } from "./reapply_wasm.js";
 import { store, warn } from "./store.js";
 
 /** Where a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
@@ -11,29 +12,25 @@ const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key $
 /** How long a reloaded page waits for the page before it to let go of the key, in milliseconds. Only a duplicated tab waits in vain. */
 const LOCK_WAIT_MS = 500;
 
-/** @typedef {import("./locks.js").Lock} Lock */
+/** Who has the tab's own client, by room: a room takes each key once. */
+const owners = new Map<string, Place>();
 
-/** Who has the tab's own client, by room: a room takes each key once. @type {Map<string, Place>} */
-const owners = new Map();
-
-/** When the last one who has asked for the tab's own client has it, by room. @type {Map<string, Promise<void>>} */
-const turns = new Map();
+/** When the last one who has asked for the tab's own client has it, by room. */
+const turns = new Map<string, Promise<void>>();
 
 /** A place in the line of those in this page who would be the tab's client in a room. */
 export class Place {
-  #room;
-  #given;
-  #isNew;
-  /** When those before have arrived, or have left. @type {Promise<void> | undefined} */
-  #before;
-  #done = () => {};
+  /** The room's URL. */
+  readonly #room: string;
+  readonly #given: string | undefined;
+  readonly #isNew: boolean;
+  /** When those before have arrived, or have left. */
+  #before: Promise<void> | undefined;
+  #done: () => void = () => {};
   #hasBegun = false;
 
-  /**
-   * @param {string} room the room's URL
-   * @param {string} [given] the key that the application has chosen: whoever comes with it is that client from now on
-   */
-  constructor(room, given) {
+  /** `given` is the key that the application has chosen: whoever comes with it is that client from now on. */
+  constructor(room: string, given?: string) {
     this.#room = room;
     // However a key is written, its client has one queue and one lock.
     this.#given = given?.toLowerCase();
@@ -45,7 +42,7 @@ export class Place {
   }
 
   /** Finds out who this page is. */
-  async arrive() {
+  async arrive(): Promise<Client> {
     this.#hasBegun = true;
     await this.#before;
     try {
@@ -59,12 +56,12 @@ export class Place {
   }
 
   /** Gives the tab's client up at once, for whoever asks next, even before it is there. */
-  leave() {
+  leave(): void {
     this.#forgo();
     if (!this.#hasBegun) this.#done();
   }
 
-  #forgo() {
+  #forgo(): void {
     if (owners.get(this.#room) === this) owners.delete(this.#room);
   }
 }
@@ -72,62 +69,53 @@ export class Place {
 /** A client that is this page's, and its locks. */
 export class Client {
   /** How the page came to be the client. The driver takes it over. */
-  arrival;
-  key;
-  isGiven;
-  #locks;
+  readonly arrival: Arrival;
+  readonly key: string;
+  readonly isGiven: boolean;
+  readonly #locks: Locks;
 
-  /** @param {Arrival} arrival @param {Locks} locks */
-  constructor(arrival, locks) {
+  constructor(arrival: Arrival, locks: Locks) {
     this.arrival = arrival;
     this.key = arrival.key ?? "";
     this.isGiven = arrival.isGiven;
     this.#locks = locks;
   }
 
-  /** Called when another page has taken the client over, at once where it has already. @param {() => void} call */
-  set onlost(call) {
+  /** Called when another page has taken the client over, at once where it has already. */
+  set onlost(call: () => void) {
     this.#locks.onlost = call;
     if (this.#locks.isLost) call();
   }
 
   /** Leaves the client to others. */
-  letGo() {
+  letGo(): void {
     this.#locks.release();
   }
 }
 
-/**
- * A client that has left something in a room and that no page is now, if there is one.
- * @param {Arrival} arrival
- * @param {string} room the room's URL
- */
-export async function adopt(arrival, room) {
+/** A client that has left something in a room and that no page is now, if there is one. */
+export async function adopt(arrival: Arrival, room: string): Promise<Client | undefined> {
   const client = await arrived(arrival, room);
   return client.arrival.isAnybody ? client : undefined;
 }
 
-/** @param {Arrival} arrival @param {string} room */
-async function arrived(arrival, room) {
+async function arrived(arrival: Arrival, room: string): Promise<Client> {
   if (!hasLocks) warn("this page was not loaded over https, so there are no locks to say which tab's they are");
   const locks = new Locks();
   await converse(arrival, room, locks);
   return new Client(arrival, locks);
 }
 
-/** Answers what an arrival asks, until it asks no more. @param {Arrival} arrival @param {string} room @param {Locks} locks */
-async function converse(arrival, room, locks) {
+/** Answers what an arrival asks, until it asks no more. */
+async function converse(arrival: Arrival, room: string, locks: Locks): Promise<void> {
   for (let ask = arrival.ask; ask !== undefined; ask = arrival.ask) {
-    const answer = /** @type {keyof typeof answers} */ (ask);
-    arrival.answer(await answers[answer](arrival, room, locks));
+    arrival.answer(await answers[ask](arrival, room, locks));
   }
 }
 
-/** @type {Promise<string | undefined> | undefined} */
-let ofThisTab;
+let ofThisTab: Promise<string | undefined> | undefined;
 
-/** @type {Record<string, (arrival: Arrival, room: string, locks: Locks) => unknown>} */
-const answers = {
+const answers: Record<Ask, (arrival: Arrival, room: string, locks: Locks) => unknown> = {
   openStore: () => store.open(),
   tabKey: (_, room) => (ofThisTab ??= keyOfThisTab(room)),
   keptKey: read,
@@ -139,8 +127,8 @@ const answers = {
   read: ({ key }, room) => store.find(room, key ?? "").catch(warn),
 };
 
-/** Finds the tab's key, and holds it for as long as this page lives. @param {string} room */
-async function keyOfThisTab(room) {
+/** Finds the tab's key, and holds it for as long as this page lives. */
+async function keyOfThisTab(room: string): Promise<string | undefined> {
   const arrival = Arrival.beginTab(hasLocks);
   await converse(arrival, room, new Locks());
   return arrival.key;
@@ -149,45 +137,38 @@ async function keyOfThisTab(room) {
 /** The locks that make a client a page's own. */
 class Locks {
   isLost = false;
-  onlost = () => {};
-  /** @type {Lock[]} */
-  #held = [];
+  onlost: () => void = () => {};
+  readonly #held: Lock[] = [];
 
-  /**
-   * Takes a lock, and says whether it is held.
-   * @param {string} name
-   * @param {string | undefined} patience
-   * @param {() => void} onlost
-   */
-  async take(name, patience, onlost) {
+  /** Takes a lock, and says whether it is held. */
+  async take(name: string, patience: Patience | undefined, onlost: () => void): Promise<boolean> {
     const lock = await hold(name, optionsOf(patience), onlost);
     if (lock) this.#held.push(lock);
     return lock !== undefined;
   }
 
-  lose() {
+  lose(): void {
     this.isLost = true;
     this.onlost();
   }
 
-  release() {
+  release(): void {
     for (const lock of this.#held.splice(0)) lock.release();
   }
 }
 
-/** @param {string | undefined} patience @returns {LockOptions} */
-function optionsOf(patience) {
+function optionsOf(patience: Patience | undefined): LockOptions {
   if (patience === "steal") return { steal: true };
   if (patience === "none") return { ifAvailable: true };
   return patience === "moment" ? { signal: AbortSignal.timeout(LOCK_WAIT_MS) } : {};
 }
 
-/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. @param {string | undefined} key @param {string} [room] */
-function lockOf(key = "", room) {
+/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. */
+function lockOf(key = "", room?: string): string {
   return ["reapply.key", key.slice(0, 8), room].filter(Boolean).join(" ");
 }
 
-function read() {
+function read(): string | undefined {
   try {
     return sessionStorage.getItem(ITEM) ?? undefined;
   } catch {
@@ -196,8 +177,7 @@ function read() {
   }
 }
 
-/** @param {string} key */
-function write(key) {
+function write(key: string): void {
   try {
     sessionStorage.setItem(ITEM, key);
   } catch {

@@ -1,29 +1,19 @@
-// @ts-check
 // A machine in the page: the very component that the host runs, fetched by its digest and proved by it.
 
 import { Instance, compile } from "./adapter.js";
+import type { Compiled, Plan } from "./adapter.js";
 import { digest as digestOf } from "./reapply_wasm.js";
 import { messageOf } from "./runtime.js";
 import { start } from "./start.js";
 
-/**
- * @typedef {import("./adapter.js").Compiled} Compiled
- * @typedef {import("./adapter.js").Plan} Plan
- */
-
 /** The machine cannot be run here, now or later. */
 export class MachineError extends Error {}
 
-/** Components that have been proved and compiled, by URL. @type {Map<string, Promise<[Plan, Compiled[]]>>} */
-const compiled = new Map();
+/** Components that have been proved and compiled, by URL. */
+const compiled = new Map<string, Promise<[Plan, Compiled[]]>>();
 
-/**
- * Loads the build with this digest from the host at `base` and starts an instance of it. Rooms of one page share the compiled code.
- * @param {string} base
- * @param {string} digest
- * @returns {Promise<Component>}
- */
-export async function load(base, digest) {
+/** Loads the build with this digest from the host at `base` and starts an instance of it. Rooms of one page share the compiled code. */
+export async function load(base: string, digest: string): Promise<Component> {
   const url = `${base}/components/${digest}`;
   let loading = compiled.get(url);
   if (!loading) {
@@ -40,20 +30,14 @@ export async function load(base, digest) {
   }
 }
 
-/**
- * @param {string} url
- * @param {string} digest
- * @returns {Promise<[Plan, Compiled[]]>}
- */
-async function fetchAndCompile(url, digest) {
+async function fetchAndCompile(url: string, digest: string): Promise<[Plan, Compiled[]]> {
   const [component, planned] = await Promise.all([fetched(`${url}.wasm`), fetched(`${url}.json`)]);
   const bytes = new Uint8Array(await component.arrayBuffer());
   const found = digestOf(bytes);
   if (found !== digest) {
     throw new MachineError(`the machine's bytes have digest ${found}, not ${digest}: it is not run`);
   }
-  /** @type {Plan} */
-  const plan = await planned.json();
+  const plan: Plan = await planned.json();
   try {
     return [plan, await compile(plan, bytes)];
   } catch (error) {
@@ -61,52 +45,49 @@ async function fetchAndCompile(url, digest) {
   }
 }
 
-/** @param {string} url */
-async function fetched(url) {
+async function fetched(url: string): Promise<Response> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(await whyNot(response));
   return response;
 }
 
-/** Why a request has failed, in the host's words where it has any. @param {Response} response */
-export async function whyNot(response) {
+/** Why a request has failed, in the host's words where it has any. */
+export async function whyNot(response: Response): Promise<string> {
   try {
-    return (await response.json()).error.message;
+    const { error }: { error: { message: string } } = await response.json();
+    return error.message;
   } catch {
     return `${response.url} answered ${response.status}`;
   }
 }
 
 /** A machine that was loaded, as the replica uses it. */
-class Component {
-  stateVersion;
-  membership;
-  #plan;
-  #modules;
-  #caller;
+export class Component {
+  readonly stateVersion: number;
+  readonly membership: boolean;
+  /** What runs now. */
+  instance: Instance;
+  readonly #plan: Plan;
+  readonly #modules: Compiled[];
+  readonly #caller: WebAssembly.Memory;
 
-  /**
-   * @param {Plan} plan
-   * @param {Compiled[]} modules
-   * @param {WebAssembly.Memory} caller
-   */
-  constructor(plan, modules, caller) {
+  constructor(plan: Plan, modules: Compiled[], caller: WebAssembly.Memory) {
     this.#plan = plan;
     this.#modules = modules;
     this.#caller = caller;
-    /** What runs now. */
     this.instance = this.#started();
     const described = this.instance.describe();
     if (!described) throw new Error(this.instance.why);
-    ({ stateVersion: this.stateVersion, membership: this.membership } = described);
+    this.stateVersion = described.stateVersion;
+    this.membership = described.membership;
   }
 
   /** Starts afresh after a fault. The replica cannot wait, so neither does this. */
-  reset() {
+  reset(): void {
     this.instance = this.#started();
   }
 
-  #started() {
+  #started(): Instance {
     return new Instance(this.#plan, this.#modules, this.#caller);
   }
 }

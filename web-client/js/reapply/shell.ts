@@ -1,55 +1,55 @@
-// @ts-check
 // Owns a room's driver, and does what it asks for: sockets, writes, timers, and the delivery of what other tabs have left.
 
+import type { Address } from "./address.js";
 import { adopt } from "./client.js";
+import type { Client } from "./client.js";
 import { MachineError, load } from "./component.js";
 import { Effects } from "./effects.js";
+import type { Actor, Teller } from "./effects.js";
 import { hasLocks } from "./locks.js";
 import { Driver } from "./reapply_wasm.js";
 import { Alarm, messageOf, soon, whenBack } from "./runtime.js";
 import { Socket } from "./socket.js";
 import { NoAnswer, store, warn } from "./store.js";
+import type { Change } from "./store.js";
+import type { Options } from "./types.js";
 
-/**
- * @typedef {import("../reapply.d.ts").Options} Options
- * @typedef {import("./address.js").Address} Address
- * @typedef {import("./client.js").Client} Client
- * @typedef {import("./effects.js").Teller} Teller
- */
+/** Whoever looks at the room. */
+export interface Page extends Teller {
+  /** Something may have changed that can be looked at. */
+  changed(): void;
+  /** Joins the room as another client, whose transitions are delivered. */
+  deliver(client: Client, closed: () => void): Courier;
+}
 
-/**
- * Whoever looks at the room.
- * @typedef {object} Page
- * @property {() => void} changed something may have changed that can be looked at
- * @property {(client: Client, closed: () => void) => { close: () => void }} deliver joins the room as another client, whose transitions are delivered
- */
+/** A room that was joined to deliver what another tab has left. */
+export interface Courier {
+  close(): void;
+}
 
 export class Shell {
-  #address;
-  #options;
-  /** @type {Page & Teller} */
-  #page;
-  /** Nothing until the client's code is loaded, and after it has broken off. @type {Driver | undefined} */
-  #driver;
-  /** Who this page is, once that is known. @type {Client | undefined} */
-  #client;
-  /** The first connection is opened while the code is being loaded. @type {Socket | undefined} */
-  #firstSocket;
-  /** @type {Map<number, Socket>} */
-  #sockets = new Map();
-  /** What another tab has left is delivered beside. @type {{ close: () => void } | undefined} */
-  #courier;
-  #alarm = new Alarm(() => this.drive((driver) => driver.handleTimer()));
-  #leaveStore = store.watch({
+  readonly #address: Address;
+  readonly #options: Options;
+  readonly #page: Page;
+  /** Nothing until the client's code is loaded, and after it has broken off. */
+  #driver: Driver | undefined;
+  /** Who this page is, once that is known. */
+  #client: Client | undefined;
+  /** The first connection is opened while the code is being loaded. */
+  #firstSocket: Socket | undefined;
+  readonly #sockets = new Map<number, Socket>();
+  /** What another tab has left is delivered beside. */
+  #courier: Courier | undefined;
+  readonly #alarm = new Alarm(() => this.drive((driver) => driver.handleTimer()));
+  readonly #leaveStore = store.watch({
     opened: () => this.drive((driver) => driver.handleStoreOpened()),
     closed: () => this.drive((driver) => driver.handleStoreClosed()),
   });
-  #ignoreWakes = whenBack(() => this.drive((driver) => driver.handleWake()));
+  readonly #ignoreWakes = whenBack(() => this.drive((driver) => driver.handleWake()));
   #isDrainDue = false;
   #isEnded = false;
 
-  /** @param {Address} address @param {Options} options @param {Page & Teller} page */
-  constructor(address, options, page) {
+  constructor(address: Address, options: Options, page: Page) {
     this.#address = address;
     this.#options = options;
     this.#page = page;
@@ -57,19 +57,19 @@ export class Shell {
   }
 
   /** The driver, to look at. */
-  get driver() {
+  get driver(): Driver | undefined {
     return this.#driver;
   }
 
-  /** The client's code is loaded. @param {boolean} isCourier */
-  begin(isCourier) {
+  /** The client's code is loaded. */
+  begin(isCourier: boolean): void {
     const { first_ms, max_ms } = this.#options.backoff ?? {};
     this.#driver = new Driver(isCourier, first_ms, max_ms);
     this.drive(() => {});
   }
 
-  /** From here on what is asked for is kept, and what earlier pages have left is pending. @param {Client} client */
-  become(client) {
+  /** From here on what is asked for is kept, and what earlier pages have left is pending. */
+  become(client: Client): void {
     if (this.#isEnded) return client.letGo();
     this.#client = client;
     // Where another page has it by now, it must not be used here at all.
@@ -80,14 +80,8 @@ export class Shell {
     });
   }
 
-  /**
-   * Has the driver do something, and deals with what it brings forth.
-   * @template T
-   * @param {(driver: Driver) => T} act
-   * @param {() => void} [drain]
-   * @returns {T | undefined}
-   */
-  drive(act, drain = () => this.#drain()) {
+  /** Has the driver do something, and deals with what it brings forth. */
+  drive<T>(act: (driver: Driver) => T, drain: () => void = () => this.#drain()): T | undefined {
     if (!this.#driver || this.#isEnded) return undefined;
     try {
       const result = act(this.#driver);
@@ -98,11 +92,12 @@ export class Shell {
       this.#report(error);
       this.#driver = undefined;
       this.#page.closed(messageOf(error));
+      return undefined;
     }
   }
 
   /** Has the driver deal with what it was given, though nobody says so: whoever is at work must not be disturbed. */
-  drainSoon() {
+  drainSoon(): void {
     if (this.#isDrainDue) return;
     this.#isDrainDue = true;
     soon(() => {
@@ -112,7 +107,7 @@ export class Shell {
   }
 
   /** It is all over. */
-  end() {
+  end(): void {
     this.#isEnded = true;
     this.#alarm.set(undefined);
     this.#leaveStore();
@@ -124,7 +119,7 @@ export class Shell {
   }
 
   /** Does all that the driver asks for. */
-  #drain() {
+  #drain(): void {
     if (!this.#driver) return;
     const effects = new Effects();
     this.#driver.drain(effects);
@@ -134,8 +129,7 @@ export class Shell {
     effects.tell(this.#page);
   }
 
-  /** @type {import("./effects.js").Actor} */
-  #actor = {
+  readonly #actor: Actor = {
     connect: (connection) => {
       const socket = this.#firstSocket ?? new Socket(this.#address.socket, this.#options);
       this.#firstSocket = undefined;
@@ -153,8 +147,7 @@ export class Shell {
     report: (text) => this.#report(text),
   };
 
-  /** @param {number} connection @param {Socket} socket */
-  #listen(connection, socket) {
+  #listen(connection: number, socket: Socket): void {
     socket.listen({
       opened: () => this.drive((driver) => driver.handleOpened(connection)),
       // Frames that arrive together are handled together: the pending transitions are applied again once, not once for each.
@@ -167,14 +160,12 @@ export class Shell {
     });
   }
 
-  /** @param {number} connection */
-  #forget(connection) {
+  #forget(connection: number): void {
     this.#sockets.get(connection)?.close();
     this.#sockets.delete(connection);
   }
 
-  /** @param {string} digest */
-  async #load(digest) {
+  async #load(digest: string): Promise<void> {
     try {
       const component = await load(this.#address.base, digest);
       this.drive((driver) => driver.handleMachine(digest, component));
@@ -185,11 +176,9 @@ export class Shell {
     }
   }
 
-  /** @param {number} write @param {import("./store.js").Change[]} changes */
-  async #write(write, changes) {
+  async #write(write: number, changes: Change[]): Promise<void> {
     const { key = "", isGiven: given = false } = this.#client ?? {};
-    /** @type {boolean | undefined} */
-    let isWritten = true;
+    let isWritten: boolean | undefined = true;
     try {
       await store.write({ room: this.#address.name, key, given }, changes);
     } catch (error) {
@@ -199,7 +188,7 @@ export class Shell {
     this.drive((driver) => driver.handleWritten(write, isWritten));
   }
 
-  async #openStore() {
+  async #openStore(): Promise<void> {
     // Where it opens now, its watchers are told.
     const wasOpen = store.isOpen;
     const isOpen = await store.open();
@@ -207,7 +196,7 @@ export class Shell {
     else if (!isOpen) this.drive((driver) => driver.handleStoreClosed());
   }
 
-  async #findOrphan() {
+  async #findOrphan(): Promise<void> {
     const arrival = this.#driver?.seekOrphan(hasLocks);
     const orphan = arrival && (await adopt(arrival, this.#address.name));
     if (this.#isEnded) return orphan?.letGo();
@@ -215,8 +204,7 @@ export class Shell {
     if (orphan) this.#courier = this.#page.deliver(orphan, () => this.drive((driver) => driver.handleDelivered()));
   }
 
-  /** @param {unknown} error */
-  #report(error) {
+  #report(error: unknown): void {
     console.error(`reapply: ${this.#address.machine}/${this.#address.room}:`, error);
   }
 }

@@ -1,16 +1,10 @@
-// @ts-check
 // `<reapply-scrubber>`: a slider through a room's past. Give it a `room`; it tells of each `moment` that it shows, and of the return to `live`.
 //
 //   scrubber.room = room;
 //   scrubber.addEventListener("moment", ({ detail }) => draw(detail.view));
 //   scrubber.addEventListener("live", () => draw(room.view));
-//
-// By keyboard: the slider's own keys (arrows, Page Up and Down, Home, End), Space to play and pause, Escape for the present.
 
-/**
- * @typedef {import("./reapply.d.ts").Room} Room
- * @typedef {import("./reapply.d.ts").Moment} Moment
- */
+import type { Moment, Room } from "./reapply.js";
 
 /** The slider's own keys, and ours. A page that listens for keys does not get these from here. */
 const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " ", "Escape"];
@@ -35,31 +29,34 @@ const TEMPLATE = `
   <button type="button" part="live" aria-pressed="true">Live</button>
   <output part="moment" aria-live="off"></output>`;
 
+/** `<reapply-scrubber>`: a slider through a room's past, with a button to play it and one for the present. Importing this file defines it.
+ *
+ * Events: `moment`, a `CustomEvent<Moment>`, with each moment that is shown; `live` on the return to the present.
+ *
+ * By keyboard: the slider's own keys, Space to play and pause, Escape for the present. For style: the parts `play`, `slider`, `live`, `moment`. */
 export class Scrubber extends HTMLElement {
-  /** @type {Room | undefined} */
-  #room;
-  #leave = () => {};
-  #slider;
-  #play;
-  #live;
-  #said;
-  /** The moment that is to be shown; nothing when it is the present. @type {number | undefined} */
-  #wanted;
-  /** The moment that is shown. @type {Moment | undefined} */
-  #moment;
+  #room: Room | undefined;
+  #leave: () => void = () => {};
+  readonly #slider: HTMLInputElement;
+  readonly #play: HTMLButtonElement;
+  readonly #live: HTMLButtonElement;
+  readonly #said: HTMLOutputElement;
+  /** The moment that is to be shown; nothing when it is the present. */
+  #wanted: number | undefined;
+  /** The moment that is shown. */
+  #moment: Moment | undefined;
   #isMaking = false;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #playing;
+  #playing: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open", delegatesFocus: true });
     root.innerHTML = TEMPLATE;
-    const part = (/** @type {string} */ name) => /** @type {any} */ (root.querySelector(`[part=${name}]`));
-    this.#slider = /** @type {HTMLInputElement} */ (part("slider"));
-    this.#play = /** @type {HTMLButtonElement} */ (part("play"));
-    this.#live = /** @type {HTMLButtonElement} */ (part("live"));
-    this.#said = /** @type {HTMLOutputElement} */ (part("moment"));
+    // The template has each of them.
+    this.#slider = root.querySelector("input")!;
+    this.#play = root.querySelector<HTMLButtonElement>("[part=play]")!;
+    this.#live = root.querySelector<HTMLButtonElement>("[part=live]")!;
+    this.#said = root.querySelector("output")!;
     this.#slider.oninput = () => this.#look(this.#slider.valueAsNumber);
     this.#play.onclick = () => this.#togglePlay();
     this.#live.onclick = () => this.goLive();
@@ -67,39 +64,40 @@ export class Scrubber extends HTMLElement {
   }
 
   /** The room whose past this shows. */
-  get room() {
+  get room(): Room | undefined {
     return this.#room;
   }
 
-  set room(room) {
+  set room(room: Room | undefined) {
     this.#leave();
     this.#room = room;
     this.goLive();
     this.#leave = room?.subscribe(() => this.#follow()) ?? (() => {});
   }
 
-  /** The moment that is shown, once it is there; nothing when it is the present. @type {Moment | undefined} */
-  get moment() {
+  /** The moment that is shown, once it is there; nothing when it is the present. */
+  get moment(): Moment | undefined {
     return this.#moment;
   }
 
   /** Whether the present is shown. */
-  get isLive() {
+  get isLive(): boolean {
     return this.#wanted === undefined;
   }
 
-  disconnectedCallback() {
+  /** @internal */
+  disconnectedCallback(): void {
     this.goLive();
   }
 
-  /** Shows the room as it was after this event. @param {number} seq */
-  seek(seq) {
+  /** Shows the room as it was after this event. */
+  seek(seq: number): void {
     this.#stop();
     this.#look(seq);
   }
 
   /** Goes back to the present. */
-  goLive() {
+  goLive(): void {
     this.#stop();
     const wasPast = !this.isLive;
     this.#wanted = this.#moment = undefined;
@@ -108,7 +106,7 @@ export class Scrubber extends HTMLElement {
   }
 
   /** The room has gone on. */
-  #follow() {
+  #follow(): void {
     const head = this.#room?.seq ?? 0;
     this.#slider.max = String(head);
     if (this.isLive) this.#slider.value = String(head);
@@ -116,8 +114,8 @@ export class Scrubber extends HTMLElement {
     this.#show();
   }
 
-  /** Shows a moment as soon as it is made. Of those asked for meanwhile only the last one is made next. @param {number} seq */
-  async #look(seq) {
+  /** Shows a moment as soon as it is made. Of those asked for meanwhile only the last one is made next. */
+  async #look(seq: number): Promise<void> {
     if (!Number.isFinite(seq)) return;
     this.#wanted = Math.min(Math.max(0, Math.round(seq)), this.#room?.seq ?? 0);
     this.#slider.value = String(this.#wanted);
@@ -125,7 +123,7 @@ export class Scrubber extends HTMLElement {
     if (this.#isMaking) return;
     this.#isMaking = true;
     while (this.#room && this.#wanted !== undefined && this.#wanted !== this.#moment?.seq) {
-      const [room, wanted] = [this.#room, this.#wanted];
+      const [room, wanted]: [Room, number] = [this.#room, this.#wanted];
       try {
         const moment = await room.at(wanted);
         if (room !== this.#room || this.isLive) continue;
@@ -142,7 +140,7 @@ export class Scrubber extends HTMLElement {
     this.#isMaking = false;
   }
 
-  #togglePlay() {
+  #togglePlay(): void {
     if (this.#playing !== undefined) return this.#stop();
     const head = this.#room?.seq ?? 0;
     // From the end there is nothing to play: it begins anew.
@@ -153,8 +151,7 @@ export class Scrubber extends HTMLElement {
     this.#show();
   }
 
-  /** @param {number} step */
-  #playOn(step) {
+  #playOn(step: number): void {
     const at = this.#wanted ?? 0;
     // What is not made yet is waited for: playing skips nothing, the last moment neither.
     if (this.#moment?.seq !== at) return;
@@ -162,14 +159,13 @@ export class Scrubber extends HTMLElement {
     else this.#look(at + step);
   }
 
-  #stop() {
+  #stop(): void {
     clearInterval(this.#playing);
     this.#playing = undefined;
     this.#show();
   }
 
-  /** @param {KeyboardEvent} event */
-  #key(event) {
+  #key(event: KeyboardEvent): void {
     if (!KEYS.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.stopPropagation();
     const isSlider = event.composedPath()[0] === this.#slider;
@@ -179,8 +175,7 @@ export class Scrubber extends HTMLElement {
     if (event.key === "Escape" || (event.key === " " && isSlider)) event.preventDefault();
   }
 
-  /** @param {string} [trouble] */
-  #show(trouble) {
+  #show(trouble?: string): void {
     const isPlaying = this.#playing !== undefined;
     this.#play.textContent = isPlaying ? "⏸" : "▶";
     this.#play.ariaLabel = isPlaying ? "Pause" : "Play";
@@ -197,3 +192,9 @@ export class Scrubber extends HTMLElement {
 }
 
 customElements.define("reapply-scrubber", Scrubber);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "reapply-scrubber": Scrubber;
+  }
+}

@@ -1,56 +1,58 @@
-// @ts-check
 // The views that a page looks at: made when they are looked at, kept until something changes, and the same object as before
 // when what changed does not show.
 
-/** @typedef {{ isFresh: boolean, json: string | undefined, value: any }} Shown */
+interface Shown<View> {
+  isFresh: boolean;
+  json: string | undefined;
+  value: View | undefined;
+}
 
-/** @typedef {{ view(): string | undefined, confirmedView(): string | undefined, takeViewFault(): string | undefined }} Source */
+/** Whoever has the views, as JSON. */
+export interface Source {
+  view(): string | undefined;
+  confirmedView(): string | undefined;
+  takeViewFault(): string | undefined;
+}
 
 /** After a view that faulted, no view is asked for during this time: each fault costs a snapshot of the room. Twice as long each time. */
 const PAUSE_MS = { first: 1_000, max: 60_000 };
 
-export class Views {
-  /** @type {Shown} */
-  #optimistic = { isFresh: false, json: undefined, value: undefined };
-  /** @type {Shown} */
-  #confirmed = { isFresh: false, json: undefined, value: undefined };
+export class Views<View> {
+  readonly #optimistic: Shown<View> = { isFresh: false, json: undefined, value: undefined };
+  readonly #confirmed: Shown<View> = { isFresh: false, json: undefined, value: undefined };
   #pause_ms = PAUSE_MS.first;
   #isPaused = false;
-  #onfault;
-  #onresume;
+  readonly #onfault: (why: string) => void;
+  readonly #onresume: () => void;
 
   /**
-   * @param {(why: string) => void} onfault called when the machine has faulted in a view; its states are gone then
-   * @param {() => void} onresume called when views are asked for again
+   * `onfault` is called when the machine has faulted in a view, and its states are gone then; `onresume` when views are asked for again.
    */
-  constructor(onfault, onresume) {
+  constructor(onfault: (why: string) => void, onresume: () => void) {
     this.#onfault = onfault;
     this.#onresume = onresume;
   }
 
   /** Something has changed. */
-  expire() {
+  expire(): void {
     this.#optimistic.isFresh = false;
     this.#confirmed.isFresh = false;
   }
 
-  /** @param {Source | undefined} source */
-  optimistic(source) {
+  optimistic(source: Source | undefined): View | undefined {
     return this.#look(this.#optimistic, this.#confirmed, source, () => source?.view());
   }
 
-  /** @param {Source | undefined} source */
-  confirmed(source) {
+  confirmed(source: Source | undefined): View | undefined {
     return this.#look(this.#confirmed, this.#optimistic, source, () => source?.confirmedView());
   }
 
-  /**
-   * @param {Shown} shown
-   * @param {Shown} other
-   * @param {Source | undefined} source
-   * @param {() => string | undefined} ask
-   */
-  #look(shown, other, source, ask) {
+  #look(
+    shown: Shown<View>,
+    other: Shown<View>,
+    source: Source | undefined,
+    ask: () => string | undefined,
+  ): View | undefined {
     if (shown.isFresh || this.#isPaused) return shown.value;
     shown.isFresh = true;
     const json = ask();
@@ -61,7 +63,7 @@ export class Views {
     this.#pause_ms = PAUSE_MS.first;
     if (json === shown.json) return shown.value;
     try {
-      shown.value = json === other.json ? other.value : JSON.parse(json);
+      shown.value = json === other.json ? other.value : (JSON.parse(json) as View);
       shown.json = json;
     } catch (error) {
       console.error("reapply: the machine's view is not JSON:", error);
@@ -69,8 +71,7 @@ export class Views {
     return shown.value;
   }
 
-  /** @param {string} why */
-  #pause(why) {
+  #pause(why: string): void {
     this.#isPaused = true;
     setTimeout(() => {
       this.#isPaused = false;

@@ -1,28 +1,36 @@
-// @ts-check
 // Runs the core modules of a component: the one adapter for the one contract, wit/machine.wit.
 //
 // The host's plan says in numbers how the modules are put together. Nothing else of the component decides what runs here, and no text of it is ever code.
 // Values cross as the canonical ABI lays them out. States are the numbers by which the machine itself knows them.
 
-/**
- * An instance and one of its exports.
- * @typedef {[number, number]} Place
- */
+/** An instance and one of its exports. */
+export type Place = [instance: number, index: number];
 
-/**
- * @typedef {object} Plan
- * @property {[number, number][]} modules offset and length of each core module
- * @property {{ module: number, imports: (number | Place)[] }[]} instances
- * @property {Place} memory
- * @property {Place} realloc
- * @property {Place | null} destructor
- * @property {{ call: Place, post_return: Place | null }[]} functions
- */
+export interface Plan {
+  /** Offset and length of each core module. */
+  modules: [offset: number, length: number][];
+  instances: { module: number; imports: (number | Place)[] }[];
+  memory: Place;
+  realloc: Place;
+  destructor: Place | null;
+  functions: { call: Place; post_return: Place | null }[];
+}
 
-/**
- * A core module, with the names of what it imports and exports, in order.
- * @typedef {{ module: WebAssembly.Module, imports: WebAssembly.ModuleImportDescriptor[], exports: string[] }} Compiled
- */
+/** A core module, with the names of what it imports and exports, in order. */
+export interface Compiled {
+  module: WebAssembly.Module;
+  imports: WebAssembly.ModuleImportDescriptor[];
+  exports: string[];
+}
+
+/** What a machine says of itself. */
+export interface Described {
+  stateVersion: number;
+  membership: boolean;
+}
+
+/** A function of a core module. Those that answer, answer with a number: a value or its place. */
+type Call = (...parameters: (number | bigint)[]) => number;
 
 /** What a call answers instead of a state. A state is never negative. */
 const REFUSED = -1;
@@ -34,13 +42,8 @@ const SHORT_BYTES_MAX = 64;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/**
- * Compiles the core modules of a component.
- * @param {Plan} plan
- * @param {Uint8Array<ArrayBuffer>} component
- * @returns {Promise<Compiled[]>}
- */
-export function compile(plan, component) {
+/** Compiles the core modules of a component. */
+export function compile(plan: Plan, component: Uint8Array<ArrayBuffer>): Promise<Compiled[]> {
   return Promise.all(
     plan.modules.map(async ([offset, length]) => {
       const module = await WebAssembly.compile(component.subarray(offset, offset + length));
@@ -64,63 +67,57 @@ export class Instance {
   isBroken = false;
   /** The alarm that was asked for last. */
   alarmAt = 0n;
-  alarmTransition = new Uint8Array();
+  alarmTransition: Uint8Array<ArrayBuffer> = new Uint8Array();
 
-  #memory;
-  #realloc;
-  #destructor;
+  readonly #memory: WebAssembly.Memory;
+  #realloc: Call;
+  #destructor: Call | undefined;
   #bytes = new Uint8Array();
   #words = new Uint32Array();
   /** The caller's memory, which holds what calls are given. */
-  #caller;
+  readonly #caller: WebAssembly.Memory;
   #callerBytes = new Uint8Array();
   /** The contract's functions, in the plan's order, and what is to be called after each. */
-  #calls;
-  #afters;
+  #calls: Call[];
+  readonly #afters: (Call | undefined)[];
   /** The number of the state behind each handle that the machine holds; -1 behind one that is free. */
-  #states = [-1];
-  /** @type {number[]} */
-  #free = [];
+  readonly #states = [-1];
+  readonly #free: number[] = [];
 
-  /**
-   * Starts the machine.
-   * @param {Plan} plan
-   * @param {Compiled[]} modules
-   * @param {WebAssembly.Memory} caller
-   */
-  constructor(plan, modules, caller) {
+  /** Starts the machine. */
+  constructor(plan: Plan, modules: Compiled[], caller: WebAssembly.Memory) {
     this.#caller = caller;
-    /** @type {((place: Place) => any)} */
-    const at = ([instance, index]) => started[instance].exports[modules[plan.instances[instance].module].exports[index]];
+    const started: WebAssembly.Instance[] = [];
+    const at = ([instance, index]: Place): WebAssembly.ExportValue =>
+      started[instance]!.exports[modules[plan.instances[instance]!.module]!.exports[index]!]!;
+    const callAt = (place: Place) => at(place) as Call;
     const builtIns = [
-      (/** @type {number} */ state) => this.#hold(state),
-      (/** @type {number} */ handle) => this.#stateOf(handle),
-      (/** @type {number} */ handle) => this.#destructor?.(this.#take(handle)),
+      (state: number) => this.#hold(state),
+      (handle: number) => this.#stateOf(handle),
+      (handle: number) => this.#destructor?.(this.#take(handle)),
     ];
-    /** @type {WebAssembly.Instance[]} */
-    const started = [];
     for (const { module: index, imports: sources } of plan.instances) {
-      const { module, imports } = modules[index];
-      /** @type {any} */
-      const given = Object.create(null);
+      const { module, imports } = modules[index]!;
+      const given: WebAssembly.Imports = Object.create(null);
       imports.forEach(({ module: from, name }, index) => {
-        const source = sources[index];
-        (given[from] ??= Object.create(null))[name] = typeof source === "number" ? builtIns[source] : at(source);
+        const source = sources[index]!;
+        const value = typeof source === "number" ? builtIns[source]! : at(source);
+        (given[from] ??= Object.create(null) as WebAssembly.ModuleImports)[name] = value;
       });
       started.push(new WebAssembly.Instance(module, given));
     }
-    this.#memory = at(plan.memory);
-    this.#realloc = at(plan.realloc);
-    this.#destructor = plan.destructor ? at(plan.destructor) : undefined;
-    this.#calls = plan.functions.map(({ call }) => at(call));
-    this.#afters = plan.functions.map(({ post_return: after }) => (after ? at(after) : undefined));
+    this.#memory = at(plan.memory) as WebAssembly.Memory;
+    this.#realloc = callAt(plan.realloc);
+    this.#destructor = plan.destructor ? callAt(plan.destructor) : undefined;
+    this.#calls = plan.functions.map(({ call }) => callAt(call));
+    this.#afters = plan.functions.map(({ post_return: after }) => (after ? callAt(after) : undefined));
   }
 
   /** What the machine says of itself; nothing when it faults. */
-  describe() {
+  describe(): Described | undefined {
     try {
-      const result = this.#result(this.#calls[0](), 24);
-      const described = { stateVersion: this.#words[(result >> 2) + 2], membership: this.#bytes[result + 12] !== 0 };
+      const result = this.#result(this.#calls[0]!(), 24);
+      const described = { stateVersion: this.#words[(result >> 2) + 2]!, membership: this.#bytes[result + 12] !== 0 };
       this.#afters[0]?.(result);
       return described;
     } catch (error) {
@@ -128,71 +125,65 @@ export class Instance {
     }
   }
 
-  /**
-   * A transition from its JSON. Nothing when it is refused or the machine faults.
-   * @param {string} json
-   */
-  encode(json) {
+  /** A transition from its JSON. Nothing when it is refused or the machine faults. */
+  encode(json: string): Uint8Array<ArrayBuffer> | undefined {
     try {
       const text = encoder.encode(json);
-      return this.#either(1, this.#calls[1](this.#lower(text, 0, text.length), text.length), copied);
+      return this.#either(1, this.#calls[1]!(this.#lower(text, 0, text.length), text.length), copied);
     } catch (error) {
       return void this.#fail(error);
     }
   }
 
-  /** Likewise a transition as JSON. @param {number} from @param {number} length */
-  decode(from, length) {
+  /** Likewise a transition as JSON. */
+  decode(from: number, length: number): string | undefined {
     try {
-      return this.#either(2, this.#calls[2](this.#lower(this.#given(), from, length), length), decoded);
+      return this.#either(2, this.#calls[2]!(this.#lower(this.#given(), from, length), length), decoded);
     } catch (error) {
       return void this.#fail(error);
     }
   }
 
-  /** @param {number} from @param {number} length */
-  create(from, length) {
+  create(from: number, length: number): number {
     try {
-      return this.#state(3, this.#calls[3](this.#lower(this.#given(), from, length), length), 12);
+      return this.#state(3, this.#calls[3]!(this.#lower(this.#given(), from, length), length), 12);
     } catch (error) {
       return this.#fail(error);
     }
   }
 
-  /** @param {number} from @param {number} length @param {number} stateVersion */
-  restore(from, length, stateVersion) {
+  restore(from: number, length: number, stateVersion: number): number {
     try {
-      return this.#state(4, this.#calls[4](this.#lower(this.#given(), from, length), length, stateVersion), 12);
+      return this.#state(4, this.#calls[4]!(this.#lower(this.#given(), from, length), length, stateVersion), 12);
     } catch (error) {
       return this.#fail(error);
     }
   }
 
-  /**
-   * @param {number} state
-   * @param {bigint} seq
-   * @param {bigint} time
-   * @param {bigint} entropy
-   * @param {number} kind the input's case; only the first, a transition, has two parts: its author and its bytes
-   * @param {number} from
-   * @param {number} length
-   * @param {number} from2
-   * @param {number} length2
-   */
-  apply(state, seq, time, entropy, kind, from, length, from2, length2) {
+  /** `kind` is the input's case. Only the first, a transition, has two parts: its author and its bytes. */
+  apply(
+    state: number,
+    seq: bigint,
+    time: bigint,
+    entropy: bigint,
+    kind: number,
+    from: number,
+    length: number,
+    from2: number,
+    length2: number,
+  ): number {
     try {
       const part = this.#lower(this.#given(), from, length);
       const part2 = kind === 0 ? this.#lower(this.#given(), from2, length2) : 0;
-      return this.#state(5, this.#calls[5](state, seq, time, entropy, kind, part, length, part2, length2), 16);
+      return this.#state(5, this.#calls[5]!(state, seq, time, entropy, kind, part, length, part2, length2), 16);
     } catch (error) {
       return this.#fail(error);
     }
   }
 
-  /** @param {number} state */
-  snapshot(state) {
+  snapshot(state: number): Uint8Array<ArrayBuffer> | undefined {
     try {
-      const result = this.#result(this.#calls[6](state), 8);
+      const result = this.#result(this.#calls[6]!(state), 8);
       const snapshot = copied(this.#list(result));
       this.#afters[6]?.(result);
       return snapshot;
@@ -201,13 +192,13 @@ export class Instance {
     }
   }
 
-  /** Whether the state has an alarm, which is in the fields then: 0 or 1. @param {number} state */
-  alarm(state) {
+  /** Whether the state has an alarm, which is in the fields then: 0 or 1. */
+  alarm(state: number): number {
     try {
-      const result = this.#result(this.#calls[7](state), 24, 8);
+      const result = this.#result(this.#calls[7]!(state), 24, 8);
       const has = this.#case(result);
       if (has === 1) {
-        this.alarmAt = (BigInt(this.#words[(result >> 2) + 3]) << 32n) | BigInt(this.#words[(result >> 2) + 2]);
+        this.alarmAt = (BigInt(this.#words[(result >> 2) + 3]!) << 32n) | BigInt(this.#words[(result >> 2) + 2]!);
         this.alarmTransition = copied(this.#list(result + 16));
       }
       this.#afters[7]?.(result);
@@ -217,10 +208,9 @@ export class Instance {
     }
   }
 
-  /** @param {number} state */
-  view(state) {
+  view(state: number): string | undefined {
     try {
-      const result = this.#result(this.#calls[8](state), 8);
+      const result = this.#result(this.#calls[8]!(state), 8);
       const view = decoded(this.#list(result));
       this.#afters[8]?.(result);
       return view;
@@ -229,8 +219,8 @@ export class Instance {
     }
   }
 
-  /** Frees a state. @param {number} state */
-  dispose(state) {
+  /** Frees a state. */
+  dispose(state: number): void {
     try {
       this.#destructor?.(state);
     } catch (error) {
@@ -239,28 +229,23 @@ export class Instance {
   }
 
   /** The caller's memory as it is now. */
-  #given() {
+  #given(): Uint8Array {
     if (this.#callerBytes.length === 0) this.#callerBytes = new Uint8Array(this.#caller.buffer);
     return this.#callerBytes;
   }
 
-  /**
-   * Copies bytes into the machine's memory.
-   * @param {Uint8Array} source
-   * @param {number} from
-   * @param {number} length
-   */
-  #lower(source, from, length) {
+  /** Copies bytes into the machine's memory. */
+  #lower(source: Uint8Array, from: number, length: number): number {
     const to = this.#realloc(0, 0, 1, length) >>> 0;
     const bytes = this.#current();
     if (to + length > bytes.length) throw new RangeError("`realloc` answered with a place outside of the memory");
     if (length > SHORT_BYTES_MAX) bytes.set(source.subarray(from, from + length), to);
-    else for (let index = 0; index < length; index += 1) bytes[to + index] = source[from + index];
+    else for (let index = 0; index < length; index += 1) bytes[to + index] = source[from + index]!;
     return to;
   }
 
   /** The machine's memory as it is now: where it has grown, earlier views of it are empty. */
-  #current() {
+  #current(): Uint8Array {
     if (this.#bytes.length === 0) {
       this.#bytes = new Uint8Array(this.#memory.buffer);
       this.#words = new Uint32Array(this.#memory.buffer);
@@ -268,33 +253,23 @@ export class Instance {
     return this.#bytes;
   }
 
-  /**
-   * Where a function has put its result, of so many bytes.
-   * @param {number} place
-   * @param {number} size
-   */
-  #result(place, size, alignment = 4) {
+  /** Where a function has put its result, of so many bytes. */
+  #result(place: number, size: number, alignment = 4): number {
     const at = place >>> 0;
     if (at % alignment !== 0 || at + size > this.#current().length) throw new RangeError("a result lies outside of the memory");
     return at;
   }
 
-  /** The bytes of a list whose place and length are written at `at`. @param {number} at */
-  #list(at) {
-    const place = this.#words[at >> 2];
-    const end = place + this.#words[(at >> 2) + 1];
+  /** The bytes of a list whose place and length are written at `at`. */
+  #list(at: number): Uint8Array {
+    const place = this.#words[at >> 2]!;
+    const end = place + this.#words[(at >> 2) + 1]!;
     if (end > this.#bytes.length) throw new RangeError("a list lies outside of the memory");
     return this.#bytes.subarray(place, end);
   }
 
-  /**
-   * A `result` of bytes or of a text that says why not.
-   * @template T
-   * @param {number} call
-   * @param {number} place
-   * @param {(bytes: Uint8Array) => T} lift
-   */
-  #either(call, place, lift) {
+  /** A `result` of bytes or of a text that says why not. */
+  #either<T>(call: number, place: number, lift: (bytes: Uint8Array) => T): T | undefined {
     const result = this.#result(place, 12);
     const lifted = this.#case(result) === 0 ? lift(this.#list(result + 4)) : undefined;
     if (lifted === undefined) this.why = decoded(this.#list(result + 4));
@@ -302,17 +277,12 @@ export class Instance {
     return lifted;
   }
 
-  /**
-   * A `result` of a state or of why not: a text, or, where the result is larger, a rejection.
-   * @param {number} call
-   * @param {number} place
-   * @param {number} size
-   */
-  #state(call, place, size) {
+  /** A `result` of a state or of why not: a text, or, where the result is larger, a rejection. */
+  #state(call: number, place: number, size: number): number {
     const result = this.#result(place, size);
     let state = REFUSED;
     if (this.#case(result) === 0) {
-      state = this.#take(this.#words[(result >> 2) + 1]);
+      state = this.#take(this.#words[(result >> 2) + 1]!);
     } else {
       this.refusal = size === 16 ? this.#case(result + 4) : 0;
       this.why = decoded(this.#list(result + size - 8));
@@ -321,37 +291,36 @@ export class Instance {
     return state;
   }
 
-  /** Which of its two cases a value is. @param {number} at */
-  #case(at) {
-    const which = this.#bytes[at];
+  /** Which of its two cases a value is. */
+  #case(at: number): number {
+    const which = this.#bytes[at]!;
     if (which > 1) throw new RangeError("a value is neither of its two cases");
     return which;
   }
 
-  /** A handle of the machine's own for a state. @param {number} state */
-  #hold(state) {
+  /** A handle of the machine's own for a state. */
+  #hold(state: number): number {
     const handle = this.#free.pop() ?? this.#states.length;
     this.#states[handle] = state >>> 0;
     return handle;
   }
 
-  /** @param {number} handle */
-  #stateOf(handle) {
+  #stateOf(handle: number): number {
     const state = this.#states[handle] ?? -1;
     if (state < 0) throw new RangeError(`the machine holds no state ${handle}`);
     return state;
   }
 
-  /** The state behind a handle that the machine gives away. @param {number} handle */
-  #take(handle) {
+  /** The state behind a handle that the machine gives away. */
+  #take(handle: number): number {
     const state = this.#stateOf(handle);
     this.#states[handle] = -1;
     this.#free.push(handle);
     return state;
   }
 
-  /** The machine has broken off: nothing of it is used again. @param {unknown} error */
-  #fail(error) {
+  /** The machine has broken off: nothing of it is used again. */
+  #fail(error: unknown): number {
     this.why = error instanceof Error ? error.message : String(error);
     const broken = () => {
       throw error;
@@ -364,12 +333,10 @@ export class Instance {
   }
 }
 
-/** @param {Uint8Array} bytes */
-function copied(bytes) {
+function copied(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.slice();
 }
 
-/** @param {Uint8Array} bytes */
-function decoded(bytes) {
+function decoded(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }

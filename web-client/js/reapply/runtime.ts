@@ -1,8 +1,6 @@
-// @ts-check
 // What the page's engine gives: tasks.
 
-/** @type {(() => void)[]} */
-let tasks = [];
+let tasks: (() => void)[] = [];
 
 const channel = new MessageChannel();
 channel.port1.onmessage = () => {
@@ -11,30 +9,24 @@ channel.port1.onmessage = () => {
   for (const task of due) task();
 };
 
-/**
- * Runs `task` after the events that are waiting already. Unlike a timer, this is neither delayed nor slowed in hidden pages.
- * @param {() => void} task
- */
-export function soon(task) {
+/** Runs `task` after the events that are waiting already. Unlike a timer, this is neither delayed nor slowed in hidden pages. */
+export function soon(task: () => void): void {
   tasks.push(task);
   if (tasks.length === 1) channel.port2.postMessage(0);
 }
 
 /** One timer, at a moment that may move. */
 export class Alarm {
-  #call;
-  /** @type {number | undefined} */
-  #at;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  readonly #call: () => void;
+  #at: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param {() => void} call */
-  constructor(call) {
+  constructor(call: () => void) {
     this.#call = call;
   }
 
-  /** @param {number | undefined} at in milliseconds of `performance.now()` */
-  set(at) {
+  /** Sets the moment, in milliseconds of `performance.now()`. */
+  set(at: number | undefined): void {
     if (at === this.#at) return;
     clearTimeout(this.#timer);
     this.#at = at;
@@ -46,8 +38,8 @@ export class Alarm {
   }
 }
 
-/** Calls `call` whenever the network or the page is back. @param {() => void} call @returns {() => void} what ends that */
-export function whenBack(call) {
+/** Calls `call` whenever the network or the page is back. Returns what ends that. */
+export function whenBack(call: () => void): () => void {
   const listener = () => {
     if (globalThis.document?.visibilityState !== "hidden") call();
   };
@@ -61,7 +53,6 @@ export function whenBack(call) {
   };
 }
 
-/** @param {unknown} error */
-export function messageOf(error) {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

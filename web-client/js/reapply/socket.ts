@@ -1,33 +1,27 @@
-// @ts-check
 // One connection to a room. What happens before somebody listens is kept, so that a page can connect while its code is being loaded.
+
+import type { Options } from "./types.js";
 
 const SUBPROTOCOL = "reapply.v2";
 
 /** Frames that are kept until somebody listens. A room that was not greeted yet has nothing to say but why it does not let this page in. */
 const EARLY_FRAMES_MAX = 8;
 
-/**
- * @typedef {object} Listener
- * @property {() => void} opened
- * @property {(frame: Uint8Array) => void} frame
- * @property {() => void} nonsense something came that is not a frame
- * @property {(why: string | undefined) => void} lost
- */
+export interface Listener {
+  opened(): void;
+  frame(frame: Uint8Array<ArrayBuffer>): void;
+  /** Something came that is not a frame. */
+  nonsense(): void;
+  lost(why: string | undefined): void;
+}
 
 export class Socket {
-  /** @type {WebSocket | undefined} */
-  #socket;
-  /** @type {Listener | undefined} */
-  #listener;
-  /** @type {((listener: Listener) => void)[]} */
-  #early = [];
+  #socket: WebSocket | undefined;
+  #listener: Listener | undefined;
+  #early: ((listener: Listener) => void)[] = [];
   #isOpen = false;
 
-  /**
-   * @param {string} url
-   * @param {import("../reapply.d.ts").Options} options
-   */
-  constructor(url, { socket: make = (url, protocol) => new WebSocket(url, protocol) }) {
+  constructor(url: string, { socket: make = (url, protocol) => new WebSocket(url, protocol) }: Options) {
     try {
       this.#socket = make(url, SUBPROTOCOL);
     } catch (error) {
@@ -54,20 +48,19 @@ export class Socket {
     };
   }
 
-  /** Tells the listener what has happened, and what happens from here on. @param {Listener} listener */
-  listen(listener) {
+  /** Tells the listener what has happened, and what happens from here on. */
+  listen(listener: Listener): void {
     this.#listener = listener;
     for (const tell of this.#early.splice(0)) tell(listener);
   }
 
-  /** @param {Uint8Array} frame */
-  send(frame) {
+  send(frame: Uint8Array<ArrayBuffer>): void {
     // A socket that is closing drops it; what matters is sent again on the next one.
     if (this.#isOpen) this.#socket?.send(frame);
   }
 
   /** Closes it. Nobody hears of it any more. */
-  close() {
+  close(): void {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isOpen = false;
@@ -78,8 +71,7 @@ export class Socket {
     socket.close();
   }
 
-  /** @param {(listener: Listener) => void} tell */
-  #tell(tell) {
+  #tell(tell: (listener: Listener) => void): void {
     if (this.#listener) return tell(this.#listener);
     this.#early.push(tell);
     if (this.#early.length <= EARLY_FRAMES_MAX) return;
@@ -88,11 +80,7 @@ export class Socket {
   }
 }
 
-/**
- * Whether this is a buffer of bytes. One of another realm (a frame's, a test environment's) is not an instance of this realm's `ArrayBuffer`.
- * @param {unknown} data
- * @returns {data is ArrayBuffer}
- */
-function isBuffer(data) {
+/** Whether this is a buffer of bytes. One of another realm (a frame's, a test environment's) is not an instance of this realm's `ArrayBuffer`. */
+function isBuffer(data: unknown): data is ArrayBuffer {
   return Object.prototype.toString.call(data) === "[object ArrayBuffer]";
 }

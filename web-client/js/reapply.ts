@@ -1,8 +1,8 @@
-// @ts-check
 // What a page imports. Everything else lies beside it, in reapply/, and is named here, so that it is fetched at once and not
 // one after the other.
 
 export { connect, Room } from "./reapply/room.js";
+export type { Moment, Options, Outcome, RejectionKind, Returned, Signal, Status } from "./reapply/types.js";
 import "./reapply/adapter.js";
 import "./reapply/address.js";
 import "./reapply/client.js";
