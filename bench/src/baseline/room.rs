@@ -87,7 +87,7 @@ impl Room {
     }
 }
 
-/// What a session is still to get.
+/// The frames that a session has not received yet.
 pub(super) struct Frames {
     frames: broadcast::Receiver<Frame>,
     seen: u64,
