@@ -125,6 +125,9 @@ impl Host {
             let (expected, last, body) = (batch.expected, batch.last(), batch.body.clone());
             self.records.push(PastRecord { expected, last, body });
             room.handle_appended();
+            if let Some(snapshot) = room.poll_trial() {
+                room.handle_tried(snapshot.seq, Ok(()));
+            }
             while let Some(snapshot) = room.poll_snapshot() {
                 self.snapshots.insert(snapshot.seq, Snapshot::clone(&snapshot));
             }

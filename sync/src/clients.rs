@@ -296,6 +296,7 @@ mod tests {
         snapshot_part_bytes: 0,
         events_read_bytes: 0,
         overfull_tail_bytes_min: 0,
+        sleep_tail_bytes_min: 0,
     };
 
     fn id(index: u64) -> ClientId {

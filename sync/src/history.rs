@@ -223,15 +223,20 @@ impl History {
         });
     }
 
-    /// A snapshot of the head has been taken: it is the new base, and a checkpoint. Older events stay as long as sending them is
+    /// The state at `seq`, which is the head, has this hash: readers that come by compare theirs.
+    pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest) {
+        self.with_mut(|inner| inner.checkpoint = Some((seq, hash)));
+        // It lacks the checkpoint.
+        *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A snapshot of the end of a batch, whose state has this hash, is the new base. Older events stay as long as sending them is
     /// cheaper than sending it, and for sessions that are still reading them, or an earlier snapshot. They go a batch at a time.
-    pub(crate) fn rebase(&self, base: Snapshot) {
-        // Before the lock: readers do not wait for it.
-        let hash = base.state_hash();
+    pub(crate) fn rebase(&self, base: Arc<Snapshot>, hash: Digest) {
         self.with_mut(|inner| {
-            inner.checkpoint = Some((base.seq, hash));
-            (inner.base, inner.base_hash) = (Arc::new(base), hash);
-            inner.bytes_after_base = 0;
+            (inner.base, inner.base_hash) = (base, hash);
+            let after_base = inner.batches.iter().rev().take_while(|batch| batch.seq > inner.base.seq);
+            inner.bytes_after_base = after_base.map(|batch| batch.bytes).sum();
             inner.begun.handle_rebase(&inner.base);
             let kept_from = inner.begun.first().unwrap_or(inner.base.seq).min(inner.base.seq);
             let bytes_max = inner.base.state.len().max(inner.readers_tail_bytes);
@@ -245,8 +250,6 @@ impl History {
                 (inner.floor, inner.floor_chain) = (seq, chain);
             }
         });
-        // It lacks the checkpoint.
-        *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn with<T>(&self, f: impl FnOnce(&Inner) -> T) -> T {

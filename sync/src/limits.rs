@@ -96,6 +96,10 @@ pub const SNAPSHOT_TAIL_BYTES_MIN: usize = 32 * 1024;
 /// See [`SNAPSHOT_TAIL_BYTES_MIN`].
 pub const SNAPSHOT_TAIL_RATIO: usize = 2;
 
+/// Bytes of events since the last snapshot up to which a room takes none when it falls asleep. Where that snapshot is larger, it is the snapshot's
+/// size: a room that sleeps after each change stores no more snapshots than its log is worth, and still wakes quickly.
+pub const SLEEP_TAIL_BYTES_MIN: usize = 16 * 1024;
+
 /// The cost of events after a snapshot, as [`Machine::take_cost`](crate::Machine::take_cost) counts, beyond which the next snapshot is due: some
 /// hundred milliseconds. So making the last good state again after a fault is never dear, however few bytes the events have. Where restoring the
 /// snapshot costs much itself, the bound is [`TAIL_COST_RATIO`] times that.
@@ -165,6 +169,8 @@ pub struct Limits {
     pub events_read_bytes: usize,
     /// See [`OVERFULL_TAIL_BYTES_MIN`].
     pub overfull_tail_bytes_min: usize,
+    /// See [`SLEEP_TAIL_BYTES_MIN`].
+    pub sleep_tail_bytes_min: usize,
 }
 
 impl Default for Limits {
@@ -185,6 +191,7 @@ impl Default for Limits {
             snapshot_part_bytes: SNAPSHOT_PART_BYTES,
             events_read_bytes: EVENTS_READ_BYTES,
             overfull_tail_bytes_min: OVERFULL_TAIL_BYTES_MIN,
+            sleep_tail_bytes_min: SLEEP_TAIL_BYTES_MIN,
         }
     }
 }

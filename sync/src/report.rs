@@ -32,6 +32,12 @@ pub enum Report {
         /// The limit.
         bytes_max: usize,
     },
+    /// An instance of its own did not restore the snapshot, so the room goes on from the one before: recovery grows with the log.
+    #[error("the room's snapshot was tried and cannot be restored, so it is not stored: {why}")]
+    SnapshotUnrestorable {
+        /// The reason.
+        why: String,
+    },
     /// The room cannot take a snapshot, and takes no more transitions until it can. It tries again every so often, and says so once.
     #[error(
         "the room cannot take a snapshot, and has {bytes} bytes of events since the last one; until it can it takes no more transitions"
@@ -93,6 +99,9 @@ pub enum UpgradeError {
     /// The new build cannot restore the state.
     #[error("the new build does not restore the room's state: {0}")]
     Restore(LoadError),
+    /// The new build cannot restore its own snapshot of the state that it restored.
+    #[error("the new build does not restore its own snapshot of the room's state: {0}")]
+    Unrestorable(LoadError),
     /// The new build cannot write the state that it restored.
     #[error("the new build does not write the state that it restored: {0}")]
     NewSnapshot(Fault),

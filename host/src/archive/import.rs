@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use reapply_sync::room::Note;
-use reapply_sync::{Batch, Chain, Digest, LogId, RoomId, Seq};
+use reapply_sync::{Batch, Chain, Digest, LoadError, LogId, Machine, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::part::Header;
 use super::spool::Spool;
@@ -14,7 +15,7 @@ use super::staging::{Staging, forked};
 use super::verify::{Proof, Proven, VerifyError, verify};
 use crate::clock;
 use crate::journal::{Journal, JournalError, NewRoom};
-use crate::machine::Engine;
+use crate::machine::{Build, Engine, Stack};
 use crate::machines::to_component;
 
 /// The reasons why an export was not imported. Nothing of it stays.
@@ -60,7 +61,7 @@ pub fn import(
     from: impl Read + Send,
 ) -> Result<Imported, ImportError> {
     let components = Spool::new(scratch);
-    let mut importer = Importer { journal, runtime, to, staging: None, forked: None, components };
+    let mut importer = Importer { journal, runtime, to, staging: None, forked: None, begins: Seq(0), components };
     let mut failure = None;
     let proved = verify(from, engine, &mut |proven| match importer.take(proven) {
         Ok(()) => ControlFlow::Continue(()),
@@ -82,6 +83,8 @@ struct Importer<'a> {
     staging: Option<Staging<'a>>,
     /// Returns the batch with which the log continues as that of another room.
     forked: Option<Batch>,
+    /// Where the log begins.
+    begins: Seq,
     /// Stored last, so that nothing stays of an unproved export.
     components: Spool,
 }
@@ -91,13 +94,14 @@ impl<'a> Importer<'a> {
         match proven {
             Proven::Header(header) => self.begin(header),
             Proven::Component(deployment) => self.components.add(&to_component(&deployment.build)),
-            Proven::Snapshot(snapshot) => self.staging()?.snapshot(snapshot),
+            Proven::Snapshot(snapshot, build) => self.snapshot(snapshot, build),
             Proven::Batch(batch) => self.staging()?.batch(batch),
         }
     }
 
     fn begin(&mut self, header: &Header) -> Result<(), JournalError> {
         let Header { genesis, base, log, head, chain, time, room, .. } = header;
+        self.begins = base.as_ref().map_or(Seq(0), |base| base.seq);
         self.forked = (room != self.to).then(|| forked(self.to, *head, *chain, *time));
         let log = self.forked.as_ref().map_or(*log, |batch| batch.chain.log_id());
         let room = NewRoom {
@@ -110,6 +114,19 @@ impl<'a> Importer<'a> {
         };
         self.staging = Some(Staging::begin(self.journal, self.runtime, room)?);
         Ok(())
+    }
+
+    /// Stores a snapshot that its build restores. The log leads there without one as well, unless it begins there.
+    fn snapshot(&mut self, snapshot: &Snapshot, build: &Build) -> Result<(), JournalError> {
+        let started = build.instantiate_with(Stack::Replaying).map_err(LoadError::from);
+        let restored = started.and_then(|mut machine| machine.restore(&snapshot.state, snapshot.state_version));
+        match restored {
+            Err(why) if snapshot.seq > self.begins => {
+                warn!(room = %self.to, seq = %snapshot.seq, %why, "a snapshot of the export cannot be restored, so it is not stored");
+                Ok(())
+            }
+            _ => self.staging()?.snapshot(snapshot),
+        }
     }
 
     fn staging(&mut self) -> Result<&mut Staging<'a>, JournalError> {

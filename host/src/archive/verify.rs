@@ -19,7 +19,7 @@ use super::limits::PARTS_WAITING_MAX;
 use super::part::{Counts, Header};
 use super::parts::{Part, Parts};
 use super::read::ReadError;
-use crate::machine::{Deployment, Engine};
+use crate::machine::{Build, Deployment, Engine};
 
 /// The result of proving an export.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub enum Proven<'a> {
     Header(&'a Header),
     /// A component that would pass a deployment.
     Component(&'a Deployment),
-    /// A snapshot of the state that the log leads to, or the one that a trimmed log begins with.
-    Snapshot(&'a Snapshot),
+    /// A snapshot of the state that the log leads to, or the one that a trimmed log begins with; and its build.
+    Snapshot(&'a Snapshot, &'a Build),
     /// Events that were applied again.
     Batch(&'a Batch),
 }
@@ -116,7 +116,7 @@ fn prove(
             Part::Component(digest, bytes) => tell(Proven::Component(&prover.builds.add(digest, &bytes)?))?,
             Part::Snapshot(snapshot) => {
                 prover.snapshot(&snapshot)?;
-                tell(Proven::Snapshot(&snapshot))?;
+                tell(Proven::Snapshot(&snapshot, &prover.build()?))?;
             }
             Part::Records(batches) => {
                 for batch in &batches {
@@ -178,6 +178,11 @@ impl Prover {
             }
         }
         Ok(())
+    }
+
+    /// The build that is current.
+    fn build(&mut self) -> Result<Build, Finding> {
+        Ok(self.replay()?.state().0.build().clone())
     }
 
     fn end(mut self, counts: Counts, bytes: u64) -> Result<Proof, Finding> {

@@ -54,6 +54,7 @@ pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -
                 "created": rfc3339(room.genesis.time),
                 "changed": rfc3339(room.time),
                 "participants": served.rooms.participants(&room.room),
+                "awake": served.rooms.is_awake(&room.room),
             })
         })
         .collect();

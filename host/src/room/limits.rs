@@ -92,5 +92,6 @@ pub const TRIM_QUEUE_MAX: usize = 10_000;
 /// Rooms whose logs are proved and trimmed at the same time.
 pub const TRIMS_AT_ONCE: usize = 4;
 
-/// Snapshots, from the newest on, among which one with a checkpoint is looked for. Those that a room takes before it sleeps have none.
+/// Snapshots, from the newest on, among which one with a checkpoint is looked for. Those that rooms of earlier
+/// versions took before they slept have none.
 pub const TRIM_CANDIDATES_MAX: usize = 16;

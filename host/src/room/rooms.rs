@@ -63,7 +63,7 @@ impl Rooms {
     pub(super) fn new(logs: Logs, options: RoomsOptions, trims: TrimQueue) -> Self {
         let surroundings = Surroundings {
             journal: Arc::clone(&logs.journal),
-            pool: logs.machines.pool().clone(),
+            machines: logs.machines.clone(),
             view_memory: ViewMemory::new(),
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
@@ -123,6 +123,16 @@ impl Rooms {
         awake.and_then(|awake| awake.as_ref().map(|awake| awake.room.news.borrow().participants)).unwrap_or(0)
     }
 
+    /// Whether a room is awake now.
+    #[must_use]
+    pub fn is_awake(&self, id: &RoomId) -> bool {
+        let slot = self.shared.slots().get(id).cloned();
+        // One that is being opened is about to be.
+        slot.is_some_and(|slot| {
+            slot.try_lock().map_or(true, |awake| awake.as_ref().is_some_and(|awake| !awake.room.is_gone()))
+        })
+    }
+
     /// Sets how much of its rooms' past a machine keeps. Rooms that are awake follow it as well, and what may be trimmed by it soon is.
     ///
     /// # Errors
@@ -161,7 +171,7 @@ impl Rooms {
         self.logs().journal.rejections(id).await
     }
 
-    /// Puts all rooms to sleep: their sessions end, what they accepted becomes durable, snapshots are taken. None wakes after it.
+    /// Puts all rooms to sleep: their sessions end, what they accepted becomes durable, and snapshots that are due are taken. None wakes after it.
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.followed.ring_all();

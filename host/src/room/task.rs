@@ -15,6 +15,7 @@ mod decider;
 mod effects;
 mod in_flight;
 mod tally;
+mod trial;
 mod waiting;
 
 use std::collections::HashMap;
@@ -25,10 +26,12 @@ use std::time::{Duration, Instant};
 use reapply_sync::room::{Step, Waking};
 use reapply_sync::{RoomId, SessionId};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use self::decider::{Clock, Decider, Moved, snapshot_policy};
 use self::in_flight::{InFlight, appended};
+use self::trial::{Trial, tried};
 use self::waiting::{Inboxes, Waiting};
 use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::open::Opened;
@@ -38,15 +41,16 @@ use super::tally::Tally;
 use super::trims::TrimQueue;
 use super::view::ViewMemory;
 use crate::journal::Journal;
+use crate::machine::Lane;
 use crate::machine::limits::FUEL_PER_SLICE;
-use crate::machine::{Lane, MachinePool};
+use crate::machines::Machines;
 
 /// What all rooms' tasks have around them.
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) journal: Arc<dyn Journal>,
-    /// The threads that machines run on.
-    pub(super) pool: MachinePool,
+    /// The builds that rooms run, and the threads that they run on.
+    pub(super) machines: Machines,
     pub(super) view_memory: ViewMemory,
     pub(super) sleep_after: Duration,
     pub(super) trims: Arc<TrimQueue>,
@@ -103,6 +107,8 @@ pub(super) fn start(
         outboxes: HashMap::new(),
         unreachable: Vec::new(),
         in_flight: None,
+        trial: None,
+        storing: None,
         busy: Busy::new(),
         tally,
         tally_due: None,
@@ -126,6 +132,9 @@ struct Task {
     /// Sessions that a frame could not be sent to, of which the room is still to hear.
     unreachable: Vec<SessionId>,
     in_flight: Option<InFlight>,
+    trial: Option<Trial>,
+    /// The last snapshot, on its way to the journal.
+    storing: Option<JoinHandle<()>>,
     busy: Busy,
     tally: Arc<Tally>,
     /// When the journal is told what was rejected.
@@ -153,6 +162,7 @@ impl Task {
             tokio::select! {
                 biased;
                 appended = appended(&mut self.in_flight) => self.handle_appended(appended).await,
+                tried = tried(&mut self.trial) => self.handle_tried(tried),
                 // In turn with commands: neither keeps the other waiting for ever.
                 () = timer.as_mut(), if is_timers_turn || !has_commands => {
                     is_timers_turn = false;
@@ -241,7 +251,7 @@ impl Task {
             decider.room.set_slice(Some(FUEL_PER_SLICE));
             (done, began.elapsed())
         };
-        let (done, elapsed) = self.surroundings.pool.run(lane, turn).await;
+        let (done, elapsed) = self.surroundings.machines.pool().run(lane, turn).await;
         self.busy.note(elapsed);
         done
     }

@@ -24,11 +24,9 @@ impl Rooms {
             let instance = pool.run(Lane::Slow, move || starting.instantiate_with(stack)).await?;
             match room.upgrade(instance, build.digest()).await {
                 // A state may take more stack to restore than its events took.
-                Ok(Err(UpgradeRoomError::Failed(UpgradeFailed::Refused(UpgradeError::Restore(LoadError::Fault(
-                    _,
-                ))))))
-                    if stack == Stack::Judging =>
-                {
+                Ok(Err(UpgradeRoomError::Failed(UpgradeFailed::Refused(
+                    UpgradeError::Restore(LoadError::Fault(_)) | UpgradeError::Unrestorable(LoadError::Fault(_)),
+                )))) if stack == Stack::Judging => {
                     stack = Stack::Replaying;
                 }
                 Ok(upgraded) => return upgraded,

@@ -58,6 +58,9 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
             return Err(Failure { step: Step::Snapshot, seq, why });
         }
         self.new.alarm(&restored).map_err(|fault| failure(Step::Alarm, seq, fault))?;
+        // The room would go on from that snapshot.
+        let again = self.new.restore(&snapshot, self.new.state_version());
+        again.map_err(|error| failure(Step::Restore, seq, format!("it does not restore its own snapshot: {error}")))?;
         let replayed = match self.state.take() {
             Some(state) => self.view(&state)?,
             None => upgraded.clone(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use reapply_sync::Goodbye;
 use reapply_testing::{Host, http, until_blocking};
+use serde_json::Value;
 
 use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
@@ -13,20 +14,19 @@ fn sleepy_host() -> Host {
     counter_host(&["--sleep-after", "100ms"])
 }
 
-/// Waits until the journal has a snapshot of the room at `seq`, which a room writes as it falls asleep.
+/// Waits until the room, whose log has come to `seq` or further, is asleep.
 pub(crate) fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
-    let file = host.data().join("journal.db");
-    let query =
-        "SELECT count(*) FROM snapshots JOIN rooms ON rooms.id = snapshots.room WHERE rooms.room = ?1 AND seq = ?2";
     until_blocking("the room falls asleep", || {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let count = rusqlite::Connection::open_with_flags(&file, flags)
-            .and_then(|connection| connection.query_row(query, rusqlite::params![room, seq as i64], |row| row.get(0)));
-        match count {
-            Ok(1_i64) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+        let listed = listed(host, room);
+        let is_asleep = listed["awake"] == false && listed["seq"].as_u64() >= Some(seq);
+        if is_asleep { Ok(()) } else { Err(listed.to_string()) }
     });
+}
+
+/// Returns what the list of all rooms says of a room; null if it is not there.
+pub(crate) fn listed(host: &Host, room: &str) -> Value {
+    let rooms = http::get(&host.url("/rooms")).json()["rooms"].clone();
+    rooms.as_array().unwrap().iter().find(|listed| listed["room"] == room).cloned().unwrap_or_default()
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_room_sleeps_when_nobody_uses_it_and_wakes_with_its_state() {
     assert_eq!(session.welcome.decided.0, 1);
     session.submit(1, increment(3)).await;
     session.submit(2, increment(4)).await;
-    assert_eq!(session.events_to(2).await.len(), 1);
+    assert_eq!(session.events_to(2).await.len(), 2);
     drop(session);
     wait_for_sleep(&host, "nap", 2);
     assert_eq!(host.room("counter/nap")["view"]["count"], 7);

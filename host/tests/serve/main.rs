@@ -30,6 +30,7 @@ mod reports;
 mod retention;
 mod rooms;
 mod session;
+mod sleeping;
 mod stopping;
 mod unrestorable;
 

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use reapply_host::journal::{Journal, RoomRecord, SqliteJournal};
+use reapply_sync::Snapshot;
 use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
 use crate::life::wait_for_sleep;
-use crate::machine_wat::MachineWat;
+use crate::machine_wat::{MachineWat, describe};
 
 /// Bytes of a transition, which is as much as it adds to the state.
 const STEP: usize = 50_000;
@@ -37,7 +39,7 @@ fn sleepy_host(machine: &MachineWat) -> Host {
     host
 }
 
-fn deploy(host: &Host, machine: &MachineWat) -> String {
+pub(crate) fn deploy(host: &Host, machine: &MachineWat) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("machine.wasm");
     std::fs::write(&file, machine.component()).unwrap();
@@ -51,6 +53,15 @@ fn add(host: &Host, room: &str, bytes: usize) -> Value {
     answer.json()["seq"].clone()
 }
 
+/// The seqs of the snapshots that the journal has of a room.
+pub(crate) fn snapshots(host: &Host, room: &str) -> Vec<i64> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let database = rusqlite::Connection::open_with_flags(host.data().join("journal.db"), flags).unwrap();
+    let query = "SELECT seq FROM snapshots JOIN rooms ON rooms.id = snapshots.room WHERE rooms.room = ?1 ORDER BY seq";
+    let mut statement = database.prepare(query).unwrap();
+    statement.query_map([room], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 /// The last event of a room's log, checkpoints included.
 fn head(host: &Host, room: &str) -> u64 {
     host.events(room).last().unwrap()["seq"].as_u64().unwrap()
@@ -62,9 +73,43 @@ fn a_state_that_takes_more_stack_to_restore_than_to_make_is_restored() {
     // More than the stack that judges new events, less than that of a replay: some 16 to 50 bytes a frame.
     add(&host, "wat/deep", 20_000);
     wait_for_sleep(&host, "deep", 1);
-    assert_eq!(host.room("wat/deep")["seq"], 1);
-    assert_eq!(add(&host, "wat/deep", 5), 2);
+    assert_eq!(snapshots(&host, "deep"), [1]);
+    // The checkpoint of its snapshot was the second event.
+    assert_eq!(host.room("wat/deep")["seq"], 2);
+    assert_eq!(add(&host, "wat/deep", 5), 3);
+    assert!(!host.log().contains("cannot be"), "{}", host.log());
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it() {
+    let told = "the room's snapshot was tried and cannot be restored, so it is not stored: the machine ";
+    let mut host = sleepy_host(&recursive(ZERO));
+    for _ in 0..STEPS {
+        add(&host, "wat/deep", STEP);
+    }
+    host.wait_for_log(told);
+    let head = head(&host, "wat/deep");
+    host.kill_9();
+    host.restart();
+    assert!(host.room("wat/deep")["seq"].as_u64() >= Some(head));
+    assert!(add(&host, "wat/deep", 5).as_u64() > Some(head));
     assert!(!host.log().contains("a snapshot cannot be used"), "{}", host.log());
+}
+
+/// Stores a snapshot of the room's head whose state no build restores, as a host did that did not try it. The host is not running.
+pub(crate) fn plant_snapshot(host: &Host, room: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let plant = async {
+        let journal = SqliteJournal::open(host.data()).unwrap().journal;
+        let room = room.parse().unwrap();
+        let RoomRecord { head: seq, digest, time, chain, .. } = journal.room(&room).await.unwrap().unwrap();
+        let state = 200_000_u32.to_le_bytes().to_vec().into();
+        let (clients, forgotten, present) = (Vec::new(), None, Vec::new());
+        let snapshot = Snapshot { seq, digest, state_version: 1, time, chain, clients, forgotten, present, state };
+        journal.put_snapshot(&room, snapshot).await.unwrap();
+    };
+    // The test may have a runtime of its own.
+    std::thread::scope(|scope| scope.spawn(|| runtime.block_on(plant)).join()).unwrap();
 }
 
 #[test]
@@ -75,6 +120,7 @@ fn a_room_whose_snapshot_cannot_be_restored_opens_from_its_log() {
     }
     let head = head(&host, "wat/deep");
     host.stop();
+    plant_snapshot(&host, "wat/deep");
     host.restart();
     assert!(add(&host, "wat/deep", 5).as_u64() > Some(head));
     host.wait_for_log("a snapshot cannot be used; the state is made from an earlier one and the log");
@@ -83,6 +129,28 @@ fn a_room_whose_snapshot_cannot_be_restored_opens_from_its_log() {
     host.restart();
     assert!(host.room("wat/deep")["seq"].as_u64() > Some(head));
     assert!(add(&host, "wat/deep", 5).as_u64() > Some(head + 1));
+}
+
+/// A machine of a later version, which does not restore what it has written itself.
+fn forgetful() -> MachineWat {
+    MachineWat {
+        describe: describe("wat", 2, "{}"),
+        restore: "(if (i32.and (i32.eq (local.get $version) (i32.const 2)) (i32.ne (i32.load (local.get $snapshot)) (i32.const 0)))
+                    (then (unreachable)))
+                  (call $ok (call $new (i32.load (local.get $snapshot))))",
+        ..MachineWat::default()
+    }
+}
+
+#[test]
+fn a_build_that_does_not_restore_its_own_snapshot_takes_over_no_room() {
+    let host = sleepy_host(&MachineWat::default());
+    add(&host, "wat/lobby", 5);
+    deploy(&host, &forgetful());
+    let refused = host.command("upgrade", &["wat"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
+    assert!(!refused.status.success() && told.contains("it does not restore its own snapshot: "), "{told}");
+    assert_eq!(add(&host, "wat/lobby", 5), 2);
 }
 
 /// A machine whose `apply` costs 100 times more on a state that was restored than on one that was made, and more than a new event may cost.

@@ -148,5 +148,6 @@ fn narrow(random: &mut Random) -> Limits {
         snapshot_part_bytes: 1 + below(200, default.snapshot_part_bytes),
         events_read_bytes: 1 + below(2_000, default.events_read_bytes),
         overfull_tail_bytes_min: default.overfull_tail_bytes_min,
+        sleep_tail_bytes_min: below(2_000, default.sleep_tail_bytes_min),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reapply_sync::room::Note;
 use reapply_sync::{
-    Batch, Chain, Genesis, Limits, OpenError, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp,
+    Batch, Chain, Genesis, Input, Limits, OpenError, RoomId, Seq, Sequencer, Snapshot, SnapshotPolicy, Timestamp,
 };
 
 use crate::build::{Build, digest_of, number_of};
@@ -60,6 +60,16 @@ impl Journal {
         self.note = self.records.last().map(|(.., note)| *note).unwrap_or_default();
         self.snapshots.retain(|snapshot| snapshot.seq <= head);
         head
+    }
+
+    /// Whether the log has a checkpoint of this snapshot. Those that follow on an upgrade are stored before theirs.
+    pub(crate) fn binds(&self, snapshot: &Snapshot) -> bool {
+        let checkpoint = Input::Checkpoint { seq: snapshot.seq, hash: snapshot.state_hash() };
+        let near = self.records.iter().rev().take_while(|(expected, ..)| expected.next() >= snapshot.seq);
+        near.flat_map(|(expected, body, ..)| Batch::read(*expected, body).expect("the log reads back")).any(|event| {
+            let is_upgrade = event.seq == snapshot.seq && matches!(event.input, Input::Upgraded(_));
+            is_upgrade || event.input == checkpoint
+        })
     }
 
     /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.

@@ -59,12 +59,19 @@ fn seqs(read: &Read) -> Vec<String> {
     read.messages.iter().map(describe).collect()
 }
 
+/// The snapshot is the base from here on, and a checkpoint.
+fn rebase(history: &History, base: Snapshot) {
+    let hash = base.state_hash();
+    history.note_checkpoint(base.seq, hash);
+    history.rebase(Arc::new(base), hash);
+}
+
 #[test]
 fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
     let history = new(base(0), &Limits::default());
     history.push(&batch(0, 3, 1));
     assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3"]);
-    history.rebase(base(3));
+    rebase(&history, base(3));
     history.push(&batch(3, 2, 1));
     assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3", "4..=5"]);
     assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["4..=5"]);
@@ -77,7 +84,7 @@ fn a_reader_that_comes_after_the_checkpoint_gets_it_though_another_came_before()
     let history = new(base(0), &Limits::default());
     history.push(&batch(0, 3, 1));
     assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3"]);
-    history.rebase(base(3));
+    rebase(&history, base(3));
     assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3", "checkpoint 3"]);
 }
 
@@ -125,7 +132,7 @@ fn a_resume_gets_the_tail_while_it_is_shorter_than_a_snapshot() {
     };
     history.push(&batches[0]);
     history.push(&batches[1]);
-    history.rebase(base(100));
+    rebase(&history, base(100));
     history.push(&batches[2]);
     assert_eq!(started(&history, resume(100)), (true, Seq(100)));
     assert_eq!(started(&history, resume(90)), (true, Seq(90)));
@@ -144,10 +151,10 @@ fn a_snapshot_cuts_off_only_those_who_fell_far_behind() {
     let history = new(base(0), &Limits::default());
     let half = READERS_TAIL_BYTES_MIN / 2000;
     history.push(&batch(0, half as u64, 1000));
-    history.rebase(base(half as u64));
+    rebase(&history, base(half as u64));
     assert!(history.read(Seq(0)).is_ok(), "the largest batch can be read after the snapshot that follows it");
     history.push(&batch(half as u64, 2 * half as u64, 1000));
-    history.rebase(base(3 * half as u64));
+    rebase(&history, base(3 * half as u64));
     assert_eq!(history.read(Seq(0)).unwrap_err(), Trimmed { after: Seq(0) });
     assert!(history.read(Seq(2 * half as u64)).is_ok());
 }
@@ -205,7 +212,7 @@ fn a_snapshot_that_was_begun_is_finished_though_there_is_a_newer_one() {
     for seq in [30, 60] {
         history.push(&batch(seq - 30, 20, 1000));
         history.push(&batch(seq - 10, 10, 1000));
-        history.rebase(large(seq, 20_000));
+        rebase(&history, large(seq, 20_000));
     }
     // Of what it holds, the last part is cut.
     let held = HeldSnapshot { hash, bytes: 3999 };
@@ -220,7 +227,7 @@ fn a_snapshot_that_was_begun_is_finished_though_there_is_a_newer_one() {
     let (start, _) = history.start(&hello(2, None));
     assert_eq!(announced(&start).0, large(60, 20_000).state_hash());
     history.push(&batch(60, 30, 1000));
-    history.rebase(large(90, 20_000));
+    rebase(&history, large(90, 20_000));
     let (start, _) = history.start(&hello(3, None));
     assert_eq!(announced(&start).0, large(60, 20_000).state_hash());
     // Once all have arrived, neither they nor the events before the newest are kept.
@@ -229,7 +236,7 @@ fn a_snapshot_that_was_begun_is_finished_though_there_is_a_newer_one() {
     }
     history.push(&batch(90, 20, 1000));
     history.push(&batch(110, 10, 1000));
-    history.rebase(large(120, 20_000));
+    rebase(&history, large(120, 20_000));
     assert!(history.read(Seq(60)).is_err());
     assert_eq!(announced(&history.start(&hello(1, Some(held))).0), (large(120, 20_000).state_hash(), 0));
 }
@@ -241,14 +248,14 @@ fn beyond_the_bound_a_snapshot_is_begun_anew() {
     let held = HeldSnapshot { hash: announced(&start).0, bytes: 5000 };
     history.push(&batch(0, 60, 1000));
     history.push(&batch(60, 40, 1000));
-    history.rebase(large(100, 20_000));
+    rebase(&history, large(100, 20_000));
     assert!(reader.read(&history).is_err(), "the events after it are gone");
     assert_eq!(announced(&history.start(&hello(1, Some(held))).0), (large(100, 20_000).state_hash(), 0));
     // However many replicas begin and go away, so many snapshots are kept and no more.
     for seq in 0..20 {
         let (_, _reader) = history.start(&hello(seq as u8, None));
         history.push(&batch(100 + 41 * seq, 41, 1000));
-        history.rebase(large(141 + 41 * seq, 20_000));
+        rebase(&history, large(141 + 41 * seq, 20_000));
     }
     let snapshots = (2 * SNAPSHOTS_BEGUN_MAX + 1) * 20_000;
     assert!(history.bytes() < snapshots + 3 * 42_000, "{}", history.bytes());

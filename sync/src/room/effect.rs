@@ -128,7 +128,10 @@ pub enum Effect {
         /// What holds after the batch.
         note: Note,
     },
-    /// Stores a snapshot, in the background. Nothing is lost if that fails.
+    /// Restores a snapshot in an instance of its own, away from the room, and says with
+    /// [`Room::handle_tried`](super::Room::handle_tried) whether that succeeded. The room goes on meanwhile.
+    TrySnapshot(Arc<Snapshot>),
+    /// Stores a snapshot that was tried, and whose checkpoint is in the log, in the background. Nothing is lost if that fails.
     StoreSnapshot(Arc<Snapshot>),
     /// Stores a note without a batch, and waits until the journal has answered: [`Room::handle_noted`](super::Room::handle_noted) says how.
     Note(Note),
@@ -185,10 +188,8 @@ pub enum Effect {
     Upgraded(Result<Seq, UpgradeFailed>),
     /// Tells the operator.
     Report(Report),
-    /// Stores the last snapshot, and drops the room. There is no effect after this one.
+    /// Drops the room, once its last snapshot is stored. There is no effect after this one.
     Sleep {
-        /// The snapshot that the room will wake from, unless one of its state is stored already.
-        snapshot: Option<Arc<Snapshot>>,
         /// What the room is to be woken for.
         note: Note,
     },

@@ -42,6 +42,7 @@ use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId};
 use crate::machine::{CodecError, Fault, Machine};
 use crate::message::{Goodbye, Hello, ServerMessage, Signal};
 use crate::sequencer::{Sequencer, SnapshotPolicy, Submit};
+use crate::snapshot::Snapshot;
 
 /// A room that is awake. See the module's documentation.
 pub struct Room<M: Machine> {
@@ -65,6 +66,8 @@ pub struct Room<M: Machine> {
     failing_until: Option<Ticks>,
     /// In an overfull room: when it tries again to take a snapshot.
     snapshot_retry: Option<Ticks>,
+    /// Whether the room that is ending has taken its last snapshot, or needs none.
+    has_last_snapshot: bool,
     phase: Phase,
 }
 
@@ -116,6 +119,7 @@ impl<M: Machine> Room<M> {
             last_used: is_used.then_some(now.ticks),
             failing_until: None,
             snapshot_retry: None,
+            has_last_snapshot: false,
             phase: Phase::Awake,
         };
         room.leave_absent(now);
@@ -256,6 +260,13 @@ impl<M: Machine> Room<M> {
     /// Somebody uses the room without asking anything of it: it does not sleep soon.
     pub fn handle_use(&mut self, now: &Now<'_>) {
         self.last_used = Some(now.ticks);
+    }
+
+    /// Writes the last durable state as a snapshot, which the room does not go on from. `None` if the machine or a limit prevents it. Not under a
+    /// slice, and not while the states [are lost](Room::is_lost).
+    pub fn write_snapshot(&mut self, now: &Now<'_>) -> Option<Snapshot> {
+        self.last_used = Some(now.ticks);
+        self.sequencer.write_snapshot()
     }
 
     /// Shows the last durable state. Not under a slice, and not while the states [are lost](Room::is_lost).

@@ -47,19 +47,27 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Ends the room, which is at rest.
-    pub(super) fn fall_asleep(&mut self) {
-        self.end_all(&Goodbye::ShuttingDown);
-        if !self.sequencer.is_broken() {
-            self.sequencer.take_snapshot();
+    /// Ends the room, which is at rest, once its last snapshot was tried and is bound into the log.
+    pub(super) fn end(&mut self, now: &mut Now<'_>) {
+        // A room that lets go writes nothing more.
+        let may_store = self.phase == Phase::Ending && !self.sequencer.is_broken();
+        if may_store && !std::mem::replace(&mut self.has_last_snapshot, true) {
+            self.sequencer.take_snapshot_for_sleep();
+            return self.pump(now);
         }
+        if !(may_store && self.sequencer.is_trying()) {
+            self.fall_asleep();
+        }
+    }
+
+    fn fall_asleep(&mut self) {
+        self.end_all(&Goodbye::ShuttingDown);
         let note = self.note_for_sleep();
-        let snapshot = self.sequencer.poll_snapshot();
         // After the alarm, which asks the machine.
         while let Some(report) = self.sequencer.poll_report() {
             self.effects.push_back(Effect::Report(report));
         }
-        self.effects.push_back(Effect::Sleep { snapshot, note });
+        self.effects.push_back(Effect::Sleep { note });
         self.phase = Phase::Asleep;
     }
 

@@ -43,6 +43,11 @@ impl<M: Machine> Room<M> {
         }
     }
 
+    /// The snapshot of [`Effect::TrySnapshot`] at `seq` was restored, or was not for the reason given.
+    pub fn handle_tried(&mut self, seq: Seq, tried: Result<(), String>) {
+        self.sequencer.handle_tried(seq, tried);
+    }
+
     /// Whether an append failed, and none has succeeded since.
     #[must_use]
     pub fn is_failing(&self) -> bool {
@@ -68,6 +73,9 @@ impl<M: Machine> Room<M> {
             self.tell_rejected(rejected);
         }
         self.answer_repeated();
+        if let Some(snapshot) = self.sequencer.poll_trial() {
+            self.effects.push_back(Effect::TrySnapshot(snapshot));
+        }
         if let Some(snapshot) = self.sequencer.poll_snapshot() {
             self.effects.push_back(Effect::StoreSnapshot(snapshot));
         }
@@ -78,7 +86,7 @@ impl<M: Machine> Room<M> {
         }
         let is_ending = matches!(self.phase, Phase::Ending | Phase::LettingGo);
         if is_ending && self.effects.is_empty() && self.sequencer.is_settled() {
-            self.fall_asleep();
+            self.end(now);
         }
     }
 

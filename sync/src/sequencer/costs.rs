@@ -58,9 +58,14 @@ impl Costs {
         (self.in_flight, self.open) = (0, 0);
     }
 
-    /// A snapshot of the durable state was taken. Restoring costs about what writing does.
-    pub(super) fn note_snapshot(&mut self, cost: u64) {
-        (self.base, self.tail) = (cost, 0);
+    /// There is a new base, which cost so much to write, and makes events that cost `tail` needless. Restoring costs about what writing does.
+    pub(super) fn note_snapshot(&mut self, cost: u64, tail: u64) {
+        (self.base, self.tail) = (cost, self.tail.saturating_sub(tail));
+    }
+
+    /// The cost of the durable events after the base.
+    pub(super) fn tail(&self) -> u64 {
+        self.tail
     }
 
     /// The states were made again.

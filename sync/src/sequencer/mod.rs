@@ -12,12 +12,12 @@
 //!                     └─────────────┬───────────┘
 //!                            handle_appended
 //!                     ┌─────────────▼───────────┐
-//!                     │ durable: in History     │──▶ sessions read; poll_rejected, poll_snapshot
+//!                     │ durable: in History     │──▶ sessions read; poll_rejected, poll_trial, poll_snapshot
 //!                     └─────────────────────────┘
 //! ```
 //!
 //! After each `handle_` call the owner polls until there is nothing more: [`Sequencer::poll_batch`],
-//! [`Sequencer::poll_rejected`], [`Sequencer::poll_snapshot`], [`Sequencer::poll_report`].
+//! [`Sequencer::poll_rejected`], [`Sequencer::poll_trial`], [`Sequencer::poll_snapshot`], [`Sequencer::poll_report`].
 //!
 //! All states along the way are handles of one machine. So falling back costs nothing, and nobody sees a state
 //! that is not durable: sessions read [`History`], which holds durable events alone.
@@ -26,12 +26,14 @@
 //! builds' machines are held, so that falling back costs nothing here either.
 
 mod alarm;
+mod candidate;
 mod costs;
 mod deciding;
 mod lost;
 mod opening;
 mod recovery;
 mod snapshots;
+mod trial;
 mod upgrade;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -49,6 +51,7 @@ use crate::message::{Capabilities, Hello, Rejection, VERSION, Welcome};
 use crate::report::Report;
 use crate::snapshot::{Forgotten, Snapshot};
 
+use self::candidate::Candidate;
 use self::costs::Costs;
 use self::deciding::Undecided;
 use self::lost::{Postponed, Waiting};
@@ -122,6 +125,11 @@ pub struct Sequencer<M: Machine> {
     snapshot_due_bytes: usize,
     /// Whether the operator was told that the room is overfull.
     is_overfull_told: bool,
+    /// Why no snapshot was taken, as the operator was told.
+    snapshot_failure: Option<Report>,
+    /// What may become the base.
+    candidate: Option<Candidate>,
+    /// The base, until it is given out.
     snapshot: Option<Arc<Snapshot>>,
     broken: bool,
     costs: Costs,
@@ -232,9 +240,12 @@ impl<M: Machine> Sequencer<M> {
                 (self.alarm, self.alarm_spent) = (None, None);
                 self.machine.set_slice(self.slice);
                 let cost = self.machine.take_cost();
-                self.stand_on(snapshot, cost);
+                self.stand_on_upgraded(snapshot, cost);
             }
-            None => self.take_snapshot_if_due(),
+            None => {
+                self.stand_on_restored();
+                self.take_snapshot_if_due();
+            }
         }
     }
 
@@ -244,6 +255,7 @@ impl<M: Machine> Sequencer<M> {
         (self.in_flight, self.open_state, self.upgrade) = (None, None, None);
         self.open = BatchBuilder::new(self.history.head(), self.history.chain());
         self.costs.note_append_failed();
+        self.give_up_unbound();
         self.postponed.clear();
         self.time = self.durable_time;
         self.present = self.durable_present.clone();

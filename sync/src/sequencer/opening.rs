@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::candidate::Candidate;
 use super::costs::Costs;
 use super::{Sequencer, SnapshotPolicy, note_presence};
 use crate::clients::Clients;
@@ -58,7 +59,7 @@ impl<M: Machine> Sequencer<M> {
             clients: Clients::restore(&base.clients, base.forgotten, limits),
             present: base.present.iter().cloned().collect(),
             history: History::new(log, base, &limits),
-            snapshot: None,
+            candidate: None,
             base_cost,
             tail_cost: 0,
         };
@@ -67,7 +68,7 @@ impl<M: Machine> Sequencer<M> {
         for batch in batches {
             opening.go_through(&mut replay, &batch)?;
         }
-        let Opening { clients, present, history, snapshot, base_cost, tail_cost } = opening;
+        let Opening { clients, present, history, candidate, base_cost, tail_cost } = opening;
         if history.head().0 > LOG_EVENTS_MAX {
             return Err(OpenError::TooLong { head: history.head() });
         }
@@ -97,7 +98,9 @@ impl<M: Machine> Sequencer<M> {
             snapshot_policy: SnapshotPolicy::default(),
             snapshot_due_bytes: 0,
             is_overfull_told: false,
-            snapshot,
+            snapshot_failure: None,
+            candidate,
+            snapshot: None,
             broken: false,
             costs: Costs::new(base_cost, tail_cost),
             slice: None,
@@ -116,7 +119,7 @@ struct Opening {
     clients: Clients,
     present: BTreeSet<Author>,
     history: History,
-    snapshot: Option<Arc<Snapshot>>,
+    candidate: Option<Candidate>,
     base_cost: u64,
     tail_cost: u64,
 }
@@ -143,7 +146,7 @@ impl Opening {
         if batch.upgrade().is_some() {
             // Recovery restores the newest snapshot with the current build, so an upgrade always has one of its own.
             let (state_version, state) = replay.snapshot().map_err(OpenError::Snapshot)?;
-            self.history.rebase(Snapshot {
+            let snapshot = Arc::new(Snapshot {
                 seq: replay.seq(),
                 digest: replay.digest(),
                 state_version,
@@ -154,8 +157,12 @@ impl Opening {
                 present: self.present.iter().cloned().collect(),
                 state,
             });
-            self.snapshot = Some(self.history.base());
+            let hash = snapshot.state_hash();
+            self.history.note_checkpoint(snapshot.seq, hash);
+            self.history.rebase(Arc::clone(&snapshot), hash);
             (self.base_cost, self.tail_cost) = (replay.state().0.take_cost(), 0);
+            // The journal may lack it, and stores it once it was tried.
+            self.candidate = Some(Candidate::new(snapshot, hash, self.base_cost, 0));
         }
         Ok(())
     }

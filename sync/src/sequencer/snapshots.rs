@@ -1,10 +1,13 @@
 //! Snapshots: when a room takes them, and the checkpoints that bind them into its log.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Sequencer;
+use super::candidate::Candidate;
 use crate::event::Input;
-use crate::id::Seq;
+use crate::id::{Digest, Seq};
 use crate::limits::{OVERFULL_TAIL_RATIO, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
 use crate::machine::Machine;
 use crate::message::Rejection;
@@ -30,11 +33,18 @@ impl<M: Machine> Sequencer<M> {
         self.snapshot_policy = policy;
     }
 
-    /// Takes a snapshot of the durable state now, if there are events since the last one: before a room goes to sleep. No checkpoint in the
-    /// log speaks of it.
-    pub fn take_snapshot(&mut self) {
-        if self.history.bytes_after_base() > 0 && !self.broken && !self.is_lost {
-            self.snapshot_durable();
+    /// Writes the durable state as a snapshot, which becomes neither the base nor a checkpoint. `None` if the machine or a limit prevents it.
+    pub fn write_snapshot(&mut self) -> Option<Snapshot> {
+        self.write_durable().map(|(state, _)| self.snapshot_of(state))
+    }
+
+    /// Takes a snapshot before a room goes to sleep, if the events since the last one outgrow it, or call for another anyway.
+    pub(crate) fn take_snapshot_for_sleep(&mut self) {
+        let bytes = self.history.bytes_after_base();
+        let is_outgrown = bytes > self.history.base().state.len().max(self.limits.sleep_tail_bytes_min);
+        let is_tail_dear = self.costs.is_tail_dear(self.limits.tail_cost_min);
+        if is_outgrown || self.is_snapshot_due(bytes, self.history.head(), is_tail_dear) {
+            self.take_snapshot_if_possible();
         }
     }
 
@@ -42,6 +52,10 @@ impl<M: Machine> Sequencer<M> {
     #[must_use]
     pub fn is_snapshot_next(&self) -> bool {
         let Some((batch, _)) = &self.in_flight else { return false };
+        if self.candidate.as_ref().is_some_and(Candidate::is_restored) {
+            // It may become the base with that batch, and the events after it may call for another at once.
+            return true;
+        }
         let is_tail_dear = self.costs.is_next_tail_dear(self.limits.tail_cost_min);
         self.is_snapshot_due(self.history.bytes_after_base() + batch.body.len(), batch.last(), is_tail_dear)
     }
@@ -84,18 +98,28 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Takes a snapshot of the durable state, and says so in the log; unless that was tried in vain, and the log has not grown much since.
+    /// Takes a snapshot of the durable state, and says so in the log; unless that was tried in vain, and the log has not grown much since, or
+    /// the one before is still on trial.
     pub(super) fn take_snapshot_if_possible(&mut self) {
-        let is_possible = !self.broken && !self.is_lost && self.upgrade.is_none();
-        if is_possible && self.history.bytes_after_base() > self.snapshot_due_bytes && self.snapshot_durable() {
-            self.push_checkpoint();
+        let is_possible = !self.is_lost && self.upgrade.is_none() && self.candidate.is_none();
+        if !is_possible || self.history.bytes_after_base() <= self.snapshot_due_bytes {
+            return;
         }
+        let Some((state, cost)) = self.write_durable() else { return };
+        let snapshot = Arc::new(self.snapshot_of(state));
+        let (seq, hash) = (snapshot.seq, snapshot.state_hash());
+        self.candidate = Some(Candidate::new(snapshot, hash, cost, self.costs.tail()));
+        self.push_checkpoint(seq, hash);
+        self.note_checkpoint_pushed();
     }
 
     /// Whether the events after the last snapshot, of so many bytes and up to `head`, call for another.
     fn is_snapshot_due(&self, bytes: usize, head: Seq, is_tail_dear: bool) -> bool {
-        if bytes <= self.snapshot_due_bytes || is_tail_dear {
-            return bytes > self.snapshot_due_bytes;
+        if bytes <= self.snapshot_due_bytes || self.candidate.is_some() {
+            return false;
+        }
+        if is_tail_dear {
+            return true;
         }
         // Whatever the policy: it is a room's last chance before it is overfull.
         if bytes >= self.overfull_bytes() {
@@ -111,15 +135,15 @@ impl<M: Machine> Sequencer<M> {
             || bytes_max.is_some_and(|max| bytes as u64 > max.max(CHECKPOINT_BYTES))
     }
 
-    /// Answers whether it was taken.
-    fn snapshot_durable(&mut self) -> bool {
+    /// Writes the durable state. Returns its bytes, and what that has cost; `None` if the machine or a limit prevents it, which is reported.
+    fn write_durable(&mut self) -> Option<(Bytes, u64)> {
+        if self.broken || self.is_lost {
+            return None;
+        }
         let written = self.machine.snapshot(&self.durable);
         let cost = self.machine.take_cost();
         match written {
-            Ok(state) if state.len() <= self.limits.snapshot_bytes_max => {
-                self.rebase(state, cost);
-                return true;
-            }
+            Ok(state) if state.len() <= self.limits.snapshot_bytes_max => return Some((state, cost)),
             Ok(state) => {
                 let bytes_max = self.limits.snapshot_bytes_max;
                 self.snapshot_failed(Report::SnapshotTooLarge { bytes: state.len(), bytes_max });
@@ -132,35 +156,49 @@ impl<M: Machine> Sequencer<M> {
                 self.lose();
             }
         }
-        false
+        None
     }
 
     /// Tried again when the tail has doubled, so that a machine that cannot do it costs little; and when the room has become overfull, which is said
-    /// once.
-    fn snapshot_failed(&mut self, report: Report) {
+    /// once. So is each cause, until a snapshot succeeds.
+    pub(super) fn snapshot_failed(&mut self, report: Report) {
         let (bytes, bytes_max) = (self.history.bytes_after_base(), self.overfull_bytes());
-        if bytes < bytes_max {
-            self.snapshot_due_bytes = (bytes * 2).min(bytes_max - 1);
+        let is_overfull = bytes >= bytes_max;
+        self.snapshot_due_bytes = if is_overfull { usize::MAX } else { (bytes * 2).min(bytes_max - 1) };
+        if is_overfull && self.is_overfull_told {
+            return;
+        }
+        if self.snapshot_failure.as_ref() != Some(&report) {
+            self.snapshot_failure = Some(report.clone());
             self.reports.push_back(report);
-        } else {
-            self.snapshot_due_bytes = usize::MAX;
-            if !std::mem::replace(&mut self.is_overfull_told, true) {
-                self.reports.push_back(report);
-                self.reports.push_back(Report::Overfull { bytes });
-            }
+        }
+        if is_overfull {
+            self.is_overfull_told = true;
+            self.reports.push_back(Report::Overfull { bytes });
         }
     }
 
-    /// The durable state, whose bytes are `state`, is what newcomers and recoveries start from; and the log says so.
-    pub(super) fn stand_on(&mut self, state: Bytes, cost: u64) {
-        self.rebase(state, cost);
-        self.push_checkpoint();
+    /// The build that has just taken over was restored from `state` before: newcomers and recoveries start there; and the log says so.
+    pub(super) fn stand_on_upgraded(&mut self, state: Bytes, cost: u64) {
+        let snapshot = Arc::new(self.snapshot_of(state));
+        let (seq, hash) = (snapshot.seq, snapshot.state_hash());
+        // That of the build before is of no use any more.
+        self.candidate = None;
+        self.costs.note_snapshot(cost, self.costs.tail());
+        self.stand_on(snapshot, hash);
+        self.push_checkpoint(seq, hash);
     }
 
-    fn rebase(&mut self, state: Bytes, cost: u64) {
-        self.costs.note_snapshot(cost);
-        (self.snapshot_due_bytes, self.is_overfull_told) = (0, false);
-        self.history.rebase(Snapshot {
+    /// From here on newcomers and recoveries start from this snapshot, and the journal stores it.
+    pub(super) fn stand_on(&mut self, snapshot: Arc<Snapshot>, hash: Digest) {
+        (self.snapshot_due_bytes, self.is_overfull_told, self.snapshot_failure) = (0, false, None);
+        self.history.rebase(Arc::clone(&snapshot), hash);
+        self.snapshot = Some(snapshot);
+    }
+
+    /// The durable state, whose bytes are `state`, with all that belongs to it.
+    fn snapshot_of(&mut self, state: Bytes) -> Snapshot {
+        Snapshot {
             seq: self.history.head(),
             digest: self.digest,
             state_version: self.machine.state_version(),
@@ -170,12 +208,12 @@ impl<M: Machine> Sequencer<M> {
             forgotten: self.clients.forgotten(),
             present: self.durable_present.iter().cloned().collect(),
             state,
-        });
-        self.snapshot = Some(self.history.base());
+        }
     }
 
-    fn push_checkpoint(&mut self) {
-        let base = self.history.base();
-        self.push_own(Input::Checkpoint { seq: base.seq, hash: base.state_hash() }, self.time);
+    /// Has the log say, and sessions compare, what the state at `seq` is.
+    fn push_checkpoint(&mut self, seq: Seq, hash: Digest) {
+        self.history.note_checkpoint(seq, hash);
+        self.push_own(Input::Checkpoint { seq, hash }, self.time);
     }
 }

@@ -47,6 +47,8 @@ impl<M: Machine> Sequencer<M> {
         if snapshot.len() > bytes_max {
             return Err(UpgradeError::TooLarge { bytes: snapshot.len(), bytes_max });
         }
+        // The room will go on from this snapshot. What it holds is tried before anything has happened.
+        let state = machine.restore(&snapshot, machine.state_version()).map_err(UpgradeError::Unrestorable)?;
         self.push_own(Input::Upgraded(digest), now);
         self.open_state = Some(state);
         self.upgrade = Some(Upgrade { machine, digest, snapshot, alarm });

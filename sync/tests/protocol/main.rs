@@ -14,4 +14,5 @@ mod sequencer;
 mod sequencer_scenarios;
 mod slices;
 mod tally;
+mod trials;
 mod upgrades;

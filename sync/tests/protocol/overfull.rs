@@ -19,6 +19,8 @@ const TAIL_BYTES_MAX: usize = 100_000;
 struct Owner {
     room: Room<Tally>,
     snapshots_fail: Rc<Cell<bool>>,
+    /// Whether snapshots are tried in vain.
+    restores_fail: bool,
     ticks: u64,
     number: u64,
     told: Vec<Rejection>,
@@ -35,7 +37,7 @@ impl Owner {
         let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: 1_000_000 };
         let (ticks, number, told, reports) = (0, 0, Vec::new(), Vec::new());
         let room = Room::new(opened.unwrap(), waking, &mut now(0, &mut || 7));
-        let mut owner = Self { room, snapshots_fail, ticks, number, told, reports };
+        let mut owner = Self { room, snapshots_fail, restores_fail: false, ticks, number, told, reports };
         assert!(owner.enter(1, version).is_ok());
         owner
     }
@@ -67,6 +69,10 @@ impl Owner {
         while let Some(effect) = self.with(|room, now| room.poll_effect(now)) {
             match effect {
                 Effect::Append { .. } => self.with(|room, now| room.handle_appended(now)),
+                Effect::TrySnapshot(snapshot) => {
+                    let tried = if self.restores_fail { Err("too deep".to_owned()) } else { Ok(()) };
+                    self.with(|room, _| room.handle_tried(snapshot.seq, tried));
+                }
                 Effect::Report(report) => self.reports.push(report),
                 Effect::Send { frame, .. } => match ServerMessage::decode(&frame).unwrap() {
                     ServerMessage::Rejected { why, .. } => self.told.push(why),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use reapply_sync::limits::CLIENT_REMEMBERED_MICROS;
 use reapply_sync::{
     Author, Batch, ClientId, ClientKey, Fault, Hello, Input, LogId, Number, Rejection, Resume, Seq, Sequencer,
-    SessionId, Snapshot, Submit, Timestamp,
+    SessionId, Snapshot, SnapshotPolicy, Submit, Timestamp,
 };
 
 use crate::tally::{Tally, digest, genesis, transition};
@@ -26,6 +26,7 @@ enum Call {
     Batch,
     Rejected,
     Snapshot,
+    Tried { is_restored: bool },
     Fault,
     Welcome { client: u8, resume: Option<(bool, u64)> },
     Read(u64),
@@ -53,6 +54,7 @@ fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
         4 => Just(Call::Batch),
         3 => Just(Call::Rejected),
         1 => Just(Call::Snapshot),
+        2 => prop::bool::weighted(0.8).prop_map(|is_restored| Call::Tried { is_restored }),
         1 => Just(Call::Fault),
         1 => (0..4u8, any::<Option<(bool, u64)>>()).prop_map(|(client, resume)| Call::Welcome { client, resume }),
         1 => numbers().prop_map(Call::Read),
@@ -70,6 +72,7 @@ struct Seen {
     logged: BTreeSet<(ClientId, Number)>,
     rejected: BTreeSet<(ClientId, Number)>,
     snapshots: Vec<Arc<Snapshot>>,
+    on_trial: Option<Seq>,
     last_time: Timestamp,
 }
 
@@ -112,14 +115,20 @@ impl Seen {
                     self.rejected.insert(name);
                 }
             }
-            Call::Snapshot => {
-                sequencer.take_snapshot();
-                self.snapshots.extend(sequencer.poll_snapshot());
+            Call::Snapshot => self.snapshots.extend(sequencer.write_snapshot().map(Arc::new)),
+            Call::Tried { is_restored } => {
+                if let Some(seq) = self.on_trial.take() {
+                    sequencer.handle_tried(seq, if is_restored { Ok(()) } else { Err("no".to_owned()) });
+                }
             }
             Call::Fault => drop(sequencer.handle_fault("view", Fault::Trapped("a view".to_owned()))),
             Call::Welcome { client, resume } => self.welcome(client, resume, now),
             Call::Read(after) => drop(sequencer.history().read(Seq(after))),
         }
+        if let Some(snapshot) = self.sequencer.poll_trial() {
+            self.on_trial = Some(snapshot.seq);
+        }
+        self.snapshots.extend(self.sequencer.poll_snapshot());
         while self.sequencer.poll_report().is_some() {}
         assert!(!self.sequencer.is_broken());
     }
@@ -158,10 +167,7 @@ impl Seen {
 
     /// From any snapshot the room is restored identically.
     fn check_reopening(&mut self) {
-        let head = |sequencer: &mut Sequencer<Tally>| {
-            sequencer.take_snapshot();
-            (*sequencer.history().base()).clone()
-        };
+        let head = |sequencer: &mut Sequencer<Tally>| sequencer.write_snapshot().unwrap();
         let open = |snapshot: Option<Snapshot>| {
             let from = snapshot.as_ref().map_or(Seq(0), |snapshot| snapshot.seq);
             let batches = self.log.iter().filter(|batch| batch.expected >= from).map(|batch| (**batch).clone());
@@ -196,8 +202,11 @@ proptest! {
             logged: BTreeSet::new(),
             rejected: BTreeSet::new(),
             snapshots: Vec::new(),
+            on_trial: None,
             last_time: Timestamp(0),
         };
+        // So that some are taken along the way.
+        seen.sequencer.set_snapshot_policy(SnapshotPolicy { events: Some(3), bytes: None });
         for (call, time) in calls {
             seen.call(call, Timestamp(time));
         }

@@ -176,7 +176,9 @@ fn a_newcomer_starts_from_the_snapshot_and_a_returning_one_from_its_place() {
     let (mut sequencer, client) = (open(), KEY.client_id());
     submit(&mut sequencer, client, 1, 1);
     append(&mut sequencer);
-    sequencer.take_snapshot();
+    let snapshot = sequencer.write_snapshot();
+    let opened = Sequencer::open(|_| Ok(Tally::default()), genesis().log_id(), genesis(), snapshot, []);
+    let mut sequencer = opened.unwrap();
     submit(&mut sequencer, client, 2, 3);
     append(&mut sequencer);
     let (log, digest, chain) = (sequencer.history().log_id(), genesis().digest, sequencer.history().chain());

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use reapply_sync::limits::{CALM_CALLS_MIN, COST_CHEAP_MAX, TAIL_COST_MIN};
 use reapply_sync::{Author, ClientKey, Event, Number, Rejected, Seq, Sequencer, Submit, Timestamp};
 
-use crate::tally::{TRAP, Tally, genesis, transition};
+use crate::tally::{TRAP, Tally, genesis, transition, try_snapshot};
 
 /// Beyond this a call is broken off.
 const SLICE: u64 = 10;
@@ -53,6 +53,7 @@ fn settle(sequencer: &mut Sequencer<Tally>) -> (Vec<Event>, Vec<Rejected>) {
     while let Some(batch) = sequencer.poll_batch() {
         events.extend(batch.events.iter().filter(|event| event.input.is_for_machine()).cloned());
         sequencer.handle_appended();
+        try_snapshot(sequencer);
     }
     rejected.extend(std::iter::from_fn(|| sequencer.poll_rejected()));
     (events, rejected)
@@ -131,10 +132,11 @@ fn a_snapshot_follows_when_the_events_since_the_last_one_would_cost_too_much_to_
     sequencer.poll_batch().unwrap();
     assert!(sequencer.is_snapshot_next(), "the owner does not know that this one is dear");
     sequencer.handle_appended();
-    assert_eq!(sequencer.history().base().seq, Seq(2));
+    try_snapshot(&mut sequencer);
     // The log says so, in the next batch, and the costs begin anew.
     assert_eq!(sequencer.poll_batch().unwrap().events.len(), 1);
     sequencer.handle_appended();
+    assert_eq!(sequencer.history().base().seq, Seq(2));
     submit(&mut sequencer, 3, 1);
     settle(&mut sequencer);
     assert_eq!(sequencer.history().base().seq, Seq(2));
@@ -149,6 +151,9 @@ fn a_recovery_that_was_dear_is_followed_by_a_snapshot_so_that_the_next_one_is_no
     settle(&mut sequencer);
     assert_eq!(sequencer.history().base().seq, Seq(0));
     submit(&mut sequencer, 4, TRAP);
+    try_snapshot(&mut sequencer);
+    assert_eq!(sequencer.poll_batch().unwrap().events.len(), 1);
+    sequencer.handle_appended();
     assert_eq!(sequencer.history().base().seq, Seq(3));
     let base = sequencer.history().base();
     // The state is the same, and the log goes on.

@@ -7,7 +7,7 @@ use reapply_sync::{
     SnapshotPolicy, Start, Submit, Timestamp, UpgradeError, VERSION, Welcome,
 };
 
-use crate::tally::{Tally, digest, genesis, transition};
+use crate::tally::{Tally, digest, genesis, transition, try_snapshot};
 
 const KEY: ClientKey = ClientKey([1; 16]);
 
@@ -35,6 +35,7 @@ fn append(sequencer: &mut Sequencer<Tally>) -> Vec<Batch> {
     while let Some(batch) = sequencer.poll_batch() {
         batches.push((*batch).clone());
         sequencer.handle_appended();
+        try_snapshot(sequencer);
     }
     batches
 }
@@ -77,8 +78,11 @@ fn a_room_opens_under_the_build_that_its_log_ends_with_though_no_snapshot_was_st
     let mut reopened = open(batches[..2].to_vec());
     assert_eq!(reopened.digest(), next_digest());
     assert_eq!(values(&mut reopened), values(&mut sequencer));
-    let snapshot = reopened.poll_snapshot().expect("an upgrade's snapshot is taken again");
+    let snapshot = reopened.poll_trial().expect("an upgrade's snapshot is taken again");
     assert_eq!((snapshot.seq, snapshot.digest), (Seq(2), next_digest()));
+    assert!(reopened.poll_snapshot().is_none(), "it is stored before it was tried");
+    reopened.handle_tried(Seq(2), Ok(()));
+    assert_eq!(reopened.poll_snapshot(), Some(snapshot));
     // A fault after it starts from that snapshot, which the current build wrote.
     reopened.handle_fault("view", reapply_sync::Fault::Trapped("once".to_owned()));
     assert!(!reopened.is_broken());
@@ -188,6 +192,7 @@ fn log_with_checkpoints() -> Vec<Batch> {
             submit(&mut sequencer, Seq(0), number + 1, 2 * number + 103);
             batches.push((*batch).clone());
             sequencer.handle_appended();
+            try_snapshot(&mut sequencer);
         }
     }
     batches.extend(append(&mut sequencer));

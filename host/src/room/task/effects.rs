@@ -9,6 +9,7 @@ use tracing::{debug, error, info, warn};
 use super::Task;
 use super::decider::Decider;
 use super::in_flight::InFlight;
+use super::trial::Trial;
 use crate::clock;
 use crate::crash;
 use crate::journal::{Appended, BatchId, Record};
@@ -39,6 +40,9 @@ impl Task {
     async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Append { batch, note } => self.append(&batch, note),
+            Effect::TrySnapshot(snapshot) => {
+                self.trial = Some(Trial::new(self.surroundings.machines.clone(), snapshot));
+            }
             Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
             Effect::Rung => {
                 for ringer in self.decider().ringers.drain(..) {
@@ -83,7 +87,7 @@ impl Task {
             }
             Effect::Report(report) => self.report(report).await,
             Effect::Note(note) => self.note(note).await,
-            Effect::Sleep { snapshot, note } => self.fall_asleep(snapshot, note).await,
+            Effect::Sleep { note } => self.fall_asleep(note).await,
         }
     }
 
@@ -134,11 +138,18 @@ impl Task {
         self.turn(Step::HandIn, hand_in).await;
     }
 
+    /// Hands in how the trial of a snapshot has ended.
+    pub(super) fn handle_tried(&mut self, tried: Result<(), String>) {
+        if let Some(Trial { seq, .. }) = self.trial.take() {
+            self.decider().room.handle_tried(seq, tried);
+        }
+    }
+
     /// Stores a snapshot beside the room.
-    fn store_snapshot(&self, snapshot: Arc<Snapshot>) {
+    fn store_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         let (journal, id) = (Arc::clone(&self.surroundings.journal), self.id.clone());
         let trims = self.is_trimmed.then(|| Arc::clone(&self.surroundings.trims));
-        tokio::spawn(async move {
+        self.storing = Some(tokio::spawn(async move {
             match journal.put_snapshot(&id, (*snapshot).clone()).await {
                 Ok(()) => {
                     crash::point("snapshot-stored");
@@ -148,7 +159,7 @@ impl Task {
                     warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
                 }
             }
-        });
+        }));
     }
 
     async fn note(&mut self, note: Note) {
@@ -167,16 +178,15 @@ impl Task {
     }
 
     /// The room goes to sleep, or the host stops.
-    async fn fall_asleep(&mut self, snapshot: Option<Arc<Snapshot>>, note: Note) {
+    async fn fall_asleep(&mut self, note: Note) {
         self.is_asleep = true;
         // Before the room is gone: whoever finds it gone reads the counts from the journal.
         self.tell_tally_for_sleep().await;
         self.inboxes.controls.close();
         self.inboxes.submits.close();
-        if let Some(snapshot) = snapshot
-            && let Err(why) = self.surroundings.journal.put_snapshot(&self.id, (*snapshot).clone()).await
-        {
-            info!(room = %self.id, %why, "no snapshot was stored before sleep; waking will replay the log");
+        // Whoever wakes the room waits for this task, and finds the snapshot.
+        if let Some(storing) = self.storing.take() {
+            let _stored = storing.await;
         }
         self.tell_tally_for_sleep().await;
         if note.alarm.is_some() {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::room::{Effect, Note, Now, Step, Ticks};
-use reapply_sync::{Batch, ClientMessage, Snapshot, Timestamp};
+use reapply_sync::{Batch, ClientMessage, Machine, Snapshot, Timestamp};
 
 use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
 
 use super::{Task, Waiting, World};
-use crate::build::{BUILDS, Build, digest_of};
+use crate::build::{BUILDS, Build, digest_of, number_of};
 use crate::network::Connection;
 use crate::room::{Out, Shell, slowness};
 use crate::scenario::Scenario;
@@ -137,6 +137,22 @@ impl<S: Scenario> World<S> {
         });
         self.coverage.room.fall_backs += u64::from(stored == Stored::No);
         self.coverage.appends_lost += u64::from(matches!(stored, Stored::Unknown { .. }));
+        self.pump_room();
+    }
+
+    /// Restores a snapshot away from the room, in a machine of its own.
+    pub(super) fn try_snapshot(&mut self, snapshot: &Snapshot) {
+        if self.room.is_none() {
+            return;
+        }
+        let mut machine = self.journal.build(&self.scenario, number_of(S::NAME, snapshot.digest));
+        let tried = machine.restore(&snapshot.state, snapshot.state_version).map(drop).map_err(|why| why.to_string());
+        self.ledger.note_struck(self.journal.faults.take());
+        if let Err(why) = &tried {
+            self.coverage.trials_failed += 1;
+            assert!(self.ledger.note_told(why), "a snapshot is not restored, though nothing failed: {why}");
+        }
+        self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, tried));
         self.pump_room();
     }
 
@@ -315,9 +331,14 @@ impl<S: Scenario> World<S> {
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Append { batch, note } => self.append(batch, note),
+            Effect::TrySnapshot(snapshot) => {
+                let after = self.random.below(200_000);
+                self.schedule(after, Task::TrySnapshot { host: self.host, snapshot });
+            }
             Effect::StoreSnapshot(snapshot) => {
                 self.coverage.snapshots += 1;
                 self.check_size(&snapshot);
+                assert!(self.journal.binds(&snapshot), "the log says nothing of the snapshot at {}", snapshot.seq);
                 if self.random.percent(70) {
                     let after = self.random.below(500_000);
                     self.schedule(after, Task::SnapshotStored { epoch: self.auditor.epoch(), snapshot });
@@ -359,7 +380,7 @@ impl<S: Scenario> World<S> {
             Effect::Answer { asker, verdict } => self.auditor.note_verdict(asker, verdict, self.failed_at.is_some()),
             Effect::Upgraded(upgraded) => self.upgraded(upgraded),
             Effect::Report(report) => self.report(report),
-            Effect::Sleep { snapshot, note } => self.slept(snapshot, note),
+            Effect::Sleep { note } => self.slept(note),
         }
     }
 
@@ -380,7 +401,7 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Appended { host: self.host, stored });
     }
 
-    fn slept(&mut self, snapshot: Option<Arc<Snapshot>>, note: Note) {
+    fn slept(&mut self, note: Note) {
         self.note_forgotten();
         let Some(shell) = self.room.take() else { return };
         assert!(shell.roster.is_empty(), "a room sleeps over its sessions");
@@ -406,10 +427,6 @@ impl<S: Scenario> World<S> {
             }
         }
         self.auditor.check_all_answered(&unhanded);
-        snapshot.iter().for_each(|snapshot| self.check_size(snapshot));
-        if let Some(snapshot) = snapshot.filter(|_| self.random.percent(70)) {
-            self.journal.snapshots.push(snapshot);
-        }
         self.wake_for_alarm_later();
     }
 

@@ -53,6 +53,7 @@ enum Task {
     UpClosed { connection: usize },
     DownClosed { connection: usize },
     Appended { host: u64, stored: host::Stored },
+    TrySnapshot { host: u64, snapshot: Arc<Snapshot> },
     SnapshotStored { epoch: usize, snapshot: Arc<Snapshot> },
     Read { host: u64, connection: usize },
     Timer { host: u64 },
@@ -290,6 +291,7 @@ impl<S: Scenario> World<S> {
             }
             Task::DownClosed { connection } => self.client_closed(connection),
             Task::Appended { host, stored } if host == self.host => self.appended(stored),
+            Task::TrySnapshot { host, snapshot } if host == self.host => self.try_snapshot(&snapshot),
             Task::SnapshotStored { epoch, snapshot } if epoch == self.auditor.epoch() => {
                 self.journal.snapshots.push(snapshot);
             }
@@ -303,7 +305,7 @@ impl<S: Scenario> World<S> {
                 self.pump_room();
             }
             Task::WakeForAlarm { host } if host == self.host => self.wake_for_alarm(),
-            Task::Appended { .. } | Task::Read { .. } | Task::SnapshotStored { .. } => {}
+            Task::Appended { .. } | Task::Read { .. } | Task::SnapshotStored { .. } | Task::TrySnapshot { .. } => {}
             Task::Timer { .. } | Task::WakeForAlarm { .. } => {}
             Task::RestoreBackup => self.restore_backup(),
             Task::Stranger => self.stranger(),
@@ -379,16 +381,32 @@ impl<S: Scenario> World<S> {
         assert!(shell.room.sequencer().is_settled() && !shell.room.sequencer().is_broken());
         self.auditor.check_all_answered(&BTreeSet::new());
         assert!(!self.is_upgrading, "somebody waits for an upgrade");
-        // The room stops, and what it leaves behind is all that it would go on from.
+        let living = self.with_room(|shell, now| {
+            shell.room.set_slice(None);
+            shell.room.handle_lost();
+            shell.room.write_snapshot(now)
+        });
+        let living = living.flatten();
+        let living = self.check_at_rest(living.expect("the room writes its state"));
+        assert_eq!(living, from_genesis, "the living room is not its log");
+        self.stop_room();
+    }
+
+    /// The room stops, and stores before whatever it still has to.
+    fn stop_room(&mut self) {
         self.with_room(|shell, _| shell.room.handle_stop());
         let mut last = None;
         while let Some(effect) = self.with_room(|shell, now| shell.room.poll_effect(now)).flatten() {
+            match &effect {
+                Effect::Append { .. } => drop(self.with_room(|shell, now| shell.room.handle_appended(now))),
+                Effect::TrySnapshot(snapshot) => {
+                    self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, Ok(())));
+                }
+                _ => {}
+            }
             last = Some(effect);
         }
         assert!(matches!(last, Some(Effect::Sleep { .. })), "the room does not stop: {last:?}");
-        let base = self.room.as_ref().map(|shell| (*shell.room.sequencer().history().base()).clone());
-        let living = self.check_at_rest(base.expect("the room is there"));
-        assert_eq!(living, from_genesis, "the living room is not its log");
     }
 
     fn check_tab_end(&mut self, tab: usize, from_genesis: &Snapshot) {
@@ -426,6 +444,5 @@ impl<S: Scenario> World<S> {
 }
 
 fn at_rest<M: Machine>(mut sequencer: Sequencer<M>) -> Snapshot {
-    sequencer.take_snapshot();
-    (*sequencer.history().base()).clone()
+    sequencer.write_snapshot().expect("the room writes its state")
 }

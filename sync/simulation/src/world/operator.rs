@@ -46,6 +46,7 @@ impl<S: Scenario> World<S> {
                 self.coverage.snapshots_too_large += 1;
                 assert!(self.conditions.bloats && bytes > bytes_max, "{bytes} bytes of snapshot are too many");
             }
+            Report::SnapshotUnrestorable { why } => self.ledger.note_reported(&why),
             Report::Overfull { bytes } => {
                 assert!(bytes >= self.conditions.limits.overfull_tail_bytes_min, "overfull with {bytes} bytes");
             }
@@ -82,13 +83,16 @@ impl<S: Scenario> World<S> {
             UpgradeFailed::Refused(UpgradeError::TooLarge { bytes, bytes_max }) => {
                 self.conditions.bloats && bytes > bytes_max
             }
-            UpgradeFailed::Refused(UpgradeError::Restore(LoadError::Fault(fault))) => {
-                self.ledger.note_told(&fault.to_string())
-            }
+            UpgradeFailed::Refused(
+                UpgradeError::Restore(LoadError::Fault(fault)) | UpgradeError::Unrestorable(LoadError::Fault(fault)),
+            ) => self.ledger.note_told(&fault.to_string()),
             UpgradeFailed::Refused(
                 UpgradeError::OldSnapshot(fault) | UpgradeError::NewSnapshot(fault) | UpgradeError::NewAlarm(fault),
             ) => self.ledger.note_told(&fault.to_string()),
-            UpgradeFailed::Refused(UpgradeError::Restore(LoadError::Refused(_))) | UpgradeFailed::Busy => false,
+            UpgradeFailed::Refused(
+                UpgradeError::Restore(LoadError::Refused(_)) | UpgradeError::Unrestorable(LoadError::Refused(_)),
+            )
+            | UpgradeFailed::Busy => false,
         };
         assert!(is_founded, "the upgrade failed without a cause: {error}");
     }

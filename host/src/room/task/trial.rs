@@ -1,0 +1,44 @@
+//! The trial of a snapshot: whether its build restores it, found out in an instance of its own, away from the room.
+//!
+//! It costs one restore for each snapshot that is stored, on the pool's threads for work that may wait; the room goes on meanwhile.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use reapply_sync::{Machine, Seq, Snapshot};
+
+use crate::machine::{Lane, Stack};
+use crate::machines::{Machines, MachinesError};
+
+/// The trial that is under way.
+pub(super) struct Trial {
+    pub(super) seq: Seq,
+    tried: Pin<Box<dyn Future<Output = Result<(), String>> + Send>>,
+}
+
+impl Trial {
+    /// The trial of a snapshot. Dropped, it is not begun, or nobody hears of it.
+    pub(super) fn new(machines: Machines, snapshot: Arc<Snapshot>) -> Self {
+        Self { seq: snapshot.seq, tried: Box::pin(restore(machines, snapshot)) }
+    }
+}
+
+/// Returns how the trial that is under way ends; never, while there is none.
+pub(super) async fn tried(trial: &mut Option<Trial>) -> Result<(), String> {
+    match trial {
+        Some(Trial { tried, .. }) => tried.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Restores a snapshot as a replay would.
+async fn restore(machines: Machines, snapshot: Arc<Snapshot>) -> Result<(), String> {
+    let build = machines.build(snapshot.digest).await.map_err(|error| error.to_string())?;
+    let build = build.ok_or_else(|| MachinesError::NotStored(snapshot.digest).to_string())?;
+    let restore = move || {
+        let mut machine = build.instantiate_with(Stack::Replaying).map_err(|fault| fault.to_string())?;
+        let restored = machine.restore(&snapshot.state, snapshot.state_version);
+        restored.map(drop).map_err(|error| error.to_string())
+    };
+    machines.pool().run(Lane::Aside, restore).await
+}
