@@ -148,6 +148,8 @@ impl From<EnterError> for HttpError {
     fn from(error: EnterError) -> Self {
         match error {
             EnterError::Open(error) => error.into(),
+            // The operator was told of it, once.
+            EnterError::Troubled(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", error.to_string()),
             EnterError::Full | EnterError::ShuttingDown => Self::unavailable(error.to_string()),
         }
     }

@@ -55,6 +55,7 @@ pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -
                 "changed": rfc3339(room.time),
                 "participants": served.rooms.participants(&room.room),
                 "awake": served.rooms.is_awake(&room.room),
+                "troubles": served.rooms.troubles(&room.room).iter().map(|cause| &**cause).collect::<Vec<_>>(),
             })
         })
         .collect();

@@ -452,7 +452,7 @@ fn goodbye_for(error: &EnterError) -> Goodbye {
         EnterError::Full => Goodbye::Full(error.to_string()),
         EnterError::Open(OpenRoomError::Journal(_)) => Goodbye::StorageFailed,
         EnterError::Open(OpenRoomError::NoSuchMachine(_)) => Goodbye::Refused { why: error.to_string(), retry: false },
-        EnterError::Open(error) => Goodbye::RoomFailed(error.to_string()),
+        EnterError::Open(_) | EnterError::Troubled(_) => Goodbye::RoomFailed(error.to_string()),
     }
 }
 

@@ -98,7 +98,10 @@ impl Absent {
     }
 
     fn report(&mut self, room: RoomId, why: &EnterError) {
-        if !matches!(why, EnterError::Open(_)) || self.told.len() >= ABSENT_TOLD_MAX || self.told.contains(&room) {
+        if !matches!(why, EnterError::Open(_) | EnterError::Troubled(_))
+            || self.told.len() >= ABSENT_TOLD_MAX
+            || self.told.contains(&room)
+        {
             return;
         }
         let retry_s = ABSENT_RETRY_AFTER.as_secs();

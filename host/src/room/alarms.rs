@@ -94,7 +94,7 @@ impl Alarms {
             EnterError::ShuttingDown => {}
             // There will be space.
             EnterError::Full => drop(self.rung.remove(room)),
-            EnterError::Open(_) => {
+            EnterError::Open(_) | EnterError::Troubled(_) => {
                 let due = clock::rfc3339(due);
                 let retry_s = ALARM_RETRY_AFTER.as_secs();
                 error!(%room, %due, %why, "the room could not be woken for its alarm; it is tried again in {retry_s} s");

@@ -45,6 +45,7 @@ impl Rooms {
     pub async fn submit(&self, id: &RoomId, submission: Submission) -> Result<Verdict, EnterError> {
         let Submission { author, client, number, json } = submission;
         loop {
+            self.check_trouble(id)?;
             // Before the room is entered, so that nonsense does not begin one.
             let (digest, transition) = match encode(self.logs(), id, &json).await? {
                 Ok(encoded) => encoded,

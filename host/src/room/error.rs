@@ -1,5 +1,7 @@
 //! Why a room cannot be opened, entered, upgraded or seen as it was.
 
+use std::sync::Arc;
+
 use reapply_sync::event::Damage;
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{Fault, Name, OpenError, RoomId, Seq, Timestamp};
@@ -52,6 +54,18 @@ pub enum OpenRoomError {
     },
 }
 
+impl OpenRoomError {
+    /// Whether the room itself is to blame, so that trying again at once would come to the same.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Start(_) | Self::Open { .. } | Self::Damaged { .. } => true,
+            Self::Machines(error) => !matches!(error, MachinesError::Journal(_)),
+            Self::NoSuchMachine(_) | Self::NoSuchRoom(_) | Self::RoomExists(_) | Self::OptionsRefused(_) => false,
+            Self::Journal(_) => false,
+        }
+    }
+}
+
 impl From<LogError> for OpenRoomError {
     fn from(error: LogError) -> Self {
         match error {
@@ -67,6 +81,9 @@ pub enum EnterError {
     /// It could not be opened.
     #[error(transparent)]
     Open(#[from] OpenRoomError),
+    /// It does not open, or broke, for a cause that will last: the words that everybody hears. The operator was told.
+    #[error("{0}")]
+    Troubled(Arc<str>),
     /// The host has as many rooms awake as it may.
     #[error("{ROOMS_AWAKE_MAX} rooms are awake, which is the host's limit; try again later")]
     Full,

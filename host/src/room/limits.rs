@@ -77,6 +77,12 @@ pub const ABSENT_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Such rooms that do not open and are told to the operator, each once.
 pub const ABSENT_TOLD_MAX: usize = 1_000;
 
+/// How long a room that did not open, or broke, is not opened again. Meanwhile whoever asks for it hears why.
+pub const TROUBLE_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Troubles of rooms that a host remembers. Beyond it the oldest is forgotten, and is told again should it still be there.
+pub const TROUBLES_MAX: usize = 1_000;
+
 /// Counts of rejections, by author and kind, that a room keeps until the journal is told.
 pub const TALLY_COUNTS_MAX: usize = 1_000;
 

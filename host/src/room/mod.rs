@@ -29,6 +29,7 @@ mod tally;
 mod task;
 mod trim;
 mod trims;
+mod troubles;
 mod upgrade;
 mod view;
 

@@ -18,6 +18,7 @@ use super::replay::find;
 use super::room::{Command, Gone, News, Room};
 use super::task::{self, Surroundings};
 use super::trims::TrimQueue;
+use super::troubles::Kind;
 use super::view::ViewMemory;
 use crate::journal::{JournalError, RejectionCount, Retention, RoomRecord};
 use crate::log::Logs;
@@ -67,6 +68,7 @@ impl Rooms {
             view_memory: ViewMemory::new(),
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
+            troubles: Arc::default(),
             alarms_changed: Arc::default(),
             abandoned: Arc::default(),
         };
@@ -121,6 +123,21 @@ impl Rooms {
         let slot = self.shared.slots().get(id).cloned();
         let awake = slot.as_ref().and_then(|slot| slot.try_lock().ok());
         awake.and_then(|awake| awake.as_ref().map(|awake| awake.room.news.borrow().participants)).unwrap_or(0)
+    }
+
+    /// What is wrong with a room, in words: why it does not open, or stores no snapshots.
+    #[must_use]
+    pub fn troubles(&self, id: &RoomId) -> Vec<Arc<str>> {
+        self.shared.surroundings.troubles.of(id)
+    }
+
+    /// Whether it is known why a room does not open, and the room is not tried again yet.
+    ///
+    /// # Errors
+    ///
+    /// It is so.
+    pub(super) fn check_trouble(&self, id: &RoomId) -> Result<(), EnterError> {
+        self.shared.surroundings.troubles.closed(id).map_or(Ok(()), |cause| Err(EnterError::Troubled(cause)))
     }
 
     /// Whether a room is awake now.
@@ -307,8 +324,16 @@ impl Rooms {
             if let Some(Awake { task, .. }) = awake.take() {
                 let _ended = task.await;
             }
+            if !matches!(begin, Begin::Only(_))
+                && let Err(error) = self.check_trouble(id)
+            {
+                drop(awake);
+                self.shared.forget(id, &slot).await;
+                return Err(error);
+            }
             return match open::open(&self.shared.logs, id, begin).await {
                 Ok(opened) => {
+                    self.shared.surroundings.troubles.clear(id, Kind::Closed);
                     debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
                     let is_occupied = opened.noted.is_occupied;
                     let opened = self.start(id, opened, is_used);
@@ -324,7 +349,7 @@ impl Rooms {
                 Err(error) => {
                     drop(awake);
                     self.shared.forget(id, &slot).await;
-                    Err(error.into())
+                    Err(self.shared.note_trouble(id, error))
                 }
             };
         }
@@ -364,6 +389,14 @@ impl Rooms {
 impl Shared {
     fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what will last.
+    fn note_trouble(&self, id: &RoomId, error: OpenRoomError) -> EnterError {
+        if !error.is_lasting() {
+            return error.into();
+        }
+        EnterError::Troubled(self.surroundings.troubles.note(id, Kind::Closed, &error.to_string()))
     }
 
     /// Gives up a slot whose room is not awake. Whoever has it in hand already notices, and takes a new one.

@@ -39,6 +39,7 @@ use super::room::{Command, News, Outbox, Room};
 use super::submits::Submits;
 use super::tally::Tally;
 use super::trims::TrimQueue;
+use super::troubles::Troubles;
 use super::view::ViewMemory;
 use crate::journal::Journal;
 use crate::machine::Lane;
@@ -54,6 +55,7 @@ pub(super) struct Surroundings {
     pub(super) view_memory: ViewMemory,
     pub(super) sleep_after: Duration,
     pub(super) trims: Arc<TrimQueue>,
+    pub(super) troubles: Arc<Troubles>,
     /// Told when a room falls asleep that has an alarm.
     pub(super) alarms_changed: Arc<Notify>,
     /// Told when a room has ended in whose log somebody is still present.

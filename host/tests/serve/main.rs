@@ -32,6 +32,7 @@ mod rooms;
 mod session;
 mod sleeping;
 mod stopping;
+mod troubles;
 mod unrestorable;
 
 use std::path::Path;

@@ -8,7 +8,7 @@ use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
-use crate::life::wait_for_sleep;
+use crate::life::{listed, wait_for_sleep};
 use crate::machine_wat::{MachineWat, describe};
 
 /// Bytes of a transition, which is as much as it adds to the state.
@@ -81,13 +81,23 @@ fn a_state_that_takes_more_stack_to_restore_than_to_make_is_restored() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it() {
+fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it_once() {
     let told = "the room's snapshot was tried and cannot be restored, so it is not stored: the machine ";
     let mut host = sleepy_host(&recursive(ZERO));
     for _ in 0..STEPS {
         add(&host, "wat/deep", STEP);
     }
     host.wait_for_log(told);
+    // Its log grows, it sleeps and wakes, and each time there would be a snapshot.
+    for _ in 0..STEPS {
+        wait_for_sleep(&host, "deep", 1);
+        add(&host, "wat/deep", STEP);
+    }
+    wait_for_sleep(&host, "deep", 1);
+    let lines = host.log().lines().filter(|line| line.contains(told)).count();
+    assert_eq!(lines, 1, "{}", host.log());
+    let troubles = listed(&host, "deep")["troubles"].clone();
+    assert!(matches!(&troubles.as_array().unwrap()[..], [Value::String(why)] if why.starts_with(told)), "{troubles}");
     let head = head(&host, "wat/deep");
     host.kill_9();
     host.restart();
@@ -98,7 +108,6 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it
 
 /// Stores a snapshot of the room's head whose state no build restores, as a host did that did not try it. The host is not running.
 pub(crate) fn plant_snapshot(host: &Host, room: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let plant = async {
         let journal = SqliteJournal::open(host.data()).unwrap().journal;
         let room = room.parse().unwrap();
@@ -109,7 +118,8 @@ pub(crate) fn plant_snapshot(host: &Host, room: &str) {
         journal.put_snapshot(&room, snapshot).await.unwrap();
     };
     // The test may have a runtime of its own.
-    std::thread::scope(|scope| scope.spawn(|| runtime.block_on(plant)).join()).unwrap();
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(plant);
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
 }
 
 #[test]

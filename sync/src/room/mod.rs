@@ -343,7 +343,7 @@ impl<M: Machine> Room<M> {
     }
 
     fn broken_goodbye(&self) -> Goodbye {
-        Goodbye::RoomFailed("its last good state could not be made again".to_owned())
+        Goodbye::RoomFailed(self.sequencer.broken().unwrap_or_default().to_owned())
     }
 
     fn is_letting_go(&self) -> bool {

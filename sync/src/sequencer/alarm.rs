@@ -36,7 +36,7 @@ impl<M: Machine> Sequencer<M> {
     /// Whether [`Sequencer::alarm_at`] answers without a call of the machine.
     #[must_use]
     pub fn is_alarm_known(&self) -> bool {
-        self.alarm.is_some() || self.upgrade.is_some() || self.broken || self.is_lost
+        self.alarm.is_some() || self.upgrade.is_some() || self.is_broken() || self.is_lost
     }
 
     /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal, or the
@@ -50,7 +50,7 @@ impl<M: Machine> Sequencer<M> {
         if let Some(upgrade) = &self.upgrade {
             return upgrade.alarm.clone();
         }
-        if self.alarm.is_none() && !self.broken && !self.is_lost {
+        if self.alarm.is_none() && !self.is_broken() && !self.is_lost {
             let in_flight = self.in_flight.as_ref().and_then(|(_, state)| state.as_ref());
             let asked = self.machine.alarm(self.open_state.as_ref().or(in_flight).unwrap_or(&self.durable));
             let cost = self.machine.take_cost();

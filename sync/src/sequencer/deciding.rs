@@ -21,7 +21,7 @@ impl<M: Machine> Sequencer<M> {
         if self.is_lost {
             return Err(Undecided::Interrupted(input));
         }
-        if self.broken || self.upgrade.is_some() {
+        if self.is_broken() || self.upgrade.is_some() {
             let why = Fault::Trapped("the room cannot go on now".to_owned());
             return Err(Undecided::Rejected(why.into()));
         }

@@ -131,7 +131,8 @@ pub struct Sequencer<M: Machine> {
     candidate: Option<Candidate>,
     /// The base, until it is given out.
     snapshot: Option<Arc<Snapshot>>,
-    broken: bool,
+    /// Why the room cannot go on, if that is so.
+    broken: Option<String>,
     costs: Costs,
     /// What one call may cost for now.
     slice: Option<u64>,
@@ -154,7 +155,7 @@ impl<M: Machine> Sequencer<M> {
             return self.postpone(Waiting::Submit(submit), now, entropy);
         }
         let Submit { author, client, number, upgraded, transition } = submit;
-        if upgraded != self.upgraded || self.upgrade.is_some() || self.broken {
+        if upgraded != self.upgraded || self.upgrade.is_some() || self.is_broken() {
             return;
         }
         if number <= self.clients.decided(client) {
@@ -189,7 +190,7 @@ impl<M: Machine> Sequencer<M> {
     pub fn handle_refused(&mut self, submit: &Submit, why: Rejection) {
         let Submit { client, number, upgraded, .. } = *submit;
         // A client's numbers are decided in their order, so what will come again is not overtaken.
-        if upgraded != self.upgraded || self.upgrade.is_some() || self.broken {
+        if upgraded != self.upgraded || self.upgrade.is_some() || self.is_broken() {
             return;
         }
         let author = submit.author.clone();
@@ -445,7 +446,13 @@ impl<M: Machine> Sequencer<M> {
     /// Whether the room cannot go on; a [`Report::Broken`] said why.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken
+        self.broken.is_some()
+    }
+
+    /// Why the room cannot go on, as [`Report::Broken`] said it.
+    #[must_use]
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
     }
 
     fn newest_seq(&self) -> Seq {

@@ -101,7 +101,7 @@ impl<M: Machine> Sequencer<M> {
             snapshot_failure: None,
             candidate,
             snapshot: None,
-            broken: false,
+            broken: None,
             costs: Costs::new(base_cost, tail_cost),
             slice: None,
             is_lost: false,

@@ -29,8 +29,9 @@ impl<M: Machine> Sequencer<M> {
             Ok(()) if self.costs.was_recovery_dear() => self.take_snapshot_if_possible(),
             Ok(()) => {}
             Err(error) => {
-                self.broken = true;
-                self.reports.push_back(Report::Broken(error));
+                let broken = Report::Broken(error);
+                self.broken = Some(broken.to_string());
+                self.reports.push_back(broken);
                 self.drop_open();
             }
         }

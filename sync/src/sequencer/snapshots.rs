@@ -137,7 +137,7 @@ impl<M: Machine> Sequencer<M> {
 
     /// Writes the durable state. Returns its bytes, and what that has cost; `None` if the machine or a limit prevents it, which is reported.
     fn write_durable(&mut self) -> Option<(Bytes, u64)> {
-        if self.broken || self.is_lost {
+        if self.is_broken() || self.is_lost {
             return None;
         }
         let written = self.machine.snapshot(&self.durable);

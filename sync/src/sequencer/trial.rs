@@ -43,7 +43,7 @@ impl<M: Machine> Sequencer<M> {
     /// Whether a snapshot was taken, and is neither the base yet nor given up.
     #[must_use]
     pub fn is_trying(&self) -> bool {
-        self.candidate.is_some() && !self.broken
+        self.candidate.is_some() && !self.is_broken()
     }
 
     /// Makes the snapshot that was restored the base, once its checkpoint is durable.

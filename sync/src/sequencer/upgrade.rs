@@ -28,7 +28,7 @@ impl<M: Machine> Sequencer<M> {
     ///
     /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room has not changed.
     pub fn begin_upgrade(&mut self, mut machine: M, digest: Digest, now: Timestamp) -> Result<(), UpgradeError> {
-        if !self.is_settled() || self.broken || self.upgrade.is_some() {
+        if !self.is_settled() || self.is_broken() || self.upgrade.is_some() {
             return Err(UpgradeError::NotSettled);
         }
         if digest == self.digest {

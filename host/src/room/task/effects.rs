@@ -14,6 +14,7 @@ use crate::clock;
 use crate::crash;
 use crate::journal::{Appended, BatchId, Record};
 use crate::room::room::Letter;
+use crate::room::troubles::Kind;
 
 /// Bytes of an alarm's transition that the operator is shown, as JSON.
 const ALARM_SHOWN_BYTES_MAX: usize = 1024;
@@ -147,6 +148,7 @@ impl Task {
 
     /// Stores a snapshot beside the room.
     fn store_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.surroundings.troubles.clear(&self.id, Kind::Unsaved);
         let (journal, id) = (Arc::clone(&self.surroundings.journal), self.id.clone());
         let trims = self.is_trimmed.then(|| Arc::clone(&self.surroundings.trims));
         self.storing = Some(tokio::spawn(async move {
@@ -200,7 +202,10 @@ impl Task {
 
     async fn report(&mut self, report: Report) {
         match report {
-            Report::Broken(_) => error!(room = %self.id, "{report}"),
+            Report::Broken(_) => drop(self.surroundings.troubles.note(&self.id, Kind::Closed, &report.to_string())),
+            Report::SnapshotUnrestorable { .. } => {
+                self.surroundings.troubles.note(&self.id, Kind::Unsaved, &report.to_string());
+            }
             Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, &why).await,
             _ => warn!(room = %self.id, "{report}"),
         }
