@@ -135,6 +135,16 @@ impl<S: Scenario> World<S> {
         Some(act(driver, &mut Now { ticks, time, entropy: &mut draw }))
     }
 
+    /// The epoch that a page hears of. One that joins hears of its transitions before it has a state of that log.
+    fn epoch_heard(&self, index: usize) -> usize {
+        let page = &self.pages[index];
+        let phase = page.driver.as_ref().and_then(|driver| driver.replica()).map(|replica| replica.phase());
+        match page.connection {
+            Some((_, connection)) if phase == Some(Phase::Joining) => self.connections[connection].epoch,
+            _ => page.epoch,
+        }
+    }
+
     pub(super) fn pump_page(&mut self, index: usize) {
         if let Some(driver) = &self.pages[index].driver
             && let Some(replica) = driver.replica()
@@ -265,7 +275,7 @@ impl<S: Scenario> World<S> {
         match decision {
             Decision::Decided(number, outcome) => {
                 let page = self.audited(index).expect("an outcome for nobody");
-                self.auditor.note_outcome(page, number, outcome, self.pages[index].epoch);
+                self.auditor.note_outcome(page, number, outcome, self.epoch_heard(index));
             }
             Decision::Refused(NotTakenOn::NotSubmitted(SubmitError::Rejected(Rejection::Trapped(_)))) => {
                 self.coverage.local_traps += 1;
