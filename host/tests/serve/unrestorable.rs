@@ -4,7 +4,7 @@ use std::path::Path;
 
 use reapply_host::journal::{Journal, RoomRecord, SqliteJournal};
 use reapply_sync::Snapshot;
-use reapply_testing::{Host, http};
+use reapply_testing::{Host, http, until_blocking};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
@@ -187,6 +187,10 @@ fn what_was_accepted_is_not_judged_again_by_its_cost() {
     for _ in 0..4 {
         add(&host, "wat/costly", 5);
     }
+    // Stored once it was tried.
+    until_blocking("a snapshot is stored", || {
+        if snapshots(&host, "costly").is_empty() { Err(host.log()) } else { Ok(()) }
+    });
     host.kill_9();
     host.restart();
     assert!(host.room("wat/costly")["seq"].as_u64() >= Some(4), "{}", host.room("wat/costly"));
