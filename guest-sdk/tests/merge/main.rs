@@ -63,7 +63,8 @@ fn constant() {
 
 #[test]
 fn counter() {
-    check_histories::<NaiveCounter>("counter", &NO_CONFLICT);
+    // Its state is nearly always as small as a part.
+    check_histories::<NaiveCounter>("counter", &["outcome: conflict", "snapshot begun in parts"]);
 }
 
 #[test]
