@@ -1,4 +1,4 @@
-//! Numbers what is submitted, has it stored, and tells everybody.
+//! The room of the baseline: it numbers transitions, has them stored, and tells everybody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,16 +13,16 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::journal::Journal;
 
-/// The most events of a batch, as in the host.
+/// Maximum number of events in a batch, as in the host.
 const BATCH_EVENTS_MAX: usize = 4_096;
 
-/// Transitions that may wait for the room.
+/// Maximum number of transitions that wait for the room.
 const WAITING_MAX: usize = 4_096;
 
-/// Frames that a session may be behind. One that is further behind is an error of the benchmark.
+/// Maximum number of frames that a session may be behind. A session that is further behind is an error of the benchmark.
 const FRAMES_MAX: usize = 65_536;
 
-/// Somebody's transition.
+/// A participant's transition.
 pub(super) struct Submit {
     pub(super) client: ClientId,
     pub(super) number: Number,
@@ -32,7 +32,7 @@ pub(super) struct Submit {
 /// Events for everybody, encoded.
 #[derive(Clone)]
 pub(super) struct Frame {
-    /// The last of them.
+    /// The seq of the last event.
     last: u64,
     pub(super) bytes: Bytes,
 }
@@ -62,7 +62,7 @@ impl Room {
         let _ending = self.submits.send(submit).await;
     }
 
-    /// Returns a welcome to the present, whose state is nothing, and what follows.
+    /// Returns a welcome to the present, whose state is empty, and the frames that follow.
     pub(super) fn join(&self) -> (Welcome, Frames) {
         let frames = self.frames.subscribe();
         let seq = Seq(self.head());
@@ -98,7 +98,7 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// The session is too far behind.
+    /// Fails if the session is too far behind.
     pub(super) async fn next(&mut self) -> anyhow::Result<Frame> {
         loop {
             let frame = self.frames.recv().await?;
@@ -118,7 +118,7 @@ impl Frames {
     }
 }
 
-/// An author as long as the host's.
+/// Returns an author as long as the host's.
 fn author() -> Author {
     Author("anon-0123456789abcdef".into())
 }
@@ -135,7 +135,7 @@ async fn order(
     while waiting.recv_many(&mut submits, BATCH_EVENTS_MAX).await > 0 {
         let events = submits.drain(..).map(|Submit { client, number, transition }| {
             last += 1;
-            // As long as the host's times and entropy.
+            // These are as long as the host's times and entropy.
             let (time, entropy) = (Timestamp(1 << 50), u64::MAX - last);
             Event {
                 seq: Seq(last),
@@ -151,7 +151,7 @@ async fn order(
             return;
         }
         head.store(last, Ordering::Release);
-        // There may be nobody.
+        // There may be no sessions.
         let _nobody = frames.send(Frame { last, bytes });
     }
 }

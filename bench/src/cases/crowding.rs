@@ -14,17 +14,17 @@ use crate::machine_wat::{MachineWat, describe};
 use crate::report::{Table, count, medians, ms};
 use crate::session::Session;
 
-/// Rooms that each kind of attacker works in at once, with one request outstanding in each.
+/// The number of rooms that each kind of attacker works in at once, with one request outstanding in each.
 const ROOMS: usize = 4;
 
-/// Transitions that make a room dear to make again before its machine traps.
+/// The number of transitions that make a room expensive to recover before its machine traps.
 const TAIL: usize = 8;
 
-/// What is asked of the host beside the good room.
+/// A load on the host beside the good room.
 struct Attack {
     what: &'static str,
     machine: fn() -> MachineWat,
-    /// Transitions that each room begins with.
+    /// The transitions that each room begins with.
     prepare: &'static [&'static str],
     ask: Ask,
 }
@@ -34,7 +34,7 @@ enum Ask {
     Nothing,
     /// Submits this, each time as another participant.
     Submit(&'static str),
-    /// Submits something, and looks at the room.
+    /// Submits a transition, and looks at the room.
     View,
     /// Asks for the machine.
     Describe,
@@ -134,7 +134,7 @@ fn deploy(bench: &Bench, host: &Host, data: &Path, machine: &MachineWat) -> anyh
     bench.deploy_as(host, "attacker", &file)
 }
 
-/// Threads that ask, one thing after the other.
+/// Threads that send requests, one after the other.
 struct Attackers {
     is_over: Arc<AtomicBool>,
     asked: Arc<AtomicU64>,
@@ -146,7 +146,7 @@ impl Attackers {
         let rooms = if matches!(ask, Ask::Nothing) { 0 } else { ROOMS };
         for room in 0..rooms {
             let (url, is_over, asked) = (host.url(), attackers.is_over.clone(), attackers.asked.clone());
-            // They end with the host, if not before.
+            // The threads end with the host, if not before.
             thread::spawn(move || {
                 while !is_over.load(Ordering::Relaxed) && put(&url, room, ask).is_ok() {
                     asked.fetch_add(1, Ordering::Relaxed);
@@ -177,7 +177,7 @@ fn put(url: &str, room: usize, ask: Ask) -> anyhow::Result<()> {
     }
 }
 
-/// Submits as somebody new. A rejection is an answer as well.
+/// Submits as a new participant. A rejection is an answer as well.
 fn submit(url: &str, room: usize, transition: &str) -> anyhow::Result<()> {
     answered(ureq::post(format!("{url}/rooms/attacker/{room}")).send(transition))
 }
