@@ -20,7 +20,7 @@ use crate::error::ComponentError;
 /// The target that machines are compiled for. It imports nothing; those of WASI do.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// How machines are compiled, whatever the crate's own profile says: small, since every browser downloads them.
+/// The profile that machines are compiled with, whatever the crate's own profile says: small, since every browser downloads them.
 const PROFILE: [&str; 5] = [
     "profile.release.opt-level=\"s\"",
     "profile.release.lto=\"fat\"",
@@ -34,18 +34,18 @@ const PROFILE: [&str; 5] = [
 pub struct Built {
     /// The crate's name.
     pub package: String,
-    /// Where the component was written: `<target>/reapply/<package>.wasm`.
+    /// The path of the component that was written: `<target>/reapply/<package>.wasm`.
     pub path: PathBuf,
-    /// How many bytes it has.
+    /// The size of the component in bytes.
     pub bytes: usize,
-    /// Its digest, by which a host will know it.
+    /// The component's digest, by which a host will know it.
     pub digest: Digest,
 }
 
-/// Why there is no component.
+/// The reason why no component was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The directory is no crate.
+    /// The directory is not a crate.
     #[error("{} has no Cargo.toml: run `reapply build` in a machine's crate, or name its directory", .0.display())]
     NoManifest(PathBuf),
     /// cargo or rustc cannot be run.
@@ -53,19 +53,19 @@ pub enum BuildError {
     NoTool {
         /// The program.
         tool: &'static str,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// cargo refused the manifest; it has said why.
     #[error("cargo cannot read {}", .0.display())]
     BadManifest(PathBuf),
-    /// The manifest is a workspace's.
+    /// The manifest is that of a workspace, not of a package.
     #[error("{} is a workspace and no crate: name the directory of one of its machines", .0.display())]
     NoPackage(PathBuf),
     /// The compiler lacks the standard library for our target.
     #[error("Rust's library for {TARGET} is missing: run `rustup target add {TARGET}`")]
     TargetMissing,
-    /// The crate makes no module.
+    /// The crate does not compile to a module.
     #[error(
         "{} makes no module: it needs `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]` (`rlib` for its tests)",
         .0.display()
@@ -77,7 +77,7 @@ pub enum BuildError {
     /// The crate exports nothing that a host could call.
     #[error("{0} has no machine: add `reapply_guest::export!(YourMachine);` to its src/lib.rs")]
     NoExport(String),
-    /// The crate's code wants something from outside.
+    /// The crate's code imports something.
     #[error(
         "{package} imports `{import}`, and a machine imports nothing: some dependency wants a clock, random numbers or JavaScript"
     )]
@@ -92,10 +92,10 @@ pub enum BuildError {
     NotEncoded {
         /// The crate's name.
         package: String,
-        /// Why not.
+        /// The encoder's error.
         cause: String,
     },
-    /// No host would take the component.
+    /// The component was built, but no host would accept it.
     #[error(transparent)]
     Unfit(#[from] ComponentError),
     /// A file could not be read or written.
@@ -103,7 +103,7 @@ pub enum BuildError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
 }
@@ -112,7 +112,7 @@ pub enum BuildError {
 ///
 /// # Errors
 ///
-/// There is no component, and the error says what to do.
+/// Fails if no component was built; the error says what to do.
 pub fn build(dir: &Path) -> Result<Built, BuildError> {
     let package = find_package(dir)?;
     check_target(dir)?;
@@ -124,7 +124,7 @@ pub fn build(dir: &Path) -> Result<Built, BuildError> {
     Ok(Built { package: package.name, path, bytes: component.len(), digest: Digest::of(&component) })
 }
 
-/// What there is to know of a crate before it is compiled.
+/// The metadata of a crate, read before the crate is compiled.
 struct Package {
     name: String,
     manifest: PathBuf,
@@ -179,7 +179,7 @@ fn find_package(dir: &Path) -> Result<Package, BuildError> {
     Ok(Package { name: package.name, manifest, workspace_root, target_directory })
 }
 
-/// Asks before compiling, because the compiler's own error is about a crate called `core`.
+/// Checks that the target's library is installed. Without this check the compiler fails with an error about a crate called `core`.
 fn check_target(dir: &Path) -> Result<(), BuildError> {
     let printed = run("rustc", dir, ["--print=target-libdir", "--target", TARGET])?.unwrap_or_default();
     if Path::new(String::from_utf8_lossy(&printed).trim()).is_dir() { Ok(()) } else { Err(BuildError::TargetMissing) }
@@ -194,7 +194,7 @@ struct Artifact {
 
 fn compile(dir: &Path, package: &Package) -> Result<PathBuf, BuildError> {
     let failed = || BuildError::CompileFailed(package.name.clone());
-    // `cargo build` would make the rlib too, and then it leaves link-time optimisation out: the module would be half as large again.
+    // `cargo build` would make the rlib too, and would then skip link-time optimisation: the module would be half as large again.
     let fixed = ["rustc", "--release", "--lib", "--crate-type", "cdylib", "--target", TARGET];
     let fixed = fixed.into_iter().chain(["--message-format=json-render-diagnostics"]);
     let without_paths = without_paths(package);
@@ -211,8 +211,8 @@ fn compile(dir: &Path, package: &Package) -> Result<PathBuf, BuildError> {
         .ok_or_else(failed)
 }
 
-/// Keeps the names of this machine's folders out of the component, where panics would carry them to every browser. The digest then depends on
-/// the code and the toolchain alone, not on where they are.
+/// Returns the setting that keeps the names of this machine's folders out of the component; panics would carry them to every browser. With it,
+/// the digest depends on the code and the toolchain alone, not on where they are.
 fn without_paths(package: &Package) -> String {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).unwrap_or_default();
@@ -221,7 +221,7 @@ fn without_paths(package: &Package) -> String {
     format!("target.{TARGET}.rustflags={}", serde_json::json!(flags))
 }
 
-/// Runs a tool in `dir`, so that rustup picks the crate's own toolchain. Gives what it printed, if it succeeded.
+/// Runs a tool in `dir`, so that rustup picks the crate's own toolchain. Returns the tool's output if it succeeded.
 fn run<'a>(
     tool: &'static str,
     dir: &Path,
@@ -247,10 +247,10 @@ fn encode(package: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
     Ok(canonical_component(&component)?.to_vec())
 }
 
-/// How the encoder knows the imports that it makes itself, to handle the exported resource.
+/// The prefix of imports that the encoder makes itself, to handle the exported resource.
 const OWN_IMPORTS: &str = "[export]";
 
-/// Looks for what authors forget, before the encoder puts it in terms of the component model.
+/// Checks the module for common mistakes of authors, before the encoder reports them in terms of the component model.
 fn check_module(package: &str, module: &[u8]) -> Result<(), BuildError> {
     let bad = |error: wasmparser::BinaryReaderError| BuildError::NotEncoded {
         package: package.to_owned(),

@@ -30,11 +30,11 @@ pub const F32_NAN_BITS: u32 = 0x7fc0_0000;
 /// The bits of the one `f64` NaN that a machine sees.
 pub const F64_NAN_BITS: u64 = 0x7ff8_0000_0000_0000;
 
-/// The component with every NaN canonical, and without custom sections. `component` is valid, by [`FEATURES`](crate::FEATURES).
+/// Returns the component with every NaN canonical, and without custom sections. `component` must be valid by [`FEATURES`](crate::FEATURES).
 ///
 /// # Errors
 ///
-/// `component` was not valid.
+/// Fails if `component` is not valid.
 pub fn canonicalise(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let mut parents: Vec<Output> = Vec::new();
     let mut current: Option<Output> = None;
@@ -59,7 +59,7 @@ pub fn canonicalise(component: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     Ok(current.map(Output::finish).unwrap_or_default())
 }
 
-/// A module or component on its way out.
+/// A module or component that is being written.
 enum Output {
     Component(Component),
     Module(ModuleOutput),
@@ -68,9 +68,9 @@ enum Output {
 #[derive(Default)]
 struct ModuleOutput {
     module: Module,
-    /// How many parameters each type has, where it is a function's.
+    /// The number of parameters of each type. It is 0 for a type that is not a function's.
     type_params: Vec<u32>,
-    /// How many parameters each function with a body has.
+    /// The number of parameters of each function that has a body.
     function_params: Vec<u32>,
     code: CodeSection,
     bodies: usize,
@@ -162,7 +162,7 @@ fn type_params(types: &TypeSectionReader<'_>) -> Result<Vec<u32>, BinaryReaderEr
     Ok(type_params)
 }
 
-/// What an operation that can give a NaN gives.
+/// The result type of an operation that can give a NaN.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Float {
     F32,
@@ -199,7 +199,7 @@ impl Float {
         }
     }
 
-    /// The constant, the comparison and the selection of the sequence.
+    /// Returns the constant, the comparison and the selection of the sequence.
     fn instructions(self) -> [Instruction<'static>; 3] {
         match self {
             Self::F32 => [Instruction::F32Const(Ieee32::new(F32_NAN_BITS)), Instruction::F32Eq, Instruction::Select],
@@ -228,7 +228,7 @@ impl Float {
         select.encode(bytes);
     }
 
-    /// Whether `following` begins with the sequence, in whichever local.
+    /// Returns whether `following` begins with the sequence, in any local.
     fn is_canonical_already(self, following: &[(Operator<'_>, usize)]) -> bool {
         use Operator as O;
         let [(O::LocalTee { local_index }, _), (constant, _), get, again, (equal, _), (select, _), ..] = following
@@ -247,12 +247,12 @@ impl Float {
     }
 }
 
-/// The body with the sequence after every operation that lacks it. Everything else keeps its bytes, and a body that lacks nothing
-/// keeps all of them.
+/// Returns the body with the sequence after every operation that lacks it. All other code keeps its bytes, and so does a body in which no
+/// operation lacks the sequence.
 fn canonical_body(body: &FunctionBody<'_>, params: u32) -> Result<Vec<u8>, BinaryReaderError> {
     let operators =
         body.get_operators_reader()?.into_iter_with_offsets().collect::<Result<Vec<_>, BinaryReaderError>>()?;
-    // A body's last operator is its `end`, so each operation has a successor, and ends where that begins.
+    // A body's last operator is its `end`, so each operation has a successor, and ends where the successor begins.
     let lacking: Vec<(Float, usize)> = operators
         .windows(2)
         .enumerate()
@@ -301,7 +301,7 @@ fn canonical_body(body: &FunctionBody<'_>, params: u32) -> Result<Vec<u8>, Binar
     Ok(bytes)
 }
 
-/// The range of `bytes`; the parser keeps its ranges inside.
+/// Returns the range of `bytes`. The parser's ranges are always inside.
 fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
     bytes.get(range).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What a component's bytes must pass before anything is run. Each refusal is one sentence with its cause.
+//! The checks that a component's bytes must pass before any of its code runs. Each refusal is one sentence with its cause.
 
 use bytes::Bytes;
 use wasmparser::{Chunk, Parser, Payload, Validator, WasmFeatures};
@@ -11,8 +11,9 @@ use crate::shape;
 /// The interface that a machine exports, as a component names it.
 pub const INTERFACE: &str = "reapply:machine/machine@0.1.0";
 
-/// The features of WebAssembly that a machine may use: version 2.0 with fixed-width SIMD and extended constant expressions, which every browser has had for
-/// years, in a component. Threads, shared memory and relaxed SIMD are not deterministic; the rest is not everywhere.
+/// The features of WebAssembly that a machine may use, inside a component: version 2.0 with fixed-width SIMD, and extended constant
+/// expressions. Every browser has had these for years. Threads, shared memory and relaxed SIMD are not deterministic; the other features are
+/// not in every browser.
 ///
 /// `GC_TYPES` is only about `externref`, which no component passes.
 pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
@@ -24,7 +25,7 @@ pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
 ///
 /// # Errors
 ///
-/// The first thing that is wrong with it.
+/// Fails with the first thing that is wrong with the component.
 pub fn canonical_component(bytes: &[u8]) -> Result<Bytes, ComponentError> {
     check_size(bytes)?;
     check_header(bytes)?;
@@ -32,16 +33,16 @@ pub fn canonical_component(bytes: &[u8]) -> Result<Bytes, ComponentError> {
     check_imports(bytes)?;
     shape::check(bytes)?;
     let canonical = canonicalise(bytes).map_err(|error| ComponentError::Invalid(error.to_string()))?;
-    // Canonical code is longer, and what is served and stored has the limit.
+    // Canonical code is longer, and the limit applies to the bytes that are served and stored.
     check_size(&canonical)?;
     Ok(canonical.into())
 }
 
-/// Whether a component is of a size that any host takes.
+/// Checks that a component is small enough for every host.
 ///
 /// # Errors
 ///
-/// It is too large.
+/// Fails if the component is too large.
 pub fn check_size(bytes: &[u8]) -> Result<(), ComponentError> {
     if bytes.len() > COMPONENT_BYTES_MAX {
         return Err(ComponentError::TooLarge { bytes: bytes.len(), bytes_max: COMPONENT_BYTES_MAX });
@@ -49,7 +50,7 @@ pub fn check_size(bytes: &[u8]) -> Result<(), ComponentError> {
     Ok(())
 }
 
-/// What every module and component begins with.
+/// The first bytes of every module and component.
 const MAGIC: &[u8] = b"\0asm";
 
 fn check_header(bytes: &[u8]) -> Result<(), ComponentError> {
@@ -65,7 +66,7 @@ fn check_header(bytes: &[u8]) -> Result<(), ComponentError> {
     Ok(())
 }
 
-/// Whether the outermost sections promise more bytes than there are.
+/// Returns whether the outermost sections announce more bytes than there are.
 fn is_truncated(bytes: &[u8]) -> bool {
     let mut parser = Parser::new(0);
     let mut rest = bytes;
@@ -81,7 +82,7 @@ fn is_truncated(bytes: &[u8]) -> bool {
                 let Some(next) = rest.get(consumed + nested..) else { return true };
                 rest = next;
             }
-            // Damaged, which validation says better.
+            // The bytes are damaged: validation reports that better.
             Err(_) => return false,
         }
     }
@@ -106,10 +107,10 @@ fn validate(bytes: &[u8]) -> Result<(), ComponentError> {
     Err(ComponentError::Invalid(error.to_string()))
 }
 
-/// Features that [`validate`] names, since leaving them out is about more than their age.
+/// Features that [`validate`] names in its error, because they are not deterministic. All other missing features are merely too new.
 const NOT_DETERMINISTIC: WasmFeatures = WasmFeatures::THREADS.union(WasmFeatures::RELAXED_SIMD);
 
-/// Imports of the component itself. Those of the modules inside it are met inside it, or it would not be valid.
+/// Refuses a component that has imports. Only its own imports count: inside a valid component, the imports of its modules are satisfied.
 fn check_imports(bytes: &[u8]) -> Result<(), ComponentError> {
     let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
     let mut depth = 0;

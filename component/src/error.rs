@@ -1,8 +1,8 @@
-//! Why the bytes of a component are refused.
+//! The reasons why a component's bytes are refused.
 
 use crate::limits::{CORE_NAME_BYTES_MAX, IMPORTS_NAMED_MAX};
 
-/// The reason for which every host refuses these bytes, whatever an engine would say of them.
+/// The reason why every host refuses these bytes, whichever engine it uses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentError {
     /// The component is over the limit.
@@ -19,7 +19,7 @@ pub enum ComponentError {
     /// The file breaks off.
     #[error("the component breaks off after {bytes} bytes: the file is truncated")]
     Truncated {
-        /// The number of bytes there are.
+        /// The number of bytes in the file.
         bytes: usize,
     },
     /// The bytes are a compiler's core module, not yet a component.
@@ -34,13 +34,13 @@ pub enum ComponentError {
     /// The component imports something.
     #[error("the component imports {}, and a machine imports nothing", list(.0))]
     Imports(Vec<String>),
-    /// A core module in it has a name that is not only a name.
+    /// A core module of the component has a name with unusual characters, or too long a name.
     #[error(
         "a core module in the component imports or exports `{0}`: such a name may have at most {CORE_NAME_BYTES_MAX} bytes, \
          which are ASCII letters, digits or one of `_-.:/@#[]+|$`"
     )]
     OddName(String),
-    /// The component nests too deeply, or is made of too many parts.
+    /// The component nests too deeply, or has too many parts.
     #[error("the component is too intricate: {0}")]
     Shape(String),
 }

@@ -1,12 +1,12 @@
-//! Makes a machine's component, and checks one that comes from elsewhere. No engine is needed for either.
+//! Builds a machine's component, and checks one that comes from elsewhere. Neither needs an engine.
 //!
 //! ```text
 //!  crate ──cargo──▶ core module ──wit-component──▶ component ──canonical_component──▶ canonical component
 //!  └──────────────────────── build ──────────────────────────┘  size, validity, no imports, plain names, canonical NaNs
 //! ```
 //!
-//! `reapply build` writes the canonical component, and a host makes each deployed component canonical again, which changes nothing
-//! the second time. So both know a build by the same digest.
+//! `reapply build` writes the canonical component. A host makes each deployed component canonical again, which changes nothing the second time.
+//! So both know a build by the same digest.
 //!
 //! Read in this order: [`limits`], [`mod@build`], [`check`], [`canonical`].
 

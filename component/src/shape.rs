@@ -1,14 +1,14 @@
-//! What a component may look like from outside: how its parts are named, and how many there are.
+//! Bounds on a component's outer shape: the names of its parts, and their number.
 //!
-//! Neither matters to the engine. Names of core modules reach other programs (debuggers, profilers, logs), so that a name must not be able to be
-//! anything but a name there. Components that instantiate components can multiply with each level, so their number is bounded.
+//! Neither matters to the engine. But names of core modules reach other programs (debuggers, profilers, logs), so a name must be harmless
+//! there. And components that instantiate components can multiply with each level, so their number is bounded.
 
 use wasmparser::{BinaryReaderError, ComponentInstance, Instance, Parser, Payload};
 
 use crate::error::ComponentError;
 use crate::limits::{COMPONENT_DEPTH_MAX, COMPONENT_INSTANCES_MAX, CORE_NAME_BYTES_MAX};
 
-/// Punctuation that core names may have, besides letters and digits: what tools use to name an interface's functions.
+/// Punctuation that core names may have, besides letters and digits: the characters that tools use in names of an interface's functions.
 const PUNCTUATION: &[u8] = b"_-.:/@#[]+|$";
 
 /// Checks the names and the nesting of a valid component.
@@ -62,7 +62,7 @@ pub(crate) fn check(component: &[u8]) -> Result<(), ComponentError> {
     Ok(())
 }
 
-/// An instance's names are those that its module's imports go by.
+/// Checks the names of an instance: those that the imports of its module are found by.
 fn check_instance(instance: &Instance<'_>) -> Result<(), ComponentError> {
     match instance {
         Instance::Instantiate { args, .. } => args.iter().try_for_each(|argument| check_name(argument.name)),
@@ -78,5 +78,5 @@ fn check_name(name: &str) -> Result<(), ComponentError> {
     Err(ComponentError::OddName(name.escape_default().take(SHOWN_MAX).collect()))
 }
 
-/// Characters of an odd name that the error shows.
+/// Maximum number of an odd name's characters that the error shows.
 const SHOWN_MAX: usize = 80;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use reapply_component::{BuildError, build};
 
-/// A crate with this name, the rest of a manifest, and this source. Each has a name of its own, for they may share a target directory.
+/// Returns a folder with a crate of this name, the rest of its manifest, and this source. Each test needs its own name, since the crates may
+/// share a target directory.
 fn crate_with(name: &str, manifest: &str, source: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let head = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n");
