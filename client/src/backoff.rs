@@ -1,4 +1,4 @@
-//! How long to wait before something is tried again.
+//! The waits before something is tried again.
 
 use reapply_sync::room::Now;
 
@@ -19,19 +19,19 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Waits of at most `first_micros` at first, and never more than `max_micros`.
+    /// Returns waits of at most `first_micros` at first, and never more than `max_micros`.
     #[must_use]
     pub fn new(first_micros: u64, max_micros: u64) -> Self {
         Self { first_micros, max_micros, failures: 0 }
     }
 
-    /// Notes that it worked: the next wait is short again.
+    /// Notes a success: the next wait is short again.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Returns the microseconds to wait after one more failure: a random part of the longest wait. When a host comes back, its clients
-    /// do not come back all at once.
+    /// Returns the microseconds to wait after one more failure: a random part of the longest wait, so that clients do not all come back at once
+    /// when a host does.
     pub fn next(&mut self, now: &mut Now<'_>) -> u64 {
         let doubled = self.first_micros.saturating_mul(1 << self.failures.min(30));
         let longest = u128::from(doubled.min(self.max_micros));

@@ -1,27 +1,27 @@
-//! Two measures of the way to the host: what its clock shows, and how far away it is.
+//! Two measurements of the connection to the host: the host's clock, and the latency.
 
 use reapply_sync::Timestamp;
 use reapply_sync::room::{Now, Ticks};
 
-/// How much of a new measurement goes into the latency that is shown.
+/// The weight of a new measurement in the smoothed latency.
 const LATENCY_WEIGHT: f64 = 0.25;
 
-/// The host's clock, as well as it can be told here: predictions are made at the host's time, and not at this client's.
+/// The host's clock, as closely as this client can estimate it. Predictions are made at the host's time, not at this client's.
 #[derive(Debug, Default)]
 pub struct HostClock {
-    /// The host's clock less the ticks here, at least.
+    /// The lower bound of the host's clock minus the ticks here.
     ahead: Option<i128>,
     must_begin: bool,
     named: Option<Timestamp>,
 }
 
 impl HostClock {
-    /// Begins anew with the next time that is named: a new connection may lead to another host, and this client may have slept.
+    /// Begins anew with the next time that the host names: a new connection may lead to another host, and this client may have slept.
     pub fn begin(&mut self) {
         self.must_begin = true;
     }
 
-    /// Takes in the latest time that the host has named. Of several times, the one that was under way for the shortest tells most.
+    /// Takes in the latest time that the host has named. Of several times, the one that took the shortest way is the most exact.
     pub fn hear(&mut self, time: Option<Timestamp>, at: Ticks) {
         let Some(named) = time.filter(|_| time != self.named) else { return };
         self.named = time;
@@ -31,7 +31,7 @@ impl HostClock {
         self.must_begin = false;
     }
 
-    /// Returns the host's time; by the clock here until the host has named one.
+    /// Returns the host's time. Until the host has named a time, this is the time of the clock here.
     #[must_use]
     pub fn now(&self, now: &Now<'_>) -> Timestamp {
         let Some(ahead) = self.ahead else { return now.time };
@@ -39,20 +39,20 @@ impl HostClock {
     }
 }
 
-/// The way to the host and back, smoothed.
+/// The time to the host and back, smoothed.
 #[derive(Debug, Default)]
 pub struct Latency {
     micros: Option<f64>,
 }
 
 impl Latency {
-    /// Takes in that a ping of `sent` was answered now.
+    /// Takes in that a ping sent at `sent` was answered now.
     pub fn measure(&mut self, sent: Ticks, now: Ticks) {
         let measured = now.0.saturating_sub(sent.0) as f64;
         self.micros = Some(self.micros.map_or(measured, |micros| micros + (measured - micros) * LATENCY_WEIGHT));
     }
 
-    /// Returns the latency in microseconds, once it was measured.
+    /// Returns the latency in microseconds, once it has been measured.
     #[must_use]
     pub fn micros(&self) -> Option<f64> {
         self.micros
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(time(&clock, 200), 1_100, "the second was under way for longer");
         clock.hear(Some(Timestamp(1_090)), Ticks(180));
         assert_eq!(time(&clock, 200), 1_110);
-        // The same time again says nothing: it is older by now.
+        // The same time again says nothing new: it is older by now.
         clock.begin();
         clock.hear(Some(Timestamp(1_090)), Ticks(190));
         assert_eq!(time(&clock, 200), 1_110);

@@ -1,5 +1,6 @@
-//! Who a page is in a room: which client, and what that one has left. Two pages must never be one client at a time, and a number must never
-//! name two transitions; so a page is a client only while it holds the locks, and only where it knows which numbers are used up.
+//! The identity of a page in a room: which client it is, and which transitions that client has left. Two pages must never be one client at a
+//! time, and a number must never name two transitions. So a page is a client only while it holds the locks, and only if it knows which numbers
+//! are used up.
 //!
 //! [`Arrival`] and [`TabKey`] ask for one thing at a time. Their owner performs it and answers, until there is an [`Identity`].
 
@@ -7,104 +8,104 @@ use reapply_sync::ClientKey;
 
 use crate::queue::{Left, Store};
 
-/// A client, as a page is it.
+/// The client that a page is.
 #[derive(Debug)]
 pub struct Identity {
     /// The client's key.
     pub key: ClientKey,
-    /// Whether an application has chosen the key.
+    /// Whether the application has chosen the key.
     pub is_given: bool,
     /// Whether no other page of this browser can be this client now.
     pub is_own: bool,
-    /// The store that the client's transitions are kept in.
+    /// The store in which the client's transitions are kept.
     pub store: Store,
-    /// What earlier pages have left.
+    /// The transitions that earlier pages have left.
     pub left: Left,
 }
 
-/// Who a page would be.
+/// The client that a page asks to be.
 #[derive(Clone, Debug)]
 pub enum Wish {
-    /// The client with this key, which the application has chosen. Whoever comes last is that client.
+    /// The client with this key, which the application has chosen. The latest page with the key is that client.
     Given(ClientKey),
     /// The client of this tab.
     Tab,
-    /// A new client: the tab's is taken already.
+    /// A new client, because the tab's is already in use.
     New,
-    /// A client that has left something and that no page is now, but none of these.
+    /// A client that has left transitions and is not in use by any page, except for these.
     Orphan(Vec<ClientKey>),
 }
 
-/// One thing for the owner to find out or to do.
+/// One question or task for the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Opens the store, within the time that a page waits. [`Answer::Is`] whether it is open.
+    /// Opens the store, within the time that a page waits. The answer is [`Answer::Is`]: whether it is open.
     OpenStore,
-    /// Asks for the tab's key: [`TabKey`] finds it, once for all rooms of a page. [`Answer::Key`].
+    /// Asks for the tab's key: [`TabKey`] finds it, once for all rooms of a page. The answer is [`Answer::Key`].
     TabKey,
-    /// Asks for the key that this tab has kept from an earlier page. [`Answer::Key`].
+    /// Asks for the key that this tab has kept from an earlier page. The answer is [`Answer::Key`].
     KeptKey,
-    /// Keeps the tab's key for later pages, where that is possible. [`Answer::Done`].
+    /// Keeps the tab's key for later pages, where that is possible. The answer is [`Answer::Done`].
     KeepKey(ClientKey),
-    /// Locks a key for as long as this page lives, or until this room is left. [`Answer::Is`] whether it is locked.
+    /// Locks a key for as long as this page lives, or until this room is left. The answer is [`Answer::Is`]: whether it is locked.
     LockKey(ClientKey, Patience),
-    /// Locks a client in this room. [`Answer::Is`] whether it is locked.
+    /// Locks a client in this room. The answer is [`Answer::Is`]: whether it is locked.
     LockRoom(ClientKey, Patience),
-    /// Unlocks the client in this room: another will be this page's. [`Answer::Done`].
+    /// Unlocks the client in this room: this page becomes another one. The answer is [`Answer::Done`].
     Unlock(ClientKey),
-    /// Asks for the clients that have left something in this room. [`Answer::Clients`].
+    /// Asks for the clients that have left transitions in this room. The answer is [`Answer::Clients`].
     Orphans,
-    /// Reads what a client has left in this room. [`Answer::Left`], none where it cannot be read.
+    /// Reads the transitions that a client has left in this room. The answer is [`Answer::Left`], with `None` if they cannot be read.
     Read(ClientKey),
 }
 
-/// How much is done for a lock.
+/// The effort to get a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// It is taken if nobody has it.
+    /// The lock is taken only if it is free.
     None,
-    /// A reloaded page waits a moment for the page before it. Only a duplicated tab waits in vain.
+    /// The lock is waited for briefly: a reloaded page waits for the page before it to end. Only a duplicated tab waits without success.
     Moment,
-    /// It is waited for.
+    /// The lock is waited for without limit.
     Endless,
-    /// It is taken from whoever has it.
+    /// The lock is taken from its holder.
     Steal,
 }
 
-/// What the owner has found out.
+/// The owner's answer to an [`Ask`].
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// Nothing is to be told.
+    /// The task is done; there is nothing to report.
     Done,
     /// Yes or no.
     Is(bool),
     /// A key, if there is one.
     Key(Option<ClientKey>),
-    /// Clients that have left something.
+    /// The clients that have left transitions.
     Clients(Vec<KnownClient>),
-    /// What a client has left.
+    /// The transitions that a client has left.
     Left(Option<Left>),
 }
 
-/// A client that has left something in the store.
+/// A client that has left transitions in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownClient {
     /// The client's key.
     pub key: ClientKey,
-    /// Whether an application has chosen it. No tab takes such a key for its own.
+    /// Whether the application has chosen the key. No tab takes such a key for its own.
     pub is_given: bool,
 }
 
-/// How it goes on.
+/// The next step.
 #[derive(Debug)]
 pub enum Step<T> {
-    /// After the answer to this.
+    /// The owner performs this and answers; then it goes on.
     Ask(Ask),
-    /// This is who it is. None: there is nobody whom this page could be.
+    /// The result. `None` means that there is no client which this page could be.
     End(Option<T>),
 }
 
-/// Finds out who a page is in a room. See the module's documentation.
+/// Finds out which client a page is in a room. See the module's documentation.
 #[derive(Debug)]
 pub struct Arrival {
     wish: Wish,
@@ -112,14 +113,14 @@ pub struct Arrival {
     has_locks: bool,
     store: Store,
     key: Option<ClientKey>,
-    /// Orphans that were not tried yet, the next one last.
+    /// Orphans that were not tried yet; the next one is last.
     candidates: Vec<KnownClient>,
     is_orphan_given: bool,
     asked: Option<Ask>,
 }
 
 impl Arrival {
-    /// Begins, and says what is to be asked first.
+    /// Begins, and returns the first step.
     pub fn begin(wish: Wish, has_locks: bool, draw: &mut dyn FnMut() -> u64) -> (Self, Step<Identity>) {
         let mut arrival = Self {
             wish,
@@ -133,7 +134,7 @@ impl Arrival {
         let step = match &arrival.wish {
             Wish::New => arrival.be_new(draw),
             _ if has_locks => arrival.ask(Ask::OpenStore),
-            // Without locks nobody could say which tab's the entries are.
+            // Without locks it is unknown which tab the entries belong to.
             Wish::Tab => arrival.ask(Ask::TabKey),
             Wish::Given(key) => arrival.lock(key.clone(), Patience::Steal),
             Wish::Orphan(_) => Step::End(None),
@@ -141,7 +142,7 @@ impl Arrival {
         (arrival, step)
     }
 
-    /// Goes on after an answer.
+    /// Goes on after an answer. Returns the next step.
     pub fn answer(&mut self, answer: Answer, draw: &mut dyn FnMut() -> u64) -> Step<Identity> {
         let Some(asked) = self.asked.take() else { return Step::End(None) };
         match (asked, answer) {
@@ -156,7 +157,7 @@ impl Arrival {
             }
             (Ask::Unlock(_), _) if matches!(self.wish, Wish::Orphan(_)) => self.try_next_orphan(),
             (Ask::Unlock(_), _) => self.be_new(draw),
-            // The owner does not answer what was asked.
+            // The owner has answered another question than the one that was asked.
             _ => Step::End(None),
         }
     }
@@ -183,18 +184,18 @@ impl Arrival {
     fn handle_lock(&mut self, key: ClientKey, is_locked: bool, draw: &mut dyn FnMut() -> u64) -> Step<Identity> {
         match (&self.wish, is_locked) {
             (Wish::Orphan(_), false) => self.try_next_orphan(),
-            // Nobody knows which of the client's numbers another page uses.
+            // It is unknown which of the client's numbers another page uses.
             (Wish::Tab, false) => self.be_new(draw),
             (Wish::Given(_), false) => {
                 self.store = Store::None;
                 self.end()
             }
-            // The store takes up what this client has when it opens, or says that it is open.
+            // The queue writes this client's entries when the store opens, or says that it is open.
             (Wish::New, _) => {
                 self.store = Store::Closed;
                 self.end()
             }
-            // A number of the tab's client that is used again would name two transitions, and the room take one of them for decided.
+            // If the tab's client used a number again, it would name two transitions, and the room would take the second for decided.
             (Wish::Tab, true) if self.store == Store::None => self.ask(Ask::Unlock(key)),
             (Wish::Given(_), true) if self.store == Store::None => self.end(),
             (_, true) => self.ask(Ask::Read(key)),
@@ -203,7 +204,7 @@ impl Arrival {
 
     fn handle_read(&mut self, key: ClientKey, left: Option<Left>) -> Step<Identity> {
         let Some(left) = left else {
-            // What is there cannot be read, and must not be written over.
+            // The entries cannot be read, and must not be overwritten.
             self.store = Store::None;
             return if matches!(self.wish, Wish::Given(_)) { self.end() } else { self.ask(Ask::Unlock(key)) };
         };
@@ -213,7 +214,7 @@ impl Arrival {
 
     fn try_next_orphan(&mut self) -> Step<Identity> {
         let Wish::Orphan(except) = &self.wish else { return Step::End(None) };
-        // A read that failed says nothing of the next one.
+        // A failed read says nothing about the next one.
         self.store = Store::Open;
         while let Some(KnownClient { key, is_given }) = self.candidates.pop() {
             if !except.contains(&key) {
@@ -224,7 +225,7 @@ impl Arrival {
         Step::End(None)
     }
 
-    /// A client for this room alone. While it lives, no tab takes its key for that of a tab that is gone.
+    /// Becomes a client for this room alone. While it lives, no tab takes over its key as that of a closed tab.
     fn be_new(&mut self, draw: &mut dyn FnMut() -> u64) -> Step<Identity> {
         self.wish = Wish::New;
         let key = draw_key(draw);
@@ -232,7 +233,7 @@ impl Arrival {
         if self.has_locks { self.ask(Ask::LockKey(key, Patience::Endless)) } else { self.end() }
     }
 
-    /// Is a client of which nothing is in the store, or nothing that may be used.
+    /// Becomes a client without entries in the store, or whose entries must not be used.
     fn end(&mut self) -> Step<Identity> {
         let identity = self.key.take().map(|key| {
             let (is_given, is_own, store) = (self.is_given(), self.has_locks, self.store);
@@ -255,8 +256,8 @@ impl Arrival {
     }
 }
 
-/// Finds the key of a tab. Two tabs never share one, though a browser that duplicates a tab copies its storage. A tab that has none takes
-/// over that of a tab that is gone, with what that one has left in this room.
+/// Finds the key of a tab. Two tabs never share one, though a browser that duplicates a tab copies its storage. A tab without a key takes over
+/// that of a closed tab, with the transitions that it has left in this room.
 #[derive(Debug)]
 pub struct TabKey {
     has_locks: bool,
@@ -265,7 +266,7 @@ pub struct TabKey {
 }
 
 impl TabKey {
-    /// Begins, and says what is to be asked first.
+    /// Begins, and returns the first step.
     #[must_use]
     pub fn begin(has_locks: bool) -> (Self, Step<ClientKey>) {
         let mut tab_key = Self { has_locks, candidates: Vec::new(), asked: None };
@@ -273,11 +274,11 @@ impl TabKey {
         (tab_key, step)
     }
 
-    /// Goes on after an answer.
+    /// Goes on after an answer. Returns the next step.
     pub fn answer(&mut self, answer: Answer, draw: &mut dyn FnMut() -> u64) -> Step<ClientKey> {
         let Some(asked) = self.asked.take() else { return Step::End(None) };
         match (asked, answer) {
-            // Without locks pages take the risk.
+            // Without locks, pages take the risk of a shared key.
             (Ask::KeptKey, Answer::Key(Some(key))) if !self.has_locks => Step::End(Some(key)),
             (Ask::KeptKey, Answer::Key(Some(key))) => self.ask(Ask::LockKey(key, Patience::Moment)),
             (Ask::KeptKey, _) => self.ask(Ask::Orphans),

@@ -1,8 +1,8 @@
 //! A participant's side of a room, pure: no sockets, no clock, no random numbers, no storage, no browser.
 //!
-//! [`Driver`] is the core of every client: it wraps `sync`'s `Replica` in all that a participant decides. When to connect again, what is kept until
-//! the room is joined, which numbers are set aside, what is written before it is sent, when the session is over for good. Its owner performs
-//! effects: a browser's page with sockets and IndexedDB, a native program with its own means, the simulator with none at all.
+//! [`Driver`] is the core of every client. It wraps `sync`'s `Replica` in all that a participant decides: when to connect again, what is kept
+//! until the room is joined, which numbers are set aside, what is written before it is sent, and when the session ends for good. Its owner
+//! performs effects: a browser's page with sockets and IndexedDB, a native program with its own means, the simulator with neither.
 //!
 //! ```text
 //!   Arrival ──Identity──▶ Driver ──Effect──▶ sockets, store, loader, page

@@ -1,26 +1,26 @@
 //! Every bound and every wait of a client, by name. Waits are in microseconds, as [`Ticks`](reapply_sync::room::Ticks) are.
 
-/// Transitions that wait for the room to be joined. Those after it are bounded by the replica
+/// Maximum number of transitions that wait for the room to be joined. Later ones are bounded by the replica
 /// ([`PENDING_MAX`](reapply_sync::limits::PENDING_MAX)).
 pub const HELD_MAX: usize = 10_000;
 
-/// Numbers that are set aside at a time. A page begins above those of the page before it: no number ever names two transitions, not
-/// even where the last entries were not written any more.
+/// The count of numbers that are set aside at a time. A page begins above those of the page before it, so no number ever names two
+/// transitions, even if the last entries were not written.
 pub const NUMBERS_RESERVED: u64 = 1_000;
 
-/// How long a queue that could not be written waits before all of it is written again.
+/// The time from a failed write of the queue until all of it is written again.
 pub const REWRITE_AFTER_MICROS: u64 = 5_000_000;
 
-/// How often the connection is asked for a sign of life.
+/// The interval at which the connection is asked for a sign of life.
 pub const HEARTBEAT_MICROS: u64 = 5_000_000;
 
-/// How long a connection may stay silent after it was asked, and how long it may take to open.
+/// The maximum time that a connection may stay silent after it was asked, and that it may take to open.
 pub const SILENCE_MAX_MICROS: u64 = 10_000_000;
 
-/// After a connection that lasted this long, the next wait is short again.
+/// The minimum life of a connection after which the next wait is short again.
 pub const GOOD_AFTER_MICROS: u64 = 10_000_000;
 
-/// How long a view may lack what others have done, where so much is pending that it is not made anew after each frame.
+/// The maximum time that a view may lack others' changes, when so much is pending that the view is not made anew after each frame.
 pub const BEHIND_MAX_MICROS: u64 = 100_000;
 
 /// The longest first wait before connecting again, unless the owner chooses another.
@@ -29,22 +29,23 @@ pub const BACKOFF_FIRST_MICROS: u64 = 250_000;
 /// The longest wait before connecting again, unless the owner chooses another.
 pub const BACKOFF_MAX_MICROS: u64 = 15_000_000;
 
-/// How often in a row a session may be replaced by another of the same client, though this page alone is that client in this browser: the
-/// greeting of a connection that was given up may arrive late. More often, the key is used elsewhere.
+/// The maximum number of times in a row that another session of the same client may replace this one, though this page alone is that client in
+/// this browser: the greeting of a connection that was given up may arrive late. If it happens more often, the key is used elsewhere.
 pub const REPLACED_MAX: u32 = 4;
 
-/// After this long without a replacement, the count of [`REPLACED_MAX`] begins anew.
+/// The time without a replacement after which the count of [`REPLACED_MAX`] begins anew.
 pub const REPLACED_WITHIN_MICROS: u64 = 60_000_000;
 
-/// How long after a search for clients that are gone the next one begins: a tab may have been closed since, and a store may not have answered.
+/// The time from a search for clients that are gone to the next one: a tab may have been closed since, and a store may not have answered.
 pub const ORPHANS_AGAIN_MICROS: u64 = 15_000_000;
 
-/// Bytes of a past that are kept: events and states. What was not looked at for longest goes first. The stretch that is looked at is always kept.
+/// Maximum bytes of a past that are kept: events and states. The stretch that was not looked at for longest goes first. The one that is looked
+/// at is always kept.
 pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A replay of the past leaves a snapshot behind after this many events at the earliest, and when their bytes come to this part of the snapshot
-/// before.
+/// The minimum number of events after which a replay of the past takes a snapshot. Their bytes must also come to the part [`LEAVE_PART`] of the
+/// snapshot before.
 pub const LEAVE_EVENTS_MIN: usize = 64;
 
-/// See [`LEAVE_EVENTS_MIN`].
+/// The divisor that gives that part. See [`LEAVE_EVENTS_MIN`].
 pub const LEAVE_PART: usize = 4;

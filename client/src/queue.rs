@@ -1,6 +1,6 @@
-//! A client's transitions without an outcome, kept in a store: whatever becomes of this page, the next one sends them.
+//! A client's transitions without an outcome, kept in a store: whatever happens to this page, the next one sends them.
 //!
-//! The queue decides what is written. Its owner performs that and answers, and opens the store again when it is asked to.
+//! The queue decides what is written. Its owner performs the writes and answers, and opens the store again when it is asked to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::limits::{NUMBERS_RESERVED, REWRITE_AFTER_MICROS};
 /// A transition without an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The place among the entries of its client, from 1. It stays.
+    /// The place among the entries of its client, from 1. It never changes.
     pub order: u64,
-    /// The room's name for it; none until it is taken on.
+    /// The client's number for the transition. `None` until it is taken on.
     pub number: Option<Number>,
-    /// The transition, as every build of the machine reads it.
+    /// The transition as JSON, which every build of the machine reads.
     pub json: Arc<str>,
-    /// The host's time when it was asked for, as far as that was known.
+    /// The host's time when the transition was asked for, as far as it was known.
     pub time: Timestamp,
-    /// The log's head, as far as it was known, when this was first sent; none where the room cannot have it.
+    /// The log's head, as far as it was known, when the transition was first sent. `None` if the room cannot have it.
     pub sent_at: Option<Seq>,
 }
 
@@ -35,7 +35,7 @@ pub struct Left {
 }
 
 impl Left {
-    /// Returns the last number or order that may be in use: those of the next page are above.
+    /// Returns the last number or order that may be in use. The next page uses only higher ones.
     #[must_use]
     pub fn base(&self) -> u64 {
         self.entries.iter().map(last_of).fold(self.reserved, u64::max)
@@ -45,45 +45,45 @@ impl Left {
 /// The store that a queue is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Store {
-    /// Nothing is ever written: there is no store, or what it holds is not this page's to change.
+    /// Nothing is ever written: there is no store, or this page must not change its content.
     #[default]
     None,
-    /// The store does not answer now. What is kept is written once it is open.
+    /// The store does not answer now. All kept entries are written once it is open.
     Closed,
     /// The store is open.
     Open,
 }
 
-/// One change of what the store holds of a client.
+/// One change of a client's entries in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Keeps an entry, in place of an earlier one of the same order.
     Put(Entry),
     /// Removes the entry of this order.
     Delete(u64),
-    /// Sets numbers aside up to this one.
+    /// Sets aside numbers up to this one.
     Reserve(u64),
 }
 
-/// One write of some changes, all or none. Each is used once.
+/// The id of one write of some changes, all or none. Each id is used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WriteId(pub u64);
 
-/// How a write has ended.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// All of its changes are in the store.
     Yes,
-    /// None of them is.
+    /// None of its changes is in the store.
     No,
-    /// The store does not say: all may be in it, or none.
+    /// The result is unknown: all of its changes may be in the store, or none.
     Unknown,
 }
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// Whether it is known what earlier pages have left, and so which orders are free.
+    /// Whether the entries of earlier pages are known, and so which orders are free.
     is_begun: bool,
     store: Store,
     /// The changes since the last write.
@@ -95,9 +95,9 @@ pub(crate) struct Queue {
     last_order: u64,
     /// Orders that the store may hold.
     stored: BTreeMap<u64, Stored>,
-    /// Orders that the store may hold, and whose entries have their outcome; with the write that removes each.
+    /// Orders that the store may still hold although their entries have an outcome, with the write that removes each.
     owed: BTreeMap<u64, WriteId>,
-    /// Orders of which the store may say what will not be true once they are sent.
+    /// Orders of entries that are wrong in the store once they are sent.
     stale: BTreeMap<u64, Renewal>,
     writing: Writing,
 }
@@ -106,40 +106,40 @@ pub(crate) struct Queue {
 #[derive(Clone, Copy, Debug)]
 enum Stored {
     Yes,
-    /// If one of the writes from the first to the last has put it there.
+    /// The entry is there if any write from the first to the last succeeded.
     Perhaps {
         first: WriteId,
         last: WriteId,
     },
 }
 
-/// What is done about an entry that is stale in the store.
+/// The repair of an entry that is stale in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Renewal {
-    /// This write puts it anew.
+    /// This write puts the entry anew.
     Put(WriteId),
-    /// This write removes it, since it could not be put: a full store may still do that.
+    /// This write removes the entry, since it could not be put: a full store may still allow a removal.
     Removal(WriteId),
-    /// Neither has worked. It is put again when everything is.
+    /// Neither has worked. The entry is put again when all others are.
     Failed,
 }
 
-/// Whether all that is kept is in the store, as far as is known.
+/// Whether the store holds all kept entries, as far as is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Writing {
-    /// No, and nothing is on its way to change that.
+    /// The store does not hold all, and no write is under way to change that.
     #[default]
     No,
-    /// Once this write has ended well.
+    /// The store holds all once this write has succeeded.
     Under(WriteId),
-    /// Yes.
+    /// The store holds all.
     Done,
-    /// A write has failed. All is written again then.
+    /// A write has failed. All entries are written again at this time.
     Again(Ticks),
 }
 
 impl Queue {
-    /// Begins to write to a store, above what earlier pages have left there.
+    /// Begins to write to a store, above the numbers and orders that earlier pages have left there.
     pub(crate) fn begin(&mut self, store: Store, left: &Left) {
         self.is_begun = true;
         self.store = store;
@@ -148,27 +148,27 @@ impl Queue {
         self.stored = left.entries.iter().map(|entry| (entry.order, Stored::Yes)).collect();
     }
 
-    /// Whether everything that is kept outlives this page.
+    /// Returns whether all kept entries outlive this page.
     pub(crate) fn is_durable(&self) -> bool {
         self.store == Store::Open && self.writing == Writing::Done
     }
 
-    /// Whether a write of everything is under way.
+    /// Returns whether a write of all entries is under way.
     pub(crate) fn is_writing_all(&self) -> bool {
         matches!(self.writing, Writing::Under(_))
     }
 
-    /// Whether the store may say of an entry what will not be true once the entry is sent. Nothing is sent until then.
+    /// Returns whether some entry in the store would be wrong once it is sent. No transition is sent until that is repaired.
     pub(crate) fn has_stale(&self) -> bool {
         !self.stale.is_empty()
     }
 
-    /// Whether the store may hold an entry.
+    /// Returns whether the store may hold an entry.
     pub(crate) fn may_hold(&self, entry: &Entry) -> bool {
         self.stored.contains_key(&entry.order)
     }
 
-    /// Keeps an entry, and gives it an order if it has none; once the queue has begun.
+    /// Keeps an entry, and gives it an order if it has none. Does nothing until the queue has begun.
     pub(crate) fn keep(&mut self, entry: &mut Entry) {
         if !self.is_begun {
             return;
@@ -181,7 +181,7 @@ impl Queue {
         self.put(entry);
     }
 
-    /// Keeps an entry that is about to be sent. What the store may say of it so far is not true any more once it is sent.
+    /// Keeps an entry that is about to be sent. An older form of it in the store becomes wrong when it is sent.
     pub(crate) fn renew(&mut self, entry: &mut Entry) {
         let must_wait = self.may_hold(entry);
         self.keep(entry);
@@ -200,7 +200,7 @@ impl Queue {
         }
     }
 
-    /// Takes the changes since the last write, to be written at once. `None` where there are none.
+    /// Takes the changes since the last write, which must be written at once. Returns `None` if there are none.
     pub(crate) fn take_write(&mut self) -> Option<(WriteId, Vec<Change>)> {
         if self.changes.is_empty() {
             return None;
@@ -216,7 +216,7 @@ impl Queue {
         Some((write, changes))
     }
 
-    /// A write has ended. The next one is tried even after a failure: there may be space again, and what is decided must go.
+    /// Handles the end of a write. After a failure the next one is tried all the same: there may be space again, and decided entries must go.
     pub(crate) fn handle_written(&mut self, write: WriteId, written: Written, now: Ticks) {
         self.note_stored(write, written);
         if written == Written::Yes {
@@ -246,7 +246,7 @@ impl Queue {
                 Renewal::Removal(id) if id == write => *renewal = Renewal::Failed,
                 _ => {}
             }
-            // What is not in the store cannot be wrong there.
+            // An entry that is not in the store cannot be wrong there.
             stored.contains_key(order)
         });
         for removal in removals {
@@ -254,7 +254,7 @@ impl Queue {
         }
     }
 
-    /// The store is open, for the first time or again and perhaps empty: writes everything that is kept.
+    /// Handles that the store is open, for the first time or again and perhaps empty: writes all kept entries.
     pub(crate) fn handle_opened<'a>(&mut self, kept: impl Iterator<Item = &'a mut Entry>) {
         if self.store == Store::None {
             return;
@@ -274,13 +274,13 @@ impl Queue {
         self.writing = Writing::Under(next);
     }
 
-    /// The store could not be opened.
+    /// Handles that the store could not be opened.
     pub(crate) fn handle_not_opened(&mut self, now: Ticks) {
         self.handle_closed();
         self.fail(now);
     }
 
-    /// The store was closed. It is opened again when its owner says so, or when everything is due to be written again.
+    /// Handles that the store was closed. It is opened again when its owner says so, or when all entries are due to be written again.
     pub(crate) fn handle_closed(&mut self) {
         if self.store == Store::Open {
             self.store = Store::Closed;
@@ -290,7 +290,7 @@ impl Queue {
         }
     }
 
-    /// Whether the store must be opened now, to write everything again.
+    /// Returns whether the store must be opened now, to write all entries again.
     pub(crate) fn take_reopen(&mut self, now: Ticks) -> bool {
         let is_due = matches!(self.writing, Writing::Again(at) if at <= now);
         if is_due {
@@ -299,7 +299,7 @@ impl Queue {
         is_due
     }
 
-    /// Returns when [`Queue::take_reopen`] is due.
+    /// Returns the time when [`Queue::take_reopen`] is due.
     pub(crate) fn wake_at(&self) -> Option<Ticks> {
         match self.writing {
             Writing::Again(at) => Some(at),
@@ -307,7 +307,7 @@ impl Queue {
         }
     }
 
-    /// Another page has taken the client over: nothing is written any more.
+    /// Handles that another page has taken the client over: nothing more is written.
     pub(crate) fn disown(&mut self) {
         *self = Self { writes: self.writes, ..Self::default() };
     }
@@ -346,7 +346,7 @@ impl Queue {
         self.change(Change::Reserve(self.reserved));
     }
 
-    /// Notes what has become of the entries that a write has put into the store. One of which nothing is known may be there.
+    /// Notes which entries a write has put into the store. After an unknown result they may be there.
     fn note_stored(&mut self, write: WriteId, written: Written) {
         for order in self.puts.remove(&write).unwrap_or_default() {
             let Some(stored) = self.stored.get_mut(&order) else { continue };

@@ -1,6 +1,6 @@
-//! Stretches of a room's log, and states between their events: what a page keeps of a past that it looks at.
+//! Stretches of a room's log, and states between their events: the parts of a past that a page looks at.
 //!
-//! What was fetched is kept, within a limit, and along the way a replay leaves snapshots behind: so that a slider can go to and fro.
+//! Fetched events are kept, within a limit, and a replay takes snapshots along the way, so that a slider can go back and forth.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,15 +14,15 @@ pub type Builds<M> = Rc<dyn Fn(Digest) -> Result<M, String>>;
 
 type Replaying<M> = Replay<M, Box<dyn FnMut(Digest) -> Result<M, String>>>;
 
-/// The machine, a state that was made again, and its time.
+/// The machine, a state that was replayed, and its time.
 pub type Reached<'a, M> = (&'a mut M, &'a <M as Machine>::State, Timestamp);
 
-/// The past of one room, as far as it is here.
+/// The past of one room, as far as it is known here.
 pub struct Stretches<M: Machine> {
     builds: Builds<M>,
     log: Option<LogId>,
     stretches: Vec<Stretch>,
-    /// The replay that was used last, and the event that its stretch begins after.
+    /// The replay that was used last, and the event after which its stretch begins.
     replay: Option<(Seq, Replaying<M>)>,
     looks: u64,
     bytes_max: usize,
@@ -33,40 +33,40 @@ struct Stretch {
     origin: Origin,
     from: Seq,
     events: Vec<Event>,
-    /// Snapshots that replays have left.
+    /// Snapshots that replays have taken.
     left: BTreeMap<Seq, Snapshot>,
-    /// Bytes of the events alone, and of all that is kept.
+    /// Bytes of the events alone; below, bytes of all that is kept.
     events_bytes: usize,
     bytes: usize,
-    /// Whether a snapshot had no room any more: to take another one only to see that again would cost as much as to keep it.
+    /// Whether a snapshot did not fit any more. Taking another one only to see that again would cost as much as keeping it.
     is_full: bool,
     looked_at: u64,
 }
 
 impl<M: Machine + 'static> Stretches<M> {
-    /// Nothing yet. At most `bytes_max` bytes are kept.
+    /// Returns an empty past that keeps at most `bytes_max` bytes.
     #[must_use]
     pub fn new(builds: Builds<M>, bytes_max: usize) -> Self {
         Self { builds, log: None, stretches: Vec::new(), replay: None, looks: 0, bytes_max }
     }
 
-    /// Whether the state at `seq` can be made from what is here.
+    /// Returns whether the state at `seq` can be replayed from what is here.
     #[must_use]
     pub fn has(&self, seq: Seq) -> bool {
         self.find(seq).is_some()
     }
 
-    /// The last event before `seq` up to which something is here.
+    /// Returns the last event of the stretch that ends nearest before `seq`, if there is one.
     #[must_use]
     pub fn nearest(&self, seq: Seq) -> Option<Seq> {
         self.stretches.iter().map(Stretch::last).filter(|last| *last < seq).max()
     }
 
-    /// Takes in what the host has answered with to somebody who holds the events up to `held`, and says which moment was asked for.
+    /// Takes in the host's answer to a page that holds the events up to `held`. Returns the seq that was asked for.
     ///
     /// # Errors
     ///
-    /// It is damaged, does not follow on what is here, or leads no further.
+    /// Fails if the answer is damaged, does not follow on what is here, or leads no further.
     pub fn take(&mut self, past: Past, held: Option<Seq>) -> Result<Seq, String> {
         let events = past.events().map_err(|damage| format!("the host's answer is damaged: {damage}"))?;
         let (asked, from, last) = (past.seq, past.from(), past.last());
@@ -74,7 +74,7 @@ impl<M: Machine + 'static> Stretches<M> {
             return Err(format!("the host's answer ends at event {last}, and {asked} was asked for"));
         }
         if self.log.replace(past.log) != Some(past.log) {
-            // The room was made anew: nothing that is here is of it.
+            // The room was made anew: everything that is here belongs to the old one.
             self.stretches.clear();
             self.replay = None;
         }
@@ -93,18 +93,18 @@ impl<M: Machine + 'static> Stretches<M> {
         Ok(asked)
     }
 
-    /// The builds that the state at `seq` needs, from the nearest state that is here.
+    /// Returns the builds that the state at `seq` needs, from the nearest state that is here.
     #[must_use]
     pub fn builds(&self, seq: Seq) -> Vec<Digest> {
         self.find(seq).map(|stretch| stretch.builds(seq)).unwrap_or_default()
     }
 
-    /// Goes on towards the state at `seq` by at most `events_max` events. Gives the machine, that state and its time once it is there; until then,
-    /// call it again.
+    /// Advances towards the state at `seq` by at most `events_max` events. Returns the machine, that state and its time once it is reached;
+    /// until then, call it again.
     ///
     /// # Errors
     ///
-    /// It cannot be made here. The machines may have faulted: nothing that is here is of more use.
+    /// Fails if the state cannot be replayed here. The machines may have faulted: everything that is here is useless then.
     pub fn replay(&mut self, seq: Seq, events_max: usize) -> Result<Option<Reached<'_, M>>, String> {
         self.looks += 1;
         let Some(stretch) = self.stretches.iter_mut().find(|stretch| stretch.holds(seq)) else {
@@ -166,12 +166,12 @@ impl Stretch {
         (self.from..=self.last()).contains(&seq)
     }
 
-    /// The last event up to `seq` after which a state is here.
+    /// Returns the last event up to `seq` after which a state is here.
     fn nearest(&self, seq: Seq) -> Seq {
         self.left.range(..=seq).next_back().map_or(self.from, |(seq, _)| *seq)
     }
 
-    /// The events after one and up to another.
+    /// Returns the events after one and up to another.
     fn between(&self, after: Seq, upto: Seq) -> &[Event] {
         let index = |seq: Seq| (seq.0.saturating_sub(self.from.0) as usize).min(self.events.len());
         self.events.get(index(after)..index(upto)).unwrap_or_default()
@@ -191,7 +191,7 @@ impl Stretch {
         first.into_iter().chain(upgrades).collect()
     }
 
-    /// A replay that begins at the nearest state up to `seq`.
+    /// Returns a replay that begins at the nearest state up to `seq`.
     fn begin<M: Machine + 'static>(&self, seq: Seq, builds: &Builds<M>) -> Result<Replaying<M>, String> {
         let builds = Rc::clone(builds);
         let builds = Box::new(move |digest: Digest| builds(digest));
@@ -203,7 +203,7 @@ impl Stretch {
         begun.map_err(|error| error.to_string())
     }
 
-    /// Applies at most `events_max` events up to `seq`, and leaves snapshots behind where they are worth it.
+    /// Applies at most `events_max` events up to `seq`, and takes snapshots where they are worth it.
     fn advance<M: Machine>(
         &mut self,
         replay: &mut Replaying<M>,
@@ -221,7 +221,7 @@ impl Stretch {
         Ok(())
     }
 
-    /// Whether to go through the events since the nearest state again would cost more than a snapshot here.
+    /// Returns whether replaying the events since the nearest state would cost more than a snapshot here.
     fn is_due(&self, seq: Seq) -> bool {
         let nearest = self.nearest(seq);
         let count = (seq.0 - nearest.0) as usize;
@@ -243,7 +243,7 @@ impl Stretch {
             return Ok(());
         }
         self.bytes += state.len();
-        // Of what a room keeps in a snapshot for itself, a replay needs nothing.
+        // A replay needs nothing of what a room keeps in a snapshot for itself.
         let snapshot = Snapshot {
             seq: replay.seq(),
             digest: replay.digest(),

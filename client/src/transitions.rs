@@ -1,4 +1,4 @@
-//! The transitions of a room that have no outcome yet: those that wait for the room to be joined, and those that wait for its verdict.
+//! The transitions of a room that have no outcome yet: those that wait for the room to be joined, and those that wait for its decision.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use crate::queue::{Entry, Left, Queue};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What became of a transition.
+/// The outcome of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The room has decided it, or will not any more.
+    /// The room has decided the transition, or never will.
     Decided(Number, Outcome),
-    /// It was not taken on here, and never sent.
+    /// The transition was not taken on here, and never sent.
     Refused(NotTakenOn),
 }
 
-/// Why a transition was not taken on.
+/// The reason why a transition was not taken on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTakenOn {
-    /// Too many wait for the room to be joined.
+    /// Too many transitions wait for the room to be joined.
     TooManyHeld,
-    /// The replica's reason.
+    /// The replica has refused the transition.
     NotSubmitted(SubmitError),
 }
 
 impl NotTakenOn {
-    /// Returns the kind of refusal, as one word. Those of [`SubmitError::kind`] are among them.
+    /// Returns the kind of refusal, as one word. The words of [`SubmitError::kind`] are among them.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -64,9 +64,9 @@ impl std::fmt::Display for NotTakenOn {
 /// A transition of an earlier page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Returned {
-    /// The transition, as every build of the machine reads it.
+    /// The transition as JSON, which every build of the machine reads.
     pub json: Arc<str>,
-    /// The host's time when it was made, as far as that was known.
+    /// The host's time when the transition was asked for, as far as it was known.
     pub time: Timestamp,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Ended {
 struct Waiting {
     ticket: Ticket,
     entry: Entry,
-    /// Whether an earlier page has asked for it.
+    /// Whether an earlier page has asked for the transition.
     is_returning: bool,
 }
 
@@ -97,36 +97,37 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Transitions {
     tickets: u64,
-    /// Not taken on yet, in order.
+    /// Transitions that are not taken on yet, in order.
     held: VecDeque<Waiting>,
-    /// Taken on.
+    /// Transitions that are taken on.
     undecided: BTreeMap<Number, Waiting>,
-    /// Whether the entries do not say yet what is about to be sent.
+    /// Whether the entries do not yet record that they are about to be sent.
     must_mark: bool,
 }
 
 impl Transitions {
-    /// How many wait for the room to be joined.
+    /// Returns the number of transitions that wait for the room to be joined.
     pub(crate) fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// How many have no outcome.
+    /// Returns the number of transitions without an outcome.
     pub(crate) fn len(&self) -> usize {
         self.held.len() + self.undecided.len()
     }
 
-    /// The numbers of what is taken on, and what that is as JSON.
+    /// Returns the transitions that are taken on: each number, and the transition as JSON.
     pub(crate) fn undecided(&self) -> impl Iterator<Item = (Number, &Arc<str>)> {
         self.undecided.iter().map(|(number, waiting)| (*number, &waiting.entry.json))
     }
 
-    /// Everything that is kept.
+    /// Returns the entries of all transitions that are kept.
     pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.undecided.values_mut().chain(&mut self.held).map(|waiting| &mut waiting.entry)
     }
 
-    /// The client is known: what earlier pages have left comes first. Hands over to the replica what has its number already.
+    /// Takes in the transitions that earlier pages have left, once the client is known. They come first. Those with a number go to the replica
+    /// at once.
     pub(crate) fn restore<M: Machine>(
         &mut self,
         left: Left,
@@ -141,7 +142,8 @@ impl Transitions {
             let ticket = self.ticket();
             let (number, json, time) = (entry.number, entry.json.to_string(), entry.time);
             let waiting = Waiting { ticket, entry, is_returning: true };
-            // A number is kept forever, sent or not. What never had one is taken on by its place, on top of what the room has become.
+            // A number is kept forever, sent or not. A transition without a number is taken on in its order, on top of the room's present
+            // state.
             let Some(number) = number else {
                 self.held.push_back(waiting);
                 continue;
@@ -157,7 +159,7 @@ impl Transitions {
         self.must_mark = true;
     }
 
-    /// A transition that is asked for now.
+    /// Returns the ticket and the entry of a transition that is asked for now.
     pub(crate) fn begin(&mut self, json: Arc<str>, time: Timestamp) -> (Ticket, Entry) {
         (self.ticket(), Entry { order: 0, number: None, json, time, sent_at: None })
     }
@@ -185,7 +187,7 @@ impl Transitions {
         self.take_on(Waiting { ticket, entry, is_returning: false }, replica, queue, now, entropy)
     }
 
-    /// Gives the first held transition to the replica. The outer option is none where nothing is held.
+    /// Gives the first held transition to the replica. The outer option is `None` if no transition is held.
     pub(crate) fn release<M: Machine>(
         &mut self,
         replica: &mut Replica<M>,
@@ -209,10 +211,10 @@ impl Transitions {
             Ok(number) => {
                 waiting.entry.number = Some(number);
                 if queue.may_hold(&waiting.entry) {
-                    // The store says that it has no number, and so was never sent.
+                    // The store says that the transition has no number, and so was never sent.
                     self.must_mark = true;
                 } else {
-                    // It is written before it is sent, and nobody waits for that.
+                    // The entry is written before the transition is sent, but sending does not wait for the write to end.
                     waiting.entry.sent_at = replica.sent_at(number);
                 }
                 queue.keep(&mut waiting.entry);
@@ -226,12 +228,12 @@ impl Transitions {
         }
     }
 
-    /// The room was greeted: once it has answered, what is pending is sent again.
+    /// Notes that the room was greeted: once it has answered, all pending transitions are sent again.
     pub(crate) fn handle_joining(&mut self) {
         self.must_mark = true;
     }
 
-    /// Has the entries say of all that is about to be sent that it may have been.
+    /// Records in the entries that all transitions which are about to be sent may have been sent.
     pub(crate) fn mark_sent<M: Machine>(&mut self, replica: &Replica<M>, queue: &mut Queue) {
         if !self.must_mark {
             return;
@@ -246,14 +248,14 @@ impl Transitions {
         }
     }
 
-    /// The room has decided a transition.
+    /// Handles that the room has decided a transition.
     pub(crate) fn decide(&mut self, number: Number, outcome: Outcome, queue: &mut Queue) -> Option<Ended> {
         let waiting = self.undecided.remove(&number)?;
         queue.drop(&waiting.entry);
         Some(waiting.ended(Decision::Decided(number, outcome)))
     }
 
-    /// The room is closed. What is in the store stays there.
+    /// Handles that the room is closed. Entries in the store stay there.
     pub(crate) fn abandon(&mut self) {
         *self = Self { tickets: self.tickets, ..Self::default() };
     }

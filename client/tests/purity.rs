@@ -1,5 +1,5 @@
-//! The driver knows no runtime and no browser. Here is the proof: beside the protocol, whose own test says what that is built from, it
-//! depends on nothing but bytes.
+//! Proof that the driver knows no runtime and no browser. Besides the protocol, whose own test lists its dependencies, it depends on nothing
+//! but bytes.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Going to and fro in a room's past: the same states as straight from the beginning, for little work.
+//! Going back and forth in a room's past gives the same states as a replay from the beginning, for little work.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use reapply_sync::*;
 const EVENTS: u64 = 3_000;
 const SLICE: usize = 500;
 
-/// A machine that adds what its build says to a number, and carries some ballast.
+/// A machine that adds its build's step to a number, and carries some ballast.
 struct Adder {
     step: u64,
     work: Rc<Work>,
 }
 
-/// What machines were asked for.
+/// Counts of the calls that machines got.
 #[derive(Default)]
 struct Work {
     applied: Cell<usize>,
@@ -65,12 +65,12 @@ impl Machine for Adder {
     }
 }
 
-/// What a host answers from: a log of [`EVENTS`], upgraded in the middle, and the snapshots that its room took.
+/// The data that a host answers from: a log of [`EVENTS`], upgraded in the middle, and the snapshots that its room took.
 struct Host {
     genesis: Genesis,
     records: Vec<PastRecord>,
     snapshots: BTreeMap<Seq, Snapshot>,
-    /// The state after each event, straight from the beginning.
+    /// The state after each event, replayed from the beginning.
     states: Vec<u64>,
 }
 
@@ -138,7 +138,7 @@ impl Host {
         Seq(self.states.len() as u64 - 1)
     }
 
-    /// Answers as `GET /rooms/{machine}/{room}/past` does, with at most so many records.
+    /// Returns the answer of `GET /rooms/{machine}/{room}/past`, with at most this many records.
     fn past(&self, seq: Seq, held: Option<Seq>, records_max: usize) -> Past {
         let nearest = self.snapshots.range(..=seq).next_back();
         let begin = nearest.map_or(Seq(0), |(seq, _)| *seq);
@@ -155,7 +155,7 @@ impl Host {
     }
 }
 
-/// A page's way to a moment; answers with its state, and how many answers of the host it took.
+/// Takes a page to a moment. Returns its state there, and the number of the host's answers that this took.
 fn look(page: &mut Stretches<Adder>, host: &Host, seq: Seq, records_max: usize) -> (u64, usize) {
     let mut fetched = 0;
     while !page.has(seq) {
@@ -208,7 +208,7 @@ fn going_back_step_by_step_goes_through_few_events_again() {
         let (state, answers) = look(&mut page, &host, Seq(seq), usize::MAX);
         assert_eq!(state, host.states[seq as usize], "at {seq}");
         fetched += answers;
-        // A stretch that is new is gone through once; after that a snapshot is never far.
+        // A new stretch is replayed once. After that, a snapshot is never far.
         let again = work.applied.get() - before;
         assert!(answers > 0 || again <= LEAVE_EVENTS_MIN + 7, "{again} events for the step to {seq}");
     }
@@ -222,7 +222,7 @@ fn no_snapshots_are_taken_where_there_is_no_room_for_them() {
     let work = Rc::<Work>::default();
     let mut page = Stretches::new(builds(&work), 1);
     look(&mut page, &host, host.head(), usize::MAX);
-    // One to see that it does not fit, and one for the upgrade on the way.
+    // One snapshot to see that it does not fit, and one for the upgrade on the way.
     assert_eq!(work.snapshots.get(), 2);
 }
 
@@ -242,7 +242,7 @@ fn what_is_no_past_of_this_room_is_refused() {
     assert_eq!(page.take(idle, Some(Seq(7))).unwrap_err(), "the host's answer ends at event 7, and 20 was asked for");
     assert!(page.replay(Seq(20), SLICE).err().unwrap().contains("20 is not here"));
 
-    // A build that is not to be had is named; and when the room is made anew, nothing of the old one is left.
+    // A build that is unavailable is named. When the room is made anew, nothing of the old one is left.
     assert_eq!(page.take(host.past(Seq(20), None, usize::MAX), None), Ok(Seq(20)));
     assert!(page.has(Seq(20)));
     let mut other = host.past(Seq(9), None, usize::MAX);

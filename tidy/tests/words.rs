@@ -11,6 +11,7 @@ const HELD: &[&str] = &[
     "README.md",
     "bench",
     "check",
+    "client",
     "component",
     "demo",
     "docs",

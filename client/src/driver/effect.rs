@@ -1,4 +1,4 @@
-//! What a driver asks of its owner.
+//! The effects that a driver asks its owner to perform.
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Divergence, Signal};
@@ -6,20 +6,20 @@ use reapply_sync::{Digest, Divergence, Signal};
 use crate::queue::{Change, WriteId};
 use crate::transitions::{Decision, Returned, Ticket};
 
-/// One connection to the room. Each is used once.
+/// The id of one connection to the room. Each id is used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// One thing for the driver's owner to do. The owner does them one at a time, in the order in which
-/// [`Driver::poll_effect`](super::Driver::poll_effect) gives them out.
+/// One thing for the driver's owner to do. The owner performs effects one at a time, in the order in which
+/// [`Driver::poll_effect`](super::Driver::poll_effect) returns them.
 #[derive(Debug)]
 pub enum Effect {
-    /// Opens a connection, and tells what becomes of it: [`Driver::handle_opened`](super::Driver::handle_opened),
+    /// Opens a connection. The owner answers with [`Driver::handle_opened`](super::Driver::handle_opened) or
     /// [`Driver::handle_lost`](super::Driver::handle_lost).
     Connect(ConnectionId),
     /// Closes a connection. The driver has forgotten it already.
     Disconnect(ConnectionId),
-    /// Sends a frame. On a connection that is gone it is dropped: what matters is sent again on the next one.
+    /// Sends a frame. If the connection is gone, the frame is dropped: all that matters is sent again on the next one.
     Send {
         /// The connection.
         connection: ConnectionId,
@@ -40,14 +40,14 @@ pub enum Effect {
     /// Opens the store, and answers with [`Driver::handle_store_opened`](super::Driver::handle_store_opened) or
     /// [`Driver::handle_store_closed`](super::Driver::handle_store_closed).
     OpenStore,
-    /// Tells whoever asked for a transition what became of it.
+    /// Tells the caller of [`Driver::apply`](super::Driver::apply) the outcome of its transition.
     Decided {
         /// The call.
         ticket: Ticket,
         /// The transition's fate.
         decision: Decision,
     },
-    /// Tells what became of a transition that an earlier page had asked for.
+    /// Tells the outcome of a transition that an earlier page had asked for.
     Returned {
         /// The entry.
         ticket: Ticket,
@@ -56,18 +56,18 @@ pub enum Effect {
         /// The transition's fate.
         decision: Decision,
     },
-    /// Tells an ephemeral message of the others.
+    /// Passes on an ephemeral message of another participant.
     Signal(Signal),
-    /// Tells that the room was joined: its present is here, for the first time.
+    /// Tells the page that the room was joined: its present state is here for the first time.
     Joined,
-    /// Looks for a client that has left something in this room and that no page is now, and answers with
+    /// Looks for a client that has left transitions in this room and is not in use by any page. The owner answers with
     /// [`Driver::handle_orphan`](super::Driver::handle_orphan).
     FindOrphan,
-    /// Tells that the state here was not the room's. The replica heals by itself.
+    /// Reports that the state here was not the room's. The replica heals by itself.
     Diverged(Divergence),
-    /// Tells that something does not work, and is tried again.
+    /// Reports a failure. The driver tries again.
     Report(String),
-    /// Ends everything. There is no effect after this one.
+    /// Ends everything. No effect follows this one.
     Closed {
         /// The reason.
         why: String,

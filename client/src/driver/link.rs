@@ -1,4 +1,4 @@
-//! A connection as the driver knows it, and how often it was replaced by another of the same client.
+//! A connection as the driver knows it, and the number of times that another session of the same client has replaced it.
 
 use reapply_sync::room::Ticks;
 
@@ -10,51 +10,51 @@ use crate::limits::{GOOD_AFTER_MICROS, HEARTBEAT_MICROS, REPLACED_MAX, REPLACED_
 pub(super) struct Link {
     pub(super) id: ConnectionId,
     since: Ticks,
-    /// When the room was asked for a sign of life and has not given one since.
+    /// The time when the room was asked for a sign of life, if it has not given one since.
     asked_at: Option<Ticks>,
     check_at: Ticks,
-    /// Whether it has brought something that the next connection goes on from.
+    /// Whether the connection has brought a part of a snapshot, which the next connection need not fetch again.
     has_brought: bool,
 }
 
-/// What a look at a connection asks for.
+/// The next step for a connection after a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// Nothing.
+    /// Nothing is to be done.
     Fine,
-    /// To ask for a sign of life.
+    /// Ask for a sign of life.
     Ask,
-    /// To give it up.
+    /// Give the connection up.
     Dead,
 }
 
 impl Link {
-    /// A connection that is being opened. Until it is open, that is the sign of life which is waited for.
+    /// Returns a connection that is being opened. That it opens is the first sign of life that is waited for.
     pub(super) fn new(id: ConnectionId, now: Ticks) -> Self {
         Self { id, since: now, asked_at: Some(now), check_at: now.after(HEARTBEAT_MICROS), has_brought: false }
     }
 
-    /// The connection is open.
+    /// Returns the connection, now open.
     pub(super) fn opened(self, now: Ticks) -> Self {
         Self { since: now, asked_at: None, ..self }
     }
 
-    /// Something has come.
+    /// Notes that a frame has arrived.
     pub(super) fn handle_life(&mut self) {
         self.asked_at = None;
     }
 
-    /// Something has come that need not be sent again.
+    /// Notes that something has arrived that need not be sent again.
     pub(super) fn handle_brought(&mut self) {
         self.has_brought = true;
     }
 
-    /// The room is being asked for a sign of life.
+    /// Notes that the room is being asked for a sign of life.
     pub(super) fn ask(&mut self, now: Ticks) {
         self.asked_at.get_or_insert(now);
     }
 
-    /// Looks at the connection, as often as is due.
+    /// Checks the connection, if a check is due.
     pub(super) fn check(&mut self, now: Ticks) -> Life {
         if now < self.check_at {
             return Life::Fine;
@@ -67,18 +67,18 @@ impl Link {
         }
     }
 
-    /// Returns when the connection is to be looked at.
+    /// Returns the time of the next check.
     pub(super) fn check_at(&self) -> Ticks {
         self.check_at
     }
 
-    /// Whether the open connection has lasted for long, or has brought something that stays.
+    /// Returns whether the open connection has lasted long enough, or has brought something that stays.
     pub(super) fn was_good(&self, now: Ticks) -> bool {
         self.has_brought || now >= self.since.after(GOOD_AFTER_MICROS)
     }
 }
 
-/// How often in a row another session of this client has replaced the one here.
+/// The number of times in a row that another session of this client has replaced the one here.
 #[derive(Debug, Default)]
 pub(super) struct Replacements {
     count: u32,
@@ -86,7 +86,7 @@ pub(super) struct Replacements {
 }
 
 impl Replacements {
-    /// Notes one more. Whether to come back after it.
+    /// Notes one more replacement. Returns whether to connect again after it.
     pub(super) fn may_return(&mut self, now: Ticks) -> bool {
         let is_in_a_row = now < self.last_at.after(REPLACED_WITHIN_MICROS);
         self.count = if is_in_a_row { self.count + 1 } else { 1 };

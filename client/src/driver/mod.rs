@@ -1,5 +1,5 @@
-//! A participant in a room, pure: the [`Replica`] and everything that is decided around it. Who this client is, when to connect, what
-//! is held until the room is joined, what is written before it is sent, and what becomes of the transitions of earlier pages.
+//! A participant in a room, pure: the [`Replica`] and all decisions around it. They are: which client this is, when to connect, what is held
+//! until the room is joined, what is written before it is sent, and the outcome of the transitions of earlier pages.
 //!
 //! ```text
 //!   sockets, stores, timers, the page ──▶ handle_opened, handle_frame, handle_written, apply, ... (with a Now)
@@ -13,9 +13,9 @@
 //!   sockets, stores, loaders, the page ◀── Connect, Send, Write, Load, Decided, ..., Closed
 //! ```
 //!
-//! The driver's owner is a shell. After each call it takes effects from [`Driver::poll_effect`] until there is none, and performs them one
-//! at a time in that order; then it waits for the next input, or for [`Driver::wake_at`]. Only after frames it may wait until it has handed in
-//! all that have arrived: the pending transitions are then applied again once, and not once for each.
+//! The driver's owner is a shell. After each call it takes effects from [`Driver::poll_effect`] until there is none, and performs them one at a
+//! time in that order; then it waits for the next input, or for [`Driver::wake_at`]. Only after frames may it first hand in all others that
+//! have arrived: the pending transitions are then applied again once, not once for each frame.
 
 mod effect;
 mod ending;
@@ -56,7 +56,7 @@ pub struct Driver<M: Machine> {
     reason: Option<String>,
     transitions: Transitions,
     queue: Queue,
-    /// Frames on their way to the connection.
+    /// Frames that wait to be sent.
     outbox: VecDeque<Bytes>,
     connections: u64,
     backoff: Backoff,
@@ -67,40 +67,40 @@ pub struct Driver<M: Machine> {
     /// The build that runs, and the one that is being loaded.
     digest: Option<Digest>,
     loading: Option<Digest>,
-    /// When the optimistic state, which is behind, is made right.
+    /// The time when the optimistic state, which is behind, is brought up to date.
     refresh_at: Option<Ticks>,
     watch: Watch,
     effects: VecDeque<Effect>,
 }
 
-/// Whether it is known which client this is.
+/// Whether the driver knows which client it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Unknown,
-    /// Its numbers are being set aside. Until that is written, none may be used.
+    /// The client's numbers are being set aside. None may be used until that is written.
     Preparing,
     Known,
 }
 
-/// How far the connection is.
+/// The state of the connection.
 #[derive(Debug)]
 enum Phase {
-    /// Connects again then.
+    /// There is no connection. The driver connects again at this time.
     Waiting { until: Ticks },
     /// A connection is being opened.
     Opening(Link),
-    /// Open. The client is not known yet, so nothing was said.
+    /// The connection is open. The client is not known yet, so the room was not greeted.
     Unnamed(Link),
-    /// Greeted; the present of the room is not here yet.
+    /// The room was greeted; its present state is not here yet.
     Joining(Link),
-    /// Shows the present.
+    /// The present state of the room is shown.
     Live(Link),
-    /// For good.
+    /// The room is closed for good.
     Closed,
 }
 
 impl Phase {
-    /// The connection, if it is open.
+    /// Returns the connection, if it is open.
     fn open_link(&mut self) -> Option<&mut Link> {
         match self {
             Self::Unnamed(link) | Self::Joining(link) | Self::Live(link) => Some(link),
@@ -108,47 +108,47 @@ impl Phase {
         }
     }
 
-    /// The connection, open or not.
+    /// Returns the connection, open or not.
     fn link(&mut self) -> Option<&mut Link> {
         if let Self::Opening(link) = self { Some(link) } else { self.open_link() }
     }
 }
 
-/// How far it has ever come.
+/// The furthest stage that the driver has ever reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
     Begun,
     /// There was a connection.
     Connected,
-    /// The room was joined: from then on transitions are taken on.
+    /// The room was joined: since then transitions are taken on.
     Joined,
 }
 
-/// Why somebody joins a room.
+/// The purpose with which a driver joins a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// To take part in it.
+    /// Takes part in the room.
     #[default]
     Participant,
-    /// To deliver what a client that is gone has left; then it leaves.
+    /// Delivers the transitions of a client that is gone; then leaves.
     Courier,
 }
 
-/// Why a build could not be loaded.
+/// The reason why a build could not be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineFailure {
-    /// It could not be fetched, and is tried again.
+    /// The build could not be fetched; the driver tries again.
     Unavailable(String),
-    /// It cannot be run here, now or later.
+    /// The build can never run here.
     Unusable(String),
 }
 
-/// The room is closed here, for this reason.
+/// The reason why the room is closed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed(pub String);
 
 impl<M: Machine> Driver<M> {
-    /// A driver that connects at once, and says who it is when it [knows](Driver::handle_identity).
+    /// Returns a driver that connects at once. It greets the room once it [knows](Driver::handle_identity) which client it is.
     #[must_use]
     pub fn new(role: Role, backoff: Backoff, now: &mut Now<'_>) -> Self {
         let mut driver = Self {
@@ -178,7 +178,7 @@ impl<M: Machine> Driver<M> {
         driver
     }
 
-    /// The client that this is, with what earlier pages have left. From here on what is asked for is kept.
+    /// Sets the client that this driver is, with the transitions that earlier pages have left. From here on, transitions are kept in the store.
     pub fn handle_identity(&mut self, identity: Identity, now: &mut Now<'_>) {
         if matches!(self.phase, Phase::Closed) || self.who != Who::Unknown {
             return;
@@ -196,7 +196,7 @@ impl<M: Machine> Driver<M> {
     ///
     /// # Errors
     ///
-    /// The room is closed here.
+    /// Fails if the room is closed here.
     pub fn apply(&mut self, json: &str, now: &mut Now<'_>) -> Result<Ticket, Closed> {
         if matches!(self.phase, Phase::Closed) {
             return Err(Closed(self.reason.clone().unwrap_or_default()));
@@ -214,12 +214,12 @@ impl<M: Machine> Driver<M> {
         Ok(ticket)
     }
 
-    /// Sends an ephemeral message; `false` when it is too large or there is no connection.
+    /// Sends an ephemeral message. Returns `false` when it is too large or there is no connection.
     pub fn signal(&mut self, body: Bytes) -> bool {
         self.replica.as_mut().is_some_and(|replica| replica.signal(body))
     }
 
-    /// A connection is open.
+    /// Handles that a connection is open.
     pub fn handle_opened(&mut self, connection: ConnectionId, now: &mut Now<'_>) {
         match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Opening(link) if link.id == connection => {
@@ -230,7 +230,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// A frame has come. When no more are waiting, take the effects.
+    /// Handles a frame. The owner takes the effects once no more frames are waiting.
     pub fn handle_frame(&mut self, connection: ConnectionId, frame: &[u8], now: &mut Now<'_>) {
         // The greeting goes first.
         self.greet();
@@ -252,7 +252,7 @@ impl<M: Machine> Driver<M> {
             }
             return;
         }
-        // A room that was not greeted has nothing to say but why it does not let this client in.
+        // A room that was not greeted can only say why it does not let this client in.
         match ServerMessage::decode(frame) {
             Ok(ServerMessage::Goodbye(goodbye)) => self.part(&goodbye, now),
             Ok(_) | Err(reapply_sync::message::DecodeError::Skippable { .. }) => {}
@@ -260,16 +260,16 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// What came is not of this protocol: it is not even a frame.
+    /// Handles input that is not of this protocol: it is not even a frame.
     pub fn handle_nonsense(&mut self, connection: ConnectionId, now: &mut Now<'_>) {
         if self.phase.open_link().is_some_and(|link| link.id == connection) {
             self.drop_connection(now);
         }
     }
 
-    /// A connection is gone, or could not be opened; `why`, if anybody said so.
+    /// Handles that a connection is gone, or could not be opened. `why` is the reason, if it is known.
     pub fn handle_lost(&mut self, connection: ConnectionId, why: Option<String>, now: &mut Now<'_>) {
-        // What came before the connection broke still counts, a goodbye above all.
+        // Frames that came before the connection broke still count, above all a goodbye.
         self.settle(now);
         if self.phase.link().is_some_and(|link| link.id == connection) {
             self.reason = why.or(self.reason.take());
@@ -277,7 +277,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// The build that [`Effect::Load`] has asked for.
+    /// Handles the build that [`Effect::Load`] has asked for.
     pub fn handle_machine(&mut self, digest: Digest, machine: M) {
         self.loading.take_if(|loading| *loading == digest);
         let Some(replica) = &mut self.replica else { return };
@@ -287,7 +287,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// That build is not here.
+    /// Handles that the build could not be loaded.
     pub fn handle_machine_failed(&mut self, digest: Digest, failure: MachineFailure, now: &mut Now<'_>) {
         self.loading.take_if(|loading| *loading == digest);
         match failure {
@@ -299,14 +299,14 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// One of the machine's functions faulted while its owner used [`Driver::confirmed`] or [`Driver::optimistic`].
+    /// Handles a fault of the machine that its owner met while using [`Driver::confirmed`] or [`Driver::optimistic`].
     pub fn handle_fault(&mut self, fault: &Fault) {
         if let Some(replica) = &mut self.replica {
             replica.handle_fault(fault);
         }
     }
 
-    /// The time of [`Driver::wake_at`] has come, or is past.
+    /// Handles that the time of [`Driver::wake_at`] has come.
     pub fn handle_timer(&mut self, now: &mut Now<'_>) {
         if matches!(self.phase, Phase::Waiting { until } if until <= now.ticks) {
             self.connect(now.ticks);
@@ -328,7 +328,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// The network or the page is back: waits no longer, and looks whether the connection outlived it.
+    /// Handles that the network or the page is back: stops waiting, and checks whether the connection still works.
     pub fn handle_wake(&mut self, now: &mut Now<'_>) {
         match self.phase {
             Phase::Waiting { .. } => self.connect(now.ticks),
@@ -337,7 +337,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// When [`Driver::handle_timer`] is to be called.
+    /// Returns the time when [`Driver::handle_timer`] must be called.
     #[must_use]
     pub fn wake_at(&mut self) -> Option<Ticks> {
         if matches!(self.phase, Phase::Closed) {
@@ -351,7 +351,7 @@ impl<M: Machine> Driver<M> {
         wake_at.chain(self.refresh_at).min()
     }
 
-    /// The next effect, if there is one.
+    /// Returns the next effect, if there is one.
     pub fn poll_effect(&mut self, now: &mut Now<'_>) -> Option<Effect> {
         if self.effects.is_empty() {
             self.settle(now);
@@ -376,14 +376,14 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// What has come is not to be understood. It may be after a new connection.
+    /// Handles input that cannot be understood. After a new connection it may be understood.
     fn fail(&mut self, why: String, now: &mut Now<'_>) {
         self.effects.push_back(Effect::Report(why.clone()));
         self.reason = Some(why);
         self.drop_connection(now);
     }
 
-    /// The room has ended the session.
+    /// Handles that the room has ended the session.
     fn part(&mut self, goodbye: &Goodbye, now: &mut Now<'_>) {
         let is_replaced = *goodbye == Goodbye::Replaced && self.is_own && self.replacements.may_return(now.ticks);
         if !goodbye.retry() && !is_replaced {
@@ -393,7 +393,7 @@ impl<M: Machine> Driver<M> {
         self.drop_connection(now);
     }
 
-    /// Gives a connection up that is of no use any more, to open another after a while.
+    /// Gives up a connection that is useless now, and opens another after a while.
     fn drop_connection(&mut self, now: &mut Now<'_>) {
         if let Some(link) = self.phase.link() {
             self.effects.push_back(Effect::Disconnect(link.id));

@@ -1,11 +1,11 @@
-//! Clients that are gone and have left something in this room: each is delivered by a driver of its own, one after the other.
+//! Clients that are gone and have left transitions in this room. Each is delivered for by a driver of its own, one after the other.
 
 use reapply_sync::ClientKey;
 use reapply_sync::room::Ticks;
 
 use crate::limits::ORPHANS_AGAIN_MICROS;
 
-/// How far the delivery is.
+/// The progress of the delivery.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     stage: Stage,
@@ -17,16 +17,16 @@ enum Stage {
     /// The room was not joined yet.
     #[default]
     Before,
-    /// Nothing is left that is known of. The next search begins then.
+    /// No known client is left to deliver for. The next search begins at this time.
     Idle { until: Ticks },
-    /// The owner looks for one.
+    /// The owner looks for a client.
     Looking,
-    /// One is being delivered.
+    /// A client is being delivered for.
     Delivering,
 }
 
 impl Orphans {
-    /// Whether to look for one now: the room was joined, or the store has opened since, and may hold something, too.
+    /// Returns whether to look for a client now: the room was joined, or the store has opened since, and may hold some too.
     pub(super) fn start(&mut self, is_joined: bool) -> bool {
         let may_start = match self.stage {
             Stage::Before => is_joined,
@@ -35,25 +35,25 @@ impl Orphans {
         };
         if may_start {
             self.stage = Stage::Looking;
-            // A client may have been left since by another page.
+            // Another page may have left something for a client since.
             self.served.clear();
         }
         may_start
     }
 
-    /// The clients that this search has served already.
+    /// Returns the clients that this search has served already.
     pub(super) fn served(&self) -> &[ClientKey] {
         &self.served
     }
 
-    /// The owner has found one, or none.
+    /// Handles the result of the owner's search.
     pub(super) fn handle_found(&mut self, key: Option<ClientKey>, now: Ticks) {
         let idle = Stage::Idle { until: now.after(ORPHANS_AGAIN_MICROS) };
         self.stage = if key.is_some() { Stage::Delivering } else { idle };
         self.served.extend(key);
     }
 
-    /// Returns when the next search begins.
+    /// Returns the time when the next search begins.
     pub(super) fn wake_at(&self) -> Option<Ticks> {
         match self.stage {
             Stage::Idle { until } => Some(until),
@@ -61,7 +61,7 @@ impl Orphans {
         }
     }
 
-    /// The one that was found is delivered, or cannot be. Whether to look for another.
+    /// Notes that the delivery for the client has ended, successful or not. Returns whether to look for another.
     pub(super) fn handle_delivered(&mut self) -> bool {
         let is_next = self.stage == Stage::Delivering;
         if is_next {

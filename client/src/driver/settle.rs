@@ -1,4 +1,4 @@
-//! Making right what the last inputs have brought forth: what the replica asks for, what is taken on now, and what is written and sent.
+//! Settling after inputs: handling the replica's requests, taking on held transitions, writing and sending.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ impl<M: Machine> Driver<M> {
         self.note();
     }
 
-    /// Says who this client is, once that is known and there is a connection.
+    /// Greets the room, once the client is known and there is a connection.
     pub(super) fn greet(&mut self) {
         if self.who == Who::Preparing && !self.queue.is_writing_all() {
             self.who = Who::Known;
@@ -38,7 +38,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Takes what the replica has brought forth. Whether something was done that may bring forth more.
+    /// Takes the replica's frames, outcomes and requests. Returns whether that may have led to more.
     fn settle_replica(&mut self, now: &mut Now<'_>) -> bool {
         let Some(replica) = &mut self.replica else { return false };
         replica.settle();
@@ -66,7 +66,7 @@ impl<M: Machine> Driver<M> {
         self.follow_up(now)
     }
 
-    /// Does what the replica's new condition asks for. Whether that may have brought forth more.
+    /// Does what the replica's new condition asks for. Returns whether that may have led to more.
     fn follow_up(&mut self, now: &mut Now<'_>) -> bool {
         let Some(replica) = &mut self.replica else { return false };
         if let Some(digest) = replica.needs_machine()
@@ -85,7 +85,7 @@ impl<M: Machine> Driver<M> {
         self.release(now) || has_come_to_life
     }
 
-    /// Whether the room's present has come.
+    /// Follows the replica's phase. Returns whether the room's present state has just come.
     fn follow_phase(&mut self, now: Ticks) -> bool {
         let is_live = self.is_live();
         match std::mem::replace(&mut self.phase, Phase::Closed) {
@@ -105,14 +105,14 @@ impl<M: Machine> Driver<M> {
             self.effects.push_back(Effect::Joined);
         }
         self.find_orphans();
-        // So the latency is known from the beginning.
+        // This ping measures the latency from the beginning.
         if let Some(replica) = &mut self.replica {
             replica.ping(now.0);
         }
         true
     }
 
-    /// Takes on what was asked for before the room was joined, as far as the replica can. Whether there was anything.
+    /// Takes on the transitions that were asked for before the room was joined, as far as the replica can. Returns whether there were any.
     fn release(&mut self, now: &mut Now<'_>) -> bool {
         let Some(replica) = self.replica.as_mut().filter(|_| self.progress == Progress::Joined) else { return false };
         let (mut has_released, mut all_ended) = (false, Vec::new());
@@ -126,7 +126,7 @@ impl<M: Machine> Driver<M> {
         has_released
     }
 
-    /// Writes what has changed, before anything is sent.
+    /// Writes all changes, before anything is sent.
     fn write(&mut self) {
         if let Some(replica) = self.replica.as_ref().filter(|_| !self.outbox.is_empty()) {
             self.transitions.mark_sent(replica, &mut self.queue);
@@ -134,7 +134,7 @@ impl<M: Machine> Driver<M> {
         self.flush_writes();
     }
 
-    /// Sends what is on its way to the connection. While the store may say of an entry that it was never sent, no transition is.
+    /// Sends the waiting frames. While the store may say of an entry that it was never sent, no transition is sent.
     fn send(&mut self) {
         let Some(connection) = self.phase.open_link().map(|link| link.id) else {
             self.outbox.clear();
@@ -149,7 +149,7 @@ impl<M: Machine> Driver<M> {
                         waiting.push_back(frame);
                         continue;
                     }
-                    // After these the replica sends everything again that is undecided, in the encoding that goes with it.
+                    // After these messages the replica sends all undecided transitions again, in the encoding that goes with each message.
                     Ok(ClientMessage::Hello(_) | ClientMessage::Upgraded(_)) => waiting.clear(),
                     _ => {}
                 }

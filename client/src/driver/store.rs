@@ -1,4 +1,4 @@
-//! What the store answers.
+//! The store's answers.
 
 use reapply_sync::Machine;
 use reapply_sync::room::{Now, Ticks};
@@ -7,19 +7,19 @@ use super::{Driver, Effect};
 use crate::queue::{Store, WriteId, Written};
 
 impl<M: Machine> Driver<M> {
-    /// A write has ended.
+    /// Handles the end of a write.
     pub fn handle_written(&mut self, write: WriteId, written: Written, now: &mut Now<'_>) {
         self.queue.handle_written(write, written, now.ticks);
     }
 
-    /// The store is open: for the first time, or again and perhaps empty. Everything that is kept is written.
+    /// Handles that the store is open: for the first time, or again and perhaps empty. All kept entries are written.
     pub fn handle_store_opened(&mut self) {
         self.queue.handle_opened(self.transitions.entries());
-        // A store that opens late may hold something of others, too.
+        // A store that opens late may also hold entries of other clients.
         self.find_orphans();
     }
 
-    /// The store was closed, or could not be opened.
+    /// Handles that the store was closed, or could not be opened.
     pub fn handle_store_closed(&mut self, now: &mut Now<'_>) {
         self.queue.handle_not_opened(now.ticks);
     }
@@ -30,7 +30,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Opens the store again once that is due.
+    /// Opens the store again if that is due.
     pub(super) fn reopen_store(&mut self, now: Ticks) {
         if self.queue.take_reopen(now) {
             self.effects.push_back(Effect::OpenStore);

@@ -7,17 +7,17 @@ use reapply_sync::{Author, Digest, Machine, Number, Presence, Replica, Seq, Time
 
 use super::{Driver, Phase, Progress};
 
-/// How a page stands in its room.
+/// The state of a page's connection to its room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
     /// The room is being joined.
     #[default]
     Connecting,
-    /// Shows the present.
+    /// The present state of the room is shown.
     Live,
-    /// Cut off; goes on by itself.
+    /// The connection is cut off; the driver connects again by itself.
     Offline,
-    /// For good.
+    /// The room is closed for good.
     Closed,
 }
 
@@ -34,7 +34,7 @@ impl Status {
     }
 }
 
-/// The last values of what can be looked at, and how often they have changed.
+/// The last values that a page could look at, and counts of their changes.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     shown: Shown,
@@ -45,7 +45,7 @@ pub(super) struct Watch {
     presence_revision: u32,
 }
 
-/// What a view depends on, as far as that can be told without making it.
+/// The values that a view depends on, as far as they are known without making the view.
 type States = (Option<Seq>, Option<Digest>, usize);
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ struct Shown {
 }
 
 impl Watch {
-    /// Notes that a view may be another one, though nothing else shows it.
+    /// Notes that a view may have changed, even if no other value shows it.
     pub(super) fn states_changed(&mut self) {
         self.states_revision = self.states_revision.wrapping_add(1);
         self.revision = self.revision.wrapping_add(1);
@@ -67,25 +67,25 @@ impl Watch {
 }
 
 impl<M: Machine> Driver<M> {
-    /// Returns a number that is another one when anything that a page can look at has changed; but for the latency and the time.
+    /// Returns a number that changes whenever anything that a page can look at changes, except for the latency and the time.
     #[must_use]
     pub fn revision(&self) -> u32 {
         self.watch.revision
     }
 
-    /// Returns a number that is another one when a view may be another one.
+    /// Returns a number that changes whenever a view may have changed.
     #[must_use]
     pub fn states_revision(&self) -> u32 {
         self.watch.states_revision
     }
 
-    /// Returns a number that is another one when the participants are others.
+    /// Returns a number that changes whenever the participants change.
     #[must_use]
     pub fn presence_revision(&self) -> u32 {
         self.watch.presence_revision
     }
 
-    /// Returns how this page stands in the room.
+    /// Returns the state of this page's connection to the room.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.phase {
@@ -97,31 +97,31 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Returns why the room is closed, or why this page is not in it now.
+    /// Returns the reason why the room is closed, or why this page is not in it now.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// Returns how many transitions have no outcome, those of earlier pages included.
+    /// Returns the number of transitions without an outcome, including those of earlier pages.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.transitions.held() + self.replica.as_ref().map_or(0, Replica::pending)
     }
 
-    /// Returns how many bytes of the room's state have arrived, and how many it has; none unless it comes in parts.
+    /// Returns the number of bytes of the room's state that have arrived, and its size. Returns `None` unless the state comes in parts.
     #[must_use]
     pub fn arriving(&self) -> Option<(u64, u64)> {
         self.replica.as_ref()?.arriving()
     }
 
-    /// Whether transitions that have no outcome outlive this page.
+    /// Returns whether transitions without an outcome outlive this page.
     #[must_use]
     pub fn is_durable(&self) -> bool {
         self.queue.is_durable()
     }
 
-    /// Returns the transitions that are taken on and have no outcome: their numbers, and what they are as JSON.
+    /// Returns the transitions that are taken on and have no outcome: each number, and the transition as JSON.
     pub fn undecided(&self) -> impl Iterator<Item = (Number, &Arc<str>)> {
         self.transitions.undecided()
     }
@@ -132,7 +132,7 @@ impl<M: Machine> Driver<M> {
         self.clock.now(now)
     }
 
-    /// Returns the way to the host and back in microseconds, smoothed.
+    /// Returns the time to the host and back in microseconds, smoothed.
     #[must_use]
     pub fn latency_micros(&self) -> Option<f64> {
         self.latency.micros()
@@ -155,13 +155,13 @@ impl<M: Machine> Driver<M> {
         self.replica.as_mut()?.confirmed()
     }
 
-    /// Returns the machine and the optimistic state, which is right once all effects were taken; with very many transitions pending it may
-    /// lack the changes of the last [`BEHIND_MAX_MICROS`](crate::limits::BEHIND_MAX_MICROS).
+    /// Returns the machine and the optimistic state. The state is up to date once all effects were taken. With very many transitions pending,
+    /// it may lack the changes of the last [`BEHIND_MAX_MICROS`](crate::limits::BEHIND_MAX_MICROS).
     pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
         self.replica.as_mut()?.optimistic()
     }
 
-    /// Notes what can be looked at now.
+    /// Notes the values that a page can look at now.
     pub(super) fn note(&mut self) {
         let shown = Shown {
             status: self.status(),

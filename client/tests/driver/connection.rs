@@ -1,4 +1,4 @@
-//! When it connects, when it gives up, and what it says of that.
+//! The driver's connections: when it connects, when it gives up, and the reasons that it shows.
 
 use reapply_client_core::*;
 use reapply_sync::{
@@ -28,7 +28,7 @@ fn waits_grow_and_are_short_again_after_a_good_connection() {
     rig.cut();
     assert_eq!(rig.driver.wake_at().unwrap().0 - rig.now, 249_999);
     assert_eq!(rig.driver.status(), Status::Offline);
-    // The network is back: it waits no longer.
+    // The network is back, so the driver stops waiting.
     let former = rig.connection;
     rig.call(|driver, now| driver.handle_wake(now));
     assert_ne!(rig.connection, former);

@@ -1,4 +1,4 @@
-//! Who a page is: what it asks for, and what it makes of the answers.
+//! The identity of a page: its questions, and its conclusions from the answers.
 
 use reapply_client_core::identity::Patience;
 use reapply_client_core::*;
@@ -7,7 +7,7 @@ use reapply_sync::ClientKey;
 const OWN: ClientKey = ClientKey([1; 16]);
 const OTHER: ClientKey = ClientKey([2; 16]);
 
-/// Answers one by one; the last step.
+/// Gives these answers in order. Returns the identity at the end.
 fn arrive(wish: Wish, has_locks: bool, answers: &[(Ask, Answer)]) -> Option<Identity> {
     let (mut arrival, mut step) = Arrival::begin(wish, has_locks, &mut || 7);
     for (expected, answer) in answers {
@@ -115,7 +115,7 @@ fn a_courier_takes_the_first_client_that_nobody_is() {
     assert!(identity.is_given, "it stays an application's");
 }
 
-/// Answers one by one; the tab's key.
+/// Gives these answers in order. Returns the tab's key at the end.
 fn find_key(has_locks: bool, answers: &[(Ask, Answer)]) -> Option<ClientKey> {
     let (mut tab_key, mut step) = TabKey::begin(has_locks);
     for (expected, answer) in answers {

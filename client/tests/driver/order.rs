@@ -1,4 +1,4 @@
-//! The order in which transitions are taken on and sent, where something comes between.
+//! The order in which transitions are taken on and sent, if something happens in between.
 
 use reapply_client_core::*;
 use reapply_sync::room::Ticks;
@@ -28,7 +28,7 @@ fn what_is_asked_for_while_there_is_no_state_is_taken_on_before_what_comes_later
 fn what_waited_for_the_store_on_one_connection_is_not_the_first_word_on_the_next() {
     let mut rig = Rig::live(Store::Open);
     rig.cut();
-    // Written as never sent, so the store must say otherwise first.
+    // The entry is written as never sent, so the store must say otherwise first.
     rig.apply(1);
     rig.wait();
     rig.answers = None;

@@ -14,7 +14,7 @@ fn orphans_are_delivered_one_after_the_other_until_there_is_none() {
     let searches = |rig: &Rig| rig.told.iter().filter(|told| *told == "find an orphan").count();
     assert_eq!(searches(&rig), 1);
     rig.call(|driver, now| driver.handle_orphan(Some(ClientKey([9; 16])), now));
-    // While one is delivered, nothing begins anew.
+    // While one client is being delivered for, no search begins.
     rig.call(|driver, _| driver.handle_store_opened());
     assert_eq!(searches(&rig), 1);
     rig.call(|driver, _| driver.handle_delivered());
@@ -22,7 +22,7 @@ fn orphans_are_delivered_one_after_the_other_until_there_is_none() {
     rig.call(|driver, now| driver.handle_orphan(None, now));
     rig.call(|driver, _| driver.handle_delivered());
     assert_eq!(searches(&rig), 2);
-    // A store that opens again may hold something else.
+    // A store that opens again may hold entries of other clients.
     rig.call(|driver, _| driver.handle_store_opened());
     assert_eq!((searches(&rig), rig.driver.served().len()), (3, 0));
     // And a tab may have been closed since.

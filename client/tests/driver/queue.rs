@@ -1,4 +1,4 @@
-//! What is held, numbered, written and sent, and in which order.
+//! The transitions that are held, numbered, written and sent, and the order of these steps.
 
 use reapply_client_core::*;
 use reapply_sync::Number;
@@ -53,7 +53,7 @@ fn a_new_page_begins_above_the_numbers_of_the_one_before() {
     let mut rig = Rig::live(Store::Open);
     rig.apply(1);
     rig.converse();
-    // Its last entries are not written any more.
+    // The last entries of the page are not written.
     rig.answers = Some(Written::No);
     rig.apply(2);
     rig.answers = Some(Written::Yes);
@@ -62,7 +62,7 @@ fn a_new_page_begins_above_the_numbers_of_the_one_before() {
     rig.converse();
     rig.apply(3);
     assert_eq!(rig.last_number(), Some(Number(limits::NUMBERS_RESERVED + 1)));
-    // A page that goes far is above its own numbers as well.
+    // After a page that uses many numbers, the next one begins above all of them.
     for _ in 0..limits::NUMBERS_RESERVED + 5 {
         rig.apply(0);
         assert!(rig.last_number().is_some_and(|number| number.0 <= rig.stored.reserved), "it is not set aside");
@@ -132,7 +132,7 @@ fn an_entry_without_a_number_that_was_sent_is_never_numbered_twice() {
     rig.answer(Written::Yes);
     rig.open();
     rig.converse();
-    // The entry has its number now, and the store does not know. The page goes before the store has answered.
+    // The entry has its number now, and the store does not know it. The page goes before the store has answered.
     assert!(rig.submitted().is_empty());
     rig.answers = Some(Written::Yes);
     rig.reload();
@@ -188,7 +188,7 @@ fn a_store_that_opens_late_gets_everything_and_holds_nobody_up() {
     assert!(rig.driver.is_durable());
     let numbers: Vec<_> = rig.stored.entries.values().map(|entry| (entry.number, entry.sent_at.is_some())).collect();
     assert_eq!(numbers, [(Some(Number(1)), true), (Some(Number(2)), false)]);
-    // The browser closes it, and somebody clears it.
+    // The browser closes the store, and somebody clears it.
     rig.call(|driver, now| driver.handle_store_closed(now));
     assert!(!rig.driver.is_durable());
     rig.stored.entries.clear();

@@ -9,7 +9,7 @@ use reapply_sync::*;
 
 pub(crate) const SECOND: u64 = 1_000_000;
 
-/// Adds up numbers, in decimal. Refuses to go above 100.
+/// A machine that adds up numbers, in decimal. It refuses to go above 100.
 pub(crate) struct Sum;
 
 impl Machine for Sum {
@@ -52,7 +52,7 @@ impl Machine for Sum {
     }
 }
 
-/// What a store holds of a client.
+/// The entries of one client in a store.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) reserved: u64,
@@ -82,14 +82,14 @@ pub(crate) struct Rig {
     place: Seq,
     sessions: u64,
     pub(crate) now: u64,
-    /// What random bits are drawn.
+    /// The random bits that are drawn.
     pub(crate) bits: u64,
     pub(crate) stored: Stored,
-    /// Whether writes are answered at once, and how.
+    /// The result that writes get at once; `None` if tests answer them.
     pub(crate) answers: Option<Written>,
     pub(crate) unanswered: Vec<(WriteId, Vec<Change>)>,
     pub(crate) connection: Option<ConnectionId>,
-    /// Frames that were sent and that the room has not got.
+    /// Frames that were sent and that the room has not received.
     pub(crate) sent: Vec<Bytes>,
     /// Everything else that the driver has asked for, in short.
     pub(crate) told: Vec<String>,
@@ -123,7 +123,7 @@ impl Rig {
         rig
     }
 
-    /// The page is gone; another one begins, with what the store holds.
+    /// Ends the page and begins another one, with the entries in the store.
     pub(crate) fn reload(&mut self) {
         let bits = self.bits;
         self.driver = Driver::new(Role::Participant, Backoff::default(), &mut at(self.now, &mut || bits));
@@ -145,20 +145,20 @@ impl Rig {
         self.call(|driver, now| driver.handle_identity(identity, now));
     }
 
-    /// The connection that is being opened opens.
+    /// Opens the connection that was asked for.
     pub(crate) fn open(&mut self) {
         let connection = self.connection.expect("a connection is asked for");
         self.call(|driver, now| driver.handle_opened(connection, now));
     }
 
-    /// The connection breaks.
+    /// Breaks the connection.
     pub(crate) fn cut(&mut self) {
         let connection = self.connection.expect("there is a connection");
         self.sent.clear();
         self.call(|driver, now| driver.handle_lost(connection, None, now));
     }
 
-    /// Goes to the next moment that the driver waits for.
+    /// Advances to the next moment that the driver waits for.
     pub(crate) fn wait(&mut self) {
         self.now = self.driver.wake_at().expect("it waits for something").0;
         self.call(|driver, now| driver.handle_timer(now));
@@ -178,7 +178,7 @@ impl Rig {
         rig
     }
 
-    /// The room takes what was sent, and answers, until nobody has anything to say.
+    /// Passes frames between the driver and the room until neither sends any more.
     pub(crate) fn converse(&mut self) {
         while !self.sent.is_empty() {
             let mut down = Vec::new();
@@ -201,7 +201,7 @@ impl Rig {
         }
     }
 
-    /// The room takes what was sent. Returns its answers, which the driver has not got yet.
+    /// Passes the sent frames to the room. Returns the room's answers, which the driver has not received yet.
     pub(crate) fn answers_of_room(&mut self) -> Vec<Bytes> {
         let mut down = Vec::new();
         for frame in std::mem::take(&mut self.sent) {
@@ -219,7 +219,7 @@ impl Rig {
         self.receive(&ServerMessage::Goodbye(goodbye).encode());
     }
 
-    /// The state that the page shows, and the one that the room has confirmed.
+    /// Returns the state that the page shows, and the one that the room has confirmed.
     pub(crate) fn states(&mut self) -> (u64, u64) {
         let optimistic = *self.driver.optimistic().unwrap().1;
         (optimistic, *self.driver.confirmed().unwrap().1)
@@ -229,7 +229,7 @@ impl Rig {
         self.driver.undecided().last().map(|(number, _)| number)
     }
 
-    /// Numbers that were sent and that the room has not got.
+    /// Returns the numbers that were sent and that the room has not received.
     pub(crate) fn submitted(&self) -> Vec<u64> {
         let messages = self.sent.iter().map(|frame| ClientMessage::decode(frame).unwrap());
         let submitted = messages.filter_map(|message| match message {
@@ -325,7 +325,7 @@ pub(crate) fn digest() -> Digest {
     Digest::of(b"sum")
 }
 
-/// A moment, by a clock that shows one hour more than the ticks.
+/// Returns a moment, by a clock that shows one hour more than the ticks.
 pub(crate) fn at(ticks: u64, entropy: &mut dyn FnMut() -> u64) -> Now<'_> {
     Now { ticks: Ticks(ticks), time: Timestamp(ticks + 3_600 * SECOND), entropy }
 }
