@@ -1,5 +1,5 @@
-//! The naive bookkeeper that checks everything. It knows only the durable log and what each client was told; it keeps a model for
-//! every seq by applying the log in a plain loop, and nothing cleverer.
+//! The naive bookkeeper that checks everything. It knows only the durable log, and the outcomes that each client was told. It keeps a model for
+//! every seq by applying the log in a plain loop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::coverage::OutcomeCounts;
 use crate::history::{Accepted, Conflict, History};
 use crate::scenario::{Ask, Scenario};
 
-/// A page's life: which client, and how often it has been loaded before.
+/// The life of a page: its client, and the number of times that this was loaded before.
 pub(crate) type Page = (ClientId, u64);
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct Applied {
     transition: Bytes,
     /// The last event that the page knew as confirmed.
     seen: Seq,
-    /// How far the log had come, as its page knew, whenever it was sent.
+    /// The minimum length of the log, as its page knew, whenever the transition was sent.
     sent: Option<Seq>,
     outcome: Option<Outcome>,
 }
@@ -38,16 +38,16 @@ pub(crate) struct Auditor<S: Scenario> {
     /// The logs that were lost to a restore, each with its models and with the seq to which it was taken back.
     lost: Vec<(Vec<Event>, Vec<S::Model>, Seq)>,
     applied: BTreeMap<(Page, Number), Applied>,
-    /// The last event of a client that the room has ever forgotten.
+    /// The last event of all clients that the room has ever forgotten.
     forgotten: Option<Seq>,
-    /// Who has joined in the log, and not left.
+    /// The participants who have joined in the log, and not left.
     joined: BTreeSet<Author>,
-    /// Who waits for a verdict on what they submitted without a session.
+    /// The askers who wait for a verdict on a transition that they submitted without a session.
     askers: BTreeMap<Asker, (ClientId, Number)>,
     askers_made: u64,
-    /// When the alarms were due that were tried in vain.
+    /// The times of the alarms that have failed.
     alarms_failed: BTreeSet<Timestamp>,
-    /// Whether the machine broke off when it was asked for an alarm, perhaps that of a state on its way to the journal.
+    /// Whether the machine broke off when it was asked for an alarm, perhaps that of a state that is with the journal.
     is_alarm_unheard: bool,
     pub(crate) verdicts: u64,
     pub(crate) counts: OutcomeCounts,
@@ -74,12 +74,12 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// How often a backup was restored.
+    /// Returns the number of backups that were restored.
     pub(crate) fn epoch(&self) -> usize {
         self.lost.len()
     }
 
-    /// A backup was restored: the log ends at `head` again.
+    /// Notes that a backup was restored: the log ends at `head` again.
     pub(crate) fn note_restored_backup(&mut self, head: Seq) {
         let count = head.0 as usize;
         self.lost.push((self.log.clone(), self.models.clone(), head));
@@ -95,11 +95,11 @@ impl<S: Scenario> Auditor<S> {
         for event in &self.log {
             note_membership(&mut self.joined, &event.input);
         }
-        // What was seen of the events that are lost is nothing of those that take their place.
+        // Having seen events that are lost says nothing about those that take their place.
         self.applied.values_mut().for_each(|applied| applied.seen = applied.seen.min(head));
     }
 
-    /// A batch is durable now, whether or not the host comes to know it.
+    /// Notes a batch that is durable now, whether or not the host learns of it.
     pub(crate) fn note_durable(&mut self, batch: &Batch) {
         for event in &batch.events {
             assert_eq!(event.seq.0, self.log.len() as u64 + 1, "the log has a gap or a fork");
@@ -129,41 +129,41 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// `seen` was seen in the log of that epoch.
+    /// Notes a transition that a page applied when it had seen `seen` in the log of that epoch.
     pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq, epoch: usize) {
         let seen = self.lost[epoch..].iter().fold(seen, |seen, (_, _, head)| seen.min(*head));
         let former = self.applied.insert((page, number), Applied { transition, seen, sent: None, outcome: None });
         assert!(former.is_none(), "number {number} was used twice");
     }
 
-    /// A page sends a transition; the log has come to `head` at least, as the page knows.
+    /// Notes that a page sends a transition. The log has come to `head` at least, as the page knows.
     pub(crate) fn note_sent(&mut self, page: Page, number: Number, head: Seq) {
         let applied = self.applied.get_mut(&(page, number)).expect("what is sent was applied");
         applied.sent = Some(applied.sent.map_or(head, |sent| sent.min(head)));
     }
 
-    /// The room has forgotten clients, of which one had asked for event `seq`.
+    /// Notes that the room has forgotten clients, of which one had asked for event `seq`.
     pub(crate) fn note_forgotten(&mut self, seq: Seq) {
         self.forgotten = self.forgotten.max(Some(seq));
     }
 
-    /// Whether the room has ever forgotten a client with events.
+    /// Returns whether the room has ever forgotten a client with events.
     pub(crate) fn has_forgotten(&self) -> bool {
         self.forgotten.is_some()
     }
 
-    /// Whether a page has used this number.
+    /// Returns whether a page has used this number.
     pub(crate) fn knows(&self, page: Page, number: Number) -> bool {
         self.applied.contains_key(&(page, number))
     }
 
-    /// How far the log had come when that number was sent.
+    /// Returns the length of the log when that number was sent.
     pub(crate) fn sent(&self, page: Page, number: Number) -> Option<Seq> {
         self.applied.get(&(page, number))?.sent
     }
 
-    /// A transition goes from an earlier page of a client over into the queue of this one. Where the earlier page could not remove it, it has an outcome
-    /// already, and gets another.
+    /// Moves a transition from an earlier page of a client to this one, whose queue now holds it. If the earlier page could not remove it, it
+    /// already has an outcome, and gets another.
     pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes) {
         let earlier = self
             .applied
@@ -176,7 +176,7 @@ impl<S: Scenario> Auditor<S> {
         self.applied.insert((page, number), Applied { outcome: None, ..applied });
     }
 
-    /// A page is told an outcome by a room in that epoch.
+    /// Checks an outcome that a room in that epoch tells a page.
     pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome, epoch: usize) {
         let log = self.lost.get(epoch).map_or(&self.log, |(log, ..)| log);
         let applied = self.applied.get_mut(&(page, number)).expect("an outcome of nothing");
@@ -215,7 +215,8 @@ impl<S: Scenario> Auditor<S> {
         applied.outcome = Some(outcome);
     }
 
-    /// An outcome that may be told again, as long as it is the same, or the reason is forgotten by then. What was nonsense has none but that.
+    /// Checks an outcome that may be told again, as long as it is the same, or the reason is forgotten by then. A transition that was nonsense
+    /// must be rejected.
     pub(crate) fn note_repeatable_outcome(&mut self, page: Page, number: Number, outcome: Outcome, epoch: usize) {
         match self.applied.get(&(page, number)).map(|applied| &applied.outcome) {
             Some(None) => self.note_outcome(page, number, outcome, epoch),
@@ -228,7 +229,7 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// Somebody reads an event of the log in that epoch, under this build. Returns the build after it.
+    /// Checks an event that somebody reads from the log in that epoch, under this build. Returns the build after it.
     pub(crate) fn check_read(&self, event: &Event, build: u8, epoch: usize) -> u8 {
         let log = self.lost.get(epoch).map_or(&self.log, |(log, ..)| log);
         let logged = log.get(event.seq.0 as usize - 1).expect("an event was read before it was durable");
@@ -240,7 +241,7 @@ impl<S: Scenario> Auditor<S> {
         build
     }
 
-    /// Somebody submits a transition without a session, and waits for the verdict.
+    /// Notes that somebody submits a transition without a session, and waits for the verdict.
     pub(crate) fn note_asked(&mut self, client: ClientId, number: Number) -> Asker {
         self.askers_made += 1;
         let asker = Asker(self.askers_made);
@@ -248,12 +249,12 @@ impl<S: Scenario> Auditor<S> {
         asker
     }
 
-    /// The room did not open, and they heard so.
+    /// Notes that the room did not open, and that these askers were told so.
     pub(crate) fn note_unserved(&mut self, askers: &[Asker]) {
         self.askers.retain(|asker, _| !askers.contains(asker));
     }
 
-    /// A client is told what the room knows of it: each of its events, or that it may have forgotten that one.
+    /// Checks that a welcome tells a client of each of its events, or that the room may have forgotten that event.
     pub(crate) fn check_welcome(&self, client: ClientId, decided: Number, forgotten: Option<ForgottenClient>) {
         for &(number, seq) in self.accepted.get(&client).into_iter().flatten().filter(|(number, _)| *number > decided) {
             let is_given_up = forgotten.is_some_and(|ForgottenClient { seq: last, known_from, .. }| {
@@ -263,12 +264,13 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// Everyone who waits loses their connection.
+    /// Notes that everyone who waits loses their connection.
     pub(crate) fn note_crash(&mut self) {
         self.askers.clear();
     }
 
-    /// What became of a transition that was submitted without a session. `has_failed`: the last append was not stored, for certain.
+    /// Checks the verdict on a transition that was submitted without a session. `has_failed` says that the last append was certainly not
+    /// stored.
     pub(crate) fn note_verdict(&mut self, asker: Asker, verdict: Verdict, has_failed: bool) {
         let (client, number) = self.askers.remove(&asker).expect("a verdict for nobody");
         self.verdicts += 1;
@@ -283,40 +285,40 @@ impl<S: Scenario> Auditor<S> {
             }
             Verdict::NotStored => return assert!(logged.is_none() || !has_failed, "{client} {number} is in the log"),
             Verdict::Upgraded => return assert_eq!(logged, None, "{client} {number} was not taken, and is in the log"),
-            // Its participant waits after a fault. What was asked for earlier by the same number may be in the log.
+            // The participant waits after a fault. An earlier transition with the same number may be in the log.
             Verdict::Busy => return,
         };
         self.note_repeatable_outcome((client, 0), number, outcome, self.epoch());
     }
 
-    /// Nobody may wait for a verdict in a room that sleeps, or at the end; `waiting` have not been handed in.
+    /// Checks that nobody waits for a verdict in a room that sleeps, or at the end. The askers in `waiting` have not been handed in.
     pub(crate) fn check_all_answered(&self, waiting: &BTreeSet<Asker>) {
         let unanswered: Vec<_> = self.askers.iter().filter(|(asker, _)| !waiting.contains(asker)).collect();
         assert!(unanswered.is_empty(), "no verdict has come for {unanswered:?}");
     }
 
-    /// Who has joined in the log, and not left.
+    /// Returns the participants who have joined in the log, and not left.
     pub(crate) fn joined(&self) -> &BTreeSet<Author> {
         &self.joined
     }
 
-    /// The operator was told that the alarm of this time was tried in vain.
+    /// Notes that the operator was told of the failed alarm of this time.
     pub(crate) fn note_alarm_failed(&mut self, at: Timestamp) {
         self.alarms_failed.insert(at);
     }
 
-    /// The operator was told that the machine broke off when it was asked for an alarm, which counts as tried in vain.
+    /// Notes that the operator was told that the machine broke off when it was asked for an alarm. That alarm counts as failed.
     pub(crate) fn note_alarm_faulted(&mut self) {
         self.is_alarm_unheard = true;
         self.alarms_failed.extend(self.alarm());
     }
 
-    /// Nothing is on its way to the journal.
+    /// Notes that no batch is on its way to the journal.
     pub(crate) fn note_settled(&mut self) {
         self.is_alarm_unheard = false;
     }
 
-    /// The journal notes that the room at the log's head is to be woken then, or need not be.
+    /// Checks the journal's note of when to wake the room at the log's head; `None` if it need not be woken.
     pub(crate) fn check_alarm(&self, noted: Option<Timestamp>) {
         let due = self.alarm();
         let is_right = noted == due || noted.is_none() && self.is_alarm_settled(due);
@@ -327,18 +329,18 @@ impl<S: Scenario> Auditor<S> {
         S::alarm(self.newest()).filter(|_| sets_alarms(self.build))
     }
 
-    /// Whether nothing is to be waited for at the end: there is no alarm, or it was tried in vain.
+    /// Returns whether no alarm must be waited for at the end: there is none, or it has failed.
     pub(crate) fn is_alarm_settled(&self, at: Option<Timestamp>) -> bool {
         at.is_none_or(|at| self.alarms_failed.contains(&at))
     }
 
-    /// The model at `seq` in the log of that epoch. Nothing that is not durable may be in what a replica shows as confirmed there.
+    /// Returns the model at `seq` in the log of that epoch. The confirmed state of a replica there must hold only durable events.
     pub(crate) fn model(&self, seq: Seq, epoch: usize) -> &S::Model {
         let models = self.lost.get(epoch).map_or(&self.models, |(_, models, _)| models);
         models.get(seq.0 as usize).expect("a replica is ahead of the durable log")
     }
 
-    /// How many of a page's transitions have no outcome yet.
+    /// Returns the number of a page's transitions without an outcome.
     pub(crate) fn undecided(&self, page: Page) -> usize {
         let of_page = self.applied.range((page, Number(0))..=(page, Number(u64::MAX)));
         of_page.filter(|(_, applied)| applied.outcome.is_none()).count()
@@ -368,7 +370,7 @@ impl<S: Scenario> Auditor<S> {
         self.log.iter().filter(|event| matches!(event.input, Input::Left(_))).count() as u64
     }
 
-    /// What became of the transitions, with what their authors knew.
+    /// Returns the outcomes of the transitions, with the last event that each author knew.
     pub(crate) fn history(&self) -> History<S::What> {
         let seen: BTreeMap<u64, Seq> =
             self.applied.values().map(|applied| (ask::<S>(&applied.transition).nonce, applied.seen)).collect();
@@ -388,7 +390,7 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// What a room remembers of its clients at a seq must be what the log says, and whoever is missing must have been forgotten.
+    /// Checks a room's records of its clients at a seq. They must match the log, and a missing client must have been forgotten.
     pub(crate) fn check_clients(&self, snapshot: &Snapshot) {
         let mut last: BTreeMap<ClientId, (Number, Seq, Timestamp)> = BTreeMap::new();
         for event in &self.log[..snapshot.seq.0 as usize] {
@@ -414,7 +416,7 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
-    /// What must hold of the log as a whole, whatever happened. `forgets_reasons`: the room may come to forget rejections.
+    /// Checks the conditions on the log as a whole. `forgets_reasons` says that the room may have forgotten rejections.
     pub(crate) fn check_log(&self, forgets_reasons: bool) {
         let mut last_number: BTreeMap<ClientId, Number> = BTreeMap::new();
         let mut logged = BTreeSet::new();
@@ -431,10 +433,10 @@ impl<S: Scenario> Auditor<S> {
         let lost: BTreeSet<u64> = lost.collect();
         for ((page, number), applied) in &self.applied {
             let was_logged = lost.contains(&ask::<S>(&applied.transition).nonce);
-            // A transition has more than one number where a page could not keep the first, and did not use it.
+            // A transition has more than one number if a page could not keep the first, and did not use it.
             let is_logged = logged.contains(&ask::<S>(&applied.transition).nonce);
             match &applied.outcome {
-                // A host forgets rejections only with its process; while it lives, a client hears exactly what became of it.
+                // A host forgets rejections only with its process. While the process lives, a client hears the exact outcome.
                 Some(Outcome::Rejected(Rejection::Forgotten)) if !forgets_reasons => {
                     panic!("{page:?} {number} forgotten")
                 }
@@ -465,13 +467,13 @@ fn ask<S: Scenario>(transition: &[u8]) -> Ask<S::What> {
     Ask::decode(transition).expect("the log holds only transitions")
 }
 
-/// What an event asks for, to be shown.
+/// Returns the content of an event's transition, to be shown.
 fn what<S: Scenario>(event: &Event) -> Option<S::What> {
     let Input::Transition { transition, .. } = &event.input else { return None };
     Ask::decode(transition).ok().map(|ask| ask.what)
 }
 
-/// Whether a page gave a transition up by itself: another build has none like it, or its machine broke off over it.
+/// Returns whether a page gave a transition up by itself: another build has no such transition, or its machine broke off on it.
 fn is_of_codec(why: &Rejection) -> bool {
     match why {
         Rejection::Malformed(why) => why.starts_with("this build "),
@@ -480,7 +482,7 @@ fn is_of_codec(why: &Rejection) -> bool {
     }
 }
 
-/// Whether some durable state answers `transition` with this rejection: a verdict must not rest on what was never durable.
+/// Returns whether some durable state answers `transition` with this rejection. A verdict must not depend on a state that was never durable.
 fn has_been<'a, S: Scenario<Model: 'a>>(
     mut models: impl Iterator<Item = &'a S::Model>,
     (client, _): Page,

@@ -1,5 +1,5 @@
-//! Builds of one machine that differ only in how they write: a transition or a state that is read by another build than the one
-//! that wrote it, without having been carried over, is found out at once.
+//! Builds of one machine that differ only in their encodings. If another build reads a transition or a state than the one that wrote it, and it
+//! was not converted, that is detected at once.
 
 use bytes::Bytes;
 use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, LoadError, Machine, Refusal};
@@ -7,7 +7,7 @@ use reapply_sync::{Alarm, ApplyError, CodecError, Digest, Event, Fault, Input, L
 use crate::faults::{BLOAT_BYTES, Doing, Faults};
 use crate::slices::Slices;
 
-/// How many builds there are.
+/// The number of builds.
 pub(crate) const BUILDS: u8 = 4;
 
 /// The build that sets no alarms.
@@ -16,13 +16,14 @@ const SILENT: u8 = 1;
 /// The build that does not ask for membership.
 const UNASKING: u8 = 2;
 
-/// The words of a machine that did not start again.
+/// The error of a machine that did not start again.
 pub(crate) const DEAD: &str = "it did not start again";
 
-/// Stands in a snapshot's last byte beside the build's number where the state is oversized.
+/// The mark of an oversized state, in a snapshot's last byte beside the build's number.
 const BLOATED: u8 = 0x80;
 
-/// One build. Its transitions begin with its number, and its snapshots end with it. Once it has broken off it is of no use before a reset.
+/// One build. Its transitions begin with its number, and its snapshots end with it. After it has broken off, it must be reset before it is used
+/// again.
 #[derive(Debug)]
 pub(crate) struct Build<M> {
     machine: M,
@@ -35,9 +36,9 @@ pub(crate) struct Build<M> {
 #[derive(Debug, PartialEq, Eq)]
 enum Health {
     Well,
-    /// It has broken off, and nothing may be asked of it before a reset.
+    /// The machine has broken off, and must not be called before a reset.
     Broken,
-    /// It did not start again, and whatever is asked of it fails.
+    /// The machine did not start again, and all of its calls fail.
     Dead,
 }
 
@@ -46,7 +47,7 @@ impl<M> Build<M> {
         Self { machine, number, faults, slices: Slices::default(), health: Health::Well }
     }
 
-    /// Goes on, or breaks off.
+    /// Goes on with a call, or breaks it off.
     pub(crate) fn go_on(&mut self, doing: Doing) -> Result<(), Fault> {
         assert_ne!(self.health, Health::Broken, "a machine was used after it had broken off");
         if self.health == Health::Dead {
@@ -56,12 +57,12 @@ impl<M> Build<M> {
         gone_on.inspect_err(|_| self.health = Health::Broken)
     }
 
-    /// A transition in this build's own encoding.
+    /// Returns a transition in this build's own encoding.
     pub(crate) fn write(&self, transition: &[u8]) -> Bytes {
         [&[self.number], transition].concat().into()
     }
 
-    /// Whether the build has no such transition: so it is for each build with some others.
+    /// Returns whether the build has no such transition. Each build lacks some others.
     fn lacks(&self, transition: &[u8]) -> bool {
         let sum: u32 = transition.iter().map(|&byte| u32::from(byte)).sum();
         sum % 16 == u32::from(self.number)
@@ -75,22 +76,22 @@ impl<M> Build<M> {
     }
 }
 
-/// Whether a build sets alarms.
+/// Returns whether a build sets alarms.
 pub(crate) fn sets_alarms(number: u8) -> bool {
     number != SILENT
 }
 
-/// The digest of a build of the machine `name`.
+/// Returns the digest of a build of the machine `name`.
 pub(crate) fn digest_of(name: &str, number: u8) -> Digest {
     Digest::of(format!("{name} {number}").as_bytes())
 }
 
-/// The build with this digest.
+/// Returns the number of the build with this digest.
 pub(crate) fn number_of(name: &str, digest: Digest) -> u8 {
     (0..BUILDS).find(|&number| digest_of(name, number) == digest).expect("a digest that no build has")
 }
 
-/// The event without its build's mark.
+/// Returns the event without its build's mark.
 pub(crate) fn plain(event: &Event, number: u8) -> Event {
     let strip = |transition: &Bytes| {
         assert_eq!(transition.first(), Some(&number), "event {} was written by another build", event.seq);
@@ -151,7 +152,7 @@ impl<M: Machine> Machine for Build<M> {
         Ok(alarm.map(|alarm| Alarm { transition: self.write(&alarm.transition), ..alarm }))
     }
 
-    /// Not every build takes, or shows, every transition.
+    /// Fails for some transitions: not every build accepts, or shows, every one.
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
         self.go_on(Doing::Codec)?;
         if self.lacks(json.as_bytes()) {
@@ -201,13 +202,13 @@ impl<M: Machine> Machine for Build<M> {
     }
 }
 
-/// The transition that is so in JSON.
+/// Returns the transition that this JSON stands for.
 pub(crate) fn from_json(json: &str) -> Bytes {
     let digit = |byte: u8| (byte as char).to_digit(16).expect("JSON that was made here") as u8;
     json.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
-/// A transition as all builds read it.
+/// Returns a transition as JSON, which all builds read.
 pub(crate) fn to_json(transition: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     transition.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()

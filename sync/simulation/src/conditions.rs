@@ -1,5 +1,5 @@
-//! Under what conditions a run takes place: the room's limits, the host's clock, and who else submits. Half of all runs have the limits
-//! and the clock of everyday; the others come upon in seconds what else takes months.
+//! The conditions of a run: the room's limits, the host's clock, and who else submits. Half of all runs have everyday limits and an everyday
+//! clock. The others reach in seconds situations that would otherwise take months.
 
 use reapply_sync::limits::SNAPSHOT_TAIL_BYTES_MIN;
 use reapply_sync::{Limits, SnapshotPolicy, Timestamp};
@@ -7,10 +7,10 @@ use reapply_sync::{Limits, SnapshotPolicy, Timestamp};
 use crate::faults::{BLOATED_SNAPSHOT_BYTES_MAX, FaultRates};
 use crate::random::Random;
 
-/// A year in microseconds: the farthest that one step takes the host's clock.
+/// A year in microseconds: the largest step of the host's clock.
 const YEAR: u64 = 365 * 24 * 60 * 60 * 1_000_000;
 
-/// When the host's clock begins: late enough for steps back.
+/// The first time of the host's clock: late enough for steps back.
 const CLOCK_BEGINS: u64 = 60 * YEAR;
 
 #[derive(Clone, Debug)]
@@ -18,18 +18,18 @@ pub(crate) struct Conditions {
     pub(crate) clients: usize,
     pub(crate) limits: Limits,
     pub(crate) snapshot_policy: SnapshotPolicy,
-    /// Whether the room can come to forget clients that had their events.
+    /// Whether the room can forget clients that had events.
     pub(crate) forgets: bool,
     pub(crate) clock: Clock,
-    /// Restores from a backup: each takes the host back to an earlier moment of its log.
+    /// The number of restores from a backup. Each takes the host back to an earlier moment of its log.
     pub(crate) restores: u64,
-    /// Transitions that are submitted without a session.
+    /// Maximum number of transitions that are submitted without a session, in a run of the usual length.
     pub(crate) submits_once: u64,
-    /// How often a browser's database does not answer a page at first.
+    /// The percentage of pages whose browser's database does not answer at first.
     pub(crate) store_silent_percent: u64,
-    /// How often a browser fails to write.
+    /// The percentage of writes that fail in a browser.
     pub(crate) write_failures_percent: u64,
-    /// How often machines break off, with the room and in pages.
+    /// The rates at which machines break off: in the room, and below in pages.
     pub(crate) host_faults: FaultRates,
     pub(crate) page_faults: FaultRates,
     /// Whether some states are too large for a snapshot.
@@ -39,7 +39,7 @@ pub(crate) struct Conditions {
 /// The host's clock, which may be set at any moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// What it shows when the simulation begins.
+    /// The difference between this clock and the simulation's.
     offset: u64,
     steps_percent: u64,
 }
@@ -53,7 +53,7 @@ impl Conditions {
         // Strangers come besides, and find the room full.
         let clients = 1 + random.index(8);
         if random.percent(30) {
-            // One more, for those who deliver what others have left.
+            // One more place, for couriers.
             limits.room_sessions_max = clients + 1 + random.index(2);
         }
         if bloats {
@@ -79,12 +79,12 @@ impl Conditions {
 }
 
 impl Clock {
-    /// What the clock shows at a moment of the simulation.
+    /// Returns the time of the clock at a moment of the simulation.
     pub(crate) fn at(&self, now: u64) -> Timestamp {
         Timestamp(self.offset.saturating_add(now))
     }
 
-    /// Sets the clock, in runs that do so. Whether it was set.
+    /// Sets the clock, in runs that do so. Returns whether it was set.
     pub(crate) fn step(&mut self, random: &mut Random) -> bool {
         if !random.percent(self.steps_percent) {
             return false;
@@ -97,7 +97,7 @@ impl Clock {
     }
 }
 
-/// Of what a room's machine is asked outside of decisions: those break off by what is asked for.
+/// Draws the fault rates of a room's machine outside of decisions. In decisions, the transitions themselves cause the faults.
 fn host_faults(random: &mut Random) -> FaultRates {
     let mut below = |end: u64| if random.percent(50) { 0 } else { random.below(end) };
     FaultRates {
@@ -122,12 +122,12 @@ fn page_faults(random: &mut Random) -> FaultRates {
     }
 }
 
-/// The limits of a host, but that slow readers are cut off in runs of this length.
+/// Returns the limits of a host, except that slow readers are cut off in runs of this length.
 fn everyday() -> Limits {
     Limits { readers_tail_bytes_min: SNAPSHOT_TAIL_BYTES_MIN, ..Limits::default() }
 }
 
-/// Limits that runs of this length come upon, each in most runs.
+/// Draws limits that runs of this length reach, each in most runs.
 fn narrow(random: &mut Random) -> Limits {
     let default = everyday();
     let silence_max = [300_000, 3_000_000, 10_000_000][random.index(3)];

@@ -1,4 +1,4 @@
-//! Counts of what runs came across.
+//! Counts of the situations that runs came across.
 
 use crate::room::RoomCounts;
 
@@ -13,7 +13,7 @@ pub(crate) struct OutcomeCounts {
     pub(crate) unknown: u64,
 }
 
-/// What a run came across, so that the whole of all runs can be shown to have come across everything.
+/// The situations that a run came across. All runs together must have come across every one.
 #[derive(Default)]
 pub(crate) struct Coverage {
     pub(crate) room: RoomCounts,
@@ -60,7 +60,7 @@ pub(crate) struct Coverage {
     pub(crate) openings_failed: u64,
     pub(crate) upgrades_refused: u64,
     pub(crate) page_faults: u64,
-    /// Given out by the room, and received in pages.
+    /// The numbers of signals that the room gave out, and that pages received.
     pub(crate) signals: (u64, u64),
     pub(crate) bad_frames: u64,
     pub(crate) bad_beginnings: u64,
@@ -87,7 +87,7 @@ impl RoomCounts {
 }
 
 impl Coverage {
-    /// Everything by name, to be added up and shown.
+    /// Returns all counts by name, to be added up and shown.
     pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
         let Self { room, outcomes, .. } = self;
         vec![

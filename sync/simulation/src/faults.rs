@@ -1,5 +1,5 @@
-//! Faults of machines outside of `apply`, where a scenario's own inputs cannot bring them about: a machine that breaks off while it restores,
-//! writes or starts again, and states whose snapshots are over the limit.
+//! Faults of machines outside of `apply`, which a scenario's own inputs cannot cause: a machine that breaks off while it restores, writes or
+//! starts again, and states whose snapshots are over the limit.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub(crate) const BLOAT_BYTES: usize = 70_000;
 /// The limit of a room whose states can be oversized.
 pub(crate) const BLOATED_SNAPSHOT_BYTES_MAX: usize = 60_000;
 
-/// What a machine was doing when it broke off.
+/// The call in which a machine broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Doing {
     Restore,
@@ -27,7 +27,7 @@ pub(crate) enum Doing {
     View,
 }
 
-/// How often machines of a run break off, in thousandths of their calls.
+/// The rates at which machines of a run break off, in thousandths of their calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FaultRates {
     pub(crate) restore: u64,
@@ -49,7 +49,7 @@ struct Inner {
     rates: FaultRates,
     bloats: bool,
     made: u64,
-    /// What was brought about since it was last asked.
+    /// The faults since the last call of `take`.
     fresh: Vec<(Doing, String)>,
 }
 
@@ -59,13 +59,13 @@ impl Faults {
         Self(Rc::new(RefCell::new(Inner { random, rates, bloats, made: 0, fresh: Vec::new() })))
     }
 
-    /// No faults, in the same run.
+    /// Returns faults of the same run that never strike.
     pub(crate) fn without(&self) -> Self {
         let inner = self.0.borrow();
         Self::new(FaultRates::default(), inner.bloats, &mut Random::new(0))
     }
 
-    /// A fault, if the machine breaks off now. Its text is unique at this place.
+    /// Returns a fault, if the machine breaks off now. Its text is unique at this place.
     pub(crate) fn strike(&self, doing: Doing) -> Option<Fault> {
         let mut inner = self.0.borrow_mut();
         let FaultRates { restore, apply, snapshot, alarm, codec, reset, view } = inner.rates;
@@ -87,25 +87,25 @@ impl Faults {
         Some(Fault::Trapped(text))
     }
 
-    /// Whether a state with these bytes is oversized.
+    /// Returns whether a state with these bytes is oversized.
     pub(crate) fn bloats(&self, plain: &[u8]) -> bool {
         let sum: u32 = plain.iter().map(|&byte| u32::from(byte)).sum();
         self.0.borrow().bloats && sum % 8 == 3
     }
 
-    /// What has broken off since the last call.
+    /// Returns the faults since the last call.
     pub(crate) fn take(&self) -> Vec<(Doing, String)> {
         std::mem::take(&mut self.0.borrow_mut().fresh)
     }
 
-    /// No machine breaks off any more, and no state is oversized.
+    /// Ends the faults: no machine breaks off any more, and no state is oversized.
     pub(crate) fn cease(&self) {
         let mut inner = self.0.borrow_mut();
         (inner.rates, inner.bloats) = (FaultRates::default(), false);
     }
 }
 
-/// The bookkeeping of who was told of a fault: the operator or whoever asked hears of each, in its very words, and of none that was not.
+/// The bookkeeping of reported faults. The operator, or whoever asked, must hear of each fault in its exact words, and of no other.
 #[derive(Default)]
 pub(crate) struct Ledger {
     struck: BTreeSet<String>,
@@ -120,26 +120,26 @@ impl Ledger {
         self.struck.extend(struck.into_iter().map(|(_, text)| text));
     }
 
-    /// Somebody heard words of a fault. Returns whether there was such a fault.
+    /// Notes that somebody heard the words of a fault. Returns whether there was such a fault.
     pub(crate) fn note_told(&mut self, words: &str) -> bool {
         let meant: Vec<String> = self.struck.iter().filter(|text| words.contains(text.as_str())).cloned().collect();
         self.told.extend(meant.iter().cloned());
         !meant.is_empty()
     }
 
-    /// The operator heard of a fault by itself, which must be once.
+    /// Notes that the operator heard of a fault by itself, which must happen once.
     pub(crate) fn note_reported(&mut self, words: &str) {
         assert!(self.note_told(words), "a report of what did not happen: {words}");
         assert!(self.reported.insert(words.to_owned()), "reported twice: {words}");
     }
 
-    /// What must hold whenever the room has done all that it wanted.
+    /// Checks the conditions that hold whenever the room has finished its work.
     pub(crate) fn check(&self) {
         let unheard: Vec<_> = self.struck.difference(&self.told).collect();
         assert!(unheard.is_empty(), "nobody was told of {unheard:?}");
     }
 
-    /// The process is gone, and with it all that it had not told yet.
+    /// Notes that the process is gone, and with it all faults that it had not reported yet.
     pub(crate) fn note_crash(&mut self) {
         self.told.extend(self.struck.iter().cloned());
     }

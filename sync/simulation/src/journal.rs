@@ -1,4 +1,4 @@
-//! The journal of the simulation: what survives when the host crashes.
+//! The journal of the simulation: the data that survives when the host crashes.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::faults::Faults;
 use crate::random::Random;
 use crate::scenario::{Place, Scenario};
 
-/// What outlives the host's process.
+/// The data that outlives the host's process.
 pub(crate) struct Journal {
     pub(crate) genesis: Genesis,
-    /// Each record: the seq before it, its bytes, the chain after it, and what was noted with it.
+    /// Each record: the seq before it, its bytes, the chain after it, and its note.
     records: Vec<(Seq, Bytes, Chain, Note)>,
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
-    /// What is noted of the room.
+    /// The current note about the room.
     pub(crate) note: Note,
-    /// Within these the room is opened.
+    /// The limits within which the room is opened.
     limits: Limits,
     snapshot_policy: SnapshotPolicy,
-    /// Of the machines that open it.
+    /// The faults of the machines that open the room.
     pub(crate) faults: Faults,
 }
 
@@ -50,7 +50,7 @@ impl Journal {
         self.records.push((batch.expected, batch.body.clone(), batch.chain, note));
     }
 
-    /// Goes back to an earlier moment, as if a backup from then had been restored. Answers the log's head.
+    /// Goes back to an earlier moment, as if a backup from then had been restored. Returns the log's head.
     pub(crate) fn restore(&mut self, random: &mut Random) -> Seq {
         self.records.truncate(random.index(self.records.len() + 1));
         let ends = |(expected, body, ..): &(Seq, Bytes, Chain, Note)| {
@@ -94,18 +94,18 @@ impl Journal {
         Ok(sequencer)
     }
 
-    /// A build that does not break off.
+    /// Returns a build that does not break off.
     pub(crate) fn sound_build<S: Scenario>(&self, scenario: &S, number: u8) -> Build<S::Machine> {
         Build::new(scenario.machine(Place::Replica), number, self.faults.without())
     }
 
-    /// A build as the host runs it.
+    /// Returns a build as the host runs it.
     pub(crate) fn build<S: Scenario>(&self, scenario: &S, number: u8) -> Build<S::Machine> {
         Build::new(scenario.machine(Place::Host), number, self.faults.clone())
     }
 
-    /// Opens the room to wake it. An alarm that the journal does not know of was tried in vain; a new room begins with its first alarm noted. Where
-    /// nobody is noted as present, nobody is.
+    /// Opens the room to wake it. An alarm that the journal does not note has failed; a new room begins with its first alarm noted. If nobody
+    /// is noted as present, nobody is.
     pub(crate) fn wake<S: Scenario>(
         &mut self,
         scenario: &S,

@@ -8,12 +8,11 @@
 //!     └── naive model ◀─┴──────────── Auditor ◀───────────┘
 //! ```
 //!
-//! What is simulated is a [`Scenario`]: a machine, what its participants do, and a naive model that says what must come of it.
-//! Machines break off besides, wherever they are asked for something, some states are too large for a snapshot, and strangers speak the
-//! protocol by hand.
+//! The subject of a simulation is a [`Scenario`]: a machine, the actions of its participants, and a naive model with the expected results.
+//! Besides, machines break off in any of their calls, some states are too large for a snapshot, and strangers speak the protocol by hand.
 //!
-//! [`simulate`] runs it over many seeds. After every step the auditor holds what each replica shows against the model at that place in
-//! the durable log, and each transition against the one outcome it may have; at the end everyone must have the same bytes.
+//! [`simulate`] runs it over many seeds. After every step the auditor compares each replica's state with the model at that place in the durable
+//! log, and each transition with the one outcome that it may have. At the end everyone must have the same bytes.
 
 mod auditor;
 mod build;

@@ -49,13 +49,13 @@ impl Direction {
         Self { latency, jitter: 1 + random.below(100_000), last_arrival: 0, cut_at: u64::MAX }
     }
 
-    /// Returns when a frame that is sent now arrives, if it does.
+    /// Returns the time when a frame that is sent now arrives, if it does.
     pub(crate) fn arrival(&mut self, now: u64, random: &mut Random) -> Option<u64> {
         self.last_arrival = self.last_arrival.max(now + self.latency + random.below(self.jitter));
         (self.last_arrival < self.cut_at).then_some(self.last_arrival)
     }
 
-    /// Cuts this direction soon. Returns when its reader notices.
+    /// Cuts this direction soon. Returns the time when its reader notices.
     pub(crate) fn cut(&mut self, now: u64, random: &mut Random) -> u64 {
         self.cut_at = self.cut_at.min(now + random.below(2_000_000));
         self.cut_at

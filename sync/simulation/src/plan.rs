@@ -6,24 +6,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::scenario::Scenario;
 use crate::world;
 
-/// How often a scenario is run, and what its runs must come across.
+/// The number of runs of a scenario, and the situations that they must come across.
 pub struct Plan<'a> {
-    /// Runs in the normal test run. `REAPPLY_SEEDS` asks for another number, from `REAPPLY_FROM` on, and `REAPPLY_SEED` for one of them
-    /// alone. With `REAPPLY_ALL` set, a run that fails does not keep the others from being tried.
+    /// The number of runs in the normal test run. `REAPPLY_SEEDS` asks for another number, from `REAPPLY_FROM` on, and `REAPPLY_SEED` for one
+    /// of them alone. With `REAPPLY_ALL` set, the other runs are tried even after one has failed.
     pub seeds: u64,
-    /// From so many runs on, everything that can happen must have happened.
+    /// The minimum number of runs after which every situation must have occurred.
     pub seeds_covering: u64,
-    /// What cannot happen here, or too seldom to be asked for, by the name it has among the counts.
+    /// The situations that cannot occur here, or too seldom to be required, by their names among the counts.
     pub never: &'a [&'a str],
     /// The command that runs this test.
     pub command: &'a str,
 }
 
-/// Runs a scenario over its plan's seeds, and prints what they came across.
+/// Runs a scenario over its plan's seeds, and prints the situations that they came across.
 ///
 /// # Panics
 ///
-/// Something is wrong; the failing seed and the command that repeats it are printed before.
+/// Panics if something is wrong. The failing seed and the command that repeats it are printed before.
 pub fn simulate<S: Scenario>(plan: &Plan<'_>) {
     let seeds = match (variable("REAPPLY_SEED"), variable("REAPPLY_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,

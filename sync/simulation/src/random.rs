@@ -1,6 +1,6 @@
 //! The random numbers of a run.
 
-/// A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, for ever.
+/// A small generator of random numbers (SplitMix64): the same seed gives the same run on every machine, forever.
 #[derive(Debug)]
 pub struct Random(u64);
 

@@ -1,5 +1,5 @@
-//! The shell of a room in the simulation: it has the sessions' places in the history, as a host's socket tasks do. All that is decided is
-//! decided in the shipped [`Room`].
+//! The shell of a room in the simulation. It keeps the sessions' places in the history, as a host's socket tasks do. The shipped [`Room`] makes
+//! all decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use reapply_sync::{
 use crate::random::Random;
 use crate::roster::Roster;
 
-/// What goes out to connections.
+/// Output for connections.
 pub(crate) enum Out {
     Send {
         connection: usize,
         frame: Bytes,
     },
-    /// No more is heard or sent there.
+    /// Nothing more is received or sent on the connection.
     Close {
         connection: usize,
     },
@@ -38,13 +38,13 @@ pub(crate) enum Out {
 /// One session's place.
 struct Reader {
     place: reapply_sync::Reader,
-    /// How long this reader takes between two reads; 0 reads at once.
+    /// The time that this reader takes between two reads; 0 reads at once.
     slowness: u64,
     is_waiting: bool,
     presence_version: u64,
 }
 
-/// How long a session at least takes from one portion to the next, where more waits: other things happen in between.
+/// The minimum time that a session takes from one portion to the next, if more waits: other things happen in between.
 const PORTION_MICROS: u64 = 2_000;
 
 #[derive(Default)]
@@ -66,9 +66,9 @@ pub(crate) struct RoomCounts {
 pub(crate) struct Shell<M: Machine> {
     pub(crate) room: Room<M>,
     readers: BTreeMap<usize, Reader>,
-    /// What was said to clients of what the room knows of them, and was not looked at yet.
+    /// The content of welcomes that was not checked yet: the client, its last decided number, and the traces of forgotten clients.
     pub(crate) welcomed: Vec<(ClientId, Number, Option<ForgottenClient>)>,
-    /// Connections on which no more is heard.
+    /// Connections on which nothing more is received.
     ended: BTreeSet<usize>,
     sessions_max: usize,
     presence: (u64, Bytes),
@@ -169,12 +169,12 @@ impl<M: Machine> Shell<M> {
         }
     }
 
-    /// Whether the room has ended this connection, and hears no more on it.
+    /// Returns whether the room has ended this connection, and receives nothing more on it.
     pub(crate) fn has_ended(&self, connection: usize) -> bool {
         self.ended.contains(&connection)
     }
 
-    /// Whoever sends what the protocol does not allow has no session any more.
+    /// Ends the session of somebody who sent a message that the protocol does not allow.
     fn turn_out(&mut self, connection: usize, why: String, now: &mut Now<'_>) {
         self.forget(connection, now.ticks.0);
         self.goodbye(connection, Goodbye::BadMessage(why));
@@ -193,13 +193,13 @@ impl<M: Machine> Shell<M> {
         self.wake_reader(connection);
     }
 
-    /// A connection is gone.
+    /// Handles that a connection is gone.
     pub(crate) fn handle_closed(&mut self, connection: usize, now: &mut Now<'_>) {
         self.forget(connection, now.ticks.0);
         self.room.handle_leave(SessionId(connection as u64), now);
     }
 
-    /// The room sends something to a session alone; some have let too much pile up.
+    /// Sends a frame of the room to one session. With `is_full`, too many frames wait there, so the session is dropped.
     pub(crate) fn handle_send(&mut self, connection: usize, frame: Bytes, is_full: bool, now: &mut Now<'_>) {
         if !is_full {
             self.send(connection, frame);
@@ -211,9 +211,9 @@ impl<M: Machine> Shell<M> {
         self.room.handle_unreachable(SessionId(connection as u64), now);
     }
 
-    /// The room ends a session.
+    /// Ends a session for the room.
     pub(crate) fn handle_end(&mut self, connection: usize, why: Goodbye, now: u64) {
-        // It may have closed in the same turn.
+        // The session may have closed in the same turn.
         if !self.readers.contains_key(&connection) {
             return;
         }
@@ -234,7 +234,7 @@ impl<M: Machine> Shell<M> {
         self.wake_readers();
     }
 
-    /// There is more to read.
+    /// Tells all readers that there is more to read.
     pub(crate) fn wake_readers(&mut self) {
         for connection in self.readers.keys().copied().collect::<Vec<_>>() {
             self.wake_reader(connection);
@@ -259,7 +259,7 @@ impl<M: Machine> Shell<M> {
         }
     }
 
-    /// Sends a session the next portion of what it lacks.
+    /// Sends a session the next portion of the events that it lacks.
     fn read(&mut self, connection: usize) {
         let Some(reader) = self.readers.get_mut(&connection) else { return };
         let (version, presence) = &self.presence;
@@ -305,7 +305,7 @@ impl<M: Machine> Shell<M> {
     }
 }
 
-/// How long a new reader takes between two reads.
+/// Draws the time that a new reader takes between two reads.
 pub(crate) fn slowness(random: &mut Random) -> u64 {
     if random.percent(25) { random.below(3_000_000) } else { 0 }
 }

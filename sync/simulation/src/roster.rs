@@ -36,14 +36,14 @@ impl Roster {
         self.sessions.range(connection + 1..).any(|(_, (other, _))| *other == client)
     }
 
-    /// The client of a connection that has a session.
+    /// Returns the client of a connection that has a session.
     pub(crate) fn client_of(&self, connection: usize) -> Option<ClientId> {
         self.sessions.get(&connection).map(|(client, _)| *client)
     }
 
-    /// Whether so many sessions leave no place for this client.
+    /// Returns whether the room is full for this client.
     pub(crate) fn is_full_for(&self, client: ClientId, sessions_max: usize) -> bool {
-        // A client that connects anew has two, until it is told of the end of the first one.
+        // A client that connects anew has two sessions, until it is told of the end of the first one.
         let clients: BTreeSet<ClientId> = self.sessions.values().map(|(client, _)| *client).collect();
         clients.len() >= sessions_max && !clients.contains(&client)
     }
@@ -63,8 +63,8 @@ impl Roster {
         }
     }
 
-    /// Checks the log's conditions whenever the room is at rest and its storage works: `joined` are those who have joined in it and not
-    /// left.
+    /// Checks the log's members whenever the room is at rest and its storage works. `joined` are the participants who have joined in the log
+    /// and not left.
     pub(crate) fn check_membership(&self, joined: &BTreeSet<Author>) {
         assert_eq!(*joined, self.participants(), "the log has others as members than those who are there");
     }

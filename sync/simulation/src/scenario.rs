@@ -52,19 +52,19 @@ pub trait Scenario: Sized {
     /// Returns whether `state` equals the model exactly.
     fn agrees(model: &Self::Model, state: &StateOf<Self>) -> bool;
 
-    /// When the alarm of a state is due, if it has one.
+    /// Returns the time when the alarm of a state is due, if it has one.
     fn alarm(model: &Self::Model) -> Option<Timestamp> {
         let _ = model;
         None
     }
 
-    /// Checks what must hold of a state that a page shows, with what it has pending on top, by asserting it.
+    /// Checks, by assertions, the conditions on a state that a page shows, with its pending transitions on top.
     fn check_shown(state: &StateOf<Self>) {
         let _ = state;
     }
 
-    /// Checks what must hold of a whole history, by asserting it; `models` has the model after each seq, from 0. Answers how often what
-    /// it looks for was there.
+    /// Checks, by assertions, the conditions on a whole history; `models` has the model after each seq, from 0. Returns the counts of the
+    /// situations that it looks for, by name.
     fn check(history: &History<Self::What>, models: &[Self::Model]) -> Vec<(&'static str, u64)> {
         let _ = (history, models);
         Vec::new()

@@ -1,16 +1,16 @@
-//! Slices: under one, some calls of the room's machine are broken off, and each call costs something.
+//! Slices: under one, some calls of the room's machine are broken off. Each call has a cost.
 
 use reapply_sync::Fault;
 
 use crate::random::Random;
 
-/// What one call costs.
+/// The cost of one call.
 const CALL_COST: u64 = 1_000;
 
-/// Under a slice, one in so many calls is broken off.
+/// Under a slice, one of this many calls is broken off.
 const CALLS_PER_INTERRUPTION: u64 = 7;
 
-/// A machine's slice, and what its calls have cost.
+/// A machine's slice, and the cost of its calls.
 #[derive(Debug, Default)]
 pub(crate) struct Slices {
     slice: Option<u64>,
@@ -20,7 +20,7 @@ pub(crate) struct Slices {
 }
 
 impl Slices {
-    /// The slice that the room's owner sets for a call.
+    /// Draws the slice that the room's owner sets for a call.
     pub(crate) fn draw(random: &mut Random) -> Option<u64> {
         random.percent(30).then_some(CALL_COST)
     }

@@ -1,4 +1,4 @@
-//! Who a page is: the locks and the storage of a browser, as the shipped [`Arrival`] asks for them.
+//! The identity of a page: the locks and the storage of a browser, as the shipped [`Arrival`] asks for them.
 
 use reapply_client_core::identity::{Patience, TabKey};
 use reapply_client_core::{Answer, Arrival, Ask, Identity, Role, Step, Store, Wish};
@@ -32,7 +32,7 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Answer { page: index });
     }
 
-    /// Answers what a page's arrival has asked.
+    /// Gives a page's arrival the answer to its question.
     pub(super) fn answer(&mut self, index: usize) {
         let Some(ask) = self.pages[index].ask.take() else { return };
         if ask == Ask::TabKey {

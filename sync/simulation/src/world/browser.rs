@@ -1,19 +1,19 @@
-//! One browser: what it keeps of clients, and its locks. Pages of one browser share both.
+//! One browser: the entries that it keeps of clients, and its locks. Pages of one browser share both.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use reapply_client_core::{Change, Entry, KnownClient, Left, WriteId, Written};
 use reapply_sync::ClientKey;
 
-/// A client's key, as it is kept.
+/// The bytes of a client's key.
 pub(super) type KeyBytes = [u8; 16];
 
 /// A lock, which one page holds at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lock {
-    /// Nobody else takes this key for their tab's.
+    /// A lock on a key: no other page takes this key for its tab.
     Key(KeyBytes),
-    /// Nobody else is this client in the room.
+    /// A lock on a client in the room: no other page is this client there.
     Room(KeyBytes),
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Browser {
     writes: VecDeque<Write>,
 }
 
-/// What is kept of a client.
+/// The entries that are kept of a client.
 #[derive(Default)]
 struct Record {
     reserved: u64,
@@ -43,7 +43,7 @@ struct Write {
     is_done: bool,
 }
 
-/// How a write ends, and what its page is told.
+/// The end of a write, and the answer that its page gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Stored,
@@ -52,7 +52,7 @@ pub(super) enum Fate {
 }
 
 impl Browser {
-    /// A page writes: the changes are in the store at some moment before the write is answered, after all that were written before.
+    /// Begins a write of a page. The changes reach the store at some moment before the write is answered, after all earlier writes.
     pub(super) fn write(
         &mut self,
         page: usize,
@@ -63,7 +63,7 @@ impl Browser {
         self.writes.push_back(Write { page, key, is_given, id, changes, fate, is_done: false });
     }
 
-    /// The oldest write of all ends: whose it is, and how it ended.
+    /// Ends the oldest write of all. Returns its page, its id and its result.
     pub(super) fn end_write(&mut self) -> Option<(usize, WriteId, Written)> {
         let mut write = self.writes.pop_front()?;
         perform(&mut self.records, &mut write);
@@ -75,7 +75,7 @@ impl Browser {
         Some((write.page, write.id, written))
     }
 
-    /// A page is gone: of its writes that are under way only the first ones are stored.
+    /// Ends a page. Of its writes that are under way, only the first `stored_max` are stored.
     pub(super) fn end_page(&mut self, page: usize, stored_max: usize) {
         self.locks.retain(|_, holder| *holder != page);
         let under_way = self.writes.iter_mut().filter(|write| write.page == page && !write.is_done);
@@ -84,32 +84,32 @@ impl Browser {
         }
     }
 
-    /// What a client has left. All that was written before is in it.
+    /// Returns the entries that a client has left. They include all earlier writes.
     pub(super) fn read(&mut self, key: &ClientKey) -> Left {
         self.settle();
         let Some(record) = self.records.get(&key.0) else { return Left::default() };
         Left { reserved: record.reserved, entries: record.entries.values().cloned().collect() }
     }
 
-    /// The clients that have left something.
+    /// Returns the clients that have left entries.
     pub(super) fn orphans(&mut self) -> Vec<KnownClient> {
         self.settle();
         let with_entries = self.records.iter().filter(|(_, record)| !record.entries.is_empty());
         with_entries.map(|(key, record)| KnownClient { key: ClientKey(*key), is_given: record.is_given }).collect()
     }
 
-    /// Somebody clears everything that is kept of this site.
+    /// Clears everything that is kept of this site.
     pub(super) fn clear(&mut self) {
         self.settle();
         self.records.clear();
     }
 
-    /// Whether somebody else than `page` holds a lock.
+    /// Returns whether another page than `page` holds a lock.
     pub(super) fn is_held(&self, lock: Lock, page: usize) -> bool {
         self.locks.get(&lock).is_some_and(|holder| *holder != page)
     }
 
-    /// The page takes a lock, from whoever had it.
+    /// Gives a lock to the page. Returns the former holder, if it was another page.
     pub(super) fn take(&mut self, lock: Lock, page: usize) -> Option<usize> {
         self.locks.insert(lock, page).filter(|holder| *holder != page)
     }

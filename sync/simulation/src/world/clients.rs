@@ -1,4 +1,4 @@
-//! What happens at the clients, and on the way to them.
+//! The clients' side of a run: frames that reach them, and mischief on the way.
 
 use reapply_sync::{Author, ClientKey, ServerMessage};
 
@@ -22,7 +22,7 @@ impl<S: Scenario> World<S> {
         }
         self.note_heard(index, frame);
         self.tell(index, |driver, now| driver.handle_frame(id, frame, now));
-        // The page may wait for more before it does what comes of it.
+        // The page may wait for more frames before it performs the effects.
         if self.random.percent(70) || self.is_calm {
             self.pump_page(index);
         } else {
@@ -30,7 +30,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// A client learns that a connection is gone.
+    /// Tells a client that a connection is gone.
     pub(super) fn client_closed(&mut self, connection: usize) {
         let index = self.connections[connection].client;
         if index == STRANGER {
@@ -41,7 +41,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Cuts a connection: each end learns of it in its own time, and what is under way beyond that is lost.
+    /// Cuts a connection: each end learns of it in its own time, and frames that are under way beyond that are lost.
     pub(super) fn cut(&mut self, connection: usize) {
         let up_at = self.connections[connection].up.cut(self.now, &mut self.random);
         let down_at = self.connections[connection].down.cut(self.now, &mut self.random);
@@ -49,7 +49,7 @@ impl<S: Scenario> World<S> {
         self.schedule(down_at.saturating_sub(self.now), Task::DownClosed { connection });
     }
 
-    /// What must hold whenever a page has done all that its driver wanted.
+    /// Checks the conditions that hold whenever a page has performed all effects of its driver.
     pub(super) fn check_page(&mut self, index: usize) {
         let Some(audited) = self.audited(index) else { return };
         let undecided = self.auditor.undecided(audited);
@@ -108,7 +108,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The page is loaded anew. Only what it has written is left of it, and the tab's own storage; in a new tab not even that.
+    /// Loads the page anew. Only the entries that it has written are left of it, and the tab's own storage; in a new tab not even that.
     fn reload(&mut self, tab: usize) {
         let Some(index) = self.tabs[tab].page else { return };
         self.coverage.reloads += 1;
@@ -128,7 +128,7 @@ impl<S: Scenario> World<S> {
         self.load(tab);
     }
 
-    /// The browser closes a page's store, and may have lost everything in it.
+    /// Closes a page's store for the browser, which may have lost everything in it.
     fn disturb_store(&mut self, tab: usize) {
         let Some(index) = self.tabs[tab].page else { return };
         if self.random.percent(20) {
@@ -154,12 +154,12 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Some participants have two tabs.
+    /// Returns the participant of a page. Some participants have two tabs.
     pub(super) fn author_of(&self, index: usize) -> Author {
         Author(format!("participant {}", self.pages[index].tab % 5).into())
     }
 
-    /// The key that an application has chosen for one of its tabs.
+    /// Returns the key that an application has chosen for one of its tabs.
     pub(super) fn given_key(tab: usize) -> ClientKey {
         ClientKey([tab as u8; 16])
     }

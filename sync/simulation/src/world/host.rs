@@ -1,4 +1,4 @@
-//! What happens at the host, and on the way to it: frames come in, effects are performed, the process crashes.
+//! The host's side of a run: frames come in, effects are performed, the process crashes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::room::{Out, Shell, slowness};
 use crate::scenario::Scenario;
 use crate::slices::Slices;
 
-/// How an append ends.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     Yes,
     No,
-    /// The journal does not say. It may have been stored.
+    /// The result is unknown: the batch may have been stored.
     Unknown {
         is_stored: bool,
     },
 }
 
-/// A room that was woken in vain for an alarm is not woken for it again before that.
+/// The minimum time until a room is woken again for an alarm for which it was woken without success.
 const WAKE_AGAIN_AFTER: u64 = 60_000_000;
 
 impl<S: Scenario> World<S> {
-    /// The process is there. The room wakes at once, or when somebody needs it.
+    /// Starts the process. The room wakes at once, or when somebody needs it.
     pub(super) fn start_host(&mut self) {
         if self.is_down {
             self.is_down = false;
@@ -41,7 +41,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Whoever looks after sleeping rooms wakes the room when its alarm is due, as the journal has it.
+    /// Schedules the waking of a sleeping room for the time when its alarm is due, according to the journal.
     pub(super) fn wake_for_alarm_later(&mut self) {
         let Some(due) = self.wake_due().filter(|_| self.room.is_none() && !self.is_down) else { return };
         let again = if self.rung_for == Some(due) { WAKE_AGAIN_AFTER } else { 0 };
@@ -63,13 +63,13 @@ impl<S: Scenario> World<S> {
         self.pump_room();
     }
 
-    /// When the room is to be woken for what is noted of it: at once, where somebody may be present.
+    /// Returns the time when the room must be woken because of its note: at once, if somebody may be present.
     fn wake_due(&self) -> Option<Timestamp> {
         let Note { alarm, is_occupied } = self.journal.note;
         if is_occupied { Some(Timestamp(0)) } else { alarm }
     }
 
-    /// Another build is to take over the room.
+    /// Asks for an upgrade of the room to another build.
     pub(super) fn upgrade_room(&mut self) {
         let number = self.random.below(BUILDS.into()) as u8;
         if !self.is_down {
@@ -78,7 +78,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The process is gone, and with it all that was not durable. What was with the journal may have become so.
+    /// Ends the process. Everything that was not durable is lost. A batch that was with the journal may have become durable.
     pub(super) fn crash_host(&mut self) {
         if std::mem::replace(&mut self.is_down, true) {
             return;
@@ -108,7 +108,7 @@ impl<S: Scenario> World<S> {
         self.schedule(after, Task::Restart);
     }
 
-    /// The host is stopped, and starts again from a backup: what came after that is lost.
+    /// Stops the host, and starts it again from a backup: everything after the backup is lost.
     pub(super) fn restore_backup(&mut self) {
         self.coverage.backups_restored += 1;
         self.crash_host();
@@ -164,13 +164,13 @@ impl<S: Scenario> World<S> {
         let is_message = ClientMessage::decode(&frame).is_ok();
         assert!(is_message || !self.is_of_replica(connection), "a replica sends only messages");
         self.inbox.push_back(Waiting::Frame { connection, frame });
-        // The owner may take in all that waits before it performs what came of it.
+        // The owner may take in all waiting input before it performs the effects.
         if self.random.percent(70) || self.is_calm {
             self.pump_room();
         }
     }
 
-    /// What the host's clock shows.
+    /// Returns the time of the host's clock.
     pub(super) fn clock(&self) -> Timestamp {
         self.conditions.clock.at(self.now)
     }
@@ -183,7 +183,7 @@ impl<S: Scenario> World<S> {
         let drawn = Slices::draw(&mut self.random);
         let mut draw = || self.random.bits();
         let shell = self.room.as_mut()?;
-        // As a host does: what may be dear is done without a slice.
+        // As a host does, this makes calls that may be expensive without a slice.
         let is_dear = shell.room.may_be_dear(Step::Poll) || shell.room.may_be_dear(Step::HandleAppended);
         shell.room.set_slice(drawn.filter(|_| !is_dear));
         let done = f(shell, &mut Now { ticks, time, entropy: &mut draw });
@@ -191,7 +191,7 @@ impl<S: Scenario> World<S> {
         Some(done)
     }
 
-    /// Hands in what waits, until the room is full. A room that sleeps is woken for it. Returns whether something was done.
+    /// Hands in waiting input, until the room is full. Wakes a room that sleeps. Returns whether something was done.
     fn take_in(&mut self) -> bool {
         let mut has_taken = false;
         while let Some(waiting) = self.inbox.pop_front() {
@@ -249,7 +249,7 @@ impl<S: Scenario> World<S> {
         by_room || self.connections[connection].is_ended
     }
 
-    /// Does all that the room wants and takes in what waits, until there is nothing more.
+    /// Performs all effects of the room and hands in waiting input, until there is nothing more.
     pub(super) fn pump_room(&mut self) {
         loop {
             while let Some(effect) = self.with_room(|shell, now| shell.room.poll_effect(now)).flatten() {
@@ -257,7 +257,7 @@ impl<S: Scenario> World<S> {
                 self.send_out();
             }
             if self.room.as_ref().is_some_and(|shell| shell.room.is_lost()) {
-                // Its states are made again in a call without a slice.
+                // The states are recovered in a call without a slice.
                 continue;
             }
             let has_taken = self.take_in();
@@ -277,12 +277,12 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Whether the room waits for a snapshot. While states can be too large for one it may do so for ever.
+    /// Returns whether the room waits for a snapshot. While states can be too large for one, it may wait forever.
     fn is_overfull(&self) -> bool {
         self.room.as_ref().is_some_and(|shell| shell.room.sequencer().is_overfull())
     }
 
-    /// What must hold whenever the room has done all that it wanted.
+    /// Checks the conditions that hold whenever the room has finished its work.
     fn check_room(&mut self) {
         self.note_forgotten();
         self.ledger.note_struck(self.journal.faults.take());
@@ -306,7 +306,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The operator hears of an alarm that failed after it was noted that there is none.
+    /// Checks the last note at rest. The operator hears of a failed alarm only after the journal was asked to remove its note.
     fn check_note(&mut self) {
         if let Some(note) = self.noted_at_rest.take() {
             self.auditor.check_alarm(note);
@@ -358,7 +358,7 @@ impl<S: Scenario> World<S> {
                 let is_full = !self.is_calm && self.random.percent(2);
                 self.with_room(|shell, now| shell.handle_send(session.0 as usize, frame, is_full, now));
             }
-            // What is on its way comes nevertheless.
+            // Messages that are on their way come nevertheless.
             Effect::Slow { .. } => self.coverage.slowed += 1,
             Effect::Signal { from, frame } => {
                 self.signals.note_given_out(from, &frame);
@@ -407,7 +407,7 @@ impl<S: Scenario> World<S> {
         assert!(shell.roster.is_empty(), "a room sleeps over its sessions");
         assert!(!self.is_upgrading, "a room sleeps over somebody who waits for its upgrade");
         if std::mem::take(&mut self.is_rung) {
-            // Whoever woke it for its alarm hears that it is gone, and tries again.
+            // Whoever woke the room for its alarm hears that the room is gone, and tries again.
             self.rung_for = None;
         }
         self.coverage.slept += 1;

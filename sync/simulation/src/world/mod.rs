@@ -34,19 +34,19 @@ use crate::random::Random;
 use crate::room::Shell;
 use crate::scenario::Scenario;
 
-/// Tasks that a run of the usual length makes, at most.
+/// Maximum number of tasks in a run of the usual length.
 const TASKS_MAX: u64 = 200_000;
 
-/// Snapshots from which a run's log is gone through once more at its end.
+/// Maximum number of snapshots from which a run's log is replayed once more at its end.
 const SNAPSHOTS_CHECKED_MAX: usize = 60;
 
-/// How many browsers there are. Their tabs share what they keep.
+/// The number of browsers. The tabs of a browser share its storage.
 const BROWSERS: usize = 3;
 
 /// The tab whose application has chosen its key.
 const GIVEN_TAB: usize = 6;
 
-/// What happens at some moment.
+/// An action of the simulation at some moment.
 enum Task {
     Up { connection: usize, frame: Bytes },
     Down { connection: usize, frame: Bytes },
@@ -77,7 +77,7 @@ enum Task {
     Signal { tab: usize },
 }
 
-/// What waits for the room: it takes in no more than its limits say.
+/// Input that waits for the room, which takes in no more than its limits allow.
 enum Waiting {
     Frame { connection: usize, frame: Bytes },
     Closed { connection: usize },
@@ -89,7 +89,7 @@ struct World<S: Scenario> {
     scenario: S,
     random: Random,
     now: u64,
-    /// How many times as long as most it is.
+    /// The length of this run, as a multiple of the usual length.
     length: u64,
     tasks: BTreeMap<(u64, u64), Task>,
     tasks_made: u64,
@@ -104,38 +104,38 @@ struct World<S: Scenario> {
     is_down: bool,
     in_flight: Option<(Arc<Batch>, Note)>,
     inbox: VecDeque<Waiting>,
-    /// How often the host has started.
+    /// The number of times that the host has started.
     host: u64,
     timer_scheduled: Option<u64>,
-    /// How long a room that nobody uses stays awake.
+    /// The time for which a room that nobody uses stays awake.
     sleep_after: u64,
     /// The alarm for which the room was last woken.
     rung_for: Option<Timestamp>,
-    /// Whether whoever woke the room for its alarm still waits.
+    /// Whether somebody who woke the room for its alarm still waits.
     is_rung: bool,
     /// Whether somebody waits for an upgrade.
     is_upgrading: bool,
-    /// What the journal was asked to note of the alarm at rest, until all is heard about that alarm.
+    /// The alarm that the journal was asked to note at rest, until all reports about that alarm were read.
     noted_at_rest: Option<Option<Timestamp>>,
-    /// The alarm that failed since something was stored.
+    /// The alarm that has failed since something was last stored.
     alarm_failed: Option<Timestamp>,
-    /// Whether the journal may not have the last note.
+    /// Whether the journal may lack the last note.
     is_note_uncertain: bool,
-    /// When an append last failed, unless one has succeeded since.
+    /// The time when an append last failed, unless one has succeeded since.
     failed_at: Option<u64>,
     tabs: Vec<Tab>,
     browsers: Vec<Browser>,
-    /// All pages that ever were, couriers among them.
+    /// All pages of the run, including couriers and pages that are gone.
     pages: Vec<Page<S::Machine>>,
-    /// How often each client was taken on by another page.
+    /// The number of times that each client was taken on by another page.
     lives: BTreeMap<ClientId, u64>,
-    /// From then on a page that is live does not ask for signs of life any more, and a room whose snapshot is too large does not try it again,
-    /// so that the run comes to rest.
+    /// The time after which a live page asks for no more signs of life, and a room whose snapshot is too large does not try again, so that the
+    /// run comes to rest.
     heartbeats_until: u64,
     connections: Vec<Connection>,
     nonces: u64,
     conditions: Conditions,
-    /// The last number of somebody who submits without a session, with a key.
+    /// The last number of the client that submits without a session, with a key.
     last_once: Number,
     is_calm: bool,
     append_failures_percent: u64,
@@ -143,7 +143,7 @@ struct World<S: Scenario> {
     coverage: Coverage,
 }
 
-/// Runs one seed, and panics where anything is wrong. Answers what the run came across, by name.
+/// Runs one seed, and panics if anything is wrong. Returns the counts of the situations that the run came across, by name.
 pub(crate) fn run<S: Scenario>(seed: u64) -> Vec<(&'static str, u64)> {
     let mut world = World::<S>::new(seed);
     world.run_until_quiet();
@@ -228,12 +228,12 @@ impl<S: Scenario> World<S> {
             given: (tab == GIVEN_TAB).then(|| Self::given_key(tab)),
             page: None,
         });
-        // Some are newcomers, who find a room with a past.
+        // Some tabs are newcomers, who find a room with a past.
         let after = if self.random.percent(20) { self.random.below(15_000_000) } else { self.random.below(100_000) };
         self.schedule(after, Task::Load { tab, page: None });
     }
 
-    /// All that is to happen by chance. A few runs are long, and very few very long.
+    /// Schedules everything that happens by chance. A few runs are long, and very few are very long.
     fn schedule_all(&mut self) {
         let length = match self.random.below(1_000) {
             0..3 => 60,
@@ -257,7 +257,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Any number of tasks below `end`, somewhen.
+    /// Schedules a random number of tasks, below `end`, at random times.
     fn schedule_some(&mut self, end: u64, span: u64, mut task: impl FnMut(&mut Random) -> Task) {
         for _ in 0..self.random.below(end) {
             let (after, task) = (self.random.below(span), task(&mut self.random));
@@ -336,7 +336,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// From here on nothing fails any more.
+    /// Ends all failures: from here on nothing fails.
     fn calm_down(&mut self) {
         self.is_calm = true;
         self.journal.faults.cease();
@@ -427,7 +427,7 @@ impl<S: Scenario> World<S> {
         assert!(S::agrees(model, state), "tab {tab} shows\n{state:?}\nwhere the log makes it\n{model:?}");
     }
 
-    /// All snapshots that were stored, or as many as do not take too long.
+    /// Returns all snapshots that were stored, or a random choice of them if there are too many.
     fn some_snapshots(&mut self) -> Vec<Arc<Snapshot>> {
         let mut snapshots = self.journal.snapshots.clone();
         while snapshots.len() > SNAPSHOTS_CHECKED_MAX {
@@ -436,7 +436,8 @@ impl<S: Scenario> World<S> {
         snapshots
     }
 
-    /// All that a room at rest would go on from, but for its clients. Those depend on when the room was awake; they are checked by themselves.
+    /// Returns everything that a room at rest would go on from, except for its clients. Those depend on when the room was awake, and are
+    /// checked separately.
     fn check_at_rest(&self, snapshot: Snapshot) -> Snapshot {
         self.auditor.check_clients(&snapshot);
         Snapshot { clients: Vec::new(), forgotten: None, ..snapshot }

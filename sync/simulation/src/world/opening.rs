@@ -1,4 +1,4 @@
-//! How the room wakes: from a snapshot that its build restores, from an earlier one, from its genesis, or not at all this time.
+//! The waking of the room: from a snapshot that its build restores, from an earlier one, from its genesis, or not at all this time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::room::Shell;
 use crate::scenario::Scenario;
 
 impl<S: Scenario> World<S> {
-    /// Wakes the room, if it sleeps and opens.
+    /// Wakes the room if it sleeps, unless it fails to open.
     pub(super) fn wake(&mut self, is_used: bool) {
         if self.room.is_some() || self.is_down {
             return;
@@ -35,7 +35,7 @@ impl<S: Scenario> World<S> {
         self.pump_room();
     }
 
-    /// Tries one start after the other, as long as it is the snapshot itself that cannot be restored.
+    /// Tries one start after the other, as long as the snapshot itself is what cannot be restored.
     fn open_room(&mut self) -> Option<Sequencer<Build<S::Machine>>> {
         let mut start = self.first_start();
         loop {
@@ -53,7 +53,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Snapshots are a convenience: an old one must do, and so must none.
+    /// Chooses the first start. Snapshots are a convenience: the room must also open from an old one, or without any.
     fn first_start(&mut self) -> Option<Arc<Snapshot>> {
         let snapshots = &self.journal.snapshots;
         match self.random.below(4) {
@@ -63,7 +63,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The room does not open: whoever waits for it is told so, and may come again.
+    /// Turns everyone away who waits for a room that does not open. They are told so, and may come again.
     fn turn_away(&mut self) {
         self.coverage.openings_failed += 1;
         let mut turned_away = BTreeSet::new();
@@ -88,7 +88,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// The host hears and says no more on a connection.
+    /// Ends a connection for the host, which receives and sends nothing more on it.
     pub(super) fn close_down(&mut self, connection: usize) {
         self.connections[connection].is_ended = true;
         if let Some(at) = self.connections[connection].down.arrival(self.now, &mut self.random) {
@@ -97,7 +97,7 @@ impl<S: Scenario> World<S> {
     }
 }
 
-/// Whether it is this snapshot that could not be restored.
+/// Returns whether the error is that this snapshot could not be restored.
 fn is_of_snapshot(snapshot: &Snapshot, error: &OpenError) -> bool {
     matches!(error, OpenError::Replay(ReplayError::Load { seq, .. }) if *seq == snapshot.seq && snapshot.seq > Seq(0))
 }

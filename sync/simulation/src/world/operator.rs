@@ -1,4 +1,4 @@
-//! Who looks at the room from outside: views of the last durable state, in which machines may break off too, and what the operator is told.
+//! Observers of the room: views of the last durable state, in which machines may break off too, and reports to the operator.
 
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{ApplyError, LoadError, Refusal, Report, Seq, UpgradeError};
@@ -8,7 +8,7 @@ use crate::faults::Doing;
 use crate::scenario::Scenario;
 
 impl<S: Scenario> World<S> {
-    /// Somebody looks at the room's state. It is the durable one, whatever is under way.
+    /// Looks at the room's state. The view must be of the durable one, whatever is under way.
     pub(super) fn look(&mut self) {
         if self.random.percent(20) {
             self.wake(true);
@@ -22,7 +22,7 @@ impl<S: Scenario> World<S> {
                 machine.go_on(Doing::View)?;
                 Ok(S::agrees(&model, state))
             };
-            // As a host does: on a thread that has the time.
+            // As a host does, this takes a thread that has the time.
             shell.room.set_slice(None);
             shell.room.handle_lost();
             shell.room.show(show, now)

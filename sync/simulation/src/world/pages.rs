@@ -19,44 +19,44 @@ use crate::scenario::{Place, Scenario};
 /// A tab of a browser: its pages come one after the other.
 pub(super) struct Tab {
     pub(super) browser: usize,
-    /// What its pages keep in the tab's own storage.
+    /// The key that the tab's pages keep in its own storage.
     pub(super) kept_key: Option<ClientKey>,
-    /// The key that its application has chosen.
+    /// The key that the tab's application has chosen.
     pub(super) given: Option<ClientKey>,
-    /// None before the first.
+    /// The tab's page; `None` before the first.
     pub(super) page: Option<usize>,
 }
 
 pub(super) struct Page<M: Machine> {
     pub(super) tab: usize,
-    /// None while a page seeks an orphan, and once it is gone.
+    /// The page's driver; `None` while the page seeks an orphan, and once the page is gone.
     pub(super) driver: Option<Driver<Build<M>>>,
     pub(super) arrival: Option<Arrival>,
     pub(super) tab_key: Option<TabKey>,
     pub(super) ask: Option<Ask>,
-    /// Who it is, whose key that is, and how many pages have been that client before.
+    /// The page's client: its key, whether an application has chosen that, and the number of pages that were this client before.
     pub(super) client: Option<(ClientKey, bool, u64)>,
-    /// How often a backup had been restored when the room last told this page where it stands.
+    /// The number of restored backups when the room last told this page where it stands.
     pub(super) epoch: usize,
     opening: Option<ConnectionId>,
     pub(super) connection: Option<(ConnectionId, usize)>,
     timer_at: Option<u64>,
-    /// The page that has this one deliver.
+    /// The page for which this one is a courier.
     pub(super) courier_of: Option<usize>,
-    /// Whether another page has become this client before this one was.
+    /// Whether another page took the client over before this one became it.
     pub(super) is_lost: bool,
     pub(super) is_store_silent: bool,
     has_failed_write: bool,
     pub(super) is_corrupted: bool,
     pub(super) heard: Heard,
-    /// Of its machines.
+    /// The faults of the page's machines.
     pub(super) faults: Faults,
-    /// Whether its machine has broken off in `apply` since its divergences were last told.
+    /// Whether the page's machine has broken off in `apply` since its divergences were last reported.
     has_applied_badly: bool,
 }
 
 impl<S: Scenario> World<S> {
-    /// A page is loaded in a tab.
+    /// Loads a page in a tab.
     pub(super) fn load(&mut self, tab: usize) {
         let index = self.new_page(tab, None);
         self.tabs[tab].page = Some(index);
@@ -107,12 +107,12 @@ impl<S: Scenario> World<S> {
         self.pump_page(index);
     }
 
-    /// A client's clock is its own.
+    /// Draws the time of a client's own clock.
     fn page_clock(&mut self) -> Timestamp {
         Timestamp(self.random.below(self.now * 2))
     }
 
-    /// Has a page's driver do something, and does all that it asks for then.
+    /// Calls a page's driver, and performs all effects that follow.
     pub(super) fn drive<T>(
         &mut self,
         index: usize,
@@ -123,7 +123,7 @@ impl<S: Scenario> World<S> {
         result
     }
 
-    /// The same, but what comes of it is done later.
+    /// Calls a page's driver as `drive` does, but leaves the effects for later.
     pub(super) fn tell<T>(
         &mut self,
         index: usize,
@@ -166,12 +166,12 @@ impl<S: Scenario> World<S> {
         self.check_page(index);
     }
 
-    /// Who the auditor knows a page as, once it is a client.
+    /// Returns the page as the auditor knows it, once the page is a client.
     pub(super) fn audited(&self, index: usize) -> Option<auditor::Page> {
         self.pages[index].client.as_ref().map(|(key, _, life)| (key.client_id(), *life))
     }
 
-    /// Whatever has its number now is the auditor's.
+    /// Tells the auditor of each transition that has a number now.
     fn note_numbers(&mut self, index: usize) {
         let Some(page) = self.audited(index) else { return };
         let Some(driver) = &self.pages[index].driver else { return };
@@ -184,7 +184,7 @@ impl<S: Scenario> World<S> {
         self.note_marked(index, page);
     }
 
-    /// What waits for the store to say that it was sent counts as sent, whether or not it is in the end.
+    /// Notes the transitions as sent that wait for the store to record so, whether or not they are sent in the end.
     fn note_marked(&mut self, index: usize, page: auditor::Page) {
         let Some(driver) = &self.pages[index].driver else { return };
         let Some(replica) = driver.replica() else { return };
@@ -205,7 +205,7 @@ impl<S: Scenario> World<S> {
     fn set_timer(&mut self, index: usize) {
         let page = &mut self.pages[index];
         let Some(driver) = &mut page.driver else { return };
-        // A page that is live waits for nothing but the next heartbeat. With those no run would ever come to rest.
+        // A live page waits only for the next heartbeat. With heartbeats a run would never come to rest.
         let is_at_rest = driver.status() == Status::Live && !page.has_failed_write;
         let Some(at) = driver.wake_at().filter(|_| !is_at_rest || self.now < self.heartbeats_until) else { return };
         let at = at.0.max(self.now);
@@ -299,13 +299,13 @@ impl<S: Scenario> World<S> {
 
     fn note_sent(&mut self, index: usize, connection: usize, number: Number) {
         let page = self.audited(index).expect("nobody submits");
-        // It may have been sent before the last welcome that came.
+        // The transition may have been sent before the last welcome that came.
         let welcomed_at = self.connections[connection].welcomed_at;
         let sent_at = self.pages[index].driver.as_ref().and_then(|driver| driver.replica()?.sent_at(number));
         self.auditor.note_sent(page, number, sent_at.map_or(welcomed_at, |sent_at| sent_at.min(welcomed_at)));
     }
 
-    /// A connection opens, or does not.
+    /// Opens a connection, or fails to.
     pub(super) fn connect(&mut self, index: usize, id: ConnectionId) {
         let page = &mut self.pages[index];
         if page.driver.is_none() || page.opening.take_if(|opening| *opening == id).is_none() {
@@ -341,7 +341,7 @@ impl<S: Scenario> World<S> {
         self.drive(index, |driver, _| driver.handle_machine(digest, machine));
     }
 
-    /// The oldest write in a browser ends.
+    /// Ends the oldest write in a browser.
     pub(super) fn written(&mut self, browser: usize) {
         let Some((page, write, written)) = self.browsers[browser].end_write() else { return };
         self.pages[page].has_failed_write |= written != Written::Yes;
@@ -351,7 +351,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// A page's store opens, unless it still keeps silent.
+    /// Opens a page's store, unless the store still does not answer.
     pub(super) fn store_opens(&mut self, index: usize) {
         let stays_silent = self.pages[index].is_store_silent && !self.is_calm && self.random.percent(50);
         if stays_silent {
@@ -379,7 +379,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// A page is gone. One that ends in order has all of its writes stored.
+    /// Ends a page. If it ends in order, all of its writes are stored.
     pub(super) fn end_page(&mut self, index: usize, is_in_order: bool) {
         let browser = self.browser_of(index);
         let stored_max = if is_in_order { usize::MAX } else { self.random.index(4) };

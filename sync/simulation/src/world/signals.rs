@@ -1,5 +1,5 @@
-//! Signals and presence: each signal reaches those who are there once, in the order of its connection, and nobody who is gone; and each page
-//! shows who is in the room as it last heard, and nobody while it has no connection.
+//! Signals and presence. Each signal reaches everyone who is present once, in the order of its connection, and nobody who is gone. Each page
+//! shows the participants as it last heard of them, and nobody while it has no connection.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -11,17 +11,18 @@ use super::World;
 use super::stranger::STRANGER;
 use crate::scenario::Scenario;
 
-/// What the room still has to do about signals.
+/// The signals that the room still has to give out.
 #[derive(Default)]
 pub(crate) struct SignalBook {
-    /// Handed in and not given out yet. Those of a connection that a newer one of the same client has replaced in the same turn may be dropped.
+    /// Signals that were handed in and not given out yet. Those of a connection may be dropped if a newer one of the same client replaced it in
+    /// the same turn.
     due: VecDeque<(Signal, bool)>,
     sent: u64,
     pub(crate) given_out: u64,
     pub(crate) received: u64,
 }
 
-/// What a page has heard on its connection.
+/// The messages that a page has received on its connection.
 #[derive(Default)]
 pub(crate) struct Heard {
     /// Signals that have come and were not shown yet. Those that came while the page could not read on may be dropped by a new greeting.
@@ -30,12 +31,12 @@ pub(crate) struct Heard {
 }
 
 impl SignalBook {
-    /// A signal of a session is handed in to the room.
+    /// Notes that a signal of a session is handed in to the room.
     pub(super) fn note_handed_in(&mut self, signal: Signal, may_be_dropped: bool) {
         self.due.push_back((signal, may_be_dropped));
     }
 
-    /// The room gives a signal out to all but `from`.
+    /// Checks a signal that the room gives out to all but `from`.
     pub(super) fn note_given_out(&mut self, from: SessionId, frame: &[u8]) {
         let Ok(ServerMessage::Signals(signals)) = ServerMessage::decode(frame) else { panic!("no signals") };
         let [signal] = &signals[..] else { panic!("{} signals in one", signals.len()) };
@@ -50,20 +51,20 @@ impl SignalBook {
         panic!("nobody has sent {signal:?}, or it was given out before");
     }
 
-    /// The room has done all that it wanted.
+    /// Checks that no signal is left once the room has finished its work.
     pub(super) fn check(&mut self) {
         let mut kept = std::mem::take(&mut self.due).into_iter().filter(|(_, may_be_dropped)| !may_be_dropped);
         assert_eq!(kept.next(), None, "a signal was given out to nobody");
     }
 
-    /// The process is gone.
+    /// Notes that the process is gone.
     pub(super) fn note_crash(&mut self) {
         self.due.clear();
     }
 }
 
 impl<S: Scenario> World<S> {
-    /// A client sends a signal, of any size.
+    /// Sends a signal of any size from a page.
     pub(super) fn signal(&mut self, tab: usize) {
         let Some(index) = self.tabs[tab].page else { return };
         self.signals.sent += 1;
@@ -77,7 +78,7 @@ impl<S: Scenario> World<S> {
         self.pump_page(index);
     }
 
-    /// A frame is handed in to the room, which may be a signal of a session.
+    /// Notes a frame that is handed in to the room, if it is a signal of a session.
     pub(super) fn note_signal_up(&mut self, connection: usize, author: &Author, frame: &[u8]) {
         let Ok(ClientMessage::Signal(body)) = ClientMessage::decode(frame) else { return };
         let Some(shell) = &self.room else { return };
@@ -87,7 +88,7 @@ impl<S: Scenario> World<S> {
         self.signals.note_handed_in(signal, may_be_dropped);
     }
 
-    /// A frame comes to a page, on the connection that it has.
+    /// Notes a frame that comes to a page, on the connection that it has.
     pub(super) fn note_heard(&mut self, index: usize, frame: &[u8]) {
         let client = &mut self.pages[index];
         let replica = client.driver.as_ref().and_then(|driver| driver.replica());
@@ -101,7 +102,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// What a page shows must have come to it, and in that order.
+    /// Checks a signal that a page shows: it must have come to the page, in that order.
     pub(super) fn check_signal(&mut self, index: usize, signal: &Signal) {
         self.signals.received += 1;
         loop {
@@ -115,7 +116,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// What a page shows must be what it has heard, once it has done all that it wanted.
+    /// Checks that a page shows exactly what it has received, once it has performed all effects.
     pub(super) fn check_heard(&mut self, index: usize) {
         let page = &mut self.pages[index];
         if page.connection.is_none() {
@@ -129,7 +130,7 @@ impl<S: Scenario> World<S> {
         assert_eq!(*replica.presence(), page.heard.presence, "page {index} shows others than it heard of");
     }
 
-    /// At the end everyone shows who is there.
+    /// Checks that every page shows the present participants at the end.
     pub(super) fn check_presence(&self) {
         let Some(shell) = &self.room else { return };
         let present: BTreeSet<Author> = shell.roster.participants();
@@ -142,7 +143,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Something that is no message, or that is one and must not be taken.
+    /// Returns a frame that is not a message, or that is a message and must not be accepted.
     pub(super) fn bad_frame(&mut self, good: &Bytes) -> Bytes {
         let oversized = ClientMessage::Signal(vec![0; SIGNAL_BYTES_MAX + 1].into());
         match self.random.below(6) {
@@ -155,7 +156,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Whether a connection is a replica's, which sends only messages.
+    /// Returns whether a connection is a replica's, which sends only messages.
     pub(super) fn is_of_replica(&self, connection: usize) -> bool {
         self.connections[connection].client != STRANGER
     }

@@ -1,6 +1,6 @@
-//! Somebody who speaks the protocol by hand: greets with a state that is not the room's, greets again or as somebody else, or does not greet at
-//! all; sends numbers as large as may be and in any order, bytes that no build takes or that are no message, and the same transition again and
-//! again. What comes back is held against the log.
+//! Strangers who speak the protocol by hand. They greet with a state that is not the room's, greet again or as somebody else, or do not greet
+//! at all. They send very large numbers, in any order; bytes that no build accepts or that are not a message; and the same transition again and
+//! again. The replies are compared with the log.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,26 +16,26 @@ use crate::build::number_of;
 use crate::network::Connection;
 use crate::scenario::{Ask, Scenario};
 
-/// What stands for the client of a stranger's connection.
+/// The index that stands for the client of a stranger's connection.
 pub(super) const STRANGER: usize = usize::MAX;
 
-/// What a stranger may hear on a connection.
+/// The replies that a stranger may get on a connection.
 pub(crate) struct Stranger {
     client: ClientId,
     pings: VecDeque<u64>,
     submitted: BTreeSet<Number>,
-    /// Whether they have sent what ends the session.
+    /// Whether they have sent something that ends the session.
     is_bad: bool,
     has_begun: bool,
     greetings: usize,
-    /// Up to which event they have read, and under which build.
+    /// The last event that they have read, and the build after it.
     read: Option<(Seq, u8)>,
     /// The snapshot that comes in parts, the build that wrote it, and its bytes so far.
     arriving: Option<(SnapshotInParts, u8, Vec<u8>)>,
 }
 
 impl<S: Scenario> World<S> {
-    /// A stranger connects, sends all that they have, and is gone.
+    /// Connects a stranger, who sends all that they have, and is gone.
     pub(super) fn stranger(&mut self) {
         if self.is_down {
             return;
@@ -72,7 +72,7 @@ impl<S: Scenario> World<S> {
                 self.send_up(connection, frame);
             }
             if self.random.percent(4) {
-                // A message of a later version, which is passed over.
+                // A message of a later version, which must be skipped.
                 self.send_up(connection, Bytes::from_static(&[0x7f, 1, 2]));
             }
         }
@@ -114,7 +114,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Something new, or once more what was sent before.
+    /// Returns a new submission, or one that was sent before.
     fn strange_submit(&mut self, connection: usize, sent: &mut Vec<ClientMessage>) -> ClientMessage {
         if !sent.is_empty() && self.random.percent(50) {
             return sent[self.random.index(sent.len())].clone();
@@ -124,7 +124,7 @@ impl<S: Scenario> World<S> {
         let what = self.scenario.act(self.tabs.len(), None, &mut self.random);
         self.nonces += 1;
         let plain = Ask { nonce: self.nonces, what }.encode();
-        // In any order: a number below one that was decided is not decided any more.
+        // Numbers come in any order: one below a decided number is not decided any more.
         let mut number = Number(1 + self.random.below(30));
         while self.strangers[&connection].submitted.contains(&number) {
             number = number.next();
@@ -133,7 +133,7 @@ impl<S: Scenario> World<S> {
         let epoch = self.auditor.epoch();
         let stranger = self.stranger_mut(connection);
         stranger.submitted.insert(number);
-        // Once the session has ended for something that the room must not take, nobody asks for anything.
+        // Once the session has ended for something that the room must not take, no submission counts.
         if !stranger.is_bad {
             let page = (stranger.client, 0);
             self.auditor.note_applied(page, number, plain, Seq(0), epoch);
@@ -143,7 +143,7 @@ impl<S: Scenario> World<S> {
         submit
     }
 
-    /// Sends a message, and remembers what it may bring.
+    /// Sends a message, and notes the replies that it may bring.
     fn say(&mut self, connection: usize, message: &ClientMessage) {
         let stranger = self.stranger_mut(connection);
         if !std::mem::replace(&mut stranger.has_begun, true) && !matches!(message, ClientMessage::Hello(_)) {
@@ -154,7 +154,7 @@ impl<S: Scenario> World<S> {
         match message {
             _ if stranger.is_bad => {}
             ClientMessage::Hello(hello) if hello.key.client_id() == stranger.client => stranger.greetings += 1,
-            // Somebody else's session is not theirs to greet in.
+            // In this session, nobody may greet as another client.
             ClientMessage::Hello(_) => stranger.is_bad = true,
             ClientMessage::Ping(value) => stranger.pings.push_back(*value),
             _ => {}
@@ -168,7 +168,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// What comes to a stranger is what they asked for, and the log.
+    /// Checks that a stranger receives only answers to their own messages, and the log.
     pub(super) fn check_stranger(&mut self, connection: usize, frame: &[u8]) {
         let epoch = self.connections[connection].epoch;
         let stranger = self.strangers.get_mut(&connection).expect("a stranger's connection");
@@ -177,7 +177,7 @@ impl<S: Scenario> World<S> {
             ServerMessage::Rejected { number, why } => {
                 self.coverage.strangers_rejected += 1;
                 assert!(stranger.submitted.contains(&number), "{number} was rejected, and was never asked for");
-                // They follow no upgrade, whatever they say.
+                // Strangers follow no upgrade, whatever they say.
                 if is_of_another_build(&why) {
                     return;
                 }
@@ -206,7 +206,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// A welcome never leads on from a state that is not of this log; its snapshot is the state at its seq.
+    /// Checks a welcome. It must not lead on from a state that is not of this log, and its snapshot must be the state at its seq.
     fn check_strange_welcome(&mut self, connection: usize, welcome: &Welcome) {
         let number = number_of(S::NAME, welcome.digest);
         let stranger = self.stranger_mut(connection);
@@ -227,13 +227,13 @@ impl<S: Scenario> World<S> {
         self.stranger_mut(connection).read = Some((seq, number));
     }
 
-    /// The parts of a snapshot come in order, and make the state at its seq.
+    /// Checks a part of a snapshot. Parts come in order, and together they are the state at its seq.
     fn check_strange_part(&mut self, connection: usize, at: u64, part: &[u8]) {
         let stranger = self.stranger_mut(connection);
         let (snapshot, number, received) = stranger.arriving.as_mut().expect("parts come after a welcome");
         assert_eq!(at, snapshot.from + received.len() as u64, "a part is missing");
         received.extend_from_slice(part);
-        // What a stranger says that they have, they do not.
+        // The stranger does not have the bytes that they claimed to hold.
         if snapshot.from == 0 && received.len() as u64 == snapshot.bytes {
             let (SnapshotInParts { seq, state_version, hash, .. }, number) = (*snapshot, *number);
             let state = std::mem::take(received);
@@ -249,7 +249,7 @@ impl<S: Scenario> World<S> {
         assert!(S::agrees(model, &state), "the snapshot at {seq} is\n{state:?}\nwhere the log makes it\n{model:?}");
     }
 
-    /// The beginning of the room's newest snapshot, or of another one.
+    /// Draws a false claim to hold the beginning of the room's newest snapshot, or of another one.
     fn false_held(&mut self) -> Option<HeldSnapshot> {
         let room = self.room.as_ref()?;
         let newest = room.room.sequencer().history().base().state_hash();
@@ -258,7 +258,7 @@ impl<S: Scenario> World<S> {
         self.random.percent(50).then_some(HeldSnapshot { hash, bytes })
     }
 
-    /// Of the right log and build, within it or not, and of another past.
+    /// Draws a false resume: of the right log and build, within the log or not, but of another past.
     fn false_resume(&mut self) -> Option<Resume> {
         let room = self.room.as_ref()?;
         let (log, digest) = (self.journal.genesis.log_id(), room.room.sequencer().digest());
