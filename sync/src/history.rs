@@ -1,10 +1,10 @@
-//! What a room's sessions read: the newest snapshot, and the durable events around and after it, as encoded bytes.
+//! The data that a room's sessions read: the newest snapshot, and the durable events around and after it, as encoded bytes.
 //!
-//! The [`Sequencer`](crate::Sequencer) writes it; sessions read it at their own pace, each with a cursor of its own. A batch
-//! is encoded once and its bytes are shared by all of them. A session that finds its place [`Trimmed`] has fallen too far behind.
+//! The [`Sequencer`](crate::Sequencer) writes the history. Sessions read it at their own pace, each with its own cursor. A batch is encoded
+//! once, and all sessions share its bytes. A session that finds its place [`Trimmed`] has fallen too far behind.
 //!
-//! A large snapshot is sent in parts, so that a slow line shows progress, and goes on where it broke off. Until it has arrived, the room
-//! keeps the snapshot and the events after it, within bounds.
+//! A large snapshot is sent in parts, so that a slow line shows progress, and a broken transfer goes on where it stopped. Until the snapshot
+//! has arrived, the room keeps it and the events after it, within bounds.
 
 mod parts;
 mod reader;
@@ -24,19 +24,19 @@ use crate::limits::{EVENTS_MESSAGE_BYTES, Limits, SNAPSHOT_TAIL_BYTES_MIN};
 use crate::message::{Hello, PARTS_SINCE, Resume, ServerMessage, Start};
 use crate::snapshot::Snapshot;
 
-/// The durable part of a room that is kept in memory. Shared: the sequencer writes, sessions read.
+/// The durable part of a room that is kept in memory. It is shared: the sequencer writes it, and sessions read it.
 #[derive(Debug)]
 pub struct History {
     log: LogId,
     events_read_bytes: usize,
     inner: RwLock<Inner>,
-    /// What the last reader got: readers that wait at the same place, as most do, share it.
+    /// The result of the last read. Readers that wait at the same place, as most do, share it.
     newest_read: Mutex<Option<(Seq, Read)>>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    /// The newest snapshot: where recovery and newcomers start. Its seq lies within `floor..=head`.
+    /// The newest snapshot, from which recovery and newcomers start. Its seq lies within `floor..=head`.
     base: Arc<Snapshot>,
     base_hash: Digest,
     begun: Begun,
@@ -50,13 +50,13 @@ struct Inner {
     bytes_after_base: usize,
     readers_tail_bytes: usize,
     chain: Chain,
-    /// The last upgrade since the floor. No tail leads across it.
+    /// The seq of the last upgrade since the floor. No tail leads across it.
     upgraded: Seq,
-    /// Where the state has this hash.
+    /// The newest checkpoint: the seq of its state, and the state's hash.
     checkpoint: Option<(Seq, Digest)>,
 }
 
-/// Where a batch of events ends.
+/// The end of a batch of events.
 #[derive(Clone, Copy, Debug)]
 struct BatchEnd {
     seq: Seq,
@@ -64,7 +64,7 @@ struct BatchEnd {
     chain: Chain,
 }
 
-/// Messages for a session, and the seq that it stands at after them.
+/// Messages for a session, and the seq of the session after them.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// Encoded messages, in order; send them in one write.
@@ -75,7 +75,7 @@ pub struct Read {
     pub has_more: bool,
 }
 
-/// The events that a session needs next are no longer in memory.
+/// The error of a session that needs events which are no longer in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the events after {after} are no longer in memory")]
 pub struct Trimmed {
@@ -84,7 +84,7 @@ pub struct Trimmed {
 }
 
 impl History {
-    /// The history of a room that stands at `base`.
+    /// Returns the history of a room whose state is `base`.
     #[must_use]
     pub fn new(log: LogId, base: Snapshot, limits: &Limits) -> Self {
         let base_hash = base.state_hash();
@@ -107,38 +107,39 @@ impl History {
         Self { log, events_read_bytes, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
     }
 
-    /// The last durable event.
+    /// Returns the last durable event.
     #[must_use]
     pub fn head(&self) -> Seq {
         self.with(Inner::head)
     }
 
-    /// The log's chain at [`History::head`].
+    /// Returns the log's chain at [`History::head`].
     #[must_use]
     pub fn chain(&self) -> Chain {
         self.with(|inner| inner.chain)
     }
 
-    /// Which log this is.
+    /// Returns the id of the log.
     #[must_use]
     pub fn log_id(&self) -> LogId {
         self.log
     }
 
-    /// The newest snapshot.
+    /// Returns the newest snapshot.
     #[must_use]
     pub fn base(&self) -> Arc<Snapshot> {
         self.with(|inner| Arc::clone(&inner.base))
     }
 
-    /// Bytes of memory that this takes, about: for limits and figures.
+    /// Returns the approximate bytes of memory that the history takes, for limits and figures.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.with(|inner| inner.bytes + inner.base.state.len() + inner.begun.bytes(inner.base.seq))
     }
 
-    /// Where a session starts, and what it reads from there. The tail is chosen where the replica's state is of this log and build, its chain is
-    /// this log's chain there, and the events that it lacks are in memory and no longer than a snapshot would be.
+    /// Returns the start for a session, and the reader of what follows. The session gets the tail if four conditions hold: the replica's state
+    /// is of this log and build, its chain equals the log's chain there, the events that it lacks are in memory, and they are no longer than a
+    /// snapshot would be.
     #[must_use]
     pub fn start(&self, hello: &Hello) -> (Start, Reader) {
         let client = hello.key.client_id();
@@ -165,18 +166,18 @@ impl History {
         })
     }
 
-    /// What a session that stands at `after` has to be sent, a portion at a time: nothing, if it has everything.
+    /// Returns the next messages for a session that stands at `after`, a portion at a time. Returns `None` if it has everything.
     ///
     /// # Errors
     ///
-    /// The session fell so far behind that the events it needs are gone from memory.
+    /// Fails if the session fell so far behind that the events it needs are no longer in memory.
     pub fn read(&self, after: Seq) -> Result<Option<Read>, Trimmed> {
         let mut newest_read = self.newest_read.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.head();
         if after == head {
             return Ok(None);
         }
-        // A portion that ends before the head ends there for every reader.
+        // A portion that stops before the head is the same for every reader at this place.
         if let Some((from, read)) = &*newest_read
             && *from == after
             && (read.has_more || read.upto == head)
@@ -189,17 +190,17 @@ impl History {
         Ok(Some(read))
     }
 
-    /// The first place from which events can be read.
+    /// Returns the first place from which events can be read.
     fn floor(&self) -> Seq {
         self.with(|inner| inner.floor)
     }
 
-    /// A client has the snapshot with this hash, or another one with the same state.
+    /// Handles that a client has the snapshot with this hash, or another one with the same state.
     fn handle_arrived(&self, client: ClientId, hash: Digest) {
         self.with_mut(|inner| inner.begun.handle_arrived(client, hash));
     }
 
-    /// The encoded events after the newest snapshot, in order.
+    /// Returns the encoded events after the newest snapshot, in order.
     pub(crate) fn tail(&self) -> Vec<Bytes> {
         self.with(|inner| inner.range(inner.base.seq, inner.head()).cloned().collect())
     }
@@ -208,7 +209,7 @@ impl History {
         self.with(|inner| inner.bytes_after_base)
     }
 
-    /// A batch has become durable.
+    /// Adds a batch that has become durable.
     pub(crate) fn push(&self, batch: &Batch) {
         self.with_mut(|inner| {
             inner.events.extend(batch.encoded.iter().cloned());
@@ -223,15 +224,15 @@ impl History {
         });
     }
 
-    /// The state at `seq`, which is the head, has this hash: readers that come by compare theirs.
+    /// Notes the hash of the state at `seq`, which is the head. Readers that pass it compare theirs.
     pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest) {
         self.with_mut(|inner| inner.checkpoint = Some((seq, hash)));
         // It lacks the checkpoint.
         *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A snapshot of the end of a batch, whose state has this hash, is the new base. Older events stay as long as sending them is
-    /// cheaper than sending it, and for sessions that are still reading them, or an earlier snapshot. They go a batch at a time.
+    /// Makes a snapshot of the end of a batch the new base; its state has this hash. Older events stay as long as sending them is cheaper than
+    /// sending the snapshot, and for sessions that are still reading them or an earlier snapshot. They are dropped a batch at a time.
     pub(crate) fn rebase(&self, base: Arc<Snapshot>, hash: Digest) {
         self.with_mut(|inner| {
             (inner.base, inner.base_hash) = (base, hash);
@@ -271,8 +272,8 @@ impl Inner {
         Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, chain: *chain, state: state.clone() }
     }
 
-    /// The log's chain after the event at `seq`, which lies within `floor..=head`: at the end of a batch it is known, and from there it is
-    /// followed for less than a batch.
+    /// Returns the log's chain after the event at `seq`, which lies within `floor..=head`. The chain is known at the end of each batch; from
+    /// there it is computed over less than a batch.
     fn chain_at(&self, seq: Seq) -> Chain {
         let ended = self.batches.partition_point(|batch| batch.seq <= seq);
         let (from, chain) = match ended.checked_sub(1) {
@@ -282,7 +283,7 @@ impl Inner {
         self.range(from, seq).fold(chain, |chain, event| chain.after(event))
     }
 
-    /// Whether a replica that stands at `after` is brought up to date by fewer bytes with the events it lacks than with the snapshot.
+    /// Returns whether the events that a replica at `after` lacks take fewer bytes than the snapshot.
     fn is_tail_cheaper(&self, after: Seq) -> bool {
         let bytes_max = self.base.state.len().max(SNAPSHOT_TAIL_BYTES_MIN);
         let mut bytes = 0;
@@ -293,14 +294,14 @@ impl Inner {
         fits.all(|fits| fits)
     }
 
-    /// The encoded events with `after < seq <= upto`, both within `floor..=head`.
+    /// Returns the encoded events with `after < seq <= upto`, both within `floor..=head`.
     fn range(&self, after: Seq, upto: Seq) -> std::collections::vec_deque::Iter<'_, Bytes> {
         let from = (after.0 - self.floor.0) as usize;
         let to = (upto.0 - self.floor.0) as usize;
         self.events.range(from..to)
     }
 
-    /// The events that a reader at `after` is sent next, up to about this many bytes.
+    /// Returns the next events for a reader at `after`, up to about this many bytes.
     fn portion(&self, after: Seq, bytes_max: usize) -> Result<Portion, Trimmed> {
         let head = self.head();
         if after < self.floor || after > head {
@@ -318,7 +319,7 @@ impl Inner {
         Ok(Portion { after, events, checkpoint, has_more: upto < head })
     }
 
-    /// Whether a replica that resumes there gets the events that it lacks, and no snapshot.
+    /// Returns whether a replica that resumes there gets the events that it lacks instead of a snapshot.
     fn has_tail(&self, resume: &Resume) -> bool {
         let is_known = self.floor.max(self.upgraded) <= resume.seq && resume.seq <= self.head();
         is_known
@@ -328,7 +329,7 @@ impl Inner {
     }
 }
 
-/// Events that one reader, or several at the same place, are sent next.
+/// The next events for one reader, or for several at the same place.
 struct Portion {
     after: Seq,
     events: Vec<Bytes>,

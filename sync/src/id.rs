@@ -1,4 +1,4 @@
-//! The names of things: newtypes, so that a seq is never taken for a number or a time.
+//! Ids and names, as newtypes, so that a seq is never mistaken for a number or a time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ macro_rules! counter {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The one after this.
+            /// Returns the next one.
             #[must_use]
             pub fn next(self) -> Self {
                 Self(self.0.saturating_add(1))
@@ -31,23 +31,23 @@ macro_rules! counter {
 }
 
 counter! {
-    /// Place in a room's log: 1, 2, 3, ... 0 stands before the first event.
+    /// A place in a room's log: 1, 2, 3, ... 0 stands before the first event.
     Seq
 }
 counter! {
-    /// A client's own count of its transitions: 1, 2, 3, ... With the client's id it names a transition for ever.
+    /// A client's own count of its transitions: 1, 2, 3, ... With the client's id it names a transition forever.
     Number
 }
 
 impl Number {
-    /// A client's first one.
+    /// The first number of a client.
     pub const FIRST: Self = Self(1);
 
-    /// The number, if a transition can have it.
+    /// Returns the number, if a transition can have it.
     ///
     /// # Errors
     ///
-    /// It is 0, or beyond [`COUNT_MAX`].
+    /// Fails if the number is 0, or beyond [`COUNT_MAX`].
     pub fn in_range(self) -> Result<Self, NumberError> {
         if (Self::FIRST.0..=COUNT_MAX).contains(&self.0) { Ok(self) } else { Err(NumberError { number: self.0 }) }
     }
@@ -66,32 +66,33 @@ counter! {
     Timestamp
 }
 counter! {
-    /// One connection of a participant to a room; unique within the host's process.
+    /// The id of one connection of a participant to a room; unique within the host's process.
     SessionId
 }
 
-/// BLAKE3 of some bytes: of a component (then it names one build of a machine exactly) or of a snapshot.
+/// The BLAKE3 hash of some bytes: of a component (then it names one build of a machine exactly) or of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 }
 
-/// Which log a room writes: drawn from its genesis, so that a room made anew under an old name is told from the old one.
+/// The id of the log that a room writes. It is drawn from the log's genesis, so that a room made anew under an old name is told from the old
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogId(pub [u8; 16]);
 
-/// A client's secret: whoever knows it speaks as that client. Kept by the client, sent only in `Hello`, never logged.
+/// A client's secret: whoever knows it can act as that client. The client keeps it, sends it only in `Hello`, and never logs it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientKey(pub [u8; 16]);
 
 impl ClientKey {
-    /// The public id of the client that holds this key. It shows nothing of the key.
+    /// Returns the public id of the client that holds this key. The id reveals nothing about the key.
     #[must_use]
     pub fn client_id(&self) -> ClientId {
         let hash = blake3::derive_key("reapply.v2 client id", &self.0);
@@ -107,12 +108,12 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// Names a client to everyone: it stands in events, so that a client knows its own. Outlives connections.
+/// The public id of a client. It stands in events, so that a client recognises its own. It outlives connections.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClientId(pub [u8; 16]);
 
 impl ClientId {
-    /// The id of a client without a key, which submits one transition and can never ask for it again. No key's id looks like it.
+    /// Returns the id of a client without a key, which submits one transition and can never ask for it again. No key's id has this form.
     #[must_use]
     pub fn keyless(bits: u64) -> Self {
         let mut id = [0; 16];
@@ -120,13 +121,13 @@ impl ClientId {
         Self(id)
     }
 
-    /// Whether it is from [`ClientId::keyless`]: a room need not remember it.
+    /// Returns whether the id is from [`ClientId::keyless`]. A room need not remember such a client.
     #[must_use]
     pub fn is_keyless(&self) -> bool {
         self.0[..8] == [0; 8]
     }
 
-    /// The identity of a client that nothing else authenticates: holding the key is the proof.
+    /// Returns the identity of a client that nothing else authenticates: holding the key is the proof.
     #[must_use]
     pub fn anonymous_author(&self) -> Author {
         Author(format!("anon-{self}").into())
@@ -169,11 +170,11 @@ impl FromStr for ClientKey {
     }
 }
 
-/// A text that is no hexadecimal id.
+/// A text that is not a hexadecimal id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {chars} hexadecimal digits")]
 pub struct HexError {
-    /// How many digits the id has.
+    /// The number of digits that the id has.
     pub chars: usize,
 }
 
@@ -190,7 +191,7 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     Ok(bytes)
 }
 
-/// A participant's identity, as the host authenticated it. Cheap to clone.
+/// A participant's identity, as the host authenticated it. It is cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Author(pub Arc<str>);
 
@@ -212,34 +213,34 @@ impl fmt::Display for Author {
     }
 }
 
-/// A machine's or a room's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`, beginning with a letter or digit.
+/// The name of a machine or a room: 1 to 64 of `a-z`, `0-9`, `-` and `_`, beginning with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that is no [`Name`].
+/// A text that is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit{}",
     .like.as_ref().map(|like| format!(", such as \"{like}\"; keep what people type in the room's state")).unwrap_or_default()
 )]
 pub struct NameError {
-    /// What was given, cut to a length fit for a message.
+    /// The text that was given, cut to a length fit for a message.
     pub text: String,
     /// The nearest name, if there is one.
     pub like: Option<Name>,
 }
 
 impl Name {
-    /// The nearest name to a text that people typed, such as `cafe-noir` for "Cafe noir!". Other texts may come to the same name.
+    /// Returns the nearest name to a text that a person typed, such as `cafe-noir` for "Cafe noir!". Other texts may give the same name.
     #[must_use]
     pub fn like(text: &str) -> Option<Self> {
         let mut name = String::new();
@@ -293,7 +294,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Addresses a room: `machine/room`.
+/// The address of a room: `machine/room`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomId {
     /// The machine's name.

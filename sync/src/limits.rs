@@ -1,142 +1,145 @@
-//! Every bound of the protocol, by name. Reaching one gives the one who caused it an error that quotes it.
+//! Every bound of the protocol, by name. Whoever reaches one gets an error that quotes it.
 
-/// Bytes of one encoded transition.
+/// Maximum bytes of one encoded transition.
 pub const TRANSITION_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes of one message from a client: a transition with its envelope.
+/// Maximum bytes of one message from a client: a transition with its envelope.
 pub const CLIENT_MESSAGE_BYTES_MAX: usize = TRANSITION_BYTES_MAX + 256;
 
-/// Bytes of one signal. Signals are for cursors and typing marks, not for data.
+/// Maximum bytes of one signal. Signals are for cursors and typing marks, not for data.
 pub const SIGNAL_BYTES_MAX: usize = 1024;
 
-/// Bytes of events that go into one `Events` message before another is begun. One larger event still goes whole. A reader on a slow line
-/// takes each message for a sign of life, so none may be long on its way.
+/// Bytes of events after which an `Events` message is full and another is begun. One larger event is still sent whole. A reader on a slow line
+/// takes each message for a sign of life, so no message may take long to arrive.
 pub const EVENTS_MESSAGE_BYTES: usize = 32 * 1024;
 
-/// Bytes of events that a session reads from a room's history at a time. One larger event still goes whole.
+/// Bytes of events that a session reads from a room's history at a time. One larger event is still sent whole.
 pub const EVENTS_READ_BYTES: usize = 256 * 1024;
 
-/// Bytes of one snapshot, as stored, as sent to a joining replica, and as a replica keeps of one that has not arrived wholly.
+/// Maximum bytes of one snapshot: as stored, as sent to a joining replica, and as a replica keeps of one that is still arriving.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes of the parts in which a larger snapshot is sent, for the reason given at [`EVENTS_MESSAGE_BYTES`].
+/// Bytes of the parts in which a larger snapshot is sent. The reason is given at [`EVENTS_MESSAGE_BYTES`].
 pub const SNAPSHOT_PART_BYTES: usize = 32 * 1024;
 
-/// A snapshot that replicas have begun to receive is kept for them, though there is a newer one, until the events after it outgrow both
-/// this many times its own size and [`READERS_TAIL_BYTES_MIN`]. Those replicas then begin anew, with the newest.
+/// The bound on the events after a snapshot that replicas have begun to receive, as a multiple of the snapshot's size. The snapshot is kept for
+/// them, though there is a newer one, until these events outgrow both this bound and [`READERS_TAIL_BYTES_MIN`]. Those replicas then begin anew
+/// with the newest one.
 pub const SNAPSHOT_BEGUN_TAIL_RATIO: usize = 4;
 
-/// Snapshots that a room keeps for replicas that have begun to receive them.
+/// Maximum number of snapshots that a room keeps for replicas that have begun to receive them.
 pub const SNAPSHOTS_BEGUN_MAX: usize = 3;
 
-/// Bytes of a room's creation options, as JSON.
+/// Maximum bytes of a room's creation options, as JSON.
 pub const OPTIONS_BYTES_MAX: usize = 16 * 1024;
 
-/// Transitions that one replica may hold pending (offline, or not yet answered).
+/// Maximum number of transitions that one replica may hold pending (offline, or not yet answered).
 pub const PENDING_MAX: usize = 10_000;
 
-/// Pending transitions up to which a replica applies all of them again after each change. See [`REBASE_PER_CHANGE`].
+/// The number of pending transitions up to which a replica applies all of them again after each change. See [`REBASE_PER_CHANGE`].
 pub const REBASE_ALWAYS_MAX: usize = 64;
 
-/// Pending transitions that a replica applies again for each event and each decision, at most. With more pending than [`REBASE_ALWAYS_MAX`] it
-/// waits until so many have come.
+/// Maximum number of pending transitions that a replica applies again for each event and each decision. With more pending than
+/// [`REBASE_ALWAYS_MAX`], it waits until enough changes have come.
 pub const REBASE_PER_CHANGE: usize = 8;
 
-/// Bytes of the transitions that one replica may hold pending.
+/// Maximum bytes of the transitions that one replica may hold pending.
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of frames that a replica keeps while its machine is being loaded; what comes beyond it is asked for again.
+/// Maximum bytes of frames that a replica keeps while its machine is being loaded. Frames beyond it are asked for again.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Characters of a machine's or room's name.
+/// Maximum number of characters of a machine's or room's name.
 pub const NAME_CHARS_MAX: usize = 64;
 
-/// Bytes of records in one part of a room's past. One larger record still goes whole.
+/// Bytes of records in one part of a room's past. One larger record is still sent whole.
 pub const PAST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Clients with accepted transitions that a room remembers; beyond it the one that was silent for longest is forgotten. A client with a
-/// session is never forgotten, so a room with more sessions remembers more. When a forgotten client comes back, what it may have sent
-/// before is not sent again: its outcome is unknown, but nothing is ever applied twice.
+/// Maximum number of clients with accepted transitions that a room remembers. Beyond it, the client that was silent for longest is forgotten. A
+/// client with a session is never forgotten, so a room with more sessions remembers more. When a forgotten client comes back, transitions that
+/// it may have sent before are not sent again: their outcome is unknown, but nothing is ever applied twice.
 pub const CLIENTS_REMEMBERED_MAX: usize = 10_000;
 
-/// Clients that were only ever rejected and that a room remembers, to repeat that. They take no places of those in
-/// [`CLIENTS_REMEMBERED_MAX`]: forgetting one can double nothing.
+/// Maximum number of clients that were only ever rejected and that a room remembers, to repeat the rejections. They take no places of those in
+/// [`CLIENTS_REMEMBERED_MAX`]: forgetting one cannot double a transition.
 pub const CLIENTS_REJECTED_MAX: usize = 10_000;
 
 /// Microseconds of the room's time for which a client without a session is remembered after its last accepted transition: 90 days. See
 /// [`CLIENTS_REMEMBERED_MAX`].
 pub const CLIENT_REMEMBERED_MICROS: u64 = 90 * 24 * 60 * 60 * 1_000_000;
 
-/// How far one round of forgetting raises the number that forgotten clients begin above. A client's number that is higher yet is
-/// left out: whoever names such numbers does not count, and must not use up the numbers of those who do.
+/// The most by which one round of forgetting raises the number above which forgotten clients begin. A client's number that is even higher is
+/// left out: a client that names such numbers does not count up, and must not use up the numbers of those that do.
 pub const FORGOTTEN_NUMBERS_STEP_MAX: u64 = 1 << 32;
 
-/// The last number of a client, and the last event of a room: both stay exact in JavaScript, which loses what is above 2^53.
+/// The last number of a client, and the last event of a room. Both stay exact in JavaScript, which loses precision above 2^53.
 pub const COUNT_MAX: u64 = (1 << 53) - 1;
 
-/// Events of a log with which a room still opens. More than a room can decide before it is opened again are left up to [`COUNT_MAX`].
+/// Maximum number of events of a log with which a room still opens. Up to [`COUNT_MAX`], that leaves more events than a room can decide before
+/// it is opened again.
 pub const LOG_EVENTS_MAX: u64 = COUNT_MAX - (1 << 48);
 
-/// Rejections that a room remembers for each client, to repeat them after a lost connection.
+/// Maximum number of rejections that a room remembers for each client, to repeat them after a lost connection.
 pub const REJECTIONS_REMEMBERED_MAX: usize = 32;
 
-/// Bytes of reasons that a room remembers for all clients together. Beyond it a rejection is repeated without its reason.
+/// Maximum bytes of reasons that a room remembers for all clients together. Beyond it a rejection is repeated without its reason.
 pub const REASONS_REMEMBERED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Rejections that a room holds back until what they rest on is durable. Beyond it the room takes in no more for a while.
+/// Maximum number of rejections that a room holds back until the events that they depend on are durable. Beyond it the room takes in no more
+/// for a while.
 pub const REJECTIONS_HELD_MAX: usize = 4096;
 
-/// Participants that a presence message names; the count is exact beyond it.
+/// Maximum number of participants that a presence message names. The count is exact beyond it.
 pub const PARTICIPANTS_NAMED_MAX: usize = 64;
 
-/// A room takes a snapshot (and sends a checkpoint) when the events since the last one outgrow both this and
-/// [`SNAPSHOT_TAIL_RATIO`] times that snapshot: recovery stays quick and the work stays in proportion to the log.
+/// The minimum bytes of events after a snapshot before the room takes another (and sends a checkpoint). The events must also outgrow
+/// [`SNAPSHOT_TAIL_RATIO`] times that snapshot. So recovery stays quick, and the work stays in proportion to the log.
 pub const SNAPSHOT_TAIL_BYTES_MIN: usize = 32 * 1024;
 
 /// See [`SNAPSHOT_TAIL_BYTES_MIN`].
 pub const SNAPSHOT_TAIL_RATIO: usize = 2;
 
-/// Bytes of events since the last snapshot up to which a room takes none when it falls asleep. Where that snapshot is larger, it is the snapshot's
-/// size: a room that sleeps after each change stores no more snapshots than its log is worth, and still wakes quickly.
+/// Bytes of events since the last snapshot up to which a room takes no other when it falls asleep. If that snapshot is larger, the bound is its
+/// size. So a room that sleeps after each change stores no more snapshots than its log is worth, and still wakes quickly.
 pub const SLEEP_TAIL_BYTES_MIN: usize = 16 * 1024;
 
-/// The cost of events after a snapshot, as [`Machine::take_cost`](crate::Machine::take_cost) counts, beyond which the next snapshot is due: some
-/// hundred milliseconds. So making the last good state again after a fault is never dear, however few bytes the events have. Where restoring the
-/// snapshot costs much itself, the bound is [`TAIL_COST_RATIO`] times that.
+/// The cost of events after a snapshot, as [`Machine::take_cost`](crate::Machine::take_cost) counts, beyond which the next snapshot is
+/// due: some hundred milliseconds. So a recovery after a fault is never expensive, however few bytes the events have. If restoring the snapshot
+/// is itself expensive, the bound is [`TAIL_COST_RATIO`] times that cost.
 pub const TAIL_COST_MIN: u64 = 200_000_000;
 
 /// See [`TAIL_COST_MIN`].
 pub const TAIL_COST_RATIO: u64 = 2;
 
-/// The cost of a call that any thread may make: less than half a millisecond.
+/// The maximum cost of a call that any thread may make: less than half a millisecond.
 pub const COST_CHEAP_MAX: u64 = 500_000;
 
-/// Cheap calls in a row after which the next call of a machine is taken for cheap, at first. Each dear call doubles the number, up to
-/// [`CALM_CALLS_MAX`].
+/// The number of cheap calls in a row after which the next call of a machine is assumed to be cheap, at first. Each expensive call doubles the
+/// number, up to [`CALM_CALLS_MAX`].
 pub const CALM_CALLS_MIN: u32 = 4;
 
 /// See [`CALM_CALLS_MIN`].
 pub const CALM_CALLS_MAX: u32 = 4096;
 
-/// Bytes of events after its last snapshot with which a room takes no more transitions: only one that cannot take a snapshot comes that
-/// far. With a large snapshot it is [`OVERFULL_TAIL_RATIO`] times that.
+/// Bytes of events after its last snapshot with which a room takes no more transitions. Only a room that cannot take a snapshot comes that far.
+/// With a large snapshot the bound is [`OVERFULL_TAIL_RATIO`] times its size.
 pub const OVERFULL_TAIL_BYTES_MIN: usize = 32 * 1024 * 1024;
 
 /// See [`OVERFULL_TAIL_BYTES_MIN`].
 pub const OVERFULL_TAIL_RATIO: usize = 4;
 
-/// Events in one batch. A room that has more waiting appends them in the next.
+/// Maximum number of events in one batch. A room that has more waiting appends them in the next.
 pub const BATCH_EVENTS_MAX: usize = 4096;
 
 /// Bytes of events after which a batch is closed.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of events that a room keeps in memory, at least, for its sessions to read at their own pace. More than a batch, so that
-/// a snapshot that follows one cuts off nobody who keeps up.
+/// The minimum bytes of events that a room keeps in memory for its sessions to read at their own pace. It is more than a batch, so that a
+/// snapshot that follows a batch cuts off no session that keeps up.
 pub const READERS_TAIL_BYTES_MIN: usize = 2 * BATCH_BYTES_MAX;
 
-/// The bounds of one room's memory. A host uses the defaults, which are the constants of the same names; tests use smaller ones, to come
-/// upon in seconds what else takes months.
+/// The bounds of one room's memory. A host uses the defaults, which are the constants of the same names. Tests use smaller ones, to reach in
+/// seconds situations that would otherwise take months.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// See [`CLIENTS_REMEMBERED_MAX`].

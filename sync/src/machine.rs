@@ -84,18 +84,20 @@ pub trait Machine {
     /// The machine cannot be started again.
     fn reset(&mut self) -> Result<(), Fault>;
 
-    /// Returns what all calls have cost since this was last asked, in units of about one instruction. A machine that counts nothing costs nothing.
+    /// Returns the cost of all calls since the last time it was asked, in units of about one instruction. A machine that does not count returns
+    /// 0.
     fn take_cost(&mut self) -> u64 {
         0
     }
 
-    /// Breaks calls off, with a fault, once one has cost this much; with `None` they have the machine's own budgets. So the owner can make a call
-    /// on a thread that others wait for, and make it once more elsewhere where it [was interrupted](Machine::is_interrupted).
+    /// Breaks off calls, with a fault, once one has cost this much. With `None`, calls have the machine's own budgets. So the owner can make a
+    /// call on a thread that others wait for, and make the call again elsewhere if it [was interrupted](Machine::is_interrupted).
     fn set_slice(&mut self, cost_max: Option<u64>) {
         let _ = cost_max;
     }
 
-    /// Whether the last fault came of the slice alone: without one the call may succeed. After a [`Machine::reset`] there is no last fault.
+    /// Returns whether the last fault came from the slice alone: without a slice the call may succeed. After a [`Machine::reset`] there is no
+    /// last fault.
     fn is_interrupted(&self) -> bool {
         false
     }
@@ -122,20 +124,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The message of a machine that is given one of the room's own inputs: see [`Input::is_for_machine`](crate::Input::is_for_machine).
+    /// Returns the refusal of a machine that is given one of the room's own inputs: see
+    /// [`Input::is_for_machine`](crate::Input::is_for_machine).
     #[must_use]
     pub fn not_for_machines() -> Self {
         Self::Malformed("this input is the room's own, and for no machine".to_owned())
     }
 }
 
-/// The machine broke off. It must be [reset](Machine::reset) before it is used again.
+/// The error of a machine that broke off. It must be [reset](Machine::reset) before it is used again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It trapped: a panic, a stack overflow, an access out of bounds.
+    /// The machine trapped: a panic, a stack overflow, an access out of bounds.
     #[error("the machine trapped: {0}")]
     Trapped(String),
-    /// It exhausted its limit of time or memory.
+    /// The machine exhausted its limit of time or memory.
     #[error("the machine exhausted its {0}")]
     Exhausted(String),
 }

@@ -158,7 +158,7 @@ impl<M: Machine, B: FnMut(Digest) -> Result<M, String>> Replay<M, B> {
         Ok(Self::at(builds, machine, snapshot.digest, state, snapshot.seq, snapshot.time))
     }
 
-    /// From here on compares the log's checkpoints with their states, as far as those lie within this replay.
+    /// Compares the log's checkpoints with their states from here on, as far as those lie within this replay.
     /// Needs [`Replay::end_batch`].
     pub fn check_checkpoints(&mut self, checks: bool) {
         self.checks = checks;

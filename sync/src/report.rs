@@ -32,7 +32,7 @@ pub enum Report {
         /// The limit.
         bytes_max: usize,
     },
-    /// An instance of its own did not restore the snapshot, so the room goes on from the one before: recovery grows with the log.
+    /// The snapshot could not be restored in an instance of its own, so the room goes on from the one before. Recovery grows with the log.
     #[error("the room's snapshot was tried and cannot be restored, so it is not stored: {why}")]
     SnapshotUnrestorable {
         /// The reason.

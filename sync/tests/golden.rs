@@ -1,6 +1,6 @@
-//! What goes over the wire and what is written down, byte for byte. These bytes are in logs, in chains, and in pages that were loaded
-//! before the host was upgraded: see `How it grows` in `reapply_sync::message`. A test that fails here says that old data and older peers are
-//! not understood any more; mending the bytes below is never the answer.
+//! The bytes on the wire and in storage, one by one. They are in logs, in chains, and in pages that were loaded before the host was upgraded:
+//! see `How it grows` in `reapply_sync::message`. If a test here fails, old data and older peers are not understood any more. Changing the
+//! bytes below is never the answer.
 
 use bytes::Bytes;
 use reapply_sync::{
@@ -12,7 +12,7 @@ use reapply_sync::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Asserts what `value` is written as, and that these bytes are read as `value`.
+/// Asserts that `value` is written as these bytes, and that they are read as `value`.
 #[track_caller]
 fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &str) {
     let bytes = postcard::to_allocvec(value).unwrap();
@@ -127,7 +127,7 @@ fn what_clients_send_is_what_it_was() {
         check(&message, golden);
         assert_eq!(hex(&message.encode()), golden);
     }
-    // As version 1 wrote it.
+    // These are the bytes of version 1.
     for (resume, golden) in [
         (None, "000180010707070707070707070707070707070700"),
         (

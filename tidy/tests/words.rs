@@ -19,6 +19,7 @@ const HELD: &[&str] = &[
     "guest-sdk",
     "guests",
     "host/src/cli",
+    "sync",
     "testing",
     "tidy",
 ];

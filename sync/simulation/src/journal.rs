@@ -62,7 +62,7 @@ impl Journal {
         head
     }
 
-    /// Whether the log has a checkpoint of this snapshot. Those that follow on an upgrade are stored before theirs.
+    /// Returns whether the log has a checkpoint of this snapshot. A snapshot that follows an upgrade is stored before its checkpoint.
     pub(crate) fn binds(&self, snapshot: &Snapshot) -> bool {
         let checkpoint = Input::Checkpoint { seq: snapshot.seq, hash: snapshot.state_hash() };
         let near = self.records.iter().rev().take_while(|(expected, ..)| expected.next() >= snapshot.seq);
@@ -72,7 +72,7 @@ impl Journal {
         })
     }
 
-    /// Opens the room as a host does: from a snapshot, where there is one, and the records after it.
+    /// Opens the room as a host does: from a snapshot, if there is one, and the records after it.
     pub(crate) fn open<S: Scenario>(
         &self,
         scenario: &S,

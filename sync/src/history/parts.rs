@@ -1,4 +1,4 @@
-//! Snapshots that are sent in parts: encoded once, shared by all who receive them, and kept for those whose connection broke.
+//! Snapshots that are sent in parts. Each is encoded once, shared by all receivers, and kept for those whose connection broke.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -13,13 +13,13 @@ use crate::limits::{
 use crate::message::{ServerMessage, SnapshotInParts, Start};
 use crate::snapshot::Snapshot;
 
-/// A snapshot with the messages that its bytes are sent in.
+/// A snapshot with the messages in which its bytes are sent.
 #[derive(Debug)]
 pub(super) struct Parts {
     snapshot: Arc<Snapshot>,
     hash: Digest,
     part_bytes: usize,
-    /// Each is encoded when the first reader comes to it.
+    /// The messages; each is encoded when the first reader comes to it.
     frames: Box<[OnceLock<Bytes>]>,
 }
 
@@ -37,7 +37,7 @@ impl Parts {
         self.snapshot.seq
     }
 
-    /// The part with this index, as a message; none after the last one.
+    /// Returns the part with this index, as a message. Returns `None` after the last one.
     pub(super) fn frame(&self, index: usize) -> Option<Bytes> {
         let frame = self.frames.get(index)?;
         let encode = || {
@@ -52,7 +52,7 @@ impl Parts {
         self.frames.len()
     }
 
-    /// What a replica is told that has the first `held` bytes, and the first part that it lacks.
+    /// Returns the start for a replica that has the first `held` bytes, and the index of the first part that it lacks.
     pub(super) fn start(&self, held: u64) -> (Start, usize) {
         let Snapshot { seq, state_version, time, chain, state, .. } = &*self.snapshot;
         let held = usize::try_from(held).unwrap_or(usize::MAX);
@@ -73,8 +73,8 @@ impl Parts {
     }
 }
 
-/// The snapshots that replicas have begun to receive and do not have yet, in the order of their seqs. Those replicas may have lost
-/// their connections for now.
+/// The snapshots that replicas have begun to receive and do not have yet, ordered by their seqs. Those replicas may have lost their connections
+/// for now.
 #[derive(Debug)]
 pub(super) struct Begun {
     snapshots: VecDeque<BegunSnapshot>,
@@ -85,14 +85,14 @@ pub(super) struct Begun {
 #[derive(Debug)]
 struct BegunSnapshot {
     parts: Arc<Parts>,
-    /// Bytes of the events after it.
+    /// Bytes of the events after the snapshot.
     tail_bytes: usize,
-    /// Who has not said yet that all of it has arrived.
+    /// The clients that have not yet reported the arrival of all parts.
     receivers: BTreeSet<ClientId>,
 }
 
 impl BegunSnapshot {
-    /// Whether the events after it are within `ratio` times its size, or `bytes_min`.
+    /// Returns whether the events after the snapshot are within `ratio` times its size, or within `bytes_min`.
     fn is_within(&self, ratio: usize, bytes_min: usize) -> bool {
         self.tail_bytes <= (self.parts.snapshot.state.len() * ratio).max(bytes_min)
     }
@@ -104,19 +104,19 @@ impl Begun {
         Self { snapshots: VecDeque::new(), part_bytes, tail_bytes_min }
     }
 
-    /// Whether a snapshot is so large that it is sent in parts.
+    /// Returns whether a snapshot is so large that it must be sent in parts.
     pub(super) fn is_due(&self, snapshot: &Snapshot) -> bool {
         snapshot.state.len() > self.part_bytes
     }
 
-    /// The snapshot with this hash, if it is still kept, for a replica that goes on receiving it.
+    /// Returns the snapshot with this hash, if it is still kept, for a replica that goes on receiving it.
     pub(super) fn resume(&mut self, hash: Digest, client: ClientId) -> Option<Arc<Parts>> {
         let index = self.snapshots.iter().rposition(|begun| begun.parts.hash == hash)?;
         Some(self.receive(index, client))
     }
 
-    /// The snapshot for a replica that begins to receive one: the one that others are receiving, where it is as good as a new one, or else the
-    /// room's newest, which is `base`.
+    /// Returns the snapshot for a replica that begins to receive one. If others are receiving one that is as good as a new one, it is that;
+    /// otherwise it is the room's newest, which is `base`.
     pub(super) fn begin(
         &mut self,
         base: &Arc<Snapshot>,
@@ -137,10 +137,10 @@ impl Begun {
         self.receive(self.snapshots.len() - 1, client)
     }
 
-    /// A client receives the snapshot at `index` from here on, and no other.
+    /// Notes that a client receives the snapshot at `index` from here on, and no other.
     fn receive(&mut self, index: usize, client: ClientId) -> Arc<Parts> {
         let begun = &mut self.snapshots[index];
-        // Who throws clients away makes no set grow without end.
+        // The bound holds even for someone who uses ever new clients.
         if begun.receivers.len() < CLIENTS_REMEMBERED_MAX {
             begun.receivers.insert(client);
         }
@@ -155,14 +155,14 @@ impl Begun {
         parts
     }
 
-    /// A replica has the snapshot with this hash.
+    /// Handles that a replica has the snapshot with this hash.
     pub(super) fn handle_arrived(&mut self, client: ClientId, hash: Digest) {
         if self.snapshots.iter().any(|begun| begun.parts.hash == hash && begun.receivers.contains(&client)) {
             self.forget(client);
         }
     }
 
-    /// A replica has what it was receiving, or receives something else now.
+    /// Forgets a client that has received its snapshot, or receives something else now.
     pub(super) fn forget(&mut self, client: ClientId) {
         self.snapshots.retain_mut(|begun| {
             begun.receivers.remove(&client);
@@ -170,7 +170,7 @@ impl Begun {
         });
     }
 
-    /// The log has grown: drops what is too far behind, but for the newest snapshot, which is at `base`.
+    /// Handles that the log has grown: drops snapshots that are too far behind, except for the newest, which is at `base`.
     pub(super) fn grow(&mut self, bytes: usize, base: Seq) {
         let bytes_min = self.tail_bytes_min;
         self.snapshots.retain_mut(|begun| {
@@ -179,18 +179,18 @@ impl Begun {
         });
     }
 
-    /// There is a newer snapshot: drops those of other builds, and those that are too far behind.
+    /// Handles that there is a newer snapshot: drops those of other builds, and those that are too far behind.
     pub(super) fn handle_rebase(&mut self, base: &Snapshot) {
         self.snapshots.retain(|begun| begun.parts.snapshot.digest == base.digest);
         self.grow(0, base.seq);
     }
 
-    /// The first event after which the log is kept for those who receive these.
+    /// Returns the event after which the log must be kept for the receivers of these snapshots.
     pub(super) fn first(&self) -> Option<Seq> {
         self.snapshots.front().map(|begun| begun.parts.seq())
     }
 
-    /// Bytes of memory that these take besides the newest snapshot itself, which is at `base`.
+    /// Returns the bytes of memory that these take besides the newest snapshot itself, which is at `base`.
     pub(super) fn bytes(&self, base: Seq) -> usize {
         let of = |begun: &BegunSnapshot| {
             let copies = 1 + usize::from(begun.parts.seq() != base);

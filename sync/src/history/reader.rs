@@ -1,4 +1,4 @@
-//! A session's place in a room's history, from its first byte of a snapshot to the newest event.
+//! A session's place in a room's history, from the first byte of a snapshot to the newest event.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::parts::Parts;
 use super::{History, Read, Trimmed};
 use crate::id::{ClientId, Digest, Seq};
 
-/// What a session is sent next. Each session has one of its own, and reads at its own pace.
+/// The cursor of one session. Each session has its own, and reads at its own pace.
 #[derive(Debug)]
 pub struct Reader {
     client: ClientId,
-    /// The snapshot that is being sent, and the part that is next.
+    /// The snapshot that is being sent, and the index of its next part.
     sending: Option<(Arc<Parts>, usize)>,
     /// The last event that the session has, once the snapshot is sent.
     after: Seq,
@@ -21,21 +21,21 @@ impl Reader {
         Self { client, sending, after }
     }
 
-    /// The last event that the session has, or will have with its snapshot.
+    /// Returns the last event that the session has, or will have with its snapshot.
     #[must_use]
     pub fn after(&self) -> Seq {
         self.after
     }
 
-    /// Returns what the session is sent next, a portion at a time; nothing, if it has everything.
+    /// Returns the next messages for the session, a portion at a time. Returns `None` if it has everything.
     ///
     /// # Errors
     ///
-    /// The session fell so far behind that the events it needs are gone from memory.
+    /// Fails if the session fell so far behind that the events it needs are no longer in memory.
     pub fn read(&mut self, history: &History) -> Result<Option<Read>, Trimmed> {
         if let Some((parts, next)) = &mut self.sending {
             if history.floor() > self.after {
-                // All of it would be received in vain.
+                // The events after the snapshot are gone, so the rest of it would be useless.
                 return Err(Trimmed { after: self.after });
             }
             if let Some(frame) = parts.frame(*next) {
@@ -52,7 +52,7 @@ impl Reader {
         Ok(read)
     }
 
-    /// The replica says that the snapshot with this hash has arrived. Nothing is kept for it any more.
+    /// Handles that the snapshot with this hash has arrived at the replica. Nothing more is kept for it.
     pub fn handle_arrived(&self, history: &History, hash: Digest) {
         history.handle_arrived(self.client, hash);
     }

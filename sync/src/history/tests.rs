@@ -1,4 +1,4 @@
-//! What readers get, in which portions, and from where.
+//! Tests of the messages that readers get, in which portions, and from which place.
 
 use super::*;
 use crate::event::{BatchBuilder, Event, Input};
@@ -24,7 +24,7 @@ fn base(seq: u64) -> Snapshot {
     }
 }
 
-/// A base with a state of this many bytes, all of them `seq`.
+/// Returns a base with a state of this many bytes, all of them `seq`.
 fn large(seq: u64, bytes: usize) -> Snapshot {
     Snapshot { state: vec![seq as u8; bytes].into(), ..base(seq) }
 }
@@ -59,7 +59,7 @@ fn seqs(read: &Read) -> Vec<String> {
     read.messages.iter().map(describe).collect()
 }
 
-/// The snapshot is the base from here on, and a checkpoint.
+/// Makes the snapshot the base, and a checkpoint.
 fn rebase(history: &History, base: Snapshot) {
     let hash = base.state_hash();
     history.note_checkpoint(base.seq, hash);
@@ -109,7 +109,7 @@ fn long_reads_are_split_and_miss_nothing() {
     assert_eq!((next, portions), (101, 2));
 }
 
-/// Whether a replica that resumes gets the tail, and from where.
+/// Returns whether a replica that resumes gets the tail, and the event after which it reads.
 fn started(history: &History, resume: Option<Resume>) -> (bool, Seq) {
     let (start, reader) = history.start(&resuming(resume));
     (start == Start::Tail, reader.after())
@@ -159,7 +159,7 @@ fn a_snapshot_cuts_off_only_those_who_fell_far_behind() {
     assert!(history.read(Seq(2 * half as u64)).is_ok());
 }
 
-/// Reads on to the end of the snapshot; what has come of it, and the part that was first.
+/// Reads this many parts of a snapshot. Returns the received bytes, and the offset of the first part.
 fn receive(history: &History, reader: &mut Reader, parts: usize) -> (Vec<u8>, Option<u64>) {
     let (mut received, mut first) = (Vec::new(), None);
     for _ in 0..parts {
@@ -171,7 +171,7 @@ fn receive(history: &History, reader: &mut Reader, parts: usize) -> (Vec<u8>, Op
     (received, first)
 }
 
-/// The hash that is announced, and the first byte that follows.
+/// Returns the announced hash, and the offset of the first byte that follows.
 fn announced(start: &Start) -> (Digest, u64) {
     let Start::Parts(snapshot) = start else { panic!("{start:?}") };
     (snapshot.hash, snapshot.from)
@@ -195,7 +195,7 @@ fn a_large_snapshot_comes_in_parts_that_joiners_share_and_the_events_after_it_fo
     assert_eq!((received.len(), from), (150, Some(100)));
     assert_eq!(seqs(&reader.read(&history).unwrap().unwrap()), ["1..=3"]);
     assert!(reader.read(&history).unwrap().is_none());
-    // What fits into one part comes with the welcome, and so does all for a replica of the version before.
+    // A snapshot that fits into one part comes with the welcome. So does any snapshot for a replica of the version before.
     let small = new(large(0, 100), &small_parts());
     assert!(matches!(small.start(&hello(1, None)).0, Start::Snapshot { .. }));
     assert!(matches!(history.start(&Hello { version: 1, ..hello(1, None) }).0, Start::Snapshot { .. }));
@@ -208,13 +208,13 @@ fn a_snapshot_that_was_begun_is_finished_though_there_is_a_newer_one() {
     let (hash, _) = announced(&start);
     receive(&history, &mut reader, 3);
     drop(reader);
-    // Two newer ones, each of which would have trimmed the log.
+    // Two newer snapshots, each of which would have trimmed the log.
     for seq in [30, 60] {
         history.push(&batch(seq - 30, 20, 1000));
         history.push(&batch(seq - 10, 10, 1000));
         rebase(&history, large(seq, 20_000));
     }
-    // Of what it holds, the last part is cut.
+    // The last part that is held is incomplete, and is cut.
     let held = HeldSnapshot { hash, bytes: 3999 };
     let (start, mut reader) = history.start(&hello(1, Some(held)));
     assert_eq!(announced(&start), (hash, 3000));
@@ -223,14 +223,14 @@ fn a_snapshot_that_was_begun_is_finished_though_there_is_a_newer_one() {
     let bytes = history.bytes();
     reader.handle_arrived(&history, hash);
     assert!(history.bytes() < bytes, "{} {bytes}", history.bytes());
-    // Another newcomer has nothing to do with it, and starts from the newest; the one after shares that.
+    // Another newcomer starts from the newest snapshot, and the one after shares that.
     let (start, _) = history.start(&hello(2, None));
     assert_eq!(announced(&start).0, large(60, 20_000).state_hash());
     history.push(&batch(60, 30, 1000));
     rebase(&history, large(90, 20_000));
     let (start, _) = history.start(&hello(3, None));
     assert_eq!(announced(&start).0, large(60, 20_000).state_hash());
-    // Once all have arrived, neither they nor the events before the newest are kept.
+    // Once all have arrived, neither these snapshots nor the events before the newest are kept.
     for key in [2, 3] {
         Reader::new(ClientKey([key; 16]).client_id(), None, Seq(0)).handle_arrived(&history, announced(&start).0);
     }
@@ -251,7 +251,7 @@ fn beyond_the_bound_a_snapshot_is_begun_anew() {
     rebase(&history, large(100, 20_000));
     assert!(reader.read(&history).is_err(), "the events after it are gone");
     assert_eq!(announced(&history.start(&hello(1, Some(held))).0), (large(100, 20_000).state_hash(), 0));
-    // However many replicas begin and go away, so many snapshots are kept and no more.
+    // The number of kept snapshots is bounded, however many replicas begin and go away.
     for seq in 0..20 {
         let (_, _reader) = history.start(&hello(seq as u8, None));
         history.push(&batch(100 + 41 * seq, 41, 1000));
@@ -265,7 +265,7 @@ fn beyond_the_bound_a_snapshot_is_begun_anew() {
 fn the_same_state_goes_on_wherever_it_comes_from_and_lies_about_it_do_no_harm() {
     let history = new(large(7, 1000), &small_parts());
     let hash = large(7, 1000).state_hash();
-    // A host that was started anew: it has begun nothing.
+    // A host that was started anew has begun no snapshot.
     for (bytes, from) in [(0, 0), (99, 0), (100, 100), (999, 900), (1000, 1000), (u64::MAX, 1000)] {
         let (start, _) = history.start(&hello(1, Some(HeldSnapshot { hash, bytes })));
         assert_eq!(announced(&start), (hash, from));

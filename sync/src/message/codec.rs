@@ -1,4 +1,4 @@
-//! How messages become frames, and how frames are read: within limits, and across versions.
+//! Encoding and decoding of frames, within limits and across versions.
 
 use std::borrow::Cow;
 
@@ -9,35 +9,35 @@ use super::{ClientMessage, SKIPPABLE_KINDS, ServerMessage};
 use crate::id::NumberError;
 use crate::limits;
 
-/// A frame that is no message of this protocol.
+/// A frame that is not a message of this protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Larger than any client's message may be.
+    /// The message is larger than any client's message may be.
     #[error("the message has {bytes} bytes; the limit is {bytes_max}")]
     TooLarge {
-        /// Its size.
+        /// The size of the message.
         bytes: usize,
         /// The limit.
         bytes_max: usize,
     },
-    /// Not a message.
+    /// The frame is not a message.
     #[error("the frame is no message of {subprotocol}: {0}", subprotocol = crate::SUBPROTOCOL)]
     Malformed(String),
-    /// A message of a kind that this version does not know, and that may be passed over.
+    /// The message is of a kind that this version does not know and may skip.
     #[error("the frame is of kind {kind}, which is not known here and may be skipped")]
     Skippable {
-        /// Its first byte.
+        /// The first byte of the frame.
         kind: u8,
     },
     /// A transition has a number that it cannot have.
     #[error("Submit: {0}")]
     Number(#[from] NumberError),
-    /// A field's value breaks its limit.
+    /// A field is over its limit.
     #[error("{field} has {bytes} bytes; the limit is {bytes_max}")]
     FieldTooLarge {
         /// The field.
         field: &'static str,
-        /// Its size.
+        /// The size of the field.
         bytes: usize,
         /// The limit.
         bytes_max: usize,
@@ -45,19 +45,19 @@ pub enum DecodeError {
 }
 
 impl ClientMessage {
-    /// The message as one frame.
+    /// Returns the message as one frame.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         encode(self)
     }
 
-    /// Reads a client's frame, and holds it to the limits. Never panics, whatever the bytes.
+    /// Reads a client's frame, and checks the limits. Never panics, whatever the bytes.
     ///
-    /// A transition that is too large is not an error here: it has a number, so the room can reject it by that.
+    /// A transition that is too large is not an error here: since it has a number, the room can reject it by that.
     ///
     /// # Errors
     ///
-    /// The frame is too large, is no message, or has a field over its limit.
+    /// Fails if the frame is too large, is not a message, or has a field over its limit.
     pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
         if frame.len() > limits::CLIENT_MESSAGE_BYTES_MAX {
             return Err(DecodeError::TooLarge { bytes: frame.len(), bytes_max: limits::CLIENT_MESSAGE_BYTES_MAX });
@@ -79,7 +79,7 @@ impl ClientMessage {
 }
 
 impl ServerMessage {
-    /// The message as one frame.
+    /// Returns the message as one frame.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         encode(self)
@@ -89,12 +89,12 @@ impl ServerMessage {
     ///
     /// # Errors
     ///
-    /// The frame is no message.
+    /// Fails if the frame is not a message.
     pub fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
         decode(frame)
     }
 
-    /// The frame of `Events` whose events are encoded already: what `Self::Events(events).encode()` would give.
+    /// Returns the frame of an `Events` message whose events are encoded already, the same as `Self::Events(events).encode()`.
     #[must_use]
     pub fn encode_events<'a>(events: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> Bytes {
         let bytes: usize = events.clone().map(Bytes::len).sum();
@@ -115,17 +115,17 @@ impl ServerMessage {
 const EVENTS_TAG: u8 = 1;
 
 fn encode<T: Serialize>(message: &T) -> Bytes {
-    // Writing these types to memory cannot fail; an empty frame, were it ever sent, is refused by its reader.
+    // Writing these types to memory cannot fail. If an empty frame were ever sent, its reader would refuse it.
     postcard::to_allocvec(message).unwrap_or_default().into()
 }
 
 /// The discriminant that postcard gives `ClientMessage::Hello` and `ServerMessage::Welcome`: later versions append fields to these.
 const GREETING_TAG: u8 = 0;
 
-/// The version that has added `Hello::held`.
+/// The version that added `Hello::held`.
 const HELD_SINCE: u8 = 2;
 
-/// A client's frame with the fields that its version did not have yet. None of a `Hello`'s later fields is as good as its encoding of zero.
+/// Returns a client's frame with the fields that its version did not have yet. `None` of a later field of `Hello` is encoded as zero.
 fn of_this_version(frame: &[u8]) -> Cow<'_, [u8]> {
     match frame {
         [GREETING_TAG, version, ..] if *version < HELD_SINCE => Cow::Owned([frame, &[0]].concat()),

@@ -1,4 +1,4 @@
-//! A snapshot that comes in parts: it is kept while connections break, goes on where it broke off, and is proved before it is used.
+//! The arrival of a snapshot in parts. It is kept while connections break, goes on where it stopped, and is proved before it is used.
 
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ use crate::message::{ClientMessage, HeldSnapshot, SnapshotInParts, Start, Welcom
 #[derive(Debug)]
 pub(super) struct Arrival {
     hash: Digest,
-    /// How many bytes the whole snapshot has.
+    /// The size of the whole snapshot in bytes.
     bytes: u64,
     received: Received,
 }
@@ -20,12 +20,12 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 enum Received {
     Beginning(Vec<u8>),
-    /// Proved by its hash.
+    /// The whole snapshot, proved by its hash.
     All(Bytes),
 }
 
 impl Arrival {
-    /// What the room is told of it.
+    /// Returns the snapshot and the number of held bytes, for the greeting.
     pub(super) fn held(&self) -> HeldSnapshot {
         HeldSnapshot { hash: self.hash, bytes: self.received() }
     }
@@ -37,7 +37,7 @@ impl Arrival {
         }
     }
 
-    /// Keeps the first `bytes` bytes alone.
+    /// Keeps only the first `bytes` bytes.
     fn cut_to(&mut self, bytes: u64) {
         if bytes < self.received() {
             let kept = match &self.received {
@@ -62,7 +62,7 @@ impl Arrival {
         Ok(())
     }
 
-    /// The whole snapshot; none while it is not here.
+    /// Returns the whole snapshot. Returns `None` while parts are missing.
     fn whole(&mut self) -> Result<Option<Bytes>, String> {
         if let Received::Beginning(received) = &mut self.received
             && received.len() as u64 == self.bytes
@@ -81,14 +81,14 @@ impl Arrival {
 }
 
 impl<M: Machine> Replica<M> {
-    /// How many bytes of the state that comes in parts are here, and how many it has; none where none is under way. What is here
-    /// stays over lost connections.
+    /// Returns the number of bytes that are here of a state that comes in parts, and its size. Returns `None` if no such state is under way.
+    /// The bytes are kept while connections break.
     #[must_use]
     pub fn arriving(&self) -> Option<(u64, u64)> {
         self.arrival.as_ref().map(|arrival| (arrival.received(), arrival.bytes))
     }
 
-    /// A snapshot is announced, whose parts follow.
+    /// Handles the announcement of a snapshot whose parts follow.
     pub(super) fn begin_arrival(&mut self, welcome: Welcome, snapshot: &SnapshotInParts) {
         let SnapshotInParts { hash, bytes, from, .. } = *snapshot;
         if bytes > SNAPSHOT_BYTES_MAX as u64 {
@@ -110,7 +110,7 @@ impl<M: Machine> Replica<M> {
     }
 
     pub(super) fn handle_part(&mut self, at: u64, part: &[u8]) {
-        // Without a welcome that waits for it, it is of a session that is gone.
+        // A part without a welcome that waits for it is of a session that is gone.
         let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
         match arrival.push(at, part) {
             Ok(()) => self.finish_arrival(),
@@ -118,7 +118,7 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Once the snapshot is here: proves it, and goes on as if it had come with its welcome.
+    /// Proves the snapshot once it is complete, and goes on as if it had come with its welcome.
     fn finish_arrival(&mut self) {
         let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
         let hash = arrival.hash;
@@ -136,7 +136,7 @@ impl<M: Machine> Replica<M> {
         self.handle_welcome(*welcome);
     }
 
-    /// What is here is not what the room announced: it is dropped, so that the next connection begins anew.
+    /// Drops a snapshot that is not the announced one, so that the next connection begins anew.
     fn fail_arrival(&mut self, why: &str) {
         (self.arrival, self.arriving) = (None, None);
         self.fail(format!("the room's snapshot has not arrived as it was sent: {why}"));

@@ -70,7 +70,7 @@ impl<M: Machine> Replica<M> {
             match migrate(&mut former, &confirmed.state, machine) {
                 Ok(state) => self.confirmed = Some(Confirmed { digest, state, ..confirmed }),
                 Err(MigrateError::Restore(LoadError::Fault(fault))) => drop(self.restart_machine(&fault)),
-                // It still has to decode what is pending. Should it not start, each of that is lost for the same reason.
+                // The former machine still has to decode the pending transitions. If it does not start, each of them is lost for that reason.
                 Err(MigrateError::Snapshot(_)) => drop(former.reset()),
                 Err(MigrateError::Restore(LoadError::Refused(_))) => {}
             }
@@ -85,7 +85,7 @@ impl<M: Machine> Replica<M> {
             confirmed.stand_after(upgrade);
         }
         let decided = self.session.as_ref().map_or(Number(0), |session| session.decided);
-        // Before the `Hello` of a machine that faults over what is pending: the room takes that for a later word.
+        // This comes before the `Hello` of a machine that faults on pending transitions: the room takes that for a later word.
         self.transmit.push_back(ClientMessage::Upgraded(upgrade.seq).encode());
         self.encode_pending(decided);
         self.submit_above(decided);

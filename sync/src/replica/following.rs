@@ -1,4 +1,4 @@
-//! What the room says: where this replica stands in it, the events that follow, and the proof that both agree.
+//! Following the room: this replica's place in the log, the events that come, and the proof that both agree.
 
 use super::arrival::Arrival;
 use super::{Confirmed, Replica, Session};
@@ -51,7 +51,7 @@ impl<M: Machine> Replica<M> {
         for (number, why) in welcome.rejected {
             self.finish(number, Outcome::Rejected(why));
         }
-        // Whatever the room chose, nothing more of it is to come.
+        // Whichever start the room chose, no more parts will come.
         self.arrival = None;
         if let Err(why) = self.start_from(welcome.start, welcome.log, welcome.decided) {
             self.fail(why);
@@ -68,14 +68,15 @@ impl<M: Machine> Replica<M> {
         if let Some(forgotten) = welcome.forgotten {
             self.handle_forgotten(*forgotten);
         }
-        // What the room has taken on will be decided as it was sent, whatever this build makes of it.
+        // Transitions that the room has taken on will be decided as they were sent, even if this build would refuse them.
         self.encode_pending(welcome.taken);
         self.submit_above(welcome.decided);
         self.last_number = self.last_number.max(welcome.taken);
         self.catch_up();
     }
 
-    /// The room has forgotten clients, and this may be one of them. Its outcomes are unknown where they may be among what was forgotten.
+    /// Handles that the room has forgotten clients, of which this may be one. Transitions that may be among the forgotten ones have an unknown
+    /// outcome.
     fn handle_forgotten(&mut self, ForgottenClient { seq, number, known_from }: ForgottenClient) {
         self.last_number = self.last_number.max(number);
         let may_be_forgotten = |pending: &&Pending| {
@@ -86,7 +87,7 @@ impl<M: Machine> Replica<M> {
         numbers.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
     }
 
-    /// Makes the confirmed state that the events to come follow on.
+    /// Makes the confirmed state that the coming events follow.
     fn start_from(&mut self, start: Start, log: LogId, decided: Number) -> Result<(), String> {
         let Start::Snapshot { seq, state_version, time, chain, state } = start else {
             let has_state = self.confirmed.as_ref().is_some_and(|confirmed| confirmed.log == log);
@@ -97,7 +98,7 @@ impl<M: Machine> Replica<M> {
             Ok(state) => {
                 self.optimistic = None;
                 self.confirmed = Some(Confirmed { log, digest: *digest, seq, time, chain, state });
-                // Whatever of this client's is in the snapshot was decided by now.
+                // Transitions of this client that the snapshot includes were decided by now.
                 let decided = self.pending.iter_mut().take_while(|pending| pending.number <= decided);
                 decided.for_each(|pending| pending.may_be_in_snapshot = true);
                 Ok(())
@@ -153,7 +154,8 @@ impl<M: Machine> Replica<M> {
         self.catch_up();
     }
 
-    /// Once all is here that was durable at `Welcome`: what the room had decided and is still pending was decided unheard.
+    /// Goes live once all events are here that were durable at `Welcome`. Transitions that are still pending, but were decided then, were
+    /// decided while this replica was away.
     pub(super) fn catch_up(&mut self) {
         let (Some(session), Some(confirmed)) = (&self.session, &self.confirmed) else { return };
         self.diverged_at.take_if(|seq| *seq <= confirmed.seq);
@@ -169,12 +171,12 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// A pending transition has been decided: it leaves the queue, and only it.
+    /// Removes a pending transition that was decided from the queue, and no other.
     pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
         if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
             let bytes = self.pending.remove(index).map_or(0, |pending| pending.bytes);
             self.pending_bytes -= bytes;
-            // One that was accepted has changed the confirmed state.
+            // An accepted transition has changed the confirmed state.
             if !matches!(outcome, Outcome::Accepted { .. }) {
                 self.rebase.note_change();
             }
@@ -194,12 +196,12 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// The state here is not the room's: tells, and asks for a snapshot. The old state is shown until the new one is here.
+    /// Reports that the state here is not the room's, and asks for a snapshot. The old state is shown until the new one is here.
     fn diverge(&mut self, seq: Seq, ours: Option<Digest>, theirs: Option<Digest>) {
         let Some((digest, _)) = self.machine else { return };
         self.divergences.push_back(Divergence { seq, digest, ours, theirs });
         self.transmit.push_back(ClientMessage::Diverged { seq, ours }.encode());
-        // A snapshot that leads to the same place would lead there for ever.
+        // A snapshot that leads to the same place would lead there forever.
         if self.diverged_at.replace(seq) == Some(seq) {
             self.fail(format!("diverged at {seq} again, after a new start from a snapshot"));
         } else if self.phase != Phase::Offline {

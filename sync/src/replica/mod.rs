@@ -1,4 +1,4 @@
-//! A participant's side of the protocol: shows at once what probably happened, and mends it when the room's order differs.
+//! A participant's side of the protocol. It shows the probable result of a transition at once, and corrects it when the room's order differs.
 //!
 //! A replica holds the state after the log (confirmed) and the state after its own pending transitions on top (optimistic).
 //! Its driver owns the socket and the clock:
@@ -11,11 +11,11 @@
 //!  needs_machine() ──▶ load the build with that digest ──▶ handle_machine
 //! ```
 //!
-//! Pending transitions survive lost connections and restarts of the host, and what an owner keeps of them survives the owner too
+//! Pending transitions survive lost connections and restarts of the host. Those that an owner stores survive the owner too
 //! ([`Replica::restore_pending`]). Each ends in exactly one [`Outcome`].
 //!
-//! When the room is upgraded, the replica comes upon that among the events. It then waits for the new build as it did for the first,
-//! hands its state and its pending transitions over to it, and goes on. What it had sent that the room did not take any more follows again.
+//! A replica finds an upgrade of the room among the events. It then waits for the new build as it did for the first, hands over its state and
+//! its pending transitions, and goes on. Transitions that it had sent and the room did not take are sent again.
 
 mod arrival;
 mod builds;
@@ -46,7 +46,7 @@ pub struct Replica<M: Machine> {
     client: ClientId,
     machine: Option<(Digest, M)>,
     confirmed: Option<Confirmed<M::State>>,
-    /// None while it is the same as the confirmed state.
+    /// The state on top of the confirmed one; `None` while both are equal.
     optimistic: Option<M::State>,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
@@ -54,17 +54,17 @@ pub struct Replica<M: Machine> {
     session: Option<Session>,
     /// The connection's state.
     phase: Phase,
-    /// How many `Hello`s are not answered yet. Until the last one is, what comes is meant for a state that is gone.
+    /// The number of `Hello`s that are not answered yet. Until the last one is answered, incoming messages belong to a state that is gone.
     welcomes_due: usize,
-    /// Messages that wait for the machine, and the size of the frames behind the first one. That one names the machine: a `Welcome`, or
-    /// `Events` that begin with an upgrade.
+    /// Messages that wait for the machine; below, the size of the frames behind the first one. The first message names the machine: it is a
+    /// `Welcome`, or `Events` that begin with an upgrade.
     waiting: VecDeque<ServerMessage>,
     waiting_bytes: usize,
-    /// The snapshot that comes in parts, as far as it is here. A connection that breaks leaves it.
+    /// The snapshot that comes in parts, as far as it is here. It stays when a connection breaks.
     arrival: Option<Arrival>,
-    /// The `Welcome` that waits for all of the arrival.
+    /// The `Welcome` that waits for the whole snapshot.
     arriving: Option<Box<Welcome>>,
-    /// Where the state here was found not to be the room's, until a snapshot has brought the replica past it.
+    /// The seq at which the state here was found to differ from the room's, until a snapshot has brought the replica past it.
     diverged_at: Option<Seq>,
     rebase: Rebase,
     transmit: VecDeque<Bytes>,
@@ -89,13 +89,13 @@ struct Confirmed<S> {
 }
 
 impl<S> Confirmed<S> {
-    /// The event is in the state now.
+    /// Notes that the state now includes this event.
     fn stand_after(&mut self, event: &Event) {
         (self.seq, self.time, self.chain) = (event.seq, event.time, self.chain.after_event(event));
     }
 }
 
-/// What the last `Welcome` said.
+/// The content of the last `Welcome`.
 #[derive(Debug)]
 struct Session {
     id: SessionId,
@@ -105,7 +105,7 @@ struct Session {
 }
 
 impl<M: Machine> Replica<M> {
-    /// A replica of a client. Where the client was here before, `last_number` is the last number it used: it is never used again.
+    /// Returns a replica of a client. `last_number` is the last number that the client has used before: it is never used again.
     #[must_use]
     pub fn new(key: ClientKey, last_number: Number) -> Self {
         Self {
@@ -137,14 +137,14 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// A connection is there: the first thing to be sent is `Hello`.
+    /// Handles a new connection: the first message to send is `Hello`.
     pub fn handle_connected(&mut self) {
         self.handle_disconnected();
         self.goodbye = None;
         self.greet(self.resume());
     }
 
-    /// The connection is gone. What was pending stays pending. Frames of that connection must not be handed in any more.
+    /// Handles the loss of the connection. Pending transitions stay pending. Frames of that connection must not be handed in any more.
     pub fn handle_disconnected(&mut self) {
         self.phase = Phase::Offline;
         self.welcomes_due = 0;
@@ -154,11 +154,11 @@ impl<M: Machine> Replica<M> {
         self.presence = Presence::default();
     }
 
-    /// A frame from the room. When no more are waiting, call [`Replica::settle`].
+    /// Handles a frame from the room. When no more are waiting, call [`Replica::settle`].
     ///
     /// # Errors
     ///
-    /// The frame is no message of this protocol: close the connection.
+    /// Fails if the frame is not a message of this protocol: close the connection.
     pub fn handle_frame(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
         use ServerMessage::{Checkpoint, Events, Part, Welcome};
         let message = match ServerMessage::decode(frame) {
@@ -182,7 +182,7 @@ impl<M: Machine> Replica<M> {
         if self.waiting.is_empty() || message.is_apart() {
             self.handle_message(message);
         } else {
-            // What is over the limit is dropped; once the machine is here, the replica asks for it again.
+            // Frames over the limit are dropped. Once the machine is here, the replica asks for them again.
             self.waiting_bytes = self.waiting_bytes.saturating_add(frame.len());
             if self.waiting_bytes <= WAITING_BYTES_MAX {
                 self.waiting.push_back(message);
@@ -191,20 +191,21 @@ impl<M: Machine> Replica<M> {
         Ok(())
     }
 
-    /// One of the machine's functions faulted while its owner used [`Replica::confirmed`] or [`Replica::optimistic`]: its states
-    /// are gone. Starts the machine again, and asks the room for a snapshot.
+    /// Handles a fault of the machine that its owner met while using [`Replica::confirmed`] or [`Replica::optimistic`]: the states are gone.
+    /// Starts the machine again, and asks the room for a snapshot.
     pub fn handle_fault(&mut self, fault: &Fault) {
         if self.restart_machine(fault) && self.phase != Phase::Offline {
             self.greet(None);
         }
     }
 
-    /// Takes on a transition: predicts its effect, numbers it, and sends it, or keeps it for the next connection. `now` is the host's
-    /// time as far as it is known here; `entropy` are random bits of the caller's.
+    /// Takes on a transition: predicts its effect, numbers it, and sends it or keeps it for the next connection. `now` is the host's time as
+    /// far as it is known here; `entropy` is random bits from the caller.
     ///
     /// # Errors
     ///
-    /// There is no state yet, the prediction says no, too many are pending, or no number is left. Nothing has changed then.
+    /// Fails if there is no state yet, the prediction rejects the transition, too many are pending, or all numbers are used up. Nothing has
+    /// changed then.
     pub fn apply(&mut self, transition: Bytes, now: Timestamp, entropy: u64) -> Result<Number, SubmitError> {
         self.settle();
         if self.is_full() {
@@ -221,7 +222,7 @@ impl<M: Machine> Replica<M> {
         let mut pending = Pending::new(number, transition, now, entropy);
         let mut predicted = self.predict(&pending, self.pending.len());
         if self.is_behind() && matches!(predicted, Some(Err(ApplyError::Refused(_)))) {
-            // Nothing is refused for what has changed since.
+            // A transition must not be refused only because the optimistic state is behind.
             self.refresh();
             predicted = self.predict(&pending, self.pending.len());
         }
@@ -243,7 +244,7 @@ impl<M: Machine> Replica<M> {
         Ok(number)
     }
 
-    /// Sends an ephemeral message, if there is a connection. Larger ones than the limit are dropped: `false`.
+    /// Sends an ephemeral message. Returns `false` if there is no connection or the message is over the limit: then it is dropped.
     pub fn signal(&mut self, body: Bytes) -> bool {
         let sendable = body.len() <= SIGNAL_BYTES_MAX && matches!(self.phase, Phase::CatchingUp | Phase::Live);
         if sendable {
@@ -252,51 +253,51 @@ impl<M: Machine> Replica<M> {
         sendable
     }
 
-    /// Asks for a [`Replica::poll_pong`] with this value, if there is a connection.
+    /// Asks for a pong with this value, if there is a connection. [`Replica::poll_pong`] returns it.
     pub fn ping(&mut self, value: u64) {
         if self.phase != Phase::Offline {
             self.transmit.push_back(ClientMessage::Ping(value).encode());
         }
     }
 
-    /// The next frame to send.
+    /// Returns the next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.transmit.pop_front()
     }
 
-    /// The next transition that has been decided.
+    /// Returns the next transition that was decided, with its outcome.
     pub fn poll_outcome(&mut self) -> Option<(Number, Outcome)> {
         self.outcomes.pop_front()
     }
 
-    /// The next of the others' ephemeral messages.
+    /// Returns the next ephemeral message of another participant.
     pub fn poll_signal(&mut self) -> Option<Signal> {
         self.signals.pop_front()
     }
 
-    /// The next divergence. The replica has asked for a snapshot already.
+    /// Returns the next divergence. The replica has already asked for a snapshot.
     pub fn poll_divergence(&mut self) -> Option<Divergence> {
         self.divergences.pop_front()
     }
 
-    /// The answer to the last [`Replica::ping`], once.
+    /// Returns the answer to the last [`Replica::ping`], once.
     pub fn poll_pong(&mut self) -> Option<u64> {
         self.pong.take()
     }
 
-    /// How far the replica is.
+    /// Returns the phase of the connection.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// The machine and the confirmed state.
+    /// Returns the machine and the confirmed state.
     pub fn confirmed(&mut self) -> Option<(&mut M, &M::State)> {
         let (_, machine) = self.machine.as_mut()?;
         Some((machine, &self.confirmed.as_ref()?.state))
     }
 
-    /// The machine and the optimistic state. [Settle](Replica::settle) first; with many transitions pending it may still be
+    /// Returns the machine and the optimistic state. Call [`Replica::settle`] first. With many transitions pending, the state may still be
     /// [behind](Replica::is_behind).
     pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
         let (_, machine) = self.machine.as_mut()?;
@@ -304,67 +305,68 @@ impl<M: Machine> Replica<M> {
         Some((machine, self.optimistic.as_ref().unwrap_or(&confirmed.state)))
     }
 
-    /// The machine, once it is loaded.
+    /// Returns the machine, once it is loaded.
     pub fn machine(&mut self) -> Option<&mut M> {
         self.machine.as_mut().map(|(_, machine)| machine)
     }
 
-    /// The last confirmed event's seq and time.
+    /// Returns the last confirmed event's seq and time.
     #[must_use]
     pub fn confirmed_at(&self) -> Option<(Seq, Timestamp)> {
         self.confirmed.as_ref().map(|confirmed| (confirmed.seq, confirmed.time))
     }
 
-    /// The latest of the host's times that its frames have named since the last `Welcome`. Whoever notes when that came can tell the host's
-    /// clock, for [`Replica::apply`].
+    /// Returns the latest time that the host's frames have named since the last `Welcome`. An owner that notes when it came can estimate the
+    /// host's clock, for [`Replica::apply`].
     #[must_use]
     pub fn host_time(&self) -> Option<Timestamp> {
         self.host_time
     }
 
-    /// How many transitions are pending.
+    /// Returns the number of pending transitions.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Whether as many transitions are pending as may be, by their count or by their bytes.
+    /// Returns whether no more transitions may be pending, by their count or by their bytes.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.pending.len() >= PENDING_MAX || self.pending_bytes >= PENDING_BYTES_MAX
     }
 
-    /// The last number used.
+    /// Returns the last number that was used.
     #[must_use]
     pub fn last_number(&self) -> Number {
         self.last_number
     }
 
-    /// Who this replica's transitions are by, once it was welcomed.
+    /// Returns the author of this replica's transitions, once it was welcomed.
     #[must_use]
     pub fn participant(&self) -> Option<&Author> {
         self.session.as_ref().map(|session| &session.participant)
     }
 
-    /// This replica's session, once it was welcomed.
+    /// Returns this replica's session, once it was welcomed.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
         self.session.as_ref().map(|session| session.id)
     }
 
-    /// Who is in the room, as last heard.
+    /// Returns the participants in the room, as last heard.
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.presence
     }
 
-    /// Why the room ended the session, if it did, or why this replica cannot go on in it. Either way: close the connection.
+    /// Returns the reason why the room ended the session, or why this replica cannot go on in it, if there is one. In either case, close the
+    /// connection.
     #[must_use]
     pub fn goodbye(&self) -> Option<&Goodbye> {
         self.goodbye.as_ref()
     }
 
-    /// The machine faulted here, and its states are gone. Answers whether it could be started again.
+    /// Handles a fault of the machine: its states are gone. Returns whether the machine could be started again.
     fn restart_machine(&mut self, fault: &Fault) -> bool {
         self.optimistic = None;
         self.confirmed = None;
@@ -375,14 +377,14 @@ impl<M: Machine> Replica<M> {
         reset.is_ok()
     }
 
-    /// How far the log has come, as far as is known here: what is sent from now on becomes a later event.
+    /// Returns the last event of the log, as far as it is known here. A transition that is sent from now on becomes a later event.
     #[must_use]
     pub fn known_head(&self) -> Seq {
         let confirmed = self.confirmed.as_ref().map_or(Seq(0), |confirmed| confirmed.seq);
         self.session.as_ref().map_or(confirmed, |session| session.head.max(confirmed))
     }
 
-    /// This replica cannot go on in this room.
+    /// Ends this replica's part in the room, since it cannot go on.
     fn fail(&mut self, why: String) {
         self.goodbye = Some(Goodbye::RoomFailed(why));
         self.phase = Phase::Offline;

@@ -1,9 +1,9 @@
-//! Rebase: what is pending is applied again on top of what has been confirmed.
+//! Rebase: pending transitions are applied again on top of the confirmed state.
 //!
-//! That costs an application for each pending transition, so with many of them it is not done for every frame. It waits until what has changed
-//! is a part of what is pending: then all rebases together cost so many applications for each change, and not so many for each frame. Until then
-//! the optimistic state is the one before: it has all that is pending, and lacks what others have done since. Whoever shows it asks for
-//! the rest after a short while ([`Replica::is_behind`], [`Replica::refresh`]).
+//! A rebase costs one application for each pending transition, so with many of them it is not done for every frame. It waits until the number
+//! of changes is a certain part of the number of pending transitions. So the cost of all rebases is in proportion to the changes, not to the
+//! frames. Until then the optimistic state is an older one: it includes all pending transitions, but lacks later changes of others. Whoever
+//! shows it asks for the rest after a short while ([`Replica::is_behind`], [`Replica::refresh`]).
 
 use super::Replica;
 use crate::id::Seq;
@@ -11,10 +11,10 @@ use crate::limits::{REBASE_ALWAYS_MAX, REBASE_PER_CHANGE};
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::pending::Pending;
 
-/// How far the optimistic state is behind.
+/// The changes by which the optimistic state is behind.
 #[derive(Debug)]
 pub(super) struct Rebase {
-    /// Events and decisions that the optimistic state does not show.
+    /// The number of events and decisions that the optimistic state does not show.
     changes: usize,
     always_max: usize,
 }
@@ -31,7 +31,7 @@ impl Rebase {
         self.changes = self.changes.saturating_add(1);
     }
 
-    /// Notes that the optimistic state is gone, or is of another confirmed one.
+    /// Notes that the optimistic state is gone, or is based on another confirmed state.
     pub(super) fn note_all_changed(&mut self) {
         self.changes = usize::MAX;
     }
@@ -42,21 +42,21 @@ impl Rebase {
 }
 
 impl<M: Machine> Replica<M> {
-    /// Makes the optimistic state right again, once for all frames handled before; or leaves it [behind](Replica::is_behind), where that would
-    /// cost much more than what has changed.
+    /// Brings the optimistic state up to date, once for all frames handled before. If that would cost much more than the changes are worth,
+    /// leaves it [behind](Replica::is_behind).
     pub fn settle(&mut self) {
         if self.rebase.is_due(self.pending.len()) {
             self.refresh();
         }
     }
 
-    /// Whether the optimistic state does not show all that has been confirmed and decided. Call [`Replica::refresh`] after a short while.
+    /// Returns whether the optimistic state lacks some confirmed events or decisions. If so, call [`Replica::refresh`] after a short while.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.rebase.changes > 0
     }
 
-    /// Makes the optimistic state right again, however many transitions are pending.
+    /// Brings the optimistic state up to date, however many transitions are pending.
     pub fn refresh(&mut self) {
         if std::mem::take(&mut self.rebase.changes) > 0
             && let Err(fault) = self.apply_pending()
@@ -65,7 +65,7 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Sets up to how many pending transitions are applied again after each change, in place of [`REBASE_ALWAYS_MAX`].
+    /// Sets the number of pending transitions up to which all are applied again after each change, in place of [`REBASE_ALWAYS_MAX`].
     pub fn set_rebase_always_max(&mut self, pending: usize) {
         self.rebase.always_max = pending;
     }
@@ -83,7 +83,7 @@ impl<M: Machine> Replica<M> {
                     self.pending[index].faulted = true;
                     return Err(fault);
                 }
-                // On top of what has been confirmed it does nothing any more. The room's verdict is awaited all the same.
+                // On top of the confirmed state this transition has no effect any more. The room decides it all the same.
                 Some(Err(ApplyError::Refused(_))) => {}
                 None => return Ok(()),
             }
@@ -91,7 +91,7 @@ impl<M: Machine> Replica<M> {
         Ok(())
     }
 
-    /// The optimistic state after one more transition, of which `before` others are pending before it.
+    /// Returns the optimistic state after one more transition, which has `before` others pending before it.
     pub(super) fn predict(&mut self, pending: &Pending, before: usize) -> Option<Result<M::State, ApplyError>> {
         let (_, machine) = self.machine.as_mut()?;
         let confirmed = self.confirmed.as_ref()?;

@@ -1,49 +1,49 @@
-//! A room's alarm, and the [`Note`] that the journal keeps beside the log: it says why to wake a room that sleeps.
+//! A room's alarm, and the [`Note`] that the journal keeps beside the log: the reason to wake a room that sleeps.
 //!
-//! The note says when to look, and no more: a room that is woken too early notes a better time and sleeps again. Nobody looks where there is no
-//! note, so a note is only taken away when the alarm is gone or was tried in vain. A room that opens with an alarm and no note knows by that.
-//! In the same way a note that somebody is present has the room woken after a crash, so that its log says that they have left.
+//! The note only says when to look: a room that is woken too early notes a better time and sleeps again. A room without a note is not woken, so
+//! a note is only removed when the alarm is gone or has failed. If a room opens with an alarm but without a note, the alarm has failed before.
+//! In the same way, a note that somebody is present causes the room to be woken after a crash, so that its log records that they have left.
 
 use super::{Effect, Note, Now, Room, Ticks};
 use crate::machine::Machine;
 
-/// What the journal notes of a room, as far as the room knows.
+/// The journal's note about a room, as far as the room knows it.
 #[derive(Debug)]
 pub(super) struct Notes {
-    /// The last note that was handed to the journal, which takes one thing after the other.
+    /// The last note that was handed to the journal, which handles requests in order.
     handed: Note,
     /// Whether the journal refused that note, and so still has another one.
     is_refused: bool,
-    /// Whether somebody woke the room for its alarm, and waits until that is settled.
+    /// Whether somebody woke the room for its alarm, and waits until the alarm is settled.
     is_rung: bool,
 }
 
 impl Notes {
-    /// The note that the journal has when the room is opened.
+    /// Returns the notes of a room that opens while the journal has this one.
     pub(super) fn new(noted: Note) -> Self {
         Self { handed: noted, is_refused: false, is_rung: false }
     }
 
-    /// The note went with a batch that was not stored.
+    /// Handles that the note went with a batch that was not stored.
     pub(super) fn handle_refused(&mut self) {
         self.is_refused = true;
     }
 }
 
 impl<M: Machine> Room<M> {
-    /// Somebody woke the room for what the journal notes of it, and waits for [`Effect::Rung`].
+    /// Handles that somebody woke the room because of its note, and waits for [`Effect::Rung`].
     pub fn handle_ring(&mut self, now: &mut Now<'_>) {
         self.let_alarm_go_off(now);
         self.notes.is_rung = true;
     }
 
-    /// The journal has answered [`Effect::Note`]: the note is stored, or it is not.
+    /// Handles the journal's answer to [`Effect::Note`]: whether the note is stored.
     pub fn handle_noted(&mut self, is_stored: bool) {
         self.notes.is_refused = !is_stored;
     }
 
-    /// Lets the alarm go off, if it is due. Like everything else it waits while the room takes nothing in: where one alarm follows on another,
-    /// an upgrade or the room's end would never come.
+    /// Sets the alarm off, if it is due. Like all input, the alarm waits while the room is not open. Otherwise, where one alarm follows
+    /// another, an upgrade or the room's end would never come.
     pub(super) fn let_alarm_go_off(&mut self, now: &mut Now<'_>) {
         let may_go_off = self.failing_until.is_none_or(|until| until <= now.ticks);
         if may_go_off && self.is_open() {
@@ -52,7 +52,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// When the alarm goes off, as long as nobody sets the wall clock.
+    /// Returns the time when the alarm goes off, unless somebody sets the wall clock meanwhile.
     pub(super) fn alarm_wake_at(&mut self, now: &Now<'_>) -> Option<Ticks> {
         if !self.is_open() {
             return None;
@@ -62,20 +62,21 @@ impl<M: Machine> Room<M> {
         Some(self.failing_until.map_or(at, |until| until.max(at)))
     }
 
-    /// Whether the alarm is so near that falling asleep is not worth it.
+    /// Returns whether the alarm is so near that falling asleep is not worth it.
     pub(super) fn is_alarm_near(&mut self, now: &Now<'_>) -> bool {
         let near = now.time.0.saturating_add(self.sleep_after_micros);
         self.sequencer.alarm_at().is_some_and(|at| at.0 <= near)
     }
 
-    /// The note that goes with the batch that was just closed.
+    /// Returns the note that goes with the batch that was just closed.
     pub(super) fn note_with_batch(&mut self) -> Note {
         let note = self.note();
         (self.notes.handed, self.notes.is_refused) = (note, false);
         note
     }
 
-    /// Notes what has changed without a batch: the alarm was tried in vain, or the room is new.
+    /// Hands in a note that changed without a batch: the alarm has failed, or the room is new. Then reports [`Effect::Rung`] if somebody waits
+    /// for it.
     pub(super) fn note_at_rest(&mut self) {
         if !self.sequencer.is_settled() || self.is_letting_go() || self.sequencer.is_broken() {
             return;
@@ -89,10 +90,10 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Hands the note in once more where the journal refused it, since the room will not be awake for it. Returns the note.
+    /// Hands in the note once more if the journal refused it, since the room will not be awake to do so later. Returns the note.
     pub(super) fn note_for_sleep(&mut self) -> Note {
         if self.sequencer.is_broken() {
-            // Its machine cannot be asked, so the note stays as it is.
+            // The machine of a broken room cannot be asked, so the note stays as it is.
             return self.notes.handed;
         }
         let note = self.note();
@@ -102,7 +103,7 @@ impl<M: Machine> Room<M> {
         note
     }
 
-    /// What the journal is to note after the newest event.
+    /// Returns the note for the newest event.
     fn note(&mut self) -> Note {
         Note { alarm: self.sequencer.alarm_at(), is_occupied: self.sequencer.is_occupied() }
     }

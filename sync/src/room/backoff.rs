@@ -1,7 +1,7 @@
-//! Participants on whose transitions the machine faulted: what that cost is charged to them, and their further transitions wait.
+//! Participants whose transitions made the machine fault: they are charged for the cost, and their further transitions wait.
 //!
-//! Making the states again costs more than a transition may, and anyone can ask for it again and again. So each fault makes its participant wait, for
-//! about as long as it cost and twice as long as the time before. Everybody else's transitions are decided meanwhile.
+//! Recovering the states costs more than a transition may, and anyone can cause that again and again. So each fault makes its participant wait
+//! for about as long as it cost, and at least twice as long as the time before. Other participants' transitions are decided meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::message::Goodbye;
 use crate::sequencer::Submit;
 
-/// Who waits, and with what.
+/// The participants who wait, and their transitions.
 #[derive(Debug, Default)]
 pub(super) struct Backoffs {
     by_author: BTreeMap<Author, Backoff>,
@@ -26,12 +26,12 @@ pub(super) struct Backoffs {
 struct Backoff {
     until: Ticks,
     micros: u64,
-    /// How many transitions wait with the participant.
+    /// The number of transitions that wait with the participant.
     held: usize,
 }
 
 impl Backoffs {
-    /// Whether a transition of this participant waits: for its time, or behind others of the same participant.
+    /// Returns whether a transition of this participant must wait: for its time, or behind others of the same participant.
     pub(super) fn is_waiting(&self, author: &Author, now: Ticks) -> bool {
         self.by_author.get(author).is_some_and(|backoff| backoff.until > now || backoff.held > 0)
     }
@@ -40,12 +40,12 @@ impl Backoffs {
         !self.held.is_empty()
     }
 
-    /// When the first of those who wait has waited enough.
+    /// Returns the time when the first waiting participant has waited enough.
     pub(super) fn due(&self) -> Option<Ticks> {
         self.by_author.values().filter(|backoff| backoff.held > 0).map(|backoff| backoff.until).min()
     }
 
-    /// Drops what a session that has ended had handed in.
+    /// Drops the waiting transitions of a session that has ended.
     pub(super) fn forget(&mut self, session: SessionId) {
         if !self.is_holding() {
             return;
@@ -60,9 +60,9 @@ impl Backoffs {
         self.let_go(&gone);
     }
 
-    /// A fault has cost so much. Returns until when its participant waits.
+    /// Charges a participant for the cost of a fault. Returns the end of the participant's wait.
     fn charge(&mut self, author: &Author, cost: u64, now: Ticks) -> Ticks {
-        // What has been over for as long as it lasted is forgotten.
+        // A wait that has been over for as long as it lasted is forgotten.
         self.by_author.retain(|_, backoff| backoff.held > 0 || backoff.until.after(backoff.micros) > now);
         if self.by_author.len() >= BACKOFFS_MAX && !self.by_author.contains_key(author) {
             let idle = self.by_author.iter().filter(|(_, backoff)| backoff.held == 0);
@@ -77,7 +77,7 @@ impl Backoffs {
         backoff.until
     }
 
-    /// Returns false where there is no space.
+    /// Keeps a transition. Returns `false` if there is no space.
     fn hold(&mut self, session: SessionId, submit: Submit) -> bool {
         let bytes = self.held_bytes + submit.transition.len();
         if self.held.len() >= HELD_MAX || bytes > HELD_BYTES_MAX {
@@ -118,7 +118,7 @@ impl Backoffs {
 }
 
 impl<M: Machine> Room<M> {
-    /// Keeps a transition until its participant has waited. A session that hands in more than there is space for is ended: its client comes again.
+    /// Keeps a transition until its participant has waited. If there is no space, ends the session: its client will come again.
     pub(super) fn hold(&mut self, session: SessionId, submit: Submit, now: &mut Now<'_>) {
         if self.backoffs.hold(session, submit) {
             return;
@@ -128,7 +128,7 @@ impl<M: Machine> Room<M> {
         self.remove(session, now);
     }
 
-    /// Decides what has waited enough, as long as the room takes more in.
+    /// Decides the transitions that have waited enough, as long as the room is open.
     pub(super) fn let_go_of_held(&mut self, now: &mut Now<'_>) {
         while self.is_open()
             && let Some(submit) = self.backoffs.take(now.ticks)
@@ -139,7 +139,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Has those wait who are charged for a fault. Their sessions hear of it, and need not be read meanwhile.
+    /// Makes participants wait who are charged for a fault. Their sessions are told, and need not be read meanwhile.
     pub(super) fn note_charges(&mut self, now: &Now<'_>) {
         while let Some((author, cost)) = self.sequencer.poll_charge() {
             let until = self.backoffs.charge(&author, cost, now.ticks);

@@ -1,4 +1,4 @@
-//! What a room asks of its owner, and the values that go in and out with it.
+//! A room's requests to its owner, and the values that go in and out with them.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::report::{Report, UpgradeError};
 use crate::sequencer::Rejected;
 use crate::snapshot::Snapshot;
 
-/// A microsecond count of a clock that never goes back, from any beginning. Rooms wait by it.
+/// A count of microseconds on a clock that never goes back, from any beginning. Rooms measure their waits by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticks(pub u64);
 
 impl Ticks {
-    /// The moment that follows after this many microseconds.
+    /// Returns the moment this many microseconds later.
     #[must_use]
     pub fn after(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
@@ -45,55 +45,55 @@ impl Now<'_> {
 pub struct Entered {
     /// The first message of the session.
     pub welcome: Welcome,
-    /// What the session reads the [`History`](crate::History) with, from the place where it begins.
+    /// The session's reader of the [`History`](crate::History), at the place where the session begins.
     pub reader: Reader,
 }
 
 /// A transition that comes without a session.
 #[derive(Clone, Debug)]
 pub struct SubmitOnce {
-    /// Who asks.
+    /// The participant who asks.
     pub author: Author,
-    /// The client they ask from.
+    /// The client from which they ask.
     pub client: ClientId,
-    /// That client's number for it.
+    /// The client's number for the transition.
     pub number: Number,
-    /// The build whose encoding it is in.
+    /// The build in whose encoding the transition is.
     pub digest: Digest,
-    /// In that build's own encoding.
+    /// The transition, in that build's encoding.
     pub transition: Bytes,
 }
 
-/// One wait for the verdict on a [`SubmitOnce`]. The owner chooses these; each is used once.
+/// The id of one wait for the verdict on a [`SubmitOnce`]. The owner chooses the ids; each is used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Asker(pub u64);
 
-/// What became of a transition that came without a session.
+/// The outcome of a transition that came without a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is in the log.
+    /// The transition is in the log.
     Accepted {
-        /// Its event's seq.
+        /// The seq of its event.
         seq: Seq,
-        /// Its event's time.
+        /// The time of its event.
         time: Timestamp,
     },
-    /// It was not applied.
+    /// The transition was not applied.
     Rejected(Rejection),
-    /// This client's number was decided earlier.
+    /// The client's number was decided earlier.
     DecidedBefore {
-        /// The event that it became, where that is still known.
+        /// The seq of its event, if it became one and that is still known.
         seq: Option<Seq>,
     },
-    /// The journal did not store it, or does not know whether it did; or the room broke before that.
+    /// The journal did not store the transition, or does not know whether it did; or the room broke before that.
     NotStored,
     /// The owner's queue for the room is full, or the participant waits because the machine faulted on its transitions.
     Busy,
-    /// The room runs another build by now: encode it anew.
+    /// The room runs another build now: encode the transition again.
     Upgraded,
 }
 
-/// Why a room was not upgraded. It goes on with the build that it had.
+/// The reason why a room was not upgraded. The room goes on with its former build.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeFailed {
     /// The new build does not take over the room's state.
@@ -107,17 +107,17 @@ pub enum UpgradeFailed {
     Busy,
 }
 
-/// What the journal notes of a room beside its log: why to wake the room while it sleeps.
+/// The journal's note about a room, kept beside its log: the reasons to wake the room while it sleeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Note {
-    /// When the room's alarm is due, if it has one.
+    /// The time when the room's alarm is due, if it has one.
     pub alarm: Option<Timestamp>,
-    /// Whether somebody may be present. In a room that sleeps nobody is, so its log is to say that they have left.
+    /// Whether somebody may be present. Nobody is present in a room that sleeps, so such a room is woken to record that they have left.
     pub is_occupied: bool,
 }
 
-/// One thing for the room's owner to do. The owner does them one at a time, in the order in which [`Room::poll_effect`](super::Room::poll_effect)
-/// gives them out.
+/// One thing for the room's owner to do. The owner performs effects one at a time, in the order in which
+/// [`Room::poll_effect`](super::Room::poll_effect) returns them.
 #[derive(Debug)]
 pub enum Effect {
     /// Appends the batch to the log, and stores the note in the same transaction. The owner goes on meanwhile and calls
@@ -125,17 +125,17 @@ pub enum Effect {
     Append {
         /// The next batch of the log.
         batch: Arc<Batch>,
-        /// What holds after the batch.
+        /// The note that holds after the batch.
         note: Note,
     },
-    /// Restores a snapshot in an instance of its own, away from the room, and says with
-    /// [`Room::handle_tried`](super::Room::handle_tried) whether that succeeded. The room goes on meanwhile.
+    /// Restores a snapshot in an instance of its own, away from the room. The owner reports the result with
+    /// [`Room::handle_tried`](super::Room::handle_tried). The room goes on meanwhile.
     TrySnapshot(Arc<Snapshot>),
-    /// Stores a snapshot that was tried, and whose checkpoint is in the log, in the background. Nothing is lost if that fails.
+    /// Stores a snapshot in the background. It was tried, and its checkpoint is in the log. Nothing is lost if that fails.
     StoreSnapshot(Arc<Snapshot>),
-    /// Stores a note without a batch, and waits until the journal has answered: [`Room::handle_noted`](super::Room::handle_noted) says how.
+    /// Stores a note without a batch, and waits for the journal's answer, which goes to [`Room::handle_noted`](super::Room::handle_noted).
     Note(Note),
-    /// Tells everyone who woke the room for what is noted of it that this is settled.
+    /// Tells everyone who woke the room because of its note that the note's cause is settled.
     Rung,
     /// Sends a frame to one session. If it cannot be queued, the owner drops the session and calls
     /// [`Room::handle_unreachable`](super::Room::handle_unreachable).
@@ -145,14 +145,15 @@ pub enum Effect {
         /// An encoded message.
         frame: Bytes,
     },
-    /// Asks the owner to read no more from a session before this moment: its participant waits, after a fault. What comes nevertheless is kept.
+    /// Asks the owner not to read from a session before this moment: its participant waits, after a fault. Messages that come nevertheless are
+    /// kept.
     Slow {
         /// The session.
         session: SessionId,
-        /// When to read on.
+        /// The time when to read on.
         until: Ticks,
     },
-    /// Offers an ephemeral frame to all sessions but one. A session whose queue is full goes without it.
+    /// Offers an ephemeral frame to all sessions but one. A session whose queue is full does not get it.
     Signal {
         /// The session that it comes from.
         from: SessionId,
@@ -168,29 +169,29 @@ pub enum Effect {
     },
     /// Tells all sessions that the log is durable up to here: they read on.
     Head(Seq),
-    /// Tells all sessions who is present.
+    /// Sends the present participants to all sessions.
     Presence {
-        /// How many participants are present.
+        /// The number of participants present.
         participants: usize,
         /// The encoded `Presence` message.
         frame: Bytes,
     },
     /// Counts a rejection that was told.
     CountRejection(Rejected),
-    /// Tells one asker what became of the transition.
+    /// Tells one asker the outcome of its transition.
     Answer {
-        /// Who asked.
+        /// The asker.
         asker: Asker,
-        /// What became of it.
+        /// The outcome.
         verdict: Verdict,
     },
-    /// Answers the [`Room::handle_upgrade`](super::Room::handle_upgrade) that is waiting.
+    /// Reports the result of the [`Room::handle_upgrade`](super::Room::handle_upgrade) that is waiting.
     Upgraded(Result<Seq, UpgradeFailed>),
-    /// Tells the operator.
+    /// Reports something to the operator.
     Report(Report),
-    /// Drops the room, once its last snapshot is stored. There is no effect after this one.
+    /// Drops the room, once its last snapshot is stored. No effect follows this one.
     Sleep {
-        /// What the room is to be woken for.
+        /// The note with the reasons to wake the room.
         note: Note,
     },
 }

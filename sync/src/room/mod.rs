@@ -1,4 +1,4 @@
-//! A room, pure: the [`Sequencer`] and everything that is decided around it. Who is present, whose session replaces whose, when another build
+//! A room, pure: the [`Sequencer`] and all decisions around it. They are: who is present, which session replaces which, when another build
 //! takes over, when the alarm goes off, who is told what, and when the room falls asleep.
 //!
 //! ```text
@@ -13,9 +13,9 @@
 //!   journal, sockets, operator ◀── Append, Send, Head, Presence, Answer, Report, ..., Sleep
 //! ```
 //!
-//! The room's owner is a shell. After each call it takes effects from [`Room::poll_effect`] until there is none, and performs them one at a time in
-//! that order; then it waits for the next input, or for [`Room::wake_at`]. While the room [is not open](Room::is_open) the owner hands in
-//! no sessions, submissions, upgrades and rings: only the answers of the journal, the timer, and what ends sessions.
+//! The room's owner is a shell. After each call it takes effects from [`Room::poll_effect`] until there is none, and performs them one at a
+//! time in that order; then it waits for the next input, or for [`Room::wake_at`]. While the room [is not open](Room::is_open), the owner hands
+//! in no sessions, submissions, upgrades or rings. It hands in only the journal's answers, the timer, and the ends of sessions.
 
 mod alarm;
 mod backoff;
@@ -48,60 +48,60 @@ use crate::snapshot::Snapshot;
 pub struct Room<M: Machine> {
     sequencer: Sequencer<M>,
     sessions: Sessions,
-    /// Who waits for the verdict on a transition that came without a session.
+    /// The askers who wait for the verdict on a transition that came without a session.
     askers: BTreeMap<(ClientId, Number), Vec<Asker>>,
-    /// What askers asked for though it had been decided, and told, before.
+    /// Numbers that askers asked for although they had been decided, and told, before.
     repeated: Vec<(ClientId, Number)>,
     effects: VecDeque<Effect>,
     in_flight: Option<Arc<Batch>>,
     upgrade: Option<Upgrade<M>>,
-    /// When it is told who is present, where that has changed.
+    /// The time when the participants are announced, if they have changed.
     presence_due: Option<Ticks>,
     notes: Notes,
     backoffs: Backoffs,
     sleep_after_micros: u64,
-    /// None where the room was woken for its alarm, and nobody has used it since.
+    /// The time of the last use; `None` if the room was woken for its alarm and nobody has used it since.
     last_used: Option<Ticks>,
-    /// Since an append failed: until when nothing that nobody asks for is tried again.
+    /// The end of the pause after a failed append. Until then nothing is tried again that nobody asks for.
     failing_until: Option<Ticks>,
-    /// In an overfull room: when it tries again to take a snapshot.
+    /// The time when an overfull room tries again to take a snapshot.
     snapshot_retry: Option<Ticks>,
     /// Whether the room that is ending has taken its last snapshot, or needs none.
     has_last_snapshot: bool,
     phase: Phase,
 }
 
-/// Another build, on its way to become the room's.
+/// Another build that is about to take over the room.
 enum Upgrade<M> {
-    /// Until the room is at rest.
+    /// The build waits until the room is at rest.
     Waiting { machine: Box<M>, digest: Digest },
-    /// Its event is with the journal.
+    /// The upgrade's event is with the journal.
     Storing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Awake,
-    /// Takes nothing more in, and falls asleep once it is at rest.
+    /// The room takes in nothing more, and falls asleep once it is at rest.
     Ending,
-    /// Ending, and the log may hold more than this room knows: nothing may be noted about the room any more.
+    /// The room is ending, and the log may hold more than this room knows: nothing may be noted about the room any more.
     LettingGo,
     Asleep,
 }
 
-/// How a room wakes.
+/// The circumstances in which a room wakes.
 #[derive(Clone, Copy, Debug)]
 pub struct Waking {
-    /// What the journal notes of it.
+    /// The journal's note about the room.
     pub noted: Note,
-    /// Whether somebody uses it. Otherwise it was woken for its alarm, and falls asleep as soon as it can.
+    /// Whether somebody uses the room. Otherwise it was woken for its alarm, and falls asleep as soon as it can.
     pub is_used: bool,
-    /// Microseconds without any use after which the room falls asleep.
+    /// Microseconds without use after which the room falls asleep.
     pub sleep_after_micros: u64,
 }
 
 impl<M: Machine> Room<M> {
-    /// The room whose log was just opened. Whoever was present when the log ended has left: their sessions are gone.
+    /// Returns the room whose log was just opened. Whoever was present when the log ended is made to leave: their sessions are gone.
     pub fn new(sequencer: Sequencer<M>, waking: Waking, now: &mut Now<'_>) -> Self {
         let Waking { noted, is_used, sleep_after_micros } = waking;
         let mut room = Self {
@@ -126,11 +126,11 @@ impl<M: Machine> Room<M> {
         room
     }
 
-    /// A session begins, and replaces the one that its client had. The owner chooses its id, and uses no id twice.
+    /// Begins a session, which replaces the client's former one. The owner chooses its id, and never uses an id twice.
     ///
     /// # Errors
     ///
-    /// The room does not take the session: its last message.
+    /// Fails if the room does not take the session. The error is the session's last message.
     pub fn handle_enter(
         &mut self,
         session: SessionId,
@@ -160,7 +160,7 @@ impl<M: Machine> Room<M> {
             self.sequencer.handle_joined(participant.clone(), now.time, entropy);
         }
         let entered = self.welcome(session, hello, participant, now);
-        // After the welcome: the room holds on to the client from one session to the next.
+        // This comes after the welcome, so that the room holds on to the client from one session to the next.
         if let Some(former) = former {
             self.remove(former, now);
             self.effects.push_back(Effect::End { session: former, why: Goodbye::Replaced });
@@ -169,7 +169,8 @@ impl<M: Machine> Room<M> {
         Ok(entered)
     }
 
-    /// A session's replica asks for a new welcome, with a snapshot. Returns none where the session is gone, or is another client's.
+    /// Returns a new welcome, with a snapshot, for a session whose replica asks for it. Returns `None` if the session is gone, or belongs to
+    /// another client.
     pub fn handle_resync(&mut self, session: SessionId, hello: &Hello, now: &mut Now<'_>) -> Option<Entered> {
         let upgraded = self.sequencer.upgraded();
         let held = self.sessions.get_mut(session).filter(|held| held.client == hello.key.client_id())?;
@@ -178,7 +179,7 @@ impl<M: Machine> Room<M> {
         Some(self.welcome(session, hello, participant, now))
     }
 
-    /// A session submits a transition. From a session that has ended nothing is taken: its client submits again in its next one.
+    /// Handles a transition that a session submits. Nothing is taken from a session that has ended: its client submits again in its next one.
     pub fn handle_submit(&mut self, session: SessionId, number: Number, transition: Bytes, now: &mut Now<'_>) {
         let Some(Session { participant, client, upgraded, .. }) = self.sessions.get(session) else { return };
         let submit = Submit { author: participant.clone(), client: *client, number, upgraded: *upgraded, transition };
@@ -190,7 +191,7 @@ impl<M: Machine> Room<M> {
         self.note_charges(now);
     }
 
-    /// Somebody submits a transition without a session. [`Effect::Answer`] tells what became of it.
+    /// Handles a transition that comes without a session. [`Effect::Answer`] tells its outcome.
     pub fn handle_submit_once(&mut self, asker: Asker, submit: SubmitOnce, now: &mut Now<'_>) {
         self.last_used = Some(now.ticks);
         let SubmitOnce { author, client, number, digest, transition } = submit;
@@ -212,7 +213,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// A session sends an ephemeral message to all others.
+    /// Passes on an ephemeral message of a session to all others.
     pub fn handle_signal(&mut self, session: SessionId, body: Bytes) {
         let Some(Session { participant, .. }) = self.sessions.get(session) else { return };
         let signal = Signal { participant: participant.clone(), session, body };
@@ -220,29 +221,29 @@ impl<M: Machine> Room<M> {
         self.effects.push_back(Effect::Signal { from: session, frame });
     }
 
-    /// A session's replica has followed the upgrade at this seq. A welcome since then may have brought it further.
+    /// Handles that a session's replica has followed the upgrade at this seq. A welcome since then may have brought it further.
     pub fn handle_followed(&mut self, session: SessionId, upgrade: Seq) {
         if let Some(session) = self.sessions.get_mut(session) {
             session.upgraded = session.upgraded.max(upgrade);
         }
     }
 
-    /// A session has ended.
+    /// Handles that a session has ended.
     pub fn handle_leave(&mut self, session: SessionId, now: &mut Now<'_>) {
         self.remove(session, now);
     }
 
-    /// A frame could not be sent to a session, so the owner has dropped the session.
+    /// Handles that a frame could not be sent to a session, so the owner has dropped the session.
     pub fn handle_unreachable(&mut self, session: SessionId, now: &mut Now<'_>) {
         self.handle_leave(session, now);
     }
 
-    /// Another build is to take over as soon as the room is at rest. Until then the room takes nothing in. [`Effect::Upgraded`] tells how it
-    /// ended.
+    /// Keeps another build ready, which takes over as soon as the room is at rest. Until then the room takes in nothing. [`Effect::Upgraded`]
+    /// reports the result.
     ///
     /// # Errors
     ///
-    /// Another upgrade waits already.
+    /// Fails if another upgrade waits already.
     pub fn handle_upgrade(&mut self, machine: M, digest: Digest, now: &Now<'_>) -> Result<(), UpgradeFailed> {
         if self.upgrade.is_some() {
             return Err(UpgradeFailed::Busy);
@@ -252,28 +253,28 @@ impl<M: Machine> Room<M> {
         Ok(())
     }
 
-    /// When to take snapshots from now on.
+    /// Sets the policy for snapshots from now on.
     pub fn set_snapshot_policy(&mut self, policy: SnapshotPolicy) {
         self.sequencer.set_snapshot_policy(policy);
     }
 
-    /// Somebody uses the room without asking anything of it: it does not sleep soon.
+    /// Notes that somebody uses the room without asking anything of it: it does not sleep soon.
     pub fn handle_use(&mut self, now: &Now<'_>) {
         self.last_used = Some(now.ticks);
     }
 
-    /// Writes the last durable state as a snapshot, which the room does not go on from. `None` if the machine or a limit prevents it. Not under a
-    /// slice, and not while the states [are lost](Room::is_lost).
+    /// Writes the last durable state as a snapshot, from which the room does not go on. Returns `None` if the machine or a limit prevents it.
+    /// Must not be called under a slice, or while the states [are lost](Room::is_lost).
     pub fn write_snapshot(&mut self, now: &Now<'_>) -> Option<Snapshot> {
         self.last_used = Some(now.ticks);
         self.sequencer.write_snapshot()
     }
 
-    /// Shows the last durable state. Not under a slice, and not while the states [are lost](Room::is_lost).
+    /// Shows the last durable state. Must not be called under a slice, or while the states [are lost](Room::is_lost).
     ///
     /// # Errors
     ///
-    /// The machine faults. The room recovers from that.
+    /// Fails if the machine faults. The room recovers from that.
     pub fn show<T>(
         &mut self,
         show: impl FnOnce(&mut M, &M::State) -> Result<T, Fault>,
@@ -288,11 +289,11 @@ impl<M: Machine> Room<M> {
         shown
     }
 
-    /// The JSON of a transition, for the operator. Not under a slice, and not while the states [are lost](Room::is_lost).
+    /// Returns the JSON of a transition, for the operator. Must not be called under a slice, or while the states [are lost](Room::is_lost).
     ///
     /// # Errors
     ///
-    /// The machine refuses the bytes, or faults. The room recovers from that.
+    /// Fails if the machine refuses the bytes, or faults. The room recovers from that.
     pub fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
         self.sequencer.durable().0.decode(transition).inspect_err(|error| {
             if let CodecError::Fault(fault) = error {
@@ -301,31 +302,31 @@ impl<M: Machine> Room<M> {
         })
     }
 
-    /// The next thing for the owner to do.
+    /// Returns the next effect for the owner to perform.
     pub fn poll_effect(&mut self, now: &mut Now<'_>) -> Option<Effect> {
         self.pump_if_done(now);
         self.effects.pop_front()
     }
 
-    /// The next things for the owner to do, in order. There may be more once these are done.
+    /// Returns the next effects for the owner to perform, in order. There may be more once these are performed.
     pub fn poll_effects(&mut self, now: &mut Now<'_>) -> VecDeque<Effect> {
         self.pump_if_done(now);
         std::mem::take(&mut self.effects)
     }
 
-    /// Whether more may be handed in.
+    /// Returns whether the owner may hand in more.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.sequencer.is_full() && self.upgrade.is_none() && self.phase == Phase::Awake
     }
 
-    /// The room's decisions and what they rest on.
+    /// Returns the sequencer: the room's decisions and the states behind them.
     #[must_use]
     pub fn sequencer(&self) -> &Sequencer<M> {
         &self.sequencer
     }
 
-    /// The participant of a session.
+    /// Returns the participant of a session.
     #[must_use]
     pub fn participant(&self, session: SessionId) -> Option<&Author> {
         self.sessions.get(session).map(|session| &session.participant)
@@ -367,7 +368,7 @@ impl<M: Machine> Room<M> {
         self.presence_due = Some(self.presence_due.map_or(due, |earlier| earlier.min(due)));
     }
 
-    /// Lets everyone leave who has joined and has no session any more. While the journal fails that waits: nobody asks for it, so nothing
+    /// Makes everyone leave who has joined and no longer has a session. While the journal fails, this waits: nobody asks for it, so nothing
     /// else would slow it down.
     fn leave_absent(&mut self, now: &mut Now<'_>) {
         let absent = self.sequencer.present().filter(|author| !self.sessions.has(author));

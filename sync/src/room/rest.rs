@@ -1,4 +1,4 @@
-//! What a room does when nothing comes in: it tells who is present, lets its alarm go off, and falls asleep.
+//! The work of a room without input: it announces participants, sets off its alarm, and falls asleep.
 
 use super::limits::SNAPSHOT_RETRY_MICROS;
 use super::{Effect, Now, Phase, Room, Ticks};
@@ -6,8 +6,8 @@ use crate::machine::Machine;
 use crate::message::Goodbye;
 
 impl<M: Machine> Room<M> {
-    /// When to call [`Room::handle_timer`], at the latest. Ask again once all effects are performed, and now and then besides: the wall clock may
-    /// be set meanwhile.
+    /// Returns the latest time to call [`Room::handle_timer`]. Ask again once all effects are performed, and from time to time: the wall clock
+    /// may be set meanwhile.
     pub fn wake_at(&mut self, now: &Now<'_>) -> Option<Ticks> {
         let mut sleep_at = None;
         if self.phase == Phase::Awake && self.is_idle() && !self.is_alarm_near(now) {
@@ -20,7 +20,7 @@ impl<M: Machine> Room<M> {
         [self.presence_due, sleep_at, alarm_at, held_due, retry_at].into_iter().flatten().min()
     }
 
-    /// Does what is due. An early call does no harm.
+    /// Does everything that is due. An early call does no harm.
     pub fn handle_timer(&mut self, now: &mut Now<'_>) {
         if self.snapshot_retry.is_some_and(|at| at <= now.ticks) {
             self.snapshot_retry = None;
@@ -40,7 +40,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// The owner wants the room to end: it stores what it has accepted, and takes nothing more in.
+    /// Ends the room at its owner's request: it stores what it has accepted, and takes in nothing more.
     pub fn handle_stop(&mut self) {
         if self.phase == Phase::Awake {
             self.phase = Phase::Ending;
@@ -49,7 +49,7 @@ impl<M: Machine> Room<M> {
 
     /// Ends the room, which is at rest, once its last snapshot was tried and is bound into the log.
     pub(super) fn end(&mut self, now: &mut Now<'_>) {
-        // A room that lets go writes nothing more.
+        // A room that does not know its log any more writes nothing.
         let may_store = self.phase == Phase::Ending && !self.sequencer.is_broken();
         if may_store && !std::mem::replace(&mut self.has_last_snapshot, true) {
             self.sequencer.take_snapshot_for_sleep();
@@ -63,7 +63,7 @@ impl<M: Machine> Room<M> {
     fn fall_asleep(&mut self) {
         self.end_all(&Goodbye::ShuttingDown);
         let note = self.note_for_sleep();
-        // After the alarm, which asks the machine.
+        // This comes after the alarm, since asking the machine for it may cause a report.
         while let Some(report) = self.sequencer.poll_report() {
             self.effects.push_back(Effect::Report(report));
         }

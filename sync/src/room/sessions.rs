@@ -15,7 +15,7 @@ pub(super) struct Session {
     pub(super) client: ClientId,
     /// The last upgrade that its replica has followed.
     pub(super) upgraded: Seq,
-    /// The version that it speaks.
+    /// The version of the messages that the client speaks.
     pub(super) version: u16,
 }
 
@@ -72,7 +72,7 @@ impl Sessions {
         Some(session)
     }
 
-    /// The sessions of one participant.
+    /// Returns the sessions of one participant.
     pub(super) fn of_participant(&self, participant: &Author) -> impl Iterator<Item = SessionId> {
         self.by_id.iter().filter(move |(_, session)| session.participant == *participant).map(|(id, _)| *id)
     }

@@ -1,16 +1,16 @@
-//! Which calls of a room may take long: its owner makes those on threads that serve nobody else.
+//! Calls of a room that may take long: its owner makes those on threads that serve nobody else.
 //!
-//! A call that is likely to be cheap is made where the owner is, under a slice: each call of the machine is broken off once it has cost so much. What
-//! was broken off is made again, elsewhere and without a slice, by the next [`Room::poll_effect`]. So no machine holds up a thread for longer than a
-//! slice, whatever it did before.
+//! A call that is likely to be cheap is made on the owner's thread, under a slice: each call of the machine is broken off once it has cost this
+//! much. The next [`Room::poll_effect`] without a slice, on another thread, makes the call again. So no machine holds up a thread for longer
+//! than a slice, whatever it did before.
 
 use super::{Phase, Room, Upgrade};
 use crate::machine::Machine;
 
-/// What a room's owner is about to do.
+/// The next step of a room's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Hands in what sessions and requests ask for, or calls [`Room::handle_timer`].
+    /// Hands in the input of sessions and requests, or calls [`Room::handle_timer`].
     HandIn,
     /// Hands in the journal's answer to an [`Effect::Append`](super::Effect::Append).
     HandleAppended,
@@ -21,23 +21,24 @@ pub enum Step {
 }
 
 impl<M: Machine> Room<M> {
-    /// Breaks each call of the machine off once it has cost this much; with `None` calls have the machine's own budgets.
+    /// Sets the cost at which each call of the machine is broken off. With `None`, calls have the machine's own budgets.
     pub fn set_slice(&mut self, cost_max: Option<u64>) {
         self.sequencer.set_slice(cost_max);
     }
 
-    /// Whether the machine was broken off, or faulted, under a slice. The next [`Room::poll_effect`] without one makes its states again.
+    /// Returns whether the machine was broken off, or faulted, under a slice. The next [`Room::poll_effect`] without a slice recovers its
+    /// states.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sequencer.is_lost()
     }
 
-    /// Makes states that were lost again, and decides what was postponed meanwhile. Does nothing under a slice.
+    /// Recovers lost states, and decides postponed input. Does nothing under a slice.
     pub fn handle_lost(&mut self) {
         self.sequencer.handle_lost();
     }
 
-    /// Whether a step may take long.
+    /// Returns whether a step may take long.
     #[must_use]
     pub fn may_be_dear(&self, step: Step) -> bool {
         let sequencer = &self.sequencer;

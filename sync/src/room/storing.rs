@@ -1,4 +1,4 @@
-//! What a room gives to the journal, one batch at a time, and what follows from the journal's answers.
+//! The exchange with the journal: one batch at a time, and the consequences of each answer.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::sequencer::Rejected;
 
 impl<M: Machine> Room<M> {
-    /// The batch of [`Effect::Append`] is durable.
+    /// Handles that the batch of [`Effect::Append`] is durable.
     pub fn handle_appended(&mut self, now: &mut Now<'_>) {
         let Some(batch) = self.in_flight.take() else { return };
         let was_failing = self.failing_until.take().is_some();
@@ -25,7 +25,7 @@ impl<M: Machine> Room<M> {
         self.effects.push_back(Effect::Head(self.sequencer.history().head()));
     }
 
-    /// The batch of [`Effect::Append`] was not stored, for certain. The room falls back to its last durable state.
+    /// Handles that the batch of [`Effect::Append`] was certainly not stored. The room falls back to its last durable state.
     pub fn handle_append_failed(&mut self, now: &mut Now<'_>) {
         if self.in_flight.take().is_none() {
             return;
@@ -34,8 +34,8 @@ impl<M: Machine> Room<M> {
         self.fall_back(now);
     }
 
-    /// Whether the batch of [`Effect::Append`] was stored is unknown, or another host writes the log. The log may hold more than this room
-    /// knows, so the room ends, and notes nothing more.
+    /// Handles that it is unknown whether the batch of [`Effect::Append`] was stored, or that another host writes the log. The log may hold
+    /// more than this room knows, so the room ends, and notes nothing more.
     pub fn handle_append_lost(&mut self, now: &mut Now<'_>) {
         if self.in_flight.take().is_some() {
             self.phase = Phase::LettingGo;
@@ -43,23 +43,23 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// The snapshot of [`Effect::TrySnapshot`] at `seq` was restored, or was not for the reason given.
+    /// Handles that the snapshot of [`Effect::TrySnapshot`] at `seq` was restored, or was not, with the reason.
     pub fn handle_tried(&mut self, seq: Seq, tried: Result<(), String>) {
         self.sequencer.handle_tried(seq, tried);
     }
 
-    /// Whether an append failed, and none has succeeded since.
+    /// Returns whether an append failed, and none has succeeded since.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.failing_until.is_some()
     }
 
-    /// Collects what the sequencer has come to.
+    /// Turns the sequencer's results into effects.
     pub(super) fn pump(&mut self, now: &mut Now<'_>) {
         self.handle_lost();
         self.note_charges(now);
         self.begin_upgrade(now);
-        // What follows asks for it. Under a slice that may be all for now.
+        // The steps below need the alarm. Under a slice, asking for it may lose the states.
         let _alarm = self.sequencer.alarm_at();
         if self.is_lost() {
             return;
@@ -80,7 +80,7 @@ impl<M: Machine> Room<M> {
             self.effects.push_back(Effect::StoreSnapshot(snapshot));
         }
         self.note_at_rest();
-        // After the alarm, which asks the machine.
+        // This comes after the alarm, since asking the machine for it may cause a report.
         while let Some(report) = self.sequencer.poll_report() {
             self.handle_report(report, now);
         }
@@ -102,23 +102,23 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Where the batch that is durable now was an upgrade, the new build is current.
+    /// Completes an upgrade, if the batch that is durable now was one: the new build is current.
     fn handle_upgraded(&mut self, seq: Seq, now: &mut Now<'_>) {
         if !matches!(self.upgrade, Some(Upgrade::Storing)) {
             return;
         }
         self.upgrade = None;
         self.effects.push_back(Effect::Upgraded(Ok(seq)));
-        // While the upgrade was being stored, leaving was no event.
+        // While the upgrade was being stored, a leave did not become an event.
         self.leave_absent(now);
-        // The build before may not have asked for membership.
+        // The former build may not have asked for membership.
         for participant in self.sessions.participants().cloned().collect::<Vec<_>>() {
             let entropy = now.draw();
             self.sequencer.handle_joined(participant, now.time, entropy);
         }
     }
 
-    /// What was not stored is undecided again. Whoever waits for it has to submit it once more.
+    /// Makes everything undecided again that was not stored. Whoever waits for it has to submit it once more.
     fn fall_back(&mut self, now: &mut Now<'_>) {
         self.sequencer.handle_append_failed();
         self.notes.handle_refused();
@@ -168,7 +168,7 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Answers everyone who waits for this number.
+    /// Sends the verdict to everyone who waits for this number.
     fn answer(&mut self, client: ClientId, number: Number, verdict: &Verdict) {
         self.answer_all((client, number), verdict);
         let earlier = self.askers.range((client, Number(0))..(client, number));
@@ -177,7 +177,8 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Answers those who asked for what had been decided earlier. At rest everything is decided, so nobody is left waiting then.
+    /// Sends verdicts to those who asked for numbers that had been decided earlier. At rest everything is decided, so no asker is left waiting
+    /// then.
     fn answer_repeated(&mut self) {
         let mut repeated: Vec<_> = self.repeated.drain(..).collect();
         if self.sequencer.is_settled() && self.sequencer.is_broken() {

@@ -1,4 +1,4 @@
-//! The alarm of a room's newest state: when it is due, and what becomes of it.
+//! The alarm of a room's newest state: the time when it is due, and its outcome.
 
 use super::Sequencer;
 use super::deciding::Undecided;
@@ -9,13 +9,13 @@ use crate::machine::{Alarm, ApplyError, Machine, Refusal};
 use crate::report::Report;
 
 impl<M: Machine> Sequencer<M> {
-    /// Lets the alarm go off, if it is due. Call it when [`Sequencer::alarm_rings_at`] has come; an early call does nothing.
+    /// Sets the alarm off, if it is due. Call this when [`Sequencer::alarm_rings_at`] has come; an early call does nothing.
     pub fn handle_alarm(&mut self, now: Timestamp, entropy: u64) {
         if self.alarm_rings_at().is_none_or(|at| at > now) {
             return;
         }
         let Some(alarm) = self.alarm() else { return };
-        // One that was interrupted is due still.
+        // An alarm that was interrupted is still due.
         if let Err(Undecided::Rejected(why)) = self.decide(Input::Alarm(alarm.transition.clone()), now, entropy) {
             self.reports.push_back(Report::AlarmFailed { alarm: alarm.clone(), why });
             self.alarm_spent = Some(alarm);
@@ -23,29 +23,29 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Takes the alarm for one that was tried in vain: its owner knows so from before the room was opened.
+    /// Marks the alarm as failed: the owner knows from before the room was opened that it has.
     pub fn spend_alarm(&mut self) {
         self.alarm_spent = self.alarm();
     }
 
-    /// When the alarm of the newest state is due, if it has one.
+    /// Returns the time when the alarm of the newest state is due, if it has one.
     pub fn alarm_at(&mut self) -> Option<Timestamp> {
         self.alarm().map(|alarm| alarm.at)
     }
 
-    /// Whether [`Sequencer::alarm_at`] answers without a call of the machine.
+    /// Returns whether [`Sequencer::alarm_at`] returns without a call of the machine.
     #[must_use]
     pub fn is_alarm_known(&self) -> bool {
         self.alarm.is_some() || self.upgrade.is_some() || self.is_broken() || self.is_lost
     }
 
-    /// When to call [`Sequencer::handle_alarm`]: when the alarm is due, but not while an upgrade is on its way to the journal, or the
-    /// room is [overfull](Sequencer::is_overfull).
+    /// Returns the time to call [`Sequencer::handle_alarm`]: when the alarm is due. Returns `None` while an upgrade is on its way to the
+    /// journal, or the room is [overfull](Sequencer::is_overfull).
     pub fn alarm_rings_at(&mut self) -> Option<Timestamp> {
         if self.upgrade.is_some() || self.is_overfull() { None } else { self.alarm_at() }
     }
 
-    /// The newest state's alarm, unless it was tried in vain.
+    /// Returns the newest state's alarm, unless it has failed.
     fn alarm(&mut self) -> Option<Alarm> {
         if let Some(upgrade) = &self.upgrade {
             return upgrade.alarm.clone();
@@ -64,7 +64,8 @@ impl<M: Machine> Sequencer<M> {
         alarm.filter(|alarm| self.alarm_spent.as_ref() != Some(alarm))
     }
 
-    /// An alarm's transition becomes an event as a participant's does, and is held to the same limit. A longer one is tried in vain.
+    /// Returns the alarm if its transition is within the limit. It becomes an event as a participant's does, so it has the same limit. A larger
+    /// alarm fails.
     fn of_bearable_size(&mut self, alarm: Alarm) -> Option<Alarm> {
         let bytes = alarm.transition.len();
         if bytes <= TRANSITION_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! A snapshot on its way to become a room's base.
+//! A snapshot that may become a room's base.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::snapshot::Snapshot;
 pub(super) struct Candidate {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) hash: Digest,
-    /// The event that binds it into the log; `None` if the log needs none.
+    /// The event that binds the snapshot into the log; `None` if the log needs none.
     pub(super) checkpoint: Option<Seq>,
-    /// The cost of writing it, and that of the tail up to it.
+    /// The cost of writing the snapshot; below, the cost of the tail up to it.
     pub(super) cost: u64,
     pub(super) tail_cost: u64,
     pub(super) stage: Stage,
 }
 
-/// How far its trial is.
+/// The progress of a snapshot's trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Taken,
@@ -27,12 +27,12 @@ pub(super) enum Stage {
 }
 
 impl Candidate {
-    /// A snapshot that nobody has tried yet.
+    /// Returns a candidate that nobody has tried yet.
     pub(super) fn new(snapshot: Arc<Snapshot>, hash: Digest, cost: u64, tail_cost: u64) -> Self {
         Self { snapshot, hash, checkpoint: None, cost, tail_cost, stage: Stage::Taken }
     }
 
-    /// Whether it was tried, and waits for its checkpoint.
+    /// Returns whether the snapshot was restored, and waits for its checkpoint.
     pub(super) fn is_restored(&self) -> bool {
         self.stage == Stage::Restored
     }

@@ -7,16 +7,16 @@ use crate::machine::{ApplyError, Fault, Machine};
 use crate::message::Rejection;
 use crate::report::Report;
 
-/// Why an input did not become an event.
+/// The reason why an input did not become an event.
 pub(super) enum Undecided {
-    /// It is decided.
+    /// The input was rejected, and so is decided.
     Rejected(ApplyError),
-    /// The machine was interrupted, or its states are lost: it is to be decided later.
+    /// The machine was interrupted, or its states are lost: the input must be decided later.
     Interrupted(Input),
 }
 
 impl<M: Machine> Sequencer<M> {
-    /// Applies an input to the newest state; accepted, it joins the open batch.
+    /// Applies an input to the newest state. If it is accepted, it joins the open batch.
     pub(super) fn decide(&mut self, input: Input, now: Timestamp, entropy: u64) -> Result<(), Undecided> {
         if self.is_lost {
             return Err(Undecided::Interrupted(input));
@@ -58,7 +58,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// An event of the room's own joins the open batch.
+    /// Adds an event of the room's own to the open batch.
     pub(super) fn push_own(&mut self, input: Input, now: Timestamp) {
         self.time = now.max(self.time);
         self.open.push(Event { seq: self.newest_seq().next(), time: self.time, entropy: 0, input });
@@ -70,7 +70,7 @@ impl<M: Machine> Sequencer<M> {
         self.rejected.push_back((head, Rejected { author, client, number, why, is_repeated: false }));
     }
 
-    /// The client asks again for what was rejected: it may have missed the answer.
+    /// Repeats a rejection for a client that asks again: it may have missed the answer.
     pub(super) fn repeat_rejection(&mut self, author: Author, client: ClientId, number: Number) {
         let known = self.clients.rejections(client).find(|&&(rejected, _)| rejected == number);
         if let Some((_, why)) = known.cloned() {

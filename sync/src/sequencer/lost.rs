@@ -1,13 +1,13 @@
-//! Lost states: under a slice, a machine that breaks off is left as it is, and its states are made again in a later call without one.
+//! Lost states: under a slice, a machine that breaks off is left as it is, and a later call without a slice recovers its states.
 //!
-//! Meanwhile nothing is decided. What comes in is postponed, in order, and decided once the states are there again: so whether a call was broken off
-//! by its slice, or made without one, comes to the same.
+//! Meanwhile nothing is decided. Input is postponed, in order, and decided once the states are recovered. So the result is the same whether a
+//! call was broken off by its slice or made without one.
 
 use super::{Sequencer, Submit};
 use crate::id::{Author, Timestamp};
 use crate::machine::Machine;
 
-/// An input that waits until the states are there again, with the clock and the random bits of when it came in.
+/// An input that waits for the recovery of the states, with the clock and the random bits of its arrival.
 #[derive(Debug)]
 pub(super) struct Postponed {
     pub(super) input: Waiting,
@@ -23,20 +23,20 @@ pub(super) enum Waiting {
 }
 
 impl<M: Machine> Sequencer<M> {
-    /// Breaks each call of the machine off once it has cost this much; with `None` calls have the machine's own budgets. Where a call is broken
+    /// Sets the cost at which each call of the machine is broken off. With `None`, calls have the machine's own budgets. If a call is broken
     /// off, or faults, under a slice, the states [are lost](Sequencer::is_lost) until [`Sequencer::handle_lost`].
     pub fn set_slice(&mut self, cost_max: Option<u64>) {
         self.slice = cost_max;
         self.machine.set_slice(cost_max);
     }
 
-    /// Whether the states were lost, and wait to be made again.
+    /// Returns whether the states were lost, and must be recovered.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.is_lost
     }
 
-    /// Makes states that were lost again, and decides what was postponed. Does nothing under a slice.
+    /// Recovers lost states, and decides postponed input. Does nothing under a slice.
     pub fn handle_lost(&mut self) {
         if !self.is_lost || self.slice.is_some() {
             return;
@@ -50,7 +50,7 @@ impl<M: Machine> Sequencer<M> {
                 Waiting::Left(author) => self.handle_left(author, now, entropy),
             }
         }
-        // A snapshot that was due may have been what broke off.
+        // The call that broke off may have been a snapshot that was due.
         self.take_snapshot_if_due();
     }
 
@@ -58,7 +58,7 @@ impl<M: Machine> Sequencer<M> {
         self.postponed.push(Postponed { input, now, entropy });
     }
 
-    /// The machine faulted, and its states are gone.
+    /// Handles that the machine faulted, and its states are gone.
     pub(super) fn lose(&mut self) {
         self.costs.note_dear_call();
         if self.slice.is_some() {

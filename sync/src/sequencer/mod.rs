@@ -1,4 +1,4 @@
-//! A room's side of the protocol: decides, one after the other, what its participants ask for.
+//! A room's side of the protocol: decides the requests of its participants, one after the other.
 //!
 //! ```text
 //!             handle_submit, handle_joined, handle_left, handle_alarm
@@ -19,10 +19,10 @@
 //! After each `handle_` call the owner polls until there is nothing more: [`Sequencer::poll_batch`],
 //! [`Sequencer::poll_rejected`], [`Sequencer::poll_trial`], [`Sequencer::poll_snapshot`], [`Sequencer::poll_report`].
 //!
-//! All states along the way are handles of one machine. So falling back costs nothing, and nobody sees a state
-//! that is not durable: sessions read [`History`], which holds durable events alone.
+//! All states along the way are handles of one machine, so falling back costs nothing. Nobody sees a state that is not durable: sessions read
+//! [`History`], which holds only durable events.
 //!
-//! An upgrade ([`Sequencer::begin_upgrade`]) is an event too, alone in its batch: until that is durable nothing else is decided, and both
+//! An upgrade ([`Sequencer::begin_upgrade`]) is an event too, alone in its batch. Until the event is durable nothing else is decided, and both
 //! builds' machines are held, so that falling back costs nothing here either.
 
 mod alarm;
@@ -58,34 +58,34 @@ use self::lost::{Postponed, Waiting};
 pub use self::snapshots::SnapshotPolicy;
 use self::upgrade::Upgrade;
 
-/// What a participant asks for.
+/// A request of a participant.
 #[derive(Clone, Debug)]
 pub struct Submit {
-    /// Who asks, as the host authenticated them.
+    /// The participant who asks, as the host authenticated them.
     pub author: Author,
-    /// The client they ask from.
+    /// The client from which they ask.
     pub client: ClientId,
-    /// That client's number for it.
+    /// The client's number for the transition.
     pub number: Number,
-    /// The last upgrade that its replica had followed, as of [`Sequencer::upgraded`]: that says whose encoding it is in. After a later one
-    /// it is dropped, undecided: its replica is about to follow, and will submit it again.
+    /// The last upgrade that the client's replica had followed, as of [`Sequencer::upgraded`]: it tells in whose encoding the transition is.
+    /// After a later upgrade the transition is dropped, undecided: its replica is about to follow, and will submit it again.
     pub upgraded: Seq,
-    /// In the build's own encoding.
+    /// The transition, in that build's encoding.
     pub transition: Bytes,
 }
 
-/// A rejection, to be told to the client's session, if it has one.
+/// A rejection, which the client's session is told, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// Who asked.
+    /// The participant who asked.
     pub author: Author,
     /// The client that asked.
     pub client: ClientId,
-    /// Its number for the transition.
+    /// The client's number for the transition.
     pub number: Number,
-    /// Why.
+    /// The reason.
     pub why: Rejection,
-    /// Whether it was told before, and was asked for again.
+    /// Whether the rejection was told before, and the client asked again.
     pub is_repeated: bool,
 }
 
@@ -94,7 +94,7 @@ pub struct Rejected {
 pub struct Sequencer<M: Machine> {
     limits: Limits,
     machine: M,
-    /// The build that is current, and the last upgrade since the room was opened.
+    /// The current build; below, the last upgrade since the room was opened.
     digest: Digest,
     upgraded: Seq,
     genesis: Genesis,
@@ -103,45 +103,45 @@ pub struct Sequencer<M: Machine> {
     durable: M::State,
     durable_time: Timestamp,
     durable_present: BTreeSet<Author>,
-    /// The batch that is with the journal, and the state after it: none where it is the one before.
+    /// The batch that is with the journal, and the state after it. The state is `None` if the batch does not change it.
     in_flight: Option<(Arc<Batch>, Option<M::State>)>,
     open: BatchBuilder,
-    /// The state after the open batch; none where that is the one before.
+    /// The state after the open batch; `None` if the batch does not change it.
     open_state: Option<M::State>,
-    /// The upgrade that is the open batch, or the one in flight. That batch's state is of this machine.
+    /// The upgrade in the open batch, or in the one in flight. The state after that batch is of this machine.
     upgrade: Option<Upgrade<M>>,
     /// The newest event's time.
     time: Timestamp,
-    /// Who has joined, after the newest event.
+    /// The participants who are present after the newest event.
     present: BTreeSet<Author>,
-    /// Rejections, each with the head that it was decided at. Told once that is durable.
+    /// Rejections, each with the head at which it was decided. A rejection is told once that head is durable.
     rejected: VecDeque<(Seq, Rejected)>,
     reports: VecDeque<Report>,
-    /// The newest state's alarm, once asked for.
+    /// The newest state's alarm, once it was asked for.
     alarm: Option<Option<Alarm>>,
-    /// An alarm that was tried in vain.
+    /// An alarm that has failed.
     alarm_spent: Option<Alarm>,
     snapshot_policy: SnapshotPolicy,
     snapshot_due_bytes: usize,
     /// Whether the operator was told that the room is overfull.
     is_overfull_told: bool,
-    /// Why no snapshot was taken, as the operator was told.
+    /// The reason why no snapshot was taken, as the operator was told.
     snapshot_failure: Option<Report>,
-    /// What may become the base.
+    /// The snapshot that may become the base.
     candidate: Option<Candidate>,
-    /// The base, until it is given out.
+    /// The base, until [`Sequencer::poll_snapshot`] returns it.
     snapshot: Option<Arc<Snapshot>>,
-    /// Why the room cannot go on, if that is so.
+    /// The reason why the room cannot go on, if it cannot.
     broken: Option<String>,
     costs: Costs,
-    /// What one call may cost for now.
+    /// The maximum cost of one call for now.
     slice: Option<u64>,
-    /// Whether the machine broke off under a slice. Then no state is of use, and nothing is decided.
+    /// Whether the machine broke off under a slice. Then all states are useless, and nothing is decided.
     is_lost: bool,
     postponed: Vec<Postponed>,
-    /// On whose transition the machine faulted, and what that call cost, until the states are there again.
+    /// The participant on whose transition the machine faulted, and the cost of that call, until the states are recovered.
     faulted: Option<(Author, u64)>,
-    /// What faults have cost, and those who caused them.
+    /// The participants who caused faults, and the cost of each fault.
     charges: VecDeque<(Author, u64)>,
 }
 
@@ -175,7 +175,7 @@ impl<M: Machine> Sequencer<M> {
         let input = Input::Transition { author: author.clone(), client, number, transition };
         match self.decide(input, now, entropy) {
             Ok(()) => self.clients.decide(client, number, self.newest_seq()),
-            // The room broke over it and dropped the state that it was rejected on, so it stays undecided.
+            // The room broke on this transition, and dropped the state that it was rejected on. So it stays undecided.
             Err(Undecided::Rejected(_)) if self.newest_seq() < rests_on => {}
             Err(Undecided::Rejected(error)) => self.reject(author, client, number, error.into()),
             Err(Undecided::Interrupted(Input::Transition { transition, .. })) => {
@@ -186,10 +186,11 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Rejects a submission for a reason of the host's own: forbidden, too fast. Not while the states [are lost](Sequencer::is_lost).
+    /// Rejects a submission for a reason of the host's own: forbidden, too fast. Must not be called while the states
+    /// [are lost](Sequencer::is_lost).
     pub fn handle_refused(&mut self, submit: &Submit, why: Rejection) {
         let Submit { client, number, upgraded, .. } = *submit;
-        // A client's numbers are decided in their order, so what will come again is not overtaken.
+        // A client's numbers are decided in order, so a transition that will come again is not overtaken.
         if upgraded != self.upgraded || self.upgrade.is_some() || self.is_broken() {
             return;
         }
@@ -201,7 +202,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// A participant's first session began. An event where the machine asks for membership.
+    /// Handles that a participant's first session began. This becomes an event if the machine asks for membership.
     pub fn handle_joined(&mut self, author: Author, now: Timestamp, entropy: u64) {
         if !self.machine.membership() || (self.present.contains(&author) && self.postponed.is_empty()) {
             return;
@@ -213,8 +214,8 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// A participant's last session ended. An event where the machine asks for membership. A later build that does may still hold them for
-    /// present: after an upgrade the owner says again who has left, and who is there.
+    /// Handles that a participant's last session ended. This becomes an event if the machine asks for membership. Otherwise a later build that
+    /// does may still take them for present: after an upgrade the owner reports again who has left, and who is present.
     pub fn handle_left(&mut self, author: Author, now: Timestamp, entropy: u64) {
         if !self.machine.membership() || (!self.present.contains(&author) && self.postponed.is_empty()) {
             return;
@@ -226,7 +227,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// The batch from [`Sequencer::poll_batch`] is durable.
+    /// Handles that the batch from [`Sequencer::poll_batch`] is durable.
     pub fn handle_appended(&mut self) {
         let Some((batch, state)) = self.in_flight.take() else { return };
         if let Some(state) = state {
@@ -250,7 +251,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// The batch from [`Sequencer::poll_batch`] was not stored, for certain. The room falls back to its last durable state; whoever
+    /// Handles that the batch from [`Sequencer::poll_batch`] was certainly not stored. The room falls back to its last durable state. Whoever
     /// waits for an answer must submit again, so the owner ends their sessions.
     pub fn handle_append_failed(&mut self) {
         (self.in_flight, self.open_state, self.upgrade) = (None, None, None);
@@ -260,7 +261,7 @@ impl<M: Machine> Sequencer<M> {
         self.postponed.clear();
         self.time = self.durable_time;
         self.present = self.durable_present.clone();
-        // An alarm that was tried in vain was so on a state that is gone.
+        // An alarm that has failed did so on a state that is gone.
         (self.alarm, self.alarm_spent) = (None, None);
         let head = self.history.head();
         self.rejected.retain(|&(decided_at, _)| decided_at <= head);
@@ -268,7 +269,7 @@ impl<M: Machine> Sequencer<M> {
         self.rejected.iter().for_each(|(_, held)| self.clients.decide(held.client, held.number, head));
     }
 
-    /// The next batch for the journal, unless one is with it already.
+    /// Returns the next batch for the journal, unless one is with it already.
     pub fn poll_batch(&mut self) -> Option<Arc<Batch>> {
         if self.in_flight.is_some() {
             return None;
@@ -285,7 +286,7 @@ impl<M: Machine> Sequencer<M> {
         Some(batch)
     }
 
-    /// The next rejection that may be told.
+    /// Returns the next rejection that may be told.
     pub fn poll_rejected(&mut self) -> Option<Rejected> {
         let head = self.history.head();
         let (_, rejected) = self.rejected.pop_front_if(|(decided_at, _)| *decided_at <= head)?;
@@ -293,23 +294,23 @@ impl<M: Machine> Sequencer<M> {
         Some(rejected)
     }
 
-    /// A snapshot to store. It is a convenience for the next opening: nothing is lost if it is not stored.
+    /// Returns a snapshot to store. It only speeds up the next opening: nothing is lost if it is not stored.
     pub fn poll_snapshot(&mut self) -> Option<Arc<Snapshot>> {
         self.snapshot.take()
     }
 
-    /// Something for the operator's log.
+    /// Returns the next report for the operator's log.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
     }
 
-    /// A participant on whose transition the machine faulted, and what the call and making the states again have cost.
+    /// Returns a participant on whose transition the machine faulted, and the cost of the call and the recovery.
     pub fn poll_charge(&mut self) -> Option<(Author, u64)> {
         self.charges.pop_front()
     }
 
-    /// Answers `Hello`: the welcome, and with what the session reads [`History`] from there. From here on the room holds on to what it knows
-    /// of the client, until [`Sequencer::handle_session_ended`].
+    /// Returns the answer to `Hello`, and the reader with which the session reads [`History`] from there. From here on the room keeps its
+    /// record of the client, until [`Sequencer::handle_session_ended`].
     #[must_use]
     pub fn welcome(
         &mut self,
@@ -340,96 +341,96 @@ impl<M: Machine> Sequencer<M> {
         (welcome, reader)
     }
 
-    /// A session of this client has ended, by its own or for a newer one. Nothing more may be handed in from it.
+    /// Handles that a session of this client has ended, by itself or for a newer one. Nothing more may be handed in from it.
     pub fn handle_session_ended(&mut self, client: ClientId, session: SessionId) {
         self.clients.disconnect(client, session);
     }
 
-    /// What the room has forgotten of its clients, if anything.
+    /// Returns the traces of clients that the room has forgotten, if any.
     #[must_use]
     pub fn forgotten(&self) -> Option<Forgotten> {
         self.clients.forgotten()
     }
 
-    /// Whether a client's number was decided, and nothing that it became is still to be told.
+    /// Returns whether a client's number was decided and the client was told of it, or will find the decision among the durable events.
     #[must_use]
     pub fn is_told(&self, client: ClientId, number: Number) -> bool {
         number <= self.clients.told(client)
     }
 
-    /// The durable event that a client's number became, if it is the last one of that client that became one.
+    /// Returns the durable event of a client's number, if that is the client's last number with an event.
     #[must_use]
     pub fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
         self.clients.accepted_at(client, number)
     }
 
-    /// What sessions read.
+    /// Returns the history that sessions read.
     #[must_use]
     pub fn history(&self) -> &Arc<History> {
         &self.history
     }
 
-    /// The build that is current, for what is durable.
+    /// Returns the current build of the durable state.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The last upgrade since the room was opened; 0 where there was none. A session has followed all upgrades when it begins.
+    /// Returns the last upgrade since the room was opened; 0 if there was none. A session has followed all upgrades when it begins.
     #[must_use]
     pub fn upgraded(&self) -> Seq {
         self.upgraded
     }
 
-    /// The bounds within which the room was opened.
+    /// Returns the bounds within which the room was opened.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How the room began.
+    /// Returns the genesis of the room's log.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
     }
 
-    /// The machine and the last durable state: to show it. If the machine faults, say so with [`Sequencer::handle_fault`].
+    /// Returns the machine and the last durable state, to show it. If the machine faults, call [`Sequencer::handle_fault`].
     pub fn durable(&mut self) -> (&mut M, &M::State) {
         (&mut self.machine, &self.durable)
     }
 
-    /// The last durable event's time; the room's creation where there is none.
+    /// Returns the last durable event's time. Without events, that is the time of the room's creation.
     #[must_use]
     pub fn durable_time(&self) -> Timestamp {
         self.durable_time
     }
 
-    /// Whether the machine asks for membership.
+    /// Returns whether the machine asks for membership.
     #[must_use]
     pub fn has_membership(&self) -> bool {
         self.machine.membership()
     }
 
-    /// Who has joined and not left, as the log says. Builds that do not ask for membership leave it as it is.
+    /// Returns the participants who have joined and not left, according to the log. Builds that do not ask for membership do not change them.
     pub fn present(&self) -> impl Iterator<Item = &Author> {
         self.present.iter()
     }
 
-    /// Whether somebody is present after the newest event, and the room's build asks for membership, or the one that is taking over.
+    /// Returns whether somebody is present after the newest event, and the current build or the one that is taking over asks for membership.
     #[must_use]
     pub fn is_occupied(&self) -> bool {
         let next = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.machine.membership());
         !self.present.is_empty() && (self.machine.membership() || next)
     }
 
-    /// Whether nothing waits for the journal.
+    /// Returns whether nothing waits for the journal.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.in_flight.is_none() && self.open.events().is_empty()
     }
 
-    /// Whether the open batch, or the rejections that wait with it, have reached their limit. Hand in no more until the append
-    /// that is under way has ended and [`Sequencer::poll_batch`] has given the next batch out.
+    /// Returns whether the open batch, or the rejections that wait with it, have reached their limit. If so, hand in no more until the current
+    /// append has ended and [`Sequencer::poll_batch`] has returned the next batch.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let Limits { batch_events_max, batch_bytes_max, rejections_held_max, .. } = self.limits;
@@ -437,19 +438,19 @@ impl<M: Machine> Sequencer<M> {
         open_is_full || self.rejected.len() >= rejections_held_max || self.upgrade.is_some() || self.is_lost
     }
 
-    /// Whether the machine's last calls were cheap, so that the next one is likely to be.
+    /// Returns whether the machine's last calls were cheap, so that the next one is likely to be cheap too.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.costs.is_calm()
     }
 
-    /// Whether the room cannot go on; a [`Report::Broken`] said why.
+    /// Returns whether the room cannot go on. A [`Report::Broken`] gave the reason.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
     }
 
-    /// Why the room cannot go on, as [`Report::Broken`] said it.
+    /// Returns the reason why the room cannot go on, as [`Report::Broken`] gave it.
     #[must_use]
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
@@ -459,7 +460,7 @@ impl<M: Machine> Sequencer<M> {
         self.open.last()
     }
 
-    /// The batch is durable: its clients' numbers are found in it.
+    /// Settles the clients' numbers in a batch that is durable now.
     fn settle(&mut self, batch: &Batch) {
         for event in &batch.events {
             self.durable_time = event.time;
@@ -482,7 +483,7 @@ impl From<ApplyError> for Rejection {
     }
 }
 
-/// Who is there, after this input.
+/// Updates the present participants after this input.
 fn note_presence(present: &mut BTreeSet<Author>, input: &Input) {
     match input {
         Input::Joined(author) => drop(present.insert(author.clone())),

@@ -1,4 +1,4 @@
-//! Opening a room: through all that its journal holds.
+//! Opening a room: replaying everything that its journal holds.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::report::OpenError;
 use crate::snapshot::Snapshot;
 
 impl<M: Machine> Sequencer<M> {
-    /// Opens a room: at its genesis, or at a snapshot, and then through the batches that follow. Call it once, with all of them. `builds`
-    /// makes a machine of the build with a digest; `log` is the log's id, that of its genesis or of the event that forked it.
+    /// Opens a room at its genesis or at a snapshot, and replays the batches that follow. Call it once, with all of them. `builds` makes a
+    /// machine of the build with a digest; `log` is the log's id, from its genesis or from the event that forked it.
     ///
     /// # Errors
     ///
-    /// A state could not be made. The room's log is untouched.
+    /// Fails if a state could not be made. The room's log is untouched.
     pub fn open(
         builds: impl FnMut(Digest) -> Result<M, String>,
         log: LogId,
@@ -37,7 +37,7 @@ impl<M: Machine> Sequencer<M> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same as for [`Sequencer::open`].
     pub fn open_within(
         limits: Limits,
         builds: impl FnMut(Digest) -> Result<M, String>,
@@ -63,7 +63,7 @@ impl<M: Machine> Sequencer<M> {
             base_cost,
             tail_cost: 0,
         };
-        // The first snapshot is paid for.
+        // The cost of writing the first snapshot does not count.
         let _written = replay.state().0.take_cost();
         for batch in batches {
             opening.go_through(&mut replay, &batch)?;
@@ -114,7 +114,7 @@ impl<M: Machine> Sequencer<M> {
     }
 }
 
-/// A room on its way up, which goes through what the journal holds.
+/// A room that is being opened, while it replays its journal.
 struct Opening {
     clients: Clients,
     present: BTreeSet<Author>,
@@ -144,7 +144,7 @@ impl Opening {
         self.history.push(batch);
         self.tail_cost += replay.state().0.take_cost();
         if batch.upgrade().is_some() {
-            // Recovery restores the newest snapshot with the current build, so an upgrade always has one of its own.
+            // Recovery restores the newest snapshot with the current build, so an upgrade always has a snapshot of its own.
             let (state_version, state) = replay.snapshot().map_err(OpenError::Snapshot)?;
             let snapshot = Arc::new(Snapshot {
                 seq: replay.seq(),
@@ -161,7 +161,7 @@ impl Opening {
             self.history.note_checkpoint(snapshot.seq, hash);
             self.history.rebase(Arc::clone(&snapshot), hash);
             (self.base_cost, self.tail_cost) = (replay.state().0.take_cost(), 0);
-            // The journal may lack it, and stores it once it was tried.
+            // The journal may lack this snapshot, and stores it once it was tried.
             self.candidate = Some(Candidate::new(snapshot, hash, self.base_cost, 0));
         }
         Ok(())

@@ -6,8 +6,8 @@ use crate::machine::{Fault, Machine};
 use crate::report::Report;
 
 impl<M: Machine> Sequencer<M> {
-    /// One of the machine's functions faulted while its owner used [`Sequencer::durable`]: makes all states again. Returns whether the machine
-    /// was to blame, and not a [slice](Sequencer::set_slice) that interrupted the call.
+    /// Recovers all states after one of the machine's functions faulted while its owner used [`Sequencer::durable`]. Returns whether the
+    /// machine was to blame, and not a [slice](Sequencer::set_slice) that interrupted the call.
     pub fn handle_fault(&mut self, function: &'static str, fault: Fault) -> bool {
         let is_fault = !self.machine.is_interrupted();
         if is_fault {
@@ -17,7 +17,7 @@ impl<M: Machine> Sequencer<M> {
         is_fault
     }
 
-    /// The machine faulted and its states are gone: makes the durable, the in-flight and the open state again.
+    /// Recovers the durable, the in-flight and the open state of a machine that faulted.
     pub(super) fn recover(&mut self) {
         let recovered = self.try_recover();
         let cost = self.costs.of_recovery().saturating_add(self.machine.take_cost());
@@ -25,7 +25,7 @@ impl<M: Machine> Sequencer<M> {
             self.charges.push_back((author, cost.saturating_add(call_cost)));
         }
         match recovered {
-            // The next one will be cheap.
+            // With a new snapshot, the next recovery will be cheap.
             Ok(()) if self.costs.was_recovery_dear() => self.take_snapshot_if_possible(),
             Ok(()) => {}
             Err(error) => {
@@ -37,7 +37,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// A room that cannot go on stores no more: what is open was told to nobody, and its clients submit it again.
+    /// Drops the open batch of a room that cannot go on. Nobody was told of it, and its clients submit it again.
     fn drop_open(&mut self) {
         let stored = self.in_flight.as_ref().map(|(batch, _)| (batch.last(), batch.chain));
         let (last, chain) = stored.unwrap_or_else(|| (self.history.head(), self.history.chain()));
@@ -75,7 +75,7 @@ impl<M: Machine> Sequencer<M> {
     }
 }
 
-/// The state after `events`; none where that is the one before.
+/// Returns the state after `events`; `None` if they do not change it.
 fn apply_all_again<'a, M: Machine>(
     machine: &mut M,
     before: &M::State,

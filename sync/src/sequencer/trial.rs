@@ -1,12 +1,12 @@
-//! Snapshots on trial: one that was taken becomes the base only after it was restored, away from the room.
+//! Snapshots on trial: a snapshot becomes the base only after it was restored, away from the room.
 //!
 //! ```text
 //!   taken ──poll_trial──▶ on trial ──handle_tried: restored──▶ its checkpoint durable? ──▶ the base; poll_snapshot
 //!                             └──────handle_tried: failed────▶ dropped, and reported
 //! ```
 //!
-//! Until then the room goes on from the snapshot before. A machine may write what it cannot read; such a snapshot would end the room at its next
-//! fault or opening.
+//! Until then the room goes on from the snapshot before. A machine may write a snapshot that it cannot read, and such a snapshot would end the
+//! room at its next fault or opening.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::report::Report;
 use crate::snapshot::Snapshot;
 
 impl<M: Machine> Sequencer<M> {
-    /// A snapshot to restore in an instance of its own. [`Sequencer::handle_tried`] takes the result.
+    /// Returns a snapshot to restore in an instance of its own. [`Sequencer::handle_tried`] takes the result.
     pub fn poll_trial(&mut self) -> Option<Arc<Snapshot>> {
         let candidate = self.candidate.as_mut().filter(|candidate| candidate.stage == Stage::Taken)?;
         candidate.stage = Stage::OnTrial;
         Some(Arc::clone(&candidate.snapshot))
     }
 
-    /// The snapshot at `seq` was restored, or was not for the reason given. A snapshot that was given up meanwhile is ignored.
+    /// Handles that the snapshot at `seq` was restored, or was not, with the reason. A snapshot that was given up meanwhile is ignored.
     pub fn handle_tried(&mut self, seq: Seq, tried: Result<(), String>) {
         let is_on_trial =
             |candidate: &mut Candidate| candidate.snapshot.seq == seq && candidate.stage == Stage::OnTrial;
@@ -40,7 +40,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Whether a snapshot was taken, and is neither the base yet nor given up.
+    /// Returns whether a snapshot was taken, and is neither the base yet nor given up.
     #[must_use]
     pub fn is_trying(&self) -> bool {
         self.candidate.is_some() && !self.is_broken()
@@ -65,7 +65,7 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// What was not stored may have been the candidate's checkpoint: such a candidate is given up.
+    /// Gives up a candidate whose checkpoint was in a batch that was not stored.
     pub(super) fn give_up_unbound(&mut self) {
         let head = self.history.head();
         self.candidate.take_if(|candidate| candidate.checkpoint.is_some_and(|seq| seq > head));

@@ -14,7 +14,7 @@ use crate::report::UpgradeError;
 pub(super) struct Upgrade<M> {
     pub(super) machine: M,
     pub(super) digest: Digest,
-    /// The snapshot of its first state, and the alarm of that.
+    /// The snapshot of the build's first state; below, the alarm of that state.
     pub(super) snapshot: Bytes,
     pub(super) alarm: Option<Alarm>,
 }
@@ -26,7 +26,7 @@ impl<M: Machine> Sequencer<M> {
     ///
     /// # Errors
     ///
-    /// The new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room has not changed.
+    /// Fails if the new build does not take the state over, or the room is not [settled](Sequencer::is_settled). The room has not changed then.
     pub fn begin_upgrade(&mut self, mut machine: M, digest: Digest, now: Timestamp) -> Result<(), UpgradeError> {
         if !self.is_settled() || self.is_broken() || self.upgrade.is_some() {
             return Err(UpgradeError::NotSettled);
@@ -47,7 +47,7 @@ impl<M: Machine> Sequencer<M> {
         if snapshot.len() > bytes_max {
             return Err(UpgradeError::TooLarge { bytes: snapshot.len(), bytes_max });
         }
-        // The room will go on from this snapshot. What it holds is tried before anything has happened.
+        // The room will go on from this snapshot, so it is restored before anything has changed.
         let state = machine.restore(&snapshot, machine.state_version()).map_err(UpgradeError::Unrestorable)?;
         self.push_own(Input::Upgraded(digest), now);
         self.open_state = Some(state);

@@ -35,7 +35,7 @@ fn new() -> Replica<Tally> {
     replica
 }
 
-/// What the replica says that it holds, in its `Hello`.
+/// Returns the snapshot that the replica claims to hold in its `Hello`.
 fn held(replica: &mut Replica<Tally>) -> Option<HeldSnapshot> {
     match &sent(replica)[..] {
         [ClientMessage::Hello(hello)] => hello.held,
@@ -66,7 +66,7 @@ fn a_snapshot_goes_on_where_each_connection_broke_off() {
     assert_eq!(replica.arriving(), Some((50, state.len() as u64)));
     let hash = Digest::of(&state);
     assert_eq!(reconnect(&mut replica), Some(HeldSnapshot { hash, bytes: 50 }));
-    // A part that was under way on the connection before is none of this one's.
+    // A part that was under way on the former connection does not belong to this one.
     send(&mut replica, &part(&state, 50, 60));
     assert_eq!(replica.arriving(), Some((50, state.len() as u64)));
     send(&mut replica, &parts(&state, 48));

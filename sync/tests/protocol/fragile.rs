@@ -1,4 +1,4 @@
-//! A machine that breaks off where a test wants it to, and what rooms and replicas make of that.
+//! A machine that breaks off where a test wants it to, and the reactions of rooms and replicas.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -92,7 +92,7 @@ impl Machine for Fragile {
     }
 }
 
-/// A room with one session, whose owner stores what he is told to.
+/// A room with one session, and its owner, who stores everything that the room asks for.
 struct Owner {
     room: Room<Fragile>,
     breaks: Breaks,
@@ -128,7 +128,7 @@ impl Owner {
         std::iter::from_fn(|| self.with(|room, now| room.poll_effect(now))).collect()
     }
 
-    /// Stores three values, after which there is an alarm, and gives the effects.
+    /// Stores three values, after which there is an alarm. Returns the effects.
     fn store_three(&mut self) -> Vec<Effect> {
         for (number, value) in [(1, 1), (2, 3), (3, 5)] {
             self.submit(number, value);
@@ -186,7 +186,7 @@ fn a_rejection_that_rests_on_what_a_broken_room_drops_is_not_told() {
     owner.store_three();
     owner.submit(4, 7);
     assert!(owner.effects().iter().any(|effect| matches!(effect, Effect::Append { .. })));
-    // This one waits behind it, and is dropped with the room that breaks over the next.
+    // This transition waits behind it, and is dropped with the room that breaks on the next one.
     owner.submit(5, 9);
     owner.breaks.set(Some("reset"));
     owner.submit(6, TRAP);
@@ -268,13 +268,13 @@ fn a_replica_that_followed_an_upgrade_and_then_came_anew_is_taken_at_its_last_wo
     }
     let hello = Hello::new(KEY, None);
     assert!(owner.with(|room, now| room.handle_resync(SessionId(1), &hello, now)).is_some());
-    // What it says of the first upgrade is older than its welcome after the second one.
+    // Its word of the first upgrade is older than its welcome after the second one.
     owner.with(|room, _| room.handle_followed(SessionId(1), Seq(1)));
     owner.submit(1, 1);
     assert!(owner.effects().iter().any(|effect| matches!(effect, Effect::Append { .. })));
 }
 
-/// A replica in a room without events, and what breaks its machines.
+/// Returns a replica in a room without events, and the switch that breaks its machines.
 fn joined() -> (Replica<Fragile>, Breaks) {
     let breaks = Breaks::default();
     let mut replica = Replica::new(KEY, Number(0));

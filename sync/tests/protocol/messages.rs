@@ -1,4 +1,4 @@
-//! Messages: what is written reads back, and no bytes whatever do harm.
+//! Messages: each reads back as it was written, and no bytes do harm.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -162,10 +162,10 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
     ]
 }
 
-/// The largest length that the encoding can express: whoever believed it would ask for more memory than there is.
+/// The largest length that the encoding can express. A reader that believed it would ask for more memory than there is.
 const ABSURD_LENGTH: [u8; 10] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
 
-/// A length that a careless reader might be given the memory for.
+/// A length for which a careless reader might get the memory.
 const LARGE_LENGTH: [u8; 6] = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
 
 proptest! {

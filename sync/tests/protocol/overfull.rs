@@ -1,4 +1,4 @@
-//! A room whose machine cannot write its state: it takes no more than its limit until it can, and all else goes on.
+//! A room whose machine cannot write its state. It takes no more than its limit until it can, and everything else goes on.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -13,13 +13,13 @@ use reapply_sync::{
 
 use crate::tally::{Tally, genesis, transition};
 
-/// Bytes of events without a snapshot, in these rooms.
+/// Maximum bytes of events without a snapshot in these rooms.
 const TAIL_BYTES_MAX: usize = 100_000;
 
 struct Owner {
     room: Room<Tally>,
     snapshots_fail: Rc<Cell<bool>>,
-    /// Whether snapshots are tried in vain.
+    /// Whether the trials of snapshots fail.
     restores_fail: bool,
     ticks: u64,
     number: u64,
@@ -28,7 +28,7 @@ struct Owner {
 }
 
 impl Owner {
-    /// A room with a session of a client that speaks this version.
+    /// Returns a room with a session of a client that speaks this version.
     fn new(version: u16) -> Self {
         let snapshots_fail = Rc::new(Cell::new(false));
         let limits = Limits { overfull_tail_bytes_min: TAIL_BYTES_MAX, ..Limits::default() };
@@ -52,7 +52,7 @@ impl Owner {
         self.with(|room, now| room.handle_enter(SessionId(key.into()), &hello, author, now)).map(drop)
     }
 
-    /// Submits one more transition; whether it became an event.
+    /// Submits one more transition. Returns whether it became an event.
     fn submit(&mut self) -> bool {
         self.number += 1;
         let (number, head) = (Number(self.number), self.head());
@@ -83,7 +83,7 @@ impl Owner {
         }
     }
 
-    /// Lets these clients in, and does after each what is due.
+    /// Begins a session for each of these clients, and does everything that is due after each. Returns the head.
     fn join_each(&mut self, keys: Range<u8>) -> Seq {
         for key in keys {
             assert!(self.enter(key, 2).is_ok());
@@ -148,7 +148,7 @@ fn an_overfull_room_tries_again_and_goes_on_once_it_has_a_snapshot() {
         assert_eq!(owner.reports.len(), reports, "it was said already");
         assert_eq!(owner.submit(), !is_failing);
     }
-    // Should it come to that again, it is said again.
+    // If the room comes to that again, it is reported again.
     owner.fill();
     assert!(owner.reports.len() > reports);
 }

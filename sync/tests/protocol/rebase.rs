@@ -1,5 +1,5 @@
-//! Rebase: whatever order events, rejections and local transitions come in, the optimistic state is the confirmed one with the
-//! pending transitions applied on top of it in their order, computed here naively.
+//! Rebase: in whatever order events, rejections and local transitions come, the optimistic state is the confirmed one with the pending
+//! transitions applied on top of it in their order. The test computes that naively.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -13,13 +13,13 @@ use crate::tally::{Applied, Tally, apply, digest, transition};
 #[derive(Clone, Debug)]
 enum Step {
     Apply(u64),
-    /// The room accepted one of the pending ones, and foreign ones around it; all in one frame.
+    /// The room accepted one of the pending transitions, and foreign ones around it; all come in one frame.
     Events {
         own: Option<prop::sample::Index>,
         foreign: Vec<u64>,
     },
     Reject(prop::sample::Index),
-    /// The connection is lost, and there is a new one.
+    /// The connection is lost, and a new one opens.
     Reconnect {
         by_snapshot: bool,
     },
@@ -42,7 +42,7 @@ struct Model {
     confirmed: Applied,
     seq: u64,
     time: u64,
-    /// Number, value, the clock and the bits that it was predicted with.
+    /// The pending transitions: number and value, and the clock and the bits of the prediction.
     pending: Vec<(Number, u64, u64, u64)>,
     last_number: u64,
     outcomes: Vec<(Number, Outcome)>,
@@ -69,7 +69,7 @@ impl Model {
         Event { seq: Seq(self.seq + 1), time: Timestamp(self.time + 1), entropy: self.seq, input }
     }
 
-    /// Logs an event, where the machine takes it.
+    /// Logs an event, if the machine accepts it. Returns whether it does.
     fn log(&mut self, client: ClientId, number: Number, value: u64, events: &mut Vec<Event>) -> bool {
         let event = self.event(client, number, value);
         let Ok(confirmed) = apply(&self.confirmed, &event) else { return false };
@@ -87,7 +87,7 @@ impl Model {
                 self.replica.settle();
                 let was_behind = self.replica.is_behind();
                 let applied = self.replica.apply(transition(value), Timestamp(clock), bits);
-                // Nothing is refused that the state as it is would take.
+                // The replica must not refuse a transition that the current state would accept.
                 let is_right = applied.is_ok() == predicted.is_some() || (was_behind && applied.is_ok());
                 assert!(is_right, "{applied:?}");
                 if let Ok(number) = applied {
@@ -146,7 +146,7 @@ impl Model {
             true => Start::Snapshot { seq, state_version: 1, time: Timestamp(self.time), chain: Chain([0; 32]), state },
             false => Start::Tail,
         };
-        // What is still pending below the last decided number was decided too: here, rejected without a word.
+        // Transitions that are still pending below the last decided number were decided too: here, rejected without a message.
         let unheard = self.pending.extract_if(.., |(number, ..)| number.0 <= self.decided);
         let outcome = if by_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
         self.outcomes.extend(unheard.map(|(number, ..)| (number, outcome.clone())));
@@ -180,7 +180,7 @@ impl Model {
         self.replica.handle_frame(&message.encode()).unwrap();
     }
 
-    /// Confirmed, then pending on top: what the replica should show.
+    /// Returns the state that the replica should show: the confirmed one with the pending transitions on top.
     fn optimistic(&self) -> Applied {
         self.pending.iter().fold(self.confirmed.clone(), |state, &(_, value, clock, bits)| {
             predict(&state, self.time, (value, clock, bits)).unwrap_or(state)

@@ -1,4 +1,4 @@
-//! What a rebase costs, counted in applications of the machine.
+//! The cost of a rebase, counted in applications of the machine.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use reapply_sync::{
 use crate::replica_scenarios::{event, send, welcome};
 use crate::tally::digest;
 
-/// A machine whose state depends on each event and on their order, and which counts what it applies.
+/// A machine whose state depends on each event and on their order, and which counts its applications.
 #[derive(Debug, Default)]
 struct Counted {
     applications: Rc<Cell<usize>>,
@@ -72,7 +72,7 @@ impl Machine for Counted {
 
 const ME: ClientKey = ClientKey([4; 16]);
 
-/// A replica that is live, and has as many transitions pending as may be.
+/// Returns a live replica with the maximum number of pending transitions, and the count of its machine's applications.
 fn replica() -> (Replica<Counted>, Rc<Cell<usize>>) {
     let machine = Counted::default();
     let applications = Rc::clone(&machine.applications);
@@ -90,7 +90,7 @@ fn replica() -> (Replica<Counted>, Rc<Cell<usize>>) {
     (replica, applications)
 }
 
-/// The pending transitions from `number` on, on top of `confirmed`.
+/// Returns the state after the pending transitions from `number` on, on top of `confirmed`.
 fn expected(confirmed: u64, number: u64) -> u64 {
     let events = (number..=PENDING_MAX as u64).map(|number| event(1, ME.client_id(), number, number));
     events.fold(confirmed, |state, event| after(state, &event))
@@ -127,10 +127,10 @@ fn many_pending_transitions_are_applied_again_in_proportion_to_what_changes() {
                 assert_eq!(replica.optimistic().map(|(_, state)| *state), Some(expected(confirmed, number + 1)));
                 last = seq;
             }
-            // At no time it is further behind than what brings it up again may cost.
+            // The replica is never further behind than the cost of catching up allows.
             assert!((seq - last) as usize * REBASE_PER_CHANGE < pending.max(1), "{seq} {last} {pending}");
         }
-        // Each event once, and for each so many of the pending ones; and the last of these after each frame.
+        // Each event is applied once, with at most this many pending transitions for each. The last few of these are applied after each frame.
         let frames_of_few = REBASE_ALWAYS_MAX;
         let bound = seq as usize * (1 + REBASE_PER_CHANGE) + frames_of_few * REBASE_ALWAYS_MAX;
         assert!(applications.get() <= bound, "{} applications; the bound is {bound}", applications.get());

@@ -279,7 +279,7 @@ fn behind_a_welcome_that_waits_for_the_machine_nothing_about_the_session_is_lost
     send(&mut replica, &ServerMessage::Pong(7));
     assert_eq!((replica.presence(), replica.needs_machine()), (&presence, Some(digest())));
     assert_eq!(replica.poll_pong(), Some(7));
-    // The large one alone does not fill the space behind it.
+    // The large message alone does not fill the space behind it.
     send(&mut replica, &ServerMessage::Events(vec![foreign(2, 3)]));
     send(&mut replica, &ServerMessage::Goodbye(Goodbye::TooSlow));
     assert_eq!(replica.goodbye(), Some(&Goodbye::TooSlow));
@@ -320,7 +320,7 @@ fn offline_transitions_are_bounded_by_their_bytes_as_well() {
     }
     assert!(replica.is_full() && replica.pending() < PENDING_MAX);
     assert_eq!(replica.apply(transition(3), Timestamp(5), 0), Err(SubmitError::TooManyPending));
-    // One that is decided leaves its place.
+    // A transition that is decided frees its place.
     replica.handle_connected();
     send(&mut replica, &ServerMessage::Welcome(welcome(Start::Tail, 1, 0)));
     send(&mut replica, &ServerMessage::Rejected { number: Number(1), why: Rejection::Forgotten });

@@ -1,4 +1,4 @@
-//! Single scenarios of a room that chance would rarely meet: who waits for what, who leaves when, and what sleep waits for.
+//! Single scenarios of a room that chance would rarely meet: askers who wait, participants who leave, and conditions for sleep.
 
 use std::collections::VecDeque;
 
@@ -15,10 +15,10 @@ use crate::tally::{TRAP, Tally, digest, genesis, transition};
 
 const SLEEP_AFTER: u64 = 10_000_000;
 
-/// What no build takes.
+/// A transition that no build accepts.
 const NONSENSE: Bytes = Bytes::from_static(&[0x80]);
 
-/// A room with its owner, who stores what he is told to.
+/// A room with its owner, who stores everything that the room asks for.
 struct Owner {
     room: Room<Tally>,
     ticks: u64,
@@ -56,7 +56,7 @@ impl Owner {
         self.with(|room, now| room.handle_submit_once(Asker(asker), submit, now));
     }
 
-    /// All that the room wants now, but for counts and news.
+    /// Returns the room's current effects, except for counts and news.
     fn effects(&mut self) -> VecDeque<Effect> {
         let mut effects = VecDeque::new();
         while let Some(effect) = self.with(|room, now| room.poll_effect(now)) {
@@ -67,7 +67,7 @@ impl Owner {
         effects
     }
 
-    /// The inputs of the batch that the room wants to store, and who was answered.
+    /// Returns the inputs of the batch that the room wants to store, and the answers to askers.
     fn stored_and_answered(&mut self) -> (Vec<Input>, Vec<(u64, Verdict)>) {
         let (mut inputs, mut answered) = (Vec::new(), Vec::new());
         for effect in self.effects() {
@@ -128,7 +128,7 @@ fn whoever_leaves_while_nothing_is_stored_leaves_once_that_works_again() {
     assert_eq!(owner.stored_and_answered().0, [Input::Left(author(1))]);
     owner.with(|room, now| room.handle_append_failed(now));
     assert!(owner.effects().iter().all(|effect| matches!(effect, Effect::End { why: Goodbye::StorageFailed, .. })));
-    // Nobody asks for it, so it waits; then both leave, and nobody who is gone stays a member.
+    // Nobody asks for the leave, so it waits. Then both leave, and nobody who is gone stays a member.
     owner.ticks = STORAGE_RETRY_MICROS - 1;
     owner.with(|room, now| room.handle_timer(now));
     assert!(owner.stored_and_answered().0.is_empty());
@@ -221,7 +221,7 @@ fn whoever_makes_the_machine_fault_waits_longer_each_time_and_nobody_else_waits(
     }
     assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]) && waits[0] < waits[23], "{waits:?}");
     assert_eq!((waits[0], waits[23]), (BACKOFF_MICROS_MIN, BACKOFF_MICROS_MAX));
-    // Who does no harm for as long as that is forgiven.
+    // The participant does no harm until the fault is forgiven.
     owner.ticks += 2 * BACKOFF_MICROS_MAX;
     submit(&mut owner, 1, 25, TRAP);
     let until = owner.effects().iter().find_map(slowed).unwrap();

@@ -165,7 +165,7 @@ impl Seen {
         assert!(told <= Some(welcome.decided), "what is rejected is decided");
     }
 
-    /// From any snapshot the room is restored identically.
+    /// Checks that the room is restored identically from any snapshot.
     fn check_reopening(&mut self) {
         let head = |sequencer: &mut Sequencer<Tally>| sequencer.write_snapshot().unwrap();
         let open = |snapshot: Option<Snapshot>| {
@@ -205,7 +205,7 @@ proptest! {
             on_trial: None,
             last_time: Timestamp(0),
         };
-        // So that some are taken along the way.
+        // This policy makes the room take some snapshots along the way.
         seen.sequencer.set_snapshot_policy(SnapshotPolicy { events: Some(3), bytes: None });
         for (call, time) in calls {
             seen.call(call, Timestamp(time));

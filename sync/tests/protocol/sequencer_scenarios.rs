@@ -253,7 +253,7 @@ fn a_newcomer_is_told_nothing_of_those_who_were_forgotten_before_it_came() {
     let number = replica.apply(transition(9), Timestamp(10), 0).unwrap();
     assert_eq!(number, Number(2), "numbers begin above those that were forgotten");
     assert!(replica.poll_transmit().is_some());
-    // The connection broke before that came to the room.
+    // The connection broke before the message reached the room.
     sequencer.handle_session_ended(KEY.client_id(), SessionId(1));
     join(&mut sequencer, &mut replica, 2);
     assert_eq!(replica.poll_outcome(), None);

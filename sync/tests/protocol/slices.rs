@@ -1,4 +1,4 @@
-//! A machine whose calls are broken off by slices decides what it would decide without; and the costs of recovery are bounded.
+//! A machine whose calls are broken off by slices decides as it would without them. The costs of recovery are bounded.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use reapply_sync::{Author, ClientKey, Event, Number, Rejected, Seq, Sequencer, S
 
 use crate::tally::{TRAP, Tally, genesis, transition, try_snapshot};
 
-/// Beyond this a call is broken off.
+/// The cost beyond which a call is broken off.
 const SLICE: u64 = 10;
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ fn call(sequencer: &mut Sequencer<Tally>, call: &Call, number: u64) {
     }
 }
 
-/// Stores all that waits, and gives the events and the rejections.
+/// Stores everything that waits. Returns the events and the rejections.
 fn settle(sequencer: &mut Sequencer<Tally>) -> (Vec<Event>, Vec<Rejected>) {
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
     while let Some(batch) = sequencer.poll_batch() {
@@ -64,7 +64,7 @@ proptest! {
     fn a_slice_changes_nothing_of_what_is_decided(calls in calls()) {
         let (mut whole, mut sliced) = (open(), open());
         for (number, (each, is_sliced, waits)) in (1..).zip(&calls) {
-            // An alarm that is late is another event, so none waits.
+            // A late alarm would be another event, so alarms do not wait.
             let is_alarm = matches!(each, Call::Alarm);
             if is_alarm || !waits {
                 sliced.set_slice(None);
@@ -133,7 +133,7 @@ fn a_snapshot_follows_when_the_events_since_the_last_one_would_cost_too_much_to_
     assert!(sequencer.is_snapshot_next(), "the owner does not know that this one is dear");
     sequencer.handle_appended();
     try_snapshot(&mut sequencer);
-    // The log says so, in the next batch, and the costs begin anew.
+    // The next batch of the log has its checkpoint, and the costs begin anew.
     assert_eq!(sequencer.poll_batch().unwrap().events.len(), 1);
     sequencer.handle_appended();
     assert_eq!(sequencer.history().base().seq, Seq(2));

@@ -9,24 +9,24 @@ use reapply_sync::{
     Timestamp,
 };
 
-/// What was applied, with the bits and the time it was applied with.
+/// The applied values, each with its event's entropy and time.
 pub(crate) type Applied = Vec<(u64, u64, u64)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) start: u64,
     pub(crate) is_broken: bool,
-    /// Refuses every alarm.
+    /// Whether the machine refuses every alarm.
     pub(crate) refuses_alarms: bool,
-    /// How long the alarm's transition is.
+    /// The length of the alarm's transition.
     pub(crate) alarm_bytes: usize,
-    /// Refuses every snapshot.
+    /// Whether the machine refuses every snapshot.
     pub(crate) refuses_snapshots: bool,
-    /// Breaks off at every snapshot, while that is so.
+    /// Whether the machine breaks off at every snapshot for now.
     pub(crate) snapshots_fail: Rc<Cell<bool>>,
-    /// A value that is no transition of this build.
+    /// A value that is not a transition of this build.
     pub(crate) unknown: Option<u64>,
-    /// What all calls have cost since that was asked: an `apply` costs the value.
+    /// The cost of all calls since the last time it was asked. An `apply` costs its value.
     pub(crate) cost: u64,
     pub(crate) slice: Option<u64>,
     pub(crate) is_interrupted: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Handle {
 
 pub(crate) const TRAP: u64 = 13;
 
-/// The pure function: two even values in a row are a conflict, and 13 traps after an odd number of values.
+/// Returns the values after an event. Two even values in a row are a conflict, and 13 traps after an odd number of values.
 pub(crate) fn apply(applied: &Applied, event: &Event) -> Result<Applied, ApplyError> {
     let value = match &event.input {
         Input::Transition { transition, .. } => {
@@ -68,7 +68,7 @@ pub(crate) fn transition(value: u64) -> Bytes {
     postcard::to_allocvec(&value).unwrap().into()
 }
 
-/// What applying an event costs: a transition its value.
+/// Returns the cost of applying an event. For a transition, that is its value.
 fn cost(event: &Event) -> u64 {
     match &event.input {
         Input::Transition { transition, .. } => postcard::from_bytes(transition).unwrap_or(1),
@@ -80,7 +80,7 @@ pub(crate) fn digest() -> Digest {
     Digest::of(b"tally")
 }
 
-/// Restores what is on trial, as every build of this machine would.
+/// Restores the snapshot on trial, as every build of this machine would.
 pub(crate) fn try_snapshot(sequencer: &mut Sequencer<Tally>) {
     if let Some(snapshot) = sequencer.poll_trial() {
         sequencer.handle_tried(snapshot.seq, Ok(()));

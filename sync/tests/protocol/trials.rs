@@ -1,4 +1,4 @@
-//! Snapshots on trial, and before sleep: what a room stores, when, and what it goes on from until then.
+//! Snapshots on trial, and before sleep: the snapshots that a room stores, and the one from which it goes on until then.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const KEY: ClientKey = ClientKey([1; 16]);
 
 const TOO_DEEP: &str = "its bytes nest too deep";
 
-/// A room with one session, whose owner does what he is told to when the test says so.
+/// A room with one session, and its owner, who performs effects when the test says so.
 struct Owner {
     room: Room<Tally>,
     number: u64,
@@ -74,7 +74,7 @@ impl Owner {
         }
     }
 
-    /// Answers for the journal.
+    /// Gives the journal's answer.
     fn append(&mut self, is_stored: bool) {
         let batch = self.appending.take().expect("a batch is with the journal");
         if is_stored {
@@ -92,7 +92,7 @@ impl Owner {
         self.perform();
     }
 
-    /// Submits one transition, and stores what comes of it, but for a checkpoint.
+    /// Submits one transition, and stores its event, but no checkpoint.
     fn submit(&mut self) {
         self.number += 1;
         let number = Number(self.number);
@@ -103,7 +103,7 @@ impl Owner {
         }
     }
 
-    /// Submits, and tries and stores whatever is to be, until the room takes no more or enough.
+    /// Submits this many transitions. Tries and stores everything that the room asks for.
     fn submit_all(&mut self, count: usize, tried: Result<(), &str>) {
         for _ in 0..count {
             self.submit();
@@ -125,7 +125,7 @@ impl Owner {
         self.room.sequencer().history().base().seq
     }
 
-    /// The seqs that the log has checkpoints of.
+    /// Returns the seqs whose checkpoints are in the log.
     fn checkpoints(&self) -> Vec<Seq> {
         let events = self.log.iter().flat_map(|batch| &batch.events);
         let of = |input: &Input| if let Input::Checkpoint { seq, .. } = input { Some(*seq) } else { None };
@@ -141,7 +141,7 @@ fn every(events: u64) -> SnapshotPolicy {
     SnapshotPolicy { events: Some(events), bytes: None }
 }
 
-/// A room whose snapshot was just taken, on trial, with its checkpoint on the way to the journal.
+/// Returns a room whose snapshot was just taken and is on trial, with its checkpoint on the way to the journal.
 fn trying() -> Owner {
     let mut owner = Owner::new(every(4), Limits::default());
     while owner.on_trial.is_none() {
@@ -174,7 +174,7 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_its_cause_is_told_once()
     assert!(owner.checkpoints().len() > 2, "it was tried once only: {:?}", owner.checkpoints());
     assert_eq!(owner.reports, [Report::SnapshotUnrestorable { why: TOO_DEEP.to_owned() }]);
     assert_eq!((owner.base(), owner.stored.len()), (Seq(0), 0));
-    // What the room goes on from after a fault is as before.
+    // After a fault, the room goes on from the same snapshot as before.
     let view = |machine: &mut Tally| {
         machine.is_broken = true;
         Err::<(), _>(Fault::Trapped("view".to_owned()))
@@ -183,7 +183,7 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_its_cause_is_told_once()
     owner.perform();
     let shown = owner.with(|room, now| room.show(|_, state| Ok(state.applied.len()), now));
     assert!(shown.unwrap() >= 300 && !owner.room.sequencer().is_broken());
-    // It ends where a room ends that cannot write its state.
+    // The room ends like one that cannot write its state.
     owner.submit_all(5_000, Err(TOO_DEEP));
     assert!(matches!(owner.rejected.last(), Some(Rejection::Overfull { .. })), "{:?}", owner.rejected.last());
     assert!(matches!(owner.reports.last(), Some(Report::Overfull { .. })), "{:?}", owner.reports);
@@ -213,7 +213,7 @@ fn a_snapshot_whose_checkpoint_is_not_stored_is_given_up() {
             owner.tell_tried(Ok(()));
         }
         assert_eq!((owner.base(), owner.stored.len()), (Seq(0), 0));
-        // The room takes another.
+        // The room takes another snapshot.
         let hello = Hello::new(KEY, None);
         owner.with(|room, now| room.handle_enter(SessionId(1), &hello, Author("a".into()), now)).unwrap();
         owner.submit_all(3, Ok(()));
@@ -221,7 +221,7 @@ fn a_snapshot_whose_checkpoint_is_not_stored_is_given_up() {
     }
 }
 
-/// Sleeps, and returns what was stored for it.
+/// Makes the room sleep. Returns the snapshot that it stored for that.
 fn sleep(owner: &mut Owner) -> Option<Arc<Snapshot>> {
     let stored = owner.stored.len();
     owner.with(|room, now| room.handle_leave(SessionId(1), now));
@@ -240,7 +240,7 @@ fn sleep(owner: &mut Owner) -> Option<Arc<Snapshot>> {
     (owner.stored.len() > stored).then(|| Arc::clone(owner.stored.last().unwrap()))
 }
 
-/// Changes a little and sleeps, so many times; and how many snapshots that took, and how often the log was bound to one.
+/// Changes a room a little and makes it sleep, this many times. Returns the numbers of its snapshots and of its checkpoints.
 fn restless(policy: SnapshotPolicy, limits: Limits, rounds: usize) -> (usize, usize) {
     let (mut log, mut newest, mut snapshots) = (Vec::new(), None, 0);
     for _ in 0..rounds {
@@ -258,10 +258,10 @@ fn restless(policy: SnapshotPolicy, limits: Limits, rounds: usize) -> (usize, us
 #[test]
 fn a_room_that_sleeps_again_and_again_takes_snapshots_as_its_log_grows() {
     assert_eq!(restless(SnapshotPolicy::default(), Limits::default(), 100), (0, 0));
-    // Its retention asks for one, however often it sleeps.
+    // The policy asks for snapshots, however often the room sleeps.
     let (snapshots, checkpoints) = restless(every(50), Limits::default(), 100);
     assert!((3..=8).contains(&snapshots) && checkpoints == snapshots, "{snapshots} {checkpoints}");
-    // By its bytes as well: events here take more of them than what they add to the state.
+    // The bytes of the log ask for snapshots as well: events here have more bytes than they add to the state.
     let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
     let (snapshots, checkpoints) = restless(SnapshotPolicy::default(), narrow, 100);
     assert!((3..=20).contains(&snapshots) && checkpoints == snapshots, "{snapshots} {checkpoints}");

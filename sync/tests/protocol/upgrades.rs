@@ -462,7 +462,7 @@ fn a_replay_from_a_snapshot_compares_the_checkpoint_of_its_first_state_and_none_
                 break;
             }
         }
-        // A checkpoint that came two batches after its state, while the log now begins with the batch between.
+        // A checkpoint that came two batches after its state, in a log that now begins with the batch between.
         let late = Input::Checkpoint { seq: Seq(snapshot.seq.0 - 1), hash: Digest([7; 32]) };
         let late = Batch::of_one(snapshot.seq, snapshot.chain, snapshot.time, late);
         check_from(&snapshot, [late]).unwrap();

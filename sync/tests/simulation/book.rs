@@ -9,10 +9,10 @@ use reapply_simulation::Ask;
 use reapply_sync::{ApplyError, Author, Event, Fault, Input, Refusal};
 use serde::{Deserialize, Serialize};
 
-/// Stands for the count of alarms where there is one that is too long.
+/// The count of alarms that stands for one that is too long.
 pub(crate) const LONG: u8 = u8::MAX;
 
-/// What a transition asks for.
+/// The content of a transition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum What {
     Append,
@@ -35,12 +35,12 @@ pub(crate) enum What {
     RingLong {
         after: u64,
     },
-    /// Only to make the log grow, so that snapshots are due.
+    /// Makes the log grow, so that snapshots are due.
     Pad(Bytes),
     Trap,
     /// Traps in some states only, so that a prediction may trap while the room's machine does not, or the other way round.
     TrapIfOdd,
-    /// Too much for the host's budget, not for a replica's: only the host's verdict counts.
+    /// Takes too much for the host's budget, but not for a replica's: only the host's verdict counts.
     Exhaust,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// The pure function that everyone must agree on; the model calls it in a plain loop.
+    /// Returns the state after an event. Everyone must agree on this pure function; the model calls it in a plain loop.
     pub(crate) fn apply(&self, event: &Event) -> Result<Self, ApplyError> {
         let mut next = self.clone();
         match &event.input {
@@ -78,7 +78,7 @@ impl Book {
         Ok(next)
     }
 
-    /// Nothing is shown twice, as confirmed and as pending: what is pending comes last.
+    /// Checks that nothing is shown both as confirmed and as pending. Pending transitions come last.
     pub(crate) fn check_shown(&self) {
         let newest = self.nonces.len().saturating_sub(8);
         let mut doubled =

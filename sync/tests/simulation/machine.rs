@@ -79,7 +79,7 @@ impl Scenario for Books {
     }
 }
 
-/// A transition that is longer than any may be.
+/// A transition that is longer than the limit.
 const TOO_LONG: &[u8] = &[b'r'; TRANSITION_BYTES_MAX + 1];
 
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Machine for Native {
         Ok(ring.map(|(at, times)| Alarm { at: Timestamp(at), transition: Bytes::from_static(transition(times)) }))
     }
 
-    /// The simulation's builds do that.
+    /// Fails always: the simulation's builds do the encoding.
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
         Err(CodecError::Refused(json.to_owned()))
     }

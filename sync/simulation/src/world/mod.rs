@@ -392,7 +392,7 @@ impl<S: Scenario> World<S> {
         self.stop_room();
     }
 
-    /// The room stops, and stores before whatever it still has to.
+    /// Stops the room, which first stores everything that it still has to.
     fn stop_room(&mut self) {
         self.with_room(|shell, _| shell.room.handle_stop());
         let mut last = None;

@@ -135,7 +135,7 @@ impl<S: Scenario> World<S> {
         Some(act(driver, &mut Now { ticks, time, entropy: &mut draw }))
     }
 
-    /// The epoch that a page hears of. One that joins hears of its transitions before it has a state of that log.
+    /// Returns the epoch that a page hears of. A page that joins hears of its transitions before it has a state of that log.
     fn epoch_heard(&self, index: usize) -> usize {
         let page = &self.pages[index];
         let phase = page.driver.as_ref().and_then(|driver| driver.replica()).map(|replica| replica.phase());
