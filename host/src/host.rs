@@ -29,7 +29,7 @@ use crate::http::limits::{ARCHIVES_MAX, EXPORTS_MAX, LOG_FOLLOWERS_MAX, SESSIONS
 use crate::http::server::{self, ConnectionLimits};
 use crate::http::state::HttpState;
 use crate::http::token::{DeployToken, TokenError};
-use crate::journal::{Journal, LostLog, OpenError, Proving, SqliteJournal};
+use crate::journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
 use crate::log::Logs;
 use crate::machine::{Engine, EngineError};
 use crate::machines::Machines;
@@ -95,7 +95,7 @@ pub enum OpenHostError {
     Clock(#[from] clock::BeforeEpoch),
     /// The journal cannot be opened.
     #[error(transparent)]
-    Journal(#[from] OpenError),
+    Journal(#[from] OpenJournalError),
     /// The engine does not run here.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -9,14 +9,14 @@ use super::limits::CLIENTS_FOLLOWED_MAX;
 
 /// The clients and participants of a log so far.
 #[derive(Debug, Default)]
-pub(crate) struct Followed {
+pub(crate) struct ClientRoster {
     clients: HashMap<ClientId, KnownClient>,
     present: BTreeSet<Author>,
     /// Clients whose last event is at or before this one may be missing.
     blurred: Seq,
 }
 
-impl Followed {
+impl ClientRoster {
     /// Starts with the clients and participants of the snapshot that a log begins at.
     pub(crate) fn from_snapshot(snapshot: &Snapshot) -> Self {
         Self {

@@ -10,7 +10,7 @@ use super::limits::RECORDS_BYTES;
 use super::staging::{Staging, forked};
 use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
 use crate::log::{LogError, LogReader, Logs};
-use crate::room::{OpenRoomError, ReplayError, find, look_at};
+use crate::room::{OpenRoomError, PastError, find, look_at};
 
 /// A room that was forked off another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Fork {
 /// # Errors
 ///
 /// The state there cannot be made again, the room `to` exists, or the journal fails. Then nothing has changed.
-pub async fn fork(logs: &Logs, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, ReplayError> {
+pub async fn fork(logs: &Logs, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, PastError> {
     // What is read of the log is still there when it is copied.
     let _hold = logs.journal.hold(&from.room).await.map_err(OpenRoomError::from)?;
     let from = &find(logs, &from.room).await?;

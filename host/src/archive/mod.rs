@@ -37,5 +37,5 @@ pub use import::{ImportError, Imported, import};
 pub use part::{Counts, Header};
 pub use parts::{Part, Parts};
 pub use playback::Playback;
-pub use read::{Place, ReadError};
+pub use read::{ExportPosition, ReadError};
 pub use verify::{Proof, Proven, VerifyError, verify};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reapply_sync::{Batch, Chain, Digest, Input, LogId, RoomId, Seq, Snapshot, Timestamp};
 
 use super::finding::Finding;
-use super::follow::Followed;
+use super::follow::ClientRoster;
 use super::format::Kind;
 use super::limits::{RECORDS_EVENTS_MAX, RECORDS_SECTION_BYTES_MAX};
 use super::part::{Counts, End, Header, StoredComponent};
@@ -46,7 +46,7 @@ struct Log {
     digest: Digest,
     id: LogId,
     room: RoomId,
-    followed: Followed,
+    followed: ClientRoster,
     /// Whether a trimmed log's first snapshot has been read.
     is_based: bool,
 }
@@ -150,7 +150,7 @@ impl Log {
             let why = format!("it begins after event {after}, beyond its last event, {}", header.head);
             return Err(Finding::Header { why });
         }
-        Ok(Self { header, after, chain, time, digest, id, room, followed: Followed::default(), is_based })
+        Ok(Self { header, after, chain, time, digest, id, room, followed: ClientRoster::default(), is_based })
     }
 
     fn records(&mut self, section: &Section, bodies: Vec<Bytes>) -> Result<Vec<Batch>, Finding> {
@@ -204,7 +204,7 @@ impl Log {
         if self.is_based {
             return self.followed.check(snapshot);
         }
-        self.followed = Followed::from_snapshot(snapshot);
+        self.followed = ClientRoster::from_snapshot(snapshot);
         self.is_based = true;
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::part::End;
 
 /// A place in an export, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ExportPosition {
     /// The section, counted from 0.
     pub section: u32,
     /// The kind of the section, as far as it could be read.
@@ -50,7 +50,7 @@ pub enum ReadError {
     #[error("{place}: {what}")]
     Damaged {
         /// The place of the damage.
-        place: Place,
+        place: ExportPosition,
         /// The description of the damage.
         what: String,
     },
@@ -77,7 +77,7 @@ pub enum ReadError {
 pub(super) struct Section {
     pub(super) kind: Kind,
     pub(super) span: Span,
-    pub(super) place: Place,
+    pub(super) place: ExportPosition,
     pub(super) content: Vec<u8>,
 }
 
@@ -135,8 +135,13 @@ impl<R: Read> Reader<R> {
 
     /// Returns the next section; `None` after the last one, which must end the file.
     pub(super) fn next_section(&mut self) -> Result<Option<Section>, ReadError> {
-        let mut place =
-            Place { section: self.index, kind: None, span: Span::default(), after: self.after, offset: self.offset };
+        let mut place = ExportPosition {
+            section: self.index,
+            kind: None,
+            span: Span::default(),
+            after: self.after,
+            offset: self.offset,
+        };
         let mut frame = Vec::with_capacity(FRAME_BYTES);
         read(&mut self.from, FRAME_BYTES, self.offset, &mut frame)?;
         if self.ended {
@@ -198,11 +203,11 @@ fn read(from: &mut impl Read, count: usize, offset: u64, to: &mut Vec<u8>) -> Re
 }
 
 fn broken_off(section: u32, offset: u64) -> ReadError {
-    let place = Place { section, kind: None, span: Span::default(), after: Seq(0), offset: 0 };
+    let place = ExportPosition { section, kind: None, span: Span::default(), after: Seq(0), offset: 0 };
     ReadError::Damaged { place, what: format!("the file breaks off at byte {offset}") }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ExportPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { section, kind, span: Span { first, last }, after, offset } = self;
         write!(f, "section {section}, ")?;

@@ -10,7 +10,7 @@ use super::count::{count, count_of};
 use super::differences::Differing;
 use super::remote::Remote;
 use crate::upgrade::limits::REPLAY_EVENTS;
-use crate::upgrade::report::{Finding, Line, Named, Plan, Report, Tried};
+use crate::upgrade::report::{Line, Named, Plan, Tried, UpgradeEffect, UpgradeReport};
 
 /// The number of digits of a digest that are shown to people.
 const DIGITS_SHOWN: usize = 12;
@@ -20,7 +20,7 @@ const DIGITS_SHOWN: usize = 12;
 pub struct Args {
     /// Machine, for all of its rooms, or a single room as `machine/room`.
     #[arg(value_name = "MACHINE|ROOM")]
-    which: Which,
+    which: UpgradeTarget,
     /// Digest of the build, or the beginning of it. By default, the build that was deployed last.
     #[arg(long, value_name = "DIGEST")]
     to: Option<String>,
@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Debug)]
-enum Which {
+enum UpgradeTarget {
     Machine(Name),
     Room(RoomId),
 }
@@ -49,8 +49,8 @@ enum Which {
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { which, to, dry_run, all_or_nothing, replay, diff, remote } = args;
     let path = match which {
-        Which::Machine(machine) => format!("/machines/{machine}/upgrade"),
-        Which::Room(RoomId { machine, room }) => format!("/rooms/{machine}/{room}/upgrade"),
+        UpgradeTarget::Machine(machine) => format!("/machines/{machine}/upgrade"),
+        UpgradeTarget::Room(RoomId { machine, room }) => format!("/rooms/{machine}/{room}/upgrade"),
     };
     let mut how = json!({ "dry_run": dry_run, "all_or_nothing": all_or_nothing, "replay": replay });
     if let Some(to) = to {
@@ -75,7 +75,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 const BROKE_OFF: &str =
     "the host's answer broke off; the rooms listed as upgraded are upgraded. Run the command again for the rest";
 
-impl std::str::FromStr for Which {
+impl std::str::FromStr for UpgradeTarget {
     type Err = reapply_sync::RoomIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -126,10 +126,10 @@ impl Printer {
         self.tried += 1;
         let room = &tried.room;
         match &tried.finding {
-            Finding::Same { .. } => {}
-            Finding::Fails(failure) => *text = format!("fails    {room}: {failure}\n"),
-            Finding::Broken(failure) => *text = format!("broken   {room}: {failure}\n"),
-            Finding::Differs(differences) => *text = self.differing.tell(room, differences),
+            UpgradeEffect::Same { .. } => {}
+            UpgradeEffect::Fails(failure) => *text = format!("fails    {room}: {failure}\n"),
+            UpgradeEffect::Broken(failure) => *text = format!("broken   {room}: {failure}\n"),
+            UpgradeEffect::Differs(differences) => *text = self.differing.tell(room, differences),
         }
     }
 
@@ -144,10 +144,10 @@ impl Printer {
         }
     }
 
-    fn conclude(&self, report: &Report) -> anyhow::Result<()> {
+    fn conclude(&self, report: &UpgradeReport) -> anyhow::Result<()> {
         self.progress(false);
         print!("{}", self.differing.conclude());
-        let Report { same, differ, failing, broken, kept, upgraded, .. } = report;
+        let UpgradeReport { same, differ, failing, broken, kept, upgraded, .. } = report;
         let tried = same + differ + failing.count + broken.count;
         if failing.count > 0 {
             let refused = if report.dry_run { "would be refused" } else { "is refused, and nothing has changed" };

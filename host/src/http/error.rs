@@ -13,8 +13,8 @@ use super::log::QueryError;
 use crate::journal::JournalError;
 use crate::machine::DeployError;
 use crate::machines::MachinesError;
-use crate::room::{EnterError, OpenRoomError, ReplayError, ViewError};
-use crate::upgrade::OrderError;
+use crate::room::{EnterError, OpenRoomError, PastError, ViewError};
+use crate::upgrade::UpgradeJobError;
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]
@@ -164,27 +164,27 @@ impl From<ViewError> for HttpError {
     }
 }
 
-impl From<ReplayError> for HttpError {
-    fn from(error: ReplayError) -> Self {
+impl From<PastError> for HttpError {
+    fn from(error: PastError) -> Self {
         match error {
-            ReplayError::Beyond { .. } | ReplayError::Unborn { .. } => Self::not_found(error.to_string()),
-            ReplayError::Before { .. } => Self::new(StatusCode::GONE, "trimmed", error.to_string()),
-            ReplayError::Open(error) => error.into(),
+            PastError::Beyond { .. } | PastError::Unborn { .. } => Self::not_found(error.to_string()),
+            PastError::Before { .. } => Self::new(StatusCode::GONE, "trimmed", error.to_string()),
+            PastError::Open(error) => error.into(),
             _ => Self::host_fault(error.to_string()),
         }
     }
 }
 
-impl From<OrderError> for HttpError {
-    fn from(error: OrderError) -> Self {
+impl From<UpgradeJobError> for HttpError {
+    fn from(error: UpgradeJobError) -> Self {
         match error {
-            OrderError::NoSuchMachine(_) | OrderError::NoSuchRoom(_) | OrderError::NoSuchBuild(_) => {
+            UpgradeJobError::NoSuchMachine(_) | UpgradeJobError::NoSuchRoom(_) | UpgradeJobError::NoSuchBuild(_) => {
                 Self::not_found(error.to_string())
             }
-            OrderError::NoDigest(_) | OrderError::Ambiguous { .. } => Self::bad_request(error.to_string()),
-            OrderError::Busy => Self::unavailable(error.to_string()),
-            OrderError::Machines(error) => error.into(),
-            OrderError::Journal(error) => error.into(),
+            UpgradeJobError::NoDigest(_) | UpgradeJobError::Ambiguous { .. } => Self::bad_request(error.to_string()),
+            UpgradeJobError::Busy => Self::unavailable(error.to_string()),
+            UpgradeJobError::Machines(error) => error.into(),
+            UpgradeJobError::Journal(error) => error.into(),
         }
     }
 }

@@ -100,7 +100,7 @@ async fn deploy_as(
 /// What may be asked of a machine's retention. What is left out is as by default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Wanted {
+struct RetentionBody {
     snapshot_events: Option<NonZeroU64>,
     snapshot_bytes: Option<NonZeroU64>,
     trim: bool,
@@ -114,7 +114,7 @@ pub async fn retain(
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
     let wanted = serde_json::from_str(body.text()?);
-    let Wanted { snapshot_events, snapshot_bytes, trim } =
+    let RetentionBody { snapshot_events, snapshot_bytes, trim } =
         wanted.map_err(|error| HttpError::bad_request(format!("this is no retention: {error}")))?;
     let (snapshot_events, snapshot_bytes) = (snapshot_events.map(u64::from), snapshot_bytes.map(u64::from));
     let retention = Retention { snapshot_events, snapshot_bytes, trim };

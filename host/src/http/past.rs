@@ -8,7 +8,7 @@ use reapply_sync::{Origin, Past, PastRecord, Seq};
 use serde::Deserialize;
 
 use super::error::HttpError;
-use super::extract::{Asked, RoomPath};
+use super::extract::{ApiQuery, RoomPath};
 use super::rooms::place;
 use super::state::HttpState;
 use crate::journal::RoomRecord;
@@ -29,7 +29,7 @@ pub struct Asking {
 pub async fn past(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
-    Asked(asking): Asked<Asking>,
+    ApiQuery(asking): ApiQuery<Asking>,
 ) -> Result<Response, HttpError> {
     let record = served.rooms.settled(&id).await?;
     let seq = seq_at(&served.logs, &record, place(asking.seq, asking.time.as_deref())?).await?;

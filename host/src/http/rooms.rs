@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::body::Body;
 use super::error::HttpError;
-use super::extract::{Asked, RoomPath};
+use super::extract::{ApiQuery, RoomPath};
 use super::limits::{BODY_BYTES_MAX, ROOMS_LISTED_MAX};
 use super::spliced;
 use super::state::HttpState;
 use crate::clock::{parse_rfc3339, rfc3339};
-use crate::room::{BUSY, Place, Submission, Verdict, state_at};
+use crate::room::{BUSY, LogPosition, Submission, Verdict, state_at};
 
 /// Asks for a moment of a room.
 #[derive(Debug, Default, Deserialize)]
@@ -29,7 +29,7 @@ pub struct At {
 
 /// Asks for some of the rooms.
 #[derive(Debug, Deserialize)]
-pub struct Which {
+pub struct RoomsQuery {
     /// Only those of this machine.
     machine: Option<String>,
     /// Only those after this one, as `machine/room`.
@@ -37,7 +37,10 @@ pub struct Which {
 }
 
 /// Answers `GET /rooms`.
-pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -> Result<Response, HttpError> {
+pub async fn list(
+    State(served): State<HttpState>,
+    ApiQuery(which): ApiQuery<RoomsQuery>,
+) -> Result<Response, HttpError> {
     let machine = which.machine.as_deref().map(str::parse::<Name>).transpose()?;
     let after = which.after.as_deref().map(str::parse::<RoomId>).transpose();
     let after = after.map_err(|error| HttpError::bad_request(format!("`after`: {error}")))?;
@@ -65,7 +68,7 @@ pub async fn list(State(served): State<HttpState>, Asked(which): Asked<Which>) -
 /// A room as JSON: now, or as it was.
 pub(super) async fn show(served: &HttpState, id: &RoomId, at: At) -> Result<Response, HttpError> {
     let moment = match place(at.seq, at.time.as_deref())? {
-        Place::Head => served.rooms.view(id).await?,
+        LogPosition::Head => served.rooms.view(id).await?,
         place => {
             let record = served.rooms.settled(id).await?;
             state_at(&served.logs, &record, place).await?
@@ -131,12 +134,12 @@ pub async fn submit(
 }
 
 /// The place in a log that a request names, by a seq or by a time.
-pub(super) fn place(seq: Option<u64>, time: Option<&str>) -> Result<Place, HttpError> {
+pub(super) fn place(seq: Option<u64>, time: Option<&str>) -> Result<LogPosition, HttpError> {
     match (seq, time) {
-        (None, None) => Ok(Place::Head),
-        (Some(seq), None) => Ok(Place::Seq(Seq(seq))),
+        (None, None) => Ok(LogPosition::Head),
+        (Some(seq), None) => Ok(LogPosition::Seq(Seq(seq))),
         (None, Some(time)) => match parse_rfc3339(time) {
-            Some(time) => Ok(Place::Time(time)),
+            Some(time) => Ok(LogPosition::Time(time)),
             None => Err(HttpError::bad_request("`time` is a time such as 2026-01-31T12:00:00Z")),
         },
         (Some(_), Some(_)) => Err(HttpError::bad_request("give either `seq` or `time`")),

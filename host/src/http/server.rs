@@ -144,7 +144,7 @@ struct Open {
 
 /// A connection's place among the open ones. It is free again on drop.
 #[derive(Debug)]
-struct Place {
+struct ConnectionSlot {
     connections: Arc<Connections>,
     /// The address; `None` for a connection that only gets its refusal.
     address: Option<IpAddr>,
@@ -160,9 +160,12 @@ impl Connections {
     /// # Errors
     ///
     /// A limit is reached: its name, and a place for the refusal, if there is one.
-    fn admit(connections: &Arc<Self>, address: IpAddr) -> Result<Place, (Option<Place>, &'static str)> {
+    fn admit(
+        connections: &Arc<Self>,
+        address: IpAddr,
+    ) -> Result<ConnectionSlot, (Option<ConnectionSlot>, &'static str)> {
         let (limits, address) = (&connections.limits, address.to_canonical());
-        let place = |address| Place { connections: Arc::clone(connections), address };
+        let place = |address| ConnectionSlot { connections: Arc::clone(connections), address };
         let source = source(address);
         let mut open = connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_address = open.by_address.get(&source).copied().unwrap_or_default();
@@ -183,7 +186,7 @@ impl Connections {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(address) = self.address else {
@@ -214,7 +217,7 @@ struct Connection {
     stream: TcpStream,
     /// The time when a waiting write is given up.
     stall: Option<Pin<Box<Sleep>>>,
-    _place: Place,
+    _place: ConnectionSlot,
 }
 
 impl Connection {
@@ -277,7 +280,7 @@ mod tests {
         Arc::new(Connections { limits: ConnectionLimits::new(descriptors, proxies), open: Mutex::default() })
     }
 
-    fn admit(connections: &Arc<Connections>, address: &str, count: usize) -> Vec<Place> {
+    fn admit(connections: &Arc<Connections>, address: &str, count: usize) -> Vec<ConnectionSlot> {
         (0..count).map_while(|_| Connections::admit(connections, address.parse().unwrap()).ok()).collect()
     }
 

@@ -1,6 +1,6 @@
 //! A session: one WebSocket, one task, one place in a room.
 //!
-//! The task reads what the client sends and hands it to the room; it writes what the room's history and its own letters hold.
+//! The task reads what the client sends and hands it to the room; it writes what the room's history and its own messages hold.
 //! Everything that waits goes out in one write, and nothing is held back when the socket is idle.
 
 use std::fmt::Display;
@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, warn};
 
 use super::error::HttpError;
-use super::extract::{Asked, RoomPath};
+use super::extract::{ApiQuery, RoomPath};
 use super::limits::{
     CLOSE_WITHIN, HELLO_WITHIN, MESSAGE_WITHIN, SESSIONS_MAX, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX,
     SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
@@ -29,7 +29,7 @@ use super::rooms::{self, At};
 use super::state::HttpState;
 use super::throttle::Throttle;
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
-use crate::room::{EnterError, Gone, Letter, OpenRoomError, Room};
+use crate::room::{DirectMessage, EnterError, Gone, OpenRoomError, Room};
 
 /// Bytes of a room's history that are written before the session looks what else there is.
 const PORTION_BYTES: usize = 64 * 1024;
@@ -49,7 +49,7 @@ enum End {
 pub async fn get_room_or_session(
     State(served): State<HttpState>,
     id: Result<RoomPath, HttpError>,
-    at: Result<Asked<At>, HttpError>,
+    at: Result<ApiQuery<At>, HttpError>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, HttpError> {
@@ -62,7 +62,7 @@ pub async fn get_room_or_session(
         return Err(HttpError::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", message));
     }
     if !headers.contains_key(header::UPGRADE) {
-        let (RoomPath(id), Asked(at)) = (id?, at?);
+        let (RoomPath(id), ApiQuery(at)) = (id?, at?);
         return rooms::show(&served, &id, at).await;
     }
     let upgrade = upgrade.map_err(|rejection| HttpError::bad_request(rejection.to_string()))?;
@@ -197,7 +197,7 @@ where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
     E: Display,
 {
-    let (outbox, letters) = mpsc::channel(SESSION_QUEUE_MAX);
+    let (outbox, direct_messages) = mpsc::channel(SESSION_QUEUE_MAX);
     let participant = hello.key.client_id().anonymous_author();
     let (room, entered) = loop {
         let room = match served.rooms.enter(id).await {
@@ -212,9 +212,9 @@ where
     };
     drop(outbox);
     let session_id = entered.welcome.session;
-    let mut session = Session {
+    let mut session = SocketSession {
         news: room.news(),
-        letters,
+        direct_messages,
         id: session_id,
         reader: entered.reader,
         has_more: false,
@@ -232,11 +232,11 @@ where
 }
 
 /// A session that was welcomed.
-struct Session {
+struct SocketSession {
     room: Room,
     id: SessionId,
     news: tokio::sync::watch::Receiver<crate::room::News>,
-    letters: mpsc::Receiver<Letter>,
+    direct_messages: mpsc::Receiver<DirectMessage>,
     /// What the room's history is read with.
     reader: Reader,
     /// Whether there is more to read at once.
@@ -251,7 +251,7 @@ struct Session {
     handed: u64,
 }
 
-impl Session {
+impl SocketSession {
     async fn run<S, E>(&mut self, socket: &mut S, welcome: Welcome) -> Result<std::convert::Infallible, End>
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
@@ -270,9 +270,9 @@ impl Session {
                 changed = self.news.changed() => if changed.is_err() {
                     return Err(self.last_letter());
                 },
-                letter = self.letters.recv() => match letter {
-                    Some(letter) => self.handle_letter(socket, letter).await?,
-                    // The room let go of a session that left its letters unread.
+                direct = self.direct_messages.recv() => match direct {
+                    Some(direct) => self.handle_direct(socket, direct).await?,
+                    // The room let go of a session that left its messages unread.
                     None => return Err(End::Goodbye(Goodbye::TooSlow)),
                 },
                 () = std::future::ready(()), if self.has_more => {}
@@ -300,8 +300,8 @@ impl Session {
             self.presence_version = version;
             feed(socket, presence).await?;
         }
-        while let Ok(letter) = self.letters.try_recv() {
-            self.handle_letter(socket, letter).await?;
+        while let Ok(direct) = self.direct_messages.try_recv() {
+            self.handle_direct(socket, direct).await?;
         }
         let mut bytes = 0;
         self.has_more = true;
@@ -321,17 +321,17 @@ impl Session {
         within(MESSAGE_WITHIN, socket.flush()).await
     }
 
-    async fn handle_letter<S, E>(&mut self, socket: &mut S, letter: Letter) -> Result<(), End>
+    async fn handle_direct<S, E>(&mut self, socket: &mut S, direct: DirectMessage) -> Result<(), End>
     where
         S: Sink<Message, Error = E> + Unpin,
     {
-        match letter {
-            Letter::Frame(frame) => feed(socket, frame).await,
-            Letter::Slow(until) => {
+        match direct {
+            DirectMessage::Frame(frame) => feed(socket, frame).await,
+            DirectMessage::Slow(until) => {
                 self.slow_until = Some(until);
                 Ok(())
             }
-            Letter::Goodbye(goodbye) => Err(End::Goodbye(goodbye)),
+            DirectMessage::Goodbye(goodbye) => Err(End::Goodbye(goodbye)),
         }
     }
 
@@ -411,8 +411,8 @@ impl Session {
 
     /// The room is gone. It said goodbye, if it could.
     fn last_letter(&mut self) -> End {
-        while let Ok(letter) = self.letters.try_recv() {
-            if let Letter::Goodbye(goodbye) = letter {
+        while let Ok(direct) = self.direct_messages.try_recv() {
+            if let DirectMessage::Goodbye(goodbye) = direct {
                 return End::Goodbye(goodbye);
             }
         }

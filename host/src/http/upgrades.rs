@@ -17,12 +17,12 @@ use super::limits::BODY_BYTES_MAX;
 use super::state::HttpState;
 use crate::upgrade::limits::{LINES_WAITING_MAX, REPLAY_EVENTS};
 use crate::upgrade::report::Line;
-use crate::upgrade::{Asked, Which};
+use crate::upgrade::{UpgradeRequest, UpgradeTarget};
 
 /// The options of an upgrade in the body, which may be empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct How {
+struct UpgradeBody {
     /// The build's digest, or the beginning of it; by default the machine's current one.
     to: Option<String>,
     /// Whether nothing is to be changed.
@@ -40,7 +40,7 @@ pub async fn machine(
     MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    upgrade(&served, Which::Machine(name), &body).await
+    upgrade(&served, UpgradeTarget::Machine(name), &body).await
 }
 
 /// Handles `POST /rooms/{machine}/{room}/upgrade`: one room.
@@ -50,19 +50,19 @@ pub async fn room(
     RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    upgrade(&served, Which::Room(id), &body).await
+    upgrade(&served, UpgradeTarget::Room(id), &body).await
 }
 
-async fn upgrade(served: &HttpState, which: Which, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
-    let How { to, dry_run, all_or_nothing, replay } = match body.text()?.trim() {
-        "" => How::default(),
+async fn upgrade(served: &HttpState, which: UpgradeTarget, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
+    let UpgradeBody { to, dry_run, all_or_nothing, replay } = match body.text()?.trim() {
+        "" => UpgradeBody::default(),
         json => serde_json::from_str(json).map_err(|error| {
             HttpError::bad_request(format!(
                 "an upgrade is asked for by `to`, `dry_run`, `all_or_nothing` and `replay`, as JSON: {error}"
             ))
         })?,
     };
-    let asked = Asked { which, to, dry_run, all_or_nothing, replay: replay.unwrap_or(REPLAY_EVENTS) };
+    let asked = UpgradeRequest { which, to, dry_run, all_or_nothing, replay: replay.unwrap_or(REPLAY_EVENTS) };
     let order = served.upgrades.begin(asked).await?;
     let (lines, told) = mpsc::channel(LINES_WAITING_MAX);
     tokio::spawn(order.run(lines));

@@ -10,7 +10,7 @@ const LOCK_FILE: &str = "lock";
 
 /// The reasons why a data directory was not opened. Nothing in it has been changed.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum OpenJournalError {
     /// Another host has it open.
     #[error(
         "the data directory {} is in use by another host{}: stop that one, or choose another directory with --data",
@@ -108,7 +108,7 @@ impl DataDirectory {
     /// # Errors
     ///
     /// The directory is in use or not writable, or the path is not a directory.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn open(path: &Path) -> Result<Self, OpenJournalError> {
         make(path).map_err(|error| refusal(path, error))?;
         let mut lock = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
             .open(path.join(LOCK_FILE))
@@ -116,7 +116,7 @@ impl DataDirectory {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse { directory: path.to_owned(), pid: read_pid(&mut lock) });
+                return Err(OpenJournalError::InUse { directory: path.to_owned(), pid: read_pid(&mut lock) });
             }
             Err(TryLockError::Error(error)) => return Err(refusal(path, error)),
         }
@@ -199,12 +199,12 @@ fn make(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn refusal(path: &Path, error: io::Error) -> OpenError {
+fn refusal(path: &Path, error: io::Error) -> OpenJournalError {
     let is_something_else = path.exists() && !path.is_dir();
     if is_something_else || error.kind() == ErrorKind::NotADirectory {
-        OpenError::NotADirectory { path: path.to_owned() }
+        OpenJournalError::NotADirectory { path: path.to_owned() }
     } else {
-        OpenError::NotWritable { directory: path.to_owned(), error }
+        OpenJournalError::NotWritable { directory: path.to_owned(), error }
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
         let path = root.path().join("deep/data");
         let first = DataDirectory::open(&path).unwrap();
         let error = DataDirectory::open(&path).unwrap_err();
-        let OpenError::InUse { pid, .. } = &error else { panic!("{error}") };
+        let OpenJournalError::InUse { pid, .. } = &error else { panic!("{error}") };
         assert_eq!(*pid, Some(std::process::id()));
         assert!(error.to_string().contains("in use by another host"), "{error}");
         assert!(is_in_use(&path));
@@ -263,7 +263,7 @@ mod tests {
         fs::write(&file, "x").unwrap();
         for path in [file.clone(), file.join("data")] {
             let error = DataDirectory::open(&path).unwrap_err();
-            assert!(matches!(error, OpenError::NotADirectory { .. }), "{error}");
+            assert!(matches!(error, OpenJournalError::NotADirectory { .. }), "{error}");
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
     fn a_directory_that_cannot_be_written_is_refused() {
         for path in ["/proc/self", "/proc/reapply-data"] {
             let error = DataDirectory::open(Path::new(path)).unwrap_err();
-            assert!(matches!(error, OpenError::NotWritable { .. }), "{error}");
+            assert!(matches!(error, OpenJournalError::NotWritable { .. }), "{error}");
             assert!(error.to_string().contains(path), "{error}");
         }
     }

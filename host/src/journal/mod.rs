@@ -26,7 +26,7 @@ mod scrub;
 pub mod sqlite;
 mod stored;
 
-pub use directory::OpenError;
+pub use directory::OpenJournalError;
 pub use error::JournalError;
 pub use hold::{Hold, Holds};
 pub use record::{Appended, Appending, BatchId, Record};

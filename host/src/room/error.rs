@@ -119,7 +119,7 @@ pub enum UpgradeRoomError {
 
 /// Why a past state could not be made again.
 #[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
+pub enum PastError {
     /// The log does not go so far.
     #[error("the room's log ends at {head}; there is no state at {asked}")]
     Beyond {

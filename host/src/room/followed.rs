@@ -8,9 +8,9 @@ use tokio::sync::watch;
 
 /// The rooms that are followed, each with a bell that rings when it wakes.
 #[derive(Debug, Default)]
-pub(super) struct Followed(Mutex<HashMap<RoomId, watch::Sender<()>>>);
+pub(super) struct FollowedRooms(Mutex<HashMap<RoomId, watch::Sender<()>>>);
 
-impl Followed {
+impl FollowedRooms {
     /// The room is awake now.
     pub(super) fn ring(&self, room: &RoomId) {
         if let Some(woken) = self.lock().get(room) {

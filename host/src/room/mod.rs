@@ -13,6 +13,7 @@
 
 mod absent;
 mod alarms;
+mod command;
 mod direct;
 mod error;
 mod follow;
@@ -33,14 +34,15 @@ mod troubles;
 mod upgrade;
 mod view;
 
+pub use command::{DirectMessage, Gone, Outbox};
 pub(crate) use direct::BUSY;
 pub use direct::Submission;
-pub use error::{EnterError, OpenRoomError, ReplayError, UpgradeRoomError, ViewError};
+pub use error::{EnterError, OpenRoomError, PastError, UpgradeRoomError, ViewError};
 pub use follow::Follower;
 pub use housekeeping::{Housekeeping, start};
 pub use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 pub(crate) use replay::look_at;
-pub use replay::{Moment, Place, find, seq_at, state_at};
-pub use room::{Gone, Letter, News, Outbox, Room};
+pub use replay::{LogPosition, Moment, find, seq_at, state_at};
+pub use room::{News, Room};
 pub use rooms::{Rooms, RoomsOptions};
 pub use view::View;

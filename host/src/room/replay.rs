@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
 
-use super::error::{OpenRoomError, ReplayError};
+use super::error::{OpenRoomError, PastError};
 use super::limits::READ_BYTES;
 use super::view;
 use crate::journal::RoomRecord;
@@ -12,7 +12,7 @@ use crate::machine::{Instance, Lane, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum LogPosition {
     /// After its newest event.
     Head,
     /// After this event.
@@ -39,9 +39,9 @@ pub struct Moment {
 /// # Errors
 ///
 /// There is no such place, or the state cannot be made again.
-pub async fn state_at(logs: &Logs, record: &RoomRecord, place: Place) -> Result<Moment, ReplayError> {
+pub async fn state_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> Result<Moment, PastError> {
     let seq = seq_at(logs, record, place).await?;
-    look_at(logs, record, seq, |Standing { seq, time, digest, machine, state, .. }| {
+    look_at(logs, record, seq, |StateAt { seq, time, digest, machine, state, .. }| {
         Ok(Moment { seq, time, digest, view: view::json(machine.view(state)?)? })
     })
     .await
@@ -52,16 +52,16 @@ pub async fn state_at(logs: &Logs, record: &RoomRecord, place: Place) -> Result<
 /// # Errors
 ///
 /// There is no such room, or its log does not go back so far.
-pub async fn seq_at(logs: &Logs, record: &RoomRecord, place: Place) -> Result<Seq, ReplayError> {
+pub async fn seq_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> Result<Seq, PastError> {
     let begins = begin(record);
     match place {
-        Place::Head => Ok(record.head),
-        Place::Seq(asked) if asked > record.head => Err(ReplayError::Beyond { asked, head: record.head }),
-        Place::Seq(asked) if asked < begins.0 => Err(before(record)),
-        Place::Seq(asked) => Ok(asked),
-        Place::Time(time) if time >= record.time => Ok(record.head),
-        Place::Time(time) if time < begins.1 => Err(before(record)),
-        Place::Time(time) => search(logs, record, time).await,
+        LogPosition::Head => Ok(record.head),
+        LogPosition::Seq(asked) if asked > record.head => Err(PastError::Beyond { asked, head: record.head }),
+        LogPosition::Seq(asked) if asked < begins.0 => Err(before(record)),
+        LogPosition::Seq(asked) => Ok(asked),
+        LogPosition::Time(time) if time >= record.time => Ok(record.head),
+        LogPosition::Time(time) if time < begins.1 => Err(before(record)),
+        LogPosition::Time(time) => search(logs, record, time).await,
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn digests_of(first: Digest, batches: &[Batch]) -> impl Iterator<Item
 }
 
 /// A past state, with all that belongs to it.
-pub(crate) struct Standing<'a> {
+pub(crate) struct StateAt<'a> {
     pub(crate) seq: Seq,
     pub(crate) time: Timestamp,
     pub(crate) digest: Digest,
@@ -127,13 +127,13 @@ pub(crate) async fn look_at<T: Send + 'static>(
     logs: &Logs,
     record: &RoomRecord,
     seq: Seq,
-    look: impl FnOnce(Standing<'_>) -> Result<T, Fault> + Send + 'static,
-) -> Result<T, ReplayError> {
+    look: impl FnOnce(StateAt<'_>) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, PastError> {
     let (mut replay, chain) = stand_at(logs, record, seq).await?;
     let looked = move || {
         let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());
         let (machine, state) = replay.state();
-        Ok(look(Standing { seq, time, digest, chain, machine, state })?)
+        Ok(look(StateAt { seq, time, digest, chain, machine, state })?)
     };
     logs.machines.pool().run(Lane::Aside, looked).await
 }
@@ -142,7 +142,7 @@ pub(crate) async fn look_at<T: Send + 'static>(
 type HostReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>>;
 
 /// A replay that stands at `seq`, and the chain there.
-async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), ReplayError> {
+async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), PastError> {
     let journal = &logs.journal;
     let mut starts = Starts::new(journal, record, Some(seq));
     let mut start = starts.nearest().await.map_err(OpenRoomError::from)?;
@@ -189,7 +189,7 @@ fn replay(
 }
 
 /// The last event up to `time`, which lies within the log. Times never decrease, so halving finds it.
-async fn search(logs: &Logs, record: &RoomRecord, time: Timestamp) -> Result<Seq, ReplayError> {
+async fn search(logs: &Logs, record: &RoomRecord, time: Timestamp) -> Result<Seq, PastError> {
     // The event after `low` is not after `time` as far as is known; all after `high` are.
     let (mut low, mut high) = (begin(record).0, record.head);
     while low < high {
@@ -213,10 +213,10 @@ fn begin(record: &RoomRecord) -> (Seq, Timestamp) {
     record.base.as_ref().map_or((Seq(0), record.genesis.time), |base| (base.seq, base.time))
 }
 
-fn before(record: &RoomRecord) -> ReplayError {
+fn before(record: &RoomRecord) -> PastError {
     let room = record.room.clone();
     match &record.base {
-        Some(base) => ReplayError::Before { room, begins: base.seq, time: base.time },
-        None => ReplayError::Unborn { room, created: record.genesis.time },
+        Some(base) => PastError::Before { room, begins: base.seq, time: base.time },
+        None => PastError::Unborn { room, created: record.genesis.time },
     }
 }

@@ -1,19 +1,18 @@
-//! The handle to a room that is awake: what sessions and requests hold, and the commands that they send.
+//! The handle to a room that is awake: sessions and requests hold it, and send commands through it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::command::{Command, Gone, Outbox, Upgrade};
 use super::error::UpgradeRoomError;
-use super::submits::{Full, Space, Submits};
+use super::submits::{Full, Submits};
 use super::tally::Tally;
 use super::view::View;
 use crate::clock;
-use crate::journal::Retention;
 use crate::machine::Instance;
 
 /// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
@@ -28,11 +27,6 @@ pub struct Room {
     pub(super) tally: Arc<Tally>,
 }
 
-/// The room is not awake any more. Nothing of what was asked has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the room is not awake any more")]
-pub struct Gone;
-
 /// What every session of a room has to look at, when it changes.
 #[derive(Clone, Debug, Default)]
 pub struct News {
@@ -44,104 +38,6 @@ pub struct News {
     pub presence_version: u64,
     /// The encoded `Presence` message.
     pub presence: Bytes,
-}
-
-/// Where a session finds the messages that are for it alone.
-pub type Outbox = mpsc::Sender<Letter>;
-
-/// A message for one session.
-#[derive(Clone, Debug)]
-pub enum Letter {
-    /// A frame to send.
-    Frame(Bytes),
-    /// Nothing is to be read from the session before this moment.
-    Slow(Instant),
-    /// The last message; the session ends after it.
-    Goodbye(Goodbye),
-}
-
-/// What the room is asked to do.
-pub(super) enum Command {
-    Enter {
-        hello: Hello,
-        participant: Author,
-        outbox: Outbox,
-        reply: oneshot::Sender<Result<Entered, Goodbye>>,
-    },
-    Resync {
-        session: SessionId,
-        hello: Hello,
-        reply: oneshot::Sender<Entered>,
-    },
-    Submit {
-        session: SessionId,
-        number: Number,
-        transition: Bytes,
-        space: Space,
-    },
-    Signal {
-        session: SessionId,
-        body: Bytes,
-    },
-    Diverged {
-        session: SessionId,
-        seq: Seq,
-        ours: Option<Digest>,
-    },
-    Followed {
-        session: SessionId,
-        upgrade: Seq,
-    },
-    Leave {
-        session: SessionId,
-        /// How many submissions and the like it had handed in. It leaves once these are handled.
-        handed: u64,
-    },
-    SubmitOnce {
-        submit: SubmitOnce,
-        space: Space,
-        reply: oneshot::Sender<Verdict>,
-    },
-    Upgrade(Upgrade),
-    View {
-        reply: oneshot::Sender<Result<View, Fault>>,
-    },
-    /// The alarm is due; answered when the room is settled.
-    Ring {
-        reply: oneshot::Sender<()>,
-    },
-    /// Answered when the journal knows of all rejections until now.
-    TellTally {
-        reply: oneshot::Sender<()>,
-    },
-    Retain(Retention),
-    Stop,
-}
-
-impl Command {
-    /// Whether it stays in order with transitions.
-    fn is_submit(&self) -> bool {
-        match self {
-            Self::Submit { .. } | Self::SubmitOnce { .. } | Self::Followed { .. } | Self::Resync { .. } => true,
-            Self::Enter { .. }
-            | Self::Signal { .. }
-            | Self::Diverged { .. }
-            | Self::Leave { .. }
-            | Self::Upgrade(_)
-            | Self::View { .. }
-            | Self::Ring { .. }
-            | Self::TellTally { .. }
-            | Self::Retain(_)
-            | Self::Stop => false,
-        }
-    }
-}
-
-/// A build that is to take over.
-pub(super) struct Upgrade {
-    pub(super) instance: Instance,
-    pub(super) digest: Digest,
-    pub(super) reply: oneshot::Sender<Result<Seq, UpgradeRoomError>>,
 }
 
 impl Room {

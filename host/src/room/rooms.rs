@@ -10,13 +10,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, error, warn};
 
+use super::command::{Command, Gone};
 use super::error::{EnterError, OpenRoomError};
-use super::followed::Followed;
+use super::followed::FollowedRooms;
 use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
 use super::open::{self, Begin, Opened};
 use super::replay::find;
-use super::room::{Command, Gone, News, Room};
-use super::task::{self, Surroundings};
+use super::room::{News, Room};
+use super::task::{self, RoomContext};
 use super::trims::TrimQueue;
 use super::troubles::Kind;
 use super::view::ViewMemory;
@@ -45,8 +46,8 @@ pub struct Rooms {
 struct Shared {
     logs: Logs,
     slots: Mutex<HashMap<RoomId, Slot>>,
-    followed: Followed,
-    surroundings: Surroundings,
+    followed: FollowedRooms,
+    context: RoomContext,
     next_session: AtomicU64,
     stopping: AtomicBool,
 }
@@ -62,7 +63,7 @@ struct Awake {
 impl Rooms {
     /// The rooms that have these logs; all of them asleep. Logs that may be trimmed are told to `trims`.
     pub(super) fn new(logs: Logs, options: RoomsOptions, trims: TrimQueue) -> Self {
-        let surroundings = Surroundings {
+        let context = RoomContext {
             journal: Arc::clone(&logs.journal),
             machines: logs.machines.clone(),
             view_memory: ViewMemory::new(),
@@ -76,8 +77,8 @@ impl Rooms {
             shared: Arc::new(Shared {
                 logs,
                 slots: Mutex::default(),
-                followed: Followed::default(),
-                surroundings,
+                followed: FollowedRooms::default(),
+                context,
                 next_session: AtomicU64::new(1),
                 stopping: AtomicBool::new(false),
             }),
@@ -128,7 +129,7 @@ impl Rooms {
     /// What is wrong with a room, in words: why it does not open, or stores no snapshots.
     #[must_use]
     pub fn troubles(&self, id: &RoomId) -> Vec<Arc<str>> {
-        self.shared.surroundings.troubles.of(id)
+        self.shared.context.troubles.of(id)
     }
 
     /// Whether it is known why a room does not open, and the room is not tried again yet.
@@ -137,7 +138,7 @@ impl Rooms {
     ///
     /// It is so.
     pub(super) fn check_trouble(&self, id: &RoomId) -> Result<(), EnterError> {
-        self.shared.surroundings.troubles.closed(id).map_or(Ok(()), |cause| Err(EnterError::Troubled(cause)))
+        self.shared.context.troubles.closed(id).map_or(Ok(()), |cause| Err(EnterError::Troubled(cause)))
     }
 
     /// Whether a room is awake now.
@@ -192,8 +193,8 @@ impl Rooms {
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.followed.ring_all();
-        self.shared.surroundings.alarms_changed.notify_one();
-        self.shared.surroundings.abandoned.notify_one();
+        self.shared.context.alarms_changed.notify_one();
+        self.shared.context.abandoned.notify_one();
         let slots: Vec<Slot> = self.shared.slots().values().cloned().collect();
         let mut tasks = Vec::new();
         for slot in slots {
@@ -213,7 +214,7 @@ impl Rooms {
         self.shared.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn followed(&self) -> &Followed {
+    pub(super) fn followed(&self) -> &FollowedRooms {
         &self.shared.followed
     }
 
@@ -249,12 +250,12 @@ impl Rooms {
 
     /// Has rooms looked for in whose logs somebody is present though the rooms sleep: one such may have been made just now.
     pub fn look_for_absent(&self) {
-        self.shared.surroundings.abandoned.notify_one();
+        self.shared.context.abandoned.notify_one();
     }
 
     /// Waits until a room may have come about in which somebody is present without a session, or the host stops.
     pub(super) async fn abandoned(&self) {
-        self.shared.surroundings.abandoned.notified().await;
+        self.shared.context.abandoned.notified().await;
     }
 
     /// Whether so many rooms are awake that none should be woken for its alarm.
@@ -264,7 +265,7 @@ impl Rooms {
 
     /// Waits until a room has fallen asleep that has an alarm, or the host stops.
     pub(super) async fn alarms_changed(&self) {
-        self.shared.surroundings.alarms_changed.notified().await;
+        self.shared.context.alarms_changed.notified().await;
     }
 
     /// Has the logs of all rooms of a machine looked at, whether they can be trimmed.
@@ -275,7 +276,7 @@ impl Rooms {
             let Some(last) = rooms.last() else { return Ok(()) };
             after = Some(last.room.clone());
             for room in rooms {
-                self.shared.surroundings.trims.offer_when_free(&room.room).await;
+                self.shared.context.trims.offer_when_free(&room.room).await;
             }
         }
     }
@@ -333,7 +334,7 @@ impl Rooms {
             }
             return match open::open(&self.shared.logs, id, begin).await {
                 Ok(opened) => {
-                    self.shared.surroundings.troubles.clear(id, Kind::Closed);
+                    self.shared.context.troubles.clear(id, Kind::Closed);
                     debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
                     let is_occupied = opened.noted.is_occupied;
                     let opened = self.start(id, opened, is_used);
@@ -358,7 +359,7 @@ impl Rooms {
     fn start(&self, id: &RoomId, opened: Opened, is_used: bool) -> Awake {
         let shared = Arc::clone(&self.shared);
         let next_session = move || SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let (room, run) = task::start(id.clone(), opened, is_used, self.shared.surroundings.clone(), next_session);
+        let (room, run) = task::start(id.clone(), opened, is_used, self.shared.context.clone(), next_session);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let task = tokio::spawn(async move {
             run.await;
@@ -396,7 +397,7 @@ impl Shared {
         if !error.is_lasting() {
             return error.into();
         }
-        EnterError::Troubled(self.surroundings.troubles.note(id, Kind::Closed, &error.to_string()))
+        EnterError::Troubled(self.context.troubles.note(id, Kind::Closed, &error.to_string()))
     }
 
     /// Gives up a slot whose room is not awake. Whoever has it in hand already notices, and takes a new one.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 
+use super::command::{Command, Gone, Space};
 use super::limits::{ROOM_INBOX_BYTES_MAX, ROOM_INBOX_MAX, ROOM_MESSAGE_BYTES};
-use super::room::{Command, Gone};
 
 /// The sending end. Clones lead to the same queue.
 #[derive(Clone, Debug)]
@@ -13,10 +13,6 @@ pub(super) struct Submits {
     queue: mpsc::Sender<Command>,
     space: Arc<Semaphore>,
 }
-
-/// The bytes that a command takes in the queue, until the room has handled it.
-#[derive(Debug)]
-pub(super) struct Space(#[expect(dead_code, reason = "dropping it gives the space back")] OwnedSemaphorePermit);
 
 /// The queue has no space left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,9 +33,10 @@ use self::decider::{Clock, Decider, Moved, snapshot_policy};
 use self::in_flight::{InFlight, appended};
 use self::trial::{Trial, tried};
 use self::waiting::{Inboxes, Waiting};
+use super::command::{Command, Outbox};
 use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::open::Opened;
-use super::room::{Command, News, Outbox, Room};
+use super::room::{News, Room};
 use super::submits::Submits;
 use super::tally::Tally;
 use super::trims::TrimQueue;
@@ -48,7 +49,7 @@ use crate::machines::Machines;
 
 /// What all rooms' tasks have around them.
 #[derive(Clone)]
-pub(super) struct Surroundings {
+pub(super) struct RoomContext {
     pub(super) journal: Arc<dyn Journal>,
     /// The builds that rooms run, and the threads that they run on.
     pub(super) machines: Machines,
@@ -67,7 +68,7 @@ pub(super) fn start(
     id: RoomId,
     opened: Opened,
     is_used: bool,
-    surroundings: Surroundings,
+    context: RoomContext,
     next_session: impl Fn() -> SessionId + Send + 'static,
 ) -> (Room, impl Future<Output = ()>) {
     let Opened { mut sequencer, noted, retention } = opened;
@@ -78,7 +79,7 @@ pub(super) fn start(
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
     let tally = Arc::<Tally>::default();
     let room = Room { submits, controls, history, news: news_receiver, tally: Arc::clone(&tally) };
-    let sleep_after_micros = u64::try_from(surroundings.sleep_after.as_micros()).unwrap_or(u64::MAX);
+    let sleep_after_micros = u64::try_from(context.sleep_after.as_micros()).unwrap_or(u64::MAX);
     let waking = Waking { noted, is_used, sleep_after_micros };
     let clock = Clock::start();
     // Whoever was present leaves now, which asks the machine.
@@ -96,13 +97,13 @@ pub(super) fn start(
         handled: HashMap::new(),
         leaving: HashMap::new(),
         kept_view: None,
-        view_memory: surroundings.view_memory.clone(),
+        view_memory: context.view_memory.clone(),
     };
     let task = Task {
         id,
         decider: Arc::new(Mutex::new(decider)),
         clock,
-        surroundings,
+        context,
         inboxes: Inboxes { controls: controls_inbox, submits: submits_inbox },
         waiting: Waiting::new(),
         news,
@@ -126,7 +127,7 @@ struct Task {
     /// Locked by this task, or by the turn that it waits for.
     decider: Arc<Mutex<Decider>>,
     clock: Clock,
-    surroundings: Surroundings,
+    context: RoomContext,
     inboxes: Inboxes,
     waiting: Waiting,
     news: watch::Sender<News>,
@@ -150,7 +151,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        let mut timer = Box::pin(tokio::time::sleep(self.surroundings.sleep_after));
+        let mut timer = Box::pin(tokio::time::sleep(self.context.sleep_after));
         let mut is_timers_turn = true;
         self.perform_effects().await;
         while !self.is_asleep {
@@ -191,7 +192,7 @@ impl Task {
         let mut decider = self.decider();
         let room_wakes_at = self.clock.with_now(|now| decider.room.wake_at(now));
         let room_wakes_at = room_wakes_at.map(|ticks| self.clock.instant(ticks));
-        let latest = Instant::now() + self.surroundings.sleep_after;
+        let latest = Instant::now() + self.context.sleep_after;
         [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min)
     }
 
@@ -253,7 +254,7 @@ impl Task {
             decider.room.set_slice(Some(FUEL_PER_SLICE));
             (done, began.elapsed())
         };
-        let (done, elapsed) = self.surroundings.machines.pool().run(lane, turn).await;
+        let (done, elapsed) = self.context.machines.pool().run(lane, turn).await;
         self.busy.note(elapsed);
         done
     }

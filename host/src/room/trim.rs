@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIMS_AT_ONCE};
 use super::rooms::Rooms;
 use super::trims::Trims;
-use crate::archive::follow::Followed;
+use crate::archive::follow::ClientRoster;
 use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
 use crate::log::{LogError, LogReader, Logs};
 use crate::machine::Instance;
@@ -152,9 +152,9 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
     let (mut replay, mut followed) = match record.base {
         Some(_) => {
             let base = snapshot_at(begins.0)?;
-            (Replay::from_snapshot(builds, &base)?, Followed::from_snapshot(&base))
+            (Replay::from_snapshot(builds, &base)?, ClientRoster::from_snapshot(&base))
         }
-        None => (Replay::from_genesis(builds, &record.genesis)?, Followed::default()),
+        None => (Replay::from_genesis(builds, &record.genesis)?, ClientRoster::default()),
     };
     replay.check_checkpoints(true);
     let mut reader = LogReader::new(journal, room, begins).upto(upto);

@@ -4,8 +4,8 @@
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{LoadError, RoomId, Seq, UpgradeError};
 
+use super::command::Gone;
 use super::error::UpgradeRoomError;
-use super::room::Gone;
 use super::rooms::Rooms;
 use crate::machine::{Build, Lane, Stack};
 

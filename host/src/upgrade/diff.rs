@@ -12,14 +12,14 @@ const CONTEXT_LINES: usize = 3;
 
 /// A view with a name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'a> {
+pub(super) struct NamedView<'a> {
     pub(super) name: &'a str,
     /// The view as the machine wrote it.
     pub(super) json: &'a str,
 }
 
 /// Returns the unified diff of two views as indented JSON, of bounded length. `None` if they are equal.
-pub(super) fn diff(before: View<'_>, after: View<'_>) -> Option<String> {
+pub(super) fn diff(before: NamedView<'_>, after: NamedView<'_>) -> Option<String> {
     if before.json == after.json {
         return None;
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn compare(before: &str, after: &str) -> Option<String> {
-        diff(View { name: "now", json: before }, View { name: "then", json: after })
+        diff(NamedView { name: "now", json: before }, NamedView { name: "then", json: after })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use reapply_sync::{Chain, Digest, Replay, ReplayError, Seq, Snapshot};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use super::report::{Failure, Finding, Step, Tried};
+use super::report::{Failure, Step, Tried, UpgradeEffect};
 use super::trial::Trial;
 use crate::journal::RoomRecord;
 use crate::log::{LogError, LogReader, Logs, Starts};
@@ -15,13 +15,13 @@ use crate::room::limits::READ_BYTES;
 /// room itself.
 pub(super) async fn try_room(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Tried {
     let finding = play(logs, room, to, replay).await.unwrap_or_else(|failure| match failure.step {
-        Step::Past => Finding::Broken(failure),
-        _ => Finding::Fails(failure),
+        Step::Past => UpgradeEffect::Broken(failure),
+        _ => UpgradeEffect::Fails(failure),
     });
     Tried { room: room.room.to_string(), from: room.digest.to_string(), head: room.head, finding }
 }
 
-async fn play(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Result<Finding, Failure> {
+async fn play(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Result<UpgradeEffect, Failure> {
     let head = room.head;
     let begins_at = Seq(head.0.saturating_sub(replay).max(room.start().0.0));
     let (old, from) = begin(logs, room, begins_at).await?;

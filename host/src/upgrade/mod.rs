@@ -1,7 +1,7 @@
 //! Upgrades: rooms switch to another build, all of them or none, and only after a trial.
 //!
 //! ```text
-//!  http::upgrades ──▶ Upgrades::begin ──▶ Order ──run──▶ gate::try_room, for each room ──▶ Line::Tried
+//!  http::upgrades ──▶ Upgrades::begin ──▶ UpgradeJob ──run──▶ gate::try_room, for each room ──▶ Line::Tried
 //!                       one at a time                      │ none fails
 //!                                                          ▼
 //!                                              Room::upgrade, for each room ──▶ Line::Upgraded, Line::Kept
@@ -15,7 +15,7 @@ pub mod report;
 
 mod diff;
 mod gate;
-mod order;
+mod job;
 mod trial;
 
-pub use order::{Asked, Order, OrderError, Upgrades, Which};
+pub use job::{UpgradeJob, UpgradeJobError, UpgradeRequest, UpgradeTarget, Upgrades};

@@ -28,7 +28,7 @@ pub enum Line {
         why: String,
     },
     /// The result.
-    Report(Report),
+    Report(UpgradeReport),
     /// The host failed, and the upgrade has ended early.
     Failed {
         /// The reason.
@@ -60,13 +60,13 @@ pub struct Tried {
     pub head: Seq,
     /// The effect of the new build on it.
     #[serde(flatten)]
-    pub finding: Finding,
+    pub finding: UpgradeEffect,
 }
 
 /// The effect of a new build on a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
-pub enum Finding {
+pub enum UpgradeEffect {
     /// No visible difference.
     Same {
         /// The number of events that were played on both builds.
@@ -145,7 +145,7 @@ pub enum Step {
 
 /// The result of an upgrade.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct UpgradeReport {
     /// The build's digest.
     pub to: String,
     /// Whether nothing was to be changed.
@@ -178,7 +178,7 @@ pub struct Named {
     pub rooms: Vec<String>,
 }
 
-impl Report {
+impl UpgradeReport {
     /// Returns whether everything succeeded.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -187,10 +187,10 @@ impl Report {
 
     pub(super) fn count(&mut self, tried: &Tried) {
         match &tried.finding {
-            Finding::Same { .. } => self.same += 1,
-            Finding::Differs(_) => self.differ += 1,
-            Finding::Fails(_) => self.failing.add(&tried.room),
-            Finding::Broken(_) => self.broken.add(&tried.room),
+            UpgradeEffect::Same { .. } => self.same += 1,
+            UpgradeEffect::Differs(_) => self.differ += 1,
+            UpgradeEffect::Fails(_) => self.failing.add(&tried.room),
+            UpgradeEffect::Broken(_) => self.broken.add(&tried.room),
         }
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn lines_are_flat_json_and_come_back() {
         let failure = Failure { step: Step::Restore, seq: Seq(7), why: "no".to_owned() };
-        let finding = Finding::Fails(failure);
+        let finding = UpgradeEffect::Fails(failure);
         let tried = Tried { room: "notes/a".to_owned(), from: "00".to_owned(), head: Seq(9), finding };
         let json = serde_json::to_string(&Line::Tried(tried.clone())).unwrap();
         let expected = r#"{"line":"tried","room":"notes/a","from":"00","head":9,"finding":"fails","step":"restore","seq":7,"why":"no"}"#;

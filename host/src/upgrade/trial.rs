@@ -4,9 +4,9 @@ use bytes::Bytes;
 use reapply_sync::limits::{SNAPSHOT_BYTES_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{ApplyError, CodecError, Digest, Event, Input, LoadError, Machine, Replay, Seq};
 
-use super::diff::{View, diff};
+use super::diff::{NamedView, diff};
 use super::limits::TRANSITION_SHOWN_BYTES_MAX;
-use super::report::{Differences, Failure, Finding, Refused, Step};
+use super::report::{Differences, Failure, Refused, Step, UpgradeEffect};
 use crate::machine::{Build, Instance, Stack, State};
 
 /// A trial, which plays a room's log on its own build, and from some event on also on another one.
@@ -45,7 +45,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
     }
 
     /// Returns the finding, with the current state on both builds.
-    pub(super) fn finish(mut self) -> Result<Finding, Failure> {
+    pub(super) fn finish(mut self) -> Result<UpgradeEffect, Failure> {
         let seq = self.old.seq();
         // The snapshot is taken first: a view that faults costs the instance.
         let restored = self.restore()?;
@@ -66,17 +66,17 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
             None => upgraded.clone(),
         };
 
-        let now = View { name: "now", json: &now };
-        let upgraded = View { name: "upgraded", json: &upgraded };
+        let now = NamedView { name: "now", json: &now };
+        let upgraded = NamedView { name: "upgraded", json: &upgraded };
         let differences = Differences {
             replayed: self.replayed,
             view: diff(now, upgraded),
-            replay: diff(upgraded, View { name: "replayed on the new build", json: &replayed }),
+            replay: diff(upgraded, NamedView { name: "replayed on the new build", json: &replayed }),
             refused: self.refused,
         };
         Ok(match differences {
-            Differences { replayed, view: None, replay: None, refused: None } => Finding::Same { replayed },
-            differences => Finding::Differs(differences),
+            Differences { replayed, view: None, replay: None, refused: None } => UpgradeEffect::Same { replayed },
+            differences => UpgradeEffect::Differs(differences),
         })
     }
 

@@ -3,7 +3,7 @@
 mod access;
 mod failures;
 mod gate;
-mod order;
+mod job;
 mod rooms;
 mod under_load;
 

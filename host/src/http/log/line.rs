@@ -28,7 +28,7 @@ const COLUMNS: [&str; 13] = [
 ];
 
 /// Events that one build decodes.
-pub(super) struct Stretch {
+pub(super) struct BuildEvents {
     pub(super) build: Build,
     pub(super) events: Vec<Event>,
 }
@@ -44,10 +44,10 @@ pub(super) fn heading(format: Format) -> Bytes {
 /// Returns the lines of the matching events, at most `count_max`, and their number.
 ///
 /// Decodes with the builds, so it does not run on the threads that serve sockets.
-pub(super) fn render(stretches: Vec<Stretch>, filter: &Filter, format: Format, count_max: u64) -> (Bytes, u64) {
+pub(super) fn render(stretches: Vec<BuildEvents>, filter: &Filter, format: Format, count_max: u64) -> (Bytes, u64) {
     let mut lines = Lines::new(format);
     let mut count = 0;
-    for Stretch { build, events } in stretches {
+    for BuildEvents { build, events } in stretches {
         let mut decoder = Decoder { build, instance: None };
         for event in &events {
             if count == count_max {

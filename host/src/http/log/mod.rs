@@ -29,12 +29,12 @@ use self::query::{Format, Query};
 use self::stream::{LogLines, Next};
 use super::compress::AsItIs;
 use super::error::HttpError;
-use super::extract::{Asked, RoomPath};
+use super::extract::{ApiQuery, RoomPath};
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
 use super::state::HttpState;
 use crate::journal::RoomRecord;
 use crate::log::{LogReader, Logs};
-use crate::room::{Follower, OpenRoomError, Place, ReplayError, find, seq_at};
+use crate::room::{Follower, LogPosition, OpenRoomError, PastError, find, seq_at};
 
 pub use self::query::QueryError;
 
@@ -45,7 +45,7 @@ pub const LOG_BEGINS: &str = "reapply-log-begins";
 pub async fn log(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
-    Asked(parameters): Asked<Vec<(String, String)>>,
+    ApiQuery(parameters): ApiQuery<Vec<(String, String)>>,
 ) -> Result<Response, HttpError> {
     let query = Query::parse(&parameters)?;
     let record = find(&served.logs, &id).await?;
@@ -80,9 +80,9 @@ pub async fn log(
 async fn first(logs: &Logs, record: &RoomRecord, query: &Query) -> Result<Seq, HttpError> {
     let (begins, _) = record.start();
     let Some(time) = query.filter.begins_after() else { return Ok(begins) };
-    match seq_at(logs, record, Place::Time(time)).await {
+    match seq_at(logs, record, LogPosition::Time(time)).await {
         Ok(seq) => Ok(seq),
-        Err(ReplayError::Unborn { .. } | ReplayError::Before { .. }) => Ok(begins),
+        Err(PastError::Unborn { .. } | PastError::Before { .. }) => Ok(begins),
         Err(error) => Err(error.into()),
     }
 }
@@ -98,7 +98,7 @@ pub struct Counts {
 pub async fn rejections(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
-    Asked(counts): Asked<Counts>,
+    ApiQuery(counts): ApiQuery<Counts>,
 ) -> Result<Response, HttpError> {
     let format = counts.format.as_deref().map(Format::parse).transpose()?.unwrap_or_default();
     find(&served.logs, &id).await?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reapply_sync::{Batch, Digest, Event, Input, Seq};
 use tokio::runtime::Handle;
 
-use super::line::{self, Stretch};
+use super::line::{self, BuildEvents};
 use super::query::{Filter, Query};
 use crate::background;
 use crate::clock;
@@ -98,9 +98,10 @@ impl LogLines {
     }
 
     /// Reads the next portion, and returns what is wanted of it; nothing at the log's end.
-    async fn read(&mut self) -> Result<Option<Wanted>, HttpError> {
+    async fn read(&mut self) -> Result<Option<EventsByBuild>, HttpError> {
         let (mut reader, filter, runtime) = (self.reader.clone(), self.query.filter.clone(), Handle::current());
-        let mut search = Search { after: self.after, digest: self.digest, is_over: false, wanted: Wanted::default() };
+        let mut search =
+            Search { after: self.after, digest: self.digest, is_over: false, wanted: EventsByBuild::default() };
         #[cfg(test)]
         {
             self.portions += 1;
@@ -125,14 +126,14 @@ impl LogLines {
         Ok((!is_at_end).then_some(search.wanted))
     }
 
-    async fn render(&mut self, wanted: Wanted) -> Result<Option<Bytes>, HttpError> {
+    async fn render(&mut self, wanted: EventsByBuild) -> Result<Option<Bytes>, HttpError> {
         if wanted.0.is_empty() {
             return Ok(None);
         }
         let mut stretches = Vec::new();
         for (digest, events) in wanted.0 {
             let build = self.logs.machines.build(digest).await?.ok_or(MachinesError::NotStored(digest))?;
-            stretches.push(Stretch { build, events });
+            stretches.push(BuildEvents { build, events });
         }
         let (filter, format, left) = (self.query.filter.clone(), self.query.format, self.left);
         let rendered = tokio::task::spawn_blocking(move || line::render(stretches, &filter, format, left)).await;
@@ -154,7 +155,7 @@ struct Search {
     after: Seq,
     digest: Digest,
     is_over: bool,
-    wanted: Wanted,
+    wanted: EventsByBuild,
 }
 
 impl Search {
@@ -178,9 +179,9 @@ impl Search {
 
 /// Events to show, by the build that decodes them.
 #[derive(Default)]
-struct Wanted(Vec<(Digest, Vec<Event>)>);
+struct EventsByBuild(Vec<(Digest, Vec<Event>)>);
 
-impl Wanted {
+impl EventsByBuild {
     fn push(&mut self, digest: Digest, event: Event) {
         match self.0.last_mut() {
             Some((last, events)) if *last == digest => events.push(event),

@@ -54,7 +54,7 @@ use self::store::{Operation, Store};
 use self::sweep::Leftovers;
 use self::wal::{WalError, WalReport};
 use self::writer::{Queue, Writer};
-use super::directory::{DataDirectory, OpenError};
+use super::directory::{DataDirectory, OpenJournalError};
 use super::{
     Answer, Appending, Component, Hold, Holds, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount,
     Retention, RoomRecord, ScrubReport, SnapshotRecord,
@@ -112,7 +112,7 @@ impl SqliteJournal {
     /// # Errors
     ///
     /// The directory is in use, not writable, or of a newer format; or what is stored is damaged. Each error says where.
-    pub fn open(directory: &Path) -> Result<Opened, OpenError> {
+    pub fn open(directory: &Path) -> Result<Opened, OpenJournalError> {
         Self::open_with(directory, LostLog::Refused, Proving::WhenUsed)
     }
 
@@ -121,11 +121,11 @@ impl SqliteJournal {
     /// # Errors
     ///
     /// As above.
-    pub fn open_with(directory: &Path, lost_log: LostLog, proving: Proving) -> Result<Opened, OpenError> {
+    pub fn open_with(directory: &Path, lost_log: LostLog, proving: Proving) -> Result<Opened, OpenJournalError> {
         let directory = DataDirectory::open(directory)?;
         let file = directory.path().join(DATABASE_FILE);
         let warnings = recover(&directory, &file, lost_log, proving)?;
-        let storage = |error: &dyn ToString| OpenError::Storage { file: file.clone(), error: error.to_string() };
+        let storage = |error: &dyn ToString| OpenJournalError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
         // A start that fails after the mark is set must leave the log that the mark asks for.
@@ -392,8 +392,8 @@ fn recover(
     file: &Path,
     lost_log: LostLog,
     proving: Proving,
-) -> Result<Vec<String>, OpenError> {
-    let storage = |error: &dyn ToString| OpenError::Storage { file: file.to_owned(), error: error.to_string() };
+) -> Result<Vec<String>, OpenJournalError> {
+    let storage = |error: &dyn ToString| OpenJournalError::Storage { file: file.to_owned(), error: error.to_string() };
     let wal_file = directory.path().join(WAL_FILE);
     let report = inspect(file, &wal_file)?;
     let mut warnings = Vec::new();
@@ -413,7 +413,7 @@ fn recover(
     // Before a migration, which begins a log anew.
     if was_open && !report.is_begun {
         if lost_log == LostLog::Refused {
-            return Err(OpenError::LogLost { file: file.to_owned(), log: wal_file });
+            return Err(OpenJournalError::LogLost { file: file.to_owned(), log: wal_file });
         }
         let file = file.display();
         warnings.push(format!("{file} lost its write-ahead log, and goes on without what was acknowledged last"));
@@ -439,14 +439,14 @@ fn recover(
 }
 
 /// Removes what a crash has left, and answers what is still there: on a full disk nothing can be removed, and all can be read.
-fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenError> {
+fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenJournalError> {
     let refuse = |error| schema::refusal(file, "what a crash left", &error);
     let mut leftovers = Leftovers::find(connection).map_err(refuse)?;
     while !leftovers.is_empty() {
         match leftovers.remove_some(connection) {
             Ok(()) => {}
             Err(Failed::Refused(error)) => {
-                return Err(OpenError::Storage { file: file.to_owned(), error: error.to_string() });
+                return Err(OpenJournalError::Storage { file: file.to_owned(), error: error.to_string() });
             }
             Err(Failed::Storage(error)) if is_damage(&error) => return Err(refuse(error)),
             Err(Failed::Storage(error)) => {
@@ -459,18 +459,18 @@ fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenError> {
 }
 
 /// Looks at the write-ahead log before SQLite does.
-fn inspect(file: &Path, wal_file: &Path) -> Result<WalReport, OpenError> {
+fn inspect(file: &Path, wal_file: &Path) -> Result<WalReport, OpenJournalError> {
     let report = wal::inspect(wal_file).map_err(|error| match error {
-        WalError::Io(error) => OpenError::Storage { file: wal_file.to_owned(), error: error.to_string() },
+        WalError::Io(error) => OpenJournalError::Storage { file: wal_file.to_owned(), error: error.to_string() },
         WalError::Damaged { place, what } => {
-            OpenError::Damaged { file: wal_file.to_owned(), place, what: what.to_owned() }
+            OpenJournalError::Damaged { file: wal_file.to_owned(), place, what: what.to_owned() }
         }
     })?;
     let is_empty = file.metadata().map_or(true, |metadata| metadata.len() == 0);
     if is_empty && report.frames_committed > 0 {
         // SQLite would take the records in the log for leftovers, and delete them.
         let what = "it is missing or empty, while its write-ahead log holds records".to_owned();
-        return Err(OpenError::Damaged { file: file.to_owned(), place: "its start".to_owned(), what });
+        return Err(OpenJournalError::Damaged { file: file.to_owned(), place: "its start".to_owned(), what });
     }
     Ok(report)
 }

@@ -81,7 +81,7 @@ struct Known {
     is_all_proved: bool,
     damaged: BTreeMap<RoomId, String>,
     /// The rooms that somebody waits for. Each is proved a portion at a time, in turn, so that none waits for the whole of another.
-    wanted: VecDeque<Wanted>,
+    wanted: VecDeque<PendingProof>,
     waiting: HashMap<RoomId, Vec<Waiting>>,
     scrub: ScrubReport,
     /// Whether another pass is to be made.
@@ -126,7 +126,7 @@ impl Proofs {
             return Proof::Refused(JournalError::QueueFull { waiting, waiting_max: WANTED_MAX, unit: "proofs" });
         }
         known.waiting.insert(room.clone(), vec![answer]);
-        known.wanted.push_back(Wanted { room: room.clone(), proof: None });
+        known.wanted.push_back(PendingProof { room: room.clone(), proof: None });
         drop(known);
         self.shared.changed.notify_all();
         Proof::UnderWay(receiver)
@@ -222,7 +222,7 @@ fn prove(shared: &Shared, connection: &Connection) {
 }
 
 /// Proves the next portion of a room, and answers those who wait for it if it was the last one.
-fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: Wanted) {
+fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: PendingProof) {
     let went_on = wanted.go_on(connection);
     wanted.note_authors(&shared.queue);
     let mut known = shared.lock();
@@ -250,7 +250,7 @@ fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: Wanted) {
 
 /// A room that is being proved.
 #[derive(Debug)]
-struct Wanted {
+struct PendingProof {
     room: RoomId,
     /// Where the proof has come to, once it is begun.
     proof: Option<RoomProof>,
@@ -264,7 +264,7 @@ enum Portion {
     NoRoom,
 }
 
-impl Wanted {
+impl PendingProof {
     /// Proves the next portion, all of it as of one moment.
     fn go_on(&mut self, connection: &Connection) -> rusqlite::Result<Portion> {
         let _moment = connection.unchecked_transaction()?;
@@ -292,7 +292,7 @@ fn go_through(
     room: &RoomId,
     each: &mut impl FnMut(usize),
 ) -> rusqlite::Result<bool> {
-    let mut wanted = Wanted { room: room.clone(), proof: None };
+    let mut wanted = PendingProof { room: room.clone(), proof: None };
     while !shared.is_closed() {
         let went_on = wanted.go_on(connection)?;
         wanted.note_authors(&shared.queue);

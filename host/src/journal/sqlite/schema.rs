@@ -9,7 +9,7 @@ use super::checkpoint::LAID_OUT_FRAMES;
 use super::formats::{self, FORMAT, FORMAT_GONE, Migration};
 use super::row::{RowDamage, is_damage, one_line, row_damage};
 use super::wal::FRAME_HEADER_BYTES;
-use crate::journal::directory::OpenError;
+use crate::journal::directory::OpenJournalError;
 
 /// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
 pub const DATABASE_FILE: &str = "journal.db";
@@ -33,34 +33,34 @@ const CACHE_KIB: i64 = -8192;
 const STATEMENTS_CACHED: usize = 64;
 
 /// Opens the one connection that writes, and brings the file to [`FORMAT`].
-pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenJournalError> {
     let (connection, found) = open_as_it_is(file)?;
     migrate(&connection, file, found)?;
     Ok(connection)
 }
 
 /// Opens a connection that writes, and leaves the file in the format that it has. Answers that as well: 0 where the file is empty.
-pub(super) fn open_as_it_is(file: &Path) -> Result<(Connection, i64), OpenError> {
+pub(super) fn open_as_it_is(file: &Path) -> Result<(Connection, i64), OpenJournalError> {
     let place = "its header";
     let connection = Connection::open(file).map_err(|error| refusal(file, place, &error))?;
     let found =
         prepare(&connection).and_then(|()| read_format(&connection)).map_err(|error| refusal(file, place, &error))?;
     let Some(found) = found else {
         let what = "it is no journal of Reapply".to_owned();
-        return Err(OpenError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
+        return Err(OpenJournalError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
     };
     if (1..=FORMAT_GONE).contains(&found) {
-        return Err(OpenError::OlderFormat { file: file.to_owned(), found, known: FORMAT_GONE + 1 });
+        return Err(OpenJournalError::OlderFormat { file: file.to_owned(), found, known: FORMAT_GONE + 1 });
     }
     if found > FORMAT {
-        return Err(OpenError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
+        return Err(OpenJournalError::NewerFormat { file: file.to_owned(), found, known: FORMAT });
     }
     settle(&connection).map_err(|error| refusal(file, place, &error))?;
     Ok((connection, found))
 }
 
 /// Brings a file from the format `found` to [`FORMAT`].
-pub(super) fn migrate(connection: &Connection, file: &Path, found: i64) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &Connection, file: &Path, found: i64) -> Result<(), OpenJournalError> {
     let steps = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)).unwrap_or_default();
     take(connection, steps).map_err(|error| refusal(file, "its format", &error))
 }
@@ -82,12 +82,12 @@ pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The refusal to open that `error` asks for.
-pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> OpenError {
+pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> OpenJournalError {
     let file = file.to_owned();
     match row_damage(error) {
-        Some(RowDamage { place, what }) => OpenError::Damaged { file, place: place.clone(), what: what.clone() },
-        None if is_damage(error) => OpenError::Damaged { file, place: place.to_owned(), what: one_line(error) },
-        None => OpenError::Storage { file, error: one_line(error) },
+        Some(RowDamage { place, what }) => OpenJournalError::Damaged { file, place: place.clone(), what: what.clone() },
+        None if is_damage(error) => OpenJournalError::Damaged { file, place: place.to_owned(), what: one_line(error) },
+        None => OpenJournalError::Storage { file, error: one_line(error) },
     }
 }
 

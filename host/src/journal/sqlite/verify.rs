@@ -14,10 +14,10 @@ use super::authors::{self, Collector, Segment};
 use super::rooms::RoomRow;
 use super::row::{Failed, damage, integer, number, one_line};
 use super::{log, notes, rejections, schema, snapshots, tables};
-use crate::journal::directory::OpenError;
+use crate::journal::directory::OpenJournalError;
 
 /// Proves the whole database.
-pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenJournalError> {
     let refuse = |place: &'static str| move |error: rusqlite::Error| schema::refusal(file, place, &error);
     structure(connection).map_err(refuse("its structure"))?;
     let mut rooms = rooms(connection).map_err(refuse("the table rooms"))?;

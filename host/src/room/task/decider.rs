@@ -12,8 +12,8 @@ use super::waiting::Waiting;
 use crate::clock;
 use crate::journal::Retention;
 use crate::machine::Instance;
+use crate::room::command::{Command, Outbox, Upgrade};
 use crate::room::error::UpgradeRoomError;
-use crate::room::room::{Command, Outbox, Upgrade};
 use crate::room::view::{self, KeptView, View, ViewMemory};
 
 /// The room, and who waits for what it decides.

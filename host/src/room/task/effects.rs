@@ -13,7 +13,7 @@ use super::trial::Trial;
 use crate::clock;
 use crate::crash;
 use crate::journal::{Appended, BatchId, Record};
-use crate::room::room::Letter;
+use crate::room::command::DirectMessage;
 use crate::room::troubles::Kind;
 
 /// Bytes of an alarm's transition that the operator is shown, as JSON.
@@ -42,7 +42,7 @@ impl Task {
         match effect {
             Effect::Append { batch, note } => self.append(&batch, note),
             Effect::TrySnapshot(snapshot) => {
-                self.trial = Some(Trial::new(self.surroundings.machines.clone(), snapshot));
+                self.trial = Some(Trial::new(self.context.machines.clone(), snapshot));
             }
             Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
             Effect::Rung => {
@@ -51,20 +51,20 @@ impl Task {
                 }
             }
             Effect::Send { session, frame } => {
-                let sent = self.outboxes.get(&session).map(|outbox| outbox.try_send(Letter::Frame(frame)));
+                let sent = self.outboxes.get(&session).map(|outbox| outbox.try_send(DirectMessage::Frame(frame)));
                 if !matches!(sent, Some(Ok(()))) {
                     self.outboxes.remove(&session);
                     self.unreachable.push(session);
                 }
             }
             Effect::Slow { session, until } => {
-                let letter = Letter::Slow(self.clock.instant(until));
+                let direct = DirectMessage::Slow(self.clock.instant(until));
                 // A session that does not hear of it is read on, and the room keeps what comes.
-                let _full = self.outboxes.get(&session).map(|outbox| outbox.try_send(letter));
+                let _full = self.outboxes.get(&session).map(|outbox| outbox.try_send(direct));
             }
             Effect::Signal { from, frame } => {
                 for (_, outbox) in self.outboxes.iter().filter(|(session, _)| **session != from) {
-                    let _full = outbox.try_send(Letter::Frame(frame.clone()));
+                    let _full = outbox.try_send(DirectMessage::Frame(frame.clone()));
                 }
             }
             Effect::End { session, why } => self.end_session(session, why),
@@ -101,7 +101,7 @@ impl Task {
         self.in_flight = Some(InFlight {
             events: batch.events.len(),
             has_checkpoint: batch.events.iter().any(is_checkpoint),
-            appending: self.surroundings.journal.append(&self.id, record, note),
+            appending: self.context.journal.append(&self.id, record, note),
         });
     }
 
@@ -115,7 +115,7 @@ impl Task {
                 let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_appended(now));
                 self.turn(Step::HandleAppended, hand_in).await;
                 if self.is_trimmed && has_checkpoint {
-                    self.surroundings.trims.offer(&self.id);
+                    self.context.trims.offer(&self.id);
                 }
                 return;
             }
@@ -148,9 +148,9 @@ impl Task {
 
     /// Stores a snapshot beside the room.
     fn store_snapshot(&mut self, snapshot: Arc<Snapshot>) {
-        self.surroundings.troubles.clear(&self.id, Kind::Unsaved);
-        let (journal, id) = (Arc::clone(&self.surroundings.journal), self.id.clone());
-        let trims = self.is_trimmed.then(|| Arc::clone(&self.surroundings.trims));
+        self.context.troubles.clear(&self.id, Kind::Unsaved);
+        let (journal, id) = (Arc::clone(&self.context.journal), self.id.clone());
+        let trims = self.is_trimmed.then(|| Arc::clone(&self.context.trims));
         self.storing = Some(tokio::spawn(async move {
             match journal.put_snapshot(&id, (*snapshot).clone()).await {
                 Ok(()) => {
@@ -165,7 +165,7 @@ impl Task {
     }
 
     async fn note(&mut self, note: Note) {
-        let noted = self.surroundings.journal.set_note(&self.id, note).await;
+        let noted = self.context.journal.set_note(&self.id, note).await;
         if let Err(why) = &noted {
             warn!(room = %self.id, %why, "what the room is to be woken for was not noted; a room that sleeps may miss its alarm");
         }
@@ -175,7 +175,7 @@ impl Task {
     fn end_session(&mut self, session: SessionId, why: Goodbye) {
         if let Some(outbox) = self.outboxes.remove(&session) {
             // A full queue is dropped with the session; the connection then closes without a word.
-            let _full = outbox.try_send(Letter::Goodbye(why));
+            let _full = outbox.try_send(DirectMessage::Goodbye(why));
         }
     }
 
@@ -192,19 +192,19 @@ impl Task {
         }
         self.tell_tally_for_sleep().await;
         if note.alarm.is_some() {
-            self.surroundings.alarms_changed.notify_one();
+            self.context.alarms_changed.notify_one();
         }
         if note.is_occupied {
-            self.surroundings.abandoned.notify_one();
+            self.context.abandoned.notify_one();
         }
         debug!(room = %self.id, "the room is asleep");
     }
 
     async fn report(&mut self, report: Report) {
         match report {
-            Report::Broken(_) => drop(self.surroundings.troubles.note(&self.id, Kind::Closed, &report.to_string())),
+            Report::Broken(_) => drop(self.context.troubles.note(&self.id, Kind::Closed, &report.to_string())),
             Report::SnapshotUnrestorable { .. } => {
-                self.surroundings.troubles.note(&self.id, Kind::Unsaved, &report.to_string());
+                self.context.troubles.note(&self.id, Kind::Unsaved, &report.to_string());
             }
             Report::AlarmFailed { alarm, why } => self.report_alarm(alarm, &why).await,
             _ => warn!(room = %self.id, "{report}"),

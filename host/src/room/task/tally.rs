@@ -36,7 +36,7 @@ impl Task {
     /// Passes the counts to the journal. `told` hears when that is done.
     pub(super) fn tell_tally(&mut self, told: Option<oneshot::Sender<()>>) {
         self.tally_due = None;
-        let (journal, id, tally) = (Arc::clone(&self.surroundings.journal), self.id.clone(), Arc::clone(&self.tally));
+        let (journal, id, tally) = (Arc::clone(&self.context.journal), self.id.clone(), Arc::clone(&self.tally));
         let counts = tally.take();
         tokio::spawn(async move {
             if !counts.is_empty()
@@ -53,7 +53,7 @@ impl Task {
     pub(super) async fn tell_tally_for_sleep(&mut self) {
         let counts = self.tally.take();
         if !counts.is_empty()
-            && let Err(why) = self.surroundings.journal.count_rejections(&self.id, counts).await
+            && let Err(why) = self.context.journal.count_rejections(&self.id, counts).await
         {
             warn!(room = %self.id, %why, "counts of rejections were not stored");
         }

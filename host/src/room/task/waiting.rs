@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
+use crate::room::command::Command;
 use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX};
-use crate::room::room::Command;
 
 /// A room's queues, as its task has them.
 pub(super) struct Waiting {

@@ -13,7 +13,7 @@ use super::{LogWriter, Opened, SqliteJournal, open, prove, room_with};
 use crate::journal::conformance::Shared;
 use crate::journal::sqlite::schema::{DATABASE_FILE, PAGE_BYTES, WAL_FILE};
 use crate::journal::sqlite::wal;
-use crate::journal::{Appended, Journal, LostLog, OpenError, Proving};
+use crate::journal::{Appended, Journal, LostLog, OpenJournalError, Proving};
 
 /// The variable with the directory that the child process loads.
 const CHILD_DIRECTORY: &str = "REAPPLY_TEST_JOURNAL_DIRECTORY";
@@ -182,7 +182,7 @@ async fn damage_before_later_transactions_of_the_log_stops_the_start() {
         crash(&root.path().join("live"), &copy);
         flip(&copy.join(WAL_FILE), at, 2);
         let error = SqliteJournal::open(&copy).unwrap_err();
-        let OpenError::Damaged { file, place, .. } = &error else { panic!("{error}") };
+        let OpenJournalError::Damaged { file, place, .. } = &error else { panic!("{error}") };
         assert!(file.ends_with(WAL_FILE), "{error}");
         let expected = frame.map_or("its header".to_owned(), |frame| format!("frame {}", frame + 1));
         assert_eq!(*place, expected, "byte {at}: {error}");
@@ -249,7 +249,7 @@ async fn a_log_that_is_lost_is_missed_and_done_without_only_where_somebody_says_
         left.inspect(|left| fs::write(copy.join(WAL_FILE), left).unwrap());
         for _ in 0..2 {
             let error = SqliteJournal::open(&copy).unwrap_err();
-            assert!(matches!(error, OpenError::LogLost { .. }), "{name}: {error}");
+            assert!(matches!(error, OpenJournalError::LogLost { .. }), "{name}: {error}");
             assert!(error.to_string().contains("--accept-lost-log"), "{name}: {error}");
         }
         fs::write(copy.join(WAL_FILE), &wal_file).unwrap();
@@ -281,7 +281,7 @@ async fn a_lost_log_of_an_earlier_format_is_missed_each_time() {
     connection.close().unwrap();
     for _ in 0..2 {
         let error = SqliteJournal::open(&copy).unwrap_err();
-        assert!(matches!(error, OpenError::LogLost { .. }), "{error}");
+        assert!(matches!(error, OpenJournalError::LogLost { .. }), "{error}");
     }
     let Opened { warnings, .. } = SqliteJournal::open_with(&copy, LostLog::Accepted, Proving::First).unwrap();
     assert!(warnings[0].contains("lost its write-ahead log"), "{warnings:?}");

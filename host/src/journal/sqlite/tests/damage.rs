@@ -15,7 +15,7 @@ use super::{LogWriter, SqliteJournal, open, room_with};
 use crate::journal::sqlite::authors::{self, Segment};
 use crate::journal::sqlite::schema::{self, DATABASE_FILE};
 use crate::journal::sqlite::verify;
-use crate::journal::{Appended, Component, LostLog, NewRoom, OpenError, Proving, RejectionCount, Retention};
+use crate::journal::{Appended, Component, LostLog, NewRoom, OpenJournalError, Proving, RejectionCount, Retention};
 
 /// What is noted of each room.
 const NOTE: Note = Note { alarm: Some(Timestamp(77)), is_occupied: true };
@@ -69,7 +69,7 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Proves a database as the start does.
-fn verify(file: &Path) -> Result<(), OpenError> {
+fn verify(file: &Path) -> Result<(), OpenJournalError> {
     let connection = super::super::schema::open_writer(file)?;
     verify::verify(&connection, file)
 }
@@ -148,7 +148,7 @@ fn is_found(file: &Path, whole: &str) -> bool {
             assert_eq!(contents(file).unwrap(), whole, "damage that changes what is read was not found");
             false
         }
-        Err(OpenError::Damaged { place, what, .. }) => {
+        Err(OpenJournalError::Damaged { place, what, .. }) => {
             assert!(is_named(&place), "{place}: {what}");
             true
         }
@@ -198,7 +198,7 @@ async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
                 if let Some(changed) = change_a_value(&connection, &mut rng, table, column) {
                     tried += 1;
                     let error = verify::verify(&connection, &file).expect_err(&changed);
-                    let OpenError::Damaged { place, what, .. } = &error else { panic!("{changed}: {error}") };
+                    let OpenJournalError::Damaged { place, what, .. } = &error else { panic!("{changed}: {error}") };
                     // What makes no name or no text cannot be called by it.
                     let is_nameless = matches!(
                         (table, column),
@@ -279,7 +279,7 @@ async fn an_absent_row_is_missed_in_every_table() {
             );
             assert_eq!(connection.execute(&delete, []).unwrap(), 1);
             let error = verify::verify(&connection, &file).expect_err(&format!("{table}, row {offset}"));
-            let OpenError::Damaged { place, what, .. } = &error else { panic!("{table}: {error}") };
+            let OpenJournalError::Damaged { place, what, .. } = &error else { panic!("{table}: {error}") };
             assert!(is_named(place), "{table}, row {offset}: {place}: {what}");
             connection.execute_batch("ROLLBACK").unwrap();
         }
@@ -329,7 +329,7 @@ fn the_place_of_the_damage_is_named() {
     let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
     flip(&file, at as u64 + 2, 0);
     let error = SqliteJournal::open_with(directory.path(), LostLog::Refused, Proving::First).unwrap_err();
-    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+    assert!(matches!(&error, OpenJournalError::Damaged { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("journal.db is damaged at room counter/lobby, event "), "{text}");
 }
@@ -342,12 +342,12 @@ fn a_newer_or_a_much_older_format_is_refused_and_left_alone() {
     let set = |format: i64| Connection::open(&file).unwrap().pragma_update(None, "user_version", format).unwrap();
     set(7);
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 7, known: 6, .. }), "{error}");
+    assert!(matches!(error, OpenJournalError::NewerFormat { found: 7, known: 6, .. }), "{error}");
     assert!(error.to_string().contains("has the format 7"), "{error}");
     for older in [1, 2] {
         set(older);
         let error = SqliteJournal::open(directory.path()).unwrap_err();
-        assert!(matches!(error, OpenError::OlderFormat { known: 3, .. }), "{error}");
+        assert!(matches!(error, OpenJournalError::OlderFormat { known: 3, .. }), "{error}");
         let expected = format!("has the format {older}, and this version of Reapply reads from 3 on");
         assert!(error.to_string().contains(&expected), "{error}");
     }
@@ -361,7 +361,7 @@ fn a_file_that_is_no_journal_is_refused() {
     let file = directory.path().join(DATABASE_FILE);
     fs::write(&file, "some text that is no database at all".repeat(100)).unwrap();
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(matches!(error, OpenJournalError::Damaged { .. }), "{error}");
     fs::remove_file(&file).unwrap();
     Connection::open(&file).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
     let error = SqliteJournal::open(directory.path()).unwrap_err();

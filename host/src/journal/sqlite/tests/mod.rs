@@ -21,7 +21,7 @@ use super::schema::DATABASE_FILE;
 use super::writer::QUEUE_BYTES_MAX;
 use super::{Opened, SqliteJournal};
 use crate::journal::conformance::{LogWriter, Shared, conformance, prove, room_with};
-use crate::journal::{Appended, BatchId, JournalError, OpenError, Record};
+use crate::journal::{Appended, BatchId, JournalError, OpenJournalError, Record};
 
 conformance!(open_new);
 
@@ -146,7 +146,7 @@ async fn a_journal_opens_again_with_all_that_it_held() {
     let snapshot = log.snapshot(b"state");
     journal.put_snapshot(log.room(), snapshot.clone()).await.unwrap();
     let in_use = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
+    assert!(matches!(in_use, OpenJournalError::InUse { .. }), "{in_use}");
     // Everything that waits is stored before the journal closes.
     let append = log.append(&journal, 1);
     drop(journal);

@@ -11,7 +11,7 @@ use crate::journal::sqlite::schema::{self, DATABASE_FILE};
 use crate::journal::sqlite::snapshots::{self, NewSnapshot};
 use crate::journal::sqlite::store::Outcome;
 use crate::journal::sqlite::{mark, rooms, verify};
-use crate::journal::{Appended, JournalError, NewRoom, OpenError, SqliteJournal};
+use crate::journal::{Appended, JournalError, NewRoom, OpenJournalError, SqliteJournal};
 
 /// Returns the number of rows of a table.
 fn count(directory: &Path, table: &str) -> i64 {
@@ -159,7 +159,7 @@ async fn a_start_that_fails_leaves_the_log_that_the_next_one_asks_for() {
     set("checksum + 1");
     for _ in 0..2 {
         let error = SqliteJournal::open(directory.path()).unwrap_err();
-        assert!(matches!(&error, OpenError::Damaged { place, .. } if place == "room counter/staged"), "{error}");
+        assert!(matches!(&error, OpenJournalError::Damaged { place, .. } if place == "room counter/staged"), "{error}");
     }
     set("checksum - 1");
     assert_eq!(prove(&open(directory.path()), log.room()).await, (Seq(2), log.chain));

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::gate;
 use super::limits::{DIGEST_DIGITS_MIN, TRIALS_AT_ONCE, UPGRADE_ROOMS_MAX};
-use super::report::{Finding, Line, Plan, Report, Tried};
+use super::report::{Line, Plan, Tried, UpgradeEffect, UpgradeReport};
 use crate::journal::{Journal, JournalError, RoomRecord};
 use crate::log::Logs;
 use crate::machine::Build;
@@ -34,9 +34,9 @@ pub struct Upgrades {
 
 /// What someone asks for.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// Which rooms.
-    pub which: Which,
+pub struct UpgradeRequest {
+    /// The rooms.
+    pub which: UpgradeTarget,
     /// The build's digest, or the beginning of it; the machine's current one where it is left out.
     pub to: Option<String>,
     /// Whether to stop after the gate.
@@ -47,9 +47,9 @@ pub struct Asked {
     pub replay: u64,
 }
 
-/// Which rooms are to be upgraded.
+/// The rooms that are to be upgraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum UpgradeTarget {
     /// All of a machine.
     Machine(Name),
     /// One.
@@ -57,9 +57,9 @@ pub enum Which {
 }
 
 /// An upgrade that can begin. No other one begins while this is there.
-pub struct Order {
+pub struct UpgradeJob {
     rooms: Rooms,
-    which: Which,
+    which: UpgradeTarget,
     to: Build,
     dry_run: bool,
     all_or_nothing: bool,
@@ -69,7 +69,7 @@ pub struct Order {
 
 /// Why an upgrade cannot begin.
 #[derive(Debug, thiserror::Error)]
-pub enum OrderError {
+pub enum UpgradeJobError {
     /// There is no machine of that name.
     #[error("there is no machine {0}")]
     NoSuchMachine(Name),
@@ -113,32 +113,32 @@ impl Upgrades {
     /// # Errors
     ///
     /// There is no such machine, room or build, or another upgrade is under way.
-    pub async fn begin(&self, asked: Asked) -> Result<Order, OrderError> {
-        let Asked { which, to, dry_run, all_or_nothing, replay } = asked;
-        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| OrderError::Busy)?;
+    pub async fn begin(&self, asked: UpgradeRequest) -> Result<UpgradeJob, UpgradeJobError> {
+        let UpgradeRequest { which, to, dry_run, all_or_nothing, replay } = asked;
+        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| UpgradeJobError::Busy)?;
         let Logs { journal, machines } = self.rooms.logs();
         let machine = match &which {
-            Which::Machine(machine) => machine,
-            Which::Room(room) => {
+            UpgradeTarget::Machine(machine) => machine,
+            UpgradeTarget::Room(room) => {
                 if journal.room(room).await?.is_none() && machines.current(&room.machine).await?.is_some() {
-                    return Err(OrderError::NoSuchRoom(room.clone()));
+                    return Err(UpgradeJobError::NoSuchRoom(room.clone()));
                 }
                 &room.machine
             }
         };
         let current = machines.current(machine).await?;
-        let current = current.ok_or_else(|| OrderError::NoSuchMachine(machine.clone()))?;
+        let current = current.ok_or_else(|| UpgradeJobError::NoSuchMachine(machine.clone()))?;
         let digest = match to {
             Some(to) => find_build(journal, &to).await?,
             None => current.digest,
         };
         let build = machines.build(digest).await?;
-        let to = build.ok_or_else(|| OrderError::NoSuchBuild(digest.to_string()))?;
-        Ok(Order { rooms: self.rooms.clone(), which, to, dry_run, all_or_nothing, replay, _turn: turn })
+        let to = build.ok_or_else(|| UpgradeJobError::NoSuchBuild(digest.to_string()))?;
+        Ok(UpgradeJob { rooms: self.rooms.clone(), which, to, dry_run, all_or_nothing, replay, _turn: turn })
     }
 }
 
-impl Order {
+impl UpgradeJob {
     /// Carries it out, and tells what it does. Whoever stops listening stops it; what was upgraded by then stays so.
     pub async fn run(self, lines: mpsc::Sender<Line>) {
         match self.try_run(&lines).await {
@@ -154,11 +154,11 @@ impl Order {
         }
     }
 
-    async fn try_run(&self, lines: &mpsc::Sender<Line>) -> Result<Report, Stopped> {
+    async fn try_run(&self, lines: &mpsc::Sender<Line>) -> Result<UpgradeReport, Stopped> {
         let (rooms, plan) = self.plan().await?;
         let Plan { to, skipped, more, .. } = plan.clone();
         tell(lines, Line::Plan(plan)).await?;
-        let mut report = Report { to, skipped, more, dry_run: self.dry_run, ..Report::default() };
+        let mut report = UpgradeReport { to, skipped, more, dry_run: self.dry_run, ..UpgradeReport::default() };
         let sound = self.pass_gate(&rooms, &mut report, lines).await?;
         if !self.dry_run && report.failing.count == 0 {
             for room in sound {
@@ -184,8 +184,8 @@ impl Order {
             false => rooms.push(record.room.clone()),
         };
         match &self.which {
-            Which::Room(room) => journal.room(room).await?.iter().for_each(take),
-            Which::Machine(machine) => {
+            UpgradeTarget::Room(room) => journal.room(room).await?.iter().for_each(take),
+            UpgradeTarget::Machine(machine) => {
                 let mut after = None;
                 loop {
                     let listed = journal.rooms(Some(machine), after.as_ref(), LISTED_AT_ONCE).await?;
@@ -203,7 +203,7 @@ impl Order {
     async fn pass_gate<'a>(
         &self,
         rooms: &'a [RoomId],
-        report: &mut Report,
+        report: &mut UpgradeReport,
         lines: &mpsc::Sender<Line>,
     ) -> Result<Vec<&'a RoomId>, Stopped> {
         let mut sound = Vec::new();
@@ -213,8 +213,8 @@ impl Order {
             let Some(tried) = trials.next().await else { break };
             let mut tried = tried?;
             match tried.finding {
-                Finding::Broken(failure) if self.all_or_nothing => tried.finding = Finding::Fails(failure),
-                Finding::Broken(_) => {}
+                UpgradeEffect::Broken(failure) if self.all_or_nothing => tried.finding = UpgradeEffect::Fails(failure),
+                UpgradeEffect::Broken(_) => {}
                 _ => sound.push(room),
             }
             report.count(&tried);
@@ -263,19 +263,19 @@ async fn tell(lines: &mpsc::Sender<Line>, line: Line) -> Result<(), Stopped> {
 }
 
 /// The one stored build whose digest begins with these digits.
-async fn find_build(journal: &Arc<dyn Journal>, asked: &str) -> Result<Digest, OrderError> {
+async fn find_build(journal: &Arc<dyn Journal>, asked: &str) -> Result<Digest, UpgradeJobError> {
     let asked = asked.to_ascii_lowercase();
     let bound = |digit: char| {
         let is_long_enough = asked.len() >= DIGEST_DIGITS_MIN;
         let padded = format!("{asked}{}", digit.to_string().repeat(DIGEST_DIGITS.saturating_sub(asked.len())));
         padded.parse::<Digest>().ok().filter(|_| is_long_enough)
     };
-    let (Some(first), Some(last)) = (bound('0'), bound('f')) else { return Err(OrderError::NoDigest(asked)) };
+    let (Some(first), Some(last)) = (bound('0'), bound('f')) else { return Err(UpgradeJobError::NoDigest(asked)) };
     let found = journal.digests(first, last, DIGESTS_NAMED_MAX + 1).await?;
     match found[..] {
-        [] => Err(OrderError::NoSuchBuild(asked)),
+        [] => Err(UpgradeJobError::NoSuchBuild(asked)),
         [digest] => Ok(digest),
-        _ => Err(OrderError::Ambiguous { asked, found: list(&found) }),
+        _ => Err(UpgradeJobError::Ambiguous { asked, found: list(&found) }),
     }
 }
 

@@ -7,7 +7,7 @@ use reapply_host::log::Logs;
 use reapply_host::machine::Engine;
 use reapply_host::room::{self, Rooms, RoomsOptions, SubmitOnce, Verdict};
 use reapply_host::upgrade::report::{Line, Named};
-use reapply_host::upgrade::{Asked, OrderError, Upgrades, Which};
+use reapply_host::upgrade::{UpgradeJobError, UpgradeRequest, UpgradeTarget, Upgrades};
 use reapply_sync::{ClientKey, Digest, Machine, Number, RoomId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -62,9 +62,9 @@ impl Inner {
         self.logs.journal.room(&room(name)).await.unwrap().unwrap().digest
     }
 
-    async fn begin(&self) -> Result<reapply_host::upgrade::Order, OrderError> {
-        let which = Which::Machine("notes".parse().unwrap());
-        self.upgrades.begin(Asked { which, to: None, dry_run: false, all_or_nothing: false, replay: 10 }).await
+    async fn begin(&self) -> Result<reapply_host::upgrade::UpgradeJob, UpgradeJobError> {
+        let which = UpgradeTarget::Machine("notes".parse().unwrap());
+        self.upgrades.begin(UpgradeRequest { which, to: None, dry_run: false, all_or_nothing: false, replay: 10 }).await
     }
 }
 
@@ -139,7 +139,7 @@ async fn upgrades_take_turns() {
     let (host, _, _) = Inner::start().await;
     let first = host.begin().await.unwrap();
     let second = host.begin().await.map(drop);
-    assert!(matches!(second, Err(OrderError::Busy)), "{second:?}");
+    assert!(matches!(second, Err(UpgradeJobError::Busy)), "{second:?}");
     drop(first);
     assert!(host.begin().await.is_ok());
 }
