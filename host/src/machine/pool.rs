@@ -23,6 +23,8 @@ pub enum Lane {
     Slow,
     /// What is no room's turn: a request that is translated, a past that is looked at.
     Aside,
+    /// The trial of a snapshot, for which a room waits before it sleeps: it waits for no requests, and no request waits for it.
+    Trial,
 }
 
 /// Runs machines on threads of its own. Cheap to clone.
@@ -31,6 +33,7 @@ pub struct MachinePool {
     quick: Arc<Threads>,
     slow: Arc<Threads>,
     aside: Arc<Threads>,
+    trial: Arc<Threads>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -62,7 +65,12 @@ impl MachinePool {
     #[must_use]
     pub fn with_threads(max: usize) -> Self {
         let threads = |niceness| Arc::new(Threads { max, niceness, queue: Mutex::default(), has_job: Condvar::new() });
-        Self { quick: threads(0), slow: threads(POOL_NICENESS), aside: threads(POOL_NICENESS) }
+        Self {
+            quick: threads(0),
+            slow: threads(POOL_NICENESS),
+            aside: threads(POOL_NICENESS),
+            trial: threads(POOL_NICENESS),
+        }
     }
 
     /// Runs a job, and waits for what it comes to. A job that nobody waits for any more is not begun.
@@ -76,6 +84,7 @@ impl MachinePool {
             Lane::Quick => &self.quick,
             Lane::Slow => &self.slow,
             Lane::Aside => &self.aside,
+            Lane::Trial => &self.trial,
         };
         threads.push(Box::new(move || {
             if !reply.is_closed() {

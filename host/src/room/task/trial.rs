@@ -1,6 +1,6 @@
 //! The trial of a snapshot: whether its build restores it, found out in an instance of its own, away from the room.
 //!
-//! It costs one restore for each snapshot that is stored, on the pool's threads for work that may wait; the room goes on meanwhile.
+//! It costs one restore for each snapshot that is stored, on threads of the pool that do nothing else; the room goes on meanwhile.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,5 +40,5 @@ async fn restore(machines: Machines, snapshot: Arc<Snapshot>) -> Result<(), Stri
         let restored = machine.restore(&snapshot.state, snapshot.state_version);
         restored.map(drop).map_err(|error| error.to_string())
     };
-    machines.pool().run(Lane::Aside, restore).await
+    machines.pool().run(Lane::Trial, restore).await
 }
