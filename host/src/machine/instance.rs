@@ -23,6 +23,8 @@ pub struct Instance {
     build: Build,
     stack: Stack,
     running: Option<Running>,
+    /// Whether nothing was called since the instance started.
+    is_fresh: bool,
     /// What one call may cost for now.
     slice: Option<u64>,
     /// Whether the last call was broken off by the slice alone.
@@ -75,7 +77,7 @@ pub struct State {
 impl Instance {
     pub(super) fn start(build: Build, stack: Stack) -> Result<Self, Fault> {
         let running = Some(Running::start(build.pre(stack)?)?);
-        Ok(Self { build, stack, running, slice: None, is_interrupted: false, cost: 0 })
+        Ok(Self { build, stack, running, is_fresh: true, slice: None, is_interrupted: false, cost: 0 })
     }
 
     /// The build that runs here.
@@ -126,6 +128,7 @@ impl Instance {
 
     /// A machine that broke off may have left anything in its memory, so the memory goes at once.
     fn settle<T>(&mut self, budget: Budget, result: Result<T, Fault>) -> Result<T, Fault> {
+        self.is_fresh = false;
         let Some(running) = &mut self.running else { return result };
         self.cost = self.cost.saturating_add(running.spent());
         if result.is_err() {
@@ -148,6 +151,13 @@ impl Instance {
         }
     }
 
+    fn restore_once(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
+        let fuel = FUEL_PER_STATE.saturating_add(FUEL_PER_SNAPSHOT_BYTE.saturating_mul(snapshot.len() as u64));
+        let budget = Budget { fuel, ..PER_STATE };
+        let restored = self.call(budget, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
+        self.load(restored)
+    }
+
     fn apply_within(&mut self, budget: Budget, state: &State, event: &Event) -> Result<State, ApplyError> {
         let event = lower(event)?;
         match self.call_with(state, budget, |guest, store, state| guest.state().call_apply(store, state, event))? {
@@ -166,10 +176,16 @@ impl Machine for Instance {
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<State, LoadError> {
-        let fuel = FUEL_PER_STATE.saturating_add(FUEL_PER_SNAPSHOT_BYTE.saturating_mul(snapshot.len() as u64));
-        let budget = Budget { fuel, ..PER_STATE };
-        let restored = self.call(budget, |guest, store| guest.state().call_restore(store, snapshot, state_version))?;
-        self.load(restored)
+        let is_fresh = self.is_fresh;
+        let restored = self.restore_once(snapshot, state_version);
+        let is_fault = matches!(restored, Err(LoadError::Fault(_))) && !self.is_interrupted;
+        if is_fault && is_fresh && self.stack == Stack::Judging {
+            // A state may take more stack to restore than it took to make.
+            self.stack = Stack::Replaying;
+            self.reset()?;
+            return self.restore_once(snapshot, state_version);
+        }
+        restored
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
@@ -215,7 +231,7 @@ impl Machine for Instance {
 
     fn reset(&mut self) -> Result<(), Fault> {
         // The old memory goes before the new one comes.
-        (self.running, self.is_interrupted) = (None, false);
+        (self.running, self.is_fresh, self.is_interrupted) = (None, true, false);
         let running = Running::start(self.build.pre(self.stack)?)?;
         self.cost = self.cost.saturating_add(running.spent());
         self.running = Some(running);

@@ -8,6 +8,7 @@ use reapply_testing::{Host, http, until_blocking};
 use serde_json::{Value, json};
 
 use crate::PROGRAM;
+use crate::exports::succeeds;
 use crate::life::{listed, wait_for_sleep};
 use crate::machine_wat::{MachineWat, describe};
 
@@ -78,6 +79,23 @@ fn a_state_that_takes_more_stack_to_restore_than_to_make_is_restored() {
     assert_eq!(host.room("wat/deep")["seq"], 2);
     assert_eq!(add(&host, "wat/deep", 5), 3);
     assert!(!host.log().contains("cannot be"), "{}", host.log());
+}
+
+#[test]
+fn a_room_recovers_a_state_that_takes_more_stack_to_restore_than_to_make() {
+    let apply = "(if (i32.eq (local.get $length) (i32.const 9)) (then (unreachable)))
+        (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+    let host = Host::start_program(Path::new(PROGRAM), &[]);
+    deploy(&host, &MachineWat { apply, ..recursive(ZERO) });
+    succeeds(&host.command("retain", &["wat", "--snapshot-events", "1"]));
+    // The room goes on from a snapshot of that state, without having been opened from one.
+    add(&host, "wat/deep", 20_000);
+    add(&host, "wat/deep", 5);
+    until_blocking("there is a snapshot", || snapshots(&host, "wat/deep").pop().ok_or_else(|| "none".to_owned()));
+    let trapped = host.submit("wat/deep", &json!("x".repeat(7)).to_string());
+    assert_eq!(trapped.status, 422, "{}", trapped.text());
+    add(&host, "wat/deep", 5);
+    assert!(!host.log().contains("cannot go on"), "{}", host.log());
 }
 
 #[test]
