@@ -54,6 +54,9 @@ struct Kind {
     variant: Option<String>,
 }
 
+/// The maximum number of authors that one query names.
+const AUTHORS_MAX: usize = 100;
+
 /// The names of all kinds.
 const KINDS: [&str; 7] = ["transition", "alarm", "joined", "left", "upgraded", "checkpoint", "forked"];
 
@@ -71,7 +74,7 @@ impl Query {
             match name.as_str() {
                 "after" => query.after = Some(Seq(number(name, value)?)),
                 "limit" => query.limit = Some(number(name, value)?),
-                "author" => query.filter.authors.push(Author(value.as_str().into())),
+                "author" => query.filter.push_author(value)?,
                 "from" => query.filter.from = Some(time(name, value)?),
                 "to" => query.filter.to = Some(time(name, value)?),
                 "kind" => query.filter.kinds.push(Kind::parse(value)?),
@@ -88,6 +91,18 @@ impl Query {
 }
 
 impl Filter {
+    /// Adds an author, if the filter does not have it yet.
+    fn push_author(&mut self, name: &str) -> Result<(), QueryError> {
+        if self.authors.iter().any(|author| &*author.0 == name) {
+            return Ok(());
+        }
+        if self.authors.len() == AUTHORS_MAX {
+            return Err(QueryError(format!("a log is searched for {AUTHORS_MAX} authors at most")));
+        }
+        self.authors.push(Author(name.into()));
+        Ok(())
+    }
+
     /// Returns the authors of whom one must have caused an event; none if it may be anybody's.
     #[must_use]
     pub(super) fn authors(&self) -> &[Author] {
@@ -238,6 +253,15 @@ mod tests {
             let error = parse(&[("to", text)]).unwrap_err();
             assert!(error.starts_with("to: ") && error.contains("2026-11-23T09:00:00Z"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_query_names_so_many_authors_at_most() {
+        let names: Vec<_> = (0..=AUTHORS_MAX).map(|index| format!("author {index}")).collect();
+        let query: Vec<_> = names.iter().map(|name| ("author", name.as_str())).collect();
+        let twice = [&query[1..], &query[1..]].concat();
+        assert_eq!(parse(&twice).unwrap().filter.authors.len(), AUTHORS_MAX);
+        assert!(parse(&query).unwrap_err().contains("100 authors at most"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) const SEGMENT_EVENTS: u64 = 1_024;
 const HASHES_MAX: usize = 500_000;
 
 /// The maximum number of rows that one search reads. The search goes on after the events that follow.
-const ROWS_READ_MAX: u64 = 16_384;
+const ROWS_READ_MAX: u64 = 1_024;
 
 /// The maximum number of rows that one transaction removes.
 const ROWS_REMOVED_MAX: u64 = 2_000;
