@@ -162,6 +162,7 @@ impl<'a> Visit<'a> for Types<'_> {
                 ClassElement::PropertyDefinition(property) if property.declare => {
                     self.erase(property.span.start, property.span.end);
                 }
+                ClassElement::TSIndexSignature(signature) => self.erase(signature.span.start, signature.span.end),
                 _ => {
                     self.statements += 1;
                     self.visit_class_element(element);
@@ -271,6 +272,7 @@ export interface Named { name: string }
 type Key<T> = keyof T;
 export class Room<View = any> extends Base<View> implements Named, Other {
   declare base: Log;
+  [name: string]: unknown;
   private static readonly ü: Map<string, Log>;
   override name?: string = \"name\";
   at(seq: number, log?: Log): Moment<View> | undefined {
@@ -287,6 +289,7 @@ export { type } from \"./type.js\";
 
 
 export class Room             extends Base                               {
+
 
           static          ü                  ;
            name          = \"name\";
