@@ -350,7 +350,7 @@ impl Rooms {
                 Err(error) => {
                     drop(awake);
                     self.shared.forget(id, &slot).await;
-                    Err(self.shared.note_trouble(id, error))
+                    Err(self.shared.note_trouble(id, error).await)
                 }
             };
         }
@@ -392,9 +392,9 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers what will last.
-    fn note_trouble(&self, id: &RoomId, error: OpenRoomError) -> EnterError {
-        if !error.is_lasting() {
+    /// Remembers the cause that a room does not open for, if that lasts. A room that could not begin is not a room, and has no troubles.
+    async fn note_trouble(&self, id: &RoomId, error: OpenRoomError) -> EnterError {
+        if !error.is_lasting() || matches!(self.logs.journal.room(id).await, Ok(None)) {
             return error.into();
         }
         EnterError::Troubled(self.context.troubles.note(id, Kind::Closed, &error.to_string()))
