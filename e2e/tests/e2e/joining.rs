@@ -24,7 +24,9 @@ async fn a_large_state_arrives_though_every_connection_breaks_before_it_has() {
         let answer = host.submit("todo/slow", &insert.to_string());
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    // A room that was asleep starts newcomers from all of its state.
+    // A room that has stored all of its state before it sleeps starts newcomers from that.
+    let retained = host.command("retain", &["todo", "--snapshot-events", "1"]);
+    assert!(retained.status.success(), "{retained:?}");
     host.stop();
     host.restart();
     let proxy = Proxy::to(host.address());
