@@ -91,7 +91,7 @@ fn a_room_recovers_a_state_that_takes_more_stack_to_restore_than_to_make() {
     // The room goes on from a snapshot of that state, without having been opened from one.
     add(&host, "wat/deep", 20_000);
     add(&host, "wat/deep", 5);
-    until_blocking("there is a snapshot", || snapshots(&host, "wat/deep").pop().ok_or_else(|| "none".to_owned()));
+    until_blocking("there is a snapshot", || snapshots(&host, "deep").pop().ok_or_else(|| "none".to_owned()));
     let trapped = host.submit("wat/deep", &json!("x".repeat(7)).to_string());
     assert_eq!(trapped.status, 422, "{}", trapped.text());
     add(&host, "wat/deep", 5);
