@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::components;
+use crate::exports::succeeds;
 use crate::{PROGRAM, counter_host, increment};
 
 /// A connection to a room that has said `Hello` and was welcomed.
@@ -360,7 +361,8 @@ async fn a_large_state_comes_in_parts_that_hold_up_no_ping_and_goes_on_where_it_
         let insert = json!({ "Items": { "Insert": { "id": id, "place": "Last", "item": item } } });
         assert_eq!(host.submit("todo/parts", &insert.to_string()).status, 200);
     }
-    // A room that was asleep starts newcomers from all of its state.
+    // A room that has stored all of its state before it sleeps starts newcomers from that.
+    succeeds(&host.command("retain", &["todo", "--snapshot-events", "1"]));
     host.stop();
     host.restart();
     let mut whole = Vec::new();
