@@ -10,8 +10,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-/// The file's size. It is laid out before, and overwritten from its start once it is full, as a log is whose old part is no longer needed: a file
-/// that grows would cost more at each sync.
+/// The file's size. The file is filled with zeros at the start, and overwritten from its beginning when it is full: each sync of a file that
+/// grows would cost more.
 const FILE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The way to the thread. Clones lead to the same file.

@@ -37,7 +37,7 @@ use self::room::{Frame, Frames, Room, Submit};
 ///
 /// # Errors
 ///
-/// There is no port, or the log cannot be laid out.
+/// Fails if no port is free, or if the file of the log cannot be written.
 pub(crate) fn serve(directory: &Path) -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX).context("the number of open files cannot be raised")?;
     let rooms = Arc::new(Rooms { journal: Journal::create(directory)?, rooms: Mutex::default() });
