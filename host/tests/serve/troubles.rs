@@ -44,6 +44,20 @@ fn count(host: &Host, words: &str) -> usize {
     host.log().lines().filter(|line| line.contains(words)).count()
 }
 
+#[test]
+fn options_that_a_room_cannot_begin_with_keep_nobody_from_beginning_it() {
+    // Of options of nine bytes comes a state that has no snapshot.
+    let create = "(call $ok (call $new (i32.eq (local.get $options_length) (i32.const 9))))";
+    let snapshot = "(if (i32.eq (local.get $state) (i32.const 1)) (then (unreachable)))
+        (i32.store (i32.const 16) (local.get $state)) (call $bytes (i32.const 16) (i32.const 4))";
+    let host = Host::start_program(Path::new(PROGRAM), &[]);
+    deploy(&host, &MachineWat { create, snapshot, ..MachineWat::default() });
+    let refused = http::put(&host.url("/rooms/wat/new"), b"123456789");
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    assert_eq!(host.submit("wat/new", "10").status, 200, "{}", host.log());
+    assert_eq!(listed(&host, "new")["troubles"], json!([]));
+}
+
 #[tokio::test]
 async fn a_room_that_does_not_open_tells_everybody_the_same_and_the_operator_once() {
     let mut host = troubled_host();
