@@ -97,7 +97,9 @@ impl Filter {
             return Ok(());
         }
         if self.authors.len() == AUTHORS_MAX {
-            return Err(QueryError(format!("a log is searched for {AUTHORS_MAX} authors at most")));
+            return Err(QueryError(format!(
+                "a log is searched for {AUTHORS_MAX} authors at most: name fewer in one request"
+            )));
         }
         self.authors.push(Author(name.into()));
         Ok(())
