@@ -86,6 +86,19 @@ fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Rece
     answers
 }
 
+/// Joins so many rooms of `slow`, and submits transitions of one such byte in each.
+async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, byte: u8) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for key in 0..rooms {
+        let mut session = Session::join(host, &format!("slow/{key}"), key + 2).await;
+        for number in 1..=transitions {
+            session.submit(number, vec![byte]).await;
+        }
+        sessions.push(session);
+    }
+    sessions
+}
+
 #[tokio::test]
 async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
     with_enough_rooms(async |rooms| {
@@ -93,17 +106,10 @@ async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
             (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
         let host = host_with(&MachineWat { apply, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
-        let mut culprits = Vec::new();
-        for key in 0..rooms {
-            let mut culprit = Session::join(&host, &format!("slow/{key}"), key + 2).await;
-            // A room that was cheap until now.
-            for number in 1..=20 {
-                culprit.submit(number, vec![0]).await;
-            }
-            see_decided(&mut culprit, 20).await;
-            culprits.push(culprit);
-        }
+        // Rooms that were cheap until now.
+        let mut culprits = join_slow_rooms(&host, rooms, 20, 0).await;
         for culprit in &mut culprits {
+            see_decided(culprit, 20).await;
             for number in 21..=23 {
                 culprit.submit(number, vec![0; 9]).await;
             }
@@ -162,15 +168,8 @@ async fn destructors_that_take_long_hold_up_no_other_room() {
     with_enough_rooms(async |rooms| {
         let host = host_with(&MachineWat { drop: COUNT_IF_USED, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
-        let mut culprits = Vec::new();
-        for key in 0..rooms {
-            let mut culprit = Session::join(&host, &format!("slow/{key}"), key + 2).await;
-            // All states but the first ones and the last are dropped.
-            for number in 1..=5 {
-                culprit.submit(number, vec![1]).await;
-            }
-            culprits.push(culprit);
-        }
+        // All states but the first ones and the last are dropped.
+        let mut culprits = join_slow_rooms(&host, rooms, 5, 1).await;
         let told = tokio::spawn(async move {
             for culprit in &mut culprits {
                 see_decided(culprit, 5).await;
@@ -195,14 +194,7 @@ async fn traps_in_rooms_that_are_dear_to_make_again_hold_up_no_other_room_and_ge
             (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
         let host = host_with(&MachineWat { apply, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
-        let mut culprits = Vec::new();
-        for key in 0..rooms {
-            let mut culprit = Session::join(&host, &format!("slow/{key}"), key + 2).await;
-            for number in 1..=4 {
-                culprit.submit(number, vec![1]).await;
-            }
-            culprits.push(culprit);
-        }
+        let mut culprits = join_slow_rooms(&host, rooms, 4, 1).await;
         for culprit in &mut culprits {
             see_decided(culprit, 4).await;
             for number in 5..=8 {
