@@ -227,7 +227,8 @@ impl Journal for SqliteJournal {
     }
 
     fn skip(&self, room: &RoomId, after: Seq, authors: &[Author]) -> Answer<'_, Seq> {
-        let authors: Vec<u64> = authors.iter().map(|author| authors::hash(&author.0)).collect();
+        let mut authors: Vec<u64> = authors.iter().map(|author| authors::hash(&author.0)).collect();
+        authors.sort_unstable();
         self.read_room(room, move |connection, room| rooms::skip(connection, room, after, &authors))
     }
 
