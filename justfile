@@ -16,7 +16,7 @@ demo listen="127.0.0.1:8080": _target
     #!/usr/bin/env bash
     set -euo pipefail
     # The host alone, and in a profile that takes the least work: Cargo.toml says how.
-    cargo build --locked --profile demo --package reapply-host --bin reapply
+    cargo build --locked --profile demo --package reapply-cli
     reapply="$(just _target-dir)/demo/reapply"
     data="$(mktemp -d)"
     trap 'kill -TERM "${host:-}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$data"' EXIT
@@ -78,7 +78,7 @@ book:
 
 # Make the fixture of a new format of the data directory or of exports; one that exists stays as it is
 fixture: _target
-    mkdir -p host/tests/fixtures
+    mkdir -p host/cli/tests/fixtures
     cargo test --workspace --test serve -- --ignored --exact fixtures::a_fixture_of_this_version_is_made
 
 # Take the README's picture anew

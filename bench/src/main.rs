@@ -19,8 +19,6 @@ mod baseline;
 mod cases;
 mod histogram;
 mod host;
-#[path = "../../host/tests/machine_wat/mod.rs"]
-mod machine_wat;
 mod report;
 mod scale;
 mod scan;
@@ -109,7 +107,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     };
     anyhow::ensure!(
         host_bin.is_file(),
-        "there is no host at {}: build it with `cargo build --release -p reapply-host`, or name it with --host-bin",
+        "there is no host at {}: build it with `cargo build --release -p reapply-cli`, or name it with --host-bin",
         host_bin.display()
     );
     let scale = Scale {

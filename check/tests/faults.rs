@@ -1,4 +1,4 @@
-//! Each planted fault is found by the rule that it breaks, natively. `host/tests/check` does the same with components.
+//! Each planted fault is found by the rule that it breaks, natively. `host/cli/tests/check` does the same with components.
 
 use fixture_careless_restore::CarelessRestore;
 use fixture_forgetful::Forgetful;

@@ -29,12 +29,12 @@ use crate::http::limits::{ARCHIVES_MAX, EXPORTS_MAX, LOG_FOLLOWERS_MAX, SESSIONS
 use crate::http::server::{self, ConnectionLimits};
 use crate::http::state::HttpState;
 use crate::http::token::{DeployToken, TokenError};
-use crate::journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
 use crate::log::Logs;
-use crate::machine::{Engine, EngineError};
 use crate::machines::Machines;
 use crate::room::{self, Rooms, RoomsOptions};
 use crate::upgrade::Upgrades;
+use reapply_journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
+use reapply_machine::{Engine, EngineError};
 
 /// How long a stopping host waits for its rooms to store their events.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);

@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::clock;
-use crate::crash;
-use crate::journal::{Component, Journal, JournalError, MachineRecord};
-use crate::machine::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
-use crate::machine::{self, Build, Builds, DeployError, Engine, Instance, MachinePool, Stack};
+use reapply_journal::crash;
+use reapply_journal::{Component, Journal, JournalError, MachineRecord};
+use reapply_machine::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
+use reapply_machine::{Build, Builds, DeployError, Engine, Instance, MachinePool, Stack};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Machines {
     /// The component is refused, or could not be stored. The build that was current stays so.
     pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
         let engine = self.shared.engine.clone();
-        let checked = tokio::task::spawn_blocking(move || machine::check(&engine, &component));
+        let checked = tokio::task::spawn_blocking(move || reapply_machine::check(&engine, &component));
         let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
         let build = deployment.build;
         let digest = build.digest();

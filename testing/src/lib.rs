@@ -12,6 +12,7 @@
 
 mod host;
 pub mod http;
+pub mod machine_wat;
 mod npm;
 mod program;
 mod proxy;

@@ -40,17 +40,42 @@ fn the_host_has_what_the_others_must_not_have() {
 }
 
 #[test]
+fn the_sandbox_and_the_storage_are_apart() {
+    for (package, without) in [
+        ("reapply-machine", ["reapply-journal", "rusqlite", "axum", "hyper", "reapply-host"]),
+        ("reapply-journal", ["reapply-machine", "wasmtime", "axum", "hyper", "reapply-host"]),
+    ] {
+        let packages = normal_dependencies(package);
+        let found: Vec<_> = without.iter().filter(|name| packages.iter().any(|package| package == *name)).collect();
+        assert!(found.is_empty(), "{package} depends on {found:?}");
+    }
+    let packages = normal_dependencies("reapply-host");
+    for above in ["reapply-cli", "clap", "tracing-subscriber"] {
+        assert!(!packages.iter().any(|package| package == above), "the host's library depends on {above}");
+    }
+}
+
+#[test]
 fn the_host_is_tested_without_a_browser() {
-    for package in ["reapply-host", "reapply-testing"] {
+    for package in ["reapply-machine", "reapply-journal", "reapply-host", "reapply-cli", "reapply-testing"] {
         let packages = dependencies(package);
         let browser = packages.iter().find(|name| ["fantoccini", "reapply-e2e"].contains(&name.as_str()));
         assert_eq!(browser, None, "{package} depends on a browser: put what both need into reapply-testing");
     }
 }
 
-/// The names of all packages that `package` depends on, in whatever way.
+/// Returns the names of all packages that `package` depends on, in whatever way.
 fn dependencies(package: &str) -> Vec<String> {
-    let arguments = ["tree", "--locked", "--prefix", "none", "--format", "{p}", "--package", package];
+    dependencies_of_kind(package, "all")
+}
+
+/// Returns the names of all packages that are linked into `package` when others use it.
+fn normal_dependencies(package: &str) -> Vec<String> {
+    dependencies_of_kind(package, "normal")
+}
+
+fn dependencies_of_kind(package: &str, kind: &str) -> Vec<String> {
+    let arguments = ["tree", "--locked", "--prefix", "none", "--format", "{p}", "--edges", kind, "--package", package];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(workspace::root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();

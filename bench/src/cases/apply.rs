@@ -6,7 +6,7 @@ use anyhow::{anyhow, ensure};
 use cells::Cells;
 use counter::Counter;
 use reapply_guest::{Program, contract};
-use reapply_host::machine::{Engine, check};
+use reapply_machine::{Engine, check};
 use reapply_sync::{Author, ClientId, Event, Input, Machine, Number, Seq, Timestamp};
 
 use crate::host::{Bench, ENTRIES};

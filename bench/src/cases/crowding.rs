@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use reapply_testing::machine_wat::{MachineWat, describe};
 
 use crate::histogram::Histogram;
 use crate::host::{Bench, ENTRIES, Host};
-use crate::machine_wat::{MachineWat, describe};
 use crate::report::{Table, count, medians, ms};
 use crate::session::Session;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use reapply_host::archive::Playback;
-use reapply_host::machine::Engine;
+use reapply_machine::Engine;
 use reapply_sync::{ClientMessage, Input, Number, ServerMessage};
 
 use crate::host::Bench;

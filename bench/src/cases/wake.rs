@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use reapply_host::machine::{Build, Engine, check};
+use reapply_machine::{Build, Engine, check};
 use reapply_sync::Machine;
 
 use crate::histogram::Histogram;

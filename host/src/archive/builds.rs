@@ -7,7 +7,7 @@ use reapply_sync::{Digest, Replay};
 
 use super::components::Components;
 use super::finding::Finding;
-use crate::machine::{self, Builds, Deployment, Engine, Instance, Stack};
+use reapply_machine::{Builds, Deployment, Engine, Instance, Stack};
 
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
@@ -32,7 +32,7 @@ impl ExportBuilds {
             // A machine that runs keeps its own build.
             self.builds.borrow_mut().remove(dropped);
         }
-        let deployment = machine::check(&self.engine, component).map_err(|error| wrong(error.to_string()))?;
+        let deployment = reapply_machine::check(&self.engine, component).map_err(|error| wrong(error.to_string()))?;
         if deployment.build.digest() != digest {
             return Err(wrong("it is not canonical, as all are that a host has deployed".to_owned()));
         }

@@ -13,8 +13,8 @@ use super::part::{Counts, Header};
 use super::write::{WriteError, Writer};
 use crate::background;
 use crate::clock;
-use crate::journal::{Journal, JournalError};
 use crate::log::{LogError, LogReader};
+use reapply_journal::{Journal, JournalError};
 
 /// Why a room was not exported.
 #[derive(Debug, thiserror::Error)]

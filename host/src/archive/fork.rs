@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 
 use super::limits::RECORDS_BYTES;
 use super::staging::{Staging, forked};
-use crate::journal::{Journal, JournalError, NewRoom, RoomRecord};
 use crate::log::{LogError, LogReader, Logs};
 use crate::room::{OpenRoomError, PastError, find, look_at};
+use reapply_journal::{Journal, JournalError, NewRoom, RoomRecord};
 
 /// A room that was forked off another one.
 #[derive(Clone, Debug, PartialEq, Eq)]

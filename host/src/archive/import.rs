@@ -14,9 +14,9 @@ use super::spool::Spool;
 use super::staging::{Staging, forked};
 use super::verify::{Proof, Proven, VerifyError, verify};
 use crate::clock;
-use crate::journal::{Journal, JournalError, NewRoom};
-use crate::machine::{Build, Engine, Stack};
 use crate::machines::to_component;
+use reapply_journal::{Journal, JournalError, NewRoom};
+use reapply_machine::{Build, Engine, Stack};
 
 /// The reasons why an export was not imported. Nothing of it stays.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use reapply_sync::{Chain, Digest, Genesis, LogId, RoomId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{Base, RoomRecord};
+use reapply_journal::{Base, RoomRecord};
 
 /// The identity of the log in an export, and its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

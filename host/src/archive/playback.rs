@@ -9,7 +9,7 @@ use super::builds::{ExportBuilds, ExportReplay};
 use super::finding::Finding;
 use super::part::Header;
 use super::parts::{Part, Parts};
-use crate::machine::Engine;
+use reapply_machine::Engine;
 
 /// A place in an export, and the state there.
 pub struct Playback<R> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use reapply_sync::Digest;
 
-use crate::journal::directory::{create_private, private};
-use crate::journal::{Component, JournalError};
+use reapply_journal::directory::{create_private, private};
+use reapply_journal::{Component, JournalError};
 
 /// A temporary file of components. It has no name any more, so nothing of it stays, however this process ends.
 pub(super) struct Spool {

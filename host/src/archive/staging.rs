@@ -7,8 +7,8 @@ use reapply_sync::{Author, Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp
 use tokio::runtime::Handle;
 
 use crate::clock;
-use crate::crash;
-use crate::journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
+use reapply_journal::crash;
+use reapply_journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
 
 /// Records that may be with the journal at once: enough to share its commits, few enough to be no burden to other rooms.
 const APPENDS_WAITING_MAX: usize = 16;

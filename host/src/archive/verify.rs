@@ -19,7 +19,7 @@ use super::limits::PARTS_WAITING_MAX;
 use super::part::{Counts, Header};
 use super::parts::{Part, Parts};
 use super::read::ReadError;
-use crate::machine::{Build, Deployment, Engine};
+use reapply_machine::{Build, Deployment, Engine};
 
 /// The result of proving an export.
 #[derive(Clone, Debug)]

@@ -19,8 +19,8 @@ use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
 use super::guard::Administrator;
 use super::state::HttpState;
-use crate::journal::JournalError;
-use crate::journal::directory::create_private;
+use reapply_journal::JournalError;
+use reapply_journal::directory::create_private;
 
 /// The header that carries the BLAKE3 hash of a backup.
 pub const HASH_HEADER: &str = "reapply-blake3";

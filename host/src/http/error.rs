@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use tracing::error;
 
 use super::log::QueryError;
-use crate::journal::JournalError;
-use crate::machine::DeployError;
 use crate::machines::MachinesError;
 use crate::room::{EnterError, OpenRoomError, PastError, ViewError};
 use crate::upgrade::UpgradeJobError;
+use reapply_journal::JournalError;
+use reapply_machine::DeployError;
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]

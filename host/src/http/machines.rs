@@ -19,9 +19,9 @@ use super::policy;
 use super::spliced;
 use super::state::HttpState;
 use crate::clock::rfc3339;
-use crate::journal::{MachineRecord, Retention};
 use crate::log::Logs;
-use crate::machine::Plan;
+use reapply_journal::{MachineRecord, Retention};
+use reapply_machine::Plan;
 
 /// Answers `GET /machines`.
 pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError> {

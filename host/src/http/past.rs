@@ -11,8 +11,8 @@ use super::error::HttpError;
 use super::extract::{ApiQuery, RoomPath};
 use super::rooms::place;
 use super::state::HttpState;
-use crate::journal::RoomRecord;
 use crate::room::seq_at;
+use reapply_journal::RoomRecord;
 
 /// Asks for a moment, and says what is held already.
 #[derive(Debug, Default, Deserialize)]

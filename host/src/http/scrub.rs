@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::error::HttpError;
 use super::guard::Administrator;
 use super::state::HttpState;
-use crate::journal::ScrubReport;
+use reapply_journal::ScrubReport;
 
 /// Handles `GET /scrub`, and `POST /scrub`, which begins another pass.
 pub async fn scrub(

@@ -10,9 +10,9 @@ mod starts;
 
 use std::sync::Arc;
 
-use crate::journal::Journal;
-use crate::machine::Engine;
 use crate::machines::Machines;
+use reapply_journal::Journal;
+use reapply_machine::Engine;
 
 pub use reader::{LogError, LogReader};
 pub(crate) use starts::Starts;

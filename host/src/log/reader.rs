@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Chain, RoomId, Seq};
 
-use crate::journal::{Journal, JournalError, Record, RoomRecord};
+use reapply_journal::{Journal, JournalError, Record, RoomRecord};
 
 /// Reads a room's log from a place on. Every batch that it yields follows on the one before, and the chain proves it.
 #[derive(Clone)]
@@ -157,8 +157,8 @@ mod tests {
     use reapply_sync::room::Note;
 
     use super::*;
-    use crate::journal::conformance::{Shared, room_with};
-    use crate::journal::{Appended, SqliteJournal};
+    use reapply_journal::conformance::{Shared, room_with};
+    use reapply_journal::{Appended, SqliteJournal};
 
     fn journal(directory: &tempfile::TempDir) -> Shared {
         Arc::new(SqliteJournal::open(directory.path()).unwrap().journal)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reapply_sync::{LoadError, ReplayError, RoomId, Seq, Snapshot};
 use tracing::warn;
 
-use crate::journal::{Journal, JournalError, RoomRecord};
+use reapply_journal::{Journal, JournalError, RoomRecord};
 
 /// The places that a replay of a room may begin at, the nearest first. Each earlier one is twice as many snapshots away as the one before, so that a
 /// room with many is tried a few times only.

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use super::error::EnterError;
 use super::limits::{ABSENT_AT_ONCE, ABSENT_RETRY_AFTER, ABSENT_TOLD_MAX, ALARM_RINGS_MAX, ROOMS_READ_MAX};
 use super::rooms::Rooms;
-use crate::journal::JournalError;
+use reapply_journal::JournalError;
 
 /// Looks for rooms in whose logs somebody is present though the rooms sleep.
 pub(super) struct Absent {

@@ -20,7 +20,7 @@ use super::error::EnterError;
 use super::limits::{ALARM_RETRY_AFTER, ALARM_RINGS_MAX, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
 use super::rooms::Rooms;
 use crate::clock;
-use crate::journal::JournalError;
+use reapply_journal::JournalError;
 
 /// The alarms of all sleeping rooms.
 pub(super) struct Alarms {

@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::error::UpgradeRoomError;
 use super::view::View;
-use crate::journal::Retention;
-use crate::machine::Instance;
+use reapply_journal::Retention;
+use reapply_machine::Instance;
 
 /// The room is not awake any more. Nothing of what was asked has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,8 @@ use super::error::{EnterError, OpenRoomError, ViewError};
 use super::replay::Moment;
 use super::rooms::Rooms;
 use crate::log::Logs;
-use crate::machine::{Build, Lane};
 use crate::machines::MachinesError;
+use reapply_machine::{Build, Lane};
 
 /// The kind under which a transition is counted that finds the room's queue full.
 pub(crate) const BUSY: &str = "busy";

@@ -8,9 +8,9 @@ use reapply_sync::{Fault, Name, OpenError, RoomId, Seq, Timestamp};
 
 use super::limits::ROOMS_AWAKE_MAX;
 use crate::clock::rfc3339;
-use crate::journal::JournalError;
 use crate::log::LogError;
 use crate::machines::MachinesError;
+use reapply_journal::JournalError;
 
 /// Why a room could not be brought to life.
 #[derive(Debug, thiserror::Error)]

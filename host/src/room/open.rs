@@ -7,9 +7,9 @@ use super::error::OpenRoomError;
 use super::limits::QUICK_STATE_BYTES_MAX;
 use super::replay::{digests_of, missing, read_batches};
 use crate::clock;
-use crate::journal::{MachineRecord, NewRoom, Retention, RoomRecord};
 use crate::log::{Logs, Starts};
-use crate::machine::{Builds, Instance, Lane, MachinePool, Stack};
+use reapply_journal::{MachineRecord, NewRoom, Retention, RoomRecord};
+use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 
 /// How to treat a room that has not begun yet, or has.
 #[derive(Clone, Debug)]

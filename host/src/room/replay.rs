@@ -6,9 +6,9 @@ use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Sn
 use super::error::{OpenRoomError, PastError};
 use super::limits::READ_BYTES;
 use super::view;
-use crate::journal::RoomRecord;
 use crate::log::{LogReader, Logs, Starts};
-use crate::machine::{Instance, Lane, Stack, State};
+use reapply_journal::RoomRecord;
+use reapply_machine::{Instance, Lane, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::submits::{Full, Submits};
 use super::tally::Tally;
 use super::view::View;
 use crate::clock;
-use crate::machine::Instance;
+use reapply_machine::Instance;
 
 /// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
 #[derive(Clone, Debug)]

@@ -21,8 +21,8 @@ use super::task::{self, RoomContext};
 use super::trims::TrimQueue;
 use super::troubles::Kind;
 use super::view::ViewMemory;
-use crate::journal::{JournalError, RejectionCount, Retention, RoomRecord};
 use crate::log::Logs;
+use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 
 /// How rooms are kept.
 #[derive(Clone, Debug)]
@@ -420,9 +420,9 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::journal::SqliteJournal;
-    use crate::machine::Engine;
     use crate::room::start;
+    use reapply_journal::SqliteJournal;
+    use reapply_machine::Engine;
 
     /// Far longer than it takes to see that there is no such room.
     const PATIENCE: Duration = Duration::from_secs(30);

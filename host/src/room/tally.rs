@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use reapply_sync::{Author, Timestamp};
 
 use super::limits::TALLY_COUNTS_MAX;
-use crate::journal::RejectionCount;
+use reapply_journal::RejectionCount;
 
 /// The name under which the rejections of further authors are counted.
 const OTHERS: &str = "(others)";

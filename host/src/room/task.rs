@@ -42,10 +42,10 @@ use super::tally::Tally;
 use super::trims::TrimQueue;
 use super::troubles::Troubles;
 use super::view::ViewMemory;
-use crate::journal::Journal;
-use crate::machine::Lane;
-use crate::machine::limits::FUEL_PER_SLICE;
 use crate::machines::Machines;
+use reapply_journal::Journal;
+use reapply_machine::Lane;
+use reapply_machine::limits::FUEL_PER_SLICE;
 
 /// What all rooms' tasks have around them.
 #[derive(Clone)]

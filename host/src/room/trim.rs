@@ -24,9 +24,9 @@ use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIMS_AT_ONCE};
 use super::rooms::Rooms;
 use super::trims::Trims;
 use crate::archive::follow::ClientRoster;
-use crate::journal::{JournalError, RoomRecord, SnapshotRecord};
 use crate::log::{LogError, LogReader, Logs};
-use crate::machine::Instance;
+use reapply_journal::{JournalError, RoomRecord, SnapshotRecord};
+use reapply_machine::Instance;
 
 /// Trims the rooms that are offered, until the host stops: a few at a time, so that none waits for one that takes long.
 pub(super) async fn run(rooms: Rooms, mut trims: Trims) {

@@ -7,7 +7,7 @@ use reapply_sync::{LoadError, RoomId, Seq, UpgradeError};
 use super::command::Gone;
 use super::error::UpgradeRoomError;
 use super::rooms::Rooms;
-use crate::machine::{Build, Lane, Stack};
+use reapply_machine::{Build, Lane, Stack};
 
 impl Rooms {
     /// Upgrades the room `id` to `build`; wakes it for that. Answers the upgrade's seq, once that is durable.

@@ -6,10 +6,10 @@ use tokio::task::spawn_blocking;
 
 use super::report::{Failure, Step, Tried, UpgradeEffect};
 use super::trial::Trial;
-use crate::journal::RoomRecord;
 use crate::log::{LogError, LogReader, Logs, Starts};
-use crate::machine::{Build, Instance};
 use crate::room::limits::READ_BYTES;
+use reapply_journal::RoomRecord;
+use reapply_machine::{Build, Instance};
 
 /// Plays the last events of a room, `replay` of them at most, on the build that it runs and on `to`. Reads the journal, and nothing of the
 /// room itself.

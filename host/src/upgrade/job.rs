@@ -10,11 +10,11 @@ use tracing::{info, warn};
 use super::gate;
 use super::limits::{DIGEST_DIGITS_MIN, TRIALS_AT_ONCE, UPGRADE_ROOMS_MAX};
 use super::report::{Line, Plan, Tried, UpgradeEffect, UpgradeReport};
-use crate::journal::{Journal, JournalError, RoomRecord};
 use crate::log::Logs;
-use crate::machine::Build;
 use crate::machines::MachinesError;
 use crate::room::Rooms;
+use reapply_journal::{Journal, JournalError, RoomRecord};
+use reapply_machine::Build;
 
 /// Rooms that are read from the journal's list at a time.
 const LISTED_AT_ONCE: usize = 1_000;

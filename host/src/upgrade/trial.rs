@@ -7,7 +7,7 @@ use reapply_sync::{ApplyError, CodecError, Digest, Event, Input, LoadError, Mach
 use super::diff::{NamedView, diff};
 use super::limits::TRANSITION_SHOWN_BYTES_MAX;
 use super::report::{Differences, Failure, Refused, Step, UpgradeEffect};
-use crate::machine::{Build, Instance, Stack, State};
+use reapply_machine::{Build, Instance, Stack, State};
 
 /// A trial, which plays a room's log on its own build, and from some event on also on another one.
 pub(super) struct Trial<B> {

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::query::{Filter, Format, kind_name};
 use crate::clock::rfc3339;
-use crate::journal::RejectionCount;
-use crate::machine::{Build, Instance};
+use reapply_journal::RejectionCount;
+use reapply_machine::{Build, Instance};
 
 /// The columns of a table: the fields of a JSON object, in the same order.
 const COLUMNS: [&str; 13] = [

@@ -32,9 +32,9 @@ use super::error::HttpError;
 use super::extract::{ApiQuery, RoomPath};
 use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
 use super::state::HttpState;
-use crate::journal::RoomRecord;
 use crate::log::{LogReader, Logs};
 use crate::room::{Follower, LogPosition, OpenRoomError, PastError, find, seq_at};
+use reapply_journal::RoomRecord;
 
 pub use self::query::QueryError;
 

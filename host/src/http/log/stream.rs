@@ -197,9 +197,9 @@ mod tests {
     use reapply_sync::room::Note;
 
     use super::*;
-    use crate::journal::conformance::{LogWriter, Shared};
-    use crate::journal::{Appended, NewRoom, SqliteJournal};
-    use crate::machine::Engine;
+    use reapply_journal::conformance::{LogWriter, Shared};
+    use reapply_journal::{Appended, NewRoom, SqliteJournal};
+    use reapply_machine::Engine;
 
     /// The number of events of the log: 64 whole segments of the index of authors, and a part of one.
     const EVENTS: u64 = 64 * 1_024 + 100;

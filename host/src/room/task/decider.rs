@@ -10,11 +10,11 @@ use tracing::warn;
 
 use super::waiting::Waiting;
 use crate::clock;
-use crate::journal::Retention;
-use crate::machine::Instance;
 use crate::room::command::{Command, Outbox, Upgrade};
 use crate::room::error::UpgradeRoomError;
 use crate::room::view::{self, KeptView, View, ViewMemory};
+use reapply_journal::Retention;
+use reapply_machine::Instance;
 
 /// The room, and who waits for what it decides.
 pub(super) struct Decider {

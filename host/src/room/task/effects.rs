@@ -11,10 +11,10 @@ use super::decider::Decider;
 use super::in_flight::InFlight;
 use super::trial::Trial;
 use crate::clock;
-use crate::crash;
-use crate::journal::{Appended, BatchId, Record};
 use crate::room::command::DirectMessage;
 use crate::room::troubles::Kind;
+use reapply_journal::crash;
+use reapply_journal::{Appended, BatchId, Record};
 
 /// Bytes of an alarm's transition that the operator is shown, as JSON.
 const ALARM_SHOWN_BYTES_MAX: usize = 1024;

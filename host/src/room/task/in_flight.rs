@@ -1,6 +1,6 @@
 //! The append that is under way.
 
-use crate::journal::{Appended, Appending};
+use reapply_journal::{Appended, Appending};
 
 /// A batch that is with the journal.
 pub(super) struct InFlight {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use reapply_sync::{Machine, Seq, Snapshot};
 
-use crate::machine::{Lane, Stack};
 use crate::machines::{Machines, MachinesError};
+use reapply_machine::{Lane, Stack};
 
 /// The trial that is under way.
 pub(super) struct Trial {

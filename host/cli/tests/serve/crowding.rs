@@ -1,0 +1,308 @@
+//! Machines that take long hold up nobody but those who use their rooms: whatever they take long for, and in however many rooms at once.
+//!
+//! Each test has more such rooms than the host has threads for them, so that their work goes on for far longer than others' transitions take. What
+//! proves the rule is the order in which things end, and not how long they take.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use reapply_sync::{Event, Input, Number, Rejection, ServerMessage};
+use reapply_testing::Host;
+use reapply_testing::http::{Answer, get};
+use reapply_testing::machine_wat::{MachineWat, describe};
+
+use super::session::Session;
+use crate::PROGRAM;
+
+/// Most rooms that are made to work at once: each has a client of its own, whose key is one byte.
+const ROOMS_MAX: usize = 200;
+
+/// Makes more rooms work than there are threads for them, and ever more of them, as `until_it_lasts` says.
+async fn with_enough_rooms(outlasts: impl AsyncFn(u8) -> bool) {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    until_it_lasts(processors * 3, ROOMS_MAX, async |rooms| outlasts(u8::try_from(rooms).unwrap()).await).await;
+}
+
+/// Gives the host more and more work, until `outlasts` finds that it went on for longer than what it must not hold up. Where a disk is slow
+/// for a moment, little work is done first, which shows nothing; what is held up by others' work is so however much there is.
+async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize) -> bool) {
+    let mut work = least.min(most);
+    while !outlasts(work).await {
+        assert!(work < most, "work of {work} was over first: what must not wait for it did");
+        work = (work * 2).min(most);
+    }
+}
+
+/// Counts to a hundred million, once the state is not 0.
+const COUNT_IF_USED: &str = "(local $left i32) (local.set $left (i32.const 100000000))
+    (if (local.get $state) (then
+        (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))";
+
+/// A host that runs the counter, and this machine as `slow`.
+fn host_with(slow: &MachineWat) -> Host {
+    let host = Host::start_program(Path::new(PROGRAM), &[]);
+    host.deploy("counter");
+    deploy(&host, "slow", slow).unwrap();
+    host
+}
+
+fn deploy(host: &Host, name: &str, machine: &MachineWat) -> Result<String, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("machine.wasm");
+    std::fs::write(&file, machine.component()).unwrap();
+    host.try_deploy_file(name, &file)
+}
+
+/// Transitions that are confirmed while others' rooms work.
+const UNDISTURBED: u64 = 4;
+
+async fn see_that_it_is_undisturbed(stranger: &mut Session) {
+    for number in 1..=UNDISTURBED {
+        stranger.assert_undisturbed(number).await;
+    }
+}
+
+/// Reads on until this number of the session's own is accepted or rejected.
+async fn see_decided(session: &mut Session, number: u64) {
+    let is_own = |event: &Event| matches!(event.input, Input::Transition { number: found, .. } if found.0 == number);
+    loop {
+        match session.next().await {
+            Some(ServerMessage::Events(events)) if events.iter().any(is_own) => return,
+            Some(ServerMessage::Rejected { number: found, .. }) if found.0 == number => return,
+            Some(_) => {}
+            None => panic!("the session was ended"),
+        }
+    }
+}
+
+/// Asks for the views of these rooms, each on a thread. The answers come through the channel.
+fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Receiver<Answer> {
+    let (answer, answers) = mpsc::channel();
+    for room in rooms {
+        let (url, answer) = (host.url(&format!("/rooms/{room}")), answer.clone());
+        thread::spawn(move || answer.send(get(&url)).ok());
+    }
+    answers
+}
+
+/// Joins so many rooms of `slow`, and submits transitions of one such byte in each.
+async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, byte: u8) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for key in 0..rooms {
+        let mut session = Session::join(host, &format!("slow/{key}"), key + 2).await;
+        for number in 1..=transitions {
+            session.submit(number, vec![byte]).await;
+        }
+        sessions.push(session);
+    }
+    sessions
+}
+
+#[tokio::test]
+async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
+    with_enough_rooms(async |rooms| {
+        let apply = "(if (i32.eq (local.get $length) (i32.const 9)) (then (loop $spin (br $spin))))
+            (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+        let host = host_with(&MachineWat { apply, ..MachineWat::default() });
+        let mut stranger = Session::join(&host, "counter/calm", 1).await;
+        // Rooms that were cheap until now.
+        let mut culprits = join_slow_rooms(&host, rooms, 20, 0).await;
+        for culprit in &mut culprits {
+            see_decided(culprit, 20).await;
+            for number in 21..=23 {
+                culprit.submit(number, vec![0; 9]).await;
+            }
+        }
+        let told = tokio::spawn(async move {
+            for culprit in &mut culprits {
+                for number in 21..=23 {
+                    let (found, why) = culprit.rejection().await;
+                    assert_eq!(found, Number(number));
+                    assert!(matches!(why, Rejection::Exhausted(_)), "{why:?}");
+                }
+            }
+        });
+        see_that_it_is_undisturbed(&mut stranger).await;
+        let outlasts = !told.is_finished();
+        told.await.unwrap();
+        outlasts
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn views_that_take_long_hold_up_no_other_room_and_not_even_their_own_sessions() {
+    with_enough_rooms(async |rooms| {
+        let view = Box::leak(format!("{COUNT_IF_USED} {}", MachineWat::default().view).into_boxed_str());
+        let host = host_with(&MachineWat { view, ..MachineWat::default() });
+        let mut stranger = Session::join(&host, "counter/calm", 1).await;
+        let mut witness = Session::join(&host, "slow/0", 2).await;
+        for room in 0..rooms {
+            assert_eq!(host.submit(&format!("slow/{room}"), "x").status, 200);
+        }
+        witness.events_to(1).await;
+        let views = ask_for_views(&host, (0..rooms).map(|room| format!("slow/{room}")));
+        see_that_it_is_undisturbed(&mut stranger).await;
+        // What a session needs of its room's task waits at most for its own room's view.
+        witness.send(ping(7)).await;
+        loop {
+            match witness.next().await {
+                Some(ServerMessage::Pong(7)) => break,
+                Some(_) => {}
+                None => panic!("the session was ended"),
+            }
+        }
+        let answered = views.try_iter().count();
+        let outlasts = answered < rooms.into();
+        for answer in views {
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        outlasts
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn destructors_that_take_long_hold_up_no_other_room() {
+    with_enough_rooms(async |rooms| {
+        let host = host_with(&MachineWat { drop: COUNT_IF_USED, ..MachineWat::default() });
+        let mut stranger = Session::join(&host, "counter/calm", 1).await;
+        // All states but the first ones and the last are dropped.
+        let mut culprits = join_slow_rooms(&host, rooms, 5, 1).await;
+        let told = tokio::spawn(async move {
+            for culprit in &mut culprits {
+                see_decided(culprit, 5).await;
+            }
+        });
+        see_that_it_is_undisturbed(&mut stranger).await;
+        let outlasts = !told.is_finished();
+        told.await.unwrap();
+        outlasts
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn traps_in_rooms_that_are_dear_to_make_again_hold_up_no_other_room_and_get_cheaper() {
+    with_enough_rooms(async |rooms| {
+        // Each transition counts to some millions; one of nine bytes traps.
+        let apply = "(local $left i32)
+            (if (i32.eq (local.get $length) (i32.const 9)) (then (unreachable)))
+            (local.set $left (i32.const 4000000))
+            (loop $spin (br_if $spin (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+        let host = host_with(&MachineWat { apply, ..MachineWat::default() });
+        let mut stranger = Session::join(&host, "counter/calm", 1).await;
+        let mut culprits = join_slow_rooms(&host, rooms, 4, 1).await;
+        for culprit in &mut culprits {
+            see_decided(culprit, 4).await;
+            for number in 5..=8 {
+                culprit.submit(number, vec![0; 9]).await;
+            }
+        }
+        let told = tokio::spawn(async move {
+            for culprit in &mut culprits {
+                for number in 5..=8 {
+                    assert_eq!(culprit.rejection().await.0, Number(number));
+                }
+            }
+        });
+        see_that_it_is_undisturbed(&mut stranger).await;
+        let outlasts = !told.is_finished();
+        told.await.unwrap();
+        // The first recovery was dear: the room has taken a snapshot, and its log says so.
+        let is_checkpoint = |event: &&serde_json::Value| event["kind"] == "checkpoint";
+        let checkpoints = host.events("slow/0").iter().filter(is_checkpoint).count();
+        assert_eq!(checkpoints, 1);
+        outlasts
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn newcomers_signals_and_those_who_leave_do_not_wait_behind_what_others_have_queued() {
+    until_it_lasts(400, 1_600, async |queued| {
+        let apply = "(local $left i32) (local.set $left (i32.const 4000000))
+            (loop $spin (br_if $spin (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+        let host = host_with(&MachineWat { apply, ..MachineWat::default() });
+        let mut busy = Session::join(&host, "slow/room", 1).await;
+        let mut leaver = Session::join(&host, "slow/room", 2).await;
+        for number in 1..=queued as u64 {
+            busy.submit(number, vec![1]).await;
+        }
+        // The session has handed in all of them once it answers what comes behind them.
+        busy.send(ping(1)).await;
+        loop {
+            if let Some(ServerMessage::Pong(1)) = busy.next().await {
+                break;
+            }
+        }
+        let mut newcomer = Session::join(&host, "slow/room", 3).await;
+        leaver.send(signal(b"here")).await;
+        let (mut has_signal, mut present) = (false, 0);
+        while !has_signal || present < 3 {
+            match newcomer.next().await {
+                Some(ServerMessage::Signals(signals)) => has_signal = signals[0].body[..] == b"here"[..],
+                Some(ServerMessage::Presence(presence)) => present = presence.count,
+                Some(_) => {}
+                None => panic!("the session was ended"),
+            }
+        }
+        drop(leaver);
+        loop {
+            match newcomer.next().await {
+                Some(ServerMessage::Presence(presence)) if presence.count == 2 => break,
+                Some(_) => {}
+                None => panic!("the session was ended"),
+            }
+        }
+        let decided = host.events("slow/room").iter().filter(|event| event["kind"] == "transition").count();
+        decided < queued
+    })
+    .await;
+}
+
+#[test]
+fn a_view_is_made_once_for_all_who_ask_for_one_state() {
+    // The view counts to some millions, and then how often it was made.
+    let view = "(local $left i32) (local.set $left (i32.const 4000000))
+        (loop $spin (br_if $spin (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+        (global.set $made (i32.add (global.get $made) (i32.const 1)))
+        (i32.store8 (i32.const 16) (i32.add (global.get $made) (i32.const 48)))
+        (call $bytes (i32.const 16) (i32.const 1))";
+    let more = "(global $made (mut i32) (i32.const 0))";
+    let host = host_with(&MachineWat { view, more, ..MachineWat::default() });
+    assert_eq!(host.submit("slow/room", "x").status, 200);
+    let views = ask_for_views(&host, (0..8).map(|_| "slow/room".to_owned()));
+    for answer in views {
+        assert_eq!((answer.status, answer.json()["view"].as_u64()), (200, Some(1)), "{}", answer.text());
+    }
+    assert_eq!(host.submit("slow/room", "x").status, 200);
+    assert_eq!(host.room("slow/room")["view"], 2, "a new state has a new view");
+}
+
+#[test]
+fn schemas_are_bounded_and_served_as_they_are() {
+    let host = host_with(&MachineWat::default());
+    let large = |bytes: usize| {
+        let schemas = format!("{{{}\"options\":true}}", " ".repeat(bytes - 16));
+        MachineWat { describe: describe("large", 1, &schemas), memory: "40", ..MachineWat::default() }
+    };
+    let refused = deploy(&host, "large", &large((1 << 20) + 1)).unwrap_err();
+    assert!(refused.contains("bad `schemas`: they have 1048577 bytes; the limit is 1048576"), "{refused}");
+    deploy(&host, "large", &large(1 << 20)).unwrap();
+    let described = get(&host.url("/machines/large"));
+    let description = &described.json()["description"];
+    assert_eq!((&description["name"], &description["schemas"]["options"]), (&"large".into(), &true.into()));
+}
+
+fn ping(value: u64) -> tokio_tungstenite::tungstenite::Message {
+    tokio_tungstenite::tungstenite::Message::Binary(reapply_sync::ClientMessage::Ping(value).encode())
+}
+
+fn signal(body: &'static [u8]) -> tokio_tungstenite::tungstenite::Message {
+    let signal = reapply_sync::ClientMessage::Signal(bytes::Bytes::from_static(body));
+    tokio_tungstenite::tungstenite::Message::Binary(signal.encode())
+}

@@ -1,0 +1,231 @@
+//! The table `authors`: the authors who have events in each segment of a log, as hashes.
+//!
+//! It only saves reading. A segment without a row is read like any other, so a missing row hides nothing. A row is written with the record that
+//! ends its segment, has a checksum, and is compared with the log whenever that is proved; a proof also adds rows that are missing, as all are of a
+//! log from before format 6, and one is where a host was restarted.
+
+use std::collections::{BTreeSet, HashMap};
+
+use reapply_sync::{Seq, skim};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::row::{checksum_of, integer, number, saturated};
+
+/// The number of events of a segment: segment 0 has the events 1 to 1,024.
+pub(super) const SEGMENT_EVENTS: u64 = 1_024;
+
+/// The maximum number of hashes that are collected for unfinished segments, of all rooms. Beyond it all are forgotten, and those segments get
+/// their rows when they are proved.
+const HASHES_MAX: usize = 500_000;
+
+/// The maximum number of rows that one search reads. The search goes on after the events that follow.
+const ROWS_READ_MAX: u64 = 1_024;
+
+/// The maximum number of rows that one transaction removes.
+const ROWS_REMOVED_MAX: u64 = 2_000;
+
+/// A whole segment of a log, with the hashes of its authors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    pub(super) authors: BTreeSet<u64>,
+}
+
+impl Segment {
+    fn begin(number: u64) -> Self {
+        Self { number, authors: BTreeSet::new() }
+    }
+
+    /// Returns the number of bytes of the segment's hashes.
+    pub(super) fn bytes(&self) -> usize {
+        self.authors.len() * size_of::<u64>()
+    }
+
+    /// Returns the columns `hashes` and `checksum` of the segment's row.
+    fn columns(&self, key: i64) -> (Vec<u8>, i64) {
+        let hashes: Vec<u8> = self.authors.iter().flat_map(|author| author.to_le_bytes()).collect();
+        let sum = row_checksum(key, self.number, &hashes);
+        (hashes, sum)
+    }
+}
+
+/// Collects the authors of events that follow each other, and yields each segment that is whole.
+#[derive(Debug)]
+pub(super) struct Collector {
+    /// The last event so far.
+    after: Seq,
+    /// The segment of the next event, unless its first events are missing.
+    segment: Option<Segment>,
+}
+
+impl Collector {
+    /// Begins after the event `after`.
+    pub(super) fn after(after: Seq) -> Self {
+        let is_start = after.0.is_multiple_of(SEGMENT_EVENTS);
+        Self { after, segment: is_start.then(|| Segment::begin(after.0 / SEGMENT_EVENTS)) }
+    }
+
+    /// Adds the events of a record's body. Returns the segments that end with one of them.
+    pub(super) fn add_all(&mut self, body: &[u8]) -> Vec<Segment> {
+        skim::authors(body).filter_map(|(seq, author)| self.add(seq, author)).collect()
+    }
+
+    fn hashes(&self) -> usize {
+        self.segment.as_ref().map_or(0, |segment| segment.authors.len())
+    }
+
+    fn add(&mut self, seq: Seq, author: Option<&str>) -> Option<Segment> {
+        if seq != self.after.next() {
+            // Something is missing in between.
+            *self = Self::after(Seq(seq.0.saturating_sub(1)));
+        }
+        self.after = seq;
+        if let (Some(segment), Some(author)) = (&mut self.segment, author) {
+            segment.authors.insert(hash(author));
+        }
+        if !seq.0.is_multiple_of(SEGMENT_EVENTS) {
+            return None;
+        }
+        self.segment.replace(Segment::begin(seq.0 / SEGMENT_EVENTS))
+    }
+}
+
+/// The collectors of all rooms that are written to.
+#[derive(Debug)]
+pub(super) struct Collectors {
+    /// By the rooms' keys.
+    rooms: HashMap<i64, Collector>,
+    hashes: usize,
+    hashes_max: usize,
+}
+
+impl Default for Collectors {
+    fn default() -> Self {
+        Self { rooms: HashMap::new(), hashes: 0, hashes_max: HASHES_MAX }
+    }
+}
+
+impl Collectors {
+    /// Adds the events of a record after the event `expected`. Returns the segments that end with one of them.
+    pub(super) fn add_all(&mut self, key: i64, expected: Seq, body: &[u8]) -> Vec<Segment> {
+        let collector = self.rooms.entry(key).or_insert_with(|| Collector::after(expected));
+        let before = collector.hashes();
+        let whole = collector.add_all(body);
+        self.hashes = self.hashes - before + collector.hashes();
+        if self.hashes > self.hashes_max {
+            self.clear();
+        }
+        whole
+    }
+
+    /// Forgets all unfinished segments.
+    pub(super) fn clear(&mut self) {
+        self.rooms.clear();
+        self.hashes = 0;
+    }
+}
+
+/// Returns the hash of an author (FNV-1a, since each event costs one). Two authors with the same one cost only time.
+pub(super) fn hash(author: &str) -> u64 {
+    author.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Stores segments of the room with this key, in place of earlier rows.
+pub(super) fn put(connection: &Connection, key: i64, segments: &[Segment]) -> rusqlite::Result<()> {
+    for segment in segments {
+        let (hashes, sum) = segment.columns(key);
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO authors (room, segment, checksum, hashes) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, integer(segment.number)?, sum, hashes])?;
+    }
+    Ok(())
+}
+
+/// Returns the first segment of a log that begins after `begins` with all of its events.
+pub(super) fn first_whole(begins: Seq) -> u64 {
+    begins.0.div_ceil(SEGMENT_EVENTS)
+}
+
+/// Returns whether the row of a segment says the same.
+pub(super) fn is_stored(connection: &Connection, key: i64, segment: &Segment) -> rusqlite::Result<bool> {
+    let found = connection
+        .prepare_cached("SELECT checksum, hashes FROM authors WHERE room = ?1 AND segment = ?2")?
+        .query_row(params![key, integer(segment.number)?], |row| Ok((row.get::<_, Vec<u8>>(1)?, row.get::<_, i64>(0)?)))
+        .optional()?;
+    Ok(found.is_some_and(|found| found == segment.columns(key)))
+}
+
+/// Returns the last event at or after `after` up to which no event is of one of these authors, as far as the rows of the room with this key say.
+/// The authors are hashes in ascending order.
+pub(super) fn skip(connection: &Connection, key: i64, after: Seq, authors: &[u64]) -> rusqlite::Result<Seq> {
+    let first = after.0 / SEGMENT_EVENTS;
+    let mut statement = connection.prepare_cached(
+        "SELECT segment, checksum, hashes FROM authors WHERE room = ?1 AND segment >= ?2 ORDER BY segment LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![key, saturated(first), saturated(ROWS_READ_MAX)])?;
+    let mut segment = first;
+    while let Some(found) = rows.next()? {
+        if number(found, 0)? != segment || may_hold(found, key, segment, authors)? {
+            break;
+        }
+        segment += 1;
+    }
+    Ok(after.max(Seq(segment * SEGMENT_EVENTS)))
+}
+
+/// Removes a portion of the rows of segments that end at or before `before`. Returns whether those were the last ones.
+pub(super) fn remove_some(connection: &Connection, key: i64, before: i64) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM authors WHERE id IN
+        (SELECT id FROM authors WHERE room = ?1 AND segment < ?2 ORDER BY segment LIMIT ?3)";
+    let before = before / SEGMENT_EVENTS.cast_signed();
+    let removed = connection.prepare_cached(sql)?.execute(params![key, before, saturated(ROWS_REMOVED_MAX)])?;
+    Ok((removed as u64) < ROWS_REMOVED_MAX)
+}
+
+/// Returns whether a row of `segment`, `checksum` and `hashes` is as it was written.
+pub(super) fn is_proved(row: &Row<'_>, key: i64) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, i64>(1)? == row_checksum(key, number(row, 0)?, row.get_ref(2)?.as_blob()?))
+}
+
+/// A row that is damaged may hold anybody.
+fn may_hold(row: &Row<'_>, key: i64, segment: u64, authors: &[u64]) -> rusqlite::Result<bool> {
+    let hashes = row.get_ref(2)?.as_blob()?;
+    let (hashes_read, rest) = hashes.as_chunks::<8>();
+    Ok(!rest.is_empty()
+        || row.get::<_, i64>(1)? != row_checksum(key, segment, hashes)
+        || hashes_read.iter().any(|hash| authors.binary_search(&u64::from_le_bytes(*hash)).is_ok()))
+}
+
+fn row_checksum(key: i64, segment: u64, hashes: &[u8]) -> i64 {
+    let mut bytes = Vec::with_capacity(32 + hashes.len());
+    bytes.extend_from_slice(b"authors ");
+    bytes.extend_from_slice(&key.to_le_bytes());
+    bytes.extend_from_slice(&segment.to_le_bytes());
+    bytes.extend_from_slice(hashes);
+    checksum_of(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::LogWriter;
+
+    #[test]
+    fn unfinished_segments_are_forgotten_when_they_hold_too_much() {
+        let mut collectors = Collectors { hashes_max: 10, ..Collectors::default() };
+        let mut log = LogWriter::new("counter", "lobby");
+        let mut add = |collectors: &mut Collectors, key: i64, count: u64| {
+            let expected = log.head;
+            let names: Vec<String> = (0..count).map(|number| format!("a{number}")).collect();
+            let record = log.next_by(names.iter().map(String::as_str));
+            collectors.add_all(key, expected, &record.body)
+        };
+        assert_eq!(add(&mut collectors, 1, 10), []);
+        assert_eq!((collectors.hashes, collectors.rooms.len()), (10, 1));
+        assert_eq!(add(&mut collectors, 2, 5), [], "its segment began with another room's events here");
+        assert_eq!((collectors.hashes, collectors.rooms.len()), (10, 2), "it is not collected");
+        assert_eq!(add(&mut collectors, 1, SEGMENT_EVENTS), []);
+        assert_eq!(collectors.rooms.len(), 0, "a segment has more than may be kept");
+        assert_eq!(collectors.hashes, 0);
+    }
+}
