@@ -1,4 +1,4 @@
-//! A room's log as a file: out, and in again; and rooms that share their past.
+//! Exports and imports of a room's log as a file, and forks, which share another room's past.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::body::{self, Pace};
 use super::error::HttpError;
 use super::extract::RoomPath;
 use super::guard::Administrator;
-use super::limits::{BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, TRANSFER_SILENCE_MAX};
+use super::limits::{ARCHIVES_MAX, BODY_BYTES_MAX, EXPORT_CHUNKS_MAX, EXPORTS_MAX, TRANSFER_SILENCE_MAX};
 use super::rooms::place;
 use super::state::HttpState;
 use crate::archive::limits::EXPORT_BYTES_MAX;
@@ -31,11 +31,12 @@ use crate::clock::rfc3339;
 use crate::log::Logs;
 use crate::room::{OpenRoomError, seq_at};
 
-/// Answers `GET /rooms/{machine}/{room}/export`. The file is made as it is sent.
+/// Handles `GET /rooms/{machine}/{room}/export`. The file is made while it is sent.
 pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
     let permit = Arc::clone(&served.exports).try_acquire_owned();
-    let permit =
-        permit.map_err(|_| HttpError::unavailable("as many exports are under way as may be; try again later"))?;
+    let permit = permit.map_err(|_| {
+        HttpError::unavailable(format!("too many exports are running (limit {EXPORTS_MAX}); try again later"))
+    })?;
     let journal = Arc::clone(&served.logs.journal);
     served.rooms.settled(&id).await?;
     let file = format!("attachment; filename=\"{}-{}.{SUFFIX}\"", id.machine, id.room);
@@ -55,7 +56,7 @@ pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> 
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
-/// Answers `POST /rooms/{machine}/{room}/import`: the body, an export, becomes the room.
+/// Handles `POST /rooms/{machine}/{room}/import`: creates the room from the export in the body.
 pub async fn import(
     State(served): State<HttpState>,
     Administrator { peer }: Administrator,
@@ -94,26 +95,29 @@ pub async fn import(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-/// Asks for a fork.
+/// The request for a fork, in the body.
 #[derive(Debug, Deserialize)]
 struct Fork {
-    /// The new room, as `machine/room`: of the same machine.
+    /// The new room, as `machine/room`, of the same machine.
     to: String,
-    /// The last event that both have; the newest one if it is left out.
+    /// The last event that both rooms share; by default the newest one.
     seq: Option<u64>,
-    /// Or its time.
+    /// The time of that event, instead of `seq`.
     time: Option<String>,
 }
 
-/// Answers `POST /rooms/{machine}/{room}/fork`.
+/// Handles `POST /rooms/{machine}/{room}/fork`.
 pub async fn fork(
     State(served): State<HttpState>,
     Administrator { peer }: Administrator,
     RoomPath(id): RoomPath,
     body: body::Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let asked: Fork = serde_json::from_str(body.text()?)
-        .map_err(|error| HttpError::bad_request(format!("the body says which fork, as JSON: {error}")))?;
+    let asked: Fork = serde_json::from_str(body.text()?).map_err(|error| {
+        HttpError::bad_request(format!(
+            "the body must name the new room, as JSON such as {{\"to\": \"machine/room\"}}: {error}"
+        ))
+    })?;
     let to: RoomId = asked.to.parse().map_err(|error| HttpError::bad_request(format!("`to`: {error}")))?;
     if to.machine != id.machine {
         let message = format!("a fork of {id} runs the same machine: name it {}/{}", id.machine, to.room);
@@ -123,7 +127,7 @@ pub async fn fork(
     let record = served.rooms.settled(&id).await?;
     let seq = seq_at(&served.logs, &record, place(asked.seq, asked.time.as_deref())?).await?;
     let (logs, new) = (served.logs.clone(), to.clone());
-    // Beside this request: should who asks go, it is still one of those under way.
+    // In a task of its own, so that the fork keeps its permit if the client disconnects.
     let forked = tokio::spawn(async move {
         let _permit = permit;
         archive::fork(&logs, &record, seq, &new).await
@@ -141,17 +145,19 @@ pub async fn fork(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-/// Bytes of an export that are sent at a time.
+/// The number of bytes of an export that are sent at a time.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 pub(super) fn permit(served: &HttpState) -> Result<OwnedSemaphorePermit, HttpError> {
     let permit = Arc::clone(&served.archives).try_acquire_owned();
     permit.map_err(|_| {
-        HttpError::unavailable("as many imports, forks and backups are under way as may be; try again later")
+        HttpError::unavailable(format!(
+            "too many imports, forks and backups are running (limit {ARCHIVES_MAX}); try again later"
+        ))
     })
 }
 
-/// Where an export goes: to a body that is read at its reader's pace.
+/// The writer of an export. It fills a response's body at its reader's pace.
 struct Chunks {
     runtime: Handle,
     sender: mpsc::Sender<Bytes>,
@@ -164,9 +170,11 @@ impl Write for Chunks {
         match self.runtime.block_on(sending) {
             Ok(()) => Ok(bytes.len()),
             Err(SendTimeoutError::Timeout(_)) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "its reader stands still"))
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading"))
             }
-            Err(SendTimeoutError::Closed(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "its reader is gone")),
+            Err(SendTimeoutError::Closed(_)) => {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client disconnected"))
+            }
         }
     }
 
@@ -175,7 +183,7 @@ impl Write for Chunks {
     }
 }
 
-/// Where an import comes from: a body, read by a thread that may block.
+/// The reader of an import's body, for a thread that may block.
 struct Upload {
     runtime: Handle,
     body: BodyDataStream,
@@ -185,7 +193,7 @@ struct Upload {
 }
 
 impl Upload {
-    /// Whether there was another one.
+    /// Reads the next chunk. Returns `false` at the body's end.
     fn next_chunk(&mut self) -> io::Result<bool> {
         match self.runtime.block_on(self.pace.next(&mut self.body)).map_err(io::Error::other)? {
             Some(chunk) => {
@@ -193,7 +201,7 @@ impl Upload {
                 self.chunk = chunk;
                 if self.bytes > EXPORT_BYTES_MAX {
                     return Err(io::Error::other(format!(
-                        "it has more bytes than the limit, which is {EXPORT_BYTES_MAX}"
+                        "the export has more bytes than the limit, which is {EXPORT_BYTES_MAX}"
                     )));
                 }
                 Ok(true)
@@ -224,7 +232,7 @@ impl From<ImportError> for HttpError {
                 Self::bad_request(error.to_string())
             }
             ImportError::Unproven(_) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unproven", format!("the export is not taken in: {error}"))
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unproven", format!("the export is not imported: {error}"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The whole journal as one file, while it is in use.
+//! Backups: the whole journal as one file, while it is in use.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use reapply_journal::directory::create_private;
 /// The header that carries the BLAKE3 hash of a backup.
 pub const HASH_HEADER: &str = "reapply-blake3";
 
-/// Answers `GET /backup`.
+/// Handles `GET /backup`.
 pub async fn backup(
     State(served): State<HttpState>,
     Administrator { peer }: Administrator,
@@ -35,7 +35,7 @@ pub async fn backup(
     create_private(&served.scratch).map_err(failed)?;
     let copy = Copy { path: served.scratch.join(format!("backup-{:016x}", rand::random::<u64>())), _permit: permit };
     let journal = Arc::clone(&served.logs.journal);
-    // Beside this request: should who asks go, it is still one of those under way, and the file is removed when it is done.
+    // In a task of its own: if the client disconnects, the backup keeps its permit, and its file is removed when it is done.
     let made = tokio::spawn(async move {
         journal.backup(&copy.path).await?;
         Ok::<_, JournalError>(copy)
@@ -62,7 +62,7 @@ pub async fn backup(
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
-/// A copy of the journal, removed when it was sent, or when nobody wants it any more.
+/// A copy of the journal. Its file is removed on drop.
 struct Copy {
     path: PathBuf,
     _permit: OwnedSemaphorePermit,
@@ -72,7 +72,7 @@ impl Drop for Copy {
     fn drop(&mut self) {
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                warn!(file = %self.path.display(), %error, "a backup that was sent stays until the next start");
+                warn!(file = %self.path.display(), %error, "a backup's file could not be removed; it stays until the next start");
             }
             Ok(()) | Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Request bodies: as large as they may be, at the pace that they must keep, within what the host holds of all of them.
+//! Request bodies: limits on the size of each, on its pace, and on the bytes of all that the host holds at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use super::limits::{
     BODIES_BYTES_MAX, BODY_BYTES_PER_SECOND_MIN, BODY_GRACE, BODY_SILENCE_MAX, DRAIN_WITHIN, DRAINED_BYTES_MAX,
 };
 
-/// Bytes of bodies that one permit of [`Bodies`] stands for.
+/// The number of bytes that one permit of [`Bodies`] stands for.
 const PERMIT_BYTES: usize = 1024;
 
-/// The bodies that are under way. Those beyond [`BODIES_BYTES_MAX`] are refused.
+/// The memory for bodies that are being read or handled. Bodies beyond [`BODIES_BYTES_MAX`] are refused.
 #[derive(Clone, Debug)]
 pub struct Bodies(Arc<Semaphore>);
 
@@ -33,7 +33,7 @@ impl Default for Bodies {
     }
 }
 
-/// A request's body, of at most `BYTES_MAX` bytes. It counts among those under way until it is dropped.
+/// A request's body, of at most `BYTES_MAX` bytes. It takes space in [`Bodies`] until it is dropped.
 #[derive(Debug)]
 pub struct Body<const BYTES_MAX: usize> {
     bytes: Bytes,
@@ -41,17 +41,17 @@ pub struct Body<const BYTES_MAX: usize> {
 }
 
 impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
     ///
-    /// It is not UTF-8.
+    /// The body is not UTF-8.
     pub fn text(&self) -> Result<&str, HttpError> {
         std::str::from_utf8(&self.bytes).map_err(|_| HttpError::bad_request("the body is not UTF-8"))
     }
@@ -97,7 +97,7 @@ impl Bodies {
         self.permit(0, 1)
     }
 
-    /// What is missing for a body of `bytes`, of which so many permits are held.
+    /// Returns the missing permits for a body of `bytes` bytes, if `held` permits are held already.
     fn permit(&self, held: usize, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {
         let missing = bytes.div_ceil(PERMIT_BYTES).saturating_sub(held);
         let permit = Arc::clone(&self.0).try_acquire_many_owned(u32::try_from(missing).unwrap_or(u32::MAX));
@@ -108,8 +108,8 @@ impl Bodies {
     }
 }
 
-/// The pace at which a body must come: never silent for long, and not too slow on the whole. Only the time counts for which the host waits for the
-/// body, not what the host does with it meanwhile.
+/// The pace of a body: it must not be silent for long, nor too slow on average. Only the time during which the host waits for the body counts, not
+/// the time that the host takes to process it.
 #[derive(Debug)]
 pub(super) struct Pace {
     waited: Duration,
@@ -121,17 +121,17 @@ impl Pace {
         Self { waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// How long the host still waits for the next part.
+    /// Returns the maximum time to wait for the next part.
     fn patience(&self) -> Duration {
         let on_the_whole = BODY_GRACE + Duration::from_secs(self.bytes / BODY_BYTES_PER_SECOND_MIN);
         on_the_whole.saturating_sub(self.waited).min(BODY_SILENCE_MAX)
     }
 
-    /// The next part of a body; `None` at its end.
+    /// Returns the next part of a body; `None` at its end.
     ///
     /// # Errors
     ///
-    /// The body broke off, or is too slow.
+    /// The body ended early, or is too slow.
     pub(super) async fn next(&mut self, chunks: &mut BodyDataStream) -> Result<Option<Bytes>, HttpError> {
         let from = Instant::now();
         let next = timeout_at(from + self.patience(), chunks.next()).await;
@@ -155,8 +155,8 @@ impl Pace {
     }
 }
 
-/// Reads and drops the part of a body that its handler left: one who is still sending does not hear the answer. Nothing of it is kept, and
-/// one who waits for a word before sending (`Expect`) is not asked to send.
+/// Reads and drops the part of a body that its handler left, since a client that is still sending does not read the answer. A client that
+/// waits for a go-ahead before it sends (`Expect`) is not asked to send.
 pub(super) async fn drain(request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
@@ -229,7 +229,7 @@ mod tests {
         let mut pace = Pace::begin();
         let mut chunks = stream_of(vec![Bytes::from_static(b"x"); 3]);
         while pace.next(&mut chunks).await.unwrap().is_some() {
-            // Whatever the host does here, the body was there at once.
+            // The body is available at once, so processing time does not count.
             assert!(pace.waited < BODY_GRACE && pace.patience() > Duration::ZERO);
         }
         assert_eq!(pace.bytes, 3);

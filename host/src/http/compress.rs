@@ -1,11 +1,11 @@
-//! Which answers are compressed: those that end, and are not too large.
+//! The choice of answers that are compressed: those that end, and are not too large.
 
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 
-/// Marks a response that is not compressed: it goes on as things happen, and a compressor would keep back what it has; or it is so large that
-/// compressing it would take too long.
+/// Marks a response that must not be compressed: it is sent as events happen, and a compressor would hold them back; or it is so large that
+/// compression would take too long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AsItIs;
 

@@ -1,4 +1,4 @@
-//! What a failed request is answered with: a status, and JSON that says what is wrong.
+//! The answer to a failed request: a status, and JSON that says what is wrong.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -23,30 +23,30 @@ pub struct HttpError {
     status: StatusCode,
     kind: &'static str,
     message: String,
-    /// What the machine says, as it says it.
+    /// The machine's own conflict, as JSON.
     detail: Option<Box<RawValue>>,
 }
 
 impl HttpError {
-    /// An answer of this status. `kind` is for programs, `message` for people.
+    /// Creates an error with this status. `kind` is for programs, `message` for people.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
         Self { status, kind, message: message.into(), detail: None }
     }
 
-    /// The request itself is wrong.
+    /// Creates an error for a request that is wrong itself: status 400.
     #[must_use]
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
     }
 
-    /// What it asks for is not there.
+    /// Creates an error for a request whose subject does not exist: status 404.
     #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", message)
     }
 
-    /// The host failed; the request may be fine. Goes to the operator's log as well.
+    /// Creates an error for a failure of the host, and writes it to the operator's log: status 500. The request may be correct.
     #[must_use]
     pub fn host_fault(message: impl Into<String>) -> Self {
         let message = message.into();
@@ -54,7 +54,7 @@ impl HttpError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", message)
     }
 
-    /// Nothing was done; the same request may succeed later.
+    /// Creates an error for a request that was not carried out and may succeed later: status 503.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
@@ -148,7 +148,7 @@ impl From<EnterError> for HttpError {
     fn from(error: EnterError) -> Self {
         match error {
             EnterError::Open(error) => error.into(),
-            // The operator was told of it, once.
+            // The trouble was already reported to the operator, once.
             EnterError::Troubled(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", error.to_string()),
             EnterError::Full | EnterError::ShuttingDown => Self::unavailable(error.to_string()),
         }

@@ -1,7 +1,7 @@
-//! Who may administer a host (deploy, upgrade, import, fork, back up, set policies), and which pages may use it.
+//! The rules on administration of a host (deploy, upgrade, import, fork, back up, set policies), and on pages that may use it.
 //!
-//! Administration takes the deploy token, whoever asks and from wherever: behind a proxy every request comes from this machine, under
-//! whatever name the proxy chose. A page is recognised by the `Origin` that its browser sends. Pages of the host's own address and of the
+//! Administration always takes the deploy token. The request's address is not enough: behind a proxy every request comes from this machine, under
+//! the name that the proxy chose. A page is recognised by the `Origin` that its browser sends. Pages of the host's own address and of the
 //! origins that the operator allows may use the host (`super::origins`).
 
 use std::fmt;
@@ -34,7 +34,7 @@ pub enum AllowedOrigin {
     Only(String),
 }
 
-/// A request that presents the deploy token. Handlers take it before anything else, a body above all.
+/// A request that presents the deploy token. Handlers extract it before the body, so that the body of any other request is not read.
 #[derive(Clone, Copy, Debug)]
 pub struct Administrator {
     /// The address that the request comes from.

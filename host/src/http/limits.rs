@@ -19,14 +19,14 @@ pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// The maximum time for which a session may be silent. Clients ping well within it.
 pub const SILENCE_MAX: Duration = Duration::from_secs(90);
 
-/// How long a reader may leave a full socket unread. Whatever it reads begins this time anew.
+/// The maximum time for which a client may leave a full socket unread. Any progress restarts the time.
 pub const WRITE_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long a session may take to write one message, or what it has collected, however steadily its reader reads. All that is written at once
-/// is less than 512 KiB, so this is for lines of a few kilobits a second.
+/// The maximum time in which a session writes one message, or the messages that it has collected, even to a client that reads steadily. A write
+/// has less than 512 KiB, so this allows for lines of a few kilobits a second.
 pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
-/// How long the other side may take to close a connection that was said goodbye on.
+/// The maximum time until the client closes a connection after a `Goodbye`.
 pub const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The size of a session's read buffer in bytes: most messages are small, and there are many sessions.
@@ -38,7 +38,7 @@ pub const SOCKET_WRITE_BUFFER_BYTES: usize = 128 * 1024;
 /// The number of bytes of a log's records that are read, decoded and sent at a time.
 pub const LOG_READ_BYTES: usize = 256 * 1024;
 
-/// The number of these bytes where only some authors' events are wanted: about as many as one segment of the index of authors has.
+/// The same number for a query that names authors: about as many bytes as one segment of the index of authors has.
 pub const AUTHOR_READ_BYTES: usize = 64 * 1024;
 
 /// The maximum number of requests that follow a log at once, in the whole host.
@@ -47,17 +47,17 @@ pub const LOG_FOLLOWERS_MAX: usize = 1_000;
 /// The minimum interval between two reads of a busy room's log for a request that follows it.
 pub const LOG_FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Bytes of a response that is compressed. A compressor works where others are served, and takes some milliseconds for so many.
+/// The maximum number of bytes of a response that is compressed. Compression blocks a thread that serves others, for some milliseconds at this size.
 pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
 
-/// Rooms that one request for a list gets.
+/// The maximum number of rooms in the answer to one request for a list.
 pub const ROOMS_LISTED_MAX: usize = 1_000;
 
 /// The default number of transitions that one session may submit in a second.
 pub const SUBMITS_PER_SECOND_MAX: u32 = 1_000;
 
-/// The maximum number of bytes of a WebSocket message that are read at all. A message between the protocol's own limit and this one gets a
-/// named error.
+/// The maximum number of bytes of a WebSocket message that are read at all. A message between the protocol's own limit and this one gets an
+/// error that names the limit.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The maximum number of bytes of bodies that the host holds at once, over all requests.
@@ -66,28 +66,28 @@ pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The maximum time for which a body may be silent.
 pub const BODY_SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// The time that a body may take however few bytes it brings.
+/// The time that a body may take regardless of its size.
 pub const BODY_GRACE: Duration = Duration::from_secs(30);
 
-/// The number of bytes a second that a body must bring from then on.
+/// The minimum number of bytes a second that a body must bring after that time.
 pub const BODY_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
 
 /// The maximum number of bytes of an unwanted body that are read and dropped, so that its sender gets the answer.
 pub const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The maximum time for that.
+/// The maximum time to read and drop them.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The maximum number of connections of the whole host, as far as its descriptors allow.
 pub const CONNECTIONS_MAX: usize = 65_536;
 
-/// The share of all connections that one address may have: one of this many.
+/// The divisor of the limit of connections that gives the limit of one address.
 pub const ADDRESS_SHARE: usize = 4;
 
-/// The number of descriptors that are not for connections: the journal's, the cache's, and those of files that are sent.
+/// The number of descriptors that are kept for other uses than connections: the journal, the cache, and files that are sent.
 pub const DESCRIPTORS_KEPT: u64 = 256;
 
-/// The maximum number of connections over the limits that get a refusal at once. Those beyond are closed without one.
+/// The maximum number of connections over the limits that are being refused with a message. Further ones are closed without a message.
 pub const REFUSALS_MAX: usize = 64;
 
 /// The maximum time until a connection has sent the head of a request, also between two requests.
@@ -105,5 +105,5 @@ pub const EXPORTS_MAX: usize = 8;
 /// The maximum number of chunks of an export that wait for its reader.
 pub const EXPORT_CHUNKS_MAX: usize = 8;
 
-/// The maximum time for which the other side may let an export or an import stand still.
+/// The maximum time for which a client may neither read an export nor send an import.
 pub const TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Machines over HTTP: list, describe, deploy, and the bytes that everyone runs.
+//! Machines over HTTP: list, describe, deploy, set the retention, and serve components to pages.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,7 +23,7 @@ use crate::log::Logs;
 use reapply_journal::{MachineRecord, Retention};
 use reapply_machine::Plan;
 
-/// Answers `GET /machines`.
+/// Handles `GET /machines`.
 pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError> {
     let journal = &served.logs.journal;
     let mut machines = Vec::new();
@@ -39,7 +39,7 @@ pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError
     Ok(Json(json!({ "machines": machines })).into_response())
 }
 
-/// Answers `GET /machines/{machine}`.
+/// Handles `GET /machines/{machine}`.
 pub async fn describe(State(served): State<HttpState>, MachinePath(name): MachinePath) -> Result<Response, HttpError> {
     let Logs { journal, machines } = &served.logs;
     let current = machines.current(&name).await?;
@@ -59,7 +59,7 @@ pub async fn describe(State(served): State<HttpState>, MachinePath(name): Machin
     spliced::response(&machine, "description", described.description)
 }
 
-/// Answers `POST /machines`: the body becomes what new rooms of the machine run that it says it is.
+/// Handles `POST /machines`: deploys the component in the body, under the name that the component has itself. New rooms run it.
 pub async fn deploy(
     State(served): State<HttpState>,
     administrator: Administrator,
@@ -68,7 +68,7 @@ pub async fn deploy(
     deploy_as(&served, None, administrator, body).await
 }
 
-/// Answers `PUT /machines/{machine}`: the same, under a name of the deployer's choice.
+/// Handles `PUT /machines/{machine}`: deploys the component in the body under this name.
 pub async fn deploy_named(
     State(served): State<HttpState>,
     administrator: Administrator,
@@ -97,7 +97,7 @@ async fn deploy_as(
     Ok((StatusCode::CREATED, Json(deployed)).into_response())
 }
 
-/// What may be asked of a machine's retention. What is left out is as by default.
+/// The body of a request that sets a machine's retention. Fields that are left out have their default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RetentionBody {
@@ -106,7 +106,7 @@ struct RetentionBody {
     trim: bool,
 }
 
-/// Answers `PUT /machines/{machine}/retention`: how much of their past its rooms keep from now on.
+/// Handles `PUT /machines/{machine}/retention`: sets the part of their past that its rooms keep from now on.
 pub async fn retain(
     State(served): State<HttpState>,
     Administrator { peer }: Administrator,
@@ -115,15 +115,15 @@ pub async fn retain(
 ) -> Result<Response, HttpError> {
     let wanted = serde_json::from_str(body.text()?);
     let RetentionBody { snapshot_events, snapshot_bytes, trim } =
-        wanted.map_err(|error| HttpError::bad_request(format!("this is no retention: {error}")))?;
+        wanted.map_err(|error| HttpError::bad_request(format!("this is not a retention: {error}")))?;
     let (snapshot_events, snapshot_bytes) = (snapshot_events.map(u64::from), snapshot_bytes.map(u64::from));
     let retention = Retention { snapshot_events, snapshot_bytes, trim };
     served.rooms.retain(&name, retention.clone()).await?;
-    tracing::info!(machine = %name, ?retention, %peer, "its rooms keep their past by this from now on");
+    tracing::info!(machine = %name, ?retention, %peer, "the retention was set");
     Ok(Json(json!({ "name": name, "retention": retention })).into_response())
 }
 
-/// Answers `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts it. The digest names both forever.
+/// Handles `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts the component. Both never change.
 pub async fn component(State(served): State<HttpState>, FilePath(file): FilePath) -> Result<Response, HttpError> {
     let unknown =
         || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .json");
@@ -144,7 +144,7 @@ pub async fn component(State(served): State<HttpState>, FilePath(file): FilePath
     Ok((headers, body).into_response())
 }
 
-/// The plan of a stored component. Those of earlier versions may have been deployed without one.
+/// Returns the plan of a stored component. Components that earlier versions deployed may not have one.
 async fn plan(component: Bytes) -> Result<Bytes, HttpError> {
     let planned = tokio::task::spawn_blocking(move || Plan::of(&component)).await;
     let plan = planned.map_err(|error| HttpError::host_fault(error.to_string()))?;

@@ -1,22 +1,22 @@
-//! HTTP and WebSocket: the host's whole surface.
+//! The host's whole surface over HTTP and WebSocket.
 //!
-//! | path | what |
+//! | path | effect |
 //! | --- | --- |
 //! | `GET /healthz` | whether the host serves |
 //! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
-//! | `PUT /machines/{machine}/retention` | how much of their past its rooms keep ([`machines`]) |
+//! | `PUT /machines/{machine}/retention` | set the part of their past that its rooms keep ([`machines`]) |
 //! | `GET /components/{digest}.wasm`, `.json` | the bytes that everyone runs and the plan to start them, immutable ([`machines`]) |
-//! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | another build for rooms ([`upgrades`]) |
+//! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | switch rooms to another build ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
-//! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | see, begin, submit ([`rooms`]) |
+//! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | show, create, submit ([`rooms`]) |
 //! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
 //! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines or CSV, filtered, and followed ([`mod@log`]) |
-//! | `GET /rooms/{machine}/{room}/rejections` | how often whose transitions were rejected ([`mod@log`]) |
-//! | `GET /rooms/{machine}/{room}/past` | what it takes to see a moment again, elsewhere ([`past`]) |
+//! | `GET /rooms/{machine}/{room}/rejections` | counts of rejections, by author and kind ([`mod@log`]) |
+//! | `GET /rooms/{machine}/{room}/past` | the records that a page needs to rebuild a past state ([`past`]) |
 //! | `GET /rooms/{machine}/{room}/export`; `POST .../import`, `.../fork` | the room as a file; rooms that share a past ([`archive`]) |
-//! | `GET /backup` | all that the host keeps, in one file ([`backup`]) |
+//! | `GET /backup` | the whole journal in one file ([`backup`]) |
 //! | `GET /reapply.js` and what it loads | the browser's client ([`assets`]) |
-//! | all else | the pages given with `--pages`, or a start page ([`pages`]) |
+//! | other paths | the pages given with `--pages`, or a start page ([`pages`]) |
 
 pub mod archive;
 pub mod assets;
@@ -62,7 +62,7 @@ pub fn site(state: HttpState, pages: Option<PathBuf>) -> Router {
     whole(api(state).merge(pages::router(pages)))
 }
 
-/// Adds what holds for every answer.
+/// Adds the layers that apply to every answer.
 fn whole(router: Router) -> Router {
     router
         .method_not_allowed_fallback(method_not_allowed)
@@ -71,7 +71,7 @@ fn whole(router: Router) -> Router {
 }
 
 fn api(state: HttpState) -> Router {
-    // These are not compressed: sockets cannot be, exports are, and of an upgrade each line is to be read when it is told.
+    // These are not compressed: sockets cannot be, exports already are, and each line of an upgrade's report is sent at once.
     let uncompressed = Router::new()
         .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit))
         .route("/rooms/{machine}/{room}/export", get(archive::export))
@@ -94,7 +94,7 @@ fn api(state: HttpState) -> Router {
     let components = Router::new().route("/components/{file}", get(machines::component)).layer(compress::layer());
     uncompressed
         .merge(plain)
-        // Before the layers: they answer preflights, which no route takes.
+        // Before the layers, since they answer preflights, which no route accepts.
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&state.guard), origins::refuse_foreign_pages))
         .layer(origins::readable())
@@ -108,7 +108,7 @@ async fn healthz() -> axum::Json<serde_json::Value> {
     axum::Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// Answers a request for a path that is there by a method that it does not take.
+/// Refuses a request for an existing path with a method that the path does not support.
 async fn method_not_allowed(method: Method, uri: Uri) -> error::HttpError {
     let message = format!("{} does not take {method}", uri.path());
     error::HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)

@@ -1,4 +1,4 @@
-//! Pages of other sites: which of them may use the host, and how those that may not are told so.
+//! Pages of other sites: allows some of them to use the host, and tells the others why they may not.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::error::HttpError;
 use super::guard::Guard;
 use super::socket;
 
-/// Lets pages of every origin read the answers, refusals included: a page must be able to read why it was refused. Preflights succeed for
-/// every origin, since a page can read a refusal only of the request that follows.
+/// Makes answers readable for pages of every origin, refusals included: a page must be able to read why it was refused. Preflights succeed for
+/// every origin, since a page can only read the refusal of the request that follows.
 pub(super) fn readable() -> CorsLayer {
     let headers = ["content-type", "authorization", "reapply-client", "reapply-number"];
     CorsLayer::new()
@@ -25,17 +25,17 @@ pub(super) fn readable() -> CorsLayer {
         .vary([header::ORIGIN])
 }
 
-/// Lets pages of every origin have the answers, which are the same for all of them.
+/// Makes answers readable for pages of every origin, and cacheable, since they are the same for all origins.
 pub(super) fn public() -> CorsLayer {
     CorsLayer::new().allow_origin(Any).vary([])
 }
 
-/// Lets pages of allowed origins use the host, and no others. Requests that come from no page carry no origin.
+/// Refuses requests of pages whose origin is not allowed. Requests that do not come from a page have no origin.
 pub(super) async fn refuse_foreign_pages(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     if guard.refused(request.headers()).is_some() { refuse(request).await } else { next.run(request).await }
 }
 
-/// Refuses a page's request: by a goodbye where it asks for a WebSocket, since a page cannot read why a handshake failed.
+/// Refuses a page's request. A request for a WebSocket gets a `Goodbye`, since a page cannot read why a handshake failed.
 async fn refuse(request: Request) -> Response {
     let [origin, host] = [header::ORIGIN, header::HOST].map(|name| text(request.headers(), &name));
     let path = request.uri().path();
@@ -48,11 +48,11 @@ async fn refuse(request: Request) -> Response {
     socket::refuse(request, Goodbye::Refused { why: message, retry: true }, error).await
 }
 
-/// A header's value for people, of a bounded length.
+/// Returns a header's value as text of a bounded length.
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     let value = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     value.unwrap_or_default().chars().take(ORIGIN_CHARS_MAX).collect()
 }
 
-/// Characters of a stranger's `Origin` that are repeated to anyone.
+/// Maximum number of characters of a foreign `Origin` that appear in messages.
 const ORIGIN_CHARS_MAX: usize = 200;

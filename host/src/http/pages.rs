@@ -13,7 +13,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use super::error::HttpError;
 use super::policy;
 
-/// Serves everything that no other route does.
+/// Returns the routes of everything that no other route serves.
 pub(super) fn router(pages: Option<PathBuf>) -> Router {
     let missing = any(not_found).layer(policy::layer(policy::MISSING));
     let router = match pages {
@@ -21,14 +21,14 @@ pub(super) fn router(pages: Option<PathBuf>) -> Router {
             .fallback_service(ServeDir::new(folder).call_fallback_on_method_not_allowed(true).fallback(missing)),
         None => own_pages().fallback_service(missing),
     };
-    // Pages are looked up each time, so that an edited one shows on reload; unchanged ones are not sent again.
+    // Browsers revalidate pages, so an edited page shows on reload, and an unchanged page is not sent again.
     let revalidate = axum::http::HeaderValue::from_static("no-cache");
     router
         .layer(SetResponseHeaderLayer::if_not_present(axum::http::header::CACHE_CONTROL, revalidate))
         .layer(CompressionLayer::new())
 }
 
-/// The host's own page, and the files that it loads.
+/// Returns the routes of the host's own page and the files that it loads.
 fn own_pages() -> Router {
     let typed = |kind: &'static str, text: &'static str| get(async move || ([(header::CONTENT_TYPE, kind)], text));
     Router::new()
@@ -42,7 +42,7 @@ async fn start_page() -> Html<&'static str> {
     Html(include_str!("start_page.html"))
 }
 
-/// Answers browsers with a page, and programs with an error in the usual form.
+/// Returns a page for browsers, and an error in the usual form for programs.
 async fn not_found(headers: HeaderMap) -> Response {
     let accepted = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     let is_browser = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"));
@@ -50,5 +50,5 @@ async fn not_found(headers: HeaderMap) -> Response {
     if is_browser {
         return (StatusCode::NOT_FOUND, vary, Html(include_str!("not_found.html"))).into_response();
     }
-    (vary, HttpError::not_found("there is nothing here; see / for what there is")).into_response()
+    (vary, HttpError::not_found("there is nothing at this path; see /")).into_response()
 }

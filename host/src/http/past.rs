@@ -1,4 +1,4 @@
-//! What it takes to see a moment of a room again, elsewhere: a page replays it with the same builds.
+//! Past states for pages: the records that a page needs to replay a room up to a moment, with the same builds.
 
 use axum::extract::State;
 use axum::http::header;
@@ -14,18 +14,18 @@ use super::state::HttpState;
 use crate::room::seq_at;
 use reapply_journal::RoomRecord;
 
-/// Asks for a moment, and says what is held already.
+/// The parameters of a request for a moment.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asking {
     /// The last event in the moment.
     seq: Option<u64>,
-    /// Or its time.
+    /// The time of that event, instead of `seq`.
     time: Option<String>,
-    /// The last event of a state that whoever asks has.
+    /// The last event of a state that the page already has.
     held: Option<u64>,
 }
 
-/// Answers `GET /rooms/{machine}/{room}/past`: with a [`Past`], or as much of it as goes into one part.
+/// Handles `GET /rooms/{machine}/{room}/past`: returns a [`Past`], or the first part of it if it is too large for one answer.
 pub async fn past(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
@@ -45,7 +45,7 @@ pub async fn past(
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], past.encode()).into_response())
 }
 
-/// The nearest place before `seq` to begin at.
+/// Returns the nearest place before `seq` at which a replay can begin.
 async fn origin(served: &HttpState, record: &RoomRecord, seq: Seq, held: Option<Seq>) -> Result<Origin, HttpError> {
     let snapshot = served.logs.journal.snapshot(&record.room, Some(seq)).await?;
     let nearest = snapshot.as_ref().map_or(record.start().0, |snapshot| snapshot.seq);

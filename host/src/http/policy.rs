@@ -6,10 +6,10 @@
 use axum::http::{HeaderName, HeaderValue, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// The `Cache-Control` of what never changes: a year is as good as forever.
+/// The `Cache-Control` of content that never changes. A year counts as forever.
 pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-/// For data: it is shown and does nothing.
+/// The policy for data, which can load and run nothing.
 pub(super) const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The policy for the client: as a worker of its own, it may start machines and connect to hosts.

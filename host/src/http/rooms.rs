@@ -1,4 +1,4 @@
-//! Rooms over HTTP: list, see, begin, submit.
+//! Rooms over HTTP: list, show, create, submit.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,16 +18,16 @@ use super::state::HttpState;
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::room::{BUSY, LogPosition, Submission, Verdict, state_at};
 
-/// Asks for a moment of a room.
+/// The parameters of a request for a room's state.
 #[derive(Debug, Default, Deserialize)]
 pub struct At {
-    /// The last event in the state that is asked for; the newest if it is left out.
+    /// The last event in the state; by default the newest.
     seq: Option<u64>,
-    /// Or its time.
+    /// The time of that event, instead of `seq`.
     time: Option<String>,
 }
 
-/// Asks for some of the rooms.
+/// The parameters of a request for a list of rooms.
 #[derive(Debug, Deserialize)]
 pub struct RoomsQuery {
     /// Only those of this machine.
@@ -36,7 +36,7 @@ pub struct RoomsQuery {
     after: Option<String>,
 }
 
-/// Answers `GET /rooms`.
+/// Handles `GET /rooms`.
 pub async fn list(
     State(served): State<HttpState>,
     ApiQuery(which): ApiQuery<RoomsQuery>,
@@ -65,7 +65,7 @@ pub async fn list(
     Ok(Json(json!({ "rooms": rooms })).into_response())
 }
 
-/// A room as JSON: now, or as it was.
+/// Returns a room as JSON: now, or at a past moment.
 pub(super) async fn show(served: &HttpState, id: &RoomId, at: At) -> Result<Response, HttpError> {
     let moment = match place(at.seq, at.time.as_deref())? {
         LogPosition::Head => served.rooms.view(id).await?,
@@ -92,7 +92,7 @@ pub(super) async fn show(served: &HttpState, id: &RoomId, at: At) -> Result<Resp
     spliced::response(&shown, "view", moment.view)
 }
 
-/// Answers `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
+/// Handles `PUT /rooms/{machine}/{room}`: begins a room with options of its own.
 pub async fn create(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
@@ -107,7 +107,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(json!({ "machine": id.machine, "room": id.room }))).into_response())
 }
 
-/// Answers `POST /rooms/{machine}/{room}`: submits a transition, and waits until it is durable or rejected.
+/// Handles `POST /rooms/{machine}/{room}`: submits a transition, and waits until it is durable or rejected.
 pub async fn submit(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
@@ -133,7 +133,7 @@ pub async fn submit(
     answer(served.rooms.submit(&id, Submission { author, client, number: Number(number), json }).await?)
 }
 
-/// The place in a log that a request names, by a seq or by a time.
+/// Returns the place in a log that a request names, by a seq or by a time.
 pub(super) fn place(seq: Option<u64>, time: Option<&str>) -> Result<LogPosition, HttpError> {
     match (seq, time) {
         (None, None) => Ok(LogPosition::Head),

@@ -56,7 +56,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves connections as long as it is polled. Connections outlive it.
+/// Serves connections as long as the future is polled. Connections that were accepted live on after it.
 pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits) -> Infallible {
     let connections = Arc::new(Connections { limits, open: Mutex::default() });
     loop {
@@ -64,14 +64,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                warn!(%error, "no connection can be accepted; it is tried again");
+                warn!(%error, "connections cannot be accepted at the moment; the next attempt follows");
                 tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                 continue;
             }
         };
         // A confirmation is small, and must not wait for more to send.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection keeps small frames back");
+            debug!(%error, "a connection may delay small frames");
         }
         match Connections::admit(&connections, peer.ip()) {
             Ok(place) => {
@@ -88,7 +88,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
     }
 }
 
-/// Answers a connection's requests, one after the other.
+/// Serves a connection's requests, one at a time.
 async fn answer(connection: Connection, peer: SocketAddr, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -101,7 +101,7 @@ async fn answer(connection: Connection, peer: SocketAddr, router: Router) {
     }
 }
 
-/// Answers a connection's first request with a refusal, and closes.
+/// Refuses a connection's first request, and closes.
 async fn refuse(connection: Connection, why: &'static str) {
     let service = service_fn(async |request: Request<Incoming>| {
         let error = HttpError::unavailable(why);
@@ -112,8 +112,8 @@ async fn refuse(connection: Connection, why: &'static str) {
         Ok::<_, Infallible>(answer)
     });
     let serving = builder().serve_connection(TokioIo::new(connection), service).with_upgrades();
-    // Nobody may stay here: a connection without a request in time is closed without an answer.
-    let _in_vain = tokio::time::timeout(HEADERS_WITHIN, serving).await;
+    // A connection without a request in time is closed without an answer.
+    let _timed_out = tokio::time::timeout(HEADERS_WITHIN, serving).await;
 }
 
 fn builder() -> http1::Builder {
@@ -201,7 +201,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// Returns the owner of an address: with IPv6, everyone has a whole network.
+/// Returns the address, or its network with IPv6, since there each person has a whole network.
 fn source(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -228,7 +228,7 @@ impl Connection {
             return written;
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_WITHIN)));
-        stall.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads there")))
+        stall.as_mut().poll(context).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A session: one WebSocket, one task, one place in a room.
 //!
-//! The task reads what the client sends and hands it to the room; it writes what the room's history and its own messages hold.
-//! Everything that waits goes out in one write, and nothing is held back when the socket is idle.
+//! The task passes the client's messages to the room, and writes the room's events and the messages for this session.
+//! All waiting messages go out in one write. When the socket is idle, a message goes out at once.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -31,21 +31,21 @@ use super::throttle::Throttle;
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
 use crate::room::{DirectMessage, EnterError, Gone, OpenRoomError, Room};
 
-/// Bytes of a room's history that are written before the session looks what else there is.
+/// The number of bytes of a room's history that are written before the session checks for other messages.
 const PORTION_BYTES: usize = 64 * 1024;
 
-/// Frames handled in a row before what they led to is written.
+/// The number of frames that are handled in a row before their results are written.
 const FRAMES_PER_TURN: usize = 256;
 
-/// Why a session is over. `Ok` paths carry the last message to the client.
+/// The reason why a session ends.
 enum End {
-    /// The room, or the protocol, says so.
+    /// The room or the protocol ends the session, with this last message to the client.
     Goodbye(Goodbye),
     /// The client closed, or the connection broke.
     Closed,
 }
 
-/// Answers `GET /rooms/{machine}/{room}`: with the room as JSON, or with a session where the client asks for a WebSocket.
+/// Handles `GET /rooms/{machine}/{room}`: returns the room as JSON, or begins a session if the client asks for a WebSocket.
 pub async fn get_room_or_session(
     State(served): State<HttpState>,
     id: Result<RoomPath, HttpError>,
@@ -78,7 +78,7 @@ pub async fn get_room_or_session(
     })
 }
 
-/// Refuses any request: with a goodbye where it asks for a session, or else with `error`.
+/// Refuses a request: with a `Goodbye` if it asks for a session, otherwise with `error`.
 pub(super) async fn refuse(request: Request, goodbye: Goodbye, error: HttpError) -> Response {
     let (mut parts, _body) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.ok();
@@ -88,12 +88,12 @@ pub(super) async fn refuse(request: Request, goodbye: Goodbye, error: HttpError)
     }
 }
 
-/// Accepts a WebSocket only to say why there is no session: a page cannot read why a handshake failed.
+/// Accepts a WebSocket only to say why there is no session, since a page cannot read why a handshake failed.
 fn accept_to_refuse(upgrade: WebSocketUpgrade, protocol: String, goodbye: Goodbye) -> Response {
     accept(upgrade, protocol).on_upgrade(|mut socket| async move { say_goodbye(&mut socket, goodbye).await })
 }
 
-/// The protocol to answer with: the one that this host speaks, or else any of ours that the client offers.
+/// Returns the protocol to answer with: this host's version, or else another version that the client offers.
 fn offered(headers: &HeaderMap) -> Option<String> {
     let lists = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
     let names: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
@@ -101,7 +101,7 @@ fn offered(headers: &HeaderMap) -> Option<String> {
     found.or_else(|| names.iter().find(|name| name.starts_with(PROTOCOL_FAMILY))).map(|name| (*name).to_owned())
 }
 
-/// How the names of all versions of the protocol begin.
+/// The prefix of the names of all versions of the protocol.
 const PROTOCOL_FAMILY: &str = "reapply.";
 
 fn accept(upgrade: WebSocketUpgrade, protocol: String) -> WebSocketUpgrade {
@@ -113,7 +113,7 @@ fn accept(upgrade: WebSocketUpgrade, protocol: String) -> WebSocketUpgrade {
         .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
 }
 
-/// Whether there may be a session: the room opens, and the host has room for another one.
+/// Checks that there may be a session: the room opens, and the host is below its limit of sessions.
 async fn admit(
     served: &HttpState,
     id: Result<RoomPath, HttpError>,
@@ -162,7 +162,7 @@ where
         socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await
     };
     if let Ok(Ok(())) = tokio::time::timeout(WRITE_WITHIN, said).await {
-        // A connection that ends with something unread in it may take along what was said. Whoever heard it closes.
+        // A socket that is closed with unread data may lose the last message. So this waits until the client has read it and closes.
         let closed = async { while let Some(Ok(_)) = socket.next().await {} };
         let _still_talking = tokio::time::timeout(CLOSE_WITHIN, closed).await;
     }
@@ -237,17 +237,17 @@ struct SocketSession {
     id: SessionId,
     news: tokio::sync::watch::Receiver<crate::room::News>,
     direct_messages: mpsc::Receiver<DirectMessage>,
-    /// What the room's history is read with.
+    /// The reader of the room's history.
     reader: Reader,
     /// Whether there is more to read at once.
     has_more: bool,
     presence_version: u64,
-    /// When the client was last heard of.
+    /// The time of the client's last frame.
     heard: Instant,
     submits: Throttle,
     slow_until: Option<Instant>,
     signals: Throttle,
-    /// Messages that were handed to the room to be handled in order.
+    /// The number of messages that were sent to the room to be handled in order.
     handed: u64,
 }
 
@@ -263,16 +263,16 @@ impl SocketSession {
             self.write(socket).await?;
             let wait = self.wait();
             tokio::select! {
-                // First of all what has come: while a slow reader takes in what was written, its own frames wait.
+                // The client's frames first: they have waited while the client read slowly.
                 biased;
                 message = socket.next(), if wait.is_none() => self.read(socket, message).await?,
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 changed = self.news.changed() => if changed.is_err() {
-                    return Err(self.last_letter());
+                    return Err(self.last_message());
                 },
                 direct = self.direct_messages.recv() => match direct {
                     Some(direct) => self.handle_direct(socket, direct).await?,
-                    // The room let go of a session that left its messages unread.
+                    // The room has ended a session that left its messages unread.
                     None => return Err(End::Goodbye(Goodbye::TooSlow)),
                 },
                 () = std::future::ready(()), if self.has_more => {}
@@ -287,7 +287,7 @@ impl SocketSession {
         }
     }
 
-    /// Writes what waits for this session, in one go: of a long history a portion, so that what else waits is not held up by it.
+    /// Writes the waiting messages in one write. Only a portion of a long history is written, so that it does not hold up other messages.
     async fn write<S, E>(&mut self, socket: &mut S) -> Result<(), End>
     where
         S: Sink<Message, Error = E> + Unpin,
@@ -335,13 +335,13 @@ impl SocketSession {
         }
     }
 
-    /// How long nothing is read from the client: it has submitted too fast, or the machine has faulted on what it submitted.
+    /// Returns the time for which the client's frames are not read, because it submitted too fast or its transitions made the machine fault.
     fn wait(&mut self) -> Option<Duration> {
         let slow = self.slow_until.map(|until| until.saturating_duration_since(Instant::now()));
         slow.filter(|wait| !wait.is_zero()).max(self.submits.wait())
     }
 
-    /// Handles a frame, and those that are here already.
+    /// Handles a frame, and further ones that have arrived already.
     async fn read<S, E>(&mut self, socket: &mut S, first: Option<Result<Message, E>>) -> Result<(), End>
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
@@ -353,7 +353,7 @@ impl SocketSession {
             if let Some(message) = decode(frame)? {
                 self.handle(socket, message).await?;
             }
-            // No frame is taken that would not be handled.
+            // The next frame is read only if it will be handled.
             if handled == FRAMES_PER_TURN || self.wait().is_some() {
                 break;
             }
@@ -381,7 +381,7 @@ impl SocketSession {
                 self.room.signal(self.id, body).await
             }
             ClientMessage::Signal(_) => Ok(()),
-            // Each is a line of the operator's log.
+            // Each writes a line to the operator's log, so their rate is limited too.
             ClientMessage::Diverged { seq, ours } if self.signals.wait().is_none() => {
                 self.signals.take();
                 self.room.diverged(self.id, seq, ours).await
@@ -406,11 +406,11 @@ impl SocketSession {
                 Ok(())
             }
         };
-        told.map_err(|Gone| self.last_letter())
+        told.map_err(|Gone| self.last_message())
     }
 
-    /// The room is gone. It said goodbye, if it could.
-    fn last_letter(&mut self) -> End {
+    /// Returns the end of a session whose room is gone: the room's `Goodbye`, if it has sent one.
+    fn last_message(&mut self) -> End {
         while let Ok(direct) = self.direct_messages.try_recv() {
             if let DirectMessage::Goodbye(goodbye) = direct {
                 return End::Goodbye(goodbye);
@@ -420,7 +420,7 @@ impl SocketSession {
     }
 }
 
-/// Reads a WebSocket message; `None` for one that means nothing here, such as a ping, which is answered below us.
+/// Decodes a WebSocket message; `None` for one without a meaning here, such as a ping, which the WebSocket library answers.
 fn decode<E: Display>(message: Option<Result<Message, E>>) -> Result<Option<ClientMessage>, End> {
     match message {
         Some(Ok(Message::Binary(frame))) => match ClientMessage::decode(&frame) {
@@ -441,7 +441,7 @@ fn bad_message(what: impl Into<String>) -> End {
     End::Goodbye(Goodbye::BadMessage(what.into()))
 }
 
-/// A client that is there again may connect again.
+/// Returns the end of a session whose client was silent. The client may connect again.
 fn silent(what: &str, within: Duration) -> End {
     End::Goodbye(Goodbye::Silent(format!("{what} within {} s", within.as_secs())))
 }
@@ -466,7 +466,7 @@ where
 async fn within<E>(limit: Duration, writing: impl Future<Output = Result<(), E>>) -> Result<(), End> {
     match tokio::time::timeout(limit, writing).await {
         Ok(Ok(())) => Ok(()),
-        // Nobody reads there any more, so there is nobody to tell.
+        // The client no longer reads, so it cannot be told.
         Ok(Err(_)) | Err(_) => Err(End::Closed),
     }
 }

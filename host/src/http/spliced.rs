@@ -1,4 +1,4 @@
-//! JSON objects that end with a large value that is at hand as bytes: they are sent without a copy of it, or a look into it.
+//! JSON objects that end with a large value that exists as bytes. The value is sent without being copied or parsed.
 
 use axum::body::Body;
 use axum::http::header;
@@ -12,7 +12,7 @@ use super::limits::COMPRESSED_BYTES_MAX;
 
 const CONTENT_TYPE_JSON: &str = "application/json";
 
-/// A response with the members of `object`, which has some, and behind them one with this name and value, which is JSON.
+/// Returns a response with the members of `object`, and one more with this name and value. `object` must have a member, and `value` must be JSON.
 pub(super) fn response<T: Serialize>(object: &T, name: &str, value: Bytes) -> Result<Response, HttpError> {
     let mut head = serde_json::to_string(object).map_err(|error| HttpError::host_fault(error.to_string()))?;
     head.pop();

@@ -19,23 +19,23 @@ pub struct HttpState {
     pub logs: Logs,
     /// The rooms that have these logs.
     pub rooms: Rooms,
-    /// Has them run other builds.
+    /// The upgrades of these rooms.
     pub upgrades: Upgrades,
-    /// Who may administer, and which pages may use the host.
+    /// The rules on administration, and on pages that may use the host.
     pub guard: Arc<Guard>,
-    /// Transitions that one session may submit in a second; it is read no faster than that.
+    /// Maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
     pub submits_per_second_max: u32,
-    /// The request bodies that are under way.
+    /// The memory for request bodies.
     pub bodies: Bodies,
     /// A permit for each session that the host may have.
     pub sessions: Arc<Semaphore>,
-    /// A permit for each import, fork and backup that may be under way.
+    /// A permit for each import, fork and backup that may run at once.
     pub archives: Arc<Semaphore>,
-    /// A permit for each export that may be under way. Anyone may ask for one, and read it slowly, so they stand in nobody else's way.
+    /// A permit for each export that may run at once. Anyone may ask for an export and read it slowly, so exports have permits of their own.
     pub exports: Arc<Semaphore>,
-    /// Where files are made that are sent and removed.
+    /// The folder of temporary files.
     pub scratch: Arc<Path>,
-    /// A permit for each log that may be followed.
+    /// A permit for each request that may follow a log at once.
     pub followers: Arc<Semaphore>,
 }
 

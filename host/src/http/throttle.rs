@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A rate.
+/// The bucket of one rate.
 #[derive(Debug)]
 pub(super) struct Throttle {
     per_second: f64,

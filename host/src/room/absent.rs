@@ -1,7 +1,7 @@
 //! Wakes rooms so that their logs say who has left.
 //!
-//! The log of a room that a crash has ended still holds those as present who were there; their sessions are gone. The journal notes with each
-//! batch whether somebody is present. So after a start these rooms are woken, a few at a time, and whoever is absent leaves, though
+//! After a crash of the host, a room's log still lists participants as present whose sessions are gone. The journal notes with each
+//! batch whether somebody is present. So these rooms are woken after a start, a few at a time, and absent participants leave, even if
 //! nobody asks for the room.
 
 use std::collections::HashSet;
@@ -17,19 +17,19 @@ use super::limits::{ABSENT_AT_ONCE, ABSENT_RETRY_AFTER, ABSENT_TOLD_MAX, ALARM_R
 use super::rooms::Rooms;
 use reapply_journal::JournalError;
 
-/// Looks for rooms in whose logs somebody is present though the rooms sleep.
+/// Finds sleeping rooms whose logs say that somebody is present, and wakes them.
 pub(super) struct Absent {
     rooms: Rooms,
     waking: JoinSet<(RoomId, Result<(), EnterError>)>,
-    /// Rooms that did not open, each told to the operator once.
+    /// Rooms that did not open, and that the operator was told about.
     told: HashSet<RoomId>,
 }
 
-/// How a pass through the rooms has ended.
+/// The outcome of a pass through the rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
     Done,
-    /// Not every room was woken: another pass is to come.
+    /// Some rooms were not woken, so another pass is needed.
     Unfinished,
 }
 
@@ -38,23 +38,23 @@ impl Absent {
         Self { rooms, waking: JoinSet::new(), told: HashSet::new() }
     }
 
-    /// Makes a pass at once, and one whenever a room may have come about that needs it, until the host stops.
+    /// Makes a pass at once, and another whenever a room may need it, until the host stops.
     pub(super) async fn run(mut self) {
         while !self.rooms.is_stopping() {
             let next = Instant::now() + ABSENT_RETRY_AFTER;
             let pass = self.pass().await.unwrap_or_else(|error| {
-                warn!(%error, "the journal does not tell where somebody is present; it is asked again");
+                warn!(%error, "the journal could not list the rooms where somebody is present; it is asked again");
                 Pass::Unfinished
             });
             if pass == Pass::Done {
                 self.rooms.abandoned().await;
             }
-            // A room that ends in the same way each time is not woken all the time.
+            // A room may fail in the same way each time, so passes keep an interval.
             let _stopping = timeout_at(next.into(), self.stopping()).await;
         }
     }
 
-    /// Wakes every room where somebody is noted as present. One that is awake already looks after itself.
+    /// Wakes every sleeping room that the journal notes as occupied.
     async fn pass(&mut self) -> Result<Pass, JournalError> {
         let (mut after, mut pass) = (None, Pass::Done);
         loop {
@@ -92,7 +92,7 @@ impl Absent {
                 self.report(room, &why);
                 Pass::Unfinished
             }
-            // A panic in there was told where it happened.
+            // A panic in the task was reported where it happened.
             _ => pass,
         }
     }

@@ -1,7 +1,7 @@
 //! Wakes sleeping rooms for their alarms.
 //!
-//! A room that is awake handles its own alarm. The journal knows when each room's alarm is due, together with the events that set it; so
-//! a room may sleep, and the host may be down. An alarm that came due meanwhile goes off once, as soon as possible.
+//! A room that is awake handles its own alarm. The journal stores the time of each room's alarm together with the events that set it, so
+//! a room may sleep, and the host may be down. An alarm that became due meanwhile goes off once, as soon as possible.
 //!
 //! ```text
 //!  journal.alarms ──earliest──▶ Alarms ──ring, a few at a time──▶ Rooms::ring ──▶ the room decides, stores, sleeps again
@@ -43,7 +43,7 @@ impl Alarms {
             let wait = match self.ring_all_due().await {
                 Ok(wait) => wait,
                 Err(error) => {
-                    warn!(%error, "the journal does not tell which alarms are due; it is asked again");
+                    warn!(%error, "the journal could not list the alarms that are due; it is asked again");
                     ALARMS_LOOK_INTERVAL
                 }
             };
@@ -92,7 +92,7 @@ impl Alarms {
         let Some(&(due, _)) = self.rung.get(room) else { return };
         match why {
             EnterError::ShuttingDown => {}
-            // There will be space.
+            // Another attempt follows when there is space.
             EnterError::Full => drop(self.rung.remove(room)),
             EnterError::Open(_) | EnterError::Troubled(_) => {
                 let due = clock::rfc3339(due);

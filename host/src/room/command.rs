@@ -12,12 +12,12 @@ use super::view::View;
 use reapply_journal::Retention;
 use reapply_machine::Instance;
 
-/// The room is not awake any more. Nothing of what was asked has happened.
+/// The room is no longer awake. The command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the room is not awake any more")]
 pub struct Gone;
 
-/// Where a session finds the messages that are for it alone.
+/// The queue of messages for one session alone.
 pub type Outbox = mpsc::Sender<DirectMessage>;
 
 /// A message for one session.
@@ -25,13 +25,13 @@ pub type Outbox = mpsc::Sender<DirectMessage>;
 pub enum DirectMessage {
     /// A frame to send.
     Frame(Bytes),
-    /// Nothing is to be read from the session before this moment.
+    /// The session's next frame is read at this moment, not earlier.
     Slow(Instant),
     /// The last message; the session ends after it.
     Goodbye(Goodbye),
 }
 
-/// What the room is asked to do.
+/// A request to a room's task.
 pub(super) enum Command {
     Enter {
         hello: Hello,
@@ -65,7 +65,7 @@ pub(super) enum Command {
     },
     Leave {
         session: SessionId,
-        /// How many submissions and the like it had handed in. It leaves once these are handled.
+        /// The number of ordered commands (submissions and the like) that the session has sent. It leaves once they are handled.
         handed: u64,
     },
     SubmitOnce {
@@ -77,11 +77,11 @@ pub(super) enum Command {
     View {
         reply: oneshot::Sender<Result<View, Fault>>,
     },
-    /// The alarm is due; answered when the room is settled.
+    /// Makes the alarm go off if it is due. The reply comes when the outcome is stored.
     Ring {
         reply: oneshot::Sender<()>,
     },
-    /// Answered when the journal knows of all rejections until now.
+    /// Passes the counts of rejections to the journal. The reply comes when they are stored.
     TellTally {
         reply: oneshot::Sender<()>,
     },
@@ -90,7 +90,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether it stays in order with transitions.
+    /// Returns whether the command stays in order with transitions.
     pub(super) fn is_submit(&self) -> bool {
         match self {
             Self::Submit { .. } | Self::SubmitOnce { .. } | Self::Followed { .. } | Self::Resync { .. } => true,
@@ -108,13 +108,13 @@ impl Command {
     }
 }
 
-/// The bytes that a command takes in the queue, until the room has handled it.
+/// The space that a command takes in the queue until the room has handled it.
 #[derive(Debug)]
 pub(super) struct Space(
     #[expect(dead_code, reason = "dropping it gives the space back")] pub(super) OwnedSemaphorePermit,
 );
 
-/// A build that is to take over.
+/// A build that the room is to switch to.
 pub(super) struct Upgrade {
     pub(super) instance: Instance,
     pub(super) digest: Digest,

@@ -11,7 +11,7 @@ use crate::log::Logs;
 use crate::machines::MachinesError;
 use reapply_machine::{Build, Lane};
 
-/// The kind under which a transition is counted that finds the room's queue full.
+/// The kind under which a transition is counted if the room's queue is full.
 pub(crate) const BUSY: &str = "busy";
 
 /// A transition, and the one who asks for it. A client's number names the transition forever: submitted again, it is not applied again.

@@ -1,4 +1,4 @@
-//! Why a room cannot be opened, entered, upgraded or seen as it was.
+//! The errors of opening, entering, showing and upgrading rooms, and of looking at their past.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::log::LogError;
 use crate::machines::MachinesError;
 use reapply_journal::JournalError;
 
-/// Why a room could not be brought to life.
+/// The reason why a room could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenRoomError {
-    /// There is no machine of that name, so there is no such room either.
+    /// No machine of that name is deployed, so there is no such room either.
     #[error("there is no machine {0}; deploy it first: reapply deploy DIR")]
     NoSuchMachine(Name),
-    /// A room that must be there already is not.
+    /// The room has not begun, but must exist already.
     #[error("there is no room {0}; it begins when someone connects to it")]
     NoSuchRoom(RoomId),
-    /// A room that must not be there yet is.
+    /// The room has begun, but must not exist yet.
     #[error("the room {0} exists already")]
     RoomExists(RoomId),
     /// The machine refuses the options of a new room.
@@ -30,18 +30,18 @@ pub enum OpenRoomError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The machine is not to be had.
+    /// The room's build could not be loaded.
     #[error(transparent)]
     Machines(#[from] MachinesError),
     /// The machine did not start.
     #[error("the machine did not start: {0}")]
     Start(#[from] Fault),
-    /// The room's state could not be made again from its log.
+    /// The room's state could not be rebuilt from its log.
     #[error("the room {room} could not be opened: {error}")]
     Open {
         /// The room.
         room: RoomId,
-        /// Why.
+        /// The cause.
         error: OpenError,
     },
     /// The log is damaged.
@@ -55,7 +55,7 @@ pub enum OpenRoomError {
 }
 
 impl OpenRoomError {
-    /// Whether the room itself is to blame, so that trying again at once would come to the same.
+    /// Returns whether the room itself is the cause, so that trying again at once would fail again.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::Start(_) | Self::Open { .. } | Self::Damaged { .. } => true,
@@ -75,16 +75,16 @@ impl From<LogError> for OpenRoomError {
     }
 }
 
-/// Why a room cannot be entered.
+/// The reason why a room cannot be entered.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
-    /// It could not be opened.
+    /// The room could not be opened.
     #[error(transparent)]
     Open(#[from] OpenRoomError),
-    /// It does not open, or broke, for a cause that will last: the words that everybody hears. The operator was told.
+    /// The room does not open, or broke, and the cause lasts. Everybody who asks gets this text; the operator was told.
     #[error("{0}")]
     Troubled(Arc<str>),
-    /// The host has as many rooms awake as it may.
+    /// The host is at its limit of rooms that are awake.
     #[error("{ROOMS_AWAKE_MAX} rooms are awake, which is the host's limit; try again later")]
     Full,
     /// The host is stopping.
@@ -103,13 +103,13 @@ pub enum ViewError {
     Fault(#[from] Fault),
 }
 
-/// Why a room was not upgraded. It runs its build on, untouched.
+/// The reason why a room was not upgraded. The room keeps running its build, unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeRoomError {
     /// The room could not be woken.
     #[error(transparent)]
     Enter(#[from] EnterError),
-    /// The new build does not start.
+    /// The new build did not start.
     #[error("the new build does not start: {0}")]
     Start(#[from] Fault),
     /// The room refused the upgrade, or the journal did.
@@ -117,31 +117,31 @@ pub enum UpgradeRoomError {
     Failed(#[from] UpgradeFailed),
 }
 
-/// Why a past state could not be made again.
+/// The reason why a past state could not be rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// The log does not go so far.
+    /// The log ends before this event.
     #[error("the room's log ends at {head}; there is no state at {asked}")]
     Beyond {
-        /// What was asked for.
+        /// The event that was asked for.
         asked: Seq,
         /// The last event.
         head: Seq,
     },
-    /// The room was not there yet.
+    /// The room had not begun at that time.
     #[error("the room {room} began at {}; before that it has no state", rfc3339(*created))]
     Unborn {
         /// The room.
         room: RoomId,
-        /// When it began.
+        /// The time of its beginning.
         created: Timestamp,
     },
-    /// The log does not go back so far any more.
+    /// That part of the log was trimmed.
     #[error("the log of {room} begins after event {begins}, at {}; what was before it is not kept", rfc3339(*time))]
     Before {
         /// The room.
         room: RoomId,
-        /// The first seq that there is a state of.
+        /// The first seq with a state.
         begins: Seq,
         /// That event's time.
         time: Timestamp,
@@ -149,10 +149,10 @@ pub enum PastError {
     /// The room could not be read.
     #[error(transparent)]
     Open(#[from] OpenRoomError),
-    /// The log does not do again what it did once.
+    /// The replay of the log failed, or gave another result than the log's.
     #[error(transparent)]
     Replay(#[from] reapply_sync::ReplayError),
-    /// A build that the log names is not to be had.
+    /// A build that the log names could not be loaded.
     #[error(transparent)]
     Machines(#[from] MachinesError),
     /// The machine faulted.

@@ -1,4 +1,4 @@
-//! Those who follow a room's log: they hear when there is more of it, and never wake the room or keep it awake.
+//! Followers of a room's log. They are told when there is more of it, and never wake the room or keep it awake.
 
 use std::collections::hash_map::Entry;
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::room::News;
 use super::rooms::Rooms;
 
-/// One who follows a room's log.
+/// A follower of a room's log.
 pub struct Follower {
     rooms: Rooms,
     room: RoomId,
@@ -26,11 +26,11 @@ impl Rooms {
 }
 
 impl Follower {
-    /// Waits until the log may have events after `after`. Answers `false` when it will have none, since the host stops.
+    /// Waits until the log may have events after `after`. Returns `false` when there will be none, since the host stops.
     pub async fn wait(&mut self, after: Seq) -> bool {
         loop {
             if let Some(news) = &mut self.news {
-                // Whatever a room stored before it fell asleep is in the log as well.
+                // If the room fell asleep, the events that it stored before are in the log as well.
                 if news.wait_for(|news| news.head > after).await.is_err() {
                     self.news = None;
                 }
@@ -49,7 +49,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // One of the two receivers is the one that goes now.
+        // This follower's own receiver is still counted.
         let mut followed = self.rooms.followed().lock();
         if let Entry::Occupied(woken) = followed.entry(self.room.clone())
             && woken.get().receiver_count() <= 1

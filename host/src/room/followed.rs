@@ -11,14 +11,14 @@ use tokio::sync::watch;
 pub(super) struct FollowedRooms(Mutex<HashMap<RoomId, watch::Sender<()>>>);
 
 impl FollowedRooms {
-    /// The room is awake now.
+    /// Reports that a room is awake now.
     pub(super) fn ring(&self, room: &RoomId) {
         if let Some(woken) = self.lock().get(room) {
             woken.send_replace(());
         }
     }
 
-    /// No room wakes any more.
+    /// Reports that no room will wake any more.
     pub(super) fn ring_all(&self) {
         for woken in self.lock().values() {
             woken.send_replace(());

@@ -1,4 +1,4 @@
-//! What rooms need besides their own tasks.
+//! The background work for rooms besides their own tasks.
 
 use super::absent::Absent;
 use super::alarms::Alarms;
@@ -7,7 +7,7 @@ use super::trim;
 use super::trims::{self, Trims};
 use crate::log::Logs;
 
-/// Wakes rooms for their alarms, and so that whoever was present when a host ended leaves; and trims their logs.
+/// The background work for rooms: wakes them for their alarms and for participants who were present when a host ended, and trims their logs.
 #[must_use = "without it, no room wakes for its alarm and no log is trimmed"]
 pub struct Housekeeping {
     rooms: Rooms,
@@ -22,7 +22,7 @@ pub fn start(logs: Logs, options: RoomsOptions) -> (Rooms, Housekeeping) {
 }
 
 impl Housekeeping {
-    /// Does its work until the rooms are stopped.
+    /// Works until the rooms are stopped.
     pub async fn run(self) {
         let Self { rooms, trims } = self;
         let trimming = tokio::spawn(trim::run(rooms.clone(), trims));

@@ -1,4 +1,4 @@
-//! Brings a room to life: from its journal, or anew with its first use.
+//! Opens a room: from its journal, or as a new one at its first use.
 
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot};
@@ -11,7 +11,7 @@ use crate::log::{Logs, Starts};
 use reapply_journal::{MachineRecord, NewRoom, Retention, RoomRecord};
 use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 
-/// How to treat a room that has not begun yet, or has.
+/// The rooms that are opened: existing ones, new ones, or both.
 #[derive(Clone, Debug)]
 pub(super) enum Begin {
     /// Only a room that has begun is opened.
@@ -22,12 +22,12 @@ pub(super) enum Begin {
     Only(String),
 }
 
-/// A room that was brought to life.
+/// A room that was opened.
 pub(super) struct Opened {
     pub(super) sequencer: Sequencer<Instance>,
-    /// What the journal notes of it.
+    /// The note that the journal has of it.
     pub(super) noted: Note,
-    /// How much of its past it keeps.
+    /// The part of its past that it keeps.
     pub(super) retention: Retention,
 }
 
@@ -57,7 +57,7 @@ async fn reopen(logs: &Logs, record: RoomRecord) -> Result<Opened, OpenRoomError
         };
         let OpenRoomError::Open { error: OpenError::Replay(why), .. } = &error else { return Err(error) };
         if stack == Stack::Judging && why.is_fault() {
-            // What was accepted is not judged again: not by the stack that judges new events either.
+            // Accepted events are not judged again, and so not by the stack for new events either.
             stack = Stack::Replaying;
             continue;
         }
@@ -85,13 +85,13 @@ async fn open_from(
         genesis: record.genesis.clone(),
         start,
         batches,
-        // An alarm that the journal does not know of was tried in vain: every batch is stored with the alarm after it.
+        // Every batch is stored with the alarm after it. So an alarm that the journal does not have was tried without success.
         is_alarm_spent: record.note.alarm.is_none() && record.batch.is_some(),
     };
     opening.run(builds, stack, logs.machines.pool()).await
 }
 
-/// A room on its way up.
+/// A room that is being opened, with everything that it takes.
 struct Opening {
     room: RoomId,
     log: LogId,
@@ -122,14 +122,14 @@ async fn create(logs: &Logs, id: &RoomId, options: String) -> Result<Opened, Ope
             }
             other => other,
         })?;
-    // With the room itself: should the host end now, it is woken for it all the same.
+    // The note is stored with the room itself, so that the room is woken for its alarm even if the host ends now.
     let note = Note { alarm: sequencer.alarm_at(), is_occupied: false };
     logs.journal.create_room(NewRoom { note, ..NewRoom::of(genesis) }).await?;
     Ok(Opened { sequencer, noted: note, retention })
 }
 
 impl Opening {
-    /// A long log takes a while to replay, so this is done away from the threads that serve sockets.
+    /// Replays the log, on a thread of the pool: a long log takes a while, and must not hold up sockets.
     async fn run(self, builds: Builds, stack: Stack, pool: &MachinePool) -> Result<Sequencer<Instance>, OpenRoomError> {
         let Self { room, log, genesis, start, batches, is_alarm_spent } = self;
         let log_bytes: usize = batches.iter().map(|batch| batch.body.len()).sum();
@@ -141,7 +141,7 @@ impl Opening {
             if is_alarm_spent {
                 sequencer.spend_alarm();
             } else {
-                // The machine is asked for it here, and not where sockets wait.
+                // Asks the machine for it here, where no socket waits.
                 sequencer.alarm_at();
             }
             Ok(sequencer)

@@ -1,4 +1,4 @@
-//! Past states: made again from the nearest snapshot and the log, in an instance of their own.
+//! Past states, rebuilt from the nearest snapshot and the log in an instance of their own.
 
 use bytes::Bytes;
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
@@ -13,11 +13,11 @@ use reapply_machine::{Instance, Lane, Stack, State};
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogPosition {
-    /// After its newest event.
+    /// The place after the newest event.
     Head,
-    /// After this event.
+    /// The place after this event.
     Seq(Seq),
-    /// After the last event up to this time.
+    /// The place after the last event up to this time.
     Time(Timestamp),
 }
 
@@ -26,19 +26,19 @@ pub enum LogPosition {
 pub struct Moment {
     /// The last event in it.
     pub seq: Seq,
-    /// That event's time; the room's creation where there is none.
+    /// That event's time, or the room's creation before the first event.
     pub time: Timestamp,
     /// The build that made it.
     pub digest: Digest,
-    /// What the machine shows of it, as JSON.
+    /// The machine's view of it, as JSON.
     pub view: Bytes,
 }
 
-/// The state of a room at a place in its log.
+/// Returns the state of a room at a place in its log.
 ///
 /// # Errors
 ///
-/// There is no such place, or the state cannot be made again.
+/// There is no such place, or the state cannot be rebuilt.
 pub async fn state_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> Result<Moment, PastError> {
     let seq = seq_at(logs, record, place).await?;
     look_at(logs, record, seq, |StateAt { seq, time, digest, machine, state, .. }| {
@@ -47,11 +47,11 @@ pub async fn state_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> R
     .await
 }
 
-/// The last event at a place in the room's log; 0 where there is none.
+/// Returns the last event before a place in the room's log, or 0 before the first event.
 ///
 /// # Errors
 ///
-/// There is no such room, or its log does not go back so far.
+/// The place is beyond the log's end, or before its beginning.
 pub async fn seq_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> Result<Seq, PastError> {
     let begins = begin(record);
     match place {
@@ -65,7 +65,7 @@ pub async fn seq_at(logs: &Logs, record: &RoomRecord, place: LogPosition) -> Res
     }
 }
 
-/// The record of the room `id`.
+/// Returns the record of the room `id`.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub async fn find(logs: &Logs, id: &RoomId) -> Result<RoomRecord, OpenRoomError>
     }
 }
 
-/// Why there is no such room: it has not begun, or the machine is not there that it would run.
+/// Returns the reason why there is no such room: it has not begun, or its machine is not deployed.
 pub(super) async fn missing(logs: &Logs, id: &RoomId) -> OpenRoomError {
     match logs.machines.current(&id.machine).await {
         Ok(Some(_)) => OpenRoomError::NoSuchRoom(id.clone()),
@@ -86,7 +86,7 @@ pub(super) async fn missing(logs: &Logs, id: &RoomId) -> OpenRoomError {
     }
 }
 
-/// Reads a room's log from a place on: to its end, or to the batch that `upto` lies in.
+/// Reads a room's log from a place to its end, or to the batch that contains `upto`.
 pub(super) async fn read_batches(
     logs: &Logs,
     id: &RoomId,
@@ -107,12 +107,12 @@ pub(super) async fn read_batches(
     }
 }
 
-/// Returns the builds that going through `batches` takes, which begin under the build `first`.
+/// Returns the builds that a replay of `batches` takes. They begin under the build `first`.
 pub(super) fn digests_of(first: Digest, batches: &[Batch]) -> impl Iterator<Item = Digest> {
     std::iter::once(first).chain(batches.iter().filter_map(Batch::upgrade))
 }
 
-/// A past state, with all that belongs to it.
+/// A past state, with its place in the log and its machine.
 pub(crate) struct StateAt<'a> {
     pub(crate) seq: Seq,
     pub(crate) time: Timestamp,
@@ -122,7 +122,7 @@ pub(crate) struct StateAt<'a> {
     pub(crate) state: &'a State,
 }
 
-/// Makes the state at `seq`, which lies within the log, again, and lets `look` see it, on a thread that may block.
+/// Rebuilds the state at `seq`, which lies within the log, and calls `look` with it on a thread that may block.
 pub(crate) async fn look_at<T: Send + 'static>(
     logs: &Logs,
     record: &RoomRecord,
@@ -138,10 +138,10 @@ pub(crate) async fn look_at<T: Send + 'static>(
     logs.machines.pool().run(Lane::Aside, looked).await
 }
 
-/// A replay that takes its machines from builds at hand.
+/// A replay that starts its machines from loaded builds.
 type HostReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>>;
 
-/// A replay that stands at `seq`, and the chain there.
+/// Returns a replay that has applied the events up to `seq`, and the chain there.
 async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), PastError> {
     let journal = &logs.journal;
     let mut starts = Starts::new(journal, record, Some(seq));
@@ -188,9 +188,9 @@ fn replay(
     Ok((replay, chain))
 }
 
-/// The last event up to `time`, which lies within the log. Times never decrease, so halving finds it.
+/// Returns the last event up to `time`, which lies within the log. Times never decrease, so it is a binary search.
 async fn search(logs: &Logs, record: &RoomRecord, time: Timestamp) -> Result<Seq, PastError> {
-    // The event after `low` is not after `time` as far as is known; all after `high` are.
+    // As far as is known, the event after `low` is not later than `time`; all events after `high` are.
     let (mut low, mut high) = (begin(record).0, record.head);
     while low < high {
         let middle = Seq(low.0 + (high.0 - low.0) / 2);
@@ -208,7 +208,7 @@ async fn search(logs: &Logs, record: &RoomRecord, time: Timestamp) -> Result<Seq
     Ok(low)
 }
 
-/// The first seq that there is a state of, and its time.
+/// Returns the first seq with a state, and its time.
 fn begin(record: &RoomRecord) -> (Seq, Timestamp) {
     record.base.as_ref().map_or((Seq(0), record.genesis.time), |base| (base.seq, base.time))
 }

@@ -15,24 +15,24 @@ use super::view::View;
 use crate::clock;
 use reapply_machine::Instance;
 
-/// A room that is awake. Cheap to clone. When it has gone to sleep every call answers [`Gone`]: enter it again.
+/// A room that is awake. Cheap to clone. Once the room has gone to sleep, every call returns [`Gone`]: enter the room again.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// What is decided in order.
+    /// The queue of commands that are decided in order.
     pub(super) submits: Submits,
-    /// What does not wait behind that.
+    /// The queue of commands that do not wait behind those.
     pub(super) controls: mpsc::Sender<Command>,
     pub(super) history: Arc<History>,
     pub(super) news: watch::Receiver<News>,
     pub(super) tally: Arc<Tally>,
 }
 
-/// What every session of a room has to look at, when it changes.
+/// The state of a room that its sessions watch.
 #[derive(Clone, Debug, Default)]
 pub struct News {
-    /// The last durable event: sessions that stand before it read on.
+    /// The last durable event. Sessions that have not read up to it read on.
     pub head: Seq,
-    /// How many participants are there.
+    /// The number of participants who are present.
     pub participants: usize,
     /// Grows with each change of `presence`.
     pub presence_version: u64,
@@ -41,11 +41,11 @@ pub struct News {
 }
 
 impl Room {
-    /// Begins a session. Letters for it come to `outbox`.
+    /// Begins a session. Messages for it alone are sent to `outbox`.
     ///
     /// # Errors
     ///
-    /// The room is gone, or (inside) does not take the session.
+    /// The room is gone, or (in the inner result) does not admit the session.
     pub async fn enter(
         &self,
         hello: Hello,
@@ -55,7 +55,7 @@ impl Room {
         self.ask(|reply| Command::Enter { hello, participant, outbox, reply }).await
     }
 
-    /// Welcomes a session anew, because its replica asked for that.
+    /// Welcomes a session again, at the request of its replica.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Room {
         self.ask(|reply| Command::Resync { session, hello, reply }).await
     }
 
-    /// Hands in a transition. Waits while the room's queue is full.
+    /// Submits a transition. Waits while the room's queue is full.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Room {
         self.tell(Command::Signal { session, body }).await
     }
 
-    /// Notes that a replica's state had another hash.
+    /// Reports that a replica's state had another hash than the room's.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Room {
         self.tell(Command::Diverged { session, seq, ours }).await
     }
 
-    /// Notes that a replica has followed the upgrade at this seq.
+    /// Reports that a replica has followed the upgrade at this seq.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Room {
         self.tell(Command::Followed { session, upgrade }).await
     }
 
-    /// Has another build take over, and waits until that is durable or refused.
+    /// Switches the room to another build, and waits until that is durable or refused.
     pub(super) async fn upgrade(
         &self,
         instance: Instance,
@@ -111,13 +111,14 @@ impl Room {
         self.ask(|reply| Command::Upgrade(Upgrade { instance, digest, reply })).await
     }
 
-    /// Ends a session that has called [`Room::submit`], [`Room::followed`] and [`Room::resync`] so often in all; it ends once these are handled.
-    /// Never fails: a room that is gone has no sessions.
+    /// Ends a session once its commands are handled. `handed` is the number of its calls of [`Room::submit`], [`Room::followed`] and
+    /// [`Room::resync`]. Never fails, since a room that is gone has no sessions.
     pub async fn leave(&self, session: SessionId, handed: u64) {
         let _gone = self.tell(Command::Leave { session, handed }).await;
     }
 
-    /// Submits one transition without a session, and waits for what becomes of it. Does not wait while the room's queue is full.
+    /// Submits one transition without a session, and waits for the verdict. Does not wait for space: if the room's queue is full, the verdict is
+    /// [`Verdict::Busy`].
     ///
     /// # Errors
     ///
@@ -131,37 +132,37 @@ impl Room {
         }
     }
 
-    /// What the last durable state looks like.
+    /// Returns the view of the last durable state.
     ///
     /// # Errors
     ///
-    /// The room is gone, or (inside) the machine faulted.
+    /// The room is gone, or (in the inner result) the machine faulted.
     pub async fn view(&self) -> Result<Result<View, Fault>, Gone> {
         self.ask(|reply| Command::View { reply }).await
     }
 
-    /// Counts a rejection that did not come to the room's own ears.
+    /// Counts a rejection that was decided outside of the room.
     pub fn count_rejection(&self, author: &Author, kind: &str) {
         self.tally.count(author, kind, clock::now());
     }
 
-    /// Lets the alarm go off, if it is due. Answers once what came of it is stored.
+    /// Makes the alarm go off if it is due, and waits until the outcome is stored.
     pub(super) async fn ring(&self) -> Result<(), Gone> {
         self.ask(|reply| Command::Ring { reply }).await
     }
 
-    /// Has the journal know of all rejections until now.
+    /// Passes the counts of all rejections so far to the journal, and waits until they are stored.
     pub(super) async fn tell_tally(&self) -> Result<(), Gone> {
         self.ask(|reply| Command::TellTally { reply }).await
     }
 
-    /// What sessions read.
+    /// Returns the history that sessions read.
     #[must_use]
     pub fn history(&self) -> &Arc<History> {
         &self.history
     }
 
-    /// Tells when there is more to read.
+    /// Returns a watch that changes when there is more to read.
     #[must_use]
     pub fn news(&self) -> watch::Receiver<News> {
         self.news.clone()

@@ -1,4 +1,4 @@
-//! All rooms of a host: finds the one that is awake, wakes the one that is not, and lets none be awake twice.
+//! All rooms of a host: finds those that are awake, wakes those that are not, and ensures that none is awake twice.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,10 +24,10 @@ use super::view::ViewMemory;
 use crate::log::Logs;
 use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 
-/// How rooms are kept.
+/// The options of a host's rooms.
 #[derive(Clone, Debug)]
 pub struct RoomsOptions {
-    /// A room that nobody has used for so long goes to sleep; at least [`SLEEP_AFTER_MIN`].
+    /// The time without use after which a room goes to sleep, at least [`SLEEP_AFTER_MIN`].
     pub sleep_after: Duration,
 }
 
@@ -61,7 +61,7 @@ struct Awake {
 }
 
 impl Rooms {
-    /// The rooms that have these logs; all of them asleep. Logs that may be trimmed are told to `trims`.
+    /// Creates the rooms of these logs, all of them asleep. Logs that may be trimmed are offered to `trims`.
     pub(super) fn new(logs: Logs, options: RoomsOptions, trims: TrimQueue) -> Self {
         let context = RoomContext {
             journal: Arc::clone(&logs.journal),
@@ -85,20 +85,20 @@ impl Rooms {
         }
     }
 
-    /// The room, awake. One that has not begun begins, with the default options.
+    /// Returns the room, and wakes it if it is asleep. A room that has not begun begins, with the default options.
     ///
     /// # Errors
     ///
-    /// It cannot be opened, or the host has no room for it.
+    /// The room cannot be opened, or the host is at its limit of rooms.
     pub async fn enter(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::IfNew, true).await
     }
 
-    /// The room, awake, if it has begun.
+    /// Returns the room if it has begun, and wakes it if it is asleep.
     ///
     /// # Errors
     ///
-    /// There is no such room, it cannot be opened, or the host has no room for it.
+    /// There is no such room, it cannot be opened, or the host is at its limit of rooms.
     pub async fn find(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::No, true).await
     }
@@ -112,13 +112,13 @@ impl Rooms {
         self.wake(id, Begin::Only(options), true).await
     }
 
-    /// The logs of these rooms, and the builds that they run.
+    /// Returns the logs of these rooms, and the builds that they run.
     #[must_use]
     pub fn logs(&self) -> &Logs {
         &self.shared.logs
     }
 
-    /// How many participants are in a room now; none in one that is asleep.
+    /// Returns the number of participants in a room now, which is 0 if the room is asleep.
     #[must_use]
     pub fn participants(&self, id: &RoomId) -> usize {
         let slot = self.shared.slots().get(id).cloned();
@@ -126,39 +126,40 @@ impl Rooms {
         awake.and_then(|awake| awake.as_ref().map(|awake| awake.room.news.borrow().participants)).unwrap_or(0)
     }
 
-    /// What is wrong with a room, in words: why it does not open, or stores no snapshots.
+    /// Returns the room's troubles in words: why it does not open, or stores no snapshots.
     #[must_use]
     pub fn troubles(&self, id: &RoomId) -> Vec<Arc<str>> {
         self.shared.context.troubles.of(id)
     }
 
-    /// Whether it is known why a room does not open, and the room is not tried again yet.
+    /// Checks that the room has no trouble for which it is not opened now.
     ///
     /// # Errors
     ///
-    /// It is so.
+    /// The room did not open, or broke, and it is too early to try again.
     pub(super) fn check_trouble(&self, id: &RoomId) -> Result<(), EnterError> {
         self.shared.context.troubles.closed(id).map_or(Ok(()), |cause| Err(EnterError::Troubled(cause)))
     }
 
-    /// Whether a room is awake now.
+    /// Returns whether a room is awake now.
     #[must_use]
     pub fn is_awake(&self, id: &RoomId) -> bool {
         let slot = self.shared.slots().get(id).cloned();
-        // One that is being opened is about to be.
+        // A room that is being opened is about to be awake.
         slot.is_some_and(|slot| {
             slot.try_lock().map_or(true, |awake| awake.as_ref().is_some_and(|awake| !awake.room.is_gone()))
         })
     }
 
-    /// Sets how much of its rooms' past a machine keeps. Rooms that are awake follow it as well, and what may be trimmed by it soon is.
+    /// Sets the part of their past that a machine's rooms keep. Rooms that are awake follow it at once, and logs that it allows to trim are trimmed
+    /// soon.
     ///
     /// # Errors
     ///
     /// There is no such machine, or the journal does not store it.
     pub async fn retain(&self, machine: &Name, retention: Retention) -> Result<(), JournalError> {
         self.logs().journal.set_retention(machine, retention.clone()).await?;
-        // A room that is being opened may have read the former one.
+        // A room that is being opened may have read the former retention.
         let slots = self.shared.slots().clone();
         for (_, slot) in slots.into_iter().filter(|(id, _)| id.machine == *machine) {
             if let Some(awake) = &*slot.lock().await {
@@ -169,27 +170,27 @@ impl Rooms {
             let (rooms, machine) = (self.clone(), machine.clone());
             tokio::spawn(async move {
                 if let Err(why) = rooms.offer_all(&machine).await {
-                    warn!(%machine, %why, "not all logs are looked at now; each will be at its next checkpoint");
+                    warn!(%machine, %why, "not all logs were queued to be trimmed; each will be at its next checkpoint");
                 }
             });
         }
         Ok(())
     }
 
-    /// How often whose transitions were rejected in a room, and why.
+    /// Returns the counts of rejected transitions in a room, by author and kind.
     ///
     /// # Errors
     ///
     /// There is no such room, or the journal fails.
     pub async fn rejections(&self, id: &RoomId) -> Result<Vec<RejectionCount>, JournalError> {
         if let Some(room) = self.awake(id).await {
-            // Where it falls asleep meanwhile it tells as well.
+            // If the room falls asleep meanwhile, it passes its counts as well.
             let _gone = room.tell_tally().await;
         }
         self.logs().journal.rejections(id).await
     }
 
-    /// Puts all rooms to sleep: their sessions end, what they accepted becomes durable, and snapshots that are due are taken. None wakes after it.
+    /// Puts all rooms to sleep: sessions end, accepted events become durable, and snapshots that are due are taken. No room wakes afterwards.
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.followed.ring_all();
@@ -205,7 +206,7 @@ impl Rooms {
         }
         for task in tasks {
             if let Err(error) = task.await {
-                error!(%error, "a room's task did not end well");
+                error!(%error, "a room's task panicked");
             }
         }
     }
@@ -218,19 +219,22 @@ impl Rooms {
         &self.shared.followed
     }
 
-    /// The news of a room that is awake.
+    /// Returns the news of a room, if it is awake.
     pub(super) async fn news(&self, id: &RoomId) -> Option<watch::Receiver<News>> {
         self.awake(id).await.map(|room| room.news())
     }
 
-    /// Wakes a room for what is noted of it, if it is not awake. Answers once what came of that is stored; nobody's use, it then sleeps again.
+    /// Wakes a sleeping room for its alarm, or for participants who are gone, and waits until the outcome is stored. This is not a use, so the
+    /// room then
+    /// goes back to sleep.
     pub(super) async fn ring(&self, id: &RoomId) -> Result<(), EnterError> {
         while let Err(Gone) = self.wake(id, Begin::No, false).await?.ring().await {}
         Ok(())
     }
 
-    /// The record of a room in whose log nobody is present who has no session: those who were there when a host ended have left first. A room
-    /// that cannot be opened is told of as it is.
+    /// Returns the record of a room, after participants without a session have left its log: those who were present when a host ended. The
+    /// record of a
+    /// room that cannot be opened is returned as it is.
     ///
     /// # Errors
     ///
@@ -243,32 +247,32 @@ impl Rooms {
         find(&self.shared.logs, id).await
     }
 
-    /// Wakes a room, if it is not awake. It is nobody's use: the room sleeps again as soon as nothing is left to do.
+    /// Wakes a room if it is asleep. This is not a use, so the room goes back to sleep as soon as nothing is left to do.
     pub(super) async fn rouse(&self, id: &RoomId) -> Result<(), EnterError> {
         self.wake(id, Begin::No, false).await.map(drop)
     }
 
-    /// Has rooms looked for in whose logs somebody is present though the rooms sleep: one such may have been made just now.
+    /// Starts a search for sleeping rooms whose logs say that somebody is present. Call it when such a room may have been created.
     pub fn look_for_absent(&self) {
         self.shared.context.abandoned.notify_one();
     }
 
-    /// Waits until a room may have come about in which somebody is present without a session, or the host stops.
+    /// Waits until there may be a room where somebody is present without a session, or the host stops.
     pub(super) async fn abandoned(&self) {
         self.shared.context.abandoned.notified().await;
     }
 
-    /// Whether so many rooms are awake that none should be woken for its alarm.
+    /// Returns whether so many rooms are awake that alarms should not wake more.
     pub(super) fn are_many_awake(&self) -> bool {
         self.shared.slots().len() >= ROOMS_AWAKE_FOR_ALARMS_MAX
     }
 
-    /// Waits until a room has fallen asleep that has an alarm, or the host stops.
+    /// Waits until a room with an alarm has fallen asleep, or the host stops.
     pub(super) async fn alarms_changed(&self) {
         self.shared.context.alarms_changed.notified().await;
     }
 
-    /// Has the logs of all rooms of a machine looked at, whether they can be trimmed.
+    /// Offers the logs of all rooms of a machine to be trimmed.
     async fn offer_all(&self, machine: &Name) -> Result<(), JournalError> {
         let mut after = None;
         loop {
@@ -281,7 +285,7 @@ impl Rooms {
         }
     }
 
-    /// A room, if it is awake.
+    /// Returns a room, if it is awake.
     async fn awake(&self, id: &RoomId) -> Option<Room> {
         let slot = self.shared.slots().get(id).cloned()?;
         let awake = slot.lock().await;
@@ -295,7 +299,7 @@ impl Rooms {
         {
             return Ok(room);
         }
-        // In a task of its own: who asks for it may go at any moment, and a room must not stay half awake.
+        // In a task of its own, since the caller may be dropped at any moment, and a room must not stay half awake.
         let (rooms, id) = (self.clone(), id.clone());
         let woken = tokio::spawn(async move { rooms.wake_here(&id, begin, is_used).await }).await;
         woken.unwrap_or_else(|error| match error.try_into_panic() {
@@ -304,7 +308,7 @@ impl Rooms {
         })
     }
 
-    /// Must run to its end.
+    /// Wakes a room. This future must run to its end.
     async fn wake_here(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
         loop {
             let slot = self.slot(id)?;
@@ -321,7 +325,7 @@ impl Rooms {
                     Begin::No | Begin::IfNew => Ok(awake.room.clone()),
                 };
             }
-            // One that is falling asleep finishes first: its last records and its snapshot are on their way.
+            // A room that is falling asleep finishes first: its last records and its snapshot are still being stored.
             if let Some(Awake { task, .. }) = awake.take() {
                 let _ended = task.await;
             }
@@ -340,7 +344,7 @@ impl Rooms {
                     let opened = self.start(id, opened, is_used);
                     let room = opened.room.clone();
                     if is_occupied {
-                        // Nobody sees the room before those have left who were there when it ended.
+                        // Participants who were present when the room ended leave before anybody sees the room.
                         let _ended = room.ring().await;
                     }
                     *awake = Some(opened);
@@ -363,7 +367,7 @@ impl Rooms {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let task = tokio::spawn(async move {
             run.await;
-            // Not in here: who wakes the room again has its place in hand, and waits for this task.
+            // In another task: a caller who wakes the room again holds the lock of its slot, and waits for this task.
             tokio::spawn(async move {
                 let slot = shared.slots().get(&id).cloned();
                 if let Some(slot) = slot {
@@ -392,7 +396,7 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the cause that a room does not open for, if that lasts. A room that could not begin is not a room, and has no troubles.
+    /// Remembers the reason why a room does not open, if it lasts. A room that could not begin does not exist, and has no troubles.
     async fn note_trouble(&self, id: &RoomId, error: OpenRoomError) -> EnterError {
         if !error.is_lasting() || matches!(self.logs.journal.room(id).await, Ok(None)) {
             return error.into();
@@ -400,7 +404,7 @@ impl Shared {
         EnterError::Troubled(self.context.troubles.note(id, Kind::Closed, &error.to_string()))
     }
 
-    /// Gives up a slot whose room is not awake. Whoever has it in hand already notices, and takes a new one.
+    /// Removes a slot whose room is not awake. A caller who holds it already notices that, and takes a new one.
     async fn forget(&self, id: &RoomId, slot: &Slot) {
         let awake = slot.lock().await;
         if awake.as_ref().is_some_and(|awake| !awake.room.is_gone()) {
@@ -424,7 +428,7 @@ mod tests {
     use reapply_journal::SqliteJournal;
     use reapply_machine::Engine;
 
-    /// Far longer than it takes to see that there is no such room.
+    /// A limit far beyond the time that it takes to find that there is no such room.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The queue of what a room decides in order. It is bounded in messages and in bytes.
+//! The queue of commands that a room decides in order. It is bounded in messages and in bytes.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Submits {
         (Self { queue, space: Arc::new(Semaphore::new(ROOM_INBOX_BYTES_MAX)) }, inbox)
     }
 
-    /// Adds a command that carries a transition of so many bytes. Waits while there is no space.
+    /// Adds a command with a transition of `bytes` bytes. Waits while there is no space.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl Submits {
         self.send_small(command(Space(space))).await
     }
 
-    /// Adds a command that carries next to nothing. Waits while there is no space.
+    /// Adds a command without a transition. Waits while there is no space.
     ///
     /// # Errors
     ///
@@ -44,11 +44,11 @@ impl Submits {
         self.queue.send(command).await.map_err(|_| Gone)
     }
 
-    /// Adds a command that carries a transition of so many bytes, if there is space.
+    /// Adds a command with a transition of `bytes` bytes, if there is space.
     ///
     /// # Errors
     ///
-    /// The room is gone, or (inside) there is no space.
+    /// The room is gone, or (in the inner result) there is no space.
     pub(super) fn try_send(
         &self,
         bytes: usize,
@@ -66,7 +66,7 @@ impl Submits {
 }
 
 fn space_of(bytes: usize) -> u32 {
-    // No transition is larger than the whole queue; one that were could never be sent.
+    // A transition larger than the whole queue could never be sent, but there is none.
     u32::try_from((bytes + ROOM_MESSAGE_BYTES).min(ROOM_INBOX_BYTES_MAX)).unwrap_or(u32::MAX)
 }
 
@@ -86,7 +86,7 @@ mod tests {
         Command::Submit { session: SessionId(1), number: Number(1), transition, space }
     }
 
-    /// Whether the largest transition is taken at once.
+    /// Returns whether the queue takes the largest transition at once.
     async fn takes(submits: &Submits) -> bool {
         let mut sent = pin!(submits.send(TRANSITION_BYTES_MAX, submit));
         std::future::poll_fn(|context| Poll::Ready(sent.as_mut().poll(context).is_ready())).await
@@ -101,7 +101,7 @@ mod tests {
         }
         assert!(taken * TRANSITION_BYTES_MAX <= ROOM_INBOX_BYTES_MAX, "{taken} were taken");
         assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Ok(Err(Full)));
-        // What the room has handled has its space back.
+        // The space of handled commands is free again.
         drop(inbox.try_recv().unwrap());
         assert!(takes(&submits).await);
         assert!(!takes(&submits).await);

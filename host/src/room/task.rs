@@ -1,4 +1,4 @@
-//! The task that a waking room is: hands commands to the pure [`Room`](reapply_sync::Room), and performs the effects that it asks for, in order.
+//! The task of a room that is awake: hands commands to the pure [`Room`](reapply_sync::Room), and performs its effects in order.
 //!
 //! ```text
 //!   sessions, requests ─▶ Waiting ─▶ Task, on a shared thread ◀── effects ──┐
@@ -7,9 +7,9 @@
 //!                                     └─ any other: on a thread of the pool ─▶ │
 //! ```
 //!
-//! One turn hands in everything that is waiting, then performs what came of it. So under load the work shares its journal records and its
-//! wake-ups, and an idle room answers a lone transition at once. No turn takes longer on a shared thread than [`TURN_MAX`] and one slice: what the
-//! room knows to be dear, or what a slice breaks off, is done on a thread that serves nobody else. Meanwhile sessions read on.
+//! One turn hands in everything that is waiting, then performs the effects. So under load commands share journal records and wake-ups, and an
+//! idle room answers a single transition at once. No turn takes longer on a shared thread than [`TURN_MAX`] and one slice: expensive work, and work
+//! that a slice interrupts, is done on a thread of the pool. Sessions read on meanwhile.
 
 mod decider;
 mod effects;
@@ -47,7 +47,7 @@ use reapply_journal::Journal;
 use reapply_machine::Lane;
 use reapply_machine::limits::FUEL_PER_SLICE;
 
-/// What all rooms' tasks have around them.
+/// The parts of the host that the tasks of all rooms share.
 #[derive(Clone)]
 pub(super) struct RoomContext {
     pub(super) journal: Arc<dyn Journal>,
@@ -57,13 +57,13 @@ pub(super) struct RoomContext {
     pub(super) sleep_after: Duration,
     pub(super) trims: Arc<TrimQueue>,
     pub(super) troubles: Arc<Troubles>,
-    /// Told when a room falls asleep that has an alarm.
+    /// Notified when a room with an alarm falls asleep.
     pub(super) alarms_changed: Arc<Notify>,
-    /// Told when a room has ended in whose log somebody is still present.
+    /// Notified when a room has ended and somebody is still present in its log.
     pub(super) abandoned: Arc<Notify>,
 }
 
-/// Starts the task of a room that was just opened: for its alarm alone, or because somebody uses it.
+/// Starts the task of a room that was just opened. `is_used` is whether somebody uses the room, or it was woken for its alarm alone.
 pub(super) fn start(
     id: RoomId,
     opened: Opened,
@@ -82,7 +82,7 @@ pub(super) fn start(
     let sleep_after_micros = u64::try_from(context.sleep_after.as_micros()).unwrap_or(u64::MAX);
     let waking = Waking { noted, is_used, sleep_after_micros };
     let clock = Clock::start();
-    // Whoever was present leaves now, which asks the machine.
+    // Participants who were present leave now, and the machine may handle that.
     sequencer.set_slice(Some(FUEL_PER_SLICE));
     let decider = Decider {
         id: id.clone(),
@@ -124,7 +124,7 @@ pub(super) fn start(
 
 struct Task {
     id: RoomId,
-    /// Locked by this task, or by the turn that it waits for.
+    /// The room's state. Locked by this task, or by the turn on the pool that it waits for.
     decider: Arc<Mutex<Decider>>,
     clock: Clock,
     context: RoomContext,
@@ -132,17 +132,17 @@ struct Task {
     waiting: Waiting,
     news: watch::Sender<News>,
     outboxes: HashMap<SessionId, Outbox>,
-    /// Sessions that a frame could not be sent to, of which the room is still to hear.
+    /// Sessions that a frame could not be sent to. The room is told in the next turn.
     unreachable: Vec<SessionId>,
     in_flight: Option<InFlight>,
     trial: Option<Trial>,
-    /// The last snapshot, on its way to the journal.
+    /// The last snapshot, while the journal stores it.
     storing: Option<JoinHandle<()>>,
     busy: Busy,
     tally: Arc<Tally>,
-    /// When the journal is told what was rejected.
+    /// The time at which the counts of rejections are passed to the journal.
     tally_due: Option<Instant>,
-    /// Whether the machine's retention has the log trimmed.
+    /// Whether the machine's retention trims the log.
     is_trimmed: bool,
     /// Whether the last append failed. A failure that lasts is logged once.
     is_failing: bool,
@@ -166,7 +166,7 @@ impl Task {
                 biased;
                 appended = appended(&mut self.in_flight) => self.handle_appended(appended).await,
                 tried = tried(&mut self.trial) => self.handle_tried(tried),
-                // In turn with commands: neither keeps the other waiting for ever.
+                // Alternates with commands, so that neither keeps the other waiting forever.
                 () = timer.as_mut(), if is_timers_turn || !has_commands => {
                     is_timers_turn = false;
                     self.turn(Step::HandIn, |decider| decider.clock.with_now(|now| decider.room.handle_timer(now))).await;
@@ -187,7 +187,7 @@ impl Task {
         }
     }
 
-    /// When this room has something to do though nothing comes in. It looks every now and then, since the wall clock may be set.
+    /// Returns the time at which this room has something to do even without a command. It is never far away, since the wall clock may be set.
     fn wake_at(&self) -> Instant {
         let mut decider = self.decider();
         let room_wakes_at = self.clock.with_now(|now| decider.room.wake_at(now));
@@ -196,7 +196,7 @@ impl Task {
         [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min)
     }
 
-    /// Handles the command that has come in, and those behind it. Without one nobody holds a handle to this room any more.
+    /// Handles a command, and those behind it. `None` means that nobody holds a handle to this room any more.
     async fn hand_in(&mut self, command: Option<Command>, push: fn(&mut Waiting, Command)) {
         let Some(command) = command else { return self.decider().room.handle_stop() };
         push(&mut self.waiting, command);
@@ -204,8 +204,8 @@ impl Task {
         self.handle_commands().await;
     }
 
-    /// Handles a turn's commands, and leaves those that are for the next one. What a shared thread has no time for goes to a thread of the pool; but
-    /// not all of it at once, since this room has things to store and to tell.
+    /// Handles a turn's commands, and leaves the others to the next turn. Work that a shared thread has no time for goes to a thread of the pool, but
+    /// not all of it at once, since this room must also store and send its results.
     async fn handle_commands(&mut self) {
         let mut waiting = std::mem::replace(&mut self.waiting, Waiting::new());
         let is_done = {
@@ -226,7 +226,7 @@ impl Task {
         self.note_moved();
     }
 
-    /// Makes one step of the room: here, where it is likely to be short, or on a thread of the pool.
+    /// Makes one step of the room: here if it is likely to be short, otherwise on a thread of the pool.
     async fn turn<T: Send + 'static>(
         &mut self,
         step: Step,
@@ -266,12 +266,12 @@ impl Task {
         if is_busy || decider.room.is_lost() || state_bytes > QUICK_STATE_BYTES_MAX { Lane::Slow } else { Lane::Quick }
     }
 
-    /// Not while a turn is on the pool.
+    /// Locks the decider. Must not be called while a turn is on the pool.
     fn decider(&self) -> MutexGuard<'_, Decider> {
         self.decider.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes which sessions began and ended, and does what a turn left for this task.
+    /// Notes the sessions that began and ended, and does the work that a turn left for this task.
     fn note_moved(&mut self) {
         let moved = std::mem::take(&mut self.decider().moved);
         for moved in moved {
@@ -285,7 +285,7 @@ impl Task {
     }
 }
 
-/// How long a room's turns on the pool have taken lately. What lies a second back counts half.
+/// The recent time of a room's turns on the pool. Time counts half after each second.
 struct Busy {
     micros: u64,
     upto: Instant,
@@ -313,7 +313,7 @@ impl Busy {
 
 fn set(timer: &mut Pin<Box<Sleep>>, wake_at: Instant) {
     let deadline = tokio::time::Instant::from_std(wake_at);
-    // Each turn of a busy room would move it a little: an early wake-up costs less than that.
+    // Each turn of a busy room would move the timer a little. An early wake-up costs less.
     if deadline < timer.deadline() || timer.is_elapsed() {
         timer.as_mut().reset(deadline);
     }

@@ -1,14 +1,14 @@
-//! Trims logs, where a machine's retention says so: what lies before a snapshot goes, once all of it was proved.
+//! Trims logs if the machine's retention says so: removes the events before a snapshot, once all of them were proved.
 //!
 //! ```text
 //!  a snapshot is stored ────┐
-//!  its checkpoint is stored ├─▶ a few rooms at a time ───────────▶ the newest snapshot that a checkpoint of the log speaks of
-//!  a policy was set ────────┘        │ replays all up to it, in an instance of its own
+//!  its checkpoint is stored ├─▶ a few rooms at a time ───────────▶ the newest snapshot with a checkpoint in the log
+//!  a policy was set ────────┘        │ replays the log up to it, in an instance of its own
 //!                                    ▼
 //!                    the chain, the checkpoints and the snapshot agree with it? ──▶ Journal::trim
 //! ```
 //!
-//! It looks at the journal alone, so it does not matter how often, when or by whom it is told of a room.
+//! Trimming depends only on the journal, so it does not matter how often, when or by whom a room is offered.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,7 +28,7 @@ use crate::log::{LogError, LogReader, Logs};
 use reapply_journal::{JournalError, RoomRecord, SnapshotRecord};
 use reapply_machine::Instance;
 
-/// Trims the rooms that are offered, until the host stops: a few at a time, so that none waits for one that takes long.
+/// Trims the rooms that are offered, until the host stops. A few are trimmed at a time, so that no room waits for one that takes long.
 pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
     let mut under_way = JoinSet::new();
     let mut busy = HashMap::new();
@@ -37,7 +37,7 @@ pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
             room = trims.next(), if under_way.len() < TRIMS_AT_ONCE => {
                 let Some(room) = room else { return };
                 match busy.entry(room) {
-                    // Once more, when it is done.
+                    // The room is offered again meanwhile, so it is trimmed once more afterwards.
                     Entry::Occupied(mut again) => drop(again.insert(true)),
                     Entry::Vacant(new) => {
                         under_way.spawn(trim_and_tell(rooms.clone(), new.key().clone()));
@@ -46,7 +46,7 @@ pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
                 }
             }
             Some(done) = under_way.join_next() => {
-                // A panic in there was told where it happened; its room stays as it is until the next start.
+                // A panic in the task was reported where it happened. Its room is not trimmed until the next start.
                 let Ok(room) = done else { continue };
                 if busy.remove(&room) == Some(true) {
                     busy.insert(room.clone(), false);
@@ -57,21 +57,23 @@ pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
     }
 }
 
-/// Trims a room's log, tells the operator what came of it, and gives the room back.
+/// Trims a room's log, reports the outcome to the operator, and returns the room.
 async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
     match trim(&rooms, &room).await {
         Ok(None) | Err(TrimError::Stopped) => {}
         Ok(Some(upto)) => info!(%room, %upto, "the log was proved and trimmed"),
         Err(why @ TrimError::Unrestorable { .. }) => warn!(%room, %why, "the log was not trimmed"),
         Err(TrimError::Journal(why) | TrimError::Log(LogError::Journal(why))) => {
-            warn!(%room, %why, "the log was not trimmed; its next checkpoint is another occasion")
+            warn!(%room, %why, "the log was not trimmed; it is tried again at its next checkpoint")
         }
-        Err(why) => error!(%room, %why, "the log is not as it was, so it is not trimmed; see `reapply verify`"),
+        Err(why) => {
+            error!(%room, %why, "the log does not lead to its snapshot, so it is not trimmed; check it with `reapply verify`")
+        }
     }
     room
 }
 
-/// Why a log was not trimmed. All of it is there.
+/// The reason why a log was not trimmed. Nothing of it was removed.
 #[derive(Debug, thiserror::Error)]
 enum TrimError {
     #[error(transparent)]
@@ -96,7 +98,7 @@ enum TrimError {
     Stopped,
 }
 
-/// Trims the log of `room` as far as it may be. Answers up to where, if anything was there to trim.
+/// Trims the log of `room` as far as its retention allows. Returns the last event that was removed, if any.
 async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
     let logs = rooms.logs();
     let journal = &logs.journal;
@@ -108,7 +110,7 @@ async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
     let (proving, runtime) = (rooms.clone(), Handle::current());
     let proved = tokio::task::spawn_blocking(move || prove(&proving, &runtime, &record, upto)).await;
     proved.map_err(|error| JournalError::Storage(error.to_string()))??;
-    // That may have taken a while, and what is removed is gone for good.
+    // The proof may have taken a while, and removed events are gone forever.
     if !is_wanted(logs, room).await? {
         return Ok(None);
     }
@@ -116,21 +118,21 @@ async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
     Ok(Some(upto))
 }
 
-/// Whether the machine's logs are to be trimmed.
+/// Returns whether the retention of the room's machine trims logs.
 async fn is_wanted(logs: &Logs, room: &RoomId) -> Result<bool, JournalError> {
     Ok(logs.machines.current(&room.machine).await?.is_some_and(|machine| machine.retention.trim))
 }
 
-/// The newest snapshot after the log's beginning that a checkpoint in the log speaks of.
+/// Returns the newest snapshot after the log's beginning that has a checkpoint in the log.
 async fn last_checkpoint(logs: &Logs, record: &RoomRecord) -> Result<Option<Seq>, TrimError> {
     let (begins, _) = record.start();
     let snapshots = logs.journal.snapshots(&record.room).await?;
     let candidates = snapshots.iter().rev().take_while(|snapshot| snapshot.seq > begins).take(TRIM_CANDIDATES_MAX);
     for SnapshotRecord { seq, hash, .. } in candidates {
-        // It follows in one of the next batches.
+        // The checkpoint follows in one of the next batches.
         for record in logs.journal.read(&record.room, *seq, READ_BYTES).await? {
-            let speaks_of_it = Input::Checkpoint { seq: *seq, hash: *hash };
-            if Batch::read(record.expected, &record.body)?.iter().any(|event| event.input == speaks_of_it) {
+            let its_checkpoint = Input::Checkpoint { seq: *seq, hash: *hash };
+            if Batch::read(record.expected, &record.body)?.iter().any(|event| event.input == its_checkpoint) {
                 return Ok(Some(*seq));
             }
         }
@@ -138,7 +140,7 @@ async fn last_checkpoint(logs: &Logs, record: &RoomRecord) -> Result<Option<Seq>
     Ok(None)
 }
 
-/// Goes through the log from its beginning to `upto`, by the very builds, and compares the snapshot there with what it comes to. Blocks.
+/// Replays the log from its beginning to `upto` with the builds of the log, and compares the stored snapshot with the result. Blocks.
 fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Result<(), TrimError> {
     let (logs, room) = (rooms.logs(), &record.room);
     let journal = &logs.journal;
@@ -180,14 +182,14 @@ fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Res
     followed.check(&snapshot).map_err(|why| TrimError::Misremembers { seq: upto, why })?;
     let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
     compare(&snapshot, reader.place().1, &replay, taken)?;
-    // Without the log before it, the room has only this to open from.
+    // Without the log before it, the room can only open from this snapshot.
     let unrestorable = |why: String| TrimError::Unrestorable { seq: upto, why };
     let mut machine = logs.machines.for_replay()(snapshot.digest).map_err(unrestorable)?;
     let restored = machine.restore(&snapshot.state, snapshot.state_version);
     restored.map(drop).map_err(|error| unrestorable(error.to_string()))
 }
 
-/// Whether a stored snapshot is the one that the log leads to.
+/// Checks that a stored snapshot is the one that the log leads to.
 fn compare<B: FnMut(Digest) -> Result<Instance, String>>(
     snapshot: &Snapshot,
     chain: Chain,

@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 
 use super::limits::TRIM_QUEUE_MAX;
 
-/// Takes in rooms. Each waits once.
+/// The sending end of the queue. Each room waits at most once.
 #[derive(Debug)]
 pub(super) struct TrimQueue {
     sender: mpsc::Sender<RoomId>,
     waiting: Arc<Mutex<HashSet<RoomId>>>,
 }
 
-/// Gives the rooms out again.
+/// The receiving end of the queue.
 #[derive(Debug)]
 pub(super) struct Trims {
     queue: mpsc::Receiver<RoomId>,
@@ -30,14 +30,14 @@ pub(super) fn queue() -> (TrimQueue, Trims) {
 }
 
 impl TrimQueue {
-    /// Has a room looked at some time soon. One that finds the queue full is offered again at its next checkpoint.
+    /// Adds a room. If the queue is full, the room is offered again at its next checkpoint.
     pub(super) fn offer(&self, room: &RoomId) {
         if lock(&self.waiting).insert(room.clone()) && self.sender.try_send(room.clone()).is_err() {
             lock(&self.waiting).remove(room);
         }
     }
 
-    /// [`TrimQueue::offer`], which waits while the queue is full.
+    /// Adds a room. Waits while the queue is full.
     pub(super) async fn offer_when_free(&self, room: &RoomId) {
         let is_new = lock(&self.waiting).insert(room.clone());
         if is_new && self.sender.send(room.clone()).await.is_err() {
@@ -47,7 +47,7 @@ impl TrimQueue {
 }
 
 impl Trims {
-    /// Returns the room that has waited longest, and lets it be offered again: whatever comes while it is looked at may come too late.
+    /// Returns the room that has waited longest. From now on it can be offered again, since a change during its trim may come too late for that.
     pub(super) async fn next(&mut self) -> Option<RoomId> {
         let room = self.queue.recv().await?;
         lock(&self.waiting).remove(&room);

@@ -1,7 +1,7 @@
-//! The troubles of rooms: what is wrong with a room for longer than one request.
+//! The troubles of rooms: problems that last longer than one request.
 //!
-//! A trouble is told to the operator once, not to each request anew. Everybody who asks for the room hears the same words, and a room that does not
-//! open is not opened again for each of them.
+//! A trouble is reported to the operator once, not for each request. Everybody who asks for the room gets the same text, and the room is not opened
+//! again for each request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,16 +12,16 @@ use tracing::{error, info, warn};
 
 use super::limits::{TROUBLE_RETRY_AFTER, TROUBLES_MAX};
 
-/// What is wrong with a room.
+/// The kind of a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// It does not open, or broke.
+    /// The room does not open, or broke.
     Closed,
-    /// Its snapshots cannot be restored, so they are not stored.
+    /// The room's snapshots cannot be restored, so they are not stored.
     Unsaved,
 }
 
-/// The troubles of all rooms of a host, as far as they are remembered.
+/// The troubles of all rooms of a host, up to a limit.
 #[derive(Debug, Default)]
 pub(super) struct Troubles(Mutex<BTreeMap<(RoomId, Kind), Trouble>>);
 
@@ -32,7 +32,7 @@ struct Trouble {
 }
 
 impl Troubles {
-    /// Remembers a trouble, and tells the operator if the room did not have it yet. Returns the cause.
+    /// Remembers a trouble, and reports it to the operator if the room did not have it yet. Returns the cause.
     pub(super) fn note(&self, room: &RoomId, kind: Kind, cause: &str) -> Arc<str> {
         let trouble = Trouble { cause: cause.into(), since: Instant::now() };
         let noted = Arc::clone(&trouble.cause);
@@ -53,7 +53,7 @@ impl Troubles {
         noted
     }
 
-    /// The room has this trouble no more.
+    /// Forgets a trouble of a room, since it is over.
     pub(super) fn clear(&self, room: &RoomId, kind: Kind) {
         let cleared = self.lock().remove(&(room.clone(), kind));
         match kind {
@@ -63,14 +63,14 @@ impl Troubles {
         }
     }
 
-    /// The cause for which the room is not opened now: it was tried in vain a moment ago.
+    /// Returns the reason why the room is not opened now, if an attempt failed a moment ago.
     pub(super) fn closed(&self, room: &RoomId) -> Option<Arc<str>> {
         let troubles = self.lock();
         let trouble = troubles.get(&(room.clone(), Kind::Closed))?;
         (trouble.since.elapsed() < TROUBLE_RETRY_AFTER).then(|| Arc::clone(&trouble.cause))
     }
 
-    /// The causes of all troubles that a room has.
+    /// Returns the causes of all troubles that a room has.
     pub(super) fn of(&self, room: &RoomId) -> Vec<Arc<str>> {
         let troubles = self.lock();
         let of_room = troubles.range((room.clone(), Kind::Closed)..=(room.clone(), Kind::Unsaved));

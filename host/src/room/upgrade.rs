@@ -1,5 +1,4 @@
-//! Has a room go on with another build. Whether that is wise is for others to find out beforehand: here it is done, or the room stays as
-//! it was.
+//! Switches a room to another build, or leaves the room as it was. Checking beforehand whether that is wise is up to the caller.
 
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{LoadError, RoomId, Seq, UpgradeError};
@@ -10,11 +9,11 @@ use super::rooms::Rooms;
 use reapply_machine::{Build, Lane, Stack};
 
 impl Rooms {
-    /// Upgrades the room `id` to `build`; wakes it for that. Answers the upgrade's seq, once that is durable.
+    /// Upgrades the room `id` to `build`, and wakes it for that. Returns the upgrade's seq once it is durable.
     ///
     /// # Errors
     ///
-    /// There is no such room, the build does not take its state over, or the upgrade was not stored.
+    /// There is no such room, the build does not restore its state, or the upgrade was not stored.
     pub async fn upgrade(&self, id: &RoomId, build: &Build) -> Result<Seq, UpgradeRoomError> {
         let mut stack = Stack::Judging;
         loop {
@@ -30,7 +29,7 @@ impl Rooms {
                     stack = Stack::Replaying;
                 }
                 Ok(upgraded) => return upgraded,
-                // It fell asleep in the meantime.
+                // The room fell asleep in the meantime.
                 Err(Gone) => continue,
             }
         }

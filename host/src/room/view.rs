@@ -1,4 +1,4 @@
-//! Views of rooms' newest states: made once for each state, and shared by all who ask.
+//! Views of rooms' newest states: made once for each state, and shared by all requests.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ pub struct View {
     pub time: Timestamp,
     /// The build that made it.
     pub digest: Digest,
-    /// The JSON that the machine made of it.
+    /// The view, as JSON.
     pub json: Bytes,
 }
 
-/// The text that a machine shows, which must be JSON.
+/// Checks that a machine's view is JSON, and returns it as bytes.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ impl ViewMemory {
 }
 
 impl KeptView {
-    /// The view, where the state is still the one after this event.
+    /// Returns the view, if the state is still the one after this event.
     pub(super) fn at(&self, seq: Seq) -> Option<&View> {
         (self.view.seq == seq).then_some(&self.view)
     }

@@ -142,7 +142,7 @@ fn whoever_may_not_deploy_may_not_set_a_policy_and_nonsense_is_named() {
         let refused = put(body);
         assert_eq!(refused.status, 400, "{body}");
         assert!(
-            refused.error().1.starts_with("this is no retention: ") && refused.error().1.contains(says),
+            refused.error().1.starts_with("this is not a retention: ") && refused.error().1.contains(says),
             "{}",
             refused.text()
         );

@@ -12,6 +12,7 @@ use crate::PROGRAM;
 use crate::life::{listed, wait_for_sleep};
 use crate::session::{Session, refusal};
 use crate::unrestorable::{deploy, plant_snapshot};
+use reapply_testing::machine_wat::MachineWat;
 
 /// How long a room in trouble is left alone, in seconds.
 const RETRY_S: u64 = 10;

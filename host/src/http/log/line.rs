@@ -1,4 +1,4 @@
-//! One event as people read it: a JSON object, or a row of a table.
+//! One event as a line of output: a JSON object, or a row of a table.
 
 use bytes::Bytes;
 use reapply_sync::{Author, CodecError, Event, Input, Machine, Number, Seq};
@@ -88,7 +88,7 @@ impl Decoder {
     fn decode(&mut self, transition: &[u8]) -> Option<Value> {
         let mut instance = self.instance.take().or_else(|| self.build.instantiate().ok())?;
         let decoded = instance.decode(transition);
-        // An instance that broke off must not be used again.
+        // An instance that faulted must not be used again.
         if !matches!(decoded, Err(CodecError::Fault(_))) {
             self.instance = Some(instance);
         }

@@ -1,4 +1,4 @@
-//! A room's log as people want it: JSON lines or a table, filtered, and followed live.
+//! A room's log over HTTP: as JSON lines or a table, filtered, and followed live.
 //!
 //! ```text
 //!  journal ──records──▶ log::LogReader ──proved batches──▶ line::render ──▶ the response's body
@@ -6,7 +6,7 @@
 //!                       room::Follower
 //! ```
 //!
-//! Everything is read from the journal. So nothing is shown before it is durable, and no room is woken or kept awake by being read.
+//! Everything is read from the journal. So events are shown only once they are durable, and reading neither wakes a room nor keeps it awake.
 
 mod line;
 mod query;
@@ -38,10 +38,10 @@ use reapply_journal::RoomRecord;
 
 pub use self::query::QueryError;
 
-/// The header that says after which event a log begins that was trimmed.
+/// The response header with the event after which a trimmed log begins.
 pub const LOG_BEGINS: &str = "reapply-log-begins";
 
-/// Answers `GET /rooms/{machine}/{room}/log`. Its parameters: `Query::parse`.
+/// Handles `GET /rooms/{machine}/{room}/log`. `Query::parse` documents its parameters.
 pub async fn log(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
@@ -51,7 +51,7 @@ pub async fn log(
     let record = find(&served.logs, &id).await?;
     let format = query.format;
     let is_followed = query.follow;
-    // Before the first read, so that it hears of all that comes after it.
+    // Before the first read, so that no later event is missed.
     let following = is_followed.then(|| Following::begin(&served, &id)).transpose()?;
     let (begins, _) = record.start();
     let after = match query.after {
@@ -61,7 +61,7 @@ pub async fn log(
     let digest = served.logs.journal.build_at(&id, after).await?;
     let reader = LogReader::near(&served.logs.journal, &record, after).await.map_err(OpenRoomError::from)?;
     let mut reader = LogLines::new(served.logs.clone(), reader, query, after, digest);
-    // What is wrong with the whole shows at its beginning, and is answered as an error.
+    // The first portion is read before the answer begins, so that a failure there becomes an error with a status.
     let first = reader.next().await?;
     let heading = streams::once(std::future::ready(Ok(line::heading(format))));
     let lines = streams::try_unfold(Reading { reader, read: Some(first), following }, Reading::go_on);
@@ -76,7 +76,7 @@ pub async fn log(
     Ok(response)
 }
 
-/// Returns the event after which the first one that is wanted may come. Times never decrease, so the events before it need not be read.
+/// Returns an event before which nothing matches the query. Times never decrease, so the events up to it need not be read.
 async fn first(logs: &Logs, record: &RoomRecord, query: &Query) -> Result<Seq, HttpError> {
     let (begins, _) = record.start();
     let Some(time) = query.filter.begins_after() else { return Ok(begins) };
@@ -87,14 +87,14 @@ async fn first(logs: &Logs, record: &RoomRecord, query: &Query) -> Result<Seq, H
     }
 }
 
-/// Asks for counts.
+/// The parameters of a request for counts of rejections.
 #[derive(Debug, Deserialize)]
 pub struct Counts {
-    /// In which form.
+    /// The form of the answer.
     format: Option<String>,
 }
 
-/// Answers `GET /rooms/{machine}/{room}/rejections`, in the forms of a log.
+/// Handles `GET /rooms/{machine}/{room}/rejections`. The answer has the forms of a log.
 pub async fn rejections(
     State(served): State<HttpState>,
     RoomPath(id): RoomPath,
@@ -109,13 +109,13 @@ pub async fn rejections(
 /// A log that is being sent.
 struct Reading {
     reader: LogLines,
-    /// What was read and not sent yet.
+    /// The portion that was read and not sent yet.
     read: Option<Next>,
     following: Option<Following>,
 }
 
 impl Reading {
-    /// The next part of the body, and what is left; nothing at its end.
+    /// Returns the next part of the body and the rest; `None` at its end.
     async fn go_on(mut self) -> Result<Option<(Bytes, Self)>, HttpError> {
         loop {
             let next = match self.read.take() {
@@ -134,10 +134,10 @@ impl Reading {
     }
 }
 
-/// One who stays for what is to come.
+/// The part of a request that follows the log.
 struct Following {
     follower: Follower,
-    /// A room that is busy is read in larger parts.
+    /// The pace of reads, so that a busy room is read in larger parts.
     pace: Interval,
     _permit: OwnedSemaphorePermit,
 }
@@ -152,7 +152,7 @@ impl Following {
         Ok(Self { follower: served.rooms.follow(id), pace, _permit: permit })
     }
 
-    /// Waits until there may be more; answers `false` when there will be none.
+    /// Waits until there may be more events. Returns `false` when there will be none.
     async fn wait(&mut self, after: Seq) -> bool {
         let is_more = self.follower.wait(after).await;
         if is_more {

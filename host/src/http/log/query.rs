@@ -105,7 +105,7 @@ impl Filter {
         Ok(())
     }
 
-    /// Returns the authors of whom one must have caused an event; none if it may be anybody's.
+    /// Returns the authors of whom one must have caused an event; none if any author matches.
     #[must_use]
     pub(super) fn authors(&self) -> &[Author] {
         &self.authors
@@ -131,7 +131,7 @@ impl Filter {
         self.kinds.is_empty() || self.kinds.iter().any(is_wanted)
     }
 
-    /// Returns the last time at which no event is wanted yet, if there is one.
+    /// Returns the last time before the wanted events, if the query has one.
     #[must_use]
     pub(super) fn begins_after(&self) -> Option<Timestamp> {
         self.from.map(|from| Timestamp(from.0.saturating_sub(1)))
@@ -158,7 +158,7 @@ impl Format {
         }
     }
 
-    /// Returns its media type.
+    /// Returns the media type of the form.
     #[must_use]
     pub(super) fn content_type(self) -> &'static str {
         match self {

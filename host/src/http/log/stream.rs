@@ -13,7 +13,7 @@ use crate::http::limits::{AUTHOR_READ_BYTES, LOG_READ_BYTES};
 use crate::log::{LogError, LogReader, Logs};
 use crate::machines::MachinesError;
 
-/// The lines of a log that are wanted.
+/// The lines of a log that match a query.
 pub(super) struct LogLines {
     logs: Logs,
     reader: LogReader,
@@ -42,7 +42,7 @@ pub(super) enum Next {
 }
 
 impl LogLines {
-    /// Returns the lines of the events after `after`, where the room runs `digest`. The reader stands there, or shortly before.
+    /// Returns the lines of the events after `after`, where the room runs `digest`. The reader is at `after`, or shortly before it.
     pub(super) fn new(logs: Logs, reader: LogReader, query: Query, after: Seq, digest: Digest) -> Self {
         let left = query.limit.unwrap_or(u64::MAX);
         Self {
@@ -81,7 +81,7 @@ impl LogLines {
         Ok(Next::Over)
     }
 
-    /// Moves on to where the next event of one of the wanted authors may be.
+    /// Skips to the next segment that may have an event of one of the wanted authors.
     async fn skip(&mut self) -> Result<(), HttpError> {
         let authors = self.query.filter.authors();
         if authors.is_empty() {
@@ -97,7 +97,7 @@ impl LogLines {
         Ok(())
     }
 
-    /// Reads the next portion, and returns what is wanted of it; nothing at the log's end.
+    /// Reads the next portion, and returns its matching events; `None` at the log's end.
     async fn read(&mut self) -> Result<Option<EventsByBuild>, HttpError> {
         let (mut reader, filter, runtime) = (self.reader.clone(), self.query.filter.clone(), Handle::current());
         let mut search =
@@ -177,7 +177,7 @@ impl Search {
     }
 }
 
-/// Events to show, by the build that decodes them.
+/// Matching events, by the build that decodes them.
 #[derive(Default)]
 struct EventsByBuild(Vec<(Digest, Vec<Event>)>);
 

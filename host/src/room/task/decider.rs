@@ -1,4 +1,4 @@
-//! The deciding half of a room's task: the pure room, and all that commands need of it. It may move to a thread of the pool for a turn.
+//! The deciding half of a room's task: the pure room, and everything that commands need. It may move to a thread of the pool for a turn.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -16,43 +16,44 @@ use crate::room::view::{self, KeptView, View, ViewMemory};
 use reapply_journal::Retention;
 use reapply_machine::Instance;
 
-/// The room, and who waits for what it decides.
+/// The room, and the callers who wait for its decisions.
 pub(super) struct Decider {
     pub(super) id: RoomId,
     pub(super) room: reapply_sync::Room<Instance>,
     pub(super) clock: Clock,
     pub(super) next_session: Box<dyn Fn() -> SessionId + Send>,
-    /// What this turn leaves for the task, in order.
+    /// The work that this turn leaves for the task, in order.
     pub(super) moved: Vec<Moved>,
-    /// Who waits for the verdict on a transition that came over HTTP.
+    /// The callers who wait for the verdict on a transition without a session.
     pub(super) askers: HashMap<Asker, oneshot::Sender<Verdict>>,
     pub(super) askers_made: u64,
-    /// Who waits for the upgrade that was asked for.
+    /// The caller who waits for the upgrade.
     pub(super) upgrading: Option<oneshot::Sender<Result<Seq, UpgradeRoomError>>>,
-    /// Who woke the room for what is noted of it, and waits until that is settled.
+    /// The callers who woke the room for its note, and wait until that is settled.
     pub(super) ringers: Vec<oneshot::Sender<()>>,
-    /// How many commands of each session are handled, of those that are handled in order.
+    /// The number of ordered commands of each session that were handled.
     pub(super) handled: HashMap<SessionId, u64>,
-    /// Sessions that have left, and how many commands they had handed in.
+    /// Sessions that are to leave, with the number of ordered commands that they had sent.
     pub(super) leaving: HashMap<SessionId, u64>,
     pub(super) kept_view: Option<KeptView>,
     pub(super) view_memory: ViewMemory,
 }
 
-/// What a turn leaves for the task.
+/// Work that a turn leaves for the task.
 pub(super) enum Moved {
     /// A session began.
     Entered(SessionId, Outbox),
     /// A session ended.
     Left(SessionId),
-    /// From now on this much of the past is kept.
+    /// The machine's retention has changed to this.
     Retains(Retention),
-    /// Somebody waits until the journal knows of all rejections.
+    /// A caller waits until the counts of rejections are stored.
     TellTally(oneshot::Sender<()>),
 }
 
 impl Decider {
-    /// Handles what waits, until the room is full or the time has come; one command at least. Under a slice it stops before what may take long.
+    /// Handles waiting commands until the room is full or the time is up, but at least one. Under a slice it stops before a command that may take
+    /// long.
     pub(super) fn take_in(&mut self, waiting: &mut Waiting, until: Instant, is_sliced: bool) {
         while let Some(command) = waiting.pop_if(|command| !is_sliced || !self.may_be_dear(command)) {
             self.clock.with_now(|now| self.handle(command, now));
@@ -69,12 +70,12 @@ impl Decider {
         }
     }
 
-    /// What the room asks for now.
+    /// Returns the effects that the room asks for now.
     pub(super) fn poll(&mut self) -> VecDeque<Effect> {
         self.clock.with_now(|now| self.room.poll_effects(now))
     }
 
-    /// Whether a command asks the machine for something in proportion to its state.
+    /// Returns whether a command costs the machine time in proportion to its state.
     fn may_be_dear(&self, command: &Command) -> bool {
         matches!(command, Command::View { .. }) && self.kept_view().is_none()
     }
@@ -153,7 +154,7 @@ impl Decider {
         }
     }
 
-    /// One more of the commands that a session handed in, in order, is handled. Whoever has left goes once all are.
+    /// Notes that one more of a session's ordered commands was handled. A session that is to leave ends once all are.
     fn note_handled(&mut self, session: SessionId, now: &mut Now<'_>) {
         let handled = self.handled.entry(session).or_default();
         *handled += 1;
@@ -174,7 +175,7 @@ impl Decider {
             self.room.handle_use(now);
             return Ok(view);
         }
-        // The memory of the one before is free for this one.
+        // Frees the memory of the former view for this one.
         self.kept_view = None;
         let json = view::json(self.room.show(|machine, state| machine.view(state), now)?)?;
         let sequencer = self.room.sequencer();
@@ -207,7 +208,7 @@ impl Clock {
     }
 }
 
-/// Later than any process lives, and near enough for every system's clock.
+/// A time beyond the end of any process, and within the range of every system's clock.
 const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 pub(super) fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {

@@ -1,4 +1,4 @@
-//! Performs what a room asks for, in the order in which it asks: journal, sessions, requests, operator.
+//! Performs the effects of a room in order: on the journal, sessions, requests and the operator's log.
 
 use std::sync::Arc;
 
@@ -16,11 +16,11 @@ use crate::room::troubles::Kind;
 use reapply_journal::crash;
 use reapply_journal::{Appended, BatchId, Record};
 
-/// Bytes of an alarm's transition that the operator is shown, as JSON.
+/// Maximum bytes of an alarm's transition in the operator's log, as JSON.
 const ALARM_SHOWN_BYTES_MAX: usize = 1024;
 
 impl Task {
-    /// Performs what the room has come to.
+    /// Performs the room's effects, until there are no more.
     pub(super) async fn perform_effects(&mut self) {
         loop {
             let effects = self.turn(Step::Poll, Decider::poll).await;
@@ -59,7 +59,7 @@ impl Task {
             }
             Effect::Slow { session, until } => {
                 let direct = DirectMessage::Slow(self.clock.instant(until));
-                // A session that does not hear of it is read on, and the room keeps what comes.
+                // A session whose queue is full misses this. Its frames are read on, and the room keeps them.
                 let _full = self.outboxes.get(&session).map(|outbox| outbox.try_send(direct));
             }
             Effect::Signal { from, frame } => {
@@ -105,7 +105,7 @@ impl Task {
         });
     }
 
-    /// Hands in what the journal has said of the batch that was with it.
+    /// Hands the journal's answer about a batch to the room.
     pub(super) async fn handle_appended(&mut self, appended: Appended) {
         let Some(InFlight { events, has_checkpoint, .. }) = self.in_flight.take() else { return };
         let id = &self.id;
@@ -139,14 +139,14 @@ impl Task {
         self.turn(Step::HandIn, hand_in).await;
     }
 
-    /// Hands in how the trial of a snapshot has ended.
+    /// Hands the outcome of a snapshot's trial to the room.
     pub(super) fn handle_tried(&mut self, tried: Result<(), String>) {
         if let Some(Trial { seq, .. }) = self.trial.take() {
             self.decider().room.handle_tried(seq, tried);
         }
     }
 
-    /// Stores a snapshot beside the room.
+    /// Stores a snapshot in the background.
     fn store_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         self.context.troubles.clear(&self.id, Kind::Unsaved);
         let (journal, id) = (Arc::clone(&self.context.journal), self.id.clone());
@@ -167,26 +167,26 @@ impl Task {
     async fn note(&mut self, note: Note) {
         let noted = self.context.journal.set_note(&self.id, note).await;
         if let Err(why) = &noted {
-            warn!(room = %self.id, %why, "what the room is to be woken for was not noted; a room that sleeps may miss its alarm");
+            warn!(room = %self.id, %why, "the room's note was not stored, so the room may miss its alarm while it sleeps");
         }
         self.decider().room.handle_noted(noted.is_ok());
     }
 
     fn end_session(&mut self, session: SessionId, why: Goodbye) {
         if let Some(outbox) = self.outboxes.remove(&session) {
-            // A full queue is dropped with the session; the connection then closes without a word.
+            // A full queue is dropped with the session, and the connection then closes without a message.
             let _full = outbox.try_send(DirectMessage::Goodbye(why));
         }
     }
 
-    /// The room goes to sleep, or the host stops.
+    /// Ends the room's task, because the room goes to sleep or the host stops.
     async fn fall_asleep(&mut self, note: Note) {
         self.is_asleep = true;
-        // Before the room is gone: whoever finds it gone reads the counts from the journal.
+        // Before the room is gone, since callers who find it gone read the counts from the journal.
         self.tell_tally_for_sleep().await;
         self.inboxes.controls.close();
         self.inboxes.submits.close();
-        // Whoever wakes the room waits for this task, and finds the snapshot.
+        // A caller who wakes the room waits for this task, and finds the snapshot.
         if let Some(storing) = self.storing.take() {
             let _stored = storing.await;
         }
@@ -211,7 +211,7 @@ impl Task {
         }
     }
 
-    /// Tells the operator of an alarm that was tried in vain.
+    /// Reports an alarm that failed to the operator.
     async fn report_alarm(&mut self, alarm: Alarm, why: &ApplyError) {
         let bytes = alarm.transition.clone();
         let decoded = self.turn(Step::Show, move |decider| decider.room.decode(&bytes)).await;

@@ -33,7 +33,7 @@ impl Task {
         }
     }
 
-    /// Passes the counts to the journal. `told` hears when that is done.
+    /// Passes the counts to the journal, and notifies `told` when that is done.
     pub(super) fn tell_tally(&mut self, told: Option<oneshot::Sender<()>>) {
         self.tally_due = None;
         let (journal, id, tally) = (Arc::clone(&self.context.journal), self.id.clone(), Arc::clone(&self.tally));

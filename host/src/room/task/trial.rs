@@ -1,6 +1,6 @@
-//! The trial of a snapshot: whether its build restores it, found out in an instance of its own, away from the room.
+//! The trial of a snapshot: checks that its build restores it, in an instance of its own.
 //!
-//! It costs one restore for each snapshot that is stored, on threads of the pool that do nothing else; the room goes on meanwhile.
+//! A trial costs one restore for each snapshot that is stored, on a thread of the pool. The room goes on meanwhile.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// The trial of a snapshot. Dropped, it is not begun, or nobody hears of it.
+    /// Starts the trial of a snapshot. If the trial is dropped, it does not begin, or its outcome is ignored.
     pub(super) fn new(machines: Machines, snapshot: Arc<Snapshot>) -> Self {
         Self { seq: snapshot.seq, tried: Box::pin(restore(machines, snapshot)) }
     }
 }
 
-/// Returns how the trial that is under way ends; never, while there is none.
+/// Waits for the trial that is under way, and returns its outcome. Waits forever if there is none.
 pub(super) async fn tried(trial: &mut Option<Trial>) -> Result<(), String> {
     match trial {
         Some(Trial { tried, .. }) => tried.await,

@@ -1,4 +1,4 @@
-//! The commands that wait for a room's next turn: what it is asked to decide, and everything else, which does not wait behind that.
+//! The commands that wait for a room's next turn: transitions, and other commands, which do not wait behind them.
 
 use std::collections::VecDeque;
 
@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 use crate::room::command::Command;
 use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX};
 
-/// A room's queues, as its task has them.
+/// The commands that a room's task has taken from its queues.
 pub(super) struct Waiting {
-    /// Sessions that begin and end, signals, views, and what the host wants.
+    /// Sessions that begin and end, signals, views, and commands of the host.
     controls: VecDeque<Command>,
-    /// Transitions, and what must stay in order with them.
+    /// Transitions, and commands that must stay in order with them.
     submits: VecDeque<Command>,
     /// Controls that were taken since the last submit.
     controls_in_a_row: usize,
@@ -32,7 +32,7 @@ impl Waiting {
         self.controls.is_empty() && self.submits.is_empty()
     }
 
-    /// Takes what has come in, as far as there is space.
+    /// Takes commands from the queues, as far as there is space.
     pub(super) fn fill(&mut self, inboxes: &mut Inboxes) {
         fill(&mut self.controls, &mut inboxes.controls, ROOM_CONTROLS_MAX);
         fill(&mut self.submits, &mut inboxes.submits, ROOM_INBOX_MAX);
@@ -46,7 +46,7 @@ impl Waiting {
         self.submits.push_back(command);
     }
 
-    /// Takes the next command, if it is one of these. Controls go first, but not for ever.
+    /// Takes the next command if it is wanted. Controls go first, but only a limited number in a row.
     pub(super) fn pop_if(&mut self, is_wanted: impl FnOnce(&Command) -> bool) -> Option<Command> {
         let is_submits_turn = self.controls_in_a_row >= CONTROLS_IN_A_ROW_MAX && !self.submits.is_empty();
         let is_control = !self.controls.is_empty() && !is_submits_turn;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_do_not_wait_behind_submits_and_submits_not_for_ever() {
+    fn controls_do_not_wait_behind_submits_and_submits_not_forever() {
         let mut waiting = Waiting::new();
         for index in 0..3 {
             waiting.push_submit(Command::Followed { session: SessionId(index), upgrade: Seq(0) });
