@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use flate2::{Compression, write::GzEncoder};
 use reapply_web_bundle::{ENTRY, PARTS, SCRUBBER, TYPES, bundle, modules, sources};
 
-/// The one module that the host serves of the client.
+/// The single module of the client that the host serves.
 const CLIENT: &str = "reapply.js";
 
 fn main() -> Result<()> {
@@ -24,8 +24,9 @@ fn main() -> Result<()> {
     let target = out.ancestors().nth(4).unwrap_or(&out).join("web-client");
     bundle(&web, &target)?;
 
-    // All modules are one file: what browsers fetch over HTTP/1.1 they fetch a few at a time. It is found under the digest of all parts, so that
-    // these never change under their URLs and always fit together.
+    // All modules are packed into one file, since browsers fetch only a few files at a time over HTTP/1.1. Its URL has the digest of all parts,
+    // so that
+    // parts never change under their URLs and always fit together.
     let joined = modules::join(&web.join(ENTRY))?;
     let mut parts = files(&web.join(PARTS))?;
     parts.retain(|part| part.extension().is_some_and(|extension| extension == "wasm"));
@@ -65,7 +66,7 @@ fn version(parts: &[PathBuf]) -> Result<String> {
     Ok(hasher.finalize().to_hex()[..16].to_owned())
 }
 
-/// One more row: the file as it is and compressed, both taken into the binary.
+/// Adds a row to the table, with the file as it is and compressed. The binary contains both.
 fn add(table: &mut String, file: &Path, path: &str, immutable: bool) -> Result<()> {
     let bytes = fs::read(file)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

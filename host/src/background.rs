@@ -1,8 +1,8 @@
 //! Work that may wait, such as searching a log or compressing a section. Anyone may request a lot of it at once, while rooms must
 //! continue to decide.
 //!
-//! So each portion of it takes a slot, and there are slots for half of the processors. Waiting requests are served in turn: many small
-//! ones do not wait for one large one.
+//! So each portion of it takes a slot, and there are slots for half of the processors. Waiting requests are served in turn, so many small
+//! ones do not wait for a single large one.
 
 use std::sync::LazyLock;
 use std::thread;
@@ -10,10 +10,10 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The share of processors that work for those who may wait: one of this many.
+/// The number of processors for each slot.
 const PROCESSORS_PER_SLOT: usize = 2;
 
-/// The slots, of which the process has one set, as it has one set of processors.
+/// The slots. The process has one set of them, since it has one set of processors.
 static SLOTS: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new((processors / PROCESSORS_PER_SLOT).max(1))

@@ -30,7 +30,7 @@ pub struct BeforeEpoch;
 ///
 /// # Errors
 ///
-/// The clock stands before 1970.
+/// The clock is before 1970.
 pub fn start() -> Result<(), BeforeEpoch> {
     SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| BeforeEpoch)?;
     let _first = now();

@@ -9,7 +9,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_unfit)
 }
 
-/// Does the same for text of several lines.
+/// Escapes text of several lines, like [`one_line`], but keeps line breaks and tabs.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |char| is_unfit(char) && !matches!(char, '\n' | '\t'))

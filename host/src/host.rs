@@ -36,18 +36,18 @@ use crate::upgrade::Upgrades;
 use reapply_journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
 use reapply_machine::{Engine, EngineError};
 
-/// How long a stopping host waits for its rooms to store their events.
+/// The maximum time that a stopping host waits for its rooms to store their events.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long it then waits for its sessions to take their leave.
+/// The maximum time that it then waits for its sessions to end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
 /// The settings of a host.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The folder for logs, snapshots and components. Made where it is missing.
+    /// The folder for logs, snapshots and components. It is created if it is missing.
     pub data: PathBuf,
-    /// Whether to go on though the journal's write-ahead log is lost. What was acknowledged last is gone then.
+    /// Whether to open the journal although its write-ahead log is lost. The newest acknowledged events are lost then.
     pub lost_log: LostLog,
     /// A folder on another disk for temporary files: the copies that backups make, and the components of imports. By default they are in the
     /// data directory.
@@ -58,9 +58,9 @@ pub struct Config {
     pub deploy_token: Option<DeployToken>,
     /// The origins of other sites whose pages may use the host.
     pub origins: Vec<AllowedOrigin>,
-    /// A room that nobody has used for so long goes to sleep.
+    /// The time without use after which a room goes to sleep.
     pub sleep_after: Duration,
-    /// Transitions a second that one session may submit.
+    /// The maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
     pub submits_per_second_max: u32,
 }
 
@@ -107,9 +107,9 @@ pub enum OpenHostError {
     Io(#[from] io::Error),
 }
 
-/// The rooms of one data directory, and all that serves them. Cheap to clone.
+/// The rooms of one data directory, with everything that serves them. Cheap to clone.
 ///
-/// Soon after the host was stopped, and all its clones and routers are dropped, another one may open the data directory.
+/// Once the host was stopped, and all its clones and routers are dropped, another host may soon open the data directory.
 #[derive(Clone)]
 pub struct Host {
     state: HttpState,
@@ -119,7 +119,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the data directory, and starts what its rooms need. All rooms are asleep.
+    /// Opens the data directory, and starts the background work of its rooms. All rooms are asleep.
     ///
     /// # Errors
     ///
@@ -180,12 +180,12 @@ impl Host {
 
     /// Returns the routes of the HTTP surface, and the browser's client. They may be nested under a prefix of another application.
     ///
-    /// The host's pages are not among them: what is missing here is for the other application to answer.
+    /// The host's pages are not among them, so the other application answers all other paths.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())
     }
 
-    /// Serves the routes and the pages on `listener`, for as long as this is polled. Connections outlive it.
+    /// Serves the routes and the pages on `listener`, as long as the future is polled. Connections that were accepted live on after it.
     pub async fn serve(&self, listener: TcpListener, limits: ConnectionLimits) -> Infallible {
         server::serve(listener, http::site(self.state.clone(), self.pages.clone()), limits).await
     }
@@ -194,11 +194,11 @@ impl Host {
     pub async fn stop(&self) {
         info!("stopping");
         if tokio::time::timeout(SETTLE_WITHIN, self.state.rooms.stop()).await.is_err() {
-            warn!("some rooms did not settle in time; what they had not stored, nobody was told of");
+            warn!("some rooms did not store their events in time; nobody was told that those events were accepted");
         }
         let housekeeping = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = OptionFuture::from(housekeeping).await {
-            warn!(%error, "the housekeeping of the rooms did not end well");
+            warn!(%error, "the background work of the rooms panicked");
         }
         let left = async {
             all_back(&self.state.sessions, SESSIONS_MAX).await;
@@ -219,8 +219,8 @@ async fn open_journal(config: &Config) -> Result<SqliteJournal, OpenHostError> {
     Ok(opened.journal)
 }
 
-/// Returns the folder for copies. A host that ended in the middle of a backup has left its copy there, and the journal's lock makes the
-/// folder ours; so it is emptied.
+/// Empties the folder for copies, and returns it. A host that ended during a backup has left its copy there. The journal's lock ensures that no
+/// other host uses the folder.
 fn empty_scratch(config: &Config) -> Result<PathBuf, OpenHostError> {
     let scratch = match &config.scratch {
         None => config.data.join("scratch"),

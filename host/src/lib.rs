@@ -1,8 +1,8 @@
 //! Hosts rooms that run state machines: their lives, their logs, their upgrades, and an HTTP surface.
 //!
-//! Read in this order: [`host`] (all of it, put together), [`machines`] (the builds that are deployed), [`log`] (the one way through a log), [`room`] (a
-//! room's life), [`upgrade`] (rooms that get another build), [`archive`] (files that people hold), [`http`] (the surface). Below are
-//! `reapply-machine` (the sandbox), `reapply-journal` (the storage) and `reapply-sync` (the protocol); above is `reapply-cli` (the commands).
+//! Read in this order: [`host`] (a whole host, put together), [`machines`] (the deployed builds), [`log`] (reading logs), [`room`] (a room's life),
+//! [`upgrade`] (switching rooms to another build), [`archive`] (rooms as files), [`http`] (the surface). Below this crate are `reapply-machine`
+//! (the sandbox), `reapply-journal` (the storage) and `reapply-sync` (the protocol). Above it is `reapply-cli` (the commands).
 
 #![warn(missing_docs)]
 

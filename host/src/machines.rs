@@ -1,4 +1,4 @@
-//! The machines that a host knows: which build each one's new rooms run, and the compiled builds themselves.
+//! The machines that a host knows: the build that new rooms of each run, and the compiled builds themselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,16 +29,16 @@ struct Shared {
     described: Mutex<HashMap<Digest, Described>>,
 }
 
-/// A build as requests for its machine show it. Cheap to clone.
+/// A build's size and description. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// Bytes of the component.
+    /// The number of bytes of the component.
     pub bytes: usize,
-    /// What the machine says of itself, as JSON.
+    /// The machine's description of itself, as JSON.
     pub description: Bytes,
 }
 
-/// Why a build is not to be had.
+/// The reason why a build is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum MachinesError {
     /// The component was refused.
@@ -50,18 +50,18 @@ pub enum MachinesError {
     /// A log names a build that is not stored.
     #[error("the build {0} is not stored")]
     NotStored(Digest),
-    /// A build that was accepted once does not load any more.
+    /// A stored component, which was accepted once, no longer loads.
     #[error("the stored component {digest} does not load: {why}")]
     Stored {
-        /// Which.
+        /// The digest of the component.
         digest: Digest,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
 impl Machines {
-    /// The machines that `journal` holds.
+    /// Returns the machines that `journal` holds.
     #[must_use]
     pub fn new(engine: Engine, journal: Arc<dyn Journal>) -> Self {
         Self {
@@ -75,12 +75,12 @@ impl Machines {
         }
     }
 
-    /// Checks a component and makes it the build that new rooms of `name` run; without a name, of the name that it gives itself.
-    /// Answers that name, and the build.
+    /// Checks a component, and makes it the build that new rooms of the machine `name` run. By default the name is the component's own.
+    /// Returns the name and the build.
     ///
     /// # Errors
     ///
-    /// The component is refused, or could not be stored. The build that was current stays so.
+    /// The component is refused, or could not be stored. The current build stays the same.
     pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
         let engine = self.shared.engine.clone();
         let checked = tokio::task::spawn_blocking(move || reapply_machine::check(&engine, &component));
@@ -95,7 +95,7 @@ impl Machines {
         Ok((name, build))
     }
 
-    /// The build with this digest, compiled; `None` where none is stored.
+    /// Returns the build with this digest, compiled; `None` if it is not stored.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Machines {
         cell.get_or_try_init(load).await.map(|build| Some(build.clone()))
     }
 
-    /// The description of the build with this digest, and its size; `None` where none is stored. The component itself is read once.
+    /// Returns the description and the size of the build with this digest; `None` if it is not stored. The component itself is read only once.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Machines {
         Ok(Some(described))
     }
 
-    /// All builds with these digests.
+    /// Returns all builds with these digests.
     ///
     /// # Errors
     ///
@@ -151,7 +151,8 @@ impl Machines {
         Ok(builds)
     }
 
-    /// A source of machines for going through logs, by digest. It blocks, so it is made on the runtime and used on a thread that may wait.
+    /// Returns a function from digests to machines, for replays of logs. Call this method on the runtime, and the function on a thread that may
+    /// block.
     pub fn for_replay(&self) -> impl FnMut(Digest) -> Result<Instance, String> + Send + use<> {
         let (machines, runtime) = (self.clone(), Handle::current());
         move |digest| {
@@ -161,7 +162,7 @@ impl Machines {
         }
     }
 
-    /// What new rooms of this machine run; `None` where there is no such machine.
+    /// Returns the record of a machine, with the build that its new rooms run; `None` if there is no such machine.
     ///
     /// # Errors
     ///
@@ -171,13 +172,13 @@ impl Machines {
         Ok(machines.into_iter().find(|machine| machine.name == *name))
     }
 
-    /// What they run on.
+    /// Returns the engine that the machines run on.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.shared.engine
     }
 
-    /// The threads that they run on.
+    /// Returns the threads that the machines run on.
     #[must_use]
     pub fn pool(&self) -> &MachinePool {
         &self.shared.pool
@@ -190,7 +191,7 @@ impl Machines {
     fn cell(&self, digest: Digest) -> Arc<OnceCell<Build>> {
         let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.len() >= BUILDS_LOADED_MAX && !loaded.contains_key(&digest) {
-            // Rooms hold clones of what they run, so this only means that some build is read from the compile cache again.
+            // Rooms hold clones of their builds, so this only means that some build is read from the compile cache again.
             loaded.retain(|_, cell| Arc::strong_count(cell) > 1);
             let any = loaded.keys().next().copied();
             any.map(|digest| loaded.remove(&digest));
@@ -199,7 +200,7 @@ impl Machines {
     }
 }
 
-/// Returns what a journal keeps of a build.
+/// Returns the component of a build, as a journal keeps it.
 pub(crate) fn to_component(build: &Build) -> Component {
     let description = build.description().to_json().to_string();
     Component { digest: build.digest(), bytes: build.component().clone(), description }

@@ -12,10 +12,10 @@ use reapply_machine::{Builds, Deployment, Engine, Instance, Stack};
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;
 
-/// The builds of an export that are at hand where it is read.
+/// The builds of an export that a reader has at hand.
 pub(super) struct ExportBuilds {
     engine: Engine,
-    /// Shared with the replays that began before all builds were read.
+    /// The builds, shared with replays that began before all of them were read.
     builds: Rc<RefCell<Builds>>,
     components: Components,
 }
@@ -29,7 +29,7 @@ impl ExportBuilds {
     pub(super) fn add(&mut self, digest: Digest, component: &[u8]) -> Result<Deployment, Finding> {
         let wrong = |why: String| Finding::Component { digest, why };
         for dropped in self.components.add(digest, component.len()).map_err(wrong)? {
-            // A machine that runs keeps its own build.
+            // A running machine keeps its own build.
             self.builds.borrow_mut().remove(dropped);
         }
         let deployment = reapply_machine::check(&self.engine, component).map_err(|error| wrong(error.to_string()))?;

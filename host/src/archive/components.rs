@@ -1,5 +1,5 @@
-//! The components that the reader of an export has at hand. Writers and readers follow the same rule, so that whatever is exported can be
-//! proved and imported.
+//! The components that the reader of an export has at hand. Writers and readers follow the same rule, so that every export can be proved and
+//! imported.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Writing a room's log, as its journal holds it, into an export.
+//! Writes a room's log from the journal into an export.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::clock;
 use crate::log::{LogError, LogReader};
 use reapply_journal::{Journal, JournalError};
 
-/// Why a room was not exported.
+/// The reason why a room was not exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// It could not be written where it was to go: whoever asked has gone, or a disk is full.
+    /// The export could not be written: the client has disconnected, or a disk is full.
     #[error("the export could not be written: {0}")]
     Write(#[from] io::Error),
-    /// The log cannot be read, or is damaged. The export ends before it, and says why.
+    /// The log cannot be read, or is damaged. The export ends before the damage, with the reason.
     #[error("the log cannot be exported beyond event {after}: {why}")]
     Log {
         /// The last event that was exported.
         after: Seq,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
 }
 
-/// Exports the log of `room` as far as it has come, with the components and snapshots that belong to it. Blocks, and holds one section in
-/// memory. The log is not trimmed meanwhile.
+/// Exports the log of `room` up to its current head, with its components and snapshots. Blocks, and holds one section in memory. The log is not
+/// trimmed meanwhile.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ impl<W: Write> Exporter<'_, W> {
     fn records(&mut self, upto: Seq) -> Result<(), Failure> {
         self.reader.set_upto(upto);
         while self.after < upto {
-            // Until the portion is proved. To compress it takes a slot of its own, and to send it takes none.
+            // Held until the portion is proved. Compressing it takes another slot, and sending it takes none.
             let slot = background::slot_blocking();
             let read = self.runtime.block_on(self.reader.next(RECORDS_BYTES));
             drop(slot);
@@ -125,7 +125,7 @@ impl<W: Write> Exporter<'_, W> {
         Ok(())
     }
 
-    /// Exports batches. A component stands right before the batch that upgrades to it, so that it is at hand there.
+    /// Exports batches. A component is written right before the batch that upgrades to it.
     fn batches(&mut self, batches: Vec<Batch>) -> Result<(), Failure> {
         let mut section = Vec::new();
         for batch in batches {

@@ -12,7 +12,7 @@ use super::limits::CLIENTS_FOLLOWED_MAX;
 pub(crate) struct ClientRoster {
     clients: HashMap<ClientId, KnownClient>,
     present: BTreeSet<Author>,
-    /// Clients whose last event is at or before this one may be missing.
+    /// A client may be missing if its last event is at or before this one.
     blurred: Seq,
 }
 
@@ -48,7 +48,7 @@ impl ClientRoster {
             Some(followed) => KnownClient { known_from: followed.known_from, ..**known } != *followed,
             None => known.seq > self.blurred,
         };
-        // The first number that is known of a client depends on when the room forgot others, which the log does not record.
+        // The first known number of a client depends on when the room forgot others, which the log does not record.
         if let Some(KnownClient { client, number, .. }) = snapshot.clients.iter().find(is_wrong) {
             return Err(format!("it says that {number} was the last number of client {client}, and the log does not"));
         }
@@ -58,7 +58,7 @@ impl ClientRoster {
         Ok(())
     }
 
-    /// Removes half at once, so that the search for them is rare.
+    /// Removes half of the clients at once, those that were silent for longest. So this is rare.
     fn leave_out_the_silent(&mut self) {
         let mut seqs: Vec<Seq> = self.clients.values().map(|known| known.seq).collect();
         let (_, middle, _) = seqs.select_nth_unstable(CLIENTS_FOLLOWED_MAX / 2);

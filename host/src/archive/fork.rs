@@ -1,4 +1,4 @@
-//! A new room that shares the past of another one.
+//! Forks: new rooms that share the past of another room.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use reapply_journal::{Journal, JournalError, NewRoom, RoomRecord};
 /// A room that was forked off another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
-    /// Which log it writes.
+    /// The id of its own log.
     pub log: LogId,
-    /// The time of the last event that both have.
+    /// The time of the last event that both rooms share.
     pub time: Timestamp,
 }
 
-/// Makes the room `to` share the log of `from` up to the event `at`, and go on as a log of its own.
+/// Creates the room `to` with the log of `from` up to the event `at`. From there on it writes a log of its own.
 ///
 /// # Errors
 ///
-/// The state there cannot be made again, the room `to` exists, or the journal fails. Then nothing has changed.
+/// The state at `at` cannot be rebuilt, the room `to` exists, or the journal fails. Then nothing has changed.
 pub async fn fork(logs: &Logs, from: &RoomRecord, at: Seq, to: &RoomId) -> Result<Fork, PastError> {
-    // What is read of the log is still there when it is copied.
+    // Keeps the log from being trimmed between the check and the copy.
     let _hold = logs.journal.hold(&from.room).await.map_err(OpenRoomError::from)?;
     let from = &find(logs, &from.room).await?;
-    // Whether the state can be made again shows before anything is copied.
+    // Checks that the state can be rebuilt before anything is copied.
     let (chain, time, alarm) = look_at(logs, from, at, |standing| {
         Ok((standing.chain, standing.time, standing.machine.alarm(standing.state)?))
     })

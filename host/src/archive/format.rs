@@ -118,7 +118,7 @@ impl Frame {
     /// Reads a frame, or returns what is wrong with it.
     pub(super) fn decode(bytes: &[u8; FRAME_BYTES]) -> Result<Self, String> {
         let (tag, rest) = (bytes[0], &bytes[1..]);
-        let Some(kind) = Kind::of_tag(tag) else { return Err(format!("{tag} is no kind of section")) };
+        let Some(kind) = Kind::of_tag(tag) else { return Err(format!("{tag} is not a kind of section")) };
         let (index, rest) = take(rest);
         let (first, rest) = take(rest);
         let (last, rest) = take(rest);

@@ -1,4 +1,4 @@
-//! Importing an export: it becomes a room once all of it is proved, or not at all.
+//! Imports an export. It becomes a room once all of it is proved, or not at all.
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ use crate::machines::to_component;
 use reapply_journal::{Journal, JournalError, NewRoom};
 use reapply_machine::{Build, Engine, Stack};
 
-/// The reasons why an export was not imported. Nothing of it stays.
+/// The reasons why an export was not imported. The journal is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The export is wrong.
@@ -46,8 +46,8 @@ pub struct Imported {
     pub deployed: Option<Digest>,
 }
 
-/// Makes the room `to` from an export. Under the exported name, the log is the very same; under another one, it continues
-/// as a fork. Blocks. The components wait in a temporary file in `scratch` until everything is proved.
+/// Creates the room `to` from an export. Under the exported name, the log is the same; under another name, it continues as a fork. Blocks. The
+/// components wait in a temporary file in `scratch` until everything is proved.
 ///
 /// # Errors
 ///
@@ -81,11 +81,11 @@ struct Importer<'a> {
     runtime: &'a Handle,
     to: &'a RoomId,
     staging: Option<Staging<'a>>,
-    /// Returns the batch with which the log continues as that of another room.
+    /// The batch with which the log continues as a fork, if the room has another name than the exported one.
     forked: Option<Batch>,
-    /// Where the log begins.
+    /// The place where the log begins.
     begins: Seq,
-    /// Stored last, so that nothing stays of an unproved export.
+    /// The components. They are stored last, so that an unproved export leaves nothing behind.
     components: Spool,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Stores a snapshot that its build restores. The log leads there without one as well, unless it begins there.
+    /// Stores a snapshot, if its build restores it. The room also opens without the snapshot, unless the log begins there.
     fn snapshot(&mut self, snapshot: &Snapshot, build: &Build) -> Result<(), JournalError> {
         let started = build.instantiate_with(Stack::Replaying).map_err(LoadError::from);
         let restored = started.and_then(|mut machine| machine.restore(&snapshot.state, snapshot.state_version));
@@ -149,7 +149,7 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// Deploys the machine of a room if it is missing: otherwise the room could be entered, but no other room could begin.
+/// Deploys the machine of a room if it is missing. Otherwise the room could be entered, but no other room could begin.
 fn deploy_where_missing(
     journal: &dyn Journal,
     runtime: &Handle,

@@ -1,4 +1,4 @@
-//! Rooms as files: a room's log with the components that made it and the snapshots that were taken of it, in one file.
+//! Rooms as files: a room's log, its components and its snapshots, in one file.
 //!
 //! ```text
 //!  Journal ──export──▶ file ──▶ Parts ──▶ verify ──▶ Proof

@@ -28,7 +28,7 @@ pub enum Part {
     End(Counts, u64),
 }
 
-/// A reader of an export, part by part. After an error there is nothing more.
+/// A reader of an export, part by part. It returns nothing more after an error.
 pub struct Parts<R> {
     reader: Reader<R>,
     /// The log so far, after the header was read.

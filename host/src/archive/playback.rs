@@ -1,4 +1,4 @@
-//! Moving through an export event by event, to look at its states.
+//! Moves through an export event by event, to look at its states.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -23,11 +23,11 @@ pub struct Playback<R> {
 }
 
 impl<R: Read> Playback<R> {
-    /// Begins before the first event in the export.
+    /// Opens an export, before its first event.
     ///
     /// # Errors
     ///
-    /// The file is not an export, or its first state cannot be made.
+    /// The file is not an export, or its first state cannot be built.
     pub fn open(from: R, engine: &Engine) -> Result<Self, Finding> {
         let (mut parts, mut builds) = (Parts::new(from)?, ExportBuilds::new(engine));
         let header = match next(&mut parts)? {

@@ -1,4 +1,4 @@
-//! Reading an export's sections: each is proved by its hash before it is used.
+//! Reads an export's sections. Each is proved by its hash before it is used.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -30,7 +30,7 @@ pub struct ExportPosition {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file is something else.
-    #[error("this is no export of a room: it does not begin as one")]
+    #[error("this is not an export of a room: it does not begin like one")]
     NotAnExport,
     /// A later version of Reapply wrote it.
     #[error("the export has the format {found}, and this version of Reapply knows up to {FORMAT}: use a newer one")]
@@ -82,7 +82,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// The content.
+    /// Decodes the content.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         match postcard::take_from_bytes(&self.content) {
             Ok((content, [])) => Ok(content),

@@ -10,16 +10,16 @@ use reapply_sync::Digest;
 use reapply_journal::directory::{create_private, private};
 use reapply_journal::{Component, JournalError};
 
-/// A temporary file of components. It has no name any more, so nothing of it stays, however this process ends.
+/// A temporary file of components. It is unlinked at once, so nothing of it stays when the process ends.
 pub(super) struct Spool {
     folder: PathBuf,
-    /// Made for the first component.
+    /// The file. It is created for the first component.
     file: Option<BufWriter<File>>,
     spooled: Vec<Spooled>,
     digests: BTreeSet<Digest>,
 }
 
-/// The place of a component, after those before it.
+/// The place of a component in the file.
 struct Spooled {
     digest: Digest,
     description_bytes: usize,
@@ -32,7 +32,7 @@ impl Spool {
         Self { folder: folder.to_owned(), file: None, spooled: Vec::new(), digests: BTreeSet::new() }
     }
 
-    /// Adds a component, unless it is in there.
+    /// Adds a component, unless the spool has it already.
     pub(super) fn add(&mut self, component: &Component) -> Result<(), JournalError> {
         if self.digests.insert(component.digest) {
             self.write(component).map_err(|error| self.failed(&error))?;

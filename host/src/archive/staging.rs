@@ -1,4 +1,4 @@
-//! A room that is being made from another one's log. It is neither found nor listed before it is whole; given up, it leaves nothing behind.
+//! A room that is being created from another log. It is neither found nor listed before it is complete. If it is abandoned, nothing of it stays.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -10,24 +10,24 @@ use crate::clock;
 use reapply_journal::crash;
 use reapply_journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
 
-/// Records that may be with the journal at once: enough to share its commits, few enough to be no burden to other rooms.
+/// The maximum number of records that the journal is storing at once. They are enough to share commits, and few enough not to slow other rooms.
 const APPENDS_WAITING_MAX: usize = 16;
 
-/// Fills a staged room. Its methods block. Dropped before it is published, it removes the room.
+/// A staged room that is being filled. Its methods block. If it is dropped before it is published, the room is removed.
 pub(super) struct Staging<'a> {
     journal: &'a dyn Journal,
     runtime: &'a Handle,
     room: RoomId,
     appending: VecDeque<Appending>,
-    /// Where the log stands that is being written.
+    /// The end of the log so far.
     chain: Chain,
-    /// Who is present there.
+    /// The participants who are present at the end of the log so far.
     present: BTreeSet<Author>,
     is_published: bool,
 }
 
 impl<'a> Staging<'a> {
-    /// Begins the room.
+    /// Creates the staged room.
     pub(super) fn begin(journal: &'a dyn Journal, runtime: &'a Handle, room: NewRoom) -> Result<Self, JournalError> {
         let (id, chain) = (room.room.clone(), room.start().1);
         runtime.block_on(journal.create_room(NewRoom { staged: true, ..room }))?;
@@ -42,7 +42,7 @@ impl<'a> Staging<'a> {
         })
     }
 
-    /// Adds the batch that follows. One that does not is never stored: the host would not start again on such a log.
+    /// Adds the next batch of the log. Any other batch is refused, since the host would not start again on such a log.
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), JournalError> {
         self.chain = batch.encoded.iter().fold(self.chain, |chain, event| chain.after(event));
         if self.chain != batch.chain {
@@ -68,11 +68,11 @@ impl<'a> Staging<'a> {
         self.runtime.block_on(self.journal.put_snapshot(&self.room, snapshot.clone()))
     }
 
-    /// Makes it a room like any other, whose alarm is due then.
+    /// Publishes the room, so that it is like any other. `alarm` is the time when its alarm is due.
     pub(super) fn publish(mut self, alarm: Option<Timestamp>) -> Result<(), JournalError> {
         self.settle()?;
         crash::point("staged-not-published");
-        // Whoever is present in a log that was copied has no session here.
+        // Participants who are present in a copied log have no sessions here, so they will leave.
         let note = Note { alarm, is_occupied: !self.present.is_empty() };
         self.runtime.block_on(self.journal.set_note(&self.room, note))?;
         self.runtime.block_on(self.journal.publish(&self.room))?;
@@ -111,7 +111,7 @@ impl<'a> Staging<'a> {
     }
 }
 
-/// The batch with which a log goes on as that of `room`, after its head.
+/// Returns the batch with which a log continues as the log of `room`, after its head.
 pub(super) fn forked(room: &RoomId, head: Seq, chain: Chain, time: Timestamp) -> Batch {
     let input = Input::Forked { room: room.clone(), nonce: rand::random() };
     Batch::of_one(head, chain, time.max(clock::now()), input)
@@ -124,7 +124,7 @@ impl Drop for Staging<'_> {
         }
         self.appending.clear();
         if let Err(error) = self.runtime.block_on(self.journal.discard(&self.room)) {
-            tracing::warn!(room = %self.room, %error, "a room that was given up stays until the next start");
+            tracing::warn!(room = %self.room, %error, "an abandoned room could not be removed; it stays until the next start");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Proving an export: that it is whole, and that its events, applied by the components in it, lead to every state that it
-//! mentions.
+//! Proves an export: it is complete, and its events, applied by its components, lead to every state that it mentions.
 //!
 //! ```text
 //!  file ── Reader: sections ── Parts: records, chain ──▶ channel ──▶ Prover: replay, checkpoints, snapshots ──▶ Proof
@@ -61,7 +60,7 @@ pub enum VerifyError {
     Stopped,
 }
 
-/// Proves an export from its first byte to its last. Shows each part to `witness` when it is proved, and stops when that says so.
+/// Proves an export from its first byte to its last. Passes each part to `witness` when it is proved, and stops when `witness` breaks.
 ///
 /// # Errors
 ///
@@ -76,7 +75,7 @@ pub fn verify(
         let reader = thread::Builder::new().name("export-read".to_owned());
         let started = reader.spawn_scoped(scope, move || read(from, &sender));
         started.map_err(|error| Finding::File(ReadError::Io { offset: 0, error }))?;
-        // Returning drops the parts, whatever was found, so the reader never waits forever.
+        // Returning always drops the parts, so the reader never waits forever.
         prove(parts, engine, witness)
     })
 }
@@ -180,7 +179,7 @@ impl Prover {
         Ok(())
     }
 
-    /// The build that is current.
+    /// Returns the current build.
     fn build(&mut self) -> Result<Build, Finding> {
         Ok(self.replay()?.state().0.build().clone())
     }

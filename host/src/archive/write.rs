@@ -1,4 +1,4 @@
-//! Writing an export.
+//! Writes an export.
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ pub(super) enum WriteError {
     /// The storage or the connection failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// No reader would accept it. Nothing of it was written.
+    /// No reader would accept the section. Nothing of it was written.
     #[error("{0}")]
     Refused(String),
 }
@@ -32,7 +32,7 @@ pub(super) struct Writer<W> {
     counts: Counts,
     /// The last event of the records so far.
     after: Seq,
-    /// The number of bytes that sections may still have, without the last one.
+    /// The number of bytes that are left for sections before the last one.
     bytes_left: u64,
 }
 
@@ -84,7 +84,7 @@ impl<W: Write> Writer<W> {
         Ok((self.to, counts))
     }
 
-    /// Ends the export early, with the reason for its readers.
+    /// Ends the export early, and writes the reason into it.
     pub(super) fn break_off(mut self, why: &str) -> Result<(), WriteError> {
         self.section(Kind::Broken, Span::default(), why)?;
         Ok(self.to.flush()?)
@@ -93,7 +93,7 @@ impl<W: Write> Writer<W> {
     fn section<T: Serialize + ?Sized>(&mut self, kind: Kind, span: Span, content: &T) -> Result<(), WriteError> {
         let content = postcard::to_allocvec(content).map_err(io::Error::other)?;
         let stored = {
-            // Only for this purpose: a slow reader delays nobody else.
+            // The slot is held only while the section is compressed, so that a slow reader delays nobody else.
             let _slot = background::slot_blocking();
             self.compressor.compress(&content)?
         };

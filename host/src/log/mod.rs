@@ -1,7 +1,7 @@
-//! Logs, and what it takes to go through them.
+//! Logs, and how they are read and replayed.
 //!
 //! ```text
-//!  Starts ──nearest snapshot, or the genesis──▶ LogReader ──proved batches──▶ whoever goes through a log:
+//!  Starts ──nearest snapshot, or the genesis──▶ LogReader ──proved batches──▶ every reader of a log:
 //!                                                                            waking, the past, trims, the gate, exports, forks, pages
 //! ```
 

@@ -1,4 +1,4 @@
-//! The one way through a stored log: batch by batch, each proved against the chain.
+//! The one way to read a stored log: batch by batch, each proved against the chain.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use reapply_sync::{Batch, Chain, RoomId, Seq};
 
 use reapply_journal::{Journal, JournalError, Record, RoomRecord};
 
-/// Reads a room's log from a place on. Every batch that it yields follows on the one before, and the chain proves it.
+/// A reader of a room's log from some place on. The chain proves that each batch is the one that was written after the batch before it.
 #[derive(Clone)]
 pub struct LogReader {
     journal: Arc<dyn Journal>,
     room: RoomId,
     after: Seq,
     chain: Chain,
-    /// Where the caller's interest ends.
+    /// The last event that the caller wants.
     upto: Option<Seq>,
-    /// Damage that was found behind batches that are whole. The next call tells it.
+    /// Damage that was found behind intact batches. The next call returns it.
     found: Option<Damage>,
 }
 
@@ -26,7 +26,7 @@ pub enum LogError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The log is not as it was written.
+    /// The stored log differs from the one that was written.
     #[error("the log of {room} is damaged: {damage}")]
     Damaged {
         /// The room.
@@ -37,13 +37,13 @@ pub enum LogError {
 }
 
 impl LogReader {
-    /// Returns a reader that stands after the event `after`, where the log has this chain.
+    /// Returns a reader that begins after the event `after`, where the log has this chain.
     #[must_use]
     pub fn new(journal: &Arc<dyn Journal>, room: &RoomId, (after, chain): (Seq, Chain)) -> Self {
         Self { journal: Arc::clone(journal), room: room.clone(), after, chain, upto: None, found: None }
     }
 
-    /// Returns a reader that stands where a batch ends: after the event `after`, or as shortly before it as it can be.
+    /// Returns a reader that begins where a batch ends: after the event `after`, or else at the nearest end of a batch before it.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl LogReader {
         Ok(Self::new(journal, &room.room, room.start()))
     }
 
-    /// Ends the reading with the batch that holds the event `upto`. That batch may go on beyond it.
+    /// Ends the reading with the batch that holds the event `upto`. That batch may have later events too.
     #[must_use]
     pub fn upto(mut self, upto: Seq) -> Self {
         self.set_upto(upto);
@@ -76,7 +76,7 @@ impl LogReader {
         self.upto = Some(upto);
     }
 
-    /// Moves on to the event `to`, or as shortly before it as a reader can stand. What is left out is not read, and not proved.
+    /// Moves to the event `to`, or else to the nearest end of a batch before it. The batches that are skipped are neither read nor proved.
     ///
     /// # Errors
     ///
@@ -94,19 +94,19 @@ impl LogReader {
         &self.room
     }
 
-    /// Returns the event that this reader stands after, and the chain there.
+    /// Returns the last event that was read, and the chain there.
     #[must_use]
     pub fn place(&self) -> (Seq, Chain) {
         (self.after, self.chain)
     }
 
-    /// Reads the batches that follow: about `bytes_max` bytes of them, and one batch at least. At the end there are none.
+    /// Reads the batches that follow: about `bytes_max` bytes of events, and at least one batch. Returns an empty list at the end.
     ///
-    /// The work is in proportion to `bytes_max`, so that a large portion belongs on a thread that may block.
+    /// The work is in proportion to `bytes_max`, so read large portions on a thread that may block.
     ///
     /// # Errors
     ///
-    /// The journal fails, or the next batch is damaged. Batches before the damage are yielded first.
+    /// The journal fails, or the next batch is damaged. Intact batches before the damage are returned first.
     pub async fn next(&mut self, bytes_max: usize) -> Result<Vec<Batch>, LogError> {
         if let Some(damage) = self.found.take() {
             return Err(self.damaged(damage));
@@ -145,7 +145,7 @@ impl LogReader {
         Ok(batch)
     }
 
-    /// Stays where it is: whoever asks again is told again.
+    /// Returns the error, and keeps the damage, so that the next call fails as well.
     fn damaged(&mut self, damage: Damage) -> LogError {
         self.found = Some(damage.clone());
         LogError::Damaged { room: self.room.clone(), damage }

@@ -1,7 +1,7 @@
-//! Where going through a room's log may begin: at its nearest snapshot, or at an earlier one where that cannot be restored.
+//! The places where a replay of a room's log may begin: its nearest snapshot, or an earlier one if that cannot be restored.
 //!
-//! A snapshot is only a shortcut. A machine may have written one that it does not read any more (its bytes nest deeper than its stack, say); the
-//! log before it still leads to the same state.
+//! A snapshot is only a shortcut. A machine may have written a snapshot that it can no longer read (for example, its bytes nest deeper than its
+//! stack allows). The log before it still leads to the same state.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use tracing::warn;
 
 use reapply_journal::{Journal, JournalError, RoomRecord};
 
-/// The places that a replay of a room may begin at, the nearest first. Each earlier one is twice as many snapshots away as the one before, so that a
-/// room with many is tried a few times only.
+/// The places where a replay of a room may begin, the nearest first. The distance in snapshots doubles with each attempt, so that a room with many
+/// snapshots is tried only a few times.
 pub(crate) struct Starts<'a> {
     journal: &'a Arc<dyn Journal>,
     record: &'a RoomRecord,
     upto: Option<Seq>,
-    /// The places that are left, the nearest last; not listed before the nearest was tried in vain.
+    /// The places that are left, the nearest last. `None` until the nearest snapshot has failed.
     earlier: Option<Vec<Start>>,
 }
 
-/// A place that a replay may begin at.
+/// A place where a replay may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     Genesis,
@@ -28,12 +28,12 @@ enum Start {
 }
 
 impl<'a> Starts<'a> {
-    /// The starts for a replay to `upto`, or to the head.
+    /// Returns the starts for a replay to `upto`, or to the head.
     pub(crate) fn new(journal: &'a Arc<dyn Journal>, record: &'a RoomRecord, upto: Option<Seq>) -> Self {
         Self { journal, record, upto, earlier: None }
     }
 
-    /// The nearest start: a snapshot, or the genesis where there is none.
+    /// Returns the nearest start: a snapshot, or `None` for the genesis.
     ///
     /// # Errors
     ///
@@ -42,8 +42,8 @@ impl<'a> Starts<'a> {
         self.journal.snapshot(&self.record.room, self.upto).await
     }
 
-    /// The next earlier start after one that failed with `why`: a snapshot, or the genesis (`Some(None)`). `None` where another start would not help,
-    /// or none is left.
+    /// Returns the next earlier start after one that failed with `why`: a snapshot, or the genesis (`Some(None)`). Returns `None` if an earlier start
+    /// would not help, or none is left.
     ///
     /// # Errors
     ///
@@ -72,12 +72,12 @@ impl<'a> Starts<'a> {
     }
 }
 
-/// Whether a replay that began at the snapshot `seq` failed with that snapshot itself.
+/// Returns whether a replay that began at the snapshot `seq` failed because of that snapshot itself.
 fn is_unusable(seq: Seq, why: &ReplayError) -> bool {
     matches!(why, ReplayError::Load { seq: at, error: LoadError::Fault(_) | LoadError::Refused(_) } if *at == seq)
 }
 
-/// The last of `seqs`, the one two before it, and so on to the first, and then the genesis. In the order to pop them.
+/// Returns the last of `seqs`, then earlier ones in steps of 2, 4 and so on, then the genesis or the first. They are in the order to pop them.
 fn spread(seqs: Vec<Seq>, has_genesis: bool) -> Vec<Start> {
     let mut starts = Vec::new();
     let (mut left, mut step) = (seqs.len(), 1);

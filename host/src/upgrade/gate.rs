@@ -1,4 +1,4 @@
-//! The gate: what a new build would do to a room, found out beside it.
+//! The gate: finds the effect of a new build on a room, without affecting the room.
 
 use reapply_sync::{Chain, Digest, Replay, ReplayError, Seq, Snapshot};
 use tokio::runtime::Handle;
@@ -11,8 +11,8 @@ use crate::room::limits::READ_BYTES;
 use reapply_journal::RoomRecord;
 use reapply_machine::{Build, Instance};
 
-/// Plays the last events of a room, `replay` of them at most, on the build that it runs and on `to`. Reads the journal, and nothing of the
-/// room itself.
+/// Plays the last events of a room, at most `replay`, on the build that it runs and on `to`. Reads only the journal, and does not touch the room
+/// itself.
 pub(super) async fn try_room(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Tried {
     let finding = play(logs, room, to, replay).await.unwrap_or_else(|failure| match failure.step {
         Step::Past => UpgradeEffect::Broken(failure),
@@ -29,7 +29,7 @@ async fn play(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Result
     let (to, runtime) = (to.clone(), Handle::current());
     blocking(head, move || {
         let mut trial = Trial::new(old, &to, begins_at)?;
-        // What was accepted since the trial began is left out: a busy room has no end.
+        // Events that were accepted since the trial began are left out, since the log of a busy room has no end.
         while reader.place().0 < head {
             let batches = runtime.block_on(reader.next(READ_BYTES)).map_err(|error| unproved(head, error))?;
             if batches.is_empty() {
@@ -42,7 +42,7 @@ async fn play(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Result
     .await
 }
 
-/// A replay on the build that the room runs, from the nearest start that can be used; where it stands, and the chain there.
+/// Returns a replay on the build that the room runs, from the nearest start that can be used, with its place and the chain there.
 async fn begin(
     logs: &Logs,
     room: &RoomRecord,
@@ -92,7 +92,7 @@ fn unread(seq: Seq, why: &dyn std::fmt::Display) -> Failure {
     Failure { step: Step::Read, seq, why: why.to_string() }
 }
 
-/// Does what takes its time away from the threads that serve sockets.
+/// Runs long work away from the threads that serve sockets.
 async fn blocking<T: Send + 'static>(
     seq: Seq,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,

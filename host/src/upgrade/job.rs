@@ -1,4 +1,4 @@
-//! An upgrade from the question to the report.
+//! An upgrade, from the request to the report.
 
 use std::sync::Arc;
 
@@ -16,47 +16,47 @@ use crate::room::Rooms;
 use reapply_journal::{Journal, JournalError, RoomRecord};
 use reapply_machine::Build;
 
-/// Rooms that are read from the journal's list at a time.
+/// The number of rooms that are read from the journal's list at a time.
 const LISTED_AT_ONCE: usize = 1_000;
 
-/// Digits of a whole digest.
+/// The number of digits of a whole digest.
 const DIGEST_DIGITS: usize = 64;
 
-/// Digests that are named where an abbreviation stands for several.
+/// The maximum number of digests that are named if an abbreviation is ambiguous.
 const DIGESTS_NAMED_MAX: usize = 4;
 
-/// Upgrades the rooms of a host, one order at a time. Cheap to clone.
+/// The upgrades of a host's rooms, one at a time. Cheap to clone.
 #[derive(Clone)]
 pub struct Upgrades {
     rooms: Rooms,
     turn: Arc<Semaphore>,
 }
 
-/// What someone asks for.
+/// A request for an upgrade.
 #[derive(Clone, Debug)]
 pub struct UpgradeRequest {
     /// The rooms.
     pub which: UpgradeTarget,
-    /// The build's digest, or the beginning of it; the machine's current one where it is left out.
+    /// The build's digest, or the beginning of it; by default the machine's current build.
     pub to: Option<String>,
     /// Whether to stop after the gate.
     pub dry_run: bool,
-    /// Whether a room that was broken before stops the upgrade of all others.
+    /// Whether a room that was already broken stops the upgrade of all others.
     pub all_or_nothing: bool,
-    /// Events that the gate plays of each room.
+    /// The number of events that the gate plays of each room.
     pub replay: u64,
 }
 
 /// The rooms that are to be upgraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeTarget {
-    /// All of a machine.
+    /// All rooms of a machine.
     Machine(Name),
-    /// One.
+    /// One room.
     Room(RoomId),
 }
 
-/// An upgrade that can begin. No other one begins while this is there.
+/// An upgrade that is ready to run. No other upgrade can begin before it is dropped.
 pub struct UpgradeJob {
     rooms: Rooms,
     which: UpgradeTarget,
@@ -67,7 +67,7 @@ pub struct UpgradeJob {
     _turn: OwnedSemaphorePermit,
 }
 
-/// Why an upgrade cannot begin.
+/// The reason why an upgrade cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeJobError {
     /// There is no machine of that name.
@@ -76,24 +76,24 @@ pub enum UpgradeJobError {
     /// There is no such room.
     #[error("there is no room {0}")]
     NoSuchRoom(RoomId),
-    /// The digest is none.
-    #[error("{0:?} names no build: give a digest's hexadecimal digits, the first {DIGEST_DIGITS_MIN} at least")]
+    /// The text is not a digest, nor the beginning of one.
+    #[error("{0:?} is not a digest: give at least the first {DIGEST_DIGITS_MIN} of a digest's hexadecimal digits")]
     NoDigest(String),
     /// No build has this digest.
     #[error("no build that was ever deployed here has a digest that begins with {0}")]
     NoSuchBuild(String),
-    /// Several have.
+    /// Several builds have digests that begin like this.
     #[error("several builds have digests that begin with {asked}: {found}; give more digits")]
     Ambiguous {
-        /// What was asked for.
+        /// The digits that were given.
         asked: String,
         /// Some of the digests.
         found: String,
     },
-    /// Another one is under way.
+    /// Another upgrade is under way.
     #[error("another upgrade is under way on this host; try again when it has ended")]
     Busy,
-    /// The build is not to be had.
+    /// The build is not available.
     #[error(transparent)]
     Machines(#[from] MachinesError),
     /// The journal failed.
@@ -102,13 +102,13 @@ pub enum UpgradeJobError {
 }
 
 impl Upgrades {
-    /// Upgrades of these rooms.
+    /// Returns the upgrades of these rooms.
     #[must_use]
     pub fn new(rooms: Rooms) -> Self {
         Self { rooms, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Looks whether there is what is asked for, and takes its turn.
+    /// Checks that the rooms and the build exist, and reserves the host's one place for an upgrade.
     ///
     /// # Errors
     ///
@@ -139,14 +139,18 @@ impl Upgrades {
 }
 
 impl UpgradeJob {
-    /// Carries it out, and tells what it does. Whoever stops listening stops it; what was upgraded by then stays so.
+    /// Carries out the upgrade, and reports its actions as lines. If the receiver is dropped, the upgrade stops; rooms that were upgraded by
+    /// then stay
+    /// upgraded.
     pub async fn run(self, lines: mpsc::Sender<Line>) {
         match self.try_run(&lines).await {
             Ok(report) => {
                 info!(to = report.to, upgraded = report.upgraded, kept = report.kept.count, "an upgrade has ended");
                 let _gone = lines.send(Line::Report(report)).await;
             }
-            Err(Stopped::Gone) => info!(to = %self.to.digest(), "whoever asked for an upgrade has left, which ends it"),
+            Err(Stopped::Gone) => {
+                info!(to = %self.to.digest(), "the client disconnected, so the upgrade has ended early")
+            }
             Err(Stopped::Failed(error)) => {
                 warn!(to = %self.to.digest(), %error, "an upgrade failed");
                 let _gone = lines.send(Line::Failed { why: error.to_string() }).await;
@@ -173,7 +177,7 @@ impl UpgradeJob {
         Ok(report)
     }
 
-    /// The rooms that do not run the build yet.
+    /// Returns the rooms that do not run the build yet.
     async fn plan(&self) -> Result<(Vec<RoomId>, Plan), JournalError> {
         let journal = &self.rooms.logs().journal;
         let mut rooms = Vec::new();
@@ -199,7 +203,7 @@ impl UpgradeJob {
         Ok((rooms, plan))
     }
 
-    /// Tries all rooms, and gives those that are not broken.
+    /// Tries all rooms, and returns those that are not broken.
     async fn pass_gate<'a>(
         &self,
         rooms: &'a [RoomId],
@@ -245,9 +249,9 @@ impl UpgradeJob {
     }
 }
 
-/// Why an upgrade ended before its end.
+/// The reason why an upgrade ended early.
 enum Stopped {
-    /// Nobody listens any more.
+    /// The receiver was dropped.
     Gone,
     Failed(JournalError),
 }
@@ -262,7 +266,7 @@ async fn tell(lines: &mpsc::Sender<Line>, line: Line) -> Result<(), Stopped> {
     lines.send(line).await.map_err(|_| Stopped::Gone)
 }
 
-/// The one stored build whose digest begins with these digits.
+/// Returns the only stored build whose digest begins with these digits.
 async fn find_build(journal: &Arc<dyn Journal>, asked: &str) -> Result<Digest, UpgradeJobError> {
     let asked = asked.to_ascii_lowercase();
     let bound = |digit: char| {

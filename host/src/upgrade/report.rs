@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::ROOMS_NAMED_MAX;
 
-/// One line of the answer. The last one is [`Line::Report`] or [`Line::Failed`]; without either, the answer broke off.
+/// One line of the answer. The last one is [`Line::Report`] or [`Line::Failed`]; without either, the answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
 pub enum Line {

@@ -9,7 +9,7 @@ use super::limits::TRANSITION_SHOWN_BYTES_MAX;
 use super::report::{Differences, Failure, Refused, Step, UpgradeEffect};
 use reapply_machine::{Build, Instance, Stack, State};
 
-/// A trial, which plays a room's log on its own build, and from some event on also on another one.
+/// A trial of a build. It plays a room's log on its own build, and from some event on also on the new build.
 pub(super) struct Trial<B> {
     old: Replay<Instance, B>,
     new: Instance,
@@ -58,7 +58,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
             return Err(Failure { step: Step::Snapshot, seq, why });
         }
         self.new.alarm(&restored).map_err(|fault| failure(Step::Alarm, seq, fault))?;
-        // The room would go on from that snapshot.
+        // The upgraded room would continue from that snapshot.
         let again = self.new.restore(&snapshot, self.new.state_version());
         again.map_err(|error| failure(Step::Restore, seq, format!("it does not restore its own snapshot: {error}")))?;
         let replayed = match self.state.take() {
@@ -80,7 +80,7 @@ impl<B: FnMut(Digest) -> Result<Instance, String>> Trial<B> {
         })
     }
 
-    /// Takes over the current state, as an upgrade at this place would.
+    /// Restores the current state on the new build, as an upgrade at this place would.
     fn begin(&mut self) -> Result<(), Failure> {
         self.state = Some(self.restore()?);
         self.replayed = 0;
@@ -183,7 +183,7 @@ fn failure(step: Step, seq: Seq, why: impl std::fmt::Display) -> Failure {
     Failure { step, seq, why: why.to_string() }
 }
 
-/// Returns as much of a transition's JSON as a message may have.
+/// Returns a transition's JSON, cut to the maximum length in a message.
 fn shown(mut json: String) -> String {
     if json.len() > TRANSITION_SHOWN_BYTES_MAX {
         json.truncate(json.floor_char_boundary(TRANSITION_SHOWN_BYTES_MAX));
