@@ -49,7 +49,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
-    let room = parse_room(&args.room).map_err(|why| anyhow!("{:?} is no room: {why}", args.room))?;
+    let room = parse_room(&args.room).map_err(|why| anyhow!("{:?} is not a room: {why}", args.room))?;
     let mut query = vec![("format", args.format.as_str())];
     let options = [("from", &args.from), ("to", &args.to), ("after", &args.after), ("limit", &args.limit)];
     query.extend(options.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))));

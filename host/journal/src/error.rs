@@ -26,7 +26,7 @@ pub enum JournalError {
     #[error("no component is stored under the digest {0}")]
     NoSuchComponent(Digest),
     /// The requested events are no longer kept.
-    #[error("the log of {room} begins after event {begins}; what was before it is not kept any more")]
+    #[error("the log of {room} begins after event {begins}; earlier events are no longer kept")]
     Trimmed {
         /// The room.
         room: RoomId,

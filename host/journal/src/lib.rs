@@ -4,7 +4,7 @@
 //! components. The trait is shaped by what every engine can promise, embedded or replicated:
 //!
 //! - an append names the head it expects, so the storage itself refuses a stale owner;
-//! - an append may end [`Appended::Unknown`]; the batch's id, unique to its writer, then shows in the log whether it landed;
+//! - an append may end [`Appended::Unknown`]; then the batch's id, unique to its writer, shows whether the batch is in the log;
 //! - no event is ever changed. A log loses its beginning only if a snapshot replaces it ([`Journal::trim`]), and a room
 //!   is removed only while it is unpublished ([`Journal::discard`]).
 //!
@@ -44,7 +44,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, JournalError>>;
 ///
 /// Besides the errors that a method names, any method may fail because the room is missing, the storage failed, or too much is waiting.
 pub trait Journal: Send + Sync {
-    /// Appends `record` to the room's log, if `record.expected` is its head; and in the same transaction notes what holds after it, as
+    /// Appends `record` to the room's log, if `record.expected` is its head. The same transaction stores the note after it, as
     /// [`Journal::set_note`] does.
     ///
     /// Never blocks, and enqueues before it returns: one room's records are stored in the order of the calls. Further
@@ -60,8 +60,8 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::Trimmed`] if the log begins after `after`.
     fn read(&self, room: &RoomId, after: Seq, bytes_max: usize) -> Answer<'_, Vec<Record>>;
 
-    /// Returns a place at or after `after`, up to which no event after `after` is of one of these authors. It is `after` if the journal does
-    /// not know of any. The room's record after it need not be one of theirs: a reader asks again from there.
+    /// Returns a place at or after `after`, up to which no event after `after` is of one of these authors. The place is `after` itself if the journal
+    /// cannot skip anything. The record after the place may have none of their events either, so a reader asks again from there.
     ///
     /// # Errors
     ///
@@ -83,11 +83,11 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::SnapshotMissing`], or [`JournalError::NotTrimmable`], for example because the room is held; nothing is removed.
     fn trim(&self, room: &RoomId, upto: Seq) -> Answer<'_, ()>;
 
-    /// Keeps the room's log from being trimmed until the answer is dropped. Once it is there, no trim of the room is in progress: from then
-    /// on a reader finds the whole log that the room's record describes.
+    /// Keeps the room's log from being trimmed until the [`Hold`] is dropped. When the hold is returned, no trim of the room is in progress, so
+    /// a reader finds the whole log that the room's record describes.
     fn hold(&self, room: &RoomId) -> Answer<'_, Hold>;
 
-    /// Begins a room's log. A staged room takes records and snapshots, and returns them, but is neither found nor listed before it is
+    /// Begins a room's log. A staged room stores and returns records and snapshots, but it is neither found nor listed before it is
     /// published. A room that a crash leaves staged is removed when the journal is opened.
     ///
     /// # Errors
@@ -118,17 +118,17 @@ pub trait Journal: Send + Sync {
     /// Returns the number of rooms of a machine for each build, in the order of the builds' digests.
     fn builds(&self, machine: &Name) -> Answer<'_, Vec<(Digest, u64)>>;
 
-    /// Notes what a room is to be woken for.
+    /// Stores the causes for which a sleeping room is woken.
     fn set_note(&self, room: &RoomId, note: Note) -> Answer<'_, ()>;
 
     /// Returns the rooms whose alarms are due next, and the times: at most `count_max`, the earliest first.
     fn alarms(&self, count_max: usize) -> Answer<'_, Vec<(RoomId, Timestamp)>>;
 
-    /// The rooms that are noted as occupied, by name: at most `count_max` of those after `after`.
+    /// Returns the rooms that are noted as occupied, by name: at most `count_max` of those after `after`.
     fn occupied(&self, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomId>>;
 
-    /// Adds to the room's counts of rejections: to each author's count of a kind, the count that is given. Where a room has
-    /// counts of more authors and kinds than the journal keeps, those that have not changed for longest are dropped.
+    /// Adds these counts to the room's counts of rejections, by author and kind. If a room has
+    /// more counts than the journal keeps, those that have not changed for longest are dropped.
     fn count_rejections(&self, room: &RoomId, counts: Vec<RejectionCount>) -> Answer<'_, ()>;
 
     /// Returns the room's counts of rejections, by author and kind.
@@ -167,7 +167,7 @@ pub trait Journal: Send + Sync {
     /// [`JournalError::NoSuchComponent`].
     fn set_current(&self, machine: &Name, digest: Digest, time: Timestamp) -> Answer<'_, ()>;
 
-    /// Sets how much of its rooms' past a machine keeps.
+    /// Sets the retention of a machine: the part of their past that its rooms keep.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ pub trait Journal: Send + Sync {
     /// A damaged room is quarantined: every read of it fails with [`JournalError::Damaged`], and other rooms continue.
     fn scrub(&self, again: bool) -> ScrubReport;
 
-    /// Writes everything that is stored, as of one moment, to a new file, from which a journal can be opened. Appends continue meanwhile.
+    /// Writes the whole journal, as it is at one moment, to a new file, which can be opened as a journal. Appends continue meanwhile.
     ///
     /// # Errors
     ///

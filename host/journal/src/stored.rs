@@ -18,7 +18,7 @@ pub struct NewRoom {
     pub log: LogId,
     /// The beginning of its log, if that is not the first event.
     pub base: Option<Base>,
-    /// What to wake it for.
+    /// The causes for which the room is woken.
     pub note: Note,
     /// Whether it is to be published later.
     pub staged: bool,
@@ -76,9 +76,9 @@ pub struct RoomRecord {
     pub time: Timestamp,
     /// The log's chain at its head.
     pub chain: Chain,
-    /// The last batch, if there is one: it tells the writer of an `Appended::Unknown` batch whether that landed.
+    /// The id of the last batch, if there is one. It tells the writer of an `Appended::Unknown` batch whether the batch was stored.
     pub batch: Option<BatchId>,
-    /// What to wake it for.
+    /// The causes for which the room is woken.
     pub note: Note,
 }
 

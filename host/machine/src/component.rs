@@ -60,11 +60,11 @@ impl Description {
 impl Build {
     /// Compiles a component that was deployed before, or finds it in the engine's cache, and reads its description.
     ///
-    /// A component that comes from elsewhere goes through [`super::deploy::check`].
+    /// Check a component that comes from elsewhere with [`super::deploy::check`] instead.
     ///
     /// # Errors
     ///
-    /// The component does not implement our world, does not compile, or breaks off in `describe`.
+    /// The component does not implement our world, does not compile, or faults in `describe`.
     pub fn load(engine: &Engine, component: Bytes) -> Result<Self, DeployError> {
         let invalid = |error: wasmtime::Error| DeployError::from(ComponentError::Invalid(format!("{error:#}")));
         let pre = compile(engine, Stack::Judging, &component).map_err(invalid)?;
@@ -98,7 +98,7 @@ impl Build {
     ///
     /// # Errors
     ///
-    /// The machine breaks off at its start, or the host has no memory for it.
+    /// The machine faults at its start, or the host has no memory for it.
     pub fn instantiate(&self) -> Result<Instance, Fault> {
         self.instantiate_with(Stack::Judging)
     }
@@ -131,7 +131,7 @@ fn compile(engine: &Engine, stack: Stack, component: &[u8]) -> wasmtime::Result<
     Linker::new(engine).instantiate_pre(&Component::new(engine, component)?)
 }
 
-/// The functions by name and then by type, before the generated bindings look: they would not say which function it is.
+/// Checks the functions by name and by type. The generated bindings would not say which function is wrong.
 fn check_exports(engine: &Engine, pre: &InstancePre<Usage>) -> Result<(), DeployError> {
     let mut store = new_store(engine.wasmtime(Stack::Judging))?;
     let instance = pre.instantiate(&mut store).map_err(fault)?;

@@ -1,4 +1,4 @@
-//! What a component must pass before rooms run it. Each refusal is one sentence with its cause.
+//! The checks that a component must pass before rooms run it. Each refusal is one sentence with its cause.
 
 use reapply_component::canonical_component;
 use reapply_sync::{LoadError, Machine};
@@ -11,18 +11,18 @@ use super::plan::Plan;
 
 /// A component that may be deployed.
 pub struct Deployment {
-    /// The compiled machine. Its digest is that of the canonical component, [`Build::component`], which is what to store and serve.
+    /// The compiled machine. Its digest is that of the canonical component, [`Build::component`]. Store and serve that one.
     pub build: Build,
-    /// How a page starts it.
+    /// The plan by which a page starts the machine.
     pub plan: Plan,
 }
 
-/// Checks a component that comes from outside, makes it canonical, compiles it, and tries it out. Takes the time of a compilation, so
-/// it belongs on a thread that may block.
+/// Checks a component that comes from outside, makes it canonical, compiles it, and tries it out. This takes the time of a compilation, so
+/// call it on a thread that may block.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong with it.
+/// The component has a problem, of which the first is returned.
 pub fn check(engine: &Engine, bytes: &[u8]) -> Result<Deployment, DeployError> {
     let component = canonical_component(bytes)?;
     let build = Build::load(engine, component)?;
@@ -32,7 +32,7 @@ pub fn check(engine: &Engine, bytes: &[u8]) -> Result<Deployment, DeployError> {
     Ok(Deployment { build, plan })
 }
 
-/// Whoever asks for a machine gets its schemas, so they are bounded. Those of builds that were deployed before stay as they are.
+/// Checks the size of the schemas, since every request for a machine returns them. Builds that were deployed earlier keep theirs.
 fn check_schemas(schemas: &str) -> Result<(), DeployError> {
     if schemas.len() > SCHEMAS_BYTES_MAX {
         let cause = format!("they have {} bytes; the limit is {SCHEMAS_BYTES_MAX}", schemas.len());
@@ -41,7 +41,7 @@ fn check_schemas(schemas: &str) -> Result<(), DeployError> {
     Ok(())
 }
 
-/// Creates, takes a snapshot, restores, and takes it again.
+/// Creates a state, takes a snapshot, restores it, and takes another snapshot.
 fn try_out(build: &Build) -> Result<(), DeployError> {
     let mut machine = build.instantiate()?;
     let created = machine.create("").map_err(|error| load_error("create", "the default options", error))?;

@@ -26,7 +26,7 @@ pub enum Stack {
     Replaying,
 }
 
-/// The engine could not be made.
+/// The reason why an engine could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The directory for compiled machines cannot be used.
@@ -104,7 +104,7 @@ fn deterministic_config() -> Config {
     config.cranelift_opt_level(OptLevel::Speed);
     // Machines have no names, so a backtrace would be useless, and a trap is cheaper without one.
     config.wasm_backtrace_max_frames(None);
-    // A trap carries the memories, where a panic leaves its message: super::panic.
+    // A trap carries the memories, in which a panic leaves its message: super::panic.
     config.coredump_on_trap(true);
     config
 }

@@ -1,4 +1,4 @@
-//! A running machine: one wasmtime store, with limits on what it may use.
+//! A running machine: one wasmtime store, with limits on its resources.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,28 +18,28 @@ use super::limits::{
 };
 use super::panic;
 
-/// A running build. After a [`Fault`] it has given its memory back, and waits for [`Machine::reset`].
+/// A running build. After a [`Fault`] its memory is freed, and calls fail until [`Machine::reset`].
 pub struct Instance {
     build: Build,
     stack: Stack,
     running: Option<Running>,
     /// Whether nothing was called since the instance started.
     is_fresh: bool,
-    /// What one call may cost for now.
+    /// The maximum fuel of one call for now.
     slice: Option<u64>,
-    /// Whether the last call was broken off by the slice alone.
+    /// Whether the last call ended only because it exceeded the slice.
     is_interrupted: bool,
-    /// Fuel of all calls since somebody asked.
+    /// The fuel of all calls since [`Machine::take_cost`].
     cost: u64,
 }
 
-/// What one call may use.
+/// The resources that one call may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     fuel: u64,
-    /// Up to here the call may grow the instance's memory.
+    /// The size up to which the call may grow the instance's memory.
     memory_bytes_max: usize,
-    /// For the states that were dropped before the call, together.
+    /// The fuel for dropping all states that were released before the call.
     fuel_for_drops: u64,
 }
 
@@ -48,7 +48,7 @@ impl Budget {
         Self { fuel, memory_bytes_max, fuel_for_drops: FUEL_PER_STATE }
     }
 
-    /// The budget, or as much of it as a slice allows.
+    /// Returns the budget, limited by a slice.
     fn within(self, slice: Option<u64>) -> Self {
         let Some(slice) = slice else { return self };
         let (fuel, fuel_for_drops) = (self.fuel.min(slice), self.fuel_for_drops.min(slice));
@@ -56,16 +56,16 @@ impl Budget {
     }
 }
 
-/// For a call that judges something new, or whose work is in proportion to one event.
+/// The budget of a call that judges something new, or whose work is in proportion to one event.
 pub(super) const PER_EVENT: Budget = Budget::new(FUEL_PER_EVENT, MEMORY_BYTES_MAX);
 
-/// For making the first state, of options that are new.
+/// The budget of a call that creates the first state from new options.
 const PER_CREATION: Budget = Budget::new(FUEL_PER_STATE, MEMORY_BYTES_MAX);
 
-/// For a call whose work is in proportion to a state that was accepted.
+/// The budget of a call whose work is in proportion to an accepted state.
 const PER_STATE: Budget = Budget::new(FUEL_PER_STATE, MEMORY_STATE_BYTES_MAX);
 
-/// For applying again what was accepted.
+/// The budget of applying an accepted event again.
 const PER_REPLAYED_EVENT: Budget = Budget::new(FUEL_PER_REPLAYED_EVENT, MEMORY_STATE_BYTES_MAX);
 
 /// A handle to a state inside an instance. Dropping it, on any thread, frees the state at the instance's next call.
@@ -80,13 +80,13 @@ impl Instance {
         Ok(Self { build, stack, running, is_fresh: true, slice: None, is_interrupted: false, cost: 0 })
     }
 
-    /// The build that runs here.
+    /// Returns the build that runs here.
     #[must_use]
     pub fn build(&self) -> &Build {
         &self.build
     }
 
-    /// What user interfaces see of `state`, as JSON.
+    /// Returns the view of `state`, as JSON.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Instance {
         self.call_with(state, PER_STATE, |guest, store, state| guest.state().call_view(store, state))
     }
 
-    /// Fuel of the last call, and bytes of linear memory; nothing after a fault.
+    /// Returns the fuel of the last call, and the bytes of linear memory; `None` after a fault.
     pub(super) fn used(&self) -> Option<(u64, usize)> {
         let running = self.running.as_ref()?;
         let left = running.store.get_fuel().ok()?;
@@ -126,7 +126,7 @@ impl Instance {
         self.settle(budget, result)
     }
 
-    /// A machine that broke off may have left anything in its memory, so the memory goes at once.
+    /// Adds up the cost of a call. After a fault the machine's memory may be in any state, so it is freed at once.
     fn settle<T>(&mut self, budget: Budget, result: Result<T, Fault>) -> Result<T, Fault> {
         self.is_fresh = false;
         let Some(running) = &mut self.running else { return result };
@@ -180,7 +180,7 @@ impl Machine for Instance {
         let restored = self.restore_once(snapshot, state_version);
         let is_fault = matches!(restored, Err(LoadError::Fault(_))) && !self.is_interrupted;
         if is_fault && is_fresh && self.stack == Stack::Judging {
-            // A state may take more stack to restore than it took to make.
+            // A state may take more stack to restore than it took to build.
             self.stack = Stack::Replaying;
             self.reset()?;
             return self.restore_once(snapshot, state_version);
@@ -230,7 +230,7 @@ impl Machine for Instance {
     }
 
     fn reset(&mut self) -> Result<(), Fault> {
-        // The old memory goes before the new one comes.
+        // The old memory is freed before the new one is allocated.
         (self.running, self.is_fresh, self.is_interrupted) = (None, true, false);
         let running = Running::start(self.build.pre(self.stack)?)?;
         self.cost = self.cost.saturating_add(running.spent());
@@ -257,7 +257,7 @@ impl Drop for State {
     }
 }
 
-/// The states of one store whose handles were dropped. A handle cannot reach the store, so it leaves word here.
+/// The states of one store whose handles were dropped. A handle cannot reach the store, so it leaves the state here.
 #[derive(Default)]
 struct Dropped(Mutex<Vec<ResourceAny>>);
 
@@ -276,15 +276,15 @@ pub(super) struct Running {
     store: Store<Usage>,
     exports: StateMachine,
     dropped: Arc<Dropped>,
-    /// Kept for its allocation alone: empty between calls.
+    /// Empty between calls, and kept only for its allocation.
     dropping: Vec<ResourceAny>,
-    /// What the last call might use.
+    /// The fuel that the last call was given.
     fuel: u64,
-    /// What dropping states cost before the last call.
+    /// The fuel that dropping states took before the last call.
     spent_on_drops: u64,
 }
 
-/// The store, as generated calls take it.
+/// The type of the store in generated calls.
 pub(super) type Calling<'a> = &'a mut Store<Usage>;
 
 impl Running {
@@ -295,17 +295,17 @@ impl Running {
         Ok(Self { store, exports, dropped: Arc::default(), dropping, fuel: FUEL_PER_STATE, spent_on_drops: 0 })
     }
 
-    /// Fuel of the last call, the drops before it included.
+    /// Returns the fuel of the last call, including the drops before it.
     fn spent(&self) -> u64 {
         self.spent_on_drops.saturating_add(self.fuel.saturating_sub(self.fuel_left()))
     }
 
-    /// Fuel that the last call left.
+    /// Returns the fuel that the last call left.
     fn fuel_left(&self) -> u64 {
         self.store.get_fuel().unwrap_or_default()
     }
 
-    /// Makes one call, under a budget of its own. After an error this must not be used again.
+    /// Makes one call, with a budget of its own. After an error this instance must not be used again.
     pub(super) fn call<T>(
         &mut self,
         budget: Budget,
@@ -323,7 +323,7 @@ impl Running {
         })
     }
 
-    /// Frees the states that were dropped since the last call. All of them have one budget.
+    /// Frees the states that were dropped since the last call. `fuel` is the budget of all of them together.
     fn free_dropped(&mut self, fuel: u64) -> wasmtime::Result<()> {
         self.spent_on_drops = 0;
         self.dropped.swap(&mut self.dropping);
@@ -340,7 +340,7 @@ impl Running {
     }
 }
 
-/// A store with its limits, and with the fuel to start a machine.
+/// Creates a store with its limits, and with the fuel to start a machine.
 pub(super) fn new_store(engine: &wasmtime::Engine) -> Result<Store<Usage>, Fault> {
     let usage = Usage { memory_bytes: 0, memory_bytes_max: MEMORY_BYTES_MAX, table_elements: 0 };
     let mut store = Store::new(engine, usage);
@@ -349,16 +349,16 @@ pub(super) fn new_store(engine: &wasmtime::Engine) -> Result<Store<Usage>, Fault
     Ok(store)
 }
 
-/// What an instance holds of the limited things.
+/// The limited resources that an instance holds.
 pub(super) struct Usage {
     memory_bytes: usize,
-    /// What the call that is under way may use.
+    /// The limit of the current call.
     memory_bytes_max: usize,
     table_elements: usize,
 }
 
-/// A growth that was refused. It traps at once instead of telling the machine: a machine that went on could come to another state
-/// here than in a browser, which has more to give.
+/// A growth that was refused. It traps at once, and the machine is not told: a machine that continued could reach another state
+/// here than in a browser, which has more memory.
 #[derive(Debug, thiserror::Error)]
 #[error("exhausted its {0}")]
 struct Denied(String);
@@ -409,7 +409,7 @@ impl ResourceLimiter for Usage {
     }
 }
 
-/// The module's own maximum is part of the module: reaching it is told to the machine, here as in a browser.
+/// Returns whether a growth exceeds the module's own maximum. The machine is told that the growth failed, here as in a browser.
 fn exceeds_its_own(desired: usize, maximum: Option<usize>) -> bool {
     maximum.is_some_and(|maximum| desired > maximum)
 }
@@ -432,7 +432,7 @@ fn refusal(rejection: wit::Rejection) -> Refusal {
     match rejection {
         wit::Rejection::Malformed(why) => Refusal::Malformed(cut(why)),
         wit::Rejection::Conflict(conflict) if conflict.len() > CONFLICT_BYTES_MAX => {
-            // Cut JSON is none, so a JSON string stands in its place.
+            // JSON that is cut off is not JSON, so the conflict is replaced by a JSON string.
             Refusal::Conflict(format!(
                 "\"the conflict has {} bytes; the limit is {CONFLICT_BYTES_MAX}\"",
                 conflict.len()
@@ -443,10 +443,10 @@ fn refusal(rejection: wit::Rejection) -> Refusal {
 }
 
 fn broken_off() -> Fault {
-    Fault::Trapped("it broke off before and was not reset".into())
+    Fault::Trapped("it faulted before and was not reset".into())
 }
 
-/// What a failed call means.
+/// Returns the fault that a failed call means.
 pub(super) fn fault(error: wasmtime::Error) -> Fault {
     if let Some(Denied(what)) = error.downcast_ref() {
         return Fault::Exhausted(what.clone());
@@ -465,7 +465,7 @@ pub(super) fn fault(error: wasmtime::Error) -> Fault {
     }
 }
 
-/// The text, or as much of it as a message may have.
+/// Returns the text, cut to the maximum length of a message.
 fn cut(mut text: String) -> String {
     if text.len() > MESSAGE_BYTES_MAX {
         text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));

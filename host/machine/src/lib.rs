@@ -1,4 +1,4 @@
-//! The wasmtime side: from a component's bytes to a running machine.
+//! Runs machines on wasmtime: from a component's bytes to a running machine.
 //!
 //! ```text
 //!  bytes ──deploy::check──▶ Build ──instantiate──▶ Instance: reapply_sync::Machine

@@ -40,7 +40,7 @@ pub struct Plan {
     pub instances: Vec<Instantiation>,
     /// The memory that the contract's functions use.
     pub memory: Place,
-    /// The function that allocates in it.
+    /// The function that allocates in that memory.
     pub realloc: Place,
     /// The destructor of a state, if it has one.
     pub destructor: Option<Place>,

@@ -1,8 +1,8 @@
-//! The threads that run machines for as long as that takes. They serve nobody else, and those for slow turns give way to all others.
+//! The threads that run machines, as long as that takes. They do nothing else. The threads for slow turns have a lower priority than all others.
 //!
-//! Each lane has a few threads of its own, so what is likely to be quick does not wait behind what is likely to be slow. Between the threads the
-//! system shares the processors out, a few milliseconds at a time. A room has one job here at a time, and jobs are begun in the order in which they
-//! came: no room gets more turns than another.
+//! Each lane has a few threads of its own, so that jobs which are likely to be quick do not wait behind slow ones. The system shares the
+//! processors among the threads, a few milliseconds at a time. A room has one job here at a time, and jobs begin in the order of their arrival,
+//! so no room gets more turns than another.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,20 +14,20 @@ use tracing::warn;
 
 use super::limits::{POOL_LANE_THREADS_MIN, POOL_LANE_THREADS_PER_PROCESSOR, POOL_NICENESS, POOL_STACK_BYTES};
 
-/// Where a job waits, and what for.
+/// The queue of a job, by its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// A room's turn that is likely to be short.
     Quick,
     /// A room's turn in proportion to its state, or of a room whose turns have been long.
     Slow,
-    /// What is no room's turn: a request that is translated, a past that is looked at.
+    /// Work outside of a room's turns: translating a request, or showing a past state.
     Aside,
-    /// The trial of a snapshot, for which a room waits before it sleeps: it waits for no requests, and no request waits for it.
+    /// The trial of a snapshot, for which a room waits before it sleeps. Trials do not wait for requests, and requests do not wait for trials.
     Trial,
 }
 
-/// Runs machines on threads of its own. Cheap to clone.
+/// A pool of threads that run machines. Cheap to clone.
 #[derive(Clone)]
 pub struct MachinePool {
     quick: Arc<Threads>,
@@ -61,7 +61,7 @@ impl Default for MachinePool {
 }
 
 impl MachinePool {
-    /// A pool with so many threads in each lane.
+    /// Creates a pool with at most `max` threads in each lane.
     #[must_use]
     pub fn with_threads(max: usize) -> Self {
         let threads = |niceness| Arc::new(Threads { max, niceness, queue: Mutex::default(), has_job: Condvar::new() });
@@ -73,7 +73,7 @@ impl MachinePool {
         }
     }
 
-    /// Runs a job, and waits for what it comes to. A job that nobody waits for any more is not begun.
+    /// Runs a job, and waits for its result. If this future is dropped before the job begins, the job does not run.
     ///
     /// # Panics
     ///
@@ -94,7 +94,7 @@ impl MachinePool {
         match done.await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => resume_unwind(panic),
-            // A job is dropped only by the one who waits for it.
+            // A job is dropped only after its caller stopped waiting.
             Err(_dropped) => std::future::pending().await,
         }
     }
@@ -116,7 +116,7 @@ impl Threads {
             warn!(%error, "a thread for machines could not be started; others will do its work");
             let mut queue = self.lock();
             queue.threads -= 1;
-            // Where there is no other, a thread of the runtime has to do.
+            // If there is no other thread, one of the runtime does the work.
             let job = if queue.threads == 0 { queue.jobs.pop_front() } else { None };
             drop(queue);
             job.map(tokio::task::spawn_blocking);
@@ -145,9 +145,9 @@ impl Threads {
     }
 }
 
-/// Has the system prefer other threads to this one, where it can tell them apart.
+/// Lowers the priority of this thread, if the system has a priority for each thread.
 fn give_way(niceness: i32) {
-    // Elsewhere the priority is the whole process's.
+    // On other systems the priority belongs to the whole process.
     if cfg!(target_os = "linux")
         && let Err(error) = rustix::process::setpriority_process(None, niceness)
     {

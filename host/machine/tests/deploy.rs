@@ -70,7 +70,7 @@ fn imports_are_refused_by_name() {
 #[test]
 fn another_world_is_refused_by_what_is_missing_or_different() {
     let none = refusal(&component("(component)"));
-    assert_eq!(none, "the component is no state machine: it does not export `reapply:machine/machine@0.1.0`");
+    assert_eq!(none, "the component is not a state machine: it does not export `reapply:machine/machine@0.1.0`");
 
     let empty =
         refusal(&component(r#"(component (instance $i) (export "reapply:machine/machine@0.1.0" (instance $i)))"#));

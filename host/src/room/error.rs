@@ -137,7 +137,7 @@ pub enum PastError {
         created: Timestamp,
     },
     /// That part of the log was trimmed.
-    #[error("the log of {room} begins after event {begins}, at {}; what was before it is not kept", rfc3339(*time))]
+    #[error("the log of {room} begins after event {begins}, at {}; earlier events are no longer kept", rfc3339(*time))]
     Before {
         /// The room.
         room: RoomId,

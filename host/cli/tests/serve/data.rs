@@ -71,7 +71,7 @@ fn a_database_of_another_program_is_refused() {
     connection.execute_batch("CREATE TABLE theirs (a)").unwrap();
     connection.close().unwrap();
     let reason = refusal(data.path());
-    assert!(reason.contains("it is no journal of Reapply"), "{reason}");
+    assert!(reason.contains("it is not a journal of Reapply"), "{reason}");
 }
 
 #[test]

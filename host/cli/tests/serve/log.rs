@@ -188,12 +188,12 @@ fn the_command_prints_the_log_and_says_what_is_wrong_in_one_line() {
         (&["counter/none"][..], "there is no room counter/none"),
         (&["nosuch/x"][..], "there is no machine nosuch; deploy it first"),
         (&["nosuch/x", "--rejections"][..], "there is no machine nosuch; deploy it first"),
-        (&["counter"][..], "\"counter\" is no room: a room is written as machine/room, such as counter/lobby"),
+        (&["counter"][..], "\"counter\" is not a room: a room is written as machine/room, such as counter/lobby"),
         (&["counter/Lobby"][..], "is no name"),
-        (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is no time"),
-        (&["counter/cli", "--kind", "increment"][..], "\"increment\" is no kind of event"),
-        (&["counter/cli", "--format", "xml"][..], "\"xml\" is no format"),
-        (&["counter/cli", "--after", "-"][..], "after: \"-\" is no whole number"),
+        (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is not a time"),
+        (&["counter/cli", "--kind", "increment"][..], "\"increment\" is not a kind of event"),
+        (&["counter/cli", "--format", "xml"][..], "\"xml\" is not a format"),
+        (&["counter/cli", "--after", "-"][..], "after: \"-\" is not a whole number"),
         (&["counter/cli", "--host", "http://127.0.0.1:1"][..], "no host answers at http://127.0.0.1:1"),
     ] {
         let said = refusal(&host.command("log", arguments));

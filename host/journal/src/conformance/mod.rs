@@ -1,7 +1,7 @@
 //! The requirements for every engine, as tests: an engine's own tests call [`conformance!`](crate::conformance!) with a way to open it.
 //!
-//! Built for this crate's tests, and with the feature `conformance` for those of other crates. A rule is named for its requirement, and panics
-//! where a journal does not meet it.
+//! Built for this crate's tests, and with the feature `conformance` for those of other crates. The name of a rule is its requirement. A rule panics
+//! if a journal does not meet it.
 
 #![allow(missing_docs, reason = "the name of a rule is its requirement")]
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "these are tests")]

@@ -8,7 +8,7 @@ use reapply_sync::{Author, Chain, ClientId, Digest, Event, Genesis, Input, Numbe
 
 use crate::{Appended, Appending, Base, BatchId, Journal, NewRoom, Record};
 
-/// A writer of one room's log: a sequencer's part in these tests.
+/// A writer of one room's log, in place of a sequencer.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     /// The room.
@@ -31,7 +31,7 @@ impl LogWriter {
         Self { head: Seq(0), chain: genesis.chain(), digest: genesis.digest, genesis }
     }
 
-    /// The room.
+    /// Returns the room.
     #[must_use]
     pub fn room(&self) -> &RoomId {
         &self.genesis.room

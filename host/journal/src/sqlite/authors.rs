@@ -1,8 +1,8 @@
 //! The table `authors`: the authors who have events in each segment of a log, as hashes.
 //!
-//! It only saves reading. A segment without a row is read like any other, so a missing row hides nothing. A row is written with the record that
-//! ends its segment, has a checksum, and is compared with the log whenever that is proved; a proof also adds rows that are missing, as all are of a
-//! log from before format 6, and one is where a host was restarted.
+//! The table only saves reading. A segment without a row is read like any other, so a missing row hides nothing. A row is written with the record
+//! that ends its segment. It has a checksum, and is compared with the log whenever the log is proved. A proof also adds missing rows: all rows of a
+//! log from before format 6, and one row after each restart of a host.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,7 +49,7 @@ impl Segment {
     }
 }
 
-/// Collects the authors of events that follow each other, and yields each segment that is whole.
+/// A collector of the authors of consecutive events. It returns each segment that is complete.
 #[derive(Debug)]
 pub(super) struct Collector {
     /// The last event so far.
@@ -59,7 +59,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Begins after the event `after`.
+    /// Creates a collector that begins after the event `after`.
     pub(super) fn after(after: Seq) -> Self {
         let is_start = after.0.is_multiple_of(SEGMENT_EVENTS);
         Self { after, segment: is_start.then(|| Segment::begin(after.0 / SEGMENT_EVENTS)) }
@@ -76,7 +76,7 @@ impl Collector {
 
     fn add(&mut self, seq: Seq, author: Option<&str>) -> Option<Segment> {
         if seq != self.after.next() {
-            // Something is missing in between.
+            // Events in between are missing.
             *self = Self::after(Seq(seq.0.saturating_sub(1)));
         }
         self.after = seq;
@@ -146,7 +146,7 @@ pub(super) fn first_whole(begins: Seq) -> u64 {
     begins.0.div_ceil(SEGMENT_EVENTS)
 }
 
-/// Returns whether the row of a segment says the same.
+/// Returns whether the row of a segment exists and agrees with it.
 pub(super) fn is_stored(connection: &Connection, key: i64, segment: &Segment) -> rusqlite::Result<bool> {
     let found = connection
         .prepare_cached("SELECT checksum, hashes FROM authors WHERE room = ?1 AND segment = ?2")?
@@ -187,7 +187,7 @@ pub(super) fn is_proved(row: &Row<'_>, key: i64) -> rusqlite::Result<bool> {
     Ok(row.get::<_, i64>(1)? == row_checksum(key, number(row, 0)?, row.get_ref(2)?.as_blob()?))
 }
 
-/// A row that is damaged may hold anybody.
+/// A damaged row may have lost any author.
 fn may_hold(row: &Row<'_>, key: i64, segment: u64, authors: &[u64]) -> rusqlite::Result<bool> {
     let hashes = row.get_ref(2)?.as_blob()?;
     let (hashes_read, rest) = hashes.as_chunks::<8>();

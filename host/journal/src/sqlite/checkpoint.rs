@@ -1,11 +1,10 @@
-//! Moving what the write-ahead log holds into the database file, without commits waiting for it.
+//! Moves the content of the write-ahead log into the database file, while commits continue.
 //!
-//! The log can begin again at its start only when all of it has been moved, and under steady load it grows while one
-//! moves it. So most of the work is done on a thread of its own while commits go on, and the little that came in
-//! meanwhile is moved by the writer between two commits.
+//! The log can restart at its beginning only when all of it was moved, and under steady load it grows during the move. So most
+//! of the work is done on a thread of its own while commits continue. The writer moves the small rest between two commits.
 //!
-//! A reader that began before the last move holds the log back, and where readers are never all idle there always is one. So a log
-//! that has grown beyond a bound has the reads paused for a moment: each is short, and what waits goes on when the log is moved.
+//! A reader that began before the last move keeps the log from restarting, and on a busy host there is always such a reader. So when the log
+//! exceeds a bound, reads are paused for a moment. Each read is short, and the waiting ones continue when the log was moved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,38 +18,38 @@ use rusqlite::{Connection, ErrorCode};
 use super::readers::Queue;
 use crate::crash;
 
-/// Frames of the log after which it is moved: 8 MiB.
+/// The number of frames after which the log is moved: 8 MiB.
 pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
 
-/// Frames for which the log is laid out beforehand: what it holds when it is moved, and what comes meanwhile.
+/// The number of frames for which the log is laid out beforehand: those that it has when it is moved, and those that are added meanwhile.
 pub(super) const LAID_OUT_FRAMES: u64 = CHECKPOINT_FRAMES + CHECKPOINT_FRAMES / 2;
 
-/// Frames of the log after which reads are paused so that it can begin again: 32 MiB.
+/// The number of frames after which reads are paused, so that the log can restart: 32 MiB.
 pub(super) const LOG_FRAMES_MAX: u64 = 4 * CHECKPOINT_FRAMES;
 
-/// How long the writer waits for the reads under way, before it gives up and lets the log grow as much again.
+/// The maximum time that the writer waits for running reads. Then it gives up, and the log may grow by as much again.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// The writer's side: it decides when, and does the last step.
+/// The writer's side of the checkpoints: it decides when one is due, and does the last step.
 pub(super) struct Checkpoints {
-    /// Frames in the log after the last commit, as SQLite tells them.
+    /// The number of frames in the log after the last commit, as reported by SQLite.
     frames: Arc<AtomicU64>,
-    /// The same, a commit earlier.
+    /// The same number after the commit before.
     frames_before: u64,
-    /// Frames at which the next checkpoint begins.
+    /// The number of frames at which the next checkpoint begins.
     due_frames: u64,
-    /// Frames at which reads are paused next.
+    /// The number of frames at which reads are paused next.
     pause_frames: u64,
     /// The readers that may have to pause.
     readers: Arc<Queue>,
-    /// Whether the thread has moved what there was, and the writer may do the rest.
+    /// Whether the thread has finished its part of a move, so that the writer may do the rest.
     moved: Arc<AtomicBool>,
     begin: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpoints {
-    /// Starts the thread; `own` is its connection. Takes the place of SQLite's own checkpoints, which commits wait for.
+    /// Starts the thread, with the connection `own`. Replaces SQLite's own checkpoints, for which commits would wait.
     pub(super) fn start(writer: &mut Connection, own: Connection, readers: Arc<Queue>) -> rusqlite::Result<Self> {
         let frames = Arc::new(AtomicU64::new(0));
         let moved = Arc::new(AtomicBool::new(false));
@@ -78,16 +77,16 @@ impl Checkpoints {
         })
     }
 
-    /// The writer calls this between two commits.
+    /// Moves the log, or begins to, if that is due. The writer calls this between two commits.
     pub(super) fn handle_commit(&mut self, writer: &Connection) {
         let frames = self.frames.load(Ordering::Relaxed);
         if frames < self.frames_before {
-            // The log has begun again at its start.
+            // The log has restarted.
             (self.due_frames, self.pause_frames) = (CHECKPOINT_FRAMES, LOG_FRAMES_MAX);
         }
         self.frames_before = frames;
         if frames >= self.pause_frames {
-            // With all of it moved and no read under way, the next commit begins it again.
+            // Once all of the log is moved and no read is running, the next commit restarts it.
             let paused = self.readers.pause(PAUSE_MAX);
             let is_moved = paused.is_some() && move_once(writer);
             self.pause_frames = frames + if is_moved { CHECKPOINT_FRAMES } else { LOG_FRAMES_MAX };
@@ -95,7 +94,7 @@ impl Checkpoints {
             crash::point("log-half-moved");
             move_once(writer);
         } else if frames >= self.due_frames {
-            // Should this one fail, or a reader hold the log back, the next is tried after as many frames again.
+            // If this move fails, or a reader prevents the restart, the next attempt follows after as many frames again.
             self.due_frames = frames + CHECKPOINT_FRAMES;
             if let Some(begin) = &self.begin {
                 // A full channel has a checkpoint waiting already.
@@ -122,12 +121,12 @@ fn move_log(own: &Connection, begun: &Receiver<()>, moved: &AtomicBool) {
     }
 }
 
-/// Moves what can be moved without waiting for anyone. What cannot be moved now stays in the log, which is as durable. Answers whether all of it is
-/// moved: a reader that began earlier holds back what came after.
+/// Moves as much of the log as possible without waiting. The rest stays in the log, where it is just as durable. Returns whether all of it was moved:
+/// frames that were added after a running read began cannot be.
 fn move_once(connection: &Connection) -> bool {
     match connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
         Ok((frames, moved)) => moved >= frames,
-        // The writer and its thread can be at it at once: then one of them does it for both.
+        // The writer and its thread may move the log at the same time. Then one of them does it for both.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => false,
         Err(error) => {
             let file = connection.path().unwrap_or_default();

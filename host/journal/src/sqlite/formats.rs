@@ -1,8 +1,8 @@
-//! The formats of the database file, and how to get from each to the next.
+//! The formats of the database file, and the migration from each to the next.
 //!
-//! Records are kept in append order, so that a commit of many rooms' records writes few pages; `UNIQUE (room, expected)` finds a room's
-//! records, and is what refuses the record of an owner who does not know the head. Each row's `checksum` is over all its other columns
-//! but those that a hash of their own proves: a record's body by the chain, a state by `hash`, a component by its digest.
+//! Records are kept in append order, so that a commit of many rooms' records writes few pages. `UNIQUE (room, expected)` finds a room's
+//! records, and refuses the record of an owner who does not know the head. Each row's `checksum` covers all its other columns, except
+//! for those that have a hash of their own: the chain proves a record's body, `hash` a state, and the digest a component.
 
 use rusqlite::Connection;
 
@@ -11,24 +11,24 @@ use super::{mark, notes};
 /// Brings a database from one format to the next.
 pub(super) type Migration = fn(&Connection) -> rusqlite::Result<()>;
 
-/// How to get from each format to the next. The first makes an empty file into format 1.
+/// The migration from each format to the next. The first one turns an empty file into format 1.
 pub(super) const MIGRATIONS: [Migration; 6] = [format_1, format_2, format_3, format_4, format_5, format_6];
 
-/// The last format that is not read any more: clients' ids have 64 bits in its records.
+/// The newest format that is no longer read: clients' ids have 64 bits in its records.
 pub(super) const FORMAT_GONE: i64 = 2;
 
-/// The format that this version writes, and the newest that it reads. It stands in the file's `user_version`.
+/// The format that this version writes, and the newest that it reads. The file's `user_version` holds it.
 pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
 
-/// The tables whose rows `totals` counts. Records are counted by `state` instead, since a total of theirs would cost every
+/// The tables whose rows `totals` counts. Records are counted by `state` instead, since a total of them would cost every
 /// commit a page.
 pub(super) const COUNTED: [&str; 7] =
     ["rooms", "alarms", "snapshots", "rejections", "components", "machines", "occupied"];
 
-/// How many of them there were in format 2.
+/// The number of these tables in format 2.
 const COUNTED_FORMAT_2: usize = 6;
 
-/// The bits of a checksum that a total adds up: few enough that no total overflows.
+/// The bits of a checksum that a total adds up. They are few enough that no total overflows.
 pub(super) const SUMMED_BITS: i64 = 0xffff_ffff;
 
 const FORMAT_1: &str = "
@@ -109,8 +109,8 @@ const FORMAT_1: &str = "
     ) STRICT;
 ";
 
-/// `state` has one row: whether the journal is open, and how many records there must be. `totals` says how many rows the other tables
-/// have, and what their checksums add up to, so that a row that is gone, or is an older one, is missed.
+/// `state` has one row: whether the journal is open, and the number of records that there must be. `totals` has the number of rows of the other
+/// tables, and the sum of their checksums, so that a missing or outdated row is noticed.
 const FORMAT_2: &str = "
     CREATE TABLE state (
         id INTEGER PRIMARY KEY,
@@ -126,7 +126,7 @@ const FORMAT_2: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// `unfinished` says what a crash may leave half done, so that the start finds it without a look at every room.
+/// `unfinished` lists the work that a crash may leave half done, so that the start finds it without searching every room.
 const FORMAT_4: &str = "
     CREATE TABLE unfinished (
         what TEXT NOT NULL,
@@ -145,7 +145,7 @@ const FORMAT_5: &str = "
     ) STRICT;
 ";
 
-/// `authors` says who has events in each segment of a log. Rows are made in the background, and one that is missing only costs time.
+/// `authors` lists the authors of events in each segment of a log. A missing row only costs time.
 const FORMAT_6: &str = "
     CREATE TABLE authors (
         id INTEGER PRIMARY KEY,
@@ -167,7 +167,7 @@ fn format_2(connection: &Connection) -> rusqlite::Result<()> {
     COUNTED[..COUNTED_FORMAT_2].iter().try_for_each(|table| connection.execute_batch(&total(table)))
 }
 
-/// The tables are those of format 2; what their rows hold is encoded otherwise.
+/// Format 3 has the tables of format 2. Only the encoding of their rows differs.
 fn format_3(_connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
@@ -186,7 +186,7 @@ fn format_6(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(FORMAT_6)
 }
 
-/// What begins a table's total, and the triggers that keep it.
+/// Returns the statements that begin a table's total, and the triggers that update it.
 fn total(table: &str) -> String {
     let (new, old) = (format!("(NEW.checksum & {SUMMED_BITS})"), format!("(OLD.checksum & {SUMMED_BITS})"));
     let trigger = |name: &str, when: &str, set: String| {

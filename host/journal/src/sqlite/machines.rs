@@ -8,10 +8,10 @@ use super::row::{Failed, checksum, damage, flag, integer, name, number, placed, 
 use super::store::Outcome;
 use crate::{Component, JournalError, MachineRecord, Retention};
 
-/// What `browser_js` holds. Earlier versions kept JavaScript there; it is neither read nor served any more, but its row's checksum covers it.
+/// The value of `browser_js`. Earlier versions kept JavaScript there. It is neither read nor served any more, but the row's checksum covers it.
 pub(super) const NO_BROWSER_JS: &str = "";
 
-/// Stores a build whose bytes have its digest.
+/// Stores a build. The caller has checked its digest.
 pub(super) fn put_component(connection: &Connection, component: &Component, sum: i64) -> Result<Outcome, Failed> {
     connection
         .prepare_cached(
@@ -22,12 +22,12 @@ pub(super) fn put_component(connection: &Connection, component: &Component, sum:
     Ok(Outcome::Done)
 }
 
-/// The checksum of a component's row. Its bytes have its digest.
+/// Returns the checksum of a component's row, which does not cover the bytes: the digest does.
 pub(super) fn component_checksum(digest: Digest, description: &str, browser_js: &str) -> rusqlite::Result<i64> {
     checksum("components", &(digest, description, browser_js))
 }
 
-/// The build with this digest.
+/// Returns the build with this digest, if it is stored.
 pub(super) fn component(connection: &Connection, digest: Digest) -> Result<Option<Component>, Failed> {
     let found = connection
         .prepare_cached("SELECT digest, checksum, description, browser_js, bytes FROM components WHERE digest = ?1")?
@@ -36,7 +36,7 @@ pub(super) fn component(connection: &Connection, digest: Digest) -> Result<Optio
     Ok(found)
 }
 
-/// The digests of `Journal::digests`.
+/// Returns the digests of `Journal::digests`.
 pub(super) fn digests(
     connection: &Connection,
     first: Digest,
@@ -51,7 +51,7 @@ pub(super) fn digests(
         .collect()
 }
 
-/// Proves the component in the first row after this one. Answers which row that is, and its bytes; `None` where there is none.
+/// Proves the component in the first row after this one. Returns the row's number and the component's size; `None` after the last row.
 pub(super) fn prove_component_after(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
     connection
         .prepare_cached(
@@ -77,7 +77,7 @@ pub(super) fn set_current(
     Ok(Outcome::Done)
 }
 
-/// Sets how much of its rooms' past a machine keeps.
+/// Sets the retention of a machine.
 pub(super) fn set_retention(connection: &Connection, machine: &Name, retention: &Retention) -> Result<Outcome, Failed> {
     let found = machine_record(connection, machine)?;
     let found = found.ok_or_else(|| JournalError::NoSuchMachine(machine.clone()))?;
@@ -85,7 +85,7 @@ pub(super) fn set_retention(connection: &Connection, machine: &Name, retention: 
     Ok(Outcome::Done)
 }
 
-/// The machines, by name.
+/// Returns the machines, by name.
 pub(super) fn machines(connection: &Connection) -> Result<Vec<MachineRecord>, Failed> {
     connection
         .prepare_cached(

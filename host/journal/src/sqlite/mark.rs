@@ -1,8 +1,8 @@
-//! The table `state`: the mark that the journal is open, and how many records there must be.
+//! The table `state`: the mark that the journal is open, and the number of records that there must be.
 //!
-//! While a host has the journal open, what it acknowledged last is in the write-ahead log alone. So the database file itself says that it
-//! is open: whoever then finds it without its log knows that something is missing. The mark is in the file before the first
-//! append is answered, and is taken back only when all of the log is moved into the file.
+//! While a host has the journal open, the newest acknowledged events are only in the write-ahead log. So the database file itself says that it
+//! is open: if the file is found without its log, something is missing. The mark is in the file before the first append is answered, and it is
+//! removed only when all of the log was moved into the file.
 
 use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
@@ -14,15 +14,15 @@ use crate::crash;
 /// The row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// Whether a host has it open, or had when it ended.
+    /// Whether a host has the journal open, or crashed while it had.
     pub(super) is_open: bool,
-    /// The number of the last record's row when it was closed.
+    /// The number of the last record's row when the journal was closed.
     records_last: u64,
-    /// How many numbers of records up to the last are not in use any more.
+    /// The number of record numbers, up to the last, that are no longer in use.
     records_removed: u64,
 }
 
-/// Writes the row of a database that had none.
+/// Writes the first row of the table.
 pub(super) fn begin(connection: &Connection) -> rusqlite::Result<()> {
     let (count, last) = (count_records(connection)?, last_record(connection)?);
     write(connection, State { is_open: false, records_last: last, records_removed: last.saturating_sub(count) })
@@ -35,30 +35,30 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<State> {
     found.ok_or_else(|| damage(PLACE, "its row is missing"))
 }
 
-/// Marks the journal as open, and does not come back before the database file itself says so.
+/// Marks the journal as open, and returns once the mark is in the database file itself.
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<()> {
     write(connection, State { is_open: true, ..read(connection)? })?;
     crash::point("mark-half-set");
     let (frames, moved) = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::FULL)?;
     if moved < frames {
-        // A reader holds it back. It is tried again before the next append.
+        // A reader prevents that. The next attempt is made before the next append.
         return Err(Error::ToSqlConversionFailure("the mark that the journal is open is not in its file yet".into()));
     }
     Ok(())
 }
 
-/// Takes the mark back. The log must be moved into the file, or stay, before anyone else opens it.
+/// Removes the mark. Before anyone else opens the file, the log must be moved into it, or must still be there.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
     let state = read(connection)?;
     write(connection, State { is_open: false, records_last: last_record(connection)?, ..state })
 }
 
-/// Says whether the write-ahead log stays when the last connection is closed, and `connection` is that one. Otherwise the log is moved into the file.
+/// Sets whether the write-ahead log stays when `connection`, the last one, is closed. Otherwise the log is moved into the file.
 pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
 
-/// Removes records by `delete`, which says how many, and notes that they are gone.
+/// Removes records by `delete`, which returns their number, and notes that they are gone.
 pub(super) fn removing(
     connection: &Connection,
     delete: impl FnOnce() -> rusqlite::Result<usize>,
@@ -66,33 +66,33 @@ pub(super) fn removing(
     let state = read(connection)?;
     let last_before = last_record(connection)?;
     let removed = delete()? as u64;
-    // The numbers after the last one are given out again.
+    // Numbers after the last one are used again.
     let last = last_record(connection)?;
     let records_removed = (state.records_removed + removed).saturating_sub(last_before - last);
     let records_last = if state.is_open { state.records_last } else { last };
     write(connection, State { records_last, records_removed, ..state })
 }
 
-/// A count of the records on its way, which shows whether one is missing.
+/// A count of the records in progress, which finds whether one is missing.
 #[derive(Debug)]
 pub(super) struct RecordCount {
     /// Records up to this one are counted.
     after: i64,
     count: u64,
-    /// How many had been removed when it began.
+    /// The number of records that had been removed when the count began.
     removed_before: u64,
-    /// Whether it is all as of one moment.
+    /// Whether all of the count is within one transaction.
     is_one_moment: bool,
 }
 
-/// How a count has gone on.
+/// The progress of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
-    /// Records of so many bytes are counted, and there are others.
+    /// Records of this many bytes were counted, and more are left.
     More(usize),
-    /// None is missing.
+    /// All records were counted, and none is missing.
     Whole,
-    /// Records were removed meanwhile, so nothing can be said.
+    /// Records were removed meanwhile, so the count is not conclusive.
     Disturbed,
 }
 
@@ -101,7 +101,7 @@ impl RecordCount {
         Ok(Self { after: 0, count: 0, removed_before: read(connection)?.records_removed, is_one_moment })
     }
 
-    /// Counts the next records, of some `bytes_max` bytes.
+    /// Counts the next records, of about `bytes_max` bytes.
     pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Counted> {
         let sql = "SELECT id, length(body) FROM batches NOT INDEXED WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(sql)?;
@@ -119,7 +119,7 @@ impl RecordCount {
         if last == must && count + state.records_removed == must && state.records_removed == self.removed_before {
             return Ok(Counted::Whole);
         }
-        // Numbers after the last one are given out again, so a count may be too high as well.
+        // Numbers after the last one are used again, so a count may also be too high.
         let is_disturbed = state.records_removed != self.removed_before || count + state.records_removed > must;
         if is_disturbed && !self.is_one_moment {
             return Ok(Counted::Disturbed);
@@ -129,7 +129,7 @@ impl RecordCount {
     }
 }
 
-/// How this row is named.
+/// The name of this row in messages.
 const PLACE: &str = "the journal's state";
 
 fn write(connection: &Connection, state: State) -> rusqlite::Result<()> {

@@ -1,10 +1,10 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
-//! One thread writes and a few read (`writer`, `readers`). The tables are in `schema`, and what is done with them in `log`, `rooms`,
-//! `snapshots`, `rejections` and `machines`; `store` is where the writer comes in, and `sweep` removes what no log needs any more.
-//! A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the database beside
-//! the commits (`checkpoint`). What is stored is proved when it is first used, and in the background (`proofs`, `verify`), so a start takes
-//! as long however much there is.
+//! One thread writes and a few read (`writer`, `readers`). The tables are in `formats`, and the operations on them in `log`, `rooms`,
+//! `snapshots`, `rejections` and `machines`. The writer calls `store`, and `sweep` removes rows that no log needs any more.
+//! A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the database during
+//! other commits (`checkpoint`). Rooms are proved when they are first used, and everything else in the background (`proofs`, `verify`), so the
+//! time of a start does not depend on the amount of data.
 
 mod authors;
 mod backup;
@@ -61,66 +61,67 @@ use super::{
 };
 use crate::crash;
 
-/// The embedded journal. It has its data directory to itself until it is dropped.
+/// The embedded journal. Until it is dropped, no other journal can open its data directory.
 ///
-/// Dropping it stores what is waiting, and then waits for its threads: a moment, on the thread that drops it.
+/// On drop it stores everything that is waiting, and then waits for its threads. That blocks the dropping thread for a moment.
 #[derive(Debug)]
 pub struct SqliteJournal {
     queue: Arc<Queue>,
-    /// Dropped before the writer ends, so that the writer's connection is the last one: closing that one leaves one tidy file.
+    /// Dropped before the writer ends, so that the writer's connection is closed last: closing the last one removes the log.
     readers: Option<Arc<Readers>>,
     proofs: Option<Proofs>,
     writer: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
     holds: Holds,
     file: PathBuf,
-    /// Let go last of all.
+    /// Released last of all.
     _directory: DataDirectory,
 }
 
-/// What becomes of a journal that was open when its host ended, and whose write-ahead log is gone.
+/// The treatment of a journal that was open when its host ended, and whose write-ahead log is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostLog {
-    /// It is not opened: what was acknowledged last is missing.
+    /// The journal is not opened, since the newest acknowledged events are missing.
     Refused,
-    /// It is opened without what was acknowledged last, with a warning.
+    /// The journal is opened without those events, with a warning.
     Accepted,
 }
 
-/// When what is stored is proved.
+/// The time at which the stored data is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proving {
-    /// All of it, before the journal is opened. That takes time in proportion to the data.
+    /// All data, before the journal is opened. That takes time in proportion to the data.
     First,
-    /// A room when it is first used, and the rest in the background.
+    /// Each room when it is first used, and the rest in the background.
     WhenUsed,
 }
 
-/// A journal that has been opened, and what its operator should know.
+/// A journal that was opened, with warnings for the operator.
 #[derive(Debug)]
 pub struct Opened {
     /// The journal.
     pub journal: SqliteJournal,
-    /// What was found and mended: an unfinished record that a crash had left.
+    /// The damage that was found and repaired: an unfinished record that a crash had left.
     pub warnings: Vec<String>,
 }
 
 impl SqliteJournal {
-    /// Opens the journal in a data directory, and makes both if they are missing. Looks at what a crash can have torn; what is stored is
+    /// Opens the journal in a data directory, and creates both if they are missing. Checks the files that a crash can have torn. Stored data is
     /// proved when it is first used, and in the background.
     ///
     /// # Errors
     ///
-    /// The directory is in use, not writable, or of a newer format; or what is stored is damaged. Each error says where.
+    /// The directory is in use, not writable, or of a newer format, or the stored data is damaged. The error says where.
     pub fn open(directory: &Path) -> Result<Opened, OpenJournalError> {
         Self::open_with(directory, LostLog::Refused, Proving::WhenUsed)
     }
 
-    /// [`SqliteJournal::open`], with a say in what becomes of a journal whose write-ahead log is gone, and when what is stored is proved.
+    /// Opens a journal like [`SqliteJournal::open`], with a choice of the treatment of a lost write-ahead log, and of the time of proofs.
     ///
     /// # Errors
     ///
-    /// As above.
+    /// The same as for [`SqliteJournal::open`]. With [`Proving::First`] every damage is found, and with [`LostLog::Accepted`] a lost log is not
+    /// an error.
     pub fn open_with(directory: &Path, lost_log: LostLog, proving: Proving) -> Result<Opened, OpenJournalError> {
         let directory = DataDirectory::open(directory)?;
         let file = directory.path().join(DATABASE_FILE);
@@ -128,11 +129,12 @@ impl SqliteJournal {
         let storage = |error: &dyn ToString| OpenJournalError::Storage { file: file.clone(), error: error.to_string() };
 
         let mut connection = schema::open_writer(&file)?;
-        // A start that fails after the mark is set must leave the log that the mark asks for.
+        // If the start fails after the mark is set, the log must stay, since the mark requires it.
         mark::keep_log(&connection, true).map_err(|error| storage(&error))?;
         let marked = mark::open(&connection);
-        let is_marked =
-            marked.inspect_err(|error| warn!(%error, "the journal cannot store yet; it serves what it has")).is_ok();
+        let is_marked = marked
+            .inspect_err(|error| warn!(%error, "the journal cannot store events yet; it serves the stored data"))
+            .is_ok();
         let leftovers = sweep(&connection, &file)?;
         let own = schema::open_checkpointer(&file).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
@@ -152,13 +154,13 @@ impl SqliteJournal {
         Ok(Opened { journal, warnings })
     }
 
-    /// Transactions committed since it was opened. Fewer than the appends, when many come at once.
+    /// Returns the number of transactions since the journal was opened. Appends that come at the same time share one.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Reads on one of the readers' threads, all of it as of one moment.
+    /// Reads on one of the readers' threads, within one transaction.
     fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
@@ -173,7 +175,7 @@ impl SqliteJournal {
         answer(self.readers.as_ref().map(|readers| readers.read(read)))
     }
 
-    /// Reads of one room, once that is proved.
+    /// Reads data of one room, once that room is proved.
     fn read_room<T: Send + 'static>(
         &self,
         room: &RoomId,
@@ -192,7 +194,7 @@ impl SqliteJournal {
         }
     }
 
-    /// Stores what `prepare` makes on one of the readers' threads: it may have to encode and hash a lot of bytes.
+    /// Stores the operation that `prepare` makes. It runs on one of the readers' threads, since it may encode and hash many bytes.
     fn write_prepared(
         &self,
         prepare: impl FnOnce() -> Result<(Operation, usize), JournalError> + Send + 'static,
@@ -248,7 +250,7 @@ impl Journal for SqliteJournal {
 
     fn hold(&self, room: &RoomId) -> Answer<'_, Hold> {
         let hold = self.holds.hold(room);
-        // A trim that came before is stored when this is answered, and one that comes after sees the hold.
+        // An earlier trim is stored when this is answered, and a later one sees the hold.
         let stored = self.write(Operation::Wait);
         Box::pin(async move { stored.await.map(|()| hold) })
     }
@@ -366,7 +368,7 @@ impl Journal for SqliteJournal {
     fn backup(&self, to: &Path) -> Answer<'_, ()> {
         let (sender, receiver) = oneshot::channel();
         let (file, to) = (self.file.clone(), to.to_owned());
-        // It takes a while, for which the readers are not to be missed.
+        // On a thread of its own: a backup takes a while, and the readers are needed meanwhile.
         let started = thread::Builder::new()
             .name("journal-backup".to_owned())
             .spawn(move || drop(sender.send(backup::backup(&file, &to))));
@@ -387,7 +389,7 @@ impl Drop for SqliteJournal {
     }
 }
 
-/// Looks at what a crash may have left, lets SQLite recover it, and lays out a new write-ahead log.
+/// Inspects the files that a crash may have left, makes SQLite recover them, and lays out a new write-ahead log.
 fn recover(
     directory: &DataDirectory,
     file: &Path,
@@ -401,30 +403,31 @@ fn recover(
     if report.bytes_torn > 0 {
         let (path, bytes) = (wal_file.display(), report.bytes_torn);
         warnings.push(format!(
-            "{path} ended in a record that a crash had left unfinished: its {bytes} bytes were dropped, and all before it is recovered"
+            "{path} ended in a record that a crash had left unfinished: its {bytes} bytes were dropped, and everything before it is recovered"
         ));
     }
     directory.keep_private(DATABASE_FILE).map_err(|error| storage(&error))?;
     let (connection, format) = schema::open_as_it_is(file)?;
-    // Nothing is moved into a database that is to be proved first.
+    // The log is not moved into a database that must be proved first.
     mark::keep_log(&connection, true).map_err(|error| storage(&error))?;
     let is_open = || mark::read(&connection).map(|state| state.is_open);
     let was_open = if format == 0 { Ok(false) } else { is_open() };
     let was_open = was_open.map_err(|error| schema::refusal(file, "the journal's state", &error))?;
-    // Before a migration, which begins a log anew.
+    // Before a migration, which restarts the log.
     if was_open && !report.is_begun {
         if lost_log == LostLog::Refused {
             return Err(OpenJournalError::LogLost { file: file.to_owned(), log: wal_file });
         }
         let file = file.display();
-        warnings.push(format!("{file} lost its write-ahead log, and goes on without what was acknowledged last"));
+        warnings
+            .push(format!("{file} lost its write-ahead log, and was opened without the newest acknowledged events"));
     }
     schema::migrate(&connection, file, format)?;
     if proving == Proving::First {
         verify::verify(&connection, file)?;
     }
     crash::point("proved-not-mended");
-    // The log is let go only where the database, once all is in it, does not ask for it any more.
+    // The log is removed only if the database, with everything moved into it, no longer requires the log.
     let is_closed = !was_open || mark::close(&connection).is_ok();
     mark::keep_log(&connection, !is_closed).map_err(|error| storage(&error))?;
     // Closing the only connection moves the old log into the database, and removes it.
@@ -439,9 +442,9 @@ fn recover(
     Ok(warnings)
 }
 
-/// Removes what a crash has left, and answers what is still there: on a full disk nothing can be removed, and all can be read.
+/// Removes the remains of a crash, and returns those that are left: on a full disk nothing can be removed, but everything can be read.
 fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenJournalError> {
-    let refuse = |error| schema::refusal(file, "what a crash left", &error);
+    let refuse = |error| schema::refusal(file, "the remains of a crash", &error);
     let mut leftovers = Leftovers::find(connection).map_err(refuse)?;
     while !leftovers.is_empty() {
         match leftovers.remove_some(connection) {
@@ -451,7 +454,7 @@ fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenJournalE
             }
             Err(Failed::Storage(error)) if is_damage(&error) => return Err(refuse(error)),
             Err(Failed::Storage(error)) => {
-                warn!(%error, "what a crash left cannot be removed yet; that is tried again once something is stored");
+                warn!(%error, "the remains of a crash cannot be removed yet; the next attempt follows once something was stored");
                 break;
             }
         }
@@ -459,7 +462,7 @@ fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenJournalE
     Ok(leftovers)
 }
 
-/// Looks at the write-ahead log before SQLite does.
+/// Inspects the write-ahead log before SQLite does.
 fn inspect(file: &Path, wal_file: &Path) -> Result<WalReport, OpenJournalError> {
     let report = wal::inspect(wal_file).map_err(|error| match error {
         WalError::Io(error) => OpenJournalError::Storage { file: wal_file.to_owned(), error: error.to_string() },
@@ -469,7 +472,7 @@ fn inspect(file: &Path, wal_file: &Path) -> Result<WalReport, OpenJournalError> 
     })?;
     let is_empty = file.metadata().map_or(true, |metadata| metadata.len() == 0);
     if is_empty && report.frames_committed > 0 {
-        // SQLite would take the records in the log for leftovers, and delete them.
+        // SQLite would mistake the records in the log for leftovers, and delete them.
         let what = "it is missing or empty, while its write-ahead log holds records".to_owned();
         return Err(OpenJournalError::Damaged { file: file.to_owned(), place: "its start".to_owned(), what });
     }

@@ -1,4 +1,4 @@
-//! The tables `alarms` and `occupied`: what sleeping rooms are to be woken for.
+//! The tables `alarms` and `occupied`: the causes for which sleeping rooms are woken.
 
 use reapply_sync::room::Note;
 use reapply_sync::{RoomId, Seq, Timestamp};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::row::{Failed, checksum, name, number, placed, prove, saturated};
 use super::snapshots;
 
-/// The note of the room with this key.
+/// Returns the note of the room with this key.
 pub(super) fn of(connection: &Connection, key: i64) -> rusqlite::Result<Note> {
     let alarm = connection
         .prepare_cached("SELECT room, due, checksum FROM alarms WHERE room = ?1")?
@@ -20,7 +20,7 @@ pub(super) fn of(connection: &Connection, key: i64) -> rusqlite::Result<Note> {
     Ok(Note { alarm, is_occupied: occupied.is_some() })
 }
 
-/// Replaces the note of the room with this key, which is `from` so far.
+/// Replaces the note of the room with this key. `from` is the present note.
 pub(super) fn change(connection: &Connection, key: i64, from: Note, to: Note) -> rusqlite::Result<()> {
     if from.alarm != to.alarm {
         set_alarm(connection, key, to.alarm)?;
@@ -35,7 +35,7 @@ pub(super) fn change(connection: &Connection, key: i64, from: Note, to: Note) ->
     Ok(())
 }
 
-/// The alarms of `Journal::alarms`.
+/// Returns the alarms of `Journal::alarms`.
 pub(super) fn alarms(connection: &Connection, count_max: usize) -> Result<Vec<(RoomId, Timestamp)>, Failed> {
     connection
         .prepare_cached(
@@ -50,7 +50,7 @@ pub(super) fn alarms(connection: &Connection, count_max: usize) -> Result<Vec<(R
         .collect()
 }
 
-/// The rooms of `Journal::occupied`.
+/// Returns the rooms of `Journal::occupied`.
 pub(super) fn occupied(
     connection: &Connection,
     after: Option<&RoomId>,
@@ -70,8 +70,8 @@ pub(super) fn occupied(
         .collect()
 }
 
-/// Notes every room as occupied where somebody may be present, of those that formats without this note hold: where the newest snapshot names
-/// someone, or is not of the whole log. A room where nobody is loses the note when it is woken.
+/// Notes rooms of earlier formats, which do not have this note, as occupied if somebody may be present: the newest snapshot names someone, or does
+/// not include the whole log. A room without participants loses the note when it is woken.
 pub(super) fn begin_occupied(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT id, machine, room, (SELECT last FROM batches WHERE room = rooms.id ORDER BY expected DESC LIMIT 1) FROM rooms",
@@ -85,7 +85,7 @@ pub(super) fn begin_occupied(connection: &Connection) -> rusqlite::Result<()> {
             let snapshot = snapshots::head_at(connection, key, &room, Seq(last.unsigned_abs()))?;
             Ok::<_, rusqlite::Error>(snapshot.is_some_and(|snapshot| snapshot.present.is_empty()))
         };
-        // What cannot be read is found, and named, when the room is proved.
+        // Unreadable data is found and reported when the room is proved.
         if !is_empty().unwrap_or(false) {
             change(connection, key, Note::default(), Note { is_occupied: true, ..Note::default() })?;
         }
@@ -93,7 +93,7 @@ pub(super) fn begin_occupied(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A room's key and when its alarm is due, from a row of `room, due, checksum`.
+/// Returns a room's key and the time of its alarm, from a row of `room, due, checksum`.
 pub(super) fn proved_alarm(row: &Row<'_>) -> rusqlite::Result<(i64, Timestamp)> {
     let key = row.get(0)?;
     let place = || format!("the alarm of room {key}");
@@ -102,7 +102,7 @@ pub(super) fn proved_alarm(row: &Row<'_>) -> rusqlite::Result<(i64, Timestamp)> 
     Ok((key, Timestamp(due)))
 }
 
-/// The key of a room that may be occupied, from a row of `room, checksum`.
+/// Returns the key of a room that may be occupied, from a row of `room, checksum`.
 pub(super) fn proved_occupied(row: &Row<'_>) -> rusqlite::Result<i64> {
     let key = row.get(0)?;
     prove(row, 1, checksum("occupied", &key)?, || format!("the presence of room {key}"))?;

@@ -1,4 +1,4 @@
-//! Proving what is stored while the host serves: a room before it is first used, and everything else in the background.
+//! Proves the stored data while the host serves: a room before it is first used, and everything else in the background.
 //!
 //! ```text
 //!  a read of a room ──not proved yet──▶ wanted ──▶ provers (threads) ──proved──▶ the read goes on
@@ -6,7 +6,7 @@
 //!  scrubber (a thread): every room, at a bounded rate ──┴──────────▶ quarantine: each read of that room says so, others go on
 //! ```
 //!
-//! What this process appends itself needs no proof. So once the scrubber has gone through everything, there is nothing to ask any more.
+//! Data that this process has written needs no proof. So once the scrubber has proved everything, reads need not ask any more.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -27,38 +27,38 @@ use super::writer::Queue;
 use super::{rooms, schema};
 use crate::{JournalError, ScrubReport};
 
-/// Threads that prove rooms which somebody waits for.
+/// The number of threads that prove rooms for waiting reads.
 const PROVERS: usize = 2;
 
-/// Rooms that may wait to be proved.
+/// The maximum number of rooms that wait to be proved.
 const WANTED_MAX: usize = 10_000;
 
-/// Bytes of events that are proved as of one moment: for so long the write-ahead log cannot begin again.
+/// The number of bytes of events that are proved within one transaction. The write-ahead log cannot restart meanwhile.
 const PORTION_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes of events that the scrubber goes through in a second.
+/// The number of bytes of events that the scrubber proves in a second.
 const SCRUB_BYTES_PER_SECOND: f64 = 32.0 * 1024.0 * 1024.0;
 
-/// What a room weighs for that besides its events.
+/// The number of bytes for which a room counts besides its events.
 const ROOM_BYTES: usize = 4 * 1024;
 
-/// Damaged rooms that are remembered. Beyond it one is proved, and found damaged, again at each use.
+/// The maximum number of damaged rooms that are remembered. Any further room is proved, and found damaged, at each use.
 const DAMAGED_MAX: usize = 10_000;
 
-/// Who waits for a room's proof.
+/// The channel to a read that waits for a room's proof.
 type Waiting = oneshot::Sender<Result<(), JournalError>>;
 
-/// What stands between a read and its room.
+/// The state of a room's proof, for a read of the room.
 pub(super) enum Proof {
-    /// Nothing.
+    /// The room is proved, so it can be read.
     Done,
     /// The room is damaged, or cannot be proved now.
     Refused(JournalError),
-    /// It is being proved.
+    /// The room is being proved.
     UnderWay(oneshot::Receiver<Result<(), JournalError>>),
 }
 
-/// The threads that prove, and what they know. Dropping it ends them.
+/// The threads that prove, and their results. Dropping this ends them.
 #[derive(Debug)]
 pub(super) struct Proofs {
     shared: Arc<Shared>,
@@ -69,28 +69,28 @@ pub(super) struct Proofs {
 struct Shared {
     known: Mutex<Known>,
     changed: Condvar,
-    /// Stores the authors of segments where that was missing.
+    /// The writer's queue, for missing rows of authors.
     queue: Arc<Queue>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The rooms that are proved, each by the start of its name's hash.
+    /// The proved rooms, each by the start of its name's hash.
     proved: HashSet<u128>,
-    /// Whether all are.
+    /// Whether all rooms are proved.
     is_all_proved: bool,
     damaged: BTreeMap<RoomId, String>,
-    /// The rooms that somebody waits for. Each is proved a portion at a time, in turn, so that none waits for the whole of another.
+    /// The rooms that reads wait for. They are proved in turn, a portion at a time, so that no room waits for the whole of another.
     wanted: VecDeque<PendingProof>,
     waiting: HashMap<RoomId, Vec<Waiting>>,
     scrub: ScrubReport,
-    /// Whether another pass is to be made.
+    /// Whether another pass is wanted.
     is_pass_wanted: bool,
     is_closed: bool,
 }
 
 impl Proofs {
-    /// Starts the threads. Where all was proved before, nothing is left to do.
+    /// Starts the threads. If everything was proved already, nothing is left to do.
     pub(super) fn start(file: &Path, is_all_proved: bool, queue: Arc<Queue>) -> rusqlite::Result<Self> {
         let report = ScrubReport { is_done: is_all_proved, ..ScrubReport::default() };
         let known = Known { is_all_proved, is_pass_wanted: !is_all_proved, scrub: report, ..Known::default() };
@@ -107,7 +107,7 @@ impl Proofs {
         Ok(proofs)
     }
 
-    /// What stands between a read and this room. Has it proved if need be.
+    /// Returns the state of this room's proof, and starts the proof if necessary.
     pub(super) fn of(&self, room: &RoomId) -> Proof {
         let mut known = self.shared.lock();
         if let Some(what) = known.damaged.get(room) {
@@ -132,12 +132,12 @@ impl Proofs {
         Proof::UnderWay(receiver)
     }
 
-    /// Notes that a room is proved: it began in this process.
+    /// Notes that a room is proved, since it began in this process.
     pub(super) fn note(&self, room: &RoomId) {
         self.shared.lock().note(room);
     }
 
-    /// How far the scrubber has come; with `again` it begins another pass, unless one is under way.
+    /// Returns the progress of the scrubber. With `again` it begins another pass, unless one is running.
     pub(super) fn scrub(&self, again: bool) -> ScrubReport {
         let mut known = self.shared.lock();
         if again && known.scrub.is_done {
@@ -183,7 +183,7 @@ impl Shared {
         }
     }
 
-    /// Lets time pass, or the journal be closed.
+    /// Waits for some time, or until the journal is closed.
     fn rest(&self, time: Duration) {
         let until = Instant::now() + time;
         let mut known = self.lock();
@@ -204,7 +204,7 @@ impl Known {
         }
     }
 
-    /// Keeps everyone from a damaged room, and tells the operator.
+    /// Prevents reads of a damaged room, and reports the damage to the operator.
     fn quarantine(&mut self, room: &RoomId, what: &str) {
         self.proved.remove(&name_hash(room));
         if !self.damaged.contains_key(room) && self.damaged.len() < DAMAGED_MAX {
@@ -214,14 +214,14 @@ impl Known {
     }
 }
 
-/// Proves the rooms that somebody waits for, a portion of each in turn.
+/// Proves the rooms that reads wait for, a portion of each in turn.
 fn prove(shared: &Shared, connection: &Connection) {
     while let Some(wanted) = shared.wait(|known| known.wanted.pop_front()) {
         prove_portion(shared, connection, wanted);
     }
 }
 
-/// Proves the next portion of a room, and answers those who wait for it if it was the last one.
+/// Proves the next portion of a room. After the last one, answers the reads that wait for the room.
 fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: PendingProof) {
     let went_on = wanted.go_on(connection);
     wanted.note_authors(&shared.queue);
@@ -233,7 +233,7 @@ fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: PendingPr
             known.note(&room);
             Ok(())
         }
-        // What is asked of it says so.
+        // The read itself will report that.
         Ok(Portion::NoRoom) => Ok(()),
         Err(error) => {
             let told = journal_error(connection, &error);
@@ -252,20 +252,20 @@ fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: PendingPr
 #[derive(Debug)]
 struct PendingProof {
     room: RoomId,
-    /// Where the proof has come to, once it is begun.
+    /// The proof so far, once it has begun.
     proof: Option<RoomProof>,
 }
 
-/// How a proof has gone on.
+/// The progress of a proof.
 enum Portion {
-    /// So many bytes more are proved, and there are others.
+    /// This many more bytes were proved, and others are left.
     Proved(usize),
     Last,
     NoRoom,
 }
 
 impl PendingProof {
-    /// Proves the next portion, all of it as of one moment.
+    /// Proves the next portion, within one transaction.
     fn go_on(&mut self, connection: &Connection) -> rusqlite::Result<Portion> {
         let _moment = connection.unchecked_transaction()?;
         if self.proof.is_none() {
@@ -275,7 +275,7 @@ impl PendingProof {
         Ok(proof.go_on(connection, PORTION_BYTES)?.map_or(Portion::Last, Portion::Proved))
     }
 
-    /// Has the authors stored that the last portion showed to be missing. Nobody waits for that.
+    /// Stores the rows of authors that the last portion found to be missing. Nobody waits for that.
     fn note_authors(&mut self, queue: &Queue) {
         let Some((key, segments)) = self.proof.as_mut().map(RoomProof::take_unnoted) else { return };
         if !segments.is_empty() {
@@ -285,7 +285,7 @@ impl PendingProof {
     }
 }
 
-/// Goes through one room, and tells `each` of the bytes that it has gone through. Answers whether there is such a room.
+/// Proves one room, and calls `each` with the number of bytes after each portion. Returns whether there is such a room.
 fn go_through(
     shared: &Shared,
     connection: &Connection,
@@ -305,7 +305,7 @@ fn go_through(
     Ok(true)
 }
 
-/// Makes a pass whenever one is wanted.
+/// Runs the scrubber: makes a pass whenever one is wanted.
 fn scrub(shared: &Shared, connection: &Connection) {
     while shared.wait(|known| std::mem::take(&mut known.is_pass_wanted).then_some(())).is_some() {
         let mut after = 0;
@@ -317,7 +317,7 @@ fn scrub(shared: &Shared, connection: &Connection) {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "the journal cannot be read to prove it; that is tried again at the next start");
+                    tracing::warn!(%error, "the journal cannot be read, so it is not proved; the next attempt is made at the next start");
                     shared.lock().scrub.elsewhere.push(journal_error(connection, &error).to_string());
                     break;
                 }
@@ -330,7 +330,7 @@ fn scrub(shared: &Shared, connection: &Connection) {
         let mut known = shared.lock();
         if let Err(error) = tables {
             let what = journal_error(connection, &error).to_string();
-            tracing::error!(%what, "the journal is damaged beside its rooms");
+            tracing::error!(%what, "the journal is damaged outside of its rooms");
             known.scrub.elsewhere.push(what);
         }
         known.scrub.is_done = true;
@@ -341,7 +341,7 @@ fn scrub(shared: &Shared, connection: &Connection) {
     }
 }
 
-/// Proves what is no room's, a portion at a time.
+/// Proves the data outside of rooms, a portion at a time.
 fn scrub_tables(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
     let mut tables = TablesProof::default();
     while !shared.is_closed() {
@@ -355,7 +355,7 @@ fn scrub_tables(shared: &Shared, connection: &Connection) -> rusqlite::Result<()
     Ok(())
 }
 
-/// How long it may take to go through so many bytes.
+/// Returns the time that proving this many bytes should take.
 fn pace_of(bytes: usize) -> Duration {
     Duration::from_secs_f64(bytes as f64 / SCRUB_BYTES_PER_SECOND)
 }

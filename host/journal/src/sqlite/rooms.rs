@@ -15,7 +15,7 @@ use super::{authors, notes, snapshots};
 use crate::crash;
 use crate::{Base, JournalError, NewRoom, RoomRecord};
 
-/// What [`RoomRow::read`] reads.
+/// The columns that [`RoomRow::read`] reads.
 const COLUMNS: &str = "id, machine, room, genesis, log, base, staged, checksum";
 
 /// A room's row.
@@ -30,7 +30,7 @@ pub(super) struct RoomRow {
 }
 
 impl RoomRow {
-    /// From a row of [`COLUMNS`], proved.
+    /// Reads a row of [`COLUMNS`], and proves it.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let (key, room) = (row.get(0)?, RoomId { machine: name(row, 1)?, room: name(row, 2)? });
         let place = || format!("room {room}");
@@ -41,7 +41,7 @@ impl RoomRow {
         Ok(read)
     }
 
-    /// The row of this room; refuses where there is none.
+    /// Returns the row of this room. Fails if there is none.
     pub(super) fn of(connection: &Connection, room: &RoomId) -> Result<Self, Failed> {
         let sql = format!("SELECT {COLUMNS} FROM rooms WHERE machine = ?1 AND room = ?2");
         let found = connection
@@ -51,7 +51,7 @@ impl RoomRow {
         found.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
     }
 
-    /// The row with this key, if there is one.
+    /// Returns the row with this key, if there is one.
     pub(super) fn at(connection: &Connection, key: i64) -> rusqlite::Result<Option<Self>> {
         let sql = format!("SELECT {COLUMNS} FROM rooms WHERE id = ?1");
         connection.prepare_cached(&sql)?.query_row([key], Self::read).optional()
@@ -70,12 +70,12 @@ impl RoomRow {
         Ok(())
     }
 
-    /// The event after which the log begins, and the chain there.
+    /// Returns the event after which the log begins, and the chain there.
     pub(super) fn start(&self) -> (Seq, Chain) {
         self.base.as_ref().map_or_else(|| (Seq(0), self.genesis.chain()), |base| (base.seq, base.chain))
     }
 
-    /// The build that the room ran there.
+    /// Returns the build that the room ran there.
     pub(super) fn first_digest(&self) -> Digest {
         self.base.as_ref().map_or(self.genesis.digest, |base| base.digest)
     }
@@ -114,7 +114,7 @@ impl RoomRow {
     }
 }
 
-/// A room that is not staged.
+/// Returns the room, unless it is staged.
 pub(super) fn room(connection: &Connection, room: &RoomId) -> Result<Option<RoomRecord>, Failed> {
     match RoomRow::of(connection, room) {
         Ok(row) if row.staged => Ok(None),
@@ -124,7 +124,7 @@ pub(super) fn room(connection: &Connection, room: &RoomId) -> Result<Option<Room
     }
 }
 
-/// The room after the one with this key, by its key and, unless that is damaged, its name; leaving out those that are staged.
+/// Returns the key of the next room that is not staged, and its name, unless that is damaged.
 pub(super) fn next(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, Option<RoomId>)>> {
     connection
         .prepare_cached("SELECT id, machine, room FROM rooms WHERE id > ?1 AND staged = 0 ORDER BY id LIMIT 1")?
@@ -135,7 +135,7 @@ pub(super) fn next(connection: &Connection, after: i64) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// The rooms of `Journal::rooms`.
+/// Returns the rooms of `Journal::rooms`.
 pub(super) fn rooms(
     connection: &Connection,
     machine: Option<&Name>,
@@ -156,7 +156,7 @@ pub(super) fn rooms(
         .collect()
 }
 
-/// The counts of `Journal::builds`.
+/// Returns the counts of `Journal::builds`.
 pub(super) fn builds(connection: &Connection, machine: &Name) -> Result<Vec<(Digest, u64)>, Failed> {
     const NEWEST: Seq = Seq(i64::MAX as u64);
     let sql = format!("SELECT {COLUMNS} FROM rooms WHERE machine = ?1 AND NOT staged");
@@ -220,7 +220,7 @@ pub(super) fn put_authors(connection: &Connection, key: i64, segments: &[Segment
     Ok(Outcome::Done)
 }
 
-/// Makes a staged room one like any other.
+/// Publishes a staged room.
 pub(super) fn publish(connection: &Connection, room: &RoomId) -> Result<Outcome, Failed> {
     let row = RoomRow::of(connection, room)?;
     if let Some(base) = row.base.as_ref().filter(|_| row.staged)
@@ -233,7 +233,7 @@ pub(super) fn publish(connection: &Connection, room: &RoomId) -> Result<Outcome,
     Ok(Outcome::Done)
 }
 
-/// Removes a staged room, a portion at a time; its row goes last.
+/// Removes a staged room, a portion at a time. Its row is removed last.
 pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome, Failed> {
     let row = RoomRow::of(connection, room)?;
     if !row.staged {
@@ -249,7 +249,7 @@ pub(super) fn discard(connection: &Connection, room: &RoomId) -> Result<Outcome,
     Ok(Outcome::Done)
 }
 
-/// Lets a log begin at `upto`. That alone is what readers see; the records and snapshots before it are removed a portion at a time.
+/// Makes a log begin at `upto`, which readers see at once. The records and snapshots before it are removed a portion at a time.
 pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq, is_held: bool) -> Result<Outcome, Failed> {
     let row = RoomRow::of(connection, room)?;
     let (begins, _) = row.start();

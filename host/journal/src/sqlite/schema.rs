@@ -11,42 +11,42 @@ use super::row::{RowDamage, is_damage, one_line, row_damage};
 use super::wal::FRAME_HEADER_BYTES;
 use crate::directory::OpenJournalError;
 
-/// The database, in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
+/// The name of the database in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.
 pub const DATABASE_FILE: &str = "journal.db";
 
 /// The name of the database's write-ahead log.
 pub const WAL_FILE: &str = "journal.db-wal";
 
-/// Bytes of a page, which is what a commit writes at least two of: one of records, one of their index.
+/// The number of bytes of a page. A commit writes at least two: one with records, one of their index.
 pub(super) const PAGE_BYTES: u64 = 4096;
 
-/// Marks the file as ours: "Rply".
+/// The application id that marks the file as ours: "Rply".
 const APPLICATION_ID: i64 = 0x5270_6c79;
 
-/// How long a connection waits for a lock. Only another program that has the file open can make it wait.
+/// The maximum time that a connection waits for a lock. Only another program that has the file open can make it wait.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// KiB of pages that each connection keeps in memory, as SQLite wants it: negative.
+/// The KiB of pages that each connection keeps in memory. Negative, which tells SQLite that the unit is KiB.
 const CACHE_KIB: i64 = -8192;
 
-/// Statements that each connection keeps prepared: more than there are.
+/// The maximum number of prepared statements of each connection: more than there are.
 const STATEMENTS_CACHED: usize = 64;
 
-/// Opens the one connection that writes, and brings the file to [`FORMAT`].
+/// Opens the only connection that writes, and migrates the file to [`FORMAT`].
 pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenJournalError> {
     let (connection, found) = open_as_it_is(file)?;
     migrate(&connection, file, found)?;
     Ok(connection)
 }
 
-/// Opens a connection that writes, and leaves the file in the format that it has. Answers that as well: 0 where the file is empty.
+/// Opens a connection that writes, without a migration. Returns the file's format too, which is 0 if the file is empty.
 pub(super) fn open_as_it_is(file: &Path) -> Result<(Connection, i64), OpenJournalError> {
     let place = "its header";
     let connection = Connection::open(file).map_err(|error| refusal(file, place, &error))?;
     let found =
         prepare(&connection).and_then(|()| read_format(&connection)).map_err(|error| refusal(file, place, &error))?;
     let Some(found) = found else {
-        let what = "it is no journal of Reapply".to_owned();
+        let what = "it is not a journal of Reapply".to_owned();
         return Err(OpenJournalError::Damaged { file: file.to_owned(), place: place.to_owned(), what });
     };
     if (1..=FORMAT_GONE).contains(&found) {
@@ -59,7 +59,7 @@ pub(super) fn open_as_it_is(file: &Path) -> Result<(Connection, i64), OpenJourna
     Ok((connection, found))
 }
 
-/// Brings a file from the format `found` to [`FORMAT`].
+/// Migrates a file from the format `found` to [`FORMAT`].
 pub(super) fn migrate(connection: &Connection, file: &Path, found: i64) -> Result<(), OpenJournalError> {
     let steps = usize::try_from(found).ok().and_then(|found| formats::MIGRATIONS.get(found..)).unwrap_or_default();
     take(connection, steps).map_err(|error| refusal(file, "its format", &error))
@@ -81,7 +81,7 @@ pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The refusal to open that `error` asks for.
+/// Returns the error of opening the journal for an error of SQLite.
 pub(super) fn refusal(file: &Path, place: &str, error: &rusqlite::Error) -> OpenJournalError {
     let file = file.to_owned();
     match row_damage(error) {
@@ -98,17 +98,17 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)
 }
 
-/// Durability: a commit returns once its one fdatasync of the log has.
+/// Sets up durability: a commit returns after its one fdatasync of the log.
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // A log that had to grow is cut when it begins again, and what was laid out beforehand stays.
+    // A log that had to grow is cut when it restarts. The part that was laid out beforehand stays.
     let log_bytes = (LAID_OUT_FRAMES * (PAGE_BYTES + FRAME_HEADER_BYTES as u64)) as i64;
     connection.pragma_update_and_check(None, "journal_size_limit", log_bytes, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")
 }
 
-/// The file's format: 0 if it is empty, `None` if somebody else's program wrote it.
+/// Returns the file's format: 0 if it is empty, `None` if another program wrote it.
 fn read_format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let format = number("PRAGMA user_version")?;

@@ -1,4 +1,4 @@
-//! What the writer does within a transaction.
+//! The operations of the writer within a transaction.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use super::snapshots::{self, NewSnapshot};
 use super::{log, machines, notes, rejections, rooms};
 use crate::{Component, Holds, JournalError, NewRoom, Record, RejectionCount, Retention};
 
-/// Rooms whose heads the writer remembers. Beyond it all are forgotten, and looked up again as they are needed.
+/// The maximum number of rooms whose heads the writer remembers. Beyond it all are forgotten, and looked up again when they are needed.
 const HEADS_MAX: usize = 16_384;
 
-/// One thing to store.
+/// An operation of the writer.
 #[derive(Debug)]
 pub(super) enum Operation {
     Append(RoomId, Record, Note),
@@ -24,7 +24,7 @@ pub(super) enum Operation {
     Publish(RoomId),
     Discard(RoomId),
     Trim(RoomId, Seq),
-    /// Does nothing: whoever waits for it has waited for all that came before.
+    /// Does nothing. Its answer means that everything before it was stored.
     Wait,
     SetNote(RoomId, Note),
     CountRejections(RoomId, Vec<RejectionCount>),
@@ -44,18 +44,18 @@ pub(super) enum Operation {
     PutAuthors(i64, Vec<Segment>),
 }
 
-/// What became of an operation, if its transaction is committed.
+/// The outcome of an operation, if its transaction is committed.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Done,
-    /// It has done as much as one transaction should, and goes on in another.
+    /// The operation has done as much as one transaction should, and continues in another.
     More,
     /// The append expected another head than this.
     Conflict(Seq),
     Refused(JournalError),
 }
 
-/// Performs operations, and remembers where the rooms' logs end.
+/// The writer's memory, which performs operations and remembers the heads of rooms.
 #[derive(Debug)]
 pub(super) struct Store {
     rooms: HashMap<RoomId, Room>,
@@ -77,7 +77,7 @@ impl Store {
         Self { rooms: HashMap::new(), holds, authors: Collectors::default() }
     }
 
-    /// Performs one operation, or the portion of it after so many others, in the transaction that is open. An error means that the
+    /// Performs one operation, or its next portion, in the open transaction. `portion` is the number of portions before. An error means that the
     /// storage failed, and that the transaction must be rolled back.
     pub(super) fn perform(
         &mut self,
@@ -117,7 +117,7 @@ impl Store {
         }
     }
 
-    /// Whether this very record is stored.
+    /// Returns whether exactly this record is stored.
     pub(super) fn holds(&mut self, connection: &Connection, room: &RoomId, record: &Record) -> rusqlite::Result<bool> {
         match self.room(connection, room)? {
             Some(found) => holds(connection, found.key, room, record),
@@ -125,7 +125,7 @@ impl Store {
         }
     }
 
-    /// Forgets what it remembers, as it must when the transaction that it comes from was not committed.
+    /// Forgets everything, which is necessary after a transaction was rolled back.
     pub(super) fn forget(&mut self) {
         self.rooms.clear();
         self.authors.clear();
@@ -142,7 +142,7 @@ impl Store {
             return Err(JournalError::NoSuchRoom(room.clone()).into());
         };
         if found.head != record.expected {
-            // The same batch again is no conflict: its writer could not tell whether it had landed.
+            // The same batch again is not a conflict: its writer could not know whether it was stored.
             let landed = holds(connection, found.key, room, record)?;
             return Ok(if landed { Outcome::Done } else { Outcome::Conflict(found.head) });
         }
@@ -156,7 +156,7 @@ impl Store {
                 }
                 Ok(Outcome::Done)
             }
-            // Another program has written to the log: the database knows better than what is remembered here.
+            // Another program has written to the log, so the remembered head is outdated.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 self.rooms.remove(room);
                 let head = self.room(connection, room)?.map_or(Seq(0), |room| room.head);
@@ -196,7 +196,7 @@ impl Store {
     }
 }
 
-/// Whether the log holds this very record.
+/// Returns whether the log holds exactly this record.
 fn holds(connection: &Connection, key: i64, room: &RoomId, record: &Record) -> rusqlite::Result<bool> {
     Ok(log::record_after(connection, key, room, record.expected)?.is_some_and(|held| held.id == record.id))
 }

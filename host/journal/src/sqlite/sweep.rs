@@ -1,4 +1,4 @@
-//! Removing what no longer belongs to any log, a portion at a time, so that no room's records wait for long.
+//! Removes rows that no longer belong to any log, a portion at a time, so that no room's records wait for long.
 
 use reapply_sync::Seq;
 use rusqlite::{Connection, params};
@@ -8,14 +8,14 @@ use super::row::{Failed, saturated};
 use super::store::Outcome;
 use super::{authors, mark};
 
-/// Rows of a table that one transaction removes at most.
+/// The maximum number of rows of a table that one transaction removes.
 const ROWS_MAX: usize = 500;
 
-/// Bytes after which no further row is removed in the same transaction.
+/// The number of bytes after which no further row is removed in the same transaction.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// Removes the records and snapshots before `before` of the room with this key, or all of them: as many as one transaction may. Says
-/// whether that was the last of them.
+/// Removes the records and snapshots before `before` of the room with this key, or all of them: as many as one transaction may. Returns
+/// whether those were the last ones.
 pub(super) fn portion(connection: &Connection, key: i64, before: Option<Seq>) -> rusqlite::Result<bool> {
     let before = before.map_or(i64::MAX, |before| saturated(before.0));
     let records = "SELECT expected, length(body) FROM batches WHERE room = ?1 AND expected < ?2 ORDER BY expected";
@@ -39,7 +39,7 @@ pub(super) fn portion(connection: &Connection, key: i64, before: Option<Seq>) ->
     authors::remove_some(connection, key, before)
 }
 
-/// What may be half done when a crash comes.
+/// Work that a crash may leave half done.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unfinished {
     /// The room with this key is staged, or being trimmed.
@@ -49,14 +49,14 @@ pub(super) enum Unfinished {
 }
 
 impl Unfinished {
-    /// Notes that it is begun.
+    /// Notes that the work has begun.
     pub(super) fn begin(self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "INSERT INTO unfinished (what, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         connection.prepare_cached(sql)?.execute(params![self.name(), self.id()])?;
         Ok(())
     }
 
-    /// Notes that it is done, or undone.
+    /// Notes that the work is done, or undone.
     pub(super) fn end(self, connection: &Connection) -> rusqlite::Result<()> {
         let sql = "DELETE FROM unfinished WHERE what = ?1 AND id = ?2";
         connection.prepare_cached(sql)?.execute(params![self.name(), self.id()])?;
@@ -76,7 +76,7 @@ impl Unfinished {
     }
 }
 
-/// What a crash has left: staged rooms, what a trim had not come to, and parts of snapshots.
+/// The remains of a crash: staged rooms, rows that a trim had not removed yet, and parts of snapshots.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
     rooms: Vec<i64>,
@@ -84,17 +84,17 @@ pub(super) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Finds them. Call it before anything new is begun.
+    /// Finds the remains. Call this before any new work begins.
     pub(super) fn find(connection: &Connection) -> rusqlite::Result<Self> {
         Ok(Self { rooms: noted(connection, "room")?, chunks: noted(connection, "chunks")? })
     }
 
-    /// Whether nothing is left of them.
+    /// Returns whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
         self.rooms.is_empty() && self.chunks.is_empty()
     }
 
-    /// Removes as much of them as one transaction may.
+    /// Removes as much as one transaction may.
     pub(super) fn remove_some(&mut self, connection: &Connection) -> Result<(), Failed> {
         if let Some(&key) = self.rooms.last() {
             if in_transaction(connection, || sweep_room(connection, key))? {
@@ -113,7 +113,7 @@ fn noted(connection: &Connection, what: &str) -> rusqlite::Result<Vec<i64>> {
     connection.prepare("SELECT id FROM unfinished WHERE what = ?1")?.query_map([what], |row| row.get(0))?.collect()
 }
 
-/// Removes a portion of what is left of a room. Answers whether that was the last one.
+/// Removes a portion of the remains of a room. Returns whether that was the last one.
 fn sweep_room(connection: &Connection, key: i64) -> Result<bool, Failed> {
     let is_last = match RoomRow::at(connection, key)? {
         Some(row) if row.staged => !matches!(rooms::discard(connection, &row.room)?, Outcome::More),
@@ -126,7 +126,7 @@ fn sweep_room(connection: &Connection, key: i64) -> Result<bool, Failed> {
     Ok(is_last)
 }
 
-/// Removes a few chunks, so that no transaction is large. Answers whether they were the last ones.
+/// Removes a few chunks, so that no transaction is large. Returns whether those were the last ones.
 fn sweep_chunks(connection: &Connection, id: i64) -> Result<bool, Failed> {
     let chunks = "DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE snapshot = ?1 LIMIT 8)
          AND NOT EXISTS (SELECT 1 FROM snapshots WHERE id = ?1)";
@@ -137,7 +137,7 @@ fn sweep_chunks(connection: &Connection, id: i64) -> Result<bool, Failed> {
     Ok(is_last)
 }
 
-/// The last of the rows that one transaction removes, out of those that `sql` gives with their sizes.
+/// Returns the last row that one transaction removes, of the rows that `sql` returns with their sizes.
 fn cut(connection: &Connection, sql: &str, key: i64, before: i64) -> rusqlite::Result<Option<i64>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![key, before])?;

@@ -1,4 +1,5 @@
-//! Proving what is no room's: components, machines, and that no table lacks a row. A portion at a time, so that no moment is held for long.
+//! Proves the data outside of rooms: components, machines, and the number of rows in each table. It works in portions, so that no transaction is
+//! long.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -8,26 +9,26 @@ use super::row::{Failed, damage};
 use super::verify::each_row;
 use super::{machines, mark};
 
-/// Bytes that a row which is only counted weighs.
+/// The number of bytes for which a row counts that is only counted.
 const ROW_BYTES: usize = 100;
 
-/// How often the records are counted anew in one proof, because some were removed meanwhile.
+/// The maximum number of counts of the records in one proof. A count is repeated if records were removed meanwhile.
 const COUNTS_MAX: usize = 3;
 
-/// All of it, as of one moment.
+/// Proves all of it within one transaction.
 pub(super) fn prove(connection: &Connection) -> rusqlite::Result<()> {
     let mut proof = TablesProof { is_one_moment: true, ..TablesProof::default() };
     while proof.go_on(connection, usize::MAX)?.is_some() {}
     Ok(())
 }
 
-/// A proof on its way. Rooms may be used meanwhile, and trimmed.
+/// A proof in progress. Rooms may be used and trimmed meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct TablesProof {
     next: Step,
-    /// Whether all of it is as of one moment, in which nothing changes.
+    /// Whether all of the proof is within one transaction, in which nothing changes.
     is_one_moment: bool,
-    /// How often the records had to be counted anew.
+    /// The number of counts that had to be repeated.
     counts: usize,
 }
 
@@ -49,7 +50,7 @@ impl Default for Step {
 }
 
 impl TablesProof {
-    /// Proves the next portion, of some `bytes_max` bytes where it can be divided. Answers how many bytes it had; `None` once all is proved.
+    /// Proves the next portion, of about `bytes_max` bytes if it can be divided. Returns the portion's bytes; `None` once everything is proved.
     pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Option<usize>> {
         let (next, bytes) = match std::mem::replace(&mut self.next, Step::Done) {
             Step::Components(after) => match machines::prove_component_after(connection, after)? {
@@ -69,7 +70,7 @@ impl TablesProof {
                 mark::Counted::Whole => (Step::Done, 0),
                 mark::Counted::Disturbed => {
                     self.counts += 1;
-                    // A pass that trims disturb all the time leaves this to the next one.
+                    // If trims disturb every count, this is left to the next pass.
                     let again = self.counts < COUNTS_MAX;
                     (if again { Step::Records(RecordCount::begin(connection, false)?) } else { Step::Done }, 0)
                 }
@@ -92,7 +93,7 @@ fn machines(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Proves that a table lacks no row, and has no older one than was written last. Answers how many rows it has.
+/// Proves that no row of a table is missing or outdated. Returns the number of rows.
 fn total(connection: &Connection, table: &str) -> rusqlite::Result<usize> {
     let sql = format!("SELECT count(*), coalesce(sum(checksum & {SUMMED_BITS}), 0) FROM {table}");
     let pair = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));

@@ -1,8 +1,8 @@
-//! Proving that what is stored is what was written: all of it at once, or a room at a time.
+//! Proves that the stored data is the data that was written: all of it at once, or a room at a time.
 //!
-//! SQLite checks the file's structure and its indexes; every row must have its checksum; then every record is decoded and must lead
-//! from where its room's log begins, link by link, to the chain that is stored with it, and every snapshot and component must have its
-//! hash. The work grows with the data; the memory does not, but for a few words for each room.
+//! SQLite checks the file's structure and its indexes, and every row must match its checksum. Every record is decoded. The chain, followed link
+//! by link from the beginning of the room's log, must equal the one that is stored with the record. Every snapshot and component must have its
+//! hash. The work grows with the data. The memory does not, except for a few words for each room.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -34,34 +34,34 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenJou
     tables::prove(connection).map_err(refuse("its tables"))
 }
 
-/// A room that is being proved, a portion at a time. It may be used meanwhile, and trimmed.
+/// A room that is being proved, a portion at a time. It may be used and trimmed meanwhile.
 #[derive(Debug)]
 pub(super) struct RoomProof {
     room: Room,
     /// The authors of the events that follow those proved so far.
     collector: Collector,
-    /// Segments without a row that says the same, since the last portion.
+    /// The segments since the last portion whose row is missing or wrong.
     unnoted: Vec<Segment>,
 }
 
 impl RoomProof {
-    /// Begins. `None` where there is no such room, or it is only staged.
+    /// Begins a proof. Returns `None` if there is no such room, or it is only staged.
     pub(super) fn begin(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<Self>> {
         let Some(row) = published(connection, room)? else { return Ok(None) };
         let (begins, _) = row.start();
         Ok(Some(Self { room: begin(connection, row)?, collector: Collector::after(begins), unnoted: Vec::new() }))
     }
 
-    /// Returns the room's key, and the segments of the last portion whose authors no row names as the log does.
+    /// Returns the room's key, and the segments of the last portion whose row is missing or wrong.
     pub(super) fn take_unnoted(&mut self) -> (i64, Vec<Segment>) {
         (self.room.row.key, std::mem::take(&mut self.unnoted))
     }
 
-    /// Proves the next records, of some `bytes_max` bytes. Answers how many bytes they had; `None` once all is proved.
+    /// Proves the next records, of about `bytes_max` bytes. Returns the number of their bytes; `None` once everything is proved.
     pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Option<usize>> {
         let Some(row) = published(connection, &self.room.row.room)? else { return Ok(None) };
         if row.start() != self.room.row.start() {
-            // It was trimmed meanwhile.
+            // The room was trimmed meanwhile.
             self.collector = Collector::after(row.start().0);
             self.room = begin(connection, row)?;
         }
@@ -95,7 +95,7 @@ impl RoomProof {
     }
 }
 
-/// The row of a room that is not staged.
+/// Returns the row of a room, unless it is staged.
 fn published(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<RoomRow>> {
     match RoomRow::of(connection, room) {
         Ok(row) => Ok(Some(row).filter(|row| !row.staged)),
@@ -104,14 +104,14 @@ fn published(connection: &Connection, room: &RoomId) -> rusqlite::Result<Option<
     }
 }
 
-/// What is known of a room when its records have been proved so far.
+/// The state of a room's proof.
 #[derive(Debug)]
 struct Room {
     row: RoomRow,
     head: Seq,
     chain: Chain,
     digest: Digest,
-    /// The seq of its first snapshot that is not proved yet.
+    /// The seq of the room's first snapshot that is not proved yet.
     snapshot_next: Option<Seq>,
 }
 
@@ -125,7 +125,7 @@ fn rooms(connection: &Connection) -> rusqlite::Result<HashMap<i64, Room>> {
     RoomRow::each(connection, |row| {
         let (key, (head, chain)) = (row.key, row.start());
         if row.staged {
-            // It is about to be removed, and may be half removed already.
+            // A staged room is about to be removed, and may be half removed already.
             rooms.insert(key, Room { digest: row.first_digest(), row, head, chain, snapshot_next: None });
             return Ok(());
         }
@@ -135,7 +135,7 @@ fn rooms(connection: &Connection) -> rusqlite::Result<HashMap<i64, Room>> {
     Ok(rooms)
 }
 
-/// What is known of a room before its first record.
+/// Returns the state of a room's proof before its first record.
 fn begin(connection: &Connection, row: RoomRow) -> rusqlite::Result<Room> {
     let (head, chain) = row.start();
     let snapshot_next = snapshot_from(connection, row.key, head)?;
@@ -148,7 +148,7 @@ fn begin(connection: &Connection, row: RoomRow) -> rusqlite::Result<Room> {
     Ok(room)
 }
 
-/// Proves that the log goes as far as its snapshots do.
+/// Proves that the log reaches its last snapshot.
 fn reaches_snapshots(room: &Room) -> rusqlite::Result<()> {
     room.snapshot_next.map_or(Ok(()), |seq| {
         Err(damage(snapshot_place(&room.row.room, seq), format!("the log ends before it, at {}", room.head)))
@@ -173,7 +173,7 @@ fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::R
     let place = |seq: Seq| log::place(&room.row.room, seq);
     let record = log::record(row, room.row.key, || place(room.head.next()))?;
     if record.last <= room.row.start().0 {
-        // A trim had not come to it: it is about to be removed.
+        // A trim will remove this record, but has not done so yet.
         return Ok(None);
     }
     if record.expected != room.head {
@@ -190,7 +190,7 @@ fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::R
     Ok(Some(batch))
 }
 
-/// Proves that every row of the table is as it was written. That it names all authors is compared where a room is proved in portions.
+/// Proves that every row of the table matches its checksum. Whether it names all authors is only checked when a room is proved in portions.
 fn authors(connection: &Connection, rooms: &HashMap<i64, Room>) -> rusqlite::Result<()> {
     each_row(connection, "SELECT segment, checksum, hashes, room FROM authors", |row| {
         let key = row.get(3)?;

@@ -1,6 +1,6 @@
-//! The one thread that writes: it takes all that every room has waiting, stores it in one transaction, and then answers.
+//! The only thread that writes. It takes the waiting requests of all rooms, stores them in one transaction, and then answers.
 //!
-//! So one fdatasync serves everyone who came while the one before was under way, and nobody waits for company.
+//! So one fdatasync serves all requests that came during the one before, and no request waits for others to join it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,16 +20,16 @@ use super::sweep::Leftovers;
 use crate::crash;
 use crate::{Appended, JournalError, Record};
 
-/// Bytes that may wait for the writer, of the whole host: the largest snapshot, and as much again.
+/// The maximum number of bytes that wait for the writer, in the whole host: the largest snapshot, and as much again.
 pub(super) const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Bytes after which a transaction is closed. One larger operation still goes whole.
+/// The number of bytes after which a transaction is closed. A larger operation is still stored as a whole.
 const TRANSACTION_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a request weighs in the queue besides its body.
+/// The number of bytes for which a request counts in the queue besides its body.
 const REQUEST_BYTES: usize = 256;
 
-/// Where requests wait for the writer.
+/// The queue of requests for the writer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -39,18 +39,18 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     requests: VecDeque<Request>,
-    /// The bytes of the requests, those that the writer has taken and not yet answered included.
+    /// The number of bytes of the requests, including those that the writer has taken but not answered yet.
     bytes: usize,
     closed: bool,
 }
 
-/// An operation, and who waits for it.
+/// An operation, and the channel of its answer.
 #[derive(Debug)]
 struct Request {
     operation: Operation,
     answer: Answer,
     bytes: usize,
-    /// How many portions of it are stored already.
+    /// The number of its portions that are stored already.
     portion: usize,
 }
 
@@ -78,7 +78,7 @@ impl Queue {
         self.push(Request { operation, answer: Answer::Other(answer), bytes: bytes + REQUEST_BYTES, portion: 0 });
     }
 
-    /// Lets the writer end once it has stored what is waiting.
+    /// Closes the queue. The writer ends once it has stored the waiting requests.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_one();
@@ -104,7 +104,7 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Puts a request at the end of the queue again, for the next portion of it.
+    /// Puts a request at the end of the queue again, for its next portion.
     fn push_again(&self, request: Request) {
         let mut waiting = self.lock();
         if waiting.closed {
@@ -142,26 +142,26 @@ impl Queue {
     }
 }
 
-/// The writer's thread, with what is its alone.
+/// The state of the writer's thread.
 pub(super) struct Writer {
     connection: Connection,
     store: Store,
     checkpoints: Checkpoints,
     queue: Arc<Queue>,
-    /// Transactions committed so far.
+    /// The number of transactions committed so far.
     commits: Arc<AtomicU64>,
-    /// Whether the last transaction failed: a failure that lasts is logged once.
+    /// Whether the last transaction failed. A failure that lasts is logged once.
     is_failing: bool,
-    /// Whether the database file says that it is open. Nothing is stored before.
+    /// Whether the database file says that the journal is open. Nothing is stored before that.
     is_marked: bool,
-    /// What a crash left and could not be removed at the start.
+    /// The remains of a crash that could not be removed at the start.
     leftovers: Leftovers,
 }
 
-/// Why a transaction was not committed.
+/// The reason why a transaction was not committed.
 struct Failure {
     error: JournalError,
-    /// Whether it was the commit itself that failed, so that the transaction may have become durable nevertheless.
+    /// Whether the commit itself failed. Then the transaction may be durable nevertheless.
     in_commit: bool,
 }
 
@@ -178,7 +178,7 @@ impl Writer {
         Self { connection, store, checkpoints, queue, commits, is_failing: false, is_marked, leftovers }
     }
 
-    /// Stores what comes until the queue is closed and empty.
+    /// Stores requests until the queue is closed and empty.
     pub(super) fn run(mut self) {
         while let Some(requests) = self.queue.take() {
             let bytes = requests.iter().map(|request| request.bytes).sum();
@@ -188,15 +188,15 @@ impl Writer {
             self.checkpoints.handle_commit(&self.connection);
         }
         let Self { connection, checkpoints, .. } = self;
-        // This connection is the last to be closed. It moves the log into the database only once that does not ask for the log any more.
+        // This connection is closed last. It moves the log into the database only once the database no longer requires the log.
         drop(checkpoints);
         if let Err(error) = mark::close(&connection).and_then(|()| mark::keep_log(&connection, false)) {
             tracing::warn!(%error, "the journal could not be marked as closed; the next start recovers it from its log");
         }
     }
 
-    /// Stores the requests in one transaction. Where that fails, each gets one of its own, so that what is to blame (a snapshot too
-    /// large for the disk, say) takes nothing else with it.
+    /// Stores the requests in one transaction. If that fails, each gets a transaction of its own, so that the cause (such as a snapshot that is too
+    /// large for the disk) does not affect the others.
     fn store_all(&mut self, requests: Vec<Request>) {
         match self.transact(&requests) {
             Ok(outcomes) => {
@@ -219,7 +219,7 @@ impl Writer {
     fn transact(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, Failure> {
         let result = self.try_transact(requests);
         if result.is_err() {
-            // What the transaction did is undone, here and in the database.
+            // The transaction is undone, here and in the database.
             self.store.forget();
             let _ = self.roll_back();
         }
@@ -243,18 +243,18 @@ impl Writer {
         crash::point("committed-not-told");
         self.commits.fetch_add(1, Ordering::Relaxed);
         if std::mem::take(&mut self.is_failing) {
-            tracing::warn!("the journal stores again");
+            tracing::warn!("the journal can store events again");
         }
         Ok(outcomes)
     }
 
-    /// Removes some of what a crash left, where storing works again.
+    /// Removes some of the remains of a crash, if the journal can store.
     fn remove_leftovers(&mut self) {
         if !self.leftovers.is_empty()
             && !self.is_failing
             && let Err(Failed::Storage(error)) = self.leftovers.remove_some(&self.connection)
         {
-            tracing::debug!(%error, "what a crash left cannot be removed yet");
+            tracing::debug!(%error, "the remains of a crash cannot be removed yet");
         }
     }
 
@@ -263,14 +263,14 @@ impl Writer {
         if self.connection.is_autocommit() { Ok(()) } else { self.connection.execute_batch("ROLLBACK") }
     }
 
-    /// Answers a request whose own transaction failed, once it is known whether it is stored.
+    /// Sends the answer to a request whose own transaction failed, after checking whether it is stored nevertheless.
     fn settle(&mut self, request: Request, failure: &Failure) {
         let error = failure.error.clone();
         if !std::mem::replace(&mut self.is_failing, true) {
-            tracing::error!(%error, "the journal cannot store; it goes on trying with what comes");
+            tracing::error!(%error, "the journal cannot store events; it tries again with each further request");
         }
         if let Operation::PutSnapshot(new) = &request.operation {
-            // What is stored of it takes up room, which may be what is short.
+            // The stored part of the snapshot takes up space, and a lack of space may be the cause.
             let (nobody, _) = oneshot::channel();
             self.queue.push_other(Operation::DropChunks(new.id()), 0, nobody);
         }
@@ -289,7 +289,7 @@ impl Writer {
 }
 
 impl Request {
-    /// What it adds to a transaction: of a snapshot, a portion at a time.
+    /// Returns the number of bytes that the request adds to a transaction. A snapshot adds one portion.
     fn transaction_bytes(&self) -> usize {
         match &self.operation {
             Operation::PutSnapshot(_) => self.bytes.min(CHUNK_BYTES),
@@ -299,7 +299,7 @@ impl Request {
 }
 
 impl Answer {
-    /// Nobody may be waiting any more; what was done stays done.
+    /// Sends the answer. If nobody waits for it any more, the outcome stays the same.
     fn send(self, outcome: Outcome) {
         match (self, outcome) {
             (Self::Append(answer), Outcome::Done | Outcome::More) => drop(answer.send(Appended::Committed)),

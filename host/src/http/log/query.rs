@@ -154,7 +154,7 @@ impl Format {
         match text {
             "jsonl" => Ok(Self::JsonLines),
             "csv" => Ok(Self::Csv),
-            _ => Err(QueryError(format!("{text:?} is no format: use jsonl or csv"))),
+            _ => Err(QueryError(format!("{text:?} is not a format: use jsonl or csv"))),
         }
     }
 
@@ -174,13 +174,13 @@ impl Kind {
         let Some(name) = KINDS.into_iter().find(|kind| *kind == name) else {
             let kinds = KINDS.join(", ");
             let what = format!(
-                "{text:?} is no kind of event: use one of {kinds}, or a transition's name as in transition:Increment"
+                "{text:?} is not a kind of event: use one of {kinds}, or a transition's name as in transition:Increment"
             );
             return Err(QueryError(what));
         };
         if variant.is_some_and(str::is_empty) || (variant.is_some() && !["transition", "alarm"].contains(&name)) {
             let what = format!(
-                "{text:?} is no kind of event: only a transition or an alarm has a name, as in transition:Increment"
+                "{text:?} is not a kind of event: only a transition or an alarm has a name, as in transition:Increment"
             );
             return Err(QueryError(what));
         }
@@ -202,7 +202,7 @@ pub(super) fn kind_name(input: &Input) -> &'static str {
 }
 
 fn number(name: &str, value: &str) -> Result<u64, QueryError> {
-    value.parse().map_err(|_| QueryError(format!("{name}: {value:?} is no whole number")))
+    value.parse().map_err(|_| QueryError(format!("{name}: {value:?} is not a whole number")))
 }
 
 fn flag(name: &str, value: &str) -> Result<bool, QueryError> {
@@ -212,7 +212,7 @@ fn flag(name: &str, value: &str) -> Result<bool, QueryError> {
 /// Parses a time in RFC 3339, or only its date.
 fn time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
     parse_rfc3339(value).ok_or_else(|| {
-        let what = "is no time: write it in UTC, as in 2026-11-23T09:00:00Z or 2026-11-23";
+        let what = "is not a time: write it in UTC, as in 2026-11-23T09:00:00Z or 2026-11-23";
         QueryError(format!("{name}: {value:?} {what}"))
     })
 }
@@ -270,7 +270,7 @@ mod tests {
     fn what_is_misspelled_is_named() {
         for (name, value, says) in [
             ("kinds", "alarm", "`kinds`"),
-            ("kind", "alarms", "\"alarms\" is no kind"),
+            ("kind", "alarms", "\"alarms\" is not a kind"),
             ("kind", "Increment", "transition:Increment"),
             ("kind", "joined:Increment", "only a transition or an alarm"),
             ("kind", "transition:", "only a transition or an alarm"),

@@ -41,7 +41,7 @@ async fn wait_for_rows(directory: &Path, wanted: impl Fn(&[Row]) -> bool) -> Vec
     .await
 }
 
-/// Has everything proved again, and waits until it is.
+/// Starts another proof of everything, and waits until it is done.
 async fn scrub(journal: &Shared) {
     until("an earlier pass has ended", async || if journal.scrub(false).is_done { Ok(()) } else { Err(String::new()) })
         .await;

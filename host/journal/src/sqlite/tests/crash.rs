@@ -45,7 +45,7 @@ async fn load_until_killed() {
     let _: Vec<()> = futures_util::future::join_all(rooms).await;
 }
 
-/// What is noted with the room's last record: another alarm each time, and now and then somebody who is present.
+/// Returns the note of the room's last record: another alarm each time, and a participant every other time.
 fn log_note(log: &LogWriter) -> Note {
     Note { alarm: Some(Timestamp(log.head.0 * 1_000)), is_occupied: log.head.0.is_multiple_of(2) }
 }
@@ -267,7 +267,7 @@ async fn a_log_that_is_lost_is_missed_and_done_without_only_where_somebody_says_
     open(&copy);
 }
 
-/// A migration writes, and so begins a log of its own.
+/// A migration writes, and so begins another write-ahead log.
 #[tokio::test]
 async fn a_lost_log_of_an_earlier_format_is_missed_each_time() {
     let root = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Damage to the database file, and files that are no journal of this version.
+//! Damage to the database file, and files that are not a journal of this version.
 
 use std::fs;
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::sqlite::schema::{self, DATABASE_FILE};
 use crate::sqlite::verify;
 use crate::{Appended, Component, LostLog, NewRoom, OpenJournalError, Proving, RejectionCount, Retention};
 
-/// What is noted of each room.
+/// The note of each room.
 const NOTE: Note = Note { alarm: Some(Timestamp(77)), is_occupied: true };
 
 const STATE: &[u8] = b"the state that a machine has made, and that nothing but its hash protects from damage";
 
-/// Closes a journal that holds some of everything, and gives pieces of the database's bytes that must not change.
+/// Fills and closes a journal that holds some of everything, and returns pieces of the database's bytes that must not change.
 async fn filled(directory: &Path) -> Vec<Vec<u8>> {
     let journal = open(directory);
     let mut pieces = Vec::new();
@@ -74,10 +74,10 @@ fn verify(file: &Path) -> Result<(), OpenJournalError> {
     verify::verify(&connection, file)
 }
 
-/// How many bytes apart the flips in one piece are.
+/// The distance between the flips in one piece, in bytes.
 const STEP: usize = 5;
 
-/// The tables, with the columns on which something hangs: all but the numbers of rows that nothing else refers to.
+/// The tables, with the columns that matter: all except for row numbers that nothing refers to.
 const TABLES: [(&str, &str); 12] = [
     ("rooms", "id, machine, room, genesis, log, base, staged, checksum"),
     ("alarms", "room, due, checksum"),
@@ -93,7 +93,7 @@ const TABLES: [(&str, &str); 12] = [
     ("totals", "name, rows, sum"),
 ];
 
-/// All that is read from a database, as text.
+/// Returns everything that is read from a database, as text.
 fn contents(file: &Path) -> rusqlite::Result<String> {
     let connection = Connection::open(file)?;
     let mut contents = String::new();
@@ -141,7 +141,7 @@ async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
     }
 }
 
-/// Whether a damaged database is refused; if not, it must hold what the whole one does.
+/// Returns whether a damaged database is refused. If it is not, its contents must equal those of the intact one.
 fn is_found(file: &Path, whole: &str) -> bool {
     match verify(file) {
         Ok(()) => {
@@ -156,7 +156,7 @@ fn is_found(file: &Path, whole: &str) -> bool {
     }
 }
 
-/// Whether a place says which row it is.
+/// Returns whether a place says which row it is.
 fn is_named(place: &str) -> bool {
     let names = [
         "room counter/",
@@ -175,7 +175,7 @@ fn is_named(place: &str) -> bool {
     names.iter().any(|name| place.starts_with(name))
 }
 
-/// Damage that leaves the database's structure and indexes whole: only checksums and hashes can find it.
+/// Damage that leaves the database's structure and indexes intact. Only checksums and hashes can find it.
 #[tokio::test]
 async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
     let mut rng = seeded();
@@ -199,7 +199,7 @@ async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
                     tried += 1;
                     let error = verify::verify(&connection, &file).expect_err(&changed);
                     let OpenJournalError::Damaged { place, what, .. } = &error else { panic!("{changed}: {error}") };
-                    // What makes no name or no text cannot be called by it.
+                    // A row whose name is damaged cannot be reported by its name.
                     let is_nameless = matches!(
                         (table, column),
                         ("rooms", "machine" | "room") | ("rejections", "author" | "kind") | ("machines", "name")
@@ -213,7 +213,7 @@ async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
     }
 }
 
-/// Flips a bit of a random row's value, and says what it did; `None` where the database has no such row, or refuses the change.
+/// Flips a bit of a random row's value, and returns a description of the change; `None` if the database has no such row, or refuses the change.
 fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column: &str) -> Option<String> {
     let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
     let offset = rng.random_range(0..count);
@@ -236,7 +236,7 @@ fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column
         Value::Blob(bytes) => ("BLOB", Value::Blob(flipped(bytes))),
         Value::Real(number) => panic!("{table}.{column} is {number}"),
     };
-    // Tables without numbers of rows are told by their keys.
+    // Tables without row numbers are identified by their keys.
     let row = match table {
         "rejections" => "author",
         "totals" => "name",
@@ -251,7 +251,7 @@ fn change_a_value(connection: &Connection, rng: &mut StdRng, table: &str, column
     Some(format!("{table}.{column}, row {offset}"))
 }
 
-/// Neither checksums nor chains say so of the last record of a log, of a snapshot, of a machine.
+/// Checksums and chains cannot show that the last record of a log, a snapshot or a machine is missing.
 #[tokio::test]
 async fn an_absent_row_is_missed_in_every_table() {
     let directory = tempfile::tempdir().unwrap();
@@ -264,7 +264,7 @@ async fn an_absent_row_is_missed_in_every_table() {
         let count: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         for offset in 0..count {
             connection.execute_batch("BEGIN").unwrap();
-            // As damage does it: without the triggers that belong to a removal.
+            // Like damage: without the triggers that belong to a removal.
             let triggers = format!("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}'");
             let mut statement = connection.prepare(&triggers).unwrap();
             let names: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();

@@ -139,7 +139,7 @@ async fn a_journal_opens_on_a_full_disk_and_removes_what_a_crash_left_once_there
     assert_eq!(journal.room(&room).await.unwrap().unwrap().head.0, 0);
 }
 
-/// Appends until an append fails; gives the log as it was stored, and the error.
+/// Appends until an append fails. Returns the log as it was stored, and the error.
 async fn fill(journal: &Shared, log: &mut LogWriter) -> (LogWriter, JournalError) {
     loop {
         let stored = log.clone();

@@ -19,7 +19,7 @@ fn count(directory: &Path, table: &str) -> i64 {
     connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 
-/// Performs the first transaction of something, and no other.
+/// Performs only the first transaction of an operation.
 fn begin(directory: &Path, act: impl FnOnce(&Connection) -> Outcome) {
     let file = directory.join(DATABASE_FILE);
     let connection = schema::open_writer(&file).unwrap();
@@ -141,7 +141,7 @@ async fn parts_of_a_snapshot_are_no_snapshot_and_go_at_the_start() {
     assert_eq!(log.append(&journal, 1).await, Appended::Committed);
 }
 
-/// The start fails after the journal was marked as open, so the log that the mark asks for must stay.
+/// The start fails after the journal was marked as open, so the log that the mark requires must stay.
 #[tokio::test]
 async fn a_start_that_fails_leaves_the_log_that_the_next_one_asks_for() {
     let directory = tempfile::tempdir().unwrap();
