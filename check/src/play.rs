@@ -192,7 +192,7 @@ impl<'a, S: Subject> Player<'a, S> {
     fn at_once(&mut self, authors: &[String; 2], transitions: &[Value; 2], step: &Step) -> Checked<Outcome> {
         let mut events = Vec::new();
         for (author, transition) in authors.iter().zip(transitions) {
-            // No multiple of the number for invalid bytes, so that none are tried here.
+            // This number is never a multiple of the one for invalid bytes, so no invalid bytes are tried here.
             let Some(bytes) = self.encode(transition, 1)? else { return Ok(Outcome::Malformed) };
             let entropy = step.entropy.rotate_left(events.len() as u32 * 32);
             events.push(self.event(author, bytes, step.after, entropy));

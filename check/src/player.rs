@@ -33,7 +33,7 @@ pub(crate) struct Player<'a, S: Subject> {
     pub(crate) sounded: Value,
 }
 
-/// A state, and what can be seen of it.
+/// A state, with its snapshot, its view and its alarm.
 pub(crate) struct Moment<T> {
     pub(crate) state: T,
     pub(crate) snapshot: Bytes,
@@ -42,19 +42,19 @@ pub(crate) struct Moment<T> {
     pub(crate) alarm: Option<Alarm>,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 pub(crate) enum Outcome {
-    /// It is in the log.
+    /// The transition is in the log.
     Accepted,
-    /// The machine said no, with this JSON.
+    /// The machine rejected the transition, with this conflict as JSON.
     Conflict(String),
-    /// It was no transition.
+    /// The machine could not read the transition.
     Malformed,
-    /// There was nothing to do, or what was tried is no event.
+    /// There was nothing to do, or the attempt is not an event.
     Nothing,
-    /// Both orders of two transitions were tried: whether they come to different states.
+    /// Two transitions were applied in both orders.
     Orders {
-        /// Whether they do.
+        /// Whether the two orders lead to different states.
         differ: bool,
     },
 }

@@ -38,7 +38,7 @@ pub fn router(host: &Host) -> Router {
 }
 // ANCHOR_END: router
 
-/// Answers `POST /wishes/{thing}`: one more person wants the thing.
+/// Handles `POST /wishes/{thing}`: one more person wants the thing.
 // ANCHOR: submit
 async fn wish(State(host): State<Host>, UrlPath(thing): UrlPath<String>) -> Result<Response, Failure> {
     // The shop knows who is signed in. The host takes its word.
@@ -53,7 +53,7 @@ async fn wish(State(host): State<Host>, UrlPath(thing): UrlPath<String>) -> Resu
 }
 // ANCHOR_END: submit
 
-/// Answers `GET /wishes/{thing}`.
+/// Handles `GET /wishes/{thing}`: returns the count.
 // ANCHOR: read
 async fn read(State(host): State<Host>, UrlPath(thing): UrlPath<String>) -> Result<Json<Value>, Failure> {
     let count = match host.rooms().view(&room(&thing)?).await {

@@ -14,7 +14,7 @@ use reapply_journal::sqlite::DATABASE_FILE;
 /// Arguments of `reapply backup`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder to write. It must be new or empty. A host can serve the result as it is.
+    /// Folder to write. It must be new or empty. A host can serve the result directly.
     dir: PathBuf,
     #[command(flatten)]
     remote: Remote,

@@ -19,11 +19,11 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The component that a command is given: a file, or the folder of a crate, which is built first. Answers with the file as well.
+/// Reads the component that a command is given: a file, or the folder of a crate, which is built first. Returns the file's path too.
 pub(super) fn read_component(machine: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
     let file = if machine.is_dir() { build(machine)?.path } else { machine.to_owned() };
     let component = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    // A host says the same, but need not be sent the whole of it first.
+    // A host would refuse it as well, but only after all of it was sent.
     check_size(&component).with_context(|| file.display().to_string())?;
     Ok((file, component))
 }

@@ -1,4 +1,4 @@
-//! Hosts on this machine: how a command finds the deploy token of the host that it talks to.
+//! Hosts on this machine: finds the deploy token of the host that a command talks to.
 //!
 //! On start-up a host leaves a note for its own user: the data directory that belongs to its address. A command that talks to
 //! that address reads the note, and then the token in that directory. So the file system decides who may administer, just as it decides who
@@ -54,7 +54,7 @@ pub(super) fn find(url: &str, data: Option<&Path>) -> Option<(SocketAddr, Deploy
 }
 
 /// Chooses the one address among `addresses` where the host with its data in `data` listens, or the first host that left a note. Without
-/// a note, `data` is believed only where there is no choice.
+/// a note, `data` counts only if there is a single address.
 fn locate(
     addresses: &[SocketAddr],
     data: Option<&Path>,
@@ -69,7 +69,7 @@ fn locate(
     })
 }
 
-/// Whether a request goes to a numbered address of this machine.
+/// Returns whether a request goes to a numbered address of this machine.
 pub(super) fn is_on_this_machine(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     host.parse().is_ok_and(is_local)
@@ -91,7 +91,7 @@ fn is_local(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// The addresses that a host may listen on when `address` reaches it: `[::]` takes connections of both families, `0.0.0.0` of its own.
+/// Returns the addresses that a host may listen on when `address` reaches it: `[::]` accepts connections of both families, `0.0.0.0` of its own.
 fn candidates(address: SocketAddr) -> impl Iterator<Item = SocketAddr> {
     let v4 = address.is_ipv4().then_some(Ipv4Addr::UNSPECIFIED.into());
     let any = v4.into_iter().chain([Ipv6Addr::UNSPECIFIED.into()]);
@@ -122,7 +122,7 @@ mod tests {
     fn only_this_machines_addresses_are_local() {
         assert_eq!(local_addresses("http://127.0.0.1:8080/"), ["127.0.0.1:8080".parse().unwrap()]);
         assert!(local_addresses("http://localhost:8080").contains(&"127.0.0.1:8080".parse().unwrap()));
-        // An address reserved for documentation belongs to no machine.
+        // An address that is reserved for documentation does not belong to any machine.
         for elsewhere in ["http://192.0.2.1:8080", "https://127.0.0.1:8080", "127.0.0.1:8080", "nonsense", ""] {
             assert!(local_addresses(elsewhere).is_empty(), "{elsewhere}");
         }
@@ -139,10 +139,10 @@ mod tests {
         };
         assert_eq!(found(None, &[("127.0.0.1:80", "/a")]), Some(v4));
         assert_eq!(found(None, &[("[::1]:80", "/a")]), Some(v6));
-        // A host on 0.0.0.0 hears nobody who comes by IPv6.
+        // A host on 0.0.0.0 does not accept connections over IPv6.
         assert_eq!(found(None, &[("0.0.0.0:80", "/a")]), Some(v4));
         assert_eq!(found(None, &[("[::]:80", "/a")]), Some(v6));
-        // Of two hosts the one that uses the data, and of none that is known neither.
+        // Of two hosts the one that uses the data is chosen. Of two unknown hosts none is.
         assert_eq!(found(Some("/b"), &[("[::1]:80", "/a"), ("127.0.0.1:80", "/b")]), Some(v4));
         assert_eq!(found(Some("/b"), &[("[::1]:80", "/a")]), None);
         assert_eq!(found(None, &[]), None);

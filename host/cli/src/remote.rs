@@ -30,8 +30,8 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// A request for a path such as `/rooms`, to which headers and a body can be added. A token that was found on this machine goes to
-    /// the address that it was found for.
+    /// Creates a request for a path such as `/rooms`, to which headers and a body can be added. A token that was found on this machine is
+    /// sent only to the address that it was found for.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
         let url = self.host.to_string();
         let found = || nearby::find(&url, self.data.as_deref());
@@ -93,7 +93,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// No host answers, the host refuses, or the answer broke off.
+    /// No host answers, the host refuses, or the answer is incomplete.
     pub(super) fn ask(&self, request: Request<impl AsSendBody>, within: Duration) -> anyhow::Result<Value> {
         let mut response = self.accepted(self.send(request, Some(within))?)?;
         let body = response.body_mut().read_to_string().context("the host's answer broke off")?;

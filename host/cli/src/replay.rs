@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// End after this event, or at this time. By default, after the newest event.
     #[arg(long, value_name = "SEQ|TIME", value_parser = At::parse)]
     at: Option<At>,
-    /// Show each event, and what it changed.
+    /// Show each event and its changes to the view.
     #[arg(long)]
     step: bool,
     /// First event to show.
@@ -59,7 +59,7 @@ fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -
     let head = playback.header().head;
     match args.at {
         Some(At::Seq(at)) if at > head => bail!("its log ends at {head}; there is no state at {at}"),
-        Some(At::Seq(at)) if at < start => bail!("its log begins at {start}; what was before is not kept any more"),
+        Some(At::Seq(at)) if at < start => bail!("its log begins at {start}; earlier events are no longer kept"),
         Some(At::Time(at)) if at < start_time => {
             bail!("it begins at {}; before that there is no state", rfc3339(start_time))
         }

@@ -6,7 +6,7 @@
 //!                   └────── tell_left_out, every REPORTS_WINDOW ──────────────▶
 //! ```
 //!
-//! A kind is a place in the code. Text from machines, clients and requests is escaped here, the one place that all of it passes through.
+//! A kind is a place in the code. Text from machines, clients and requests is escaped here, since every report passes through here.
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
@@ -33,7 +33,7 @@ pub(super) const REPORTS_WINDOW: Duration = Duration::from_secs(10);
 /// The maximum number of characters in one field of a report.
 const FIELD_CHARS_MAX: usize = 4_000;
 
-/// Decides which reports are written. Debugging output is not limited: whoever turns it on wants all of it.
+/// The counters that decide which reports are written. Debugging output is not limited, since it is only written on request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reports(Arc<Mutex<HashMap<Identifier, Kind>>>);
 
@@ -71,7 +71,7 @@ impl Reports {
             .finish()
     }
 
-    /// Writes how many reports of each kind were left out since the last call.
+    /// Writes the number of reports of each kind that were left out since the last call.
     pub(super) fn tell_left_out(&self) {
         let kinds: Vec<(String, u64)> = {
             let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);

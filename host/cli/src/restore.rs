@@ -39,7 +39,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let was_there = data.is_dir();
     let restored = copy(&backup, data).and_then(|()| prove(data));
     if restored.is_err() {
-        // Everything in there was written by this command.
+        // Everything in that folder was written by this command.
         let _ = if was_there { remove_content(data) } else { fs::remove_dir_all(data) };
     }
     let (rooms, events) = restored.with_context(|| format!("{} is not restored", dir.display()))?;

@@ -19,40 +19,40 @@ use reapply_host::http::server::ConnectionLimits;
 use reapply_host::http::token::DeployToken;
 use reapply_journal::LostLog;
 
-/// How long a host that has stopped waits for work that cannot be interrupted, such as a compilation. What is left of it ends with the process.
+/// The maximum time that a stopped host waits for work that cannot be interrupted, such as a compilation. Then the work ends with the process.
 const WORK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `reapply serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where logs, snapshots and components are kept. Made if it is not there.
+    /// Folder for logs, snapshots and components. Created if it is missing.
     #[arg(long, value_name = "DIR", env = "REAPPLY_DATA", default_value = "data")]
     data: PathBuf,
-    /// Go on though the journal's write-ahead log is lost. What was acknowledged last is gone then, without a trace.
+    /// Serve although the journal's write-ahead log is lost. The newest acknowledged events are lost then.
     #[arg(long)]
     accept_lost_log: bool,
-    /// The address to listen on. Port 0 takes a free one; the address is printed.
+    /// Address to listen on. With port 0 the system chooses a free one. The address is printed.
     #[arg(long, value_name = "ADDR", env = "REAPPLY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Folder on another disk for the copies that backups make. By default they are made in the data directory.
+    /// Folder on another disk for the copies that backups make. By default, they are made in the data directory.
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Static pages to serve at `/`.
+    /// Folder of static pages to serve at `/`.
     #[arg(long, value_name = "DIR")]
     pages: Option<PathBuf>,
-    /// An origin whose pages may use this host besides its own, such as `https://app.example`; `*` for all. May be given again.
+    /// Origin whose pages may use this host besides its own, such as `https://app.example`; `*` for all. May be repeated.
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<AllowedOrigin>,
-    /// The secret that administration takes. Without one the host makes its own, and keeps it in its data directory.
+    /// Secret for administration. By default, the host makes one, and keeps it in its data directory.
     #[arg(long, value_name = "TOKEN", env = "REAPPLY_DEPLOY_TOKEN", hide_env_values = true)]
     deploy_token: Option<DeployToken>,
-    /// The address of a proxy in front of this host, whose connections are many people's. May be given again.
+    /// Address of a proxy in front of this host, whose connections belong to many people. May be repeated.
     #[arg(long, value_name = "IP")]
     proxy: Vec<IpAddr>,
-    /// A room that nobody has used for so long goes to sleep; not before 10ms.
+    /// Time without use after which a room goes to sleep, at least 10ms.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     sleep_after: humantime::Duration,
-    /// Transitions a second that one session may submit. It is read no faster than that.
+    /// Maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
     #[arg(long, value_name = "N", default_value_t = SUBMITS_PER_SECOND_MAX)]
     submits_per_second: u32,
 }
@@ -71,7 +71,7 @@ pub(super) fn main(args: Args) -> anyhow::Result<()> {
         }
     });
     let served = runtime.block_on(serve(args));
-    // Blocking work cannot be stopped, and nobody waits for it any more. Everything durable is stored by now.
+    // Blocking work cannot be stopped, and nobody waits for its result. All accepted events are stored by now.
     runtime.shutdown_timeout(WORK_WITHIN);
     reports.tell_left_out();
     served
@@ -95,7 +95,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let stopped = stop_signal()?;
     let address = listener.local_addr()?;
     let note = Note::leave(address, &args.data);
-    // Nobody may be reading it.
+    // Standard output may be closed.
     let _ = writeln!(std::io::stdout(), "listening on http://{address}");
 
     tokio::select! {
@@ -107,12 +107,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Raises the number of descriptors that this process may open to what the system allows it. Gives that number.
+/// Raises the number of descriptors that this process may open to the system's limit, and returns it.
 fn raise_descriptors() -> anyhow::Result<u64> {
     rlimit::increase_nofile_limit(u64::MAX).context("the number of files that may be open cannot be read")
 }
 
-/// Ends on SIGTERM, or on Ctrl-C. Both are heeded from this call on, whenever the future is first polled.
+/// Returns a future that ends on SIGTERM, or on Ctrl-C. Signals count from this call on, even before the future is first polled.
 #[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -126,7 +126,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ends on Ctrl-C.
+/// Returns a future that ends on Ctrl-C.
 #[cfg(not(unix))]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })

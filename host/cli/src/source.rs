@@ -50,9 +50,9 @@ pub(super) fn parse_room(text: &str) -> Result<RoomId, String> {
 /// A place in a log, as the command line names it: a seq, or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
-    /// After this event.
+    /// The place after this event.
     Seq(reapply_sync::Seq),
-    /// After the last event up to this time.
+    /// The place after the last event up to this time.
     Time(reapply_sync::Timestamp),
 }
 

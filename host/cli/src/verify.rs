@@ -46,7 +46,7 @@ fn report(subject: &str, proof: &Proof, took: Duration) -> String {
     lines.extend(builds.iter().map(|digest| format!("  build        {digest}")));
     if let Some(base) = &header.base {
         lines.push(format!(
-            "  trimmed      it begins with the snapshot at {}; what was before is not kept, and not proved",
+            "  trimmed      the log begins with the snapshot at {}; earlier events are neither kept nor proved",
             base.seq
         ));
     }

@@ -74,8 +74,8 @@ pub enum OpenJournalError {
     },
     /// The database was open when its host ended, and its write-ahead log is gone.
     #[error(
-        "{} was in use when its host ended, and its write-ahead log {} is missing or empty: what was acknowledged last was in there. \
-         Put that file back beside it, or restore a backup. To go on without those events, which are lost then: \
+        "{} was in use when its host ended, and its write-ahead log {} is missing or empty: it held the newest acknowledged events. \
+         Put that file back beside the database, or restore a backup. To serve without those events, which are lost then: \
          reapply serve --accept-lost-log",
         .file.display(), .log.display()
     )]

@@ -319,14 +319,14 @@ fn a_trimmed_log_is_proved_from_where_it_begins() {
         let line = report.lines().find(|line| line.trim_start().starts_with("trimmed"));
         line.map(str::to_owned).ok_or(report)
     });
-    assert!(begins.contains("what was before is not kept, and not proved"), "{begins}");
+    assert!(begins.contains("earlier events are neither kept nor proved"), "{begins}");
     let exported = Exported::of(&host, "counter/short");
     succeeds(&host.command("verify", &[&exported.path()]));
     let file = File::read(&exported.bytes());
     let base = file.header().base.unwrap();
     let (before, at) = ((base.seq.0 - 1).to_string(), base.seq.0.to_string());
     let said = fails(&host.command("replay", &[&exported.path(), "--at", &before]));
-    assert!(said.contains(&format!("its log begins at {at}; what was before is not kept any more")), "{said}");
+    assert!(said.contains(&format!("its log begins at {at}; earlier events are no longer kept")), "{said}");
     let replayed = succeeds(&host.command("replay", &[&exported.path(), "--at", &at]));
     assert!(replayed.contains(&format!("\"seq\": {at}")), "{replayed}");
 

@@ -14,13 +14,13 @@ use crate::session::{Session, refusal};
 use crate::unrestorable::{deploy, plant_snapshot};
 use reapply_testing::machine_wat::MachineWat;
 
-/// How long a room in trouble is left alone, in seconds.
+/// The time for which a room in trouble is not opened again, in seconds.
 const RETRY_S: u64 = 10;
 
-/// Requests for a room in trouble, of each kind.
+/// The number of requests of each kind for a room in trouble.
 const REQUESTS: usize = 5;
 
-/// A machine that cannot do again what it did: its `apply` traps until it was asked for an alarm, which a replay asks for at its end. It traps on
+/// Returns a machine whose log cannot be replayed: its `apply` traps until the alarm was read, which a replay does only at its end. It also traps on
 /// a transition of nine bytes, and does not restore a deep state.
 fn unrepeatable() -> MachineWat {
     MachineWat {
@@ -66,7 +66,7 @@ async fn a_room_that_does_not_open_tells_everybody_the_same_and_the_operator_onc
         assert_eq!(host.submit(room, &json!("x").to_string()).status, 200);
     }
     host.stop();
-    // Each time that the room is opened, one line tells of this snapshot.
+    // Each time the room is opened, one line reports this snapshot.
     plant_snapshot(&host, "wat/stuck");
     host.restart();
     let began = Instant::now();
