@@ -1,5 +1,5 @@
-// What a page imports. Everything else lies beside it, in reapply/, and is named here, so that it is fetched at once and not
-// one after the other.
+// The module that a page imports. Everything else is in reapply/, and is named here, so that all of it is fetched at the same time instead of
+// one file after the other.
 
 export { connect, Room } from "./reapply/room.js";
 export type { Moment, Options, Outcome, RejectionKind, Returned, Signal, Status } from "./reapply/types.js";

@@ -1,4 +1,5 @@
-// `<reapply-scrubber>`: a slider through a room's past. Give it a `room`; it tells of each `moment` that it shows, and of the return to `live`.
+// `<reapply-scrubber>`: a slider through a room's past. Give it a `room`. It sends an event for each `moment` that it shows, and for the return
+// to `live`.
 //
 //   scrubber.room = room;
 //   scrubber.addEventListener("moment", ({ detail }) => draw(detail.view));
@@ -6,10 +7,10 @@
 
 import type { Moment, Room } from "./reapply.js";
 
-/** The slider's own keys, and ours. A page that listens for keys does not get these from here. */
+/** The keys of the slider itself, and of this element. Keys that are pressed here do not reach a page that listens for them. */
 const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " ", "Escape"];
 
-/** Playing shows this many moments in a second, and comes to the end in about this many seconds at the most. */
+/** Playing shows this many moments in a second, and takes about this many seconds at most. */
 const PLAYED_PER_SECOND = 10;
 const PLAYED_SECONDS_MAX = 20;
 
@@ -41,7 +42,7 @@ export class Scrubber extends HTMLElement {
   readonly #play: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
   readonly #said: HTMLOutputElement;
-  /** The moment that is to be shown; nothing when it is the present. */
+  /** The moment to show; `undefined` for the present. */
   #wanted: number | undefined;
   /** The moment that is shown. */
   #moment: Moment | undefined;
@@ -52,7 +53,7 @@ export class Scrubber extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: "open", delegatesFocus: true });
     root.innerHTML = TEMPLATE;
-    // The template has each of them.
+    // The template has all of these elements.
     this.#slider = root.querySelector("input")!;
     this.#play = root.querySelector<HTMLButtonElement>("[part=play]")!;
     this.#live = root.querySelector<HTMLButtonElement>("[part=live]")!;
@@ -75,7 +76,7 @@ export class Scrubber extends HTMLElement {
     this.#leave = room?.subscribe(() => this.#follow()) ?? (() => {});
   }
 
-  /** The moment that is shown, once it is there; nothing when it is the present. */
+  /** The moment that is shown; `undefined` for the present, and until the moment is available. */
   get moment(): Moment | undefined {
     return this.#moment;
   }
@@ -105,7 +106,7 @@ export class Scrubber extends HTMLElement {
     if (wasPast) this.dispatchEvent(new CustomEvent("live"));
   }
 
-  /** The room has gone on. */
+  /** Updates the slider after a change of the room. */
   #follow(): void {
     const head = this.#room?.seq ?? 0;
     this.#slider.max = String(head);
@@ -114,7 +115,7 @@ export class Scrubber extends HTMLElement {
     this.#show();
   }
 
-  /** Shows a moment as soon as it is made. Of those asked for meanwhile only the last one is made next. */
+  /** Shows a moment as soon as it is available. If several are requested meanwhile, only the last one follows. */
   async #look(seq: number): Promise<void> {
     if (!Number.isFinite(seq)) return;
     this.#wanted = Math.min(Math.max(0, Math.round(seq)), this.#room?.seq ?? 0);
@@ -143,7 +144,7 @@ export class Scrubber extends HTMLElement {
   #togglePlay(): void {
     if (this.#playing !== undefined) return this.#stop();
     const head = this.#room?.seq ?? 0;
-    // From the end there is nothing to play: it begins anew.
+    // At the end there is nothing to play, so playing restarts at the beginning.
     const from = this.#wanted === undefined || this.#wanted >= head ? 0 : this.#wanted;
     const step = Math.max(1, Math.round((head - from) / (PLAYED_PER_SECOND * PLAYED_SECONDS_MAX)));
     this.#look(from);
@@ -153,7 +154,7 @@ export class Scrubber extends HTMLElement {
 
   #playOn(step: number): void {
     const at = this.#wanted ?? 0;
-    // What is not made yet is waited for: playing skips nothing, the last moment neither.
+    // Waits for a moment that is not available yet: playing skips no moment, not even the last one.
     if (this.#moment?.seq !== at) return;
     if (at >= (this.#room?.seq ?? 0)) this.goLive();
     else this.#look(at + step);

@@ -1,4 +1,4 @@
-//! Who a page is in a room, asked step by step: `js/reapply/client.ts` has the locks and the database.
+//! The search for a page's client in a room, step by step: `js/reapply/client.ts` has the locks and the database.
 
 use js_sys::{Array, Reflect};
 use reapply_client_core as core;
@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::surroundings::Entropy;
 
-/// The search for a page's client in a room, or for the key of its tab. While `ask` names something, that is to be found out or done, and answered.
+/// The search for a page's client in a room, or for the key of its tab. While `ask` names a request, the page carries it out and answers.
 #[wasm_bindgen]
 pub struct Arrival {
     stage: Stage,
@@ -27,7 +27,7 @@ enum Stage {
 
 #[wasm_bindgen]
 impl Arrival {
-    /// The search for the client with this key; for the tab's client, or a new one, where no key is given.
+    /// Starts the search for the client with this key. Without a key it is the tab's client, or a new one.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Arrival {
         Ok(Self::begin_client(wish, has_locks))
     }
 
-    /// The search for the key of this tab.
+    /// Starts the search for the key of this tab.
     #[wasm_bindgen(js_name = beginTab)]
     pub fn begin_tab(has_locks: bool) -> Arrival {
         let (tab, step) = TabKey::begin(has_locks);
@@ -52,7 +52,7 @@ impl Arrival {
         arrival
     }
 
-    /// What is to be found out or done now; nothing at the end.
+    /// Returns the request that the page must carry out now; nothing at the end.
     #[wasm_bindgen(getter, unchecked_return_type = "Ask | undefined")]
     pub fn ask(&self) -> Option<String> {
         let name = match self.ask.as_ref()? {
@@ -69,7 +69,7 @@ impl Arrival {
         Some(name.to_owned())
     }
 
-    /// The key that this is about; at the end the one that was found.
+    /// Returns the key that the request is about; at the end the key that was found.
     #[wasm_bindgen(getter)]
     pub fn key(&self) -> Option<String> {
         let key = match &self.ask {
@@ -81,7 +81,7 @@ impl Arrival {
         Some(key.0.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// How much is done for a lock.
+    /// Returns how persistently a lock is requested.
     #[wasm_bindgen(getter, unchecked_return_type = "Patience | undefined")]
     pub fn patience(&self) -> Option<String> {
         let Some(Ask::LockKey(_, patience) | Ask::LockRoom(_, patience)) = &self.ask else { return None };
@@ -94,19 +94,19 @@ impl Arrival {
         Some(name.to_owned())
     }
 
-    /// Whether an application has chosen the key that was found.
+    /// Returns whether an application has chosen the key that was found.
     #[wasm_bindgen(getter, js_name = isGiven)]
     pub fn is_given(&self) -> bool {
         matches!(&self.stage, Stage::Identity(Some(identity)) if identity.is_given)
     }
 
-    /// Whether no other page of this browser can be the client that was found.
+    /// Returns whether a client was found that no other page of this browser is.
     #[wasm_bindgen(getter, js_name = isAnybody)]
     pub fn is_anybody(&self) -> bool {
         self.client_key().is_some()
     }
 
-    /// The answer: whether it is so, a key, the clients, or what a client has left.
+    /// Takes the answer to the request: a truth value, a key, the clients, or the transitions that a client has left.
     pub fn answer(&mut self, #[wasm_bindgen(unchecked_param_type = "unknown")] answer: &JsValue) {
         let Some(ask) = self.ask.take() else { return };
         let answer = match ask {
@@ -140,7 +140,7 @@ impl Arrival {
         if let Stage::Identity(identity) = self.stage { identity } else { None }
     }
 
-    /// The key that was found.
+    /// Returns the key that was found.
     pub(crate) fn client_key(&self) -> Option<ClientKey> {
         match &self.stage {
             Stage::Identity(identity) => identity.as_ref().map(|identity| identity.key.clone()),
@@ -177,7 +177,7 @@ fn known(client: &JsValue) -> Option<KnownClient> {
     Some(KnownClient { key, is_given: field(client, "given")?.is_truthy() })
 }
 
-/// What the database holds of a client; nothing where that is not what a client has written.
+/// Reads the database's record of a client; `None` if a client has not written it in this form.
 fn left(found: &JsValue) -> Option<Left> {
     let reserved = whole(field(found, "reserved")?.as_f64()?)?;
     let entries = Array::from(&field(found, "entries")?);
@@ -202,7 +202,7 @@ fn field(object: &JsValue, name: &str) -> Option<JsValue> {
     Reflect::get(object, &JsValue::from_str(name)).ok()
 }
 
-/// A count that JavaScript holds exactly.
+/// Returns a count, if it is an integer that JavaScript represents exactly.
 fn whole(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=COUNT_MAX as f64).contains(&number)).then_some(number as u64)
 }

@@ -1,7 +1,7 @@
-//! The driver as the page's script owns it: `js/reapply/room.ts` has the sockets, the timers and the promises.
+//! The driver, which the page's script owns: `js/reapply/` has the sockets, the timers and the promises.
 //!
-//! What the driver asks for waits inside until [`Driver::drain`] hands it to [`Effects`]. Numbers cross as doubles: seqs, numbers
-//! and microseconds all stay below 2^53.
+//! The driver's effects wait inside until [`Driver::drain`] passes them to [`Effects`]. Numbers are passed as doubles, since seqs, numbers
+//! and microseconds stay below 2^53.
 
 use reapply_client_core::limits::{BACKOFF_FIRST_MICROS, BACKOFF_MAX_MICROS};
 use reapply_client_core::{self as core, Backoff, ConnectionId, MachineFailure, Role, WriteId, Written};
@@ -18,13 +18,14 @@ use crate::surroundings::{Entropy, with_now};
 pub struct Driver {
     driver: core::Driver<ComponentMachine>,
     entropy: Entropy,
-    /// Why a view could not be made, until the page has asked.
+    /// The reason why a view could not be made, until the page has read it.
     view_fault: Option<Fault>,
 }
 
 #[wasm_bindgen]
 impl Driver {
-    /// A driver, which connects at once. `first_ms` and `max_ms`: how long to wait before connecting again.
+    /// Creates a driver, which connects at once. `first_ms` and `max_ms` are the maximum waits before connecting again: the first one, and all
+    /// others.
     #[wasm_bindgen(constructor)]
     pub fn new(is_courier: bool, first_ms: Option<f64>, max_ms: Option<f64>) -> Driver {
         let micros = |ms: Option<f64>, default: u64| ms.map_or(default, |ms| (ms * 1_000.0) as u64);
@@ -35,7 +36,7 @@ impl Driver {
         Self { driver, entropy, view_fault: None }
     }
 
-    /// The client that an arrival has ended with.
+    /// Takes the client that an arrival has found.
     #[wasm_bindgen(js_name = handleIdentity)]
     pub fn handle_identity(&mut self, arrival: Arrival) {
         if let Some(identity) = arrival.into_identity() {
@@ -43,37 +44,37 @@ impl Driver {
         }
     }
 
-    /// Another page is this client now.
+    /// Reports that another page is this client now.
     #[wasm_bindgen(js_name = handleIdentityLost)]
     pub fn handle_identity_lost(&mut self) {
         self.driver.handle_identity_lost();
     }
 
-    /// A connection is open.
+    /// Reports that a connection is open.
     #[wasm_bindgen(js_name = handleOpened)]
     pub fn handle_opened(&mut self, connection: f64) {
         with_now(&mut self.entropy, |now| self.driver.handle_opened(id(connection), now));
     }
 
-    /// A frame has come. When no more are waiting, drain.
+    /// Passes a frame to the driver. When no more are waiting, call [`Driver::drain`].
     #[wasm_bindgen(js_name = handleFrame)]
     pub fn handle_frame(&mut self, connection: f64, frame: &[u8]) {
         with_now(&mut self.entropy, |now| self.driver.handle_frame(id(connection), frame, now));
     }
 
-    /// A text has come: the protocol has none.
+    /// Reports that a text has come, which the protocol does not have.
     #[wasm_bindgen(js_name = handleNonsense)]
     pub fn handle_nonsense(&mut self, connection: f64) {
         with_now(&mut self.entropy, |now| self.driver.handle_nonsense(id(connection), now));
     }
 
-    /// A connection is gone, or could not be opened.
+    /// Reports that a connection is gone, or could not be opened.
     #[wasm_bindgen(js_name = handleLost)]
     pub fn handle_lost(&mut self, connection: f64, why: Option<String>) {
         with_now(&mut self.entropy, |now| self.driver.handle_lost(id(connection), why, now));
     }
 
-    /// A build that was asked for.
+    /// Passes a build that was requested to the driver.
     #[wasm_bindgen(js_name = handleMachine)]
     pub fn handle_machine(&mut self, digest: &str, component: Component) {
         if let Ok(digest) = digest.parse() {
@@ -81,7 +82,7 @@ impl Driver {
         }
     }
 
-    /// That build is not here. `is_final`: it cannot be run in this browser, now or later.
+    /// Reports that a build could not be loaded. `is_final` is whether it can never run in this browser.
     #[wasm_bindgen(js_name = handleMachineFailed)]
     pub fn handle_machine_failed(&mut self, digest: &str, why: String, is_final: bool) {
         let failure = if is_final { MachineFailure::Unusable(why) } else { MachineFailure::Unavailable(why) };
@@ -90,7 +91,7 @@ impl Driver {
         }
     }
 
-    /// A write has ended: with `true` or `false`, or with nothing where the store does not say.
+    /// Reports the outcome of a write: whether it succeeded, or nothing if the store does not answer.
     #[wasm_bindgen(js_name = handleWritten)]
     pub fn handle_written(&mut self, write: f64, is_written: Option<bool>) {
         let written = match is_written {
@@ -101,66 +102,66 @@ impl Driver {
         with_now(&mut self.entropy, |now| self.driver.handle_written(WriteId(write as u64), written, now));
     }
 
-    /// The store is open, for the first time or again.
+    /// Reports that the store is open, for the first time or again.
     #[wasm_bindgen(js_name = handleStoreOpened)]
     pub fn handle_store_opened(&mut self) {
         self.driver.handle_store_opened();
     }
 
-    /// The store was closed, or could not be opened.
+    /// Reports that the store was closed, or could not be opened.
     #[wasm_bindgen(js_name = handleStoreClosed)]
     pub fn handle_store_closed(&mut self) {
         with_now(&mut self.entropy, |now| self.driver.handle_store_closed(now));
     }
 
-    /// The time of [`Driver::wake_at`] has come.
+    /// Reports that the time of [`Driver::wake_at`] has come.
     #[wasm_bindgen(js_name = handleTimer)]
     pub fn handle_timer(&mut self) {
         with_now(&mut self.entropy, |now| self.driver.handle_timer(now));
     }
 
-    /// The network or the page is back.
+    /// Reports that the network or the page is back.
     #[wasm_bindgen(js_name = handleWake)]
     pub fn handle_wake(&mut self) {
         with_now(&mut self.entropy, |now| self.driver.handle_wake(now));
     }
 
-    /// The key of somebody who has left something, if there is one: a courier delivers that now.
+    /// Returns the key of a client with undelivered transitions, if there is one. A courier must deliver them now.
     #[wasm_bindgen(js_name = handleOrphan)]
     pub fn handle_orphan(&mut self, key: Option<String>) {
         let key = key.and_then(|key| key.parse().ok());
         with_now(&mut self.entropy, |now| self.driver.handle_orphan(key, now));
     }
 
-    /// The courier has left the room.
+    /// Reports that the courier has left the room.
     #[wasm_bindgen(js_name = handleDelivered)]
     pub fn handle_delivered(&mut self) {
         self.driver.handle_delivered();
     }
 
-    /// The search for somebody who has left something.
+    /// Returns the search for a client with undelivered transitions.
     #[wasm_bindgen(js_name = seekOrphan)]
     pub fn seek_orphan(&self, has_locks: bool) -> Arrival {
         Arrival::begin_orphan(self.driver.served().to_vec(), has_locks)
     }
 
-    /// The page leaves the room.
+    /// Leaves the room.
     #[wasm_bindgen(js_name = handleClose)]
     pub fn handle_close(&mut self) {
         with_now(&mut self.entropy, |now| self.driver.handle_close(now));
     }
 
-    /// Takes a transition on, or keeps it until the room is joined, and gives its ticket; nothing when the room is closed.
+    /// Applies a transition, or keeps it until the room is joined. Returns its ticket; nothing when the room is closed.
     pub fn apply(&mut self, json: &str) -> Option<f64> {
         with_now(&mut self.entropy, |now| self.driver.apply(json, now)).ok().map(|ticket| ticket.0 as f64)
     }
 
-    /// Sends an ephemeral message; `false` when it is too large or there is no connection.
+    /// Sends an ephemeral message. Returns `false` if it is too large or there is no connection.
     pub fn signal(&mut self, body: Vec<u8>) -> bool {
         self.driver.signal(body.into())
     }
 
-    /// Hands over all that waits to be done.
+    /// Passes on all effects that wait.
     pub fn drain(&mut self, effects: &Effects) {
         with_now(&mut self.entropy, |now| {
             while let Some(effect) = self.driver.poll_effect(now) {
@@ -169,13 +170,13 @@ impl Driver {
         });
     }
 
-    /// When [`Driver::handle_timer`] is to be called, in milliseconds of `performance.now()`.
+    /// Returns the time at which to call [`Driver::handle_timer`], in milliseconds of `performance.now()`.
     #[wasm_bindgen(js_name = wakeAt)]
     pub fn wake_at(&mut self) -> Option<f64> {
         self.driver.wake_at().map(|ticks| ticks.0 as f64 / 1_000.0)
     }
 
-    /// The optimistic view, as a string of JSON. Nothing when there is no state, or the machine could not show it.
+    /// Returns the optimistic view, as a string of JSON. Nothing if there is no state, or the machine could not show it.
     #[wasm_bindgen(unchecked_return_type = "string | undefined")]
     pub fn view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.driver.optimistic()?;
@@ -183,7 +184,7 @@ impl Driver {
         self.viewed(view)
     }
 
-    /// The confirmed view, likewise.
+    /// Returns the confirmed view in the same way.
     #[wasm_bindgen(js_name = confirmedView, unchecked_return_type = "string | undefined")]
     pub fn confirmed_view(&mut self) -> Option<JsValue> {
         let (machine, state) = self.driver.confirmed()?;
@@ -191,90 +192,91 @@ impl Driver {
         self.viewed(view)
     }
 
-    /// Why the last view could not be made, once: its machine has faulted, which is not a divergence. The next drain asks for a snapshot.
+    /// Returns the reason why the last view could not be made, once. The machine has faulted, which is not a divergence. The next drain requests
+    /// a snapshot.
     #[wasm_bindgen(js_name = takeViewFault)]
     pub fn take_view_fault(&mut self) -> Option<String> {
         self.view_fault.take().map(|fault| fault.to_string())
     }
 
-    /// A number that is another one when anything that a page can look at has changed.
+    /// Returns a number that changes when anything that a page can see changes.
     pub fn revision(&self) -> u32 {
         self.driver.revision()
     }
 
-    /// A number that is another one when a view may be another one.
+    /// Returns a number that changes when a view may have changed.
     #[wasm_bindgen(js_name = statesRevision)]
     pub fn states_revision(&self) -> u32 {
         self.driver.states_revision()
     }
 
-    /// A number that is another one when the room's participants are others.
+    /// Returns a number that changes when the room's participants change.
     #[wasm_bindgen(js_name = presenceRevision)]
     pub fn presence_revision(&self) -> u32 {
         self.driver.presence_revision()
     }
 
-    /// How the page stands in the room.
+    /// Returns the page's status in the room.
     #[wasm_bindgen(unchecked_return_type = "Status")]
     pub fn status(&self) -> String {
         self.driver.status().name().to_owned()
     }
 
-    /// Why the room is closed, or why the page is not in it now.
+    /// Returns the reason why the room is closed, or why the page is not connected.
     pub fn reason(&self) -> Option<String> {
         self.driver.reason().map(str::to_owned)
     }
 
-    /// How many bytes of the room's state have arrived, and how many it has, while it comes in parts.
+    /// Returns the number of bytes of the room's state that have arrived, and the total, while it arrives in parts.
     pub fn arriving(&self) -> Option<Vec<f64>> {
         self.driver.arriving().map(|(received, bytes)| vec![received as f64, bytes as f64])
     }
 
-    /// How many transitions have no outcome.
+    /// Returns the number of transitions without an outcome.
     pub fn pending(&self) -> usize {
         self.driver.pending()
     }
 
-    /// Whether they outlive the page.
+    /// Returns whether pending transitions survive the page.
     #[wasm_bindgen(js_name = isDurable)]
     pub fn is_durable(&self) -> bool {
         self.driver.is_durable()
     }
 
-    /// The last confirmed event's seq.
+    /// Returns the last confirmed event's seq.
     pub fn seq(&self) -> f64 {
         let confirmed = self.driver.replica().and_then(|replica| replica.confirmed_at());
         confirmed.map_or(0.0, |(seq, _)| seq.0 as f64)
     }
 
-    /// The digest of the build that runs.
+    /// Returns the digest of the build that runs.
     pub fn digest(&self) -> Option<String> {
         self.driver.digest().map(|digest| digest.to_string())
     }
 
-    /// Who the page's transitions are by.
+    /// Returns the author of the page's transitions.
     pub fn participant(&self) -> Option<String> {
         self.driver.replica()?.participant().map(ToString::to_string)
     }
 
-    /// The participants that the room names.
+    /// Returns the participants that the room names.
     pub fn participants(&self) -> Vec<String> {
         let Some(replica) = self.driver.replica() else { return Vec::new() };
         replica.presence().participants.iter().map(ToString::to_string).collect()
     }
 
-    /// How many participants there are.
+    /// Returns the number of participants.
     #[wasm_bindgen(js_name = participantCount)]
     pub fn participant_count(&self) -> f64 {
         self.driver.replica().map_or(0.0, |replica| replica.presence().count as f64)
     }
 
-    /// The way to the host and back, in milliseconds.
+    /// Returns the round-trip time to the host in milliseconds.
     pub fn latency(&self) -> Option<f64> {
         self.driver.latency_micros().map(|micros| micros / 1_000.0)
     }
 
-    /// The host's time, in milliseconds since the Unix epoch.
+    /// Returns the host's time, in milliseconds since the Unix epoch.
     pub fn now(&mut self) -> f64 {
         with_now(&mut self.entropy, |now| self.driver.time(now)).0 as f64 / 1_000.0
     }

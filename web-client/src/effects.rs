@@ -1,4 +1,4 @@
-//! What the driver asks for, told to the page's script.
+//! Passes the driver's effects to the page's script.
 
 use js_sys::Uint8Array;
 use reapply_client_core::{Change, Decision, Effect, Entry, Ticket};
@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Takes what the driver asks for: `Effects` of `js/reapply/effects.ts`. Its methods only note it: they must neither throw nor call the driver.
+    /// The receiver of effects: `Effects` of `js/reapply/effects.ts`. Its methods only note them. They must neither throw nor call the driver.
     #[wasm_bindgen(typescript_type = "Effects")]
     pub type Effects;
 
@@ -53,10 +53,10 @@ extern "C" {
     fn closed(this: &Effects, why: &str);
 }
 
-/// The number, in the store, of what has none yet.
+/// The number in the store of a transition that has none yet.
 pub(crate) const NO_NUMBER: f64 = 0.0;
 
-/// Notes one effect.
+/// Passes on one effect.
 pub(crate) fn note(effects: &Effects, effect: Effect) {
     match effect {
         Effect::Connect(connection) => effects.connect(connection.0 as f64),
@@ -113,7 +113,7 @@ fn note_decision(effects: &Effects, ticket: Ticket, decision: &Decision) {
     }
 }
 
-/// The machine's own words on a conflict, as JSON.
+/// Returns the machine's conflict, as JSON.
 fn conflict(rejection: &Rejection) -> Option<&str> {
     match rejection {
         Rejection::Conflict(json) => Some(json),

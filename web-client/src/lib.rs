@@ -6,11 +6,11 @@
 //!                               │      └── effects: frames, writes, outcomes, ...                           ▼
 //!                               │                                                              machine::ComponentMachine
 //!                               └──▶ js/reapply/component.ts ◀──────────────────────────────────────────────┘
-//!                                      the very component that the host runs
+//!                                      the same component that the host runs
 //! ```
 //!
-//! Everything that is decided is behind the driver, everything that is browser (sockets, storage, locks, timers, promises) is in `js/`. Views cross
-//! as strings, unread. Read in this order: [`driver`], [`effects`], [`arrival`], [`machine`], [`past`].
+//! The driver makes all decisions. Everything that needs the browser (sockets, storage, locks, timers, promises) is in `js/`. Views are passed
+//! as strings, without being parsed. Read in this order: [`driver`], [`effects`], [`arrival`], [`machine`], [`past`].
 
 #![warn(missing_docs)]
 
@@ -30,14 +30,14 @@ import type { Component } from "./component.js";
 import type { Effects } from "./effects.js";
 import type { Status } from "./types.js";
 
-/** What is to be found out or done while a page arrives. */
+/** A request of an arrival to the page. */
 export type Ask = "openStore" | "tabKey" | "keptKey" | "keepKey" | "lockKey" | "lockRoom" | "unlock" | "orphans" | "read";
 
-/** How much is done for a lock. */
+/** The persistence with which a lock is requested. */
 export type Patience = "none" | "moment" | "endless" | "steal";
 "#;
 
-/// The digest of a component's bytes, as it stands in URLs.
+/// Returns the digest of a component's bytes, as in URLs.
 #[must_use]
 #[wasm_bindgen]
 pub fn digest(bytes: &[u8]) -> String {

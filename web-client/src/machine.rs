@@ -1,7 +1,8 @@
 //! A [`Machine`] whose code runs in the page: a component that `js/reapply/adapter.ts` has started.
 //!
-//! Numbers cross between the two modules: states by the number that the machine itself has given them, and bytes by their place in this module's memory,
-//! from where the adapter copies them. No call throws, so that none needs what a thrown error costs.
+//! Only numbers are passed between the two modules: states as the numbers that the machine itself has given them, and bytes as places in this
+//! module's
+//! memory, from which the adapter copies them. Calls do not throw, so they avoid the cost of exceptions.
 
 use std::rc::Rc;
 
@@ -28,7 +29,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn reset(this: &Component) -> Result<(), JsValue>;
 
-    /// What runs of it: `Instance` of `js/reapply/adapter.ts`.
+    /// The running instance: `Instance` of `js/reapply/adapter.ts`.
     type Instance;
 
     #[wasm_bindgen(method)]
@@ -73,7 +74,7 @@ extern "C" {
     fn alarm_transition(this: &Instance) -> Vec<u8>;
 }
 
-/// The answer of a call that was refused instead of giving a state.
+/// The result of a call that was refused, instead of a state.
 const REFUSED: f64 = -1.0;
 
 /// The case `conflict` of the contract's `rejection`.
@@ -86,7 +87,7 @@ pub struct ComponentMachine {
     instance: Rc<Instance>,
 }
 
-/// A state; dropping it frees it inside the machine.
+/// A state. Dropping it frees it inside the machine.
 pub struct State {
     instance: Rc<Instance>,
     number: u32,
@@ -94,44 +95,44 @@ pub struct State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        // A machine that has broken off frees nothing. Its states went with it.
+        // A machine that has faulted need not free a state: all of its states are gone.
         self.instance.dispose(self.number);
     }
 }
 
 impl ComponentMachine {
-    /// The machine that `component` runs; its bytes have this digest.
+    /// Creates the machine that `component` runs. The component's bytes have this digest.
     #[must_use]
     pub fn new(digest: Digest, component: Component) -> Self {
         Self { digest, instance: Rc::new(component.instance()), component }
     }
 
-    /// The build.
+    /// Returns the digest of the build.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// What user interfaces see of `state`: a JavaScript string of JSON.
+    /// Returns the view of `state`: a JavaScript string of JSON.
     ///
     /// # Errors
     ///
-    /// The machine faults; each further use says so again.
+    /// The machine faults. Each further use fails with the same fault.
     pub fn view(&self, state: &State) -> Result<JsValue, Fault> {
         let view = self.instance.view(state.number);
         if view.is_undefined() { Err(self.trapped()) } else { Ok(view) }
     }
 
-    /// The transition that `json`, a JavaScript string, describes.
+    /// Returns the transition that `json`, a JavaScript string, describes.
     ///
     /// # Errors
     ///
-    /// It describes none, or the machine faults.
+    /// The text does not describe a transition, or the machine faults.
     pub fn encode_text(&self, json: &JsValue) -> Result<Bytes, CodecError> {
         self.instance.encode(json).map(Bytes::from).ok_or_else(|| self.codec_error())
     }
 
-    /// A state from what a call has answered; the answer again where it gave none.
+    /// Returns the state that a call has returned, or else the call's result.
     fn state(&self, answer: f64) -> Result<State, f64> {
         if answer < 0.0 {
             Err(answer)

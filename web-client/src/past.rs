@@ -1,4 +1,4 @@
-//! Past states, made again in the page: `js/reapply/past.ts` fetches what it takes, and loads the builds.
+//! Past states, rebuilt in the page: `js/reapply/past.ts` fetches the records, and loads the builds.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::machine::{Component, ComponentMachine};
 
-/// The moments of one room that a page looks at.
+/// The past moments of one room that a page looks at.
 #[wasm_bindgen]
 pub struct Moments {
     stretches: Stretches<ComponentMachine>,
@@ -21,7 +21,7 @@ pub struct Moments {
 
 #[wasm_bindgen]
 impl Moments {
-    /// Nothing yet.
+    /// Creates an empty store of moments.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "JavaScript makes it")]
     #[wasm_bindgen(constructor)]
@@ -37,30 +37,30 @@ impl Moments {
         Self { stretches: Stretches::new(builds, KEPT_BYTES_MAX), components, shown: None }
     }
 
-    /// Whether the moment at `seq` can be made from what is here.
+    /// Returns whether everything for the moment at `seq` is here.
     #[must_use]
     pub fn has(&self, seq: f64) -> bool {
         self.stretches.has(Seq(seq as u64))
     }
 
-    /// The last event before `seq` up to which something is here.
+    /// Returns the last event before `seq` up to which there are records here.
     #[must_use]
     pub fn nearest(&self, seq: f64) -> Option<f64> {
         self.stretches.nearest(Seq(seq as u64)).map(|seq| seq.0 as f64)
     }
 
-    /// Takes in what the host has answered with to a page that holds the events up to `held`, and says which moment was asked for.
+    /// Takes the host's answer to a page that holds the events up to `held`, and returns the seq of the requested moment.
     ///
     /// # Errors
     ///
-    /// It is no part of a room's past, or of no use.
+    /// The answer is not a part of a room's past, or does not continue the one that is here.
     pub fn take(&mut self, bytes: &[u8], held: Option<f64>) -> Result<f64, JsError> {
         let past = Past::decode(bytes)?;
         let asked = self.stretches.take(past, held.map(|held| Seq(held as u64)));
         asked.map(|seq| seq.0 as f64).map_err(|why| JsError::new(&why))
     }
 
-    /// The builds that the moment at `seq` needs, and that are not here.
+    /// Returns the builds that the moment at `seq` needs and that are not here.
     #[wasm_bindgen(js_name = missingBuilds)]
     #[must_use]
     pub fn missing_builds(&self, seq: f64) -> Vec<String> {
@@ -69,23 +69,23 @@ impl Moments {
         builds.filter(|digest| !components.contains_key(digest)).map(|digest| digest.to_string()).collect()
     }
 
-    /// One of those builds.
+    /// Adds one of those builds.
     ///
     /// # Errors
     ///
-    /// The digest is none.
+    /// The text is not a digest.
     #[wasm_bindgen(js_name = addBuild)]
     pub fn add_build(&mut self, digest: &str, component: Component) -> Result<(), JsError> {
-        let digest = digest.parse().map_err(|_| JsError::new(&format!("{digest} is no digest")))?;
+        let digest = digest.parse().map_err(|_| JsError::new(&format!("{digest} is not a digest")))?;
         self.components.borrow_mut().insert(digest, component);
         Ok(())
     }
 
-    /// Goes on towards the moment at `seq` by so many events; `true` when it is there. Until then, call it again.
+    /// Replays up to `events_max` events towards the moment at `seq`. Returns `true` when it is reached. Until then, call it again.
     ///
     /// # Errors
     ///
-    /// It cannot be made here. Begin anew then.
+    /// The moment cannot be rebuilt here. Start again with an empty store then.
     pub fn replay(&mut self, seq: f64, events_max: usize) -> Result<bool, JsError> {
         let reached = self.stretches.replay(Seq(seq as u64), events_max).map_err(|why| JsError::new(&why))?;
         let Some((machine, state, time)) = reached else { return Ok(false) };
@@ -93,13 +93,13 @@ impl Moments {
         Ok(true)
     }
 
-    /// The time of the moment that was reached last, in microseconds.
+    /// Returns the time of the last moment that was reached, in microseconds.
     #[must_use]
     pub fn time(&self) -> f64 {
         self.shown.as_ref().map_or(0.0, |(time, _)| time.0 as f64)
     }
 
-    /// Its view, as a string of JSON.
+    /// Returns the view of that moment, as a string of JSON.
     #[must_use]
     #[wasm_bindgen(unchecked_return_type = "string | undefined")]
     pub fn view(&self) -> Option<JsValue> {

@@ -1,4 +1,4 @@
-//! What the page's engine gives: its clocks, and random bits.
+//! The clocks and random bits of the page's engine.
 
 use reapply_sync::Timestamp;
 use reapply_sync::room::{Now, Ticks};
@@ -12,10 +12,10 @@ extern "C" {
     fn fill(bytes: &mut [u8]);
 }
 
-/// Bytes of random bits that are drawn at a time.
+/// The number of random bytes that are drawn at a time.
 const POOL_BYTES: usize = 512;
 
-/// Random bits, drawn many at a time.
+/// A source of random bits, which draws many at a time.
 pub(crate) struct Entropy {
     pool: [u8; POOL_BYTES],
     left: usize,
@@ -26,7 +26,7 @@ impl Entropy {
         Self { pool: [0; POOL_BYTES], left: 0 }
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub(crate) fn draw(&mut self) -> u64 {
         if self.left == 0 {
             fill(&mut self.pool);
@@ -38,7 +38,7 @@ impl Entropy {
     }
 }
 
-/// Calls `f` with the present moment.
+/// Calls `f` with the present time.
 pub(crate) fn with_now<T>(entropy: &mut Entropy, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
     let ticks = Ticks((performance_now() * 1_000.0) as u64);
     let time = Timestamp((js_sys::Date::now() * 1_000.0) as u64);

@@ -108,7 +108,7 @@ async fn what_is_no_moment_is_refused_with_the_reason() {
         ("-1", "a seq is a whole number from 0, and not -1"),
         ("1.5", "a seq is a whole number from 0, and not 1.5"),
         ("{ time: 'soon' }", "`time` is a time such as"),
-        ("{ time: NaN }", "NaN is no time"),
+        ("{ time: NaN }", "NaN is not a time"),
         ("{ time: new Date(0) }", "the room counter/none began at"),
     ] {
         let told = page.promised(&format!("room.at({asked}).then(() => 'there', ({{ message }}) => message)")).await;

@@ -1,7 +1,7 @@
-//! Makes the types of an entry, as one file, from the TypeScript that has them.
+//! Makes the types of an entry, as one file, from its TypeScript.
 //!
-//! An entry that exports the things of other modules gets their declarations. What these modules export must be what the entry exports: a page's author
-//! reads every type, and can name every type, that the file shows.
+//! An entry that re-exports other modules gets their declarations. These modules must export exactly the names that the entry exports, so that a
+//! page's author can name every type in the file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use oxc_span::SourceType;
 
 use crate::erase::{fail_on, parse};
 
-/// Returns the types of what `entry` exports: its own, or those that it takes from other modules. An entry of the first kind may import types from
+/// Returns the types of the exports of `entry`: its own, or those that it takes from other modules. An entry of the first kind may import types from
 /// `others`, which are served beside it.
 ///
 /// # Errors
@@ -144,7 +144,7 @@ export function connect(options: Options = {}): Room { return new Shell(options)
 /** A room. */
 export class Room {
   readonly #shell: Shell;
-  /** How many. */
+  /** The number. */
   get pending(): number { return 1; }
   private hidden(shell: Shell): Shell { return shell; }
 }
@@ -173,7 +173,7 @@ export declare function connect(options?: Options): Room;
 /** A room. */
 export declare class Room {
 \t#private;
-\t/** How many. */
+\t/** The number. */
 \tget pending(): number;
 \tprivate hidden;
 }

@@ -1,11 +1,11 @@
-//! Makes JavaScript of TypeScript by erasing its types: each becomes spaces, so that all else keeps its line and its column.
+//! Turns TypeScript into JavaScript by erasing its types: each becomes spaces, so that everything else keeps its line and its column.
 //!
 //! ```text
 //!  at(seq: number): Moment<View> { return this.#past!.at(seq) as Moment<View>; }
 //!  at(seq        )               { return this.#past .at(seq)                ; }
 //! ```
 //!
-//! Only syntax that can be erased is known here. The parser of JavaScript reads the result, so any other syntax of TypeScript (an `enum`, a parameter
+//! Only syntax that can be erased is known here. The result is parsed as JavaScript, so any other syntax of TypeScript (an `enum`, a parameter
 //! that is a property, an overload) is refused, and so is a type whose removal would join two statements.
 
 use std::ops::Range;
@@ -69,7 +69,7 @@ pub(crate) fn fail_on(diagnostics: Diagnostics, source: &str) -> Result<()> {
     Ok(())
 }
 
-/// Replaces ranges of a text by spaces, as wide as what was there, but leaves none at the end of a line.
+/// Replaces ranges of a text by spaces of the same width, but leaves none at the end of a line.
 fn blank(source: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_by_key(|range| range.start);
     let mut text = String::with_capacity(source.len());
@@ -97,7 +97,7 @@ fn blank(source: &str, mut ranges: Vec<Range<usize>>) -> String {
     text
 }
 
-/// Finds all that is only there for the compiler.
+/// A visitor that finds the syntax that only the compiler needs.
 struct Types<'s> {
     source: &'s str,
     ranges: Vec<Range<usize>>,
@@ -110,7 +110,7 @@ impl Types<'_> {
         self.ranges.push(from as usize..to as usize);
     }
 
-    /// Erases a mark, as in `name?: string`, that stands somewhere after `from` and before anything but spaces.
+    /// Erases a mark, as in `name?: string`, that follows `from`, with only spaces between.
     fn erase_mark(&mut self, from: u32, mark: char) {
         let rest = &self.source[from as usize..];
         let trimmed = rest.trim_start();
@@ -226,7 +226,7 @@ impl<'a> Visit<'a> for Types<'_> {
     }
 }
 
-/// Whether nothing of a statement is left without its types.
+/// Returns whether nothing of a statement is left without its types.
 fn is_type(statement: &Statement<'_>) -> bool {
     match statement {
         Statement::TSTypeAliasDeclaration(_)

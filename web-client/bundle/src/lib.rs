@@ -1,7 +1,7 @@
 //! Puts the browser's client together: compiles `reapply-web` for the browser, makes its bindings, and lays the hand-written
 //! TypeScript around them, without its types.
 //!
-//! The host's build script does this, so that `cargo build` gives a binary that holds its client; `cargo run -p reapply-web-bundle`
+//! The host's build script does this, so that `cargo build` makes a binary that contains its client. `cargo run -p reapply-web-bundle`
 //! does it for the npm package.
 
 pub mod declarations;
@@ -19,7 +19,7 @@ use wasm_bindgen_cli_support::Bindgen;
 /// The file that a page imports.
 pub const ENTRY: &str = "reapply.js";
 
-/// Its types.
+/// The types of that file.
 pub const TYPES: &str = "reapply.d.ts";
 
 /// The file that a page imports for a slider through a room's past, and its types.
@@ -30,7 +30,7 @@ pub const PARTS: &str = "reapply";
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// How the client is compiled: for its size, since every visitor downloads it before anything else happens.
+/// The profile in which the client is compiled: for size, since every visitor downloads it before anything else happens.
 const PROFILE: [&str; 5] = [
     "profile.release.opt-level='s'",
     "profile.release.lto='fat'",
@@ -39,14 +39,14 @@ const PROFILE: [&str; 5] = [
     "profile.release.debug=0",
 ];
 
-/// The workspace that this crate stands in.
+/// Returns the folder of the workspace of this crate.
 #[must_use]
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// What the client is made from: files and folders. When one of them changes, it must be made anew.
+/// Returns the files and folders that the client is made from. When one of them changes, the client must be made again.
 #[must_use]
 pub fn sources() -> Vec<PathBuf> {
     let sources = [
@@ -63,8 +63,8 @@ pub fn sources() -> Vec<PathBuf> {
     sources.iter().map(|source| workspace().join(source)).collect()
 }
 
-/// Makes the client in `out`: [`ENTRY`], [`TYPES`], [`SCRUBBER`], and the folder [`PARTS`]. What was there before is removed. Cargo works in `target`,
-/// which must not be the folder of a Cargo that waits for this one.
+/// Makes the client in `out`: [`ENTRY`], [`TYPES`], [`SCRUBBER`], and the folder [`PARTS`]. The former content of `out` is removed. Cargo works in
+/// `target`, which must not be the folder of a Cargo that waits for this one.
 ///
 /// # Errors
 ///
@@ -141,7 +141,7 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// Makes JavaScript of all TypeScript in `source`, and the types of the two files that pages import.
+/// Turns all TypeScript in `source` into JavaScript, and makes the types of the two files that pages import.
 ///
 /// # Errors
 ///
@@ -158,7 +158,7 @@ pub fn translate(source: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes JavaScript of the files of a folder, without its folders.
+/// Turns the files of a folder into JavaScript, without its subfolders.
 fn erase_all(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("could not make {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("could not read {}", from.display()))? {

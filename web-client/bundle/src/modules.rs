@@ -1,7 +1,7 @@
-//! Makes one file of the client's modules, so that a browser asks once and not twenty times.
+//! Packs the client's modules into one file, so that a browser makes one request instead of twenty.
 //!
-//! Each module becomes a function that gives what it exports, in an order in which all that it imports is there before it. This knows the few
-//! forms of imports and exports that the client is written in, and refuses all others: what it does not know cannot go wrong in silence.
+//! Each module becomes a function that returns its exports, after the modules that it imports. Only the few forms of imports and exports that the
+//! client uses are supported. All others are errors, so that they cannot go wrong silently.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,11 +9,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Makes one module of `entry` and all that it imports. It exports what `entry` exports.
+/// Packs `entry` and all modules that it imports into one module, with the exports of `entry`.
 ///
 /// # Errors
 ///
-/// A file cannot be read, two modules import each other, or one has an import or export of another form than those that are known.
+/// A file cannot be read, two modules import each other, or an import or export has an unsupported form.
 pub fn join(entry: &Path) -> Result<String> {
     let mut joined = Joined::default();
     let exports = joined.add(entry)?;
@@ -29,7 +29,7 @@ struct Joined {
 }
 
 impl Joined {
-    /// Adds a module and, before it, what it imports. Answers the names that it exports.
+    /// Adds a module, after the modules that it imports. Returns the names that it exports.
     fn add(&mut self, file: &Path) -> Result<Vec<String>> {
         let stem = file.file_stem_text()?.to_owned();
         self.names.insert(stem.clone(), String::new());
@@ -90,7 +90,7 @@ impl Joined {
         Ok(())
     }
 
-    /// The constant that holds what a module exports, which is added first if need be.
+    /// Returns the constant that holds a module's exports. Adds the module first if necessary.
     fn import(&mut self, file: &Path, from: &str) -> Result<String> {
         let path = from.trim_end_matches(';').trim_matches('"');
         ensure!(path.starts_with("./"), "modules are imported by their place, as in \"./other.js\"");
@@ -105,7 +105,7 @@ impl Joined {
     }
 }
 
-/// Whether a line is all comment: a page loads no comments. `is_inside` says whether the lines before have left one open.
+/// Returns whether a whole line is a comment, which pages do not load. `is_inside` is whether the lines before have left a comment open.
 fn is_comment(line: &str, is_inside: &mut bool) -> bool {
     let line = line.trim();
     if *is_inside {
@@ -122,7 +122,7 @@ struct Module {
     exports: Vec<String>,
 }
 
-/// `init, { digest as digestOf }` as what is taken out of an object: `default: init, digest: digestOf`.
+/// Returns names such as `init, { digest as digestOf }` in the form that takes them out of an object: `default: init, digest: digestOf`.
 fn imported(what: &str) -> String {
     let (first, braces) = what.split_once('{').unwrap_or((what, ""));
     let default = first.trim().trim_end_matches(',');

@@ -1,4 +1,4 @@
-//! The client's TypeScript, as its compiler and Node see it. Without npm only the lines are compared; CI has npm.
+//! The client's TypeScript, checked by its compiler and Node. Without npm only the lines are compared; CI has npm.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use reapply_testing::typescript;
 use reapply_web_bundle::erase::erase;
 use reapply_web_bundle::{bundle, workspace};
 
-/// The compiler, if npm is there.
+/// Returns the compiler, if npm is installed.
 static COMPILER: LazyLock<Option<PathBuf>> = LazyLock::new(|| typescript(env!("CARGO_TARGET_TMPDIR")));
 
-/// The npm package with its sources beside it, made once.
+/// Returns the npm package with its sources beside it, which is made once.
 static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let package = temporary.join("web-client");
     let target = temporary.parent().expect("cargo's folder for temporary files is in its target folder");
-    // What the host's build script has compiled is not compiled again.
+    // Code that the host's build script has compiled is not compiled again.
     bundle(&package.join("dist"), &target.join("web-client")).unwrap();
     fs::copy(workspace().join("web-client/package.json"), package.join("package.json")).unwrap();
     package
@@ -36,7 +36,7 @@ fn the_compiler_accepts_the_client() {
     let compile = || run(Command::new("node").arg(compiler).arg("--project").arg(&project));
     assert_eq!(compile(), (true, String::new()));
 
-    // A mistake is found, also at the border to what is compiled from Rust.
+    // A mistake is found, also in calls of the code that is compiled from Rust.
     let room = project.join("js/reapply/room.ts");
     let text = fs::read_to_string(&room).unwrap();
     fs::write(&room, text.replace("driver.signal(bytes)", "driver.signal(body)")).unwrap();
@@ -44,7 +44,7 @@ fn the_compiler_accepts_the_client() {
     assert!(!compiles && told.contains("room.ts") && told.contains("Uint8Array"), "{told}");
 }
 
-/// A page that uses all that the package promises. A line with `// no` must not compile.
+/// A page that uses everything that the package promises. A line with `// no` must not compile.
 const PAGE: &str = r#"
 import { connect, type Moment, type Options, type Outcome, type RejectionKind, Room, type Returned, type Signal, type Status } from "./dist/reapply.js";
 import { Scrubber } from "./dist/scrubber.js";
@@ -127,12 +127,12 @@ fn node_reads_what_is_served() {
     }
 }
 
-/// The place of an error, as in `page.ts(7,1): error TS2322: ...`.
+/// Returns the place of an error, as in `page.ts(7,1): error TS2322: ...`.
 fn line_of(error: &str) -> Option<usize> {
     error.split_once("page.ts(")?.1.split_once(',')?.0.parse().ok()
 }
 
-/// Returns all TypeScript of the client.
+/// Returns all TypeScript files of the client.
 fn modules() -> Vec<PathBuf> {
     let folder = workspace().join("web-client/js");
     let folders = [folder.clone(), folder.join("reapply")];

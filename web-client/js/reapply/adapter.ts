@@ -1,7 +1,8 @@
-// Runs the core modules of a component: the one adapter for the one contract, wit/machine.wit.
+// Runs the core modules of a component: the fixed adapter for the contract, wit/machine.wit.
 //
-// The host's plan says in numbers how the modules are put together. Nothing else of the component decides what runs here, and no text of it is ever code.
-// Values cross as the canonical ABI lays them out. States are the numbers by which the machine itself knows them.
+// The host's plan says in numbers how the modules are linked. Nothing else in the component decides what runs here, and none of its text is ever
+// run as code.
+// Values are passed in the layout of the canonical ABI. States are the numbers by which the machine itself knows them.
 
 /** An instance and one of its exports. */
 export type Place = [instance: number, index: number];
@@ -23,16 +24,16 @@ export interface Compiled {
   exports: string[];
 }
 
-/** What a machine says of itself. */
+/** A machine's description of itself. */
 export interface Described {
   stateVersion: number;
   membership: boolean;
 }
 
-/** A function of a core module. Those that answer, answer with a number: a value or its place. */
+/** A function of a core module. If it returns something, that is a number: a value or its place. */
 type Call = (...parameters: (number | bigint)[]) => number;
 
-/** What a call answers instead of a state. A state is never negative. */
+/** The results of a call instead of a state. A state is never negative. */
 const REFUSED = -1;
 const FAULTED = -2;
 
@@ -54,18 +55,18 @@ export function compile(plan: Plan, component: Uint8Array<ArrayBuffer>): Promise
 }
 
 /**
- * One running machine. After a fault it answers nothing but faults. No method throws.
+ * One running machine. After a fault every call fails with that fault. No method throws.
  *
- * Bytes come in by their place in the caller's memory, and cross at once. What a call gives besides its answer is in the fields until the next call.
+ * Arguments are places in the caller's memory, from which bytes are copied at once. Further results of a call are in the fields until the next call.
  */
 export class Instance {
-  /** Why the last call was refused, or what the fault was. */
+  /** The reason why the last call was refused, or its fault. */
   why = "";
-  /** Which case of a rejection the last refusal is: 0 is malformed, 1 a conflict. */
+  /** The case of the last rejection: 0 is malformed, 1 a conflict. */
   refusal = 0;
-  /** Whether the machine has broken off. */
+  /** Whether the machine has faulted. */
   isBroken = false;
-  /** The alarm that was asked for last. */
+  /** The alarm that was read last. */
   alarmAt = 0n;
   alarmTransition: Uint8Array<ArrayBuffer> = new Uint8Array();
 
@@ -74,13 +75,13 @@ export class Instance {
   #destructor: Call | undefined;
   #bytes = new Uint8Array();
   #words = new Uint32Array();
-  /** The caller's memory, which holds what calls are given. */
+  /** The caller's memory, which holds the arguments of calls. */
   readonly #caller: WebAssembly.Memory;
   #callerBytes = new Uint8Array();
-  /** The contract's functions, in the plan's order, and what is to be called after each. */
+  /** The contract's functions, in the plan's order, and the function to call after each. */
   #calls: Call[];
   readonly #afters: (Call | undefined)[];
-  /** The number of the state behind each handle that the machine holds; -1 behind one that is free. */
+  /** The number of the state behind each handle that the machine holds; -1 for a free handle. */
   readonly #states = [-1];
   readonly #free: number[] = [];
 
@@ -113,7 +114,7 @@ export class Instance {
     this.#afters = plan.functions.map(({ post_return: after }) => (after ? callAt(after) : undefined));
   }
 
-  /** What the machine says of itself; nothing when it faults. */
+  /** Returns the machine's description of itself; `undefined` if it faults. */
   describe(): Described | undefined {
     try {
       const result = this.#result(this.#calls[0]!(), 24);
@@ -125,7 +126,7 @@ export class Instance {
     }
   }
 
-  /** A transition from its JSON. Nothing when it is refused or the machine faults. */
+  /** Returns a transition's bytes from its JSON; `undefined` if the JSON is refused or the machine faults. */
   encode(json: string): Uint8Array<ArrayBuffer> | undefined {
     try {
       const text = encoder.encode(json);
@@ -135,7 +136,7 @@ export class Instance {
     }
   }
 
-  /** Likewise a transition as JSON. */
+  /** Returns a transition as JSON; `undefined` if the bytes are refused or the machine faults. */
   decode(from: number, length: number): string | undefined {
     try {
       return this.#either(2, this.#calls[2]!(this.#lower(this.#given(), from, length), length), decoded);
@@ -160,7 +161,7 @@ export class Instance {
     }
   }
 
-  /** `kind` is the input's case. Only the first, a transition, has two parts: its author and its bytes. */
+  /** Applies an event. `kind` is the input's case. Only the first one, a transition, has two parts: its author and its bytes. */
   apply(
     state: number,
     seq: bigint,
@@ -192,7 +193,7 @@ export class Instance {
     }
   }
 
-  /** Whether the state has an alarm, which is in the fields then: 0 or 1. */
+  /** Returns 1 if the state has an alarm, which is then in the fields; otherwise 0. */
   alarm(state: number): number {
     try {
       const result = this.#result(this.#calls[7]!(state), 24, 8);
@@ -228,7 +229,7 @@ export class Instance {
     }
   }
 
-  /** The caller's memory as it is now. */
+  /** Returns the caller's memory as it is now. */
   #given(): Uint8Array {
     if (this.#callerBytes.length === 0) this.#callerBytes = new Uint8Array(this.#caller.buffer);
     return this.#callerBytes;
@@ -244,7 +245,7 @@ export class Instance {
     return to;
   }
 
-  /** The machine's memory as it is now: where it has grown, earlier views of it are empty. */
+  /** Returns the machine's memory as it is now. When the memory grows, earlier views of it become empty. */
   #current(): Uint8Array {
     if (this.#bytes.length === 0) {
       this.#bytes = new Uint8Array(this.#memory.buffer);
@@ -253,14 +254,14 @@ export class Instance {
     return this.#bytes;
   }
 
-  /** Where a function has put its result, of so many bytes. */
+  /** Returns the place of a function's result of `size` bytes, which must lie within the memory. */
   #result(place: number, size: number, alignment = 4): number {
     const at = place >>> 0;
     if (at % alignment !== 0 || at + size > this.#current().length) throw new RangeError("a result lies outside of the memory");
     return at;
   }
 
-  /** The bytes of a list whose place and length are written at `at`. */
+  /** Returns the bytes of a list whose place and length are stored at `at`. */
   #list(at: number): Uint8Array {
     const place = this.#words[at >> 2]!;
     const end = place + this.#words[(at >> 2) + 1]!;
@@ -268,7 +269,7 @@ export class Instance {
     return this.#bytes.subarray(place, end);
   }
 
-  /** A `result` of bytes or of a text that says why not. */
+  /** Returns the bytes of a `result` that holds bytes or the text of an error. */
   #either<T>(call: number, place: number, lift: (bytes: Uint8Array) => T): T | undefined {
     const result = this.#result(place, 12);
     const lifted = this.#case(result) === 0 ? lift(this.#list(result + 4)) : undefined;
@@ -277,7 +278,7 @@ export class Instance {
     return lifted;
   }
 
-  /** A `result` of a state or of why not: a text, or, where the result is larger, a rejection. */
+  /** Returns the state of a `result` that holds a state or an error: a text, or, if the result is larger, a rejection. */
   #state(call: number, place: number, size: number): number {
     const result = this.#result(place, size);
     let state = REFUSED;
@@ -291,14 +292,14 @@ export class Instance {
     return state;
   }
 
-  /** Which of its two cases a value is. */
+  /** Returns which of its two cases a value is. */
   #case(at: number): number {
     const which = this.#bytes[at]!;
     if (which > 1) throw new RangeError("a value is neither of its two cases");
     return which;
   }
 
-  /** A handle of the machine's own for a state. */
+  /** Returns a handle for a state, for the machine's own use. */
   #hold(state: number): number {
     const handle = this.#free.pop() ?? this.#states.length;
     this.#states[handle] = state >>> 0;
@@ -311,7 +312,7 @@ export class Instance {
     return state;
   }
 
-  /** The state behind a handle that the machine gives away. */
+  /** Frees a handle that the machine gives up, and returns its state. */
   #take(handle: number): number {
     const state = this.#stateOf(handle);
     this.#states[handle] = -1;
@@ -319,7 +320,7 @@ export class Instance {
     return state;
   }
 
-  /** The machine has broken off: nothing of it is used again. */
+  /** Records a fault of the machine, after which nothing of it is used again. */
   #fail(error: unknown): number {
     this.why = error instanceof Error ? error.message : String(error);
     const broken = () => {

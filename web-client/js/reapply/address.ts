@@ -1,16 +1,16 @@
-// Where a room is.
+// The address of a room.
 
 export interface Address {
   readonly base: string;
   readonly machine: string;
   readonly room: string;
-  /** The room's URL without a query: what tells it from all other rooms. */
+  /** The room's URL without a query, which identifies the room. */
   readonly name: string;
   readonly http: string;
   readonly socket: string;
 }
 
-/** Reads a room's URL: `/rooms/{machine}/{room}`, below whatever the host is mounted under. */
+/** Reads a room's URL: `/rooms/{machine}/{room}`, below the path that the host is mounted under. */
 export function addressOf(url: string | URL): Address {
   const absolute = new URL(url, globalThis.location?.href);
   absolute.protocol = absolute.protocol.replace(/^ws/, "http");

@@ -1,4 +1,4 @@
-// Who this page is in a room. The driver's code decides; here are the locks and the storage that it asks for.
+// The identity of this page in a room. The driver's code decides, and asks for the locks and the storage here.
 
 import { hasLocks, hold } from "./locks.js";
 import type { Lock } from "./locks.js";
@@ -6,30 +6,31 @@ import { Arrival } from "./reapply_wasm.js";
 import type { Ask, Patience } from "./reapply_wasm.js";
 import { store, warn } from "./store.js";
 
-/** Where a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
+/** The name under which a tab's key is kept. A page in a frame shares the tab's storage with the page around it, and must not take that page's key. */
 const ITEM = globalThis.top === globalThis.self ? "reapply.key" : `reapply.key ${globalThis.location?.pathname}`;
 
-/** How long a reloaded page waits for the page before it to let go of the key, in milliseconds. Only a duplicated tab waits in vain. */
+/** The maximum time that a reloaded page waits for the page before it to release the key, in milliseconds. Only in a duplicated tab the key
+ * stays locked. */
 const LOCK_WAIT_MS = 500;
 
-/** Who has the tab's own client, by room: a room takes each key once. */
+/** The owner of the tab's own client in each room, since a room admits each key once. */
 const owners = new Map<string, Place>();
 
-/** When the last one who has asked for the tab's own client has it, by room. */
+/** A promise for each room, which resolves when the last one who asked for the tab's own client has it. */
 const turns = new Map<string, Promise<void>>();
 
-/** A place in the line of those in this page who would be the tab's client in a room. */
+/** A place in this page's queue for being the tab's client in a room. */
 export class Place {
   /** The room's URL. */
   readonly #room: string;
   readonly #given: string | undefined;
   readonly #isNew: boolean;
-  /** When those before have arrived, or have left. */
+  /** Resolves when those before have arrived, or have left. */
   #before: Promise<void> | undefined;
   #done: () => void = () => {};
   #hasBegun = false;
 
-  /** `given` is the key that the application has chosen: whoever comes with it is that client from now on. */
+  /** `given` is the key that the application has chosen. The latest page with that key is the client. */
   constructor(room: string, given?: string) {
     this.#room = room;
     // However a key is written, its client has one queue and one lock.
@@ -41,13 +42,13 @@ export class Place {
     turns.set(room, new Promise((resolve) => (this.#done = resolve)));
   }
 
-  /** Finds out who this page is. */
+  /** Finds this page's client. */
   async arrive(): Promise<Client> {
     this.#hasBegun = true;
     await this.#before;
     try {
       const client = await arrived(Arrival.begin(this.#given, this.#isNew, hasLocks), this.#room);
-      // What is the tab's own is left to others.
+      // If this is another client, the tab's own is free for others.
       if (client.key !== (await ofThisTab)) this.#forgo();
       return client;
     } finally {
@@ -55,7 +56,7 @@ export class Place {
     }
   }
 
-  /** Gives the tab's client up at once, for whoever asks next, even before it is there. */
+  /** Gives up the tab's client at once, even before it has arrived, so that the next one can have it. */
   leave(): void {
     this.#forgo();
     if (!this.#hasBegun) this.#done();
@@ -66,9 +67,9 @@ export class Place {
   }
 }
 
-/** A client that is this page's, and its locks. */
+/** This page's client, with its locks. */
 export class Client {
-  /** How the page came to be the client. The driver takes it over. */
+  /** The search that found the client. The driver takes it over. */
   readonly arrival: Arrival;
   readonly key: string;
   readonly isGiven: boolean;
@@ -81,19 +82,19 @@ export class Client {
     this.#locks = locks;
   }
 
-  /** Called when another page has taken the client over, at once where it has already. */
+  /** Called when another page has taken over the client. If that has happened already, it is called at once. */
   set onlost(call: () => void) {
     this.#locks.onlost = call;
     if (this.#locks.isLost) call();
   }
 
-  /** Leaves the client to others. */
+  /** Releases the client for others. */
   letGo(): void {
     this.#locks.release();
   }
 }
 
-/** A client that has left something in a room and that no page is now, if there is one. */
+/** Takes over a client with undelivered transitions in a room, if there is one that no page is now. */
 export async function adopt(arrival: Arrival, room: string): Promise<Client | undefined> {
   const client = await arrived(arrival, room);
   return client.arrival.isAnybody ? client : undefined;
@@ -106,7 +107,7 @@ async function arrived(arrival: Arrival, room: string): Promise<Client> {
   return new Client(arrival, locks);
 }
 
-/** Answers what an arrival asks, until it asks no more. */
+/** Carries out the requests of an arrival until it has no more. */
 async function converse(arrival: Arrival, room: string, locks: Locks): Promise<void> {
   for (let ask = arrival.ask; ask !== undefined; ask = arrival.ask) {
     arrival.answer(await answers[ask](arrival, room, locks));
@@ -127,20 +128,20 @@ const answers: Record<Ask, (arrival: Arrival, room: string, locks: Locks) => unk
   read: ({ key }, room) => store.find(room, key ?? "").catch(warn),
 };
 
-/** Finds the tab's key, and holds it for as long as this page lives. */
+/** Finds the tab's key, and holds it as long as this page lives. */
 async function keyOfThisTab(room: string): Promise<string | undefined> {
   const arrival = Arrival.beginTab(hasLocks);
   await converse(arrival, room, new Locks());
   return arrival.key;
 }
 
-/** The locks that make a client a page's own. */
+/** The locks that reserve a client for a page. */
 class Locks {
   isLost = false;
   onlost: () => void = () => {};
   readonly #held: Lock[] = [];
 
-  /** Takes a lock, and says whether it is held. */
+  /** Takes a lock, and returns whether it is held. */
   async take(name: string, patience: Patience | undefined, onlost: () => void): Promise<boolean> {
     const lock = await hold(name, optionsOf(patience), onlost);
     if (lock) this.#held.push(lock);
@@ -163,7 +164,7 @@ function optionsOf(patience: Patience | undefined): LockOptions {
   return patience === "moment" ? { signal: AbortSignal.timeout(LOCK_WAIT_MS) } : {};
 }
 
-/** Other pages can read a lock's name: it gives away too little of the key to guess the rest. */
+/** Returns the name of a lock. Other pages can read it, so it has too little of the key to guess the rest. */
 function lockOf(key = "", room?: string): string {
   return ["reapply.key", key.slice(0, 8), room].filter(Boolean).join(" ");
 }

@@ -1,4 +1,4 @@
-// A machine in the page: the very component that the host runs, fetched by its digest and proved by it.
+// A machine in the page: the same component that the host runs, fetched by its digest and checked against it.
 
 import { Instance, compile } from "./adapter.js";
 import type { Compiled, Plan } from "./adapter.js";
@@ -6,10 +6,10 @@ import { digest as digestOf } from "./reapply_wasm.js";
 import { messageOf } from "./runtime.js";
 import { start } from "./start.js";
 
-/** The machine cannot be run here, now or later. */
+/** The error of a machine that cannot run here, now or later. */
 export class MachineError extends Error {}
 
-/** Components that have been proved and compiled, by URL. */
+/** Components that were checked and compiled, by URL. */
 const compiled = new Map<string, Promise<[Plan, Compiled[]]>>();
 
 /** Loads the build with this digest from the host at `base` and starts an instance of it. Rooms of one page share the compiled code. */
@@ -51,7 +51,7 @@ async function fetched(url: string): Promise<Response> {
   return response;
 }
 
-/** Why a request has failed, in the host's words where it has any. */
+/** Returns the reason why a request failed: the host's message, if there is one. */
 export async function whyNot(response: Response): Promise<string> {
   try {
     const { error }: { error: { message: string } } = await response.json();
@@ -65,7 +65,7 @@ export async function whyNot(response: Response): Promise<string> {
 export class Component {
   readonly stateVersion: number;
   readonly membership: boolean;
-  /** What runs now. */
+  /** The running instance. */
   instance: Instance;
   readonly #plan: Plan;
   readonly #modules: Compiled[];
@@ -82,7 +82,7 @@ export class Component {
     this.membership = described.membership;
   }
 
-  /** Starts afresh after a fault. The replica cannot wait, so neither does this. */
+  /** Starts a new instance after a fault. The replica cannot wait, so this does not either. */
   reset(): void {
     this.instance = this.#started();
   }

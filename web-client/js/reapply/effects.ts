@@ -1,9 +1,9 @@
-// What the driver asks for, noted while it is at work and done after: none of these may call it back.
+// The driver's effects. They are noted while the driver works, and performed afterwards, since none of them may call the driver back.
 
 import type { Change } from "./store.js";
 import type { Outcome, RejectionKind, Returned, Signal } from "./types.js";
 
-/** Whoever does it. */
+/** The performer of effects. */
 export interface Actor {
   connect(connection: number): void;
   disconnect(connection: number): void;
@@ -16,14 +16,14 @@ export interface Actor {
   report(text: string): void;
 }
 
-/** Whoever is told. */
+/** The receiver of results. */
 export interface Teller {
   decided(ticket: number, outcome: Outcome<unknown>): void;
   joined(): void;
   closed(why: string): void;
   /** May call the page's own code. */
   returned(returned: Returned<unknown, unknown>): void;
-  /** Likewise. */
+  /** May call the page's own code too. */
   signalled(signal: Signal): void;
 }
 
@@ -35,12 +35,12 @@ export class Effects {
   /** The transition of an earlier page that is decided next. */
   #returning: { json: string; time: Date } | undefined;
 
-  /** Does what the driver asks for. */
+  /** Performs the effects. */
   perform(actor: Actor, teller: Teller): void {
     for (const effect of this.#first) effect(actor, teller);
   }
 
-  /** Tells what may call the page's own code, which may do anything. */
+  /** Reports the results that may call the page's own code, which may do anything. */
   tell(teller: Teller): void {
     for (const effect of this.#last) effect(teller);
   }
@@ -100,7 +100,7 @@ export class Effects {
     this.#decide(ticket, { status: "unknown" });
   }
 
-  /** The next decision is on a transition of an earlier page. */
+  /** Notes that the next decision is about a transition of an earlier page. */
   returned(json: string, time_ms: number): void {
     this.#returning = { json, time: new Date(time_ms) };
   }
@@ -141,7 +141,7 @@ function parse(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {
-    // A machine that writes no JSON is still heard.
+    // If the machine's conflict is not JSON, its text is passed on.
     return json;
   }
 }

@@ -1,6 +1,6 @@
-// Web Locks: what is held by one page of this browser is held by no other, until that page lets go, ends or crashes.
+// Web Locks: a lock is held by one page of this browser at a time, until that page releases it, ends or crashes.
 
-/** Pages of plain http have no locks. */
+/** Whether this page has locks. Pages of plain http do not. */
 export const hasLocks: boolean = Boolean(globalThis.navigator?.locks);
 
 /** A lock that this page holds, or has held. */
@@ -10,8 +10,8 @@ export interface Lock {
 }
 
 /**
- * Takes a lock; nothing when it cannot be had. `steal` takes it from whoever holds it, `ifAvailable` does not wait for it. `onlost` is called when
- * another page has stolen it.
+ * Takes a lock; `undefined` if that fails. `steal` takes it from the page that holds it, and `ifAvailable` does not wait for it. `onlost` is called
+ * when another page has stolen it.
  */
 export function hold(name: string, options: LockOptions, onlost?: () => void): Promise<Lock | undefined> {
   const lock: Lock = { isHeld: false, release: () => {} };

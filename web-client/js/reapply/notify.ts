@@ -1,8 +1,8 @@
-// Calls into the page's own code, whose mistakes are reported and do not break a room.
+// Calls of the page's own code. Its errors are reported, and do not break a room.
 
-/** Those who want to know of every change. */
+/** The subscribers to changes. */
 export class Subscribers<Subject> {
-  /** What they are called with. */
+  /** The argument of each call. */
   readonly #subject: Subject;
   readonly #subscribers = new Set<(subject: Subject) => void>();
   #mustNotify = false;
@@ -11,7 +11,7 @@ export class Subscribers<Subject> {
     this.#subject = subject;
   }
 
-  /** Adds a subscriber, and returns what ends that. */
+  /** Adds a subscriber, and returns a function that removes it. */
   add(subscriber: (subject: Subject) => void): () => void {
     this.#subscribers.add(subscriber);
     return () => {
@@ -19,7 +19,7 @@ export class Subscribers<Subject> {
     };
   }
 
-  /** Calls them, once for all changes of this tick. */
+  /** Calls the subscribers, once for all changes of this tick. */
   notify(): void {
     if (this.#mustNotify) return;
     this.#mustNotify = true;
@@ -30,10 +30,10 @@ export class Subscribers<Subject> {
   }
 }
 
-/** Called with each letter. */
+/** A function that is called with each letter. */
 export type Reader<Letter> = ((letter: Letter) => void) | null;
 
-/** What must not be lost before somebody reads it: each letter is read once, by whoever reads first. */
+/** Letters that are kept until there is a reader. Each letter is read once. */
 export class Letters<Letter> {
   #unread: Letter[] = [];
   #reader: Reader<Letter> = null;
@@ -63,12 +63,12 @@ export function guarded(call: () => void): void {
   }
 }
 
-/** Those who would lose something with the page. */
+/** The rooms that would lose something with the page. */
 const losing = new Set<unknown>();
 
 const ask = (event: BeforeUnloadEvent) => event.preventDefault();
 
-/** Has the browser ask before it leaves the page, as long as anyone would lose something with it. A page that would not may sleep and come back. */
+/** Makes the browser ask before it leaves the page, as long as a room would lose something. Otherwise the page may be frozen and resumed. */
 export function guardUnload(who: unknown, wouldLose: boolean): void {
   if (wouldLose) losing.add(who);
   else losing.delete(who);

@@ -1,4 +1,4 @@
-// Past states of a room, made again in this page: the host gives the nearest snapshot and the log from there, the machine does the rest.
+// Past states of a room, rebuilt in this page: the host sends the nearest snapshot and the log from there, and the machine does the rest.
 
 import type { Address } from "./address.js";
 import { load, whyNot } from "./component.js";
@@ -6,19 +6,19 @@ import { Moments } from "./reapply_wasm.js";
 import { soon } from "./runtime.js";
 import type { Moment } from "./types.js";
 
-/** Events that are replayed before the page may do something else. */
+/** The number of events that are replayed before the page may do something else. */
 const SLICE = 2_000;
 
 /** An event, or a time. */
 export type When = number | { time: Date | number | string };
 
-/** What the host is asked for. */
+/** A request to the host. */
 type Asked = { seq: number } | { time: string };
 
 export class Past<View> {
   readonly #address: Address;
   #moments = new Moments();
-  /** What was asked for is made one after the other. */
+  /** Resolves when the request before is done: moments are rebuilt one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(address: Address) {
@@ -40,17 +40,18 @@ export class Past<View> {
     }
     try {
       while (!this.#moments.replay(seq, SLICE)) await new Promise<void>((resolve) => soon(resolve));
-      // A moment that was reached has a view.
+      // A moment that was replayed has a view.
       const view: View = JSON.parse(this.#moments.view()!);
       return { seq, time: new Date(this.#moments.time() / 1000), view };
     } catch (error) {
-      // A machine that has broken off is of no use any more, and neither are its states.
+      // A machine that has faulted is useless, and so are its states.
       this.#moments = new Moments();
       throw error;
     }
   }
 
-  /** Fetches what is missing for a moment, or the first part of it, and answers with the moment's seq. `held` is the last event before it that is here. */
+  /** Fetches the missing records of a moment, or the first part of them, and returns the moment's seq. `held` is the last event before it that
+   * is known here. */
   async #fetch(asked: Asked, held: number | undefined): Promise<number> {
     const url = new URL(this.#address.http);
     url.pathname += "/past";
@@ -67,9 +68,9 @@ function askedFor(where: When): Asked {
     if (!Number.isSafeInteger(where) || where < 0) throw new RangeError(`a seq is a whole number from 0, and not ${where}`);
     return { seq: where };
   }
-  // A text is the host's to read: it may be finer than a Date.
+  // The host reads a text itself, since it may be more precise than a Date.
   if (typeof where.time === "string") return { time: where.time };
   const time = new Date(where.time);
-  if (Number.isNaN(time.getTime())) throw new RangeError(`${where.time} is no time`);
+  if (Number.isNaN(time.getTime())) throw new RangeError(`${where.time} is not a time`);
   return { time: time.toISOString() };
 }

@@ -1,4 +1,4 @@
-// A room, as a page sees it: views, promises and calls. Its shell owns the driver, which decides everything.
+// The room's API for a page: views, promises and calls. The room's shell owns the driver, which decides everything.
 
 import { addressOf } from "./address.js";
 import type { Address } from "./address.js";
@@ -13,10 +13,10 @@ import { start, startWhile } from "./start.js";
 import type { Moment, Options, Outcome, Returned, Signal, Status } from "./types.js";
 import { Views } from "./views.js";
 
-/** Makes a room: nobody but `connect` does. */
+/** Creates a room. Only `connect` calls it. */
 let join: <View, Transition, Conflict>(url: string | URL, options: Options) => Room<View, Transition, Conflict>;
 
-/** Joins a room at `/rooms/{machine}/{room}`: relative to the page, or absolute (`http(s):` or `ws(s):`). Whoever opens a room of another
+/** Joins a room at `/rooms/{machine}/{room}`: relative to the page, or absolute (`http(s):` or `ws(s):`). A page that opens a room of another
  * host runs that host's code. */
 export function connect<View = any, Transition = any, Conflict = any>(
   url: string | URL,
@@ -33,19 +33,19 @@ export class Room<View = any, Transition = any, Conflict = any> {
   readonly #address: Address;
   readonly #shell: Shell;
   #place: Place | undefined;
-  /** What was asked for before the client's code was loaded. */
+  /** Transitions from before the client's code was loaded. */
   #early: [string, Waiter<Conflict>][] = [];
-  /** Who waits for an outcome, by ticket. */
+  /** The promises that wait for an outcome, by ticket. */
   readonly #waiters = new Map<number, Waiter<Conflict>>();
-  /** What has become of the transitions of earlier pages. */
+  /** The outcomes of transitions of earlier pages. */
   readonly #returned = new Letters<Returned<Transition, Conflict>>();
   #past: Past<View> | undefined;
   readonly #views = new Views<View>((why) => this.#viewFaulted(why), () => this.#subscribers.notify());
   readonly #subscribers = new Subscribers<this>(this);
-  /** The driver's revisions, as they were when something was last made of them. */
+  /** The driver's revisions that were last handled. */
   readonly #seen = { all: 0, states: 0, presence: 0 };
   #closed = false;
-  /** Why the room is closed, or why the client's code is not here. */
+  /** The reason why the room is closed, or why the client's code is missing. */
   #reason: string | undefined;
   #progress: { readonly received: number; readonly bytes: number } | undefined;
   #participants: readonly string[] = [];
@@ -54,16 +54,16 @@ export class Room<View = any, Transition = any, Conflict = any> {
 
   static { join = (url, options) => new Room(url, options); }
 
-  /** Resolves when the room's present is here; rejects when the room cannot be joined. */
+  /** Resolves when the room's present state has arrived; rejects when the room cannot be joined. */
   readonly ready: Promise<this> = new Promise((resolve, reject) => {
     this.#resolveReady = resolve;
     this.#rejectReady = reject;
   });
 
-  /** Called with each ephemeral message of the others. */
+  /** Called with each ephemeral message of the other sessions. */
   onsignal: ((signal: Signal) => void) | null = null;
 
-  // `orphan` is a client that is gone, whose transitions are delivered.
+  // `orphan` is the client of a page that is gone; this room delivers its transitions.
   private constructor(url: string | URL, options: Options, orphan?: Client) {
     this.#url = url;
     this.#options = options;
@@ -71,36 +71,39 @@ export class Room<View = any, Transition = any, Conflict = any> {
     if (options.key !== undefined && !/^[0-9a-f]{32}$/i.test(options.key)) {
       throw new TypeError("options.key must be 32 hexadecimal digits");
     }
-    // Whoever does not wait for `ready` learns of its failure from `status` and `reason`.
+    // A page that does not wait for `ready` sees the failure in `status` and `reason`.
     this.ready.catch(() => {});
     this.#shell = new Shell(this.#address, options, this.#page);
     if (!orphan) this.#place = new Place(this.#address.name, options.key);
     this.#start(orphan);
   }
 
-  /** What the machine shows of the state after the pending transitions. The same object until it changes; not to be written to. */
+  /** The machine's view of the state after the pending transitions. It stays the same object until it changes. Do not write to it. */
   get view(): View | undefined {
     return this.pending === 0 ? this.confirmed : this.#views.optimistic(this.#shell.driver);
   }
 
-  /** What it shows of the state after the log. */
+  /** The machine's view of the state after the log. */
   get confirmed(): View | undefined {
     return this.#views.confirmed(this.#shell.driver);
   }
 
-  /** How many transitions have no outcome yet, those of earlier pages included. */
+  /** The number of transitions without an outcome, including those of earlier pages. */
   get pending(): number {
     return this.#shell.driver?.pending() ?? this.#early.length;
   }
 
-  /** Whether transitions that have no outcome yet are kept in the browser, so that they arrive even if this page is closed or crashes. Not so over
-   * plain http, where storage is forbidden, full or does not answer, and before the page has found out. While some are pending and are not kept, the browser
-   * asks before it leaves the page. */
+  /** Whether transitions without an outcome are stored in the browser, so that they arrive even if this page is closed or crashes. They are not
+   * stored
+   * over plain http, if storage is forbidden, full or does not answer, and until the page has found that out. While there are pending
+   * transitions that
+   * are not stored, the browser asks before it leaves the page. */
   get durable(): boolean {
     return this.#shell.driver?.isDurable() ?? false;
   }
 
-  /** Called with each transition of an earlier page when it has its outcome, one by one; what had one before this was set comes at once. */
+  /** Called with each transition of an earlier page when it has its outcome, one at a time. Transitions that had theirs before this was set
+   * follow at once. */
   get onreturn(): ((returned: Returned<Transition, Conflict>) => void) | null {
     return this.#returned.reader;
   }
@@ -114,14 +117,16 @@ export class Room<View = any, Transition = any, Conflict = any> {
     return this.#shell.driver?.status() ?? "connecting";
   }
 
-  /** Why the room is closed, or why this page is not in it now: the host's own words, or what could not be loaded. Nothing while `status` is `"live"`, and
-   * where nobody has said why. */
+  /** The reason why the room is closed, or why this page is not connected: the host's message, or the part that could not be loaded. `undefined`
+   * while
+   * `status` is `"live"`, and if no reason is known. */
   get reason(): string | undefined {
     return this.#shell.driver?.reason() ?? this.#reason;
   }
 
-  /** How much of the room's state has arrived, in bytes, while a large one comes in parts; nothing otherwise. What has arrived stays over lost
-   * connections. The same object until it changes. */
+  /** The number of bytes of the room's state that have arrived, and the total, while a large state arrives in parts; `undefined` otherwise.
+   * Parts that
+   * have arrived survive a lost connection. It stays the same object until it changes. */
   get progress(): { readonly received: number; readonly bytes: number } | undefined {
     const [received, bytes] = this.#shell.driver?.arriving() ?? [];
     if (received === undefined || bytes === undefined) return (this.#progress = undefined);
@@ -134,12 +139,12 @@ export class Room<View = any, Transition = any, Conflict = any> {
     return this.#shell.driver?.seq() ?? 0;
   }
 
-  /** Who this page's transitions are by, once the room has said so. */
+  /** The author of this page's transitions, once the room has told it. */
   get participant(): string | undefined {
     return this.#shell.driver?.participant();
   }
 
-  /** The participants, as far as the room names them; the same array until it changes. */
+  /** The participants, as far as the room names them. It stays the same array until it changes. */
   get participants(): readonly string[] {
     const revision = this.#shell.driver?.presenceRevision() ?? 0;
     if (revision !== this.#seen.presence) this.#participants = this.#shell.driver?.participants() ?? [];
@@ -147,28 +152,30 @@ export class Room<View = any, Transition = any, Conflict = any> {
     return this.#participants;
   }
 
-  /** How many participants there are. */
+  /** The number of participants. */
   get participantCount(): number {
     return this.#shell.driver?.participantCount() ?? 0;
   }
 
-  /** The way to the host and back, in milliseconds, smoothed. */
+  /** The round-trip time to the host in milliseconds, smoothed. */
   get latency(): number | undefined {
     return this.#shell.driver?.latency();
   }
 
-  /** The build of the machine that runs here: the BLAKE3 digest of its component. */
+  /** The digest of the build that runs here: BLAKE3 of its component. */
   get digest(): string | undefined {
     return this.#shell.driver?.digest();
   }
 
-  /** The host's time, in milliseconds since the Unix epoch, as well as it is known here. Predictions are made at this time, and countdowns should be. */
+  /** Returns the host's time in milliseconds since the Unix epoch, as precisely as this page knows it. Predictions use this time, and countdowns
+   * should too. */
   now(): number {
     return this.#shell.driver?.now() ?? Date.now();
   }
 
-  /** Asks for a transition. From `ready` on, `view` shows its effect before this returns; what comes earlier is kept and taken on then. Resolves to the
-   * outcome, whatever it is; rejects only when the room is closed or the argument is no JSON value. */
+  /** Submits a transition. After `ready`, `view` shows its effect before this returns. Earlier transitions are kept, and submitted then.
+   * Resolves to the
+   * outcome, accepted or not. Rejects only when the room is closed or the argument is not a JSON value. */
   apply(transition: Transition): Promise<Outcome<Conflict>> {
     const outcome = new Promise<Outcome<Conflict>>((resolve, reject) => {
       if (this.#closed) throw new Error(`the room is closed: ${this.reason}`);
@@ -176,31 +183,33 @@ export class Room<View = any, Transition = any, Conflict = any> {
       if (json === undefined) throw new TypeError("a transition must be a JSON value");
       this.#take(json, { resolve, reject });
     });
-    // That a room was closed in the meantime is not an error of whoever does not wait for the outcome.
+    // If the page does not wait for the outcome, a room that was closed in the meantime is not an error.
     outcome.catch(() => {});
     return outcome;
   }
 
-  /** Sends an ephemeral message to everyone in the room; `false` when it is over 1,024 bytes or there is no connection. */
+  /** Sends an ephemeral message to the other sessions in the room. Returns `false` if it is over 1,024 bytes or there is no connection. */
   signal(body: Uint8Array | string): boolean {
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
     return this.#shell.drive((driver) => driver.signal(bytes)) ?? false;
   }
 
-  /** The room as it was after an event, or at a time (as a text: RFC 3339, which is fine to the microsecond): made again in this page, by the builds
-   * of the machine that were current then. Rejects when there is no such moment, or the host cannot be asked. */
+  /** Returns the room as it was after an event, or at a time (a text is RFC 3339, with up to microseconds). The moment is rebuilt in this page,
+   * by the
+   * builds of the machine that were current then. Rejects when there is no such moment, or the host does not answer. */
   async at(where: number | { time: Date | number | string }): Promise<Moment<View>> {
     await start();
     this.#past ??= new Past(this.#address);
     return this.#past.at(where);
   }
 
-  /** Calls `subscriber` after every change of what can be read here, once for all changes of a tick; `latency` and `now()` change without a call. Returns
-   * what ends that. Bound to the room: it can be handed on as it is. */
+  /** Calls `subscriber` after every change of this room's properties, once for all changes of a tick. `latency` and `now()` change without a
+   * call. Returns
+   * a function that ends the subscription. `subscribe` is bound to the room, so it can be passed on as a function. */
   readonly subscribe: (subscriber: (room: this) => void) => () => void = (subscriber) => this.#subscribers.add(subscriber);
 
-  /** Leaves the room. Transitions without an outcome reject, though the room may still accept them: where `durable` says so they stay in the browser,
-   * and are delivered when a page joins the room again. */
+  /** Leaves the room. The promises of transitions without an outcome reject, although the room may still accept them. If `durable` is true, the
+   * transitions stay in the browser, and are delivered when a page joins the room again. */
   close(): void {
     if (this.#shell.driver) this.#shell.drive((driver) => driver.handleClose());
     else this.#end("this page has closed it");
@@ -220,7 +229,7 @@ export class Room<View = any, Transition = any, Conflict = any> {
     }
   }
 
-  /** The client's code could not be loaded. It is tried again. */
+  /** Notes that the client's code could not be loaded. Another attempt follows. */
   #failed(why: string): void {
     this.#reason = why;
     this.#subscribers.notify();
@@ -240,7 +249,7 @@ export class Room<View = any, Transition = any, Conflict = any> {
     if (!isTaken) waiter.reject(new Error(`the room is closed: ${this.reason}`));
   }
 
-  /** What the shell tells. The machine's own JSON has the types that the page has said. */
+  /** The receiver of the shell's results. The machine's JSON has the types that the page has declared. */
   readonly #page: Page = {
     changed: () => this.#changed(),
     joined: () => this.#resolveReady(this),
@@ -263,7 +272,7 @@ export class Room<View = any, Transition = any, Conflict = any> {
     closed: (why) => this.#end(why),
   };
 
-  /** The machine has broken off in a view. The replica has it start again, from a snapshot of the room. */
+  /** Handles a fault of the machine in a view. The replica starts it again, from a snapshot of the room. */
   #viewFaulted(why: string): void {
     const { machine, room } = this.#address;
     console.warn(`reapply: ${machine}/${room}: the view could not be made here, and stays as it was: ${why}`);
@@ -285,7 +294,7 @@ export class Room<View = any, Transition = any, Conflict = any> {
     this.#subscribers.notify();
   }
 
-  /** Something may have changed: the views, or what a subscriber may look at besides. */
+  /** Handles a possible change of the views, or of other properties. */
   #changed(): void {
     const driver = this.#shell.driver;
     if (!driver || driver.revision() === this.#seen.all) return;

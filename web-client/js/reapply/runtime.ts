@@ -1,4 +1,4 @@
-// What the page's engine gives: tasks.
+// Tasks and timers of the page's engine.
 
 let tasks: (() => void)[] = [];
 
@@ -9,13 +9,13 @@ channel.port1.onmessage = () => {
   for (const task of due) task();
 };
 
-/** Runs `task` after the events that are waiting already. Unlike a timer, this is neither delayed nor slowed in hidden pages. */
+/** Runs `task` after the events that are already waiting. Unlike a timer, this is neither delayed nor slowed in hidden pages. */
 export function soon(task: () => void): void {
   tasks.push(task);
   if (tasks.length === 1) channel.port2.postMessage(0);
 }
 
-/** One timer, at a moment that may move. */
+/** A timer whose time can be changed. */
 export class Alarm {
   readonly #call: () => void;
   #at: number | undefined;
@@ -25,7 +25,7 @@ export class Alarm {
     this.#call = call;
   }
 
-  /** Sets the moment, in milliseconds of `performance.now()`. */
+  /** Sets the time, in milliseconds of `performance.now()`. */
   set(at: number | undefined): void {
     if (at === this.#at) return;
     clearTimeout(this.#timer);
@@ -38,7 +38,7 @@ export class Alarm {
   }
 }
 
-/** Calls `call` whenever the network or the page is back. Returns what ends that. */
+/** Calls `call` whenever the network or the page is back. Returns a function that ends that. */
 export function whenBack(call: () => void): () => void {
   const listener = () => {
     if (globalThis.document?.visibilityState !== "hidden") call();

@@ -1,4 +1,4 @@
-// Owns a room's driver, and does what it asks for: sockets, writes, timers, and the delivery of what other tabs have left.
+// Owns a room's driver, and performs its effects: sockets, writes, timers, and the delivery of transitions that other tabs have left.
 
 import type { Address } from "./address.js";
 import { adopt } from "./client.js";
@@ -14,15 +14,15 @@ import { NoAnswer, store, warn } from "./store.js";
 import type { Change } from "./store.js";
 import type { Options } from "./types.js";
 
-/** Whoever looks at the room. */
+/** The room's API for a page, which the shell reports to. */
 export interface Page extends Teller {
-  /** Something may have changed that can be looked at. */
+  /** Something that a page can see may have changed. */
   changed(): void;
   /** Joins the room as another client, whose transitions are delivered. */
   deliver(client: Client, closed: () => void): Courier;
 }
 
-/** A room that was joined to deliver what another tab has left. */
+/** A room that was joined to deliver the transitions that another tab has left. */
 export interface Courier {
   close(): void;
 }
@@ -31,14 +31,14 @@ export class Shell {
   readonly #address: Address;
   readonly #options: Options;
   readonly #page: Page;
-  /** Nothing until the client's code is loaded, and after it has broken off. */
+  /** The driver; `undefined` until the client's code is loaded, and after it has failed. */
   #driver: Driver | undefined;
-  /** Who this page is, once that is known. */
+  /** This page's client, once it is known. */
   #client: Client | undefined;
-  /** The first connection is opened while the code is being loaded. */
+  /** The first connection, which is opened while the code is being loaded. */
   #firstSocket: Socket | undefined;
   readonly #sockets = new Map<number, Socket>();
-  /** What another tab has left is delivered beside. */
+  /** The room that delivers the transitions of another tab. */
   #courier: Courier | undefined;
   readonly #alarm = new Alarm(() => this.drive((driver) => driver.handleTimer()));
   readonly #leaveStore = store.watch({
@@ -56,23 +56,23 @@ export class Shell {
     this.#firstSocket = new Socket(address.socket, options);
   }
 
-  /** The driver, to look at. */
+  /** The driver, for reading. */
   get driver(): Driver | undefined {
     return this.#driver;
   }
 
-  /** The client's code is loaded. */
+  /** Starts the driver, once the client's code is loaded. */
   begin(isCourier: boolean): void {
     const { first_ms, max_ms } = this.#options.backoff ?? {};
     this.#driver = new Driver(isCourier, first_ms, max_ms);
     this.drive(() => {});
   }
 
-  /** From here on what is asked for is kept, and what earlier pages have left is pending. */
+  /** Gives the driver its client. From now on transitions are stored, and those that earlier pages have left are pending. */
   become(client: Client): void {
     if (this.#isEnded) return client.letGo();
     this.#client = client;
-    // Where another page has it by now, it must not be used here at all.
+    // If another page has it by now, it must not be used here at all.
     client.onlost = () => this.drive((driver) => driver.handleIdentityLost());
     this.drive((driver) => {
       driver.handleIdentity(client.arrival);
@@ -80,7 +80,7 @@ export class Shell {
     });
   }
 
-  /** Has the driver do something, and deals with what it brings forth. */
+  /** Calls the driver, and performs the effects. */
   drive<T>(act: (driver: Driver) => T, drain: () => void = () => this.#drain()): T | undefined {
     if (!this.#driver || this.#isEnded) return undefined;
     try {
@@ -88,7 +88,7 @@ export class Shell {
       drain();
       return result;
     } catch (error) {
-      // Whatever is left of the driver is not to be relied on; the page keeps the last views.
+      // The driver may be in any state, so it is not used again. The page keeps the last views.
       this.#report(error);
       this.#driver = undefined;
       this.#page.closed(messageOf(error));
@@ -96,7 +96,7 @@ export class Shell {
     }
   }
 
-  /** Has the driver deal with what it was given, though nobody says so: whoever is at work must not be disturbed. */
+  /** Performs the driver's effects in a later task, so that running code is not interrupted. */
   drainSoon(): void {
     if (this.#isDrainDue) return;
     this.#isDrainDue = true;
@@ -106,7 +106,7 @@ export class Shell {
     });
   }
 
-  /** It is all over. */
+  /** Ends the shell. */
   end(): void {
     this.#isEnded = true;
     this.#alarm.set(undefined);
@@ -118,7 +118,7 @@ export class Shell {
     this.#client?.letGo();
   }
 
-  /** Does all that the driver asks for. */
+  /** Performs all effects of the driver. */
   #drain(): void {
     if (!this.#driver) return;
     const effects = new Effects();
@@ -134,7 +134,7 @@ export class Shell {
       const socket = this.#firstSocket ?? new Socket(this.#address.socket, this.#options);
       this.#firstSocket = undefined;
       this.#sockets.set(connection, socket);
-      // The driver hears of what has happened already when it is not at work any more.
+      // The driver is told about earlier events of the socket when it no longer works.
       queueMicrotask(() => this.#listen(connection, socket));
     },
     disconnect: (connection) => this.#forget(connection),
@@ -150,7 +150,7 @@ export class Shell {
   #listen(connection: number, socket: Socket): void {
     socket.listen({
       opened: () => this.drive((driver) => driver.handleOpened(connection)),
-      // Frames that arrive together are handled together: the pending transitions are applied again once, not once for each.
+      // Frames that arrive together are handled together, so that the pending transitions are applied again only once for all of them.
       frame: (frame) => this.drive((driver) => driver.handleFrame(connection, frame), () => this.drainSoon()),
       nonsense: () => this.drive((driver) => driver.handleNonsense(connection)),
       lost: (why) => {
@@ -189,7 +189,7 @@ export class Shell {
   }
 
   async #openStore(): Promise<void> {
-    // Where it opens now, its watchers are told.
+    // If the store opens later, its watchers are told.
     const wasOpen = store.isOpen;
     const isOpen = await store.open();
     if (wasOpen) this.drive((driver) => driver.handleStoreOpened());

@@ -1,16 +1,16 @@
-// One connection to a room. What happens before somebody listens is kept, so that a page can connect while its code is being loaded.
+// One connection to a room. Events before somebody listens are kept, so that a page can connect while its code is being loaded.
 
 import type { Options } from "./types.js";
 
 const SUBPROTOCOL = "reapply.v2";
 
-/** Frames that are kept until somebody listens. A room that was not greeted yet has nothing to say but why it does not let this page in. */
+/** The maximum number of frames that are kept until somebody listens. Before it gets a Hello, a room only says why it does not admit this page. */
 const EARLY_FRAMES_MAX = 8;
 
 export interface Listener {
   opened(): void;
   frame(frame: Uint8Array<ArrayBuffer>): void;
-  /** Something came that is not a frame. */
+  /** The host sent something that is not a frame. */
   nonsense(): void;
   lost(why: string | undefined): void;
 }
@@ -26,7 +26,7 @@ export class Socket {
       this.#socket = make(url, SUBPROTOCOL);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      // The owner may still be at work in the call that has led here.
+      // The owner may still be inside the call that caused this.
       queueMicrotask(() => this.#tell((listener) => listener.lost(why)));
       return;
     }
@@ -37,36 +37,36 @@ export class Socket {
       this.#tell((listener) => listener.opened());
     };
     socket.onmessage = ({ data }) => {
-      // The protocol has no text frames: whatever sent one is not a Reapply host.
+      // The protocol has no text frames, so the sender is not a Reapply host.
       if (isBuffer(data)) this.#tell((listener) => listener.frame(new Uint8Array(data)));
       else this.#tell((listener) => listener.nonsense());
     };
-    // `close` follows an `error`, and tells as much or more.
+    // `close` follows an `error`, with the same information or more.
     socket.onclose = (event) => {
       this.close();
       this.#tell((listener) => listener.lost(event?.reason || undefined));
     };
   }
 
-  /** Tells the listener what has happened, and what happens from here on. */
+  /** Passes the events so far, and all later ones, to the listener. */
   listen(listener: Listener): void {
     this.#listener = listener;
     for (const tell of this.#early.splice(0)) tell(listener);
   }
 
   send(frame: Uint8Array<ArrayBuffer>): void {
-    // A socket that is closing drops it; what matters is sent again on the next one.
+    // A socket that is closing drops the frame. Anything important is sent again on the next one.
     if (this.#isOpen) this.#socket?.send(frame);
   }
 
-  /** Closes it. Nobody hears of it any more. */
+  /** Closes the connection, and ignores its further events. */
   close(): void {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isOpen = false;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    // A socket that is still connecting may say that it was interrupted; nobody is interested any more.
+    // A socket that is still connecting may report that it was interrupted, which does not matter any more.
     socket.onerror = () => {};
     socket.close();
   }
@@ -80,7 +80,8 @@ export class Socket {
   }
 }
 
-/** Whether this is a buffer of bytes. One of another realm (a frame's, a test environment's) is not an instance of this realm's `ArrayBuffer`. */
+/** Returns whether this is a buffer of bytes. A buffer of another realm (a frame, a test environment) is not an instance of this realm's
+ * `ArrayBuffer`. */
 function isBuffer(data: unknown): data is ArrayBuffer {
   return Object.prototype.toString.call(data) === "[object ArrayBuffer]";
 }

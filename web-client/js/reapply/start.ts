@@ -6,12 +6,12 @@ import type { Options } from "./types.js";
 
 const WASM = new URL("./reapply_wasm_bg.wasm", import.meta.url);
 
-/** The longest waits before the code is asked for again, in milliseconds: the first one, and all. It is the driver's code that knows of better ones. */
+/** The maximum waits before the code is requested again, in milliseconds: the first one, and all others. The driver's own are not available yet. */
 const WAIT_MS = { first_ms: 250, max_ms: 15_000 };
 
 let started: Promise<InitOutput> | undefined;
 
-/** Gives the code's exports, with its memory. A start that failed is tried again by whoever asks next. */
+/** Returns the code's exports, with its memory. After a failed start, the next call tries again. */
 export function start(): Promise<InitOutput> {
   started ??= init({ module_or_path: WASM });
   started.catch(() => (started = undefined));
@@ -19,8 +19,8 @@ export function start(): Promise<InitOutput> {
 }
 
 /**
- * Starts the code as soon as it can be had: a host that is being restarted may have served the page, and not that. `onfailure` is called when the
- * code could not be fetched; it is tried again.
+ * Starts the code as soon as it is available: a host that restarts may have served the page, but not the code yet. `onfailure` is called when the
+ * code could not be fetched. Then another attempt follows.
  */
 export async function startWhile(
   isWanted: () => boolean,
@@ -33,7 +33,7 @@ export async function startWhile(
       await start();
       return;
     } catch (error) {
-      // Code that is here and does not compile will not do so later.
+      // Code that was fetched and does not compile will not compile later either.
       if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) throw error;
       onfailure(`the client's code could not be loaded: ${error instanceof Error ? error.message : error}`);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(longest_ms, max_ms)));

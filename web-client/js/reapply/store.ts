@@ -1,4 +1,4 @@
-// What this browser keeps of clients: one database for all pages of an origin.
+// The clients' transitions in this browser: one database for all pages of an origin.
 
 const DATABASE = "reapply";
 const VERSION = 1;
@@ -6,40 +6,40 @@ const VERSION = 1;
 /** Entries, by room, key and order. */
 const ENTRIES = "entries";
 
-/** What else is known of a client in a room, by room and key. */
+/** Other data about a client in a room, by room and key. */
 const CLIENTS = "clients";
 
-/** How long the database may take to answer. A page does not wait any longer, and does without until it answers. */
+/** The maximum time for which a page waits for the database. After that the page works without it until it answers. */
 const ANSWER_WITHIN_MS = 3_000;
 
-/** Clients that have left nothing are forgotten when they were not seen for this long. Rooms forget them much earlier. */
+/** The time after which clients without transitions are forgotten. Rooms forget them much earlier. */
 const FORGET_AFTER_MS = 180 * 24 * 60 * 60 * 1000;
 
 /** A transition without an outcome. */
 export interface Entry {
-  /** Its place among those of its client, which stays. */
+  /** Its place among the entries of its client, which never changes. */
   order: number;
-  /** What the room calls it; 0 until it is taken on. */
+  /** Its number in the room; 0 until it has one. */
   number: number;
   json: string;
   time: number;
-  /** Whether the room may have it. */
+  /** Whether it was sent, so that the room may have it. */
   sent: boolean;
-  /** How far the log had come when it was sent first. */
+  /** The head of the log when it was first sent. */
   head?: number | undefined;
 }
 
-/** What is known of a client in a room. */
+/** The data about a client in a room. */
 export interface ClientRecord {
   room: string;
   key: string;
   reserved: number;
-  /** Whether the key is the application's, not this browser's own. */
+  /** Whether the application has chosen the key. */
   given: boolean;
   seen: number;
 }
 
-/** What a client has left in a room. */
+/** The transitions that a client has left in a room.
 export interface Found {
   reserved: number;
   entries: Entry[];
@@ -47,7 +47,7 @@ export interface Found {
 
 export type Change = { put: Entry } | { delete: number } | { reserve: number };
 
-/** Whoever is told when the database opens or closes. */
+/** A watcher, which is told when the database opens or closes. */
 export interface Watcher {
   opened(): void;
   closed(): void;
@@ -59,7 +59,7 @@ interface Transaction {
   done: Promise<void>;
 }
 
-/** The database has not said whether it has done what it was asked for. */
+/** The error of a database that did not answer, so that the outcome is unknown. */
 export class NoAnswer extends Error {
   constructor() {
     super("the browser's database does not answer");
@@ -77,7 +77,7 @@ export class Store {
     return this.#database !== undefined;
   }
 
-  /** Opens the database unless it is open. Resolves to whether it is, within the time that a page waits; it may open later. */
+  /** Opens the database unless it is open. Resolves to whether it is open, within the time that a page waits. It may open later. */
   open(): Promise<boolean> {
     if (this.#database) return Promise.resolve(true);
     this.#opening ??= this.#reopen();
@@ -86,7 +86,7 @@ export class Store {
     });
   }
 
-  /** Tells the watcher whenever the database has opened late or again, or was closed. */
+  /** Adds a watcher, which is told when the database opens late or again, or closes. Returns a function that removes it. */
   watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     return () => {
@@ -94,7 +94,7 @@ export class Store {
     };
   }
 
-  /** What a client has left in a room. */
+  /** Returns the transitions that a client has left in a room.
   async find(room: string, key: string): Promise<Found> {
     const transaction = this.#transaction("readonly");
     const record: IDBRequest<ClientRecord | undefined> = transaction.objectStore(CLIENTS).get([room, key]);
@@ -103,7 +103,7 @@ export class Store {
     return { reserved: record.result?.reserved ?? 0, entries: entries.result };
   }
 
-  /** The clients that have left something in a room. */
+  /** Returns the clients that have left transitions in a room. */
   async clientsWithEntries(room: string): Promise<ClientRecord[]> {
     const transaction = this.#transaction("readonly");
     const records: IDBRequest<ClientRecord[]> = transaction.objectStore(CLIENTS).getAll(within(room));
@@ -113,7 +113,7 @@ export class Store {
     return records.result.filter(({ key }) => keys.has(key));
   }
 
-  /** Writes within this tick's transaction. Resolves when that is written, and rejects when it is not. */
+  /** Writes within this tick's transaction. Resolves when the transaction is complete, and rejects if it fails. */
   write({ room, key, given }: Pick<ClientRecord, "room" | "key" | "given">, changes: Change[]): Promise<void> {
     try {
       const { clients, entries, done } = (this.#open ??= this.#begin());
@@ -137,9 +137,9 @@ export class Store {
     } finally {
       this.#opening = undefined;
     }
-    // A later version of this client, in another tab, needs it for itself.
+    // A later version of this client, in another tab, needs to upgrade the database.
     this.#database.onversionchange = () => this.#closed();
-    // The browser has closed it: somebody has cleared this site's data, or the disk has failed.
+    // The browser has closed the database: somebody has cleared this site's data, or the disk has failed.
     this.#database.onclose = () => {
       this.#closed();
       this.open();
@@ -158,16 +158,16 @@ export class Store {
   #transaction(mode: IDBTransactionMode): IDBTransaction {
     if (!this.#database) throw new Error("the browser's database is not open");
     try {
-      // What a tab leaves behind must outlive the tab, and a crash of it; to wait for the disk each time would be for power cuts only.
+      // Entries must survive the end or a crash of the tab. Waiting for the disk each time would only help with power cuts.
       return this.#database.transaction([CLIENTS, ENTRIES], mode, { durability: "relaxed" });
     } catch (error) {
-      // The browser closes databases without a word, too.
+      // The browser may also close databases without an event.
       this.#closed();
       throw error;
     }
   }
 
-  /** Forgets the clients that have left nothing, and were not seen for long. */
+  /** Forgets the clients without transitions that were not seen for a long time. */
   #forgetOld(): void {
     const transaction = this.#transaction("readwrite");
     const clients = transaction.objectStore(CLIENTS);
@@ -189,7 +189,7 @@ export class Store {
     done.catch(() => {});
     queueMicrotask(() => {
       this.#open = undefined;
-      // A transaction that nobody commits is undone when its tab is closed. One that has failed already says so by `done`.
+      // A transaction that is not committed is rolled back when its tab is closed. If it has failed already, `done` rejects.
       if (isActive) transaction.commit();
     });
     return { clients: transaction.objectStore(CLIENTS), entries: transaction.objectStore(ENTRIES), done };
@@ -201,7 +201,7 @@ export const store: Store = new Store();
 
 let hasWarned = false;
 
-/** Says once in a page's life that what is pending lives no longer than the page. */
+/** Warns, once in a page's life, that pending transitions are lost with the page. */
 export function warn(why: unknown): undefined {
   if (hasWarned) return;
   hasWarned = true;
@@ -226,7 +226,7 @@ function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** All that begins with these parts. */
+/** Returns the range of all keys that begin with these parts. */
 function within(...parts: string[]): IDBKeyRange {
   return IDBKeyRange.bound(parts, [...parts, []]);
 }

@@ -1,43 +1,46 @@
-// What a page gives to a room and gets from it.
+// The types of a room's options and results.
 
 export interface Options {
-  /** The client's key, 32 hexadecimal digits: whoever holds it is that client. Left out, each tab has its own and keeps it over reloads; and a new
-   * tab takes over that of a tab that was closed or crashed with something undelivered in this room. A room takes a key once: a second connection with
-   * the same key replaces the first. (Where a page joins a room twice without giving keys, the second has one of its own.) */
+  /** The client's key, 32 hexadecimal digits: a page that holds it is that client. By default each tab has its own key, and keeps it over
+   * reloads. A new
+   * tab takes over the key of a tab that was closed or crashed with undelivered transitions in this room. A room admits a key once: a second
+   * connection
+   * with the same key replaces the first. (If a page joins a room twice without keys, the second one has a new key.) */
   key?: string;
   /** Makes the connection, in place of `new WebSocket(url, protocol)`. */
   socket?: (url: string, protocol: string) => WebSocket;
-  /** How long to wait before connecting again: at most `first_ms` at first, twice as much each time, never more than `max_ms`, and always a random
-   * part of that. By default 250 and 15,000. */
+  /** The maximum wait before connecting again: `first_ms` at first, then twice as much each time, up to `max_ms`. Each wait is a random part of its
+   * maximum. By default 250 and 15,000. */
   backoff?: { first_ms?: number; max_ms?: number };
 }
 
-/** `"live"`: shows the present. `"offline"`: cut off; goes on by itself. `"closed"`: for good, `reason` says why. */
+/** `"live"`: shows the present. `"offline"`: disconnected, and reconnects by itself. `"closed"`: ended; `reason` says why. */
 export type Status = "connecting" | "live" | "offline" | "closed";
 
-/** What became of a transition. */
+/** The outcome of a transition. */
 export type Outcome<Conflict = any> =
   | {
-      /** It is in the log, durably. */
+      /** The transition is in the log, durably. */
       status: "accepted";
       seq: number;
       time: Date;
     }
   | {
-      /** It was not applied. */
+      /** The transition was not applied. */
       status: "rejected";
       kind: RejectionKind;
       message: string;
       conflict?: Conflict;
-      /** It was refused here already, and never sent. */
+      /** Whether this page has refused it, and never sent it. */
       predicted: boolean;
     }
   | {
-      /** It was decided while this page was away for long; the state includes it, unless the room rejected it and has forgotten. */
+      /** The transition was decided while this page was away for long. The state includes it, unless the room rejected it and has forgotten that. */
       status: "decided";
     }
   | {
-      /** The client was away for so long that the room has forgotten it. This one may have been sent before: it may be in the log or not, and it is
+      /** The client was away for so long that the room has forgotten it. The transition was perhaps sent before, so it may be in the log or not.
+       * It is
        * not sent again. */
       status: "unknown";
     };
@@ -45,15 +48,15 @@ export type Outcome<Conflict = any> =
 /** A transition of an earlier page: of this tab before a reload, or of a tab that was closed or crashed. */
 export interface Returned<Transition = any, Conflict = any> {
   readonly transition: Transition;
-  /** What became of it, now that it was delivered. */
+  /** Its outcome, now that it was delivered. */
   readonly outcome: Outcome<Conflict>;
-  /** When it was made. */
+  /** The time when it was submitted. */
   readonly time: Date;
 }
 
-/** A room as it was. */
+/** A past state of a room. */
 export interface Moment<View = any> {
-  /** The last event in it; 0 for the room's first state. */
+  /** The last event in the state; 0 for the room's first state. */
   readonly seq: number;
   /** That event's time. */
   readonly time: Date;

@@ -1,5 +1,5 @@
-// The views that a page looks at: made when they are looked at, kept until something changes, and the same object as before
-// when what changed does not show.
+// The views that a page reads: made when they are read, and kept until something changes. If a change does not affect a view, it stays the same
+// object.
 
 interface Shown<View> {
   isFresh: boolean;
@@ -7,14 +7,14 @@ interface Shown<View> {
   value: View | undefined;
 }
 
-/** Whoever has the views, as JSON. */
+/** The source of views, as JSON. */
 export interface Source {
   view(): string | undefined;
   confirmedView(): string | undefined;
   takeViewFault(): string | undefined;
 }
 
-/** After a view that faulted, no view is asked for during this time: each fault costs a snapshot of the room. Twice as long each time. */
+/** The time for which no view is requested after a fault, since each fault costs a snapshot of the room. It doubles each time. */
 const PAUSE_MS = { first: 1_000, max: 60_000 };
 
 export class Views<View> {
@@ -26,14 +26,14 @@ export class Views<View> {
   readonly #onresume: () => void;
 
   /**
-   * `onfault` is called when the machine has faulted in a view, and its states are gone then; `onresume` when views are asked for again.
+   * `onfault` is called when the machine has faulted in a view; its states are gone then. `onresume` is called when views are requested again.
    */
   constructor(onfault: (why: string) => void, onresume: () => void) {
     this.#onfault = onfault;
     this.#onresume = onresume;
   }
 
-  /** Something has changed. */
+  /** Notes that something has changed. */
   expire(): void {
     this.#optimistic.isFresh = false;
     this.#confirmed.isFresh = false;
@@ -58,7 +58,7 @@ export class Views<View> {
     const json = ask();
     const why = source?.takeViewFault();
     if (why !== undefined) this.#pause(why);
-    // While there is no state (the replica heals itself), what was last seen stays in sight.
+    // While there is no state (the replica heals itself), the last view stays.
     if (json === undefined) return shown.value;
     this.#pause_ms = PAUSE_MS.first;
     if (json === shown.json) return shown.value;
