@@ -13,7 +13,6 @@ use crate::histogram::Histogram;
 use crate::host::{Bench, ENTRIES, Host};
 use crate::report::{Table, count, medians, ms};
 use crate::session::Session;
-use reapply_testing::machine_wat::{MachineWat, describe};
 
 /// The number of rooms that each kind of attacker works in at once, with one request outstanding in each.
 const ROOMS: usize = 4;

@@ -139,7 +139,10 @@ fn a_flipped_byte_anywhere_in_an_export_is_found_and_its_section_named() {
             first_finding(&flipped).unwrap_or_else(|| panic!("a flipped byte {place} was not found"))
         };
         let Some(section) = places.iter().rposition(|start| *start <= place) else {
-            assert!(finding.contains("is no export") || finding.contains("has the format"), "byte {place}: {finding}");
+            assert!(
+                finding.contains("is not an export") || finding.contains("has the format"),
+                "byte {place}: {finding}"
+            );
             continue;
         };
         assert!(finding.starts_with(&format!("section {section}, ")), "byte {place} in {section}: {finding}");

@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use crate::exports::succeeds;
 use crate::session::Session;
 use crate::{PROGRAM, make_fixture};
-use reapply_testing::machine_wat::{MachineWat, describe};
 
 /// The room with every kind of event but the last ones of forks.
 pub(crate) const WHOLE: &str = "wat/whole";

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::PROGRAM;
 use crate::life::wait_for_sleep;
 use crate::unrestorable::{deploy, snapshots};
-use reapply_testing::machine_wat::MachineWat;
 
 /// Times that a room is changed and sleeps.
 const ROUNDS: u64 = 40;

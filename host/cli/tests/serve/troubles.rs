@@ -12,7 +12,6 @@ use crate::PROGRAM;
 use crate::life::{listed, wait_for_sleep};
 use crate::session::{Session, refusal};
 use crate::unrestorable::{deploy, plant_snapshot};
-use reapply_testing::machine_wat::MachineWat;
 
 /// The time for which a room in trouble is not opened again, in seconds.
 const RETRY_S: u64 = 10;
