@@ -1,4 +1,4 @@
-//! Guests without a fault pass, and the report shows what was tried and its cost.
+//! Guests without a fault pass, and the report shows the attempts and their cost.
 
 use serde_json::Value;
 

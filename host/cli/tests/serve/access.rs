@@ -28,7 +28,7 @@ fn administration() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
 }
 
-/// Checks that every administering request is refused, from this very machine.
+/// Checks that every administering request is refused, even from this machine.
 fn assert_closed(host: &Host, headers: &[(&str, &str)]) {
     for (method, path, body) in administration() {
         let body = (method != "GET").then_some(&body[..]);
@@ -164,7 +164,7 @@ fn the_token_is_in_no_output() {
     for said in said {
         assert!(!said.contains(&token), "{said}");
     }
-    // Nor a wrong file's content, which may be a secret that was put there.
+    // The content of a wrong file is not shown either, since it may be a secret.
     fs::write(host.data().join("deploy-token"), "half-a-secret").unwrap();
     let refused = host.try_restart().unwrap_err();
     assert!(refused.message.contains("does not hold a deploy token"), "{}", refused.message);
@@ -202,7 +202,7 @@ fn pages_of_other_origins_need_to_be_allowed() {
         assert!(preflight.header("access-control-allow-headers").contains("reapply-client"));
     }
 
-    // Everyone may fetch what everyone may run.
+    // Everyone may fetch components, since everyone may run them.
     let digest = http::get(&host.url("/machines/counter")).json()["digest"].as_str().unwrap().to_owned();
     let component = host.url(&format!("/components/{digest}.wasm"));
     assert_eq!(http::send("GET", &component, &[("origin", "https://evil.example")], None).status, 200);

@@ -16,7 +16,7 @@ fn alarm_host(sleep_after: &str) -> Host {
     host
 }
 
-/// Sets an alarm. Returns when it is due, in microseconds.
+/// Sets an alarm. Returns the time when it is due, in microseconds.
 fn arm(host: &Host, room: &str, millis: u64, ending: &str) -> u128 {
     let transition = json!({ "Arm": { "millis": millis, "ending": ending } }).to_string();
     let answer = host.submit(room, &transition);
@@ -36,7 +36,7 @@ fn wait_for_clock(due: u128) {
     });
 }
 
-/// Returns the alarms in a room's log. Reading it wakes no room.
+/// Returns the alarms in a room's log. Reading the log does not wake the room.
 fn alarms(host: &Host, room: &str) -> Vec<Value> {
     host.events(room).into_iter().filter(|event| event["kind"] == "alarm").collect()
 }
@@ -48,7 +48,7 @@ fn wait_for_alarm(host: &Host, room: &str) -> Value {
     })
 }
 
-/// Returns how often the operator's log reported a failed alarm of this room.
+/// Returns the number of failed alarms of this room in the operator's log.
 fn reports(host: &Host, room: &str) -> usize {
     let log = host.log();
     log.lines().filter(|line| line.contains("the alarm failed") && line.contains(&format!("room={room} "))).count()
@@ -121,7 +121,7 @@ fn an_alarm_that_ends_in_vain_is_reported_and_never_tried_again() {
         };
         assert!(report.contains(why), "{report}");
 
-        // The room continues. Neither use, nor sleep, nor a restart, nor a crash makes it try again.
+        // The room continues. Use, sleep, a restart or a crash do not make it try again.
         for round in 0..3 {
             assert_eq!(host.submit(&room, "\"Poke\"").status, 200);
             wait_for_sleep(&host, &ending.to_lowercase(), 2 + round);

@@ -1,7 +1,7 @@
-//! Machines that take long hold up nobody but those who use their rooms: whatever they take long for, and in however many rooms at once.
+//! Slow machines delay only the users of their own rooms, regardless of the slow call and of the number of such rooms.
 //!
-//! Each test has more such rooms than the host has threads for them, so that their work goes on for far longer than others' transitions take. What
-//! proves the rule is the order in which things end, and not how long they take.
+//! Each test has more such rooms than the host has threads for them, so that their work takes far longer than the transitions of others. The
+//! tests compare the order in which things end, not their duration.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -15,17 +15,17 @@ use reapply_testing::machine_wat::{MachineWat, describe};
 use super::session::Session;
 use crate::PROGRAM;
 
-/// Most rooms that are made to work at once: each has a client of its own, whose key is one byte.
+/// The maximum number of rooms that work at once. Each has a client of its own, whose key is one byte.
 const ROOMS_MAX: usize = 200;
 
-/// Makes more rooms work than there are threads for them, and ever more of them, as `until_it_lasts` says.
+/// Makes more rooms work than there are threads for them, with more and more work, as [`until_it_lasts`] does.
 async fn with_enough_rooms(outlasts: impl AsyncFn(u8) -> bool) {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     until_it_lasts(processors * 3, ROOMS_MAX, async |rooms| outlasts(u8::try_from(rooms).unwrap()).await).await;
 }
 
-/// Gives the host more and more work, until `outlasts` finds that it went on for longer than what it must not hold up. Where a disk is slow
-/// for a moment, little work is done first, which shows nothing; what is held up by others' work is so however much there is.
+/// Gives the host more and more work, until `outlasts` finds that the work took longer than the requests that it must not delay. If a disk is slow
+/// for a moment, a little work may end first, which proves nothing. Requests that are really delayed by work wait for any amount of it.
 async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize) -> bool) {
     let mut work = least.min(most);
     while !outlasts(work).await {
@@ -34,12 +34,12 @@ async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize)
     }
 }
 
-/// Counts to a hundred million, once the state is not 0.
+/// The body of a function that counts to a hundred million, once the state is not 0.
 const COUNT_IF_USED: &str = "(local $left i32) (local.set $left (i32.const 100000000))
     (if (local.get $state) (then
         (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))";
 
-/// A host that runs the counter, and this machine as `slow`.
+/// Starts a host that runs the counter, and this machine as `slow`.
 fn host_with(slow: &MachineWat) -> Host {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
     host.deploy("counter");
@@ -54,7 +54,7 @@ fn deploy(host: &Host, name: &str, machine: &MachineWat) -> Result<String, Strin
     host.try_deploy_file(name, &file)
 }
 
-/// Transitions that are confirmed while others' rooms work.
+/// The number of transitions that are confirmed while other rooms work.
 const UNDISTURBED: u64 = 4;
 
 async fn see_that_it_is_undisturbed(stranger: &mut Session) {
@@ -63,7 +63,7 @@ async fn see_that_it_is_undisturbed(stranger: &mut Session) {
     }
 }
 
-/// Reads on until this number of the session's own is accepted or rejected.
+/// Reads until the session's transition with this number is accepted or rejected.
 async fn see_decided(session: &mut Session, number: u64) {
     let is_own = |event: &Event| matches!(event.input, Input::Transition { number: found, .. } if found.0 == number);
     loop {
@@ -76,7 +76,7 @@ async fn see_decided(session: &mut Session, number: u64) {
     }
 }
 
-/// Asks for the views of these rooms, each on a thread. The answers come through the channel.
+/// Requests the views of these rooms, each on a thread. The answers come through the channel.
 fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Receiver<Answer> {
     let (answer, answers) = mpsc::channel();
     for room in rooms {
@@ -86,7 +86,7 @@ fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Rece
     answers
 }
 
-/// Joins so many rooms of `slow`, and submits transitions of one such byte in each.
+/// Joins this many rooms of `slow`, and submits transitions of one such byte in each.
 async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, byte: u8) -> Vec<Session> {
     let mut sessions = Vec::new();
     for key in 0..rooms {
@@ -106,7 +106,7 @@ async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
             (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
         let host = host_with(&MachineWat { apply, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
-        // Rooms that were cheap until now.
+        // The rooms were cheap until now.
         let mut culprits = join_slow_rooms(&host, rooms, 20, 0).await;
         for culprit in &mut culprits {
             see_decided(culprit, 20).await;
@@ -144,7 +144,7 @@ async fn views_that_take_long_hold_up_no_other_room_and_not_even_their_own_sessi
         witness.events_to(1).await;
         let views = ask_for_views(&host, (0..rooms).map(|room| format!("slow/{room}")));
         see_that_it_is_undisturbed(&mut stranger).await;
-        // What a session needs of its room's task waits at most for its own room's view.
+        // A session's requests to its room's task wait at most for the view of this one room.
         witness.send(ping(7)).await;
         loop {
             match witness.next().await {
@@ -211,7 +211,7 @@ async fn traps_in_rooms_that_are_dear_to_make_again_hold_up_no_other_room_and_ge
         see_that_it_is_undisturbed(&mut stranger).await;
         let outlasts = !told.is_finished();
         told.await.unwrap();
-        // The first recovery was dear: the room has taken a snapshot, and its log says so.
+        // The first recovery was expensive, so the room has taken a snapshot, and its log says so.
         let is_checkpoint = |event: &&serde_json::Value| event["kind"] == "checkpoint";
         let checkpoints = host.events("slow/0").iter().filter(is_checkpoint).count();
         assert_eq!(checkpoints, 1);
@@ -232,7 +232,7 @@ async fn newcomers_signals_and_those_who_leave_do_not_wait_behind_what_others_ha
         for number in 1..=queued as u64 {
             busy.submit(number, vec![1]).await;
         }
-        // The session has handed in all of them once it answers what comes behind them.
+        // The session has passed on all of them once it answers the frame behind them.
         busy.send(ping(1)).await;
         loop {
             if let Some(ServerMessage::Pong(1)) = busy.next().await {
@@ -266,7 +266,7 @@ async fn newcomers_signals_and_those_who_leave_do_not_wait_behind_what_others_ha
 
 #[test]
 fn a_view_is_made_once_for_all_who_ask_for_one_state() {
-    // The view counts to some millions, and then how often it was made.
+    // The view counts to some millions, and then counts how often it was made.
     let view = "(local $left i32) (local.set $left (i32.const 4000000))
         (loop $spin (br_if $spin (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
         (global.set $made (i32.add (global.get $made) (i32.const 1)))

@@ -28,7 +28,7 @@ fn a_directory_in_use_is_refused_with_the_others_process() {
         "{reason}"
     );
     assert!(reason.contains("(process "), "{reason}");
-    // And the host that uses it does not notice.
+    // The host that uses the directory is not affected.
     assert_eq!(host.submit("counter/mine", "\"Reset\"").status, 200);
 }
 
@@ -85,7 +85,7 @@ fn a_torn_last_record_is_dropped_with_a_warning_and_the_rest_is_there() {
     host.restart();
     host.wait_for_log("WARN");
     assert!(host.log().contains("bytes"), "the warning says how much: {}", host.log());
-    // The torn record is gone, as if it had never been acknowledged; all before it is there.
+    // The torn record is gone, as if it had never been acknowledged. Everything before it is there.
     assert_eq!(host.room("counter/torn")["view"]["count"], 9);
     let answer = host.submit("counter/torn", "{\"Increment\":1}");
     assert_eq!(answer.json()["seq"], 10);

@@ -64,7 +64,7 @@ fn a_component_over_the_limit_is_refused_with_its_size_and_the_limit() {
 #[test]
 fn a_body_of_any_size_is_answered_with_the_limit() {
     let host = counter_host(&[]);
-    // Far beyond what is read at all; the sender may be cut off while it still sends.
+    // Far more than the host reads at all. The sender may be cut off while it still sends.
     let huge = vec![0; 4 * COMPONENT_BYTES_MAX + 1];
     let bearer = format!("Bearer {}", host.token());
     let headers = [("authorization", bearer.as_str())];
@@ -107,7 +107,7 @@ fn what_is_wrong_with_the_host_is_told_before_a_crate_is_built() {
         assert!(!output.status.success() && said.contains(says), "{arguments:?}: {said}");
         assert!(!said.contains("Cargo.toml"), "{arguments:?}: {said}");
     }
-    // With all of that right, it starts to build the crate.
+    // If all of that is right, the command starts to build the crate.
     let output = host.command("deploy", &[&dir, "--token", "sesame"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("has no Cargo.toml"));
 }

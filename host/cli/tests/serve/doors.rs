@@ -1,4 +1,4 @@
-//! Connections and bodies of strangers take neither memory nor places, and those that stand still are closed.
+//! Limits on strangers: their connections and bodies cannot exhaust memory or places, and stalled ones are closed.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -162,7 +162,7 @@ fn status(connection: &mut TcpStream) -> u16 {
     head.strip_prefix("HTTP/1.1 ").and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{head}"))
 }
 
-/// Returns everything that is answered on a connection, as far as it arrives.
+/// Returns the whole answer on a connection, as far as it arrives.
 fn answer(connection: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let _reset = connection.read_to_end(&mut bytes);

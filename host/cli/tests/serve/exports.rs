@@ -1,4 +1,4 @@
-//! Rooms as files: exported, proved, and imported elsewhere; no byte of them, nor of their sources, can change unnoticed.
+//! Rooms as files: exported, proved, and imported elsewhere. No byte of the files or of their sources can change unnoticed.
 
 use std::fs;
 use std::io::Write;
@@ -85,7 +85,7 @@ pub(crate) fn fails(output: &Output) -> String {
     said.strip_prefix("reapply: ").unwrap_or_else(|| panic!("{said}")).trim_end().to_owned()
 }
 
-/// Returns the number of damages of a random test: the given one, or the environment's.
+/// Returns the number of damages in a random test: the environment's, or else the given one.
 pub(crate) fn flips(default: usize) -> usize {
     std::env::var("REAPPLY_FLIPS").map_or(default, |flips| flips.parse().unwrap())
 }
@@ -190,7 +190,7 @@ fn an_import_is_the_same_log_and_its_export_the_same_again() {
     long_room(&first, "counter/lobby");
     let exported = Exported::of(&first, "counter/lobby");
 
-    // A host that has never heard of the machine.
+    // A host on which the machine was never deployed.
     let mut second = Host::start_program(Path::new(PROGRAM), &[]);
     let printed = succeeds(&second.command("import", &[&exported.path()]));
     assert!(printed.starts_with("imported counter/lobby: "), "{printed}");
@@ -368,7 +368,7 @@ pub(crate) fn chain(host: &Host, room: &str) -> String {
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
-/// Returns the fault that reading an export reports, before anything is replayed.
+/// Returns the fault that is found when an export is read, before anything is replayed.
 fn first_finding(file: &[u8]) -> Option<String> {
     match Parts::new(file) {
         Err(error) => Some(error.to_string()),

@@ -1,5 +1,5 @@
-//! Data directories and exports that earlier versions wrote: this version opens them all. Each folder of `host/cli/tests/fixtures/` is one
-//! format's, and is never changed.
+//! Data directories and exports that earlier versions wrote: this version opens them all. Each folder in `host/cli/tests/fixtures/` belongs to one
+//! format, and is never changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ pub(crate) const TRIMMED: &str = "short/trimmed";
 /// The key of the client whose transitions are in the rooms.
 pub(crate) const CLIENT: u8 = 1;
 
-/// A counter of digits whose view is the count: `"12"` adds 2, and `"123"` is a conflict. Whoever joins adds 100, and an alarm adds 1. A count
-/// that ends with 7 sets an alarm for the past, one with 9 an alarm for the year 2100.
+/// A counter of digits whose view is the count: `"12"` adds 2, and `"123"` is a conflict. A participant who joins adds 100, and an alarm adds 1. A
+/// count that ends with 7 sets an alarm in the past, and a count that ends with 9 sets one in the year 2100.
 pub(crate) fn counting(state_version: u32, restore: &'static str) -> Vec<u8> {
     MachineWat {
         more: "(data (i32.const 2048) \"\\22no\\221\")",
@@ -167,7 +167,7 @@ fn rooms_of_earlier_data_directories_are_what_they_were_and_go_on() {
         let trimmed = http::get(&host.url(&format!("/rooms/{TRIMMED}?seq=1")));
         assert_eq!(trimmed.status, 410, "{}", trimmed.text());
 
-        // Rooms go on, also by another build, and after a restart.
+        // Rooms continue, also with another build, and after a restart.
         let count = |host: &Host, room: &str| host.room(room)["view"].as_u64().unwrap();
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("next.wasm");

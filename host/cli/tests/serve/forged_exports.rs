@@ -1,4 +1,4 @@
-//! Forged exports: right in every hash, and wrong in their content. They are read and written here by the book's documentation
+//! Forged exports: every hash is right, and the content is wrong. They are read and written here by the book's documentation
 //! of the format, without the host's code.
 
 use std::fs;
@@ -72,7 +72,7 @@ impl File {
         Self(sections)
     }
 
-    /// Returns the file with all its hashes and counts made to fit.
+    /// Returns the file, with all hashes and counts adjusted to its content.
     fn write(&self) -> Vec<u8> {
         let mut file = b"\x89RPY\r\n\x1a\n\x02\0\0\0".to_vec();
         let mut hashes = Vec::new();
@@ -303,7 +303,7 @@ fn no_host_takes_in_a_forgery() {
         assert!(answer.error().1.contains(says), "{what}: {}", answer.text());
         assert_eq!(http::get(&elsewhere.url("/rooms/counter/lobby")).status, 404, "{what}");
     }
-    // A whole one is refused if its room exists, long before it is read.
+    // An intact export is refused if its room exists, long before it is read.
     assert_eq!(elsewhere.submit("counter/lobby", "\"Reset\"").status, 200);
     let answer = elsewhere.administer("POST", "/rooms/counter/lobby/import", &whole.write());
     assert_eq!((answer.status, answer.error().0.as_str()), (409, "exists"), "{}", answer.text());

@@ -51,7 +51,7 @@ async fn frames_over_a_limit_are_told_the_field_and_the_limit() {
     let message = goodbye_to(&host, Message::binary(vec![0; over])).await;
     assert_eq!(message, format!("the message has {over} bytes; the limit is {CLIENT_MESSAGE_BYTES_MAX}"));
 
-    // Beyond what is read at all, the transport reports the size.
+    // For a frame that is too large to be read at all, the transport reports the size.
     let huge = goodbye_to(&host, Message::binary(vec![0; 2 * 1024 * 1024])).await;
     assert!(huge.contains("2097152") && huge.contains("1048576"), "{huge}");
 }

@@ -14,7 +14,7 @@ fn sleepy_host() -> Host {
     counter_host(&["--sleep-after", "100ms"])
 }
 
-/// Waits until the room, whose log has come to `seq` or further, is asleep.
+/// Waits until the room is asleep, with a log up to `seq` or further.
 pub(crate) fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
     until_blocking("the room falls asleep", || {
         let listed = listed(host, room);
@@ -23,7 +23,7 @@ pub(crate) fn wait_for_sleep(host: &Host, room: &str, seq: u64) {
     });
 }
 
-/// Returns what the list of all rooms says of a room; null if it is not there.
+/// Returns a room's entry in the list of all rooms; null if there is none.
 pub(crate) fn listed(host: &Host, room: &str) -> Value {
     let rooms = http::get(&host.url("/rooms")).json()["rooms"].clone();
     rooms.as_array().unwrap().iter().find(|listed| listed["room"] == room).cloned().unwrap_or_default()
@@ -38,7 +38,7 @@ async fn a_room_sleeps_when_nobody_uses_it_and_wakes_with_its_state() {
     assert_eq!(session.events().await.len(), 1);
     drop(session);
     wait_for_sleep(&host, "nap", 1);
-    // Reading it wakes it, and so does entering it; earlier decisions remain.
+    // Reading or entering the room wakes it, and earlier decisions remain.
     assert_eq!(host.room("counter/nap")["view"]["count"], 3);
     let mut session = Session::join(&host, "counter/nap", 1).await;
     assert_eq!(session.welcome.decided.0, 1);

@@ -206,7 +206,7 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
     let mut host = counter_host(&["--sleep-after", "100ms"]);
     let mut session = Session::join(&host, "counter/no", 7).await;
     session.submit(1, increment(1)).await;
-    // Below zero; nonsense; and the first again, which is not counted again.
+    // A conflict below zero, nonsense, and the first one again, which is not counted again.
     for (number, transition) in [(2, vec![1, 9]), (3, vec![1, 9]), (4, vec![9]), (2, vec![1, 9])] {
         session.submit(number, transition).await;
         session.rejection().await;
@@ -243,7 +243,7 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
     assert!(refused.contains("there is no room counter/none"), "{refused}");
 }
 
-/// An index says which parts of a log an author wrote in. It is derived from the log, and nothing is hidden when it is wrong.
+/// An index says in which parts of a log an author has events. It is derived from the log. If it is wrong, no event is hidden.
 #[tokio::test]
 async fn an_authors_events_are_found_whatever_the_index_says() {
     let mut host = counter_host(&["--submits-per-second", "1000000"]);

@@ -1,4 +1,4 @@
-//! Makes the fixture of this version's format. A fixture that exists is never made again.
+//! Makes the fixture of this version's format. An existing fixture is never made again.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::fixtures::{
 };
 use crate::session::Session;
 
-/// A body of `restore` that adds 1,000 to a state of the first version.
+/// The body of a `restore` that adds 1,000 to a state of the first version.
 const MIGRATES: &str = "(call $ok (call $new (i32.add (i32.load (local.get $snapshot))
     (i32.mul (i32.eq (local.get $version) (i32.const 1)) (i32.const 1000)))))";
 

@@ -1,4 +1,4 @@
-//! Who is present: a crash ends all sessions, and the log says so though nobody asks for the room.
+//! Presence: a crash ends all sessions, and the log says so, even if nobody asks for the room.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::PROGRAM;
 
 const BOARD: &str = "wat/board";
 
-/// A host with a room in which one player is.
+/// Starts a host with a room in which one player is present.
 async fn host_with_a_player() -> (Host, Session) {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("machine.wasm");
-    // It asks for membership.
+    // The machine asks for membership events.
     std::fs::write(&file, MachineWat::default().component()).unwrap();
     host.deploy_file("wat", &file);
     let session = Session::join(&host, BOARD, 1).await;
@@ -28,7 +28,7 @@ async fn host_with_a_player() -> (Host, Session) {
     (host, session)
 }
 
-/// The kinds of the events in a room's log. Reading the log wakes no room.
+/// Returns the kinds of the events in a room's log. Reading the log does not wake the room.
 fn kinds(host: &Host, room: &str) -> Vec<String> {
     let kind = |event: &Value| event["kind"].as_str().unwrap().to_owned();
     host.events(room).iter().map(kind).collect()
@@ -49,7 +49,7 @@ async fn after_a_crash_the_log_says_who_has_left_though_nobody_asks_for_the_room
         let found = kinds(&host, "wat/calm");
         if found == ["joined", "left"] { Ok(()) } else { Err(format!("{found:?}")) }
     });
-    // Twice: what a crash interrupts comes at the next start.
+    // Twice: work that a crash interrupts is done at the next start.
     host.kill_9();
     host.restart();
     host.kill_9();
@@ -62,7 +62,7 @@ async fn after_a_crash_the_log_says_who_has_left_though_nobody_asks_for_the_room
     assert_eq!(kinds(&host, "wat/calm"), ["joined", "left"], "nobody leaves twice");
 }
 
-/// The copy of a log holds players who have never been there, as the log of a room that a crash ended does. Each of these asks first.
+/// The copy of a log holds players who were never present in the new room, like the log of a room that a crash ended. Each request here is the first.
 #[tokio::test]
 async fn nothing_of_now_is_served_before_those_have_left_who_are_not_there() {
     let (host, _session) = host_with_a_player().await;
@@ -84,6 +84,6 @@ async fn nothing_of_now_is_served_before_those_have_left_who_are_not_there() {
     assert_eq!(host.room(&format!("{room}?time=2100-01-01T00:00:00Z"))["seq"], 3);
     let answer = host.administer("POST", &format!("/rooms/{}/fork", fork("again")), b"{\"to\":\"wat/twice\"}");
     assert_eq!(answer.json()["at"], 3, "{}", answer.text());
-    // What was is told as it was.
+    // The past is shown as it was.
     assert_eq!(host.room(&format!("{room}?seq=2"))["seq"], 2);
 }

@@ -1,4 +1,4 @@
-//! Rooms over plain HTTP: create, submit, read now and then, read the log; and the bytes that never change.
+//! Rooms over plain HTTP: create, submit, read the present and the past, read the log; and the bytes that never change.
 
 use std::path::Path;
 
@@ -150,7 +150,7 @@ fn a_rooms_past_is_what_was_shown_then() {
     }
     for restarted in [false, true] {
         if restarted {
-            // Now there is a snapshot at the end, and the past lies before it.
+            // Now there is a snapshot at the end, and the past is before it.
             assert!(host.stop().success());
             host.restart();
         }

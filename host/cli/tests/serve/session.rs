@@ -33,7 +33,7 @@ impl Session {
         Self::resume(host, room, key, None).await
     }
 
-    /// Joins a room with a state in hand.
+    /// Joins a room with a known state.
     pub(crate) async fn resume(host: &Host, room: &str, key: u8, resume: Option<Resume>) -> Self {
         let mut socket = connect(host, room).await.unwrap();
         let hello = ClientMessage::Hello(Hello::new(ClientKey([key; 16]), resume));
@@ -130,14 +130,14 @@ impl Session {
     }
 }
 
-/// Opens a WebSocket to a room, as the protocol asks, and says nothing.
+/// Opens a WebSocket to a room, as the protocol requires, and sends nothing.
 pub(crate) async fn connect(host: &Host, room: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
     let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-/// Returns the goodbye that a host accepts a WebSocket for, which it then closes with the same reason. Nothing was sent to it before.
+/// Returns the goodbye of a host that accepts a WebSocket only to refuse it, and then closes it with the same reason. Nothing was sent before.
 pub(crate) async fn refusal(host: &Host, room: &str, headers: &[(&'static str, &str)]) -> Goodbye {
     let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
@@ -187,7 +187,7 @@ async fn a_number_that_is_submitted_again_is_decided_once() {
     let events = session.events_to(2).await;
     assert_eq!(events.len(), 2);
 
-    // Also in a later session, which is told what was decided.
+    // A later session is told about the decision as well.
     let mut later = Session::join(&host, "counter/again", 1).await;
     assert_eq!(later.welcome.decided, Number(2));
     later.submit(2, increment(1)).await;
@@ -206,7 +206,7 @@ async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
         writer.socket.feed(Message::Binary(submit.encode())).await.unwrap();
     }
     writer.socket.flush().await.unwrap();
-    // Far more than one snapshot's worth of events, and several snapshots on the way.
+    // Far more events than between two snapshots, so several snapshots are taken.
     for session in [&mut writer, &mut reader] {
         let (mut seqs, mut numbers) = (Vec::new(), Vec::new());
         // The first checkpoint may come after the last of them.
@@ -305,7 +305,7 @@ async fn signals_reach_the_others_and_leave_no_trace() {
 #[tokio::test]
 async fn one_who_does_not_read_delays_nobody() {
     let host = counter_host(&["--submits-per-second", "1000000"]);
-    // This one is welcomed and then stops reading.
+    // This session is welcomed and then stops reading.
     let _deaf = Session::join(&host, "counter/deaf", 1).await;
     let mut writer = Session::join(&host, "counter/deaf", 2).await;
     // More than the socket's buffers hold, so that the host really waits for the silent one: some 6 MB.
@@ -361,7 +361,7 @@ async fn a_large_state_comes_in_parts_that_hold_up_no_ping_and_goes_on_where_it_
         let insert = json!({ "Items": { "Insert": { "id": id, "place": "Last", "item": item } } });
         assert_eq!(host.submit("todo/parts", &insert.to_string()).status, 200);
     }
-    // A room that has stored all of its state before it sleeps starts newcomers from that.
+    // A room that has stored its whole state before it sleeps starts newcomers from that.
     succeeds(&host.command("retain", &["todo", "--snapshot-events", "1"]));
     host.stop();
     host.restart();

@@ -1,4 +1,4 @@
-//! Rooms that sleep between changes: what they store, and what is trimmed.
+//! Rooms that sleep between changes: their snapshots, and the trims of their logs.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::PROGRAM;
 use crate::life::wait_for_sleep;
 use crate::unrestorable::{deploy, snapshots};
 
-/// Times that a room is changed and sleeps.
+/// The number of times that a room is changed and sleeps.
 const ROUNDS: u64 = 40;
 
-/// A machine whose snapshots have 600,000 bytes.
+/// Returns a machine whose snapshots have 600,000 bytes.
 fn large() -> MachineWat {
     MachineWat {
         snapshot: "(i32.store (i32.const 65536) (local.get $state)) (call $bytes (i32.const 65536) (i32.const 600000))",
@@ -37,7 +37,7 @@ fn change_between_sleeps(host: &Host, room: &str) {
     }
 }
 
-/// The last event of a room's log.
+/// Returns the last event of a room's log.
 fn head(host: &Host, room: &str) -> u64 {
     host.events(&format!("wat/{room}")).last().unwrap()["seq"].as_u64().unwrap()
 }
@@ -88,7 +88,7 @@ fn a_room_whose_log_has_outgrown_its_snapshot_stores_one_and_its_checkpoint_befo
     let checkpoints = http::get(&host.url("/rooms/wat/lobby/log?kind=checkpoint")).json_lines();
     assert_eq!(checkpoints.len(), 1, "{checkpoints:?}");
     assert_eq!(checkpoints[0]["seq"], 2);
-    // It wakes from there, and sleeps without another.
+    // The room wakes from there, and sleeps without another snapshot.
     assert_eq!(host.room("wat/lobby")["seq"], 2);
     wait_for_sleep(&host, "lobby", 2);
     assert_eq!((snapshots(&host, "lobby"), head(&host, "lobby")), (vec![1], 2));

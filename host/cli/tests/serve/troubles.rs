@@ -1,4 +1,4 @@
-//! Rooms that do not open, or break: everybody hears the same cause, the operator once, and nobody can have them opened all the time.
+//! Rooms that do not open, or break: everybody gets the same cause, the operator is told once, and no request opens such a room again at once.
 
 use std::path::Path;
 use std::time::Instant;
@@ -46,7 +46,7 @@ fn count(host: &Host, words: &str) -> usize {
 
 #[test]
 fn options_that_a_room_cannot_begin_with_keep_nobody_from_beginning_it() {
-    // Of options of nine bytes comes a state that has no snapshot.
+    // Options of nine bytes lead to a state that has no snapshot.
     let create = "(call $ok (call $new (i32.eq (local.get $options_length) (i32.const 9))))";
     let snapshot = "(if (i32.eq (local.get $state) (i32.const 1)) (then (unreachable)))
         (i32.store (i32.const 16) (local.get $state)) (call $bytes (i32.const 16) (i32.const 4))";
@@ -83,7 +83,7 @@ async fn a_room_that_does_not_open_tells_everybody_the_same_and_the_operator_onc
     assert!(opened() as u64 <= 1 + began.elapsed().as_secs() / RETRY_S, "it was opened {} times", opened());
     let stuck = listed(&host, "stuck");
     assert_eq!((&stuck["troubles"], &stuck["awake"]), (&json!([cause]), &json!(false)));
-    // After a while it is tried again, and the cause is the same.
+    // After a while another attempt is made, with the same cause.
     until_blocking("the room is tried again", || {
         assert_eq!(http::get(&host.url("/rooms/wat/stuck")).error().1, cause);
         if opened() > 1 { Ok(()) } else { Err(host.log()) }

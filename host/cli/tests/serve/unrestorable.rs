@@ -1,4 +1,4 @@
-//! States that take more stack to restore than their events took: their rooms open all the same, and hold up no other room.
+//! States that take more stack to restore than their events took. Their rooms open nevertheless, and do not delay other rooms.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use crate::PROGRAM;
 use crate::exports::succeeds;
 use crate::life::{listed, wait_for_sleep};
 
-/// Bytes of a transition, which is as much as it adds to the state.
+/// The number of bytes of a transition, which the state grows by.
 const STEP: usize = 50_000;
 
-/// Transitions after which the state takes more stack to restore than any replay has.
+/// The number of transitions after which the state takes more stack to restore than any replay has.
 const STEPS: usize = 4;
 
-/// A machine whose `restore` recurses as deep as the number that is its state. Its view is `view`, one digit.
+/// Returns a machine whose state is a number, and whose `restore` recurses as deep as that number. Its view is `view`, one digit.
 fn recursive(view: &'static str) -> MachineWat {
     MachineWat {
         more: "(func $deep (param i32) (result i32)
@@ -47,14 +47,14 @@ pub(crate) fn deploy(host: &Host, machine: &MachineWat) -> String {
     host.deploy_file("wat", &file)
 }
 
-/// Adds `bytes` to the state, and gives the event's seq.
+/// Adds `bytes` to the state, and returns the event's seq.
 fn add(host: &Host, room: &str, bytes: usize) -> Value {
     let answer = host.submit(room, &json!("x".repeat(bytes - 2)).to_string());
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["seq"].clone()
 }
 
-/// The seqs of the snapshots that the journal has of a room.
+/// Returns the seqs of the snapshots that the journal has of a room.
 pub(crate) fn snapshots(host: &Host, room: &str) -> Vec<i64> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let database = rusqlite::Connection::open_with_flags(host.data().join("journal.db"), flags).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn snapshots(host: &Host, room: &str) -> Vec<i64> {
     statement.query_map([room], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// The last event of a room's log, checkpoints included.
+/// Returns the last event of a room's log, including checkpoints.
 fn head(host: &Host, room: &str) -> u64 {
     host.events(room).last().unwrap()["seq"].as_u64().unwrap()
 }
@@ -88,7 +88,7 @@ fn a_room_recovers_a_state_that_takes_more_stack_to_restore_than_to_make() {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
     deploy(&host, &MachineWat { apply, ..recursive(ZERO) });
     succeeds(&host.command("retain", &["wat", "--snapshot-events", "1"]));
-    // The room goes on from a snapshot of that state, without having been opened from one.
+    // The room continues from a snapshot of that state, without having been opened from one.
     add(&host, "wat/deep", 20_000);
     add(&host, "wat/deep", 5);
     until_blocking("there is a snapshot", || snapshots(&host, "deep").pop().ok_or_else(|| "none".to_owned()));
@@ -106,7 +106,7 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it
         add(&host, "wat/deep", STEP);
     }
     host.wait_for_log(told);
-    // Its log grows, it sleeps and wakes, and each time there would be a snapshot.
+    // The room's log grows, it sleeps and wakes, and each time a snapshot would be due.
     for _ in 0..STEPS {
         wait_for_sleep(&host, "deep", 1);
         add(&host, "wat/deep", STEP);
@@ -124,7 +124,7 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_the_operator_hears_of_it
     assert!(!host.log().contains("a snapshot cannot be used"), "{}", host.log());
 }
 
-/// Stores a snapshot of the room's head whose state no build restores, as a host did that did not try it. The host is not running.
+/// Stores a snapshot of the room's head that no build restores, like an earlier version, which did not try snapshots. The host is not running.
 pub(crate) fn plant_snapshot(host: &Host, room: &str) {
     let plant = async {
         let journal = SqliteJournal::open(host.data()).unwrap().journal;
@@ -159,7 +159,7 @@ fn a_room_whose_snapshot_cannot_be_restored_opens_from_its_log() {
     assert!(add(&host, "wat/deep", 5).as_u64() > Some(head + 1));
 }
 
-/// A machine of a later version, which does not restore what it has written itself.
+/// Returns a machine of a later version, which does not restore its own snapshots.
 fn forgetful() -> MachineWat {
     MachineWat {
         describe: describe("wat", 2, "{}"),
@@ -181,7 +181,7 @@ fn a_build_that_does_not_restore_its_own_snapshot_takes_over_no_room() {
     assert_eq!(add(&host, "wat/lobby", 5), 2);
 }
 
-/// A machine whose `apply` costs 100 times more on a state that was restored than on one that was made, and more than a new event may cost.
+/// Returns a machine whose `apply` costs 100 times more on a restored state than on a created one, and more than a new event may cost.
 fn costly_when_restored() -> MachineWat {
     MachineWat {
         more: "(global $rounds (mut i32) (i32.const 300000))",
@@ -205,7 +205,7 @@ fn what_was_accepted_is_not_judged_again_by_its_cost() {
     for _ in 0..4 {
         add(&host, "wat/costly", 5);
     }
-    // Stored once it was tried.
+    // The snapshot is stored once it was tried.
     until_blocking("a snapshot is stored", || {
         if snapshots(&host, "costly").is_empty() { Err(host.log()) } else { Ok(()) }
     });

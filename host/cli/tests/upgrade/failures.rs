@@ -1,4 +1,4 @@
-//! Each way in which a new build can fail a room, planted in a machine that is written by hand: the gate names the step and the place.
+//! Each way in which a new build can fail in a room, planted in a hand-written machine. The gate names the step and the place.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{PROGRAM, build_of, refused, submit};
 
-/// A build that works in a new room, whose state is 0, and fails where it is 3.
+/// A build that works in a new room, whose state is 0, and fails in a room whose state is 3.
 struct Failing {
     machine: MachineWat,
     /// The gate's expected message.
@@ -100,7 +100,7 @@ fn each_way_to_fail_a_room_is_found_and_named_with_its_place() {
         assert!(told.contains(&format!("fails    wat/a: {says}")), "{says:?} is missing: {told}");
         assert_eq!((build_of(&host, "wat/a"), host.events("wat/a")), (well.clone(), events.clone()));
     }
-    // A room that has not come so far can be upgraded to any of them.
+    // A room whose state is still below 3 can be upgraded to any of them.
     assert_eq!(http::put(&host.url("/rooms/wat/new"), b"").status, 201);
     crate::upgrade(&host, &["wat/new", "--to", &well]);
     assert_eq!(build_of(&host, "wat/new"), well);

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::add;
 
-/// A host without its surface.
+/// A host without its HTTP surface.
 struct Inner {
     logs: Logs,
     rooms: Rooms,
@@ -23,7 +23,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// With the rooms `notes/a` to `notes/e` of version 1; and version 2 is there.
+    /// Creates a host with the rooms `notes/a` to `notes/e` of version 1, and with version 2 deployed.
     async fn start() -> (Self, Digest, Digest) {
         let data = tempfile::tempdir().unwrap();
         let journal = SqliteJournal::open(data.path()).unwrap().journal;
@@ -57,7 +57,7 @@ impl Inner {
         assert!(matches!(verdict, Ok(Verdict::Accepted { .. })), "{verdict:?}");
     }
 
-    /// The digest of the build that a room runs.
+    /// Returns the digest of the build that a room runs.
     async fn build(&self, name: &str) -> Digest {
         self.logs.journal.room(&room(name)).await.unwrap().unwrap().digest
     }
@@ -72,7 +72,7 @@ fn room(name: &str) -> RoomId {
     RoomId { machine: "notes".parse().unwrap(), room: name.parse().unwrap() }
 }
 
-/// Reads on until all five rooms have been tried. The order is then two rooms ahead at most, for one line waits at a time.
+/// Reads lines until all five rooms were tried. The job is then at most two rooms ahead, since only one line waits at a time.
 async fn pass_gate(lines: &mut mpsc::Receiver<Line>) {
     assert!(matches!(lines.recv().await, Some(Line::Plan(plan)) if plan.rooms == 5));
     for _ in 0..5 {

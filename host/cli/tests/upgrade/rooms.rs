@@ -1,4 +1,4 @@
-//! Upgraded rooms: their logs, their past, their waking.
+//! Upgraded rooms: their logs, their past, and how they wake.
 
 use reapply_testing::http;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Upgrades of a room that people use meanwhile.
+//! Upgrades of a room that people are using.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -41,7 +41,7 @@ fn what_is_submitted_while_a_room_is_upgraded_is_there_exactly_once() {
         counts.iter().zip(0..).flat_map(|(count, writer)| (1..=*count).map(move |n| text(writer, n))).collect();
     let room = host.room("notes/busy");
     let mut found = texts(&room["view"]);
-    // Each writer's own notes are in their order, whoever came between.
+    // Each writer's own notes are in order, regardless of the notes between them.
     for writer in 0..WRITERS {
         let prefix = format!("{writer}-");
         let own: Vec<&str> = found.iter().copied().filter(|text| text.starts_with(&prefix)).collect();
@@ -70,7 +70,7 @@ fn write(host: &Host, writer: u64, written: &AtomicU64, is_over: &AtomicBool) ->
         let headers = [("reapply-client", key.as_str()), ("reapply-number", &number.to_string())];
         until_blocking("a note is accepted", || {
             let answer = http::send("POST", &host.url("/rooms/notes/busy"), &headers, Some(body.as_bytes()));
-            // A request that is repeated after a lost answer is told where it was decided before.
+            // A request that is repeated after a lost answer gets its earlier decision.
             if answer.status == 200 { Ok(()) } else { Err(format!("{}: {}", answer.status, answer.text())) }
         });
         written.fetch_add(1, Ordering::SeqCst);
