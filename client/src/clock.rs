@@ -16,7 +16,7 @@ pub struct HostClock {
 }
 
 impl HostClock {
-    /// Begins anew with the next time that the host names: a new connection may lead to another host, and this client may have slept.
+    /// Begins again with the next time that the host names: a new connection may lead to another host, and this client may have slept.
     pub fn begin(&mut self) {
         self.must_begin = true;
     }

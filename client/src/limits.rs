@@ -20,7 +20,7 @@ pub const SILENCE_MAX_MICROS: u64 = 10_000_000;
 /// The minimum life of a connection after which the next wait is short again.
 pub const GOOD_AFTER_MICROS: u64 = 10_000_000;
 
-/// The maximum time that a view may lack others' changes, when so much is pending that the view is not made anew after each frame.
+/// The maximum time that a view may lack others' changes, when so much is pending that the view is not made again after each frame.
 pub const BEHIND_MAX_MICROS: u64 = 100_000;
 
 /// The longest first wait before connecting again, unless the owner chooses another.
@@ -33,7 +33,7 @@ pub const BACKOFF_MAX_MICROS: u64 = 15_000_000;
 /// this browser: the greeting of a connection that was given up may arrive late. If it happens more often, the key is used elsewhere.
 pub const REPLACED_MAX: u32 = 4;
 
-/// The time without a replacement after which the count of [`REPLACED_MAX`] begins anew.
+/// The time without a replacement after which the count of [`REPLACED_MAX`] begins again.
 pub const REPLACED_WITHIN_MICROS: u64 = 60_000_000;
 
 /// The time from a search for clients that are gone to the next one: a tab may have been closed since, and a store may not have answered.

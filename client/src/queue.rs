@@ -116,7 +116,7 @@ enum Stored {
 /// The repair of an entry that is stale in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Renewal {
-    /// This write puts the entry anew.
+    /// This write stores the entry again.
     Put(WriteId),
     /// This write removes the entry, since it could not be put: a full store may still allow a removal.
     Removal(WriteId),
@@ -216,7 +216,7 @@ impl Queue {
         Some((write, changes))
     }
 
-    /// Handles the end of a write. After a failure the next one is tried all the same: there may be space again, and decided entries must go.
+    /// Handles the end of a write. After a failure the next one is tried nevertheless: there may be space again, and decided entries must go.
     pub(crate) fn handle_written(&mut self, write: WriteId, written: Written, now: Ticks) {
         self.note_stored(write, written);
         if written == Written::Yes {

@@ -74,7 +74,7 @@ impl<M: Machine + 'static> Stretches<M> {
             return Err(format!("the host's answer ends at event {last}, and {asked} was asked for"));
         }
         if self.log.replace(past.log) != Some(past.log) {
-            // The room was made anew: everything that is here belongs to the old one.
+            // The room was created again, so everything here belongs to the old one.
             self.stretches.clear();
             self.replay = None;
         }

@@ -242,7 +242,7 @@ fn what_is_no_past_of_this_room_is_refused() {
     assert_eq!(page.take(idle, Some(Seq(7))).unwrap_err(), "the host's answer ends at event 7, and 20 was asked for");
     assert!(page.replay(Seq(20), SLICE).err().unwrap().contains("20 is not here"));
 
-    // A build that is unavailable is named. When the room is made anew, nothing of the old one is left.
+    // A build that is unavailable is named. When the room is created again, nothing of the old one is left.
     assert_eq!(page.take(host.past(Seq(20), None, usize::MAX), None), Ok(Seq(20)));
     assert!(page.has(Seq(20)));
     let mut other = host.past(Seq(9), None, usize::MAX);

@@ -1,4 +1,4 @@
-// The same text again, beneath the text area, letter upon letter. It shows marks, the carets of others,
+// The same text again, beneath the text area, letter over letter. It shows marks, the carets of others,
 // and undecided text, which a text area cannot show. It also makes the editor as high as its text.
 
 import { nameOf, paint } from "/shared/names.js";

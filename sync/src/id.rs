@@ -82,7 +82,7 @@ impl Digest {
     }
 }
 
-/// The id of the log that a room writes. It is drawn from the log's genesis, so that a room made anew under an old name is told from the old
+/// The id of the log that a room writes. It is drawn from the log's genesis, so that a room created again under an old name differs from the old
 /// one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogId(pub [u8; 16]);

@@ -23,7 +23,7 @@ pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const SNAPSHOT_PART_BYTES: usize = 32 * 1024;
 
 /// The bound on the events after a snapshot that replicas have begun to receive, as a multiple of the snapshot's size. The snapshot is kept for
-/// them, though there is a newer one, until these events outgrow both this bound and [`READERS_TAIL_BYTES_MIN`]. Those replicas then begin anew
+/// them, though there is a newer one, until these events outgrow both this bound and [`READERS_TAIL_BYTES_MIN`]. Those replicas then begin again
 /// with the newest one.
 pub const SNAPSHOT_BEGUN_TAIL_RATIO: usize = 4;
 

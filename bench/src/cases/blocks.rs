@@ -47,7 +47,7 @@ const KINDS: [Kind; 14] = [
         transition: |n, entries| BlocksTransition::Map(MapTransition::Set(any(n, entries), Counter::from(1))),
     },
     Kind {
-        name: "`Map`: set anew, delete",
+        name: "`Map`: set again, delete",
         options: r#""of":"Map","#,
         transition: |n, entries| {
             let key = entries + any(n.div_ceil(2), entries);

@@ -13,7 +13,7 @@ async fn a_disc_that_lost_its_race_is_taken_back_and_says_why() {
     let proxy = Proxy::to(host.address());
     let [ada, bob] = seat_two(&host, &proxy, &browser, "race").await;
 
-    // Bob leaves, and Ada does not hear of it: for her it is still her turn.
+    // Bob leaves, and Ada is not told: for her it is still her turn.
     proxy.hold();
     bob.click("[data-action=leave]").await;
     bob.until(SETTLED).await;

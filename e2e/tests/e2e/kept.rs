@@ -50,7 +50,7 @@ async fn what_the_host_had_taken_already_is_not_applied_again() {
     proxy.hold();
     increment(&page, 10).await;
     until_events(&host, "counter/taken", 10).await;
-    // The page closes without having heard of it, and with others that were never sent.
+    // The page closes without having been told, and with others that were never sent.
     proxy.cut();
     page.until("room.status === 'offline'").await;
     increment(&page, 5).await;

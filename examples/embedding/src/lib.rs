@@ -70,7 +70,7 @@ fn room(thing: &str) -> anyhow::Result<RoomId> {
     Ok(RoomId { machine: "wishes".parse()?, room: thing.parse()? })
 }
 
-/// A request that failed, as the shop tells it.
+/// The error of a failed request, as the shop reports it.
 struct Failure(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {

@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
     axum::serve(listener, example_embedding::router(&host))
         .with_graceful_shutdown(async move {
             drop(tokio::signal::ctrl_c().await);
-            // Sessions hear of it and end, so that the server's connections end as well.
+            // Sessions are told and end, so that the server's connections end as well.
             stopping.stop().await;
         })
         .await?;

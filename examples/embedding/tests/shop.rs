@@ -25,7 +25,7 @@ impl Shop {
     /// Serves the shop as its `main` does, until it is told to stop.
     async fn start(data: &Path) -> Self {
         let component = std::fs::read(guest_components::component("counter")).unwrap();
-        // A host that was stopped may need a moment to let go of its data.
+        // A host that was stopped may need a moment to release its data.
         let host: Host = until("the data directory is free", async || {
             example_embedding::open(data, component.clone()).await.map_err(|error| format!("{error:#}"))
         })
@@ -71,7 +71,7 @@ impl Shop {
     }
 }
 
-/// Reads on until a message is the one that is looked for.
+/// Reads messages until the expected one has come.
 async fn await_message<T>(
     socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
     mut look: impl FnMut(ServerMessage) -> Option<T>,

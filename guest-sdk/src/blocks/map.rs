@@ -36,7 +36,7 @@ use crate::{Key, StateMachine};
 /// - Two people delete one key at once: it is gone; the later deletion conflicts.
 /// - Two people change one key's value at once, or begin it if it is missing: both changes apply, and neither is lost to the other's
 ///   beginning.
-/// - One deletes a key and another changes its value, or begins it, at once: a later change begins anew.
+/// - One deletes a key and another changes its value, or begins it, at once: a later change begins again.
 ///
 /// ```
 /// use reapply_guest::{Counter, Map, MapConflict, StateMachine};

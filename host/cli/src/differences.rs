@@ -13,7 +13,7 @@ const ROOMS_SHOWN_MAX: u64 = 5;
 /// The number of changed lines of a view that a summary shows.
 const LINES_SHOWN_MAX: usize = 4;
 
-/// The number of differences that are recognised when another room has them too. Beyond it, differences are repeated.
+/// The maximum number of differences that are remembered, so that they are not printed again for another room.
 const KNOWN_MAX: usize = 1_000;
 
 /// The printer of the rooms that differ, one by one.

@@ -20,7 +20,7 @@ impl Builds {
         self.by_digest.insert(build.digest(), build);
     }
 
-    /// Removes a build. Its running machines go on.
+    /// Removes a build. Its running machines continue.
     pub fn remove(&mut self, digest: Digest) {
         self.by_digest.remove(&digest);
     }

@@ -82,7 +82,7 @@ impl Engine {
     }
 }
 
-/// Returns the configuration, which is all that determinism needs. The other sources of differences are handled elsewhere:
+/// Returns the configuration, with every setting that determinism needs. The other sources of differences are handled elsewhere:
 ///
 /// - clock, random numbers, I/O: a component that imports anything is refused at deployment;
 /// - NaN bit patterns: made canonical in the module itself ([`reapply_component::canonical`]). wasmtime's own switch stays off, because it

@@ -25,7 +25,7 @@ fn find(memory: &[u8]) -> Option<String> {
         let (length, rest) = memory[start + MARK.len()..].split_first_chunk()?;
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
         let text = rest.get(..length).filter(|text| (1..=MESSAGE_BYTES_MAX).contains(&text.len()))?;
-        // One line, whatever the machine wrote: it goes to logs and terminals.
+        // The report becomes one line, since it goes to logs and terminals.
         Some(std::str::from_utf8(text).ok()?.replace(char::is_control, " "))
     })
 }

@@ -181,7 +181,7 @@ fn damaged_components_never_panic_the_host() {
             let place = random as usize % damaged.len();
             damaged[place] ^= 1 << (random >> 61);
         }
-        // The message is passed on, whatever it is.
+        // Any message is passed on.
         if let Err(error) = check(&engine, &damaged) {
             assert!(!error.to_string().is_empty());
         }

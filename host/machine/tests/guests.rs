@@ -1,4 +1,4 @@
-//! Built guests in the engine: they run, their faults are told apart, and floats are the same everywhere.
+//! Built guests in the engine: they run, their faults are distinguished, and floats are the same everywhere.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-// What the host's own page lists.
+// The lists on the host's own page.
 
 const fill = (id, rows, none) => {
   const body = document.getElementById(id);

@@ -14,7 +14,7 @@ use reapply_machine::{Build, Lane};
 /// The kind under which a transition is counted if the room's queue is full.
 pub(crate) const BUSY: &str = "busy";
 
-/// A transition, and the one who asks for it. A client's number names the transition forever: submitted again, it is not applied again.
+/// A transition with its author. A client's number names the transition forever: if it is submitted again, it is not applied again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// The participant who asks.
@@ -94,7 +94,7 @@ async fn encode(logs: &Logs, id: &RoomId, json: &str) -> Result<Result<(Digest, 
     match logs.machines.pool().run(Lane::Aside, encode).await {
         Ok(transition) => Ok(Ok((digest, transition))),
         Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
-        // The machine broke off on what it was given, in an instance of its own: the sender's fault, or the machine's, and not the host's.
+        // The machine faulted on this input, in an instance of its own. That is the fault of the sender or of the machine, not of the host.
         Err(CodecError::Fault(fault)) => Ok(Err(ApplyError::Fault(fault).into())),
     }
 }

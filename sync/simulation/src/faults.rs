@@ -105,7 +105,7 @@ impl Faults {
     }
 }
 
-/// The bookkeeping of reported faults. The operator, or whoever asked, must hear of each fault in its exact words, and of no other.
+/// The bookkeeping of reported faults. The operator or the caller must be told about each fault in its exact words, and about no other.
 #[derive(Default)]
 pub(crate) struct Ledger {
     struck: BTreeSet<String>,
@@ -127,7 +127,7 @@ impl Ledger {
         !meant.is_empty()
     }
 
-    /// Notes that the operator heard of a fault by itself, which must happen once.
+    /// Notes that the operator was told about a fault by itself, which must happen once.
     pub(crate) fn note_reported(&mut self, words: &str) {
         assert!(self.note_told(words), "a report of what did not happen: {words}");
         assert!(self.reported.insert(words.to_owned()), "reported twice: {words}");

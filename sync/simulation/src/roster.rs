@@ -43,7 +43,7 @@ impl Roster {
 
     /// Returns whether the room is full for this client.
     pub(crate) fn is_full_for(&self, client: ClientId, sessions_max: usize) -> bool {
-        // A client that connects anew has two sessions, until it is told of the end of the first one.
+        // A client that connects again has two sessions until it is told about the end of the first one.
         let clients: BTreeSet<ClientId> = self.sessions.values().map(|(client, _)| *client).collect();
         clients.len() >= sessions_max && !clients.contains(&client)
     }

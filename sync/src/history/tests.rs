@@ -265,7 +265,7 @@ fn beyond_the_bound_a_snapshot_is_begun_anew() {
 fn the_same_state_goes_on_wherever_it_comes_from_and_lies_about_it_do_no_harm() {
     let history = new(large(7, 1000), &small_parts());
     let hash = large(7, 1000).state_hash();
-    // A host that was started anew has begun no snapshot.
+    // A host that was started again has not begun a snapshot.
     for (bytes, from) in [(0, 0), (99, 0), (100, 100), (999, 900), (1000, 1000), (u64::MAX, 1000)] {
         let (start, _) = history.start(&hello(1, Some(HeldSnapshot { hash, bytes })));
         assert_eq!(announced(&start), (hash, from));

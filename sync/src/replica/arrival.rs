@@ -136,7 +136,7 @@ impl<M: Machine> Replica<M> {
         self.handle_welcome(*welcome);
     }
 
-    /// Drops a snapshot that is not the announced one, so that the next connection begins anew.
+    /// Drops a snapshot that is not the announced one, so that the next connection begins again.
     fn fail_arrival(&mut self, why: &str) {
         (self.arrival, self.arriving) = (None, None);
         self.fail(format!("the room's snapshot has not arrived as it was sent: {why}"));

@@ -83,7 +83,7 @@ impl<M: Machine> Replica<M> {
                     self.pending[index].faulted = true;
                     return Err(fault);
                 }
-                // On top of the confirmed state this transition has no effect any more. The room decides it all the same.
+                // On top of the confirmed state this transition has no effect any more. The room decides it nevertheless.
                 Some(Err(ApplyError::Refused(_))) => {}
                 None => return Ok(()),
             }

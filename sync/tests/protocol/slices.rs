@@ -133,7 +133,7 @@ fn a_snapshot_follows_when_the_events_since_the_last_one_would_cost_too_much_to_
     assert!(sequencer.is_snapshot_next(), "the owner does not know that this one is dear");
     sequencer.handle_appended();
     try_snapshot(&mut sequencer);
-    // The next batch of the log has its checkpoint, and the costs begin anew.
+    // The next batch of the log has its checkpoint, and the costs begin again.
     assert_eq!(sequencer.poll_batch().unwrap().events.len(), 1);
     sequencer.handle_appended();
     assert_eq!(sequencer.history().base().seq, Seq(2));

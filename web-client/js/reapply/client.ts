@@ -16,7 +16,7 @@ const LOCK_WAIT_MS = 500;
 /** The owner of the tab's own client in each room, since a room admits each key once. */
 const owners = new Map<string, Place>();
 
-/** A promise for each room, which resolves when the last one who asked for the tab's own client has it. */
+/** A promise for each room, which resolves when the last place in the queue has had its turn. */
 const turns = new Map<string, Promise<void>>();
 
 /** A place in this page's queue for being the tab's client in a room. */

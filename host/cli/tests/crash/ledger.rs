@@ -34,16 +34,16 @@ struct Pages {
 /// The claims about one room.
 #[derive(Debug, Default)]
 struct Page {
-    /// Every event that some client was told of, as its bytes.
+    /// Every event that some client was told about, as its bytes.
     told: BTreeMap<Seq, Bytes>,
-    /// The outcomes that a client was told of its own transitions.
+    /// The outcomes of its own transitions that a client was told.
     decided: HashMap<(ClientId, Number), Outcome>,
     /// The furthest head that a client was told.
     head: Seq,
 }
 
 impl Ledger {
-    /// Records that a client was told of these events.
+    /// Records that a client was told about these events.
     pub(crate) fn told(&self, room: &RoomId, events: &[Event]) {
         let mut pages = self.lock();
         let mut complaints = Vec::new();
@@ -116,7 +116,7 @@ impl Ledger {
 }
 
 impl Page {
-    // If sessions are told of every event, answers over HTTP add nothing; otherwise they add everything.
+    // If sessions are told about every event, answers over HTTP add nothing; otherwise they add everything.
     fn acknowledged(&self) -> u64 {
         self.told.len().max(self.decided.len()) as u64
     }

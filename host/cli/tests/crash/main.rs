@@ -1,5 +1,5 @@
 //! The host's promises, tested by faults: the real binary is killed, cut off from power, starved of disk, and deceived by its
-//! storage, while clients put it under load. A ledger outside of it records what it said, for comparison with what it then holds.
+//! storage, while clients put it under load. A ledger outside of the host records its answers, for comparison with its data.
 //!
 //! ```text
 //!  Crowd: clients (a Replica, a socket, a pace) ──▶ Host, a process ──▶ data directory ◀── Shim: failing calls

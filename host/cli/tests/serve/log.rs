@@ -220,7 +220,7 @@ async fn rejections_are_counted_by_author_and_kind_and_outlive_sleep_and_the_hos
         lines.iter().map(|line| (text(&line["author"]), text(&line["kind"]), line["count"].as_u64().unwrap())).collect()
     };
     let expected = vec![(own.clone(), "conflict".to_owned(), 2), (own.clone(), "malformed".to_owned(), 1)];
-    assert_eq!(counts(&host), expected, "who asks hears of all until now");
+    assert_eq!(counts(&host), expected, "a request counts all rejections so far");
     drop(session);
     wait_for_sleep(&host, "no", 1);
     assert_eq!(counts(&host), expected);

@@ -1,4 +1,4 @@
-//! The means of the rules: a writer of one room's log, and reading that proves what it reads.
+//! The tools of the rules: a writer of one room's log, and a reader that proves the log.
 
 use std::sync::Arc;
 

@@ -101,7 +101,7 @@ pub async fn a_staged_room_can_be_discarded_and_no_other(journal: Shared) {
     assert_eq!(journal.discard(log.room()).await, Err(JournalError::NotStaged(log.room().clone())));
     let staged = fork_of(&log, "staged", true);
     let room = staged.room.clone();
-    // Twice, since what is left of the first must not meet the second; and of more records than are removed at once.
+    // Twice, since remains of the first room must not affect the second. It has more records than are removed at once.
     for _ in 0..2 {
         journal.create_room(staged.clone()).await.unwrap();
         let mut fork = LogWriter::new("counter", "lobby");
@@ -148,7 +148,7 @@ pub async fn alarms_are_kept_with_the_records_that_set_them(journal: Shared) {
     journal.set_note(beta.room(), alarm(None)).await.unwrap();
     journal.set_note(alpha.room(), alarm(Some(20))).await.unwrap();
     assert_eq!(list(10).await, [entry("alpha", 20)]);
-    // What is set beside the log is known to the next append.
+    // The next append knows an alarm that was set separately.
     append(&mut alpha, None).await;
     append(&mut beta, Some(90)).await;
     assert_eq!(list(10).await, [entry("beta", 90)]);
@@ -205,7 +205,7 @@ pub async fn rooms_where_somebody_is_present_are_noted(journal: Shared) {
     assert_eq!(list(None, 10).await, [beta.room().clone()]);
     journal.set_note(beta.room(), alarm(Some(70))).await.unwrap();
     assert_eq!(list(None, 10).await, []);
-    // What is noted beside the log is known to the next append.
+    // The next append knows a note that was set separately.
     append(&mut beta, true).await;
     assert_eq!(list(None, 10).await, [beta.room().clone()]);
     // A room that is not published yet is not listed.

@@ -18,7 +18,7 @@ pub(super) const SEGMENT_EVENTS: u64 = 1_024;
 /// their rows when they are proved.
 const HASHES_MAX: usize = 500_000;
 
-/// The maximum number of rows that one search reads. The search goes on after the events that follow.
+/// The maximum number of rows that one search reads. The search continues after the events that follow.
 const ROWS_READ_MAX: u64 = 1_024;
 
 /// The maximum number of rows that one transaction removes.

@@ -1,7 +1,7 @@
 //! SQLite's write-ahead log, read before SQLite does.
 //!
 //! After a crash SQLite recovers the log up to the last whole transaction, and does not report what it drops. That is
-//! right for a record that was being written, which nobody had been told of. It would be wrong for a damaged record with
+//! right for a record that was being written, which nobody had been told about. It would be wrong for a damaged record with
 //! others after it. [`inspect`] tells the two apart. Each transaction is synced before the next is written, so a
 //! broken frame before a later transaction was whole once. A frame belongs to the log if its salts say so or its checksum
 //! continues that of the frame before. So no single broken field hides the frames after it. (In the last transaction a torn write and later

@@ -70,7 +70,7 @@ impl LogLines {
             let _slot = background::slot().await;
             self.skip().await?;
             let Some(wanted) = self.read().await? else {
-                // What is yet to come has the times that are yet to come.
+                // Later events have later times, so the end of the log is not the end of the query.
                 self.is_over = self.query.filter.is_over(clock::now());
                 return Ok(if self.is_over { Next::Over } else { Next::CaughtUp });
             };

@@ -1,6 +1,6 @@
 //! The trial of a snapshot: checks that its build restores it, in an instance of its own.
 //!
-//! A trial costs one restore for each snapshot that is stored, on a thread of the pool. The room goes on meanwhile.
+//! A trial costs one restore for each snapshot that is stored, on a thread of the pool. The room continues meanwhile.
 
 use std::pin::Pin;
 use std::sync::Arc;

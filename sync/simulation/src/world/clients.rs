@@ -108,7 +108,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Loads the page anew. Only the entries that it has written are left of it, and the tab's own storage; in a new tab not even that.
+    /// Loads the page again. Only the entries that it has written are left of it, and the tab's own storage; in a new tab not even that.
     fn reload(&mut self, tab: usize) {
         let Some(index) = self.tabs[tab].page else { return };
         self.coverage.reloads += 1;

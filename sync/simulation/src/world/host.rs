@@ -306,7 +306,7 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    /// Checks the last note at rest. The operator hears of a failed alarm only after the journal was asked to remove its note.
+    /// Checks the last note at rest. The operator is told about a failed alarm only after the journal was asked to remove its note.
     fn check_note(&mut self) {
         if let Some(note) = self.noted_at_rest.take() {
             self.auditor.check_alarm(note);

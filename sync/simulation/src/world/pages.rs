@@ -135,7 +135,7 @@ impl<S: Scenario> World<S> {
         Some(act(driver, &mut Now { ticks, time, entropy: &mut draw }))
     }
 
-    /// Returns the epoch that a page hears of. A page that joins hears of its transitions before it has a state of that log.
+    /// Returns the epoch that a page is told about. A page that joins is told about its transitions before it has a state of that log.
     fn epoch_heard(&self, index: usize) -> usize {
         let page = &self.pages[index];
         let phase = page.driver.as_ref().and_then(|driver| driver.replica()).map(|replica| replica.phase());
@@ -372,7 +372,7 @@ impl<S: Scenario> World<S> {
         }
         self.end_page(index, true);
         if !is_courier {
-            // Somebody loads the page anew.
+            // Somebody loads the page again.
             let after = self.random.below(1_000_000);
             let tab = self.pages[index].tab;
             self.schedule(after, Task::Load { tab, page: Some(index) });

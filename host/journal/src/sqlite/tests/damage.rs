@@ -130,7 +130,7 @@ async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
                 fs::write(&copy, bytes).unwrap();
                 is_found(&copy, &whole)
             });
-            // A page may keep a dead copy of what was moved out of it: all of the piece is read from there, or nothing.
+            // A page may keep an unused copy of moved data: either all of the piece is read from there, or nothing.
             match found.count() {
                 0 => {}
                 count if count == piece.len().div_ceil(STEP) => found_at += 1,

@@ -24,7 +24,7 @@ async fn filled(directory: &Path) -> Vec<LogWriter> {
     logs
 }
 
-/// Damages the body of a record long before the newest snapshot, which no use of the room would read.
+/// Damages the body of a record long before the newest snapshot. Using the room would not read that record.
 fn damage(directory: &Path, room: i64) {
     let connection = Connection::open(directory.join(DATABASE_FILE)).unwrap();
     let sql = "UPDATE batches SET body = zeroblob(length(body)) WHERE room = ?1 AND expected = 0";
