@@ -276,7 +276,7 @@ mod tests {
             ("kind", "transition:", "only a transition or an alarm"),
             ("format", "xml", "jsonl or csv"),
             ("follow", "yes", "true or false"),
-            ("limit", "-1", "no whole number"),
+            ("limit", "-1", "not a whole number"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(error.contains(says), "{name}={value}: {error}");

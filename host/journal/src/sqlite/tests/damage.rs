@@ -365,5 +365,5 @@ fn a_file_that_is_no_journal_is_refused() {
     fs::remove_file(&file).unwrap();
     Connection::open(&file).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
     let error = SqliteJournal::open(directory.path()).unwrap_err();
-    assert!(error.to_string().contains("no journal of Reapply"), "{error}");
+    assert!(error.to_string().contains("not a journal of Reapply"), "{error}");
 }
