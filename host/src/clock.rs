@@ -22,7 +22,7 @@ const PACE: u64 = 2;
 /// The error of a system clock before 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the system's clock stands before the year 1970, so no event could be given a time: set the clock, then start the host again"
+    "the system's clock is before the year 1970, so events would have no time: set the clock, then start the host again"
 )]
 pub struct BeforeEpoch;
 

@@ -84,7 +84,7 @@ fn write(mut from: impl Read, to: &Path) -> anyhow::Result<(String, u64)> {
     let mut hasher = blake3::Hasher::new();
     let (mut buffer, mut bytes) = (vec![0; 1024 * 1024], 0);
     loop {
-        let count = from.read(&mut buffer).context("the backup broke off")?;
+        let count = from.read(&mut buffer).context("the backup is incomplete")?;
         if count == 0 {
             break;
         }

@@ -35,7 +35,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let (file, component) = build::read_component(&args.machine)?;
     let answer = remote.send(request(args).body(&component[..])?, Some(ANSWER_WITHIN))?;
     let mut answer = remote.accepted(answer).with_context(|| file.display().to_string())?;
-    let answer = answer.body_mut().read_to_string().context("the host's answer broke off")?;
+    let answer = answer.body_mut().read_to_string().context("the host's answer is incomplete")?;
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
     let name = text("name");

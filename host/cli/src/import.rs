@@ -32,15 +32,15 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     // With this header a host can refuse before the file is sent.
     let request = remote.request("POST", &format!("/rooms/{room}/import")).header("expect", "100-continue");
     let mut answer = remote.accepted(remote.send(request.body(upload)?, None)?)?;
-    let answer = answer.body_mut().read_to_string().context("the host's answer broke off")?;
+    let answer = answer.body_mut().read_to_string().context("the host's answer is incomplete")?;
     let answer: Value = serde_json::from_str(&answer).context("the host's answer is not JSON")?;
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
     println!("imported {room}: {} events, chain {}", answer["seq"], text("chain"));
     if room != &exported {
-        println!("it goes on from where {exported} was exported, as a log of its own ({})", text("log"));
+        println!("it continues from where {exported} was exported, as a log of its own ({})", text("log"));
     }
     if answer["deployed"].is_string() {
-        println!("the machine {} was not there, and new rooms of it run {} now", room.machine, text("deployed"));
+        println!("the machine {} was missing; its new rooms now run {}", room.machine, text("deployed"));
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn print_as_it_comes(mut answer: impl Read) -> anyhow::Result<()> {
     let mut part = vec![0; PRINT_BYTES];
     let mut printed = std::io::stdout().lock();
     loop {
-        let count = answer.read(&mut part).context("the host's answer broke off")?;
+        let count = answer.read(&mut part).context("the host's answer is incomplete")?;
         let written = printed.write_all(&part[..count]).and_then(|()| printed.flush());
         match written {
             Ok(()) if count > 0 => {}

@@ -81,7 +81,7 @@ impl Remote {
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
+        let body = response.body_mut().read_to_string().context("the host's answer is incomplete")?;
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match answer["error"]["message"].as_str() {
             Some(message) => bail!("{message}"),
@@ -96,7 +96,7 @@ impl Remote {
     /// No host answers, the host refuses, or the answer is incomplete.
     pub(super) fn ask(&self, request: Request<impl AsSendBody>, within: Duration) -> anyhow::Result<Value> {
         let mut response = self.accepted(self.send(request, Some(within))?)?;
-        let body = response.body_mut().read_to_string().context("the host's answer broke off")?;
+        let body = response.body_mut().read_to_string().context("the host's answer is incomplete")?;
         serde_json::from_str(&body)
             .with_context(|| format!("{} did not answer with JSON; check that this is a Reapply host", self.host))
     }

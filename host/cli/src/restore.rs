@@ -28,7 +28,7 @@ pub(crate) struct Args {
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { dir, data } = args;
     let backup = dir.join(DATABASE_FILE);
-    ensure!(backup.is_file(), "{} is no backup: there is no {DATABASE_FILE} in it", dir.display());
+    ensure!(backup.is_file(), "{} is not a backup: there is no {DATABASE_FILE} in it", dir.display());
     let is_in_use = fs::metadata(dir.join(WAL_FILE)).is_ok_and(|log| log.len() > 0);
     ensure!(
         !is_in_use,

@@ -73,7 +73,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 }
 
 const BROKE_OFF: &str =
-    "the host's answer broke off; the rooms listed as upgraded are upgraded. Run the command again for the rest";
+    "the host's answer is incomplete; the rooms listed as upgraded are upgraded. Run the command again for the rest";
 
 impl std::str::FromStr for UpgradeTarget {
     type Err = reapply_sync::RoomIdError;

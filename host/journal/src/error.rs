@@ -11,10 +11,10 @@ pub enum JournalError {
     #[error("the room {0} exists already")]
     RoomExists(RoomId),
     /// The room's log is being written, and begins when it is published.
-    #[error("the room {0} is just being made from another one's log: try again later")]
+    #[error("the room {0} is being created from another room's log: try again later")]
     RoomStaged(RoomId),
     /// The room is published, so it is not removed.
-    #[error("the room {0} is in use; only a room that is just being made can be discarded")]
+    #[error("the room {0} is in use; only a room that is being created can be discarded")]
     NotStaged(RoomId),
     /// The room has no log.
     #[error("there is no room {0}")]

@@ -195,7 +195,7 @@ impl TryFrom<wit::Description> for Description {
         }
         match serde_json::from_str(&schemas) {
             Ok(serde_json::Value::Object(_)) => Ok(Self { name, state_version, membership, schemas }),
-            Ok(_) => Err(bad("schemas", "it is JSON, but no object".into())),
+            Ok(_) => Err(bad("schemas", "it is JSON, but not an object".into())),
             Err(error) => Err(bad("schemas", format!("it is not JSON: {error}"))),
         }
     }

@@ -113,7 +113,7 @@ impl Threads {
         let threads = Arc::clone(self);
         let started = thread::Builder::new().name("machines".to_owned()).stack_size(POOL_STACK_BYTES);
         if let Err(error) = started.spawn(move || threads.work()) {
-            warn!(%error, "a thread for machines could not be started; others will do its work");
+            warn!(%error, "a thread for machines could not be started; other threads do its work");
             let mut queue = self.lock();
             queue.threads -= 1;
             // If there is no other thread, one of the runtime does the work.
@@ -151,7 +151,7 @@ fn give_way(niceness: i32) {
     if cfg!(target_os = "linux")
         && let Err(error) = rustix::process::setpriority_process(None, niceness)
     {
-        warn!(%error, "threads for slow machines have the priority of all others");
+        warn!(%error, "threads for slow machines run at normal priority");
     }
 }
 

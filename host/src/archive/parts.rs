@@ -102,7 +102,7 @@ impl<R: Read> Parts<R> {
                 self.reader.next_section()?;
                 Ok(Some(Part::End(counts, self.reader.offset())))
             }
-            _ => Err(section.damaged(format!("a section of this kind ({}) cannot stand here", section.kind)).into()),
+            _ => Err(section.damaged(format!("a section of this kind ({}) is not allowed here", section.kind)).into()),
         }
     }
 }
@@ -155,7 +155,7 @@ impl Log {
 
     fn records(&mut self, section: &Section, bodies: Vec<Bytes>) -> Result<Vec<Batch>, Finding> {
         if !self.is_based {
-            return Err(section.damaged("the snapshot that the log begins with does not stand before it").into());
+            return Err(section.damaged("the snapshot that the log begins with is missing before it").into());
         }
         let batches = bodies.into_iter().map(|body| self.record(body)).collect::<Result<Vec<_>, _>>()?;
         if section.span.last != self.after || batches.is_empty() {

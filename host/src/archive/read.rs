@@ -63,7 +63,7 @@ pub enum ReadError {
         why: String,
     },
     /// The storage or the connection failed.
-    #[error("it cannot be read on at byte {offset}: {error}")]
+    #[error("reading failed at byte {offset}: {error}")]
     Io {
         /// The number of bytes that were read.
         offset: u64,
@@ -145,7 +145,7 @@ impl<R: Read> Reader<R> {
         let mut frame = Vec::with_capacity(FRAME_BYTES);
         read(&mut self.from, FRAME_BYTES, self.offset, &mut frame)?;
         if self.ended {
-            let what = "the file goes on after its last section".to_owned();
+            let what = "the file continues after its last section".to_owned();
             return if frame.is_empty() { Ok(None) } else { Err(ReadError::Damaged { place, what }) };
         }
         let length = frame.len();
@@ -166,7 +166,7 @@ impl<R: Read> Reader<R> {
             return Err(damaged("its bytes do not match their hash".to_owned()));
         }
         if frame.index != self.index {
-            return Err(damaged(format!("section {} stands where section {} must", frame.index, self.index)));
+            return Err(damaged(format!("section {} is in the place of section {}", frame.index, self.index)));
         }
         let content = self.decompressor.decompress(&stored, frame.content_bytes as usize);
         let content = content.map_err(|error| damaged(format!("it does not decompress: {error}")))?;

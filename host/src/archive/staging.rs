@@ -102,10 +102,10 @@ impl<'a> Staging<'a> {
             Appended::Committed => Ok(()),
             Appended::Failed(error) => Err(error),
             Appended::Conflict { head } => {
-                Err(JournalError::Storage(format!("{} was written to by another, up to event {head}", self.room)))
+                Err(JournalError::Storage(format!("another writer has written to {}, up to event {head}", self.room)))
             }
             Appended::Unknown => {
-                Err(JournalError::Storage(format!("whether a record of {} is stored is unknown", self.room)))
+                Err(JournalError::Storage(format!("it is unknown whether a record of {} is stored", self.room)))
             }
         }
     }

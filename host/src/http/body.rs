@@ -141,7 +141,7 @@ impl Pace {
                 self.bytes += chunk.len() as u64;
                 Ok(Some(chunk))
             }
-            Ok(Some(Err(error))) => Err(HttpError::bad_request(format!("the body broke off: {error}"))),
+            Ok(Some(Err(error))) => Err(HttpError::bad_request(format!("the body ended early: {error}"))),
             Ok(None) => Ok(None),
             Err(_) => {
                 let message = format!(

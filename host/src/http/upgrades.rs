@@ -58,7 +58,7 @@ async fn upgrade(served: &HttpState, which: UpgradeTarget, body: &Body<BODY_BYTE
         "" => UpgradeBody::default(),
         json => serde_json::from_str(json).map_err(|error| {
             HttpError::bad_request(format!(
-                "an upgrade is asked for by `to`, `dry_run`, `all_or_nothing` and `replay`, as JSON: {error}"
+                "the body of an upgrade is JSON with the fields `to`, `dry_run`, `all_or_nothing` and `replay`: {error}"
             ))
         })?,
     };

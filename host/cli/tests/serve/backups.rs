@@ -82,7 +82,7 @@ fn nothing_is_overwritten_and_nothing_damaged_is_restored() {
     let said = fails(&restore(&backup, host.data()));
     assert!(said.contains("is not empty, and nothing is overwritten"), "{said}");
     let said = fails(&restore(&path("none"), &path("data")));
-    assert!(said.contains("is no backup: there is no journal.db in it"), "{said}");
+    assert!(said.contains("is not a backup: there is no journal.db in it"), "{said}");
     let said = fails(&restore(host.data(), &path("data")));
     assert!(said.contains("a data directory that a host has served since"), "{said}");
     fs::write(path("file"), "text").unwrap();

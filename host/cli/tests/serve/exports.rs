@@ -211,7 +211,7 @@ fn an_import_is_the_same_log_and_its_export_the_same_again() {
     let said = fails(&second.command("import", &[&exported.path()]));
     assert_eq!(said, "the room counter/lobby exists already");
     let printed = succeeds(&second.command("import", &[&exported.path(), "--as", "counter/copy"]));
-    assert!(printed.contains("it goes on from where counter/lobby was exported, as a log of its own"), "{printed}");
+    assert!(printed.contains("it continues from where counter/lobby was exported, as a log of its own"), "{printed}");
     assert_eq!(second.room("counter/copy")["view"]["count"], EVENTS);
     succeeds(&second.command("verify", &["counter/copy"]));
     let copy = Exported::of(&second, "counter/copy");

@@ -348,6 +348,6 @@ fn a_trimmed_log_is_proved_from_where_it_begins() {
     let mut forged = file;
     forged.0.remove(forged.0.iter().position(|section| section.kind == SNAPSHOT).unwrap());
     let finding = forged.finding().unwrap();
-    assert!(finding.contains("the snapshot that the log begins with does not stand before it"), "{finding}");
+    assert!(finding.contains("the snapshot that the log begins with is missing before it"), "{finding}");
     fs::remove_file(exported.file).unwrap();
 }

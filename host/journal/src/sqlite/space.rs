@@ -19,7 +19,7 @@ pub(super) fn probe(file: &Path, id: i64, bytes: usize) -> Result<(), JournalErr
     let path = file.with_extension(format!("room-{id}"));
     take(&path, bytes as u64 + SPARE_BYTES).map_err(|error| {
         JournalError::Storage(format!(
-            "{}: there is no room for the {bytes} bytes of a snapshot: {error}",
+            "{}: there is no space for the {bytes} bytes of a snapshot: {error}",
             file.display()
         ))
     })

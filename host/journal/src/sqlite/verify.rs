@@ -212,7 +212,7 @@ fn snapshots_within(connection: &Connection, room: &mut Room, chain_at: impl Fn(
     while let Some(seq) = room.snapshot_next.filter(|seq| *seq <= room.head) {
         let what = match snapshots::at(connection, key, id, seq)? {
             None => Some("it is missing"),
-            Some(snapshot) if snapshot.seq != seq => Some("it is of another seq"),
+            Some(snapshot) if snapshot.seq != seq => Some("it has another seq"),
             Some(snapshot) if snapshot.chain != chain_at(seq) => Some("its chain is not the log's"),
             Some(snapshot) if snapshot.digest != room.digest => Some("its build is not the room's"),
             Some(_) => None,

@@ -98,7 +98,7 @@ impl Filter {
         }
         if self.authors.len() == AUTHORS_MAX {
             return Err(QueryError(format!(
-                "a log is searched for {AUTHORS_MAX} authors at most: name fewer in one request"
+                "a request names {AUTHORS_MAX} authors at most: search for the others in another one"
             )));
         }
         self.authors.push(Author(name.into()));

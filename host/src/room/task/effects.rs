@@ -129,10 +129,10 @@ impl Task {
                 return;
             }
             Appended::Unknown => {
-                error!(room = %id, "whether events were stored is unknown; the room starts again from its log");
+                error!(room = %id, "it is unknown whether events were stored; the room restarts from its log");
             }
             Appended::Conflict { head } => {
-                error!(room = %id, %head, "another host writes this room's log; this one lets go of it");
+                error!(room = %id, %head, "another host writes this room's log, so this host closes the room");
             }
         }
         let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_append_lost(now));
@@ -158,7 +158,7 @@ impl Task {
                     trims.inspect(|trims| trims.offer(&id));
                 }
                 Err(why) => {
-                    warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one will do");
+                    warn!(room = %id, seq = %snapshot.seq, %why, "a snapshot was not stored; the next one takes its place");
                 }
             }
         }));

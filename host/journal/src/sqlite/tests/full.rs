@@ -72,7 +72,7 @@ async fn a_snapshot_that_does_not_fit_leaves_the_disk_to_the_records() {
     };
     let error = journal.put_snapshot(log.room(), log.snapshot(&vec![7; 60 << 20])).await.unwrap_err();
     let JournalError::Storage(text) = &error else { panic!("{error}") };
-    assert!(text.contains("no room for the"), "{text}");
+    assert!(text.contains("no space for the"), "{text}");
     assert_eq!(journal.snapshots(log.room()).await, Ok(Vec::new()));
     assert_eq!(chunks(), 0, "none of it is written");
     assert_eq!(log.append(&journal, 4000).await, Appended::Committed);
