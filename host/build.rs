@@ -24,9 +24,8 @@ fn main() -> Result<()> {
     let target = out.ancestors().nth(4).unwrap_or(&out).join("web-client");
     bundle(&web, &target)?;
 
-    // All modules are packed into one file, since browsers fetch only a few files at a time over HTTP/1.1. Its URL has the digest of all parts,
-    // so that
-    // parts never change under their URLs and always fit together.
+    // All modules are packed into one file, since browsers fetch only a few files at a time over HTTP/1.1. Its URL has the digest of all parts, so
+    // that parts never change under their URLs and always fit together.
     let joined = modules::join(&web.join(ENTRY))?;
     let mut parts = files(&web.join(PARTS))?;
     parts.retain(|part| part.extension().is_some_and(|extension| extension == "wasm"));

@@ -47,20 +47,22 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 pub struct Config {
     /// The folder for logs, snapshots and components. It is created if it is missing.
     pub data: PathBuf,
-    /// Whether to open the journal although its write-ahead log is lost. The newest acknowledged events are lost then.
+    /// Whether to open the journal although its write-ahead log is lost. The newest acknowledged events are lost then. By default it is refused.
     pub lost_log: LostLog,
-    /// A folder on another disk for temporary files: the copies that backups make, and the components of imports. By default they are in the
-    /// data directory.
+    /// An existing folder on another disk for temporary files: the copies that backups make, and the components of imports. The host uses, and
+    /// empties, a folder of its own in it. By default temporary files are in the data directory.
     pub scratch: Option<PathBuf>,
-    /// The folder of static pages that [`Host::serve`] serves at `/`.
+    /// The existing folder of static pages that [`Host::serve`] serves at `/`. By default it serves a start page.
     pub pages: Option<PathBuf>,
     /// The secret that administration takes. By default the host makes one, and keeps it in the data directory.
     pub deploy_token: Option<DeployToken>,
-    /// The origins of other sites whose pages may use the host.
+    /// The origins of other sites whose pages may use the host. By default only pages of the host's own address may.
     pub origins: Vec<AllowedOrigin>,
-    /// The time without use after which a room goes to sleep.
+    /// The time without use after which a room goes to sleep: by default 60 seconds, and at least
+    /// [`SLEEP_AFTER_MIN`](crate::room::limits::SLEEP_AFTER_MIN).
     pub sleep_after: Duration,
-    /// The maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
+    /// The maximum number of transitions that one session may submit in a second: by default [`SUBMITS_PER_SECOND_MAX`]. A faster session is read
+    /// more slowly.
     pub submits_per_second_max: u32,
 }
 
@@ -102,14 +104,15 @@ pub enum OpenHostError {
     /// The data directory yields no deploy token.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// A file could not be read.
+    /// A file or folder could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 /// The rooms of one data directory, with everything that serves them. Cheap to clone.
 ///
-/// Once the host was stopped, and all its clones and routers are dropped, another host may soon open the data directory.
+/// Background work continues until [`Host::stop`], even if all clones are dropped. Once the host was stopped, and all its clones and routers are
+/// dropped, another host may soon open the data directory.
 #[derive(Clone)]
 pub struct Host {
     state: HttpState,
@@ -190,7 +193,8 @@ impl Host {
         server::serve(listener, http::site(self.state.clone(), self.pages.clone()), limits).await
     }
 
-    /// Puts all rooms to sleep, and waits until their events are stored and their sessions have ended. No room wakes afterwards.
+    /// Puts all rooms to sleep, and waits until their events are stored (at most 10 seconds) and their sessions have ended (at most 3 more). No room
+    /// wakes afterwards.
     pub async fn stop(&self) {
         info!("stopping");
         if tokio::time::timeout(SETTLE_WITHIN, self.state.rooms.stop()).await.is_err() {

@@ -1,8 +1,7 @@
 //! A [`Machine`] whose code runs in the page: a component that `js/reapply/adapter.ts` has started.
 //!
 //! Only numbers are passed between the two modules: states as the numbers that the machine itself has given them, and bytes as places in this
-//! module's
-//! memory, from which the adapter copies them. Calls do not throw, so they avoid the cost of exceptions.
+//! module's memory, from which the adapter copies them. Calls do not throw, so they avoid the cost of exceptions.
 
 use std::rc::Rc;
 

@@ -127,8 +127,8 @@ pub trait Journal: Send + Sync {
     /// Returns the rooms that are noted as occupied, by name: at most `count_max` of those after `after`.
     fn occupied(&self, after: Option<&RoomId>, count_max: usize) -> Answer<'_, Vec<RoomId>>;
 
-    /// Adds these counts to the room's counts of rejections, by author and kind. If a room has
-    /// more counts than the journal keeps, those that have not changed for longest are dropped.
+    /// Adds these counts to the room's counts of rejections, by author and kind. If a room has more counts than the journal keeps, those that have
+    /// not changed for longest are dropped.
     fn count_rejections(&self, room: &RoomId, counts: Vec<RejectionCount>) -> Answer<'_, ()>;
 
     /// Returns the room's counts of rejections, by author and kind.

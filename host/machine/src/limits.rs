@@ -21,9 +21,8 @@ pub const FUEL_PER_REPLAYED_EVENT: u64 = 2_000_000_000;
 /// dropping a state. All of it takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 
-/// Fuel of one call on a thread that others wait for: about two milliseconds. A call that needs more is interrupted, and made again on a thread
-/// of the
-/// [pool](super::MachinePool).
+/// Fuel of one call on a thread that others wait for: about two milliseconds. A call that needs more is interrupted, and made again on a thread of
+/// the [pool](super::MachinePool).
 pub const FUEL_PER_SLICE: u64 = 4_000_000;
 
 /// Threads of one lane of the pool, for each processor; but at least [`POOL_LANE_THREADS_MIN`] in all.

@@ -17,7 +17,7 @@ use reapply_machine::Instance;
 #[error("the room is not awake any more")]
 pub struct Gone;
 
-/// The queue of messages for one session alone.
+/// The queue of messages for one session alone. A session that leaves it full misses signals, and is ended when anything else does not fit.
 pub type Outbox = mpsc::Sender<DirectMessage>;
 
 /// A message for one session.

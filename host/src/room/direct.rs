@@ -23,7 +23,8 @@ pub struct Submission {
     pub client: ClientId,
     /// That client's number for the transition, from 1 to [`COUNT_MAX`](reapply_sync::limits::COUNT_MAX).
     pub number: Number,
-    /// The transition, as the machine's JSON.
+    /// The transition, as the machine's JSON. Its encoding may have at most [`TRANSITION_BYTES_MAX`](reapply_sync::limits::TRANSITION_BYTES_MAX)
+    /// bytes.
     pub json: String,
 }
 

@@ -16,6 +16,9 @@ use crate::clock;
 use reapply_machine::Instance;
 
 /// A room that is awake. Cheap to clone. Once the room has gone to sleep, every call returns [`Gone`]: enter the room again.
+///
+/// A session is begun with [`Room::enter`]. It reads the log with [`Entered::reader`] from [`Room::history`] whenever [`Room::news`] changes, gets
+/// other messages through its [`Outbox`], and must be ended with [`Room::leave`].
 #[derive(Clone, Debug)]
 pub struct Room {
     /// The queue of commands that are decided in order.
@@ -64,7 +67,8 @@ impl Room {
         self.ask(|reply| Command::Resync { session, hello, reply }).await
     }
 
-    /// Submits a transition. Waits while the room's queue is full.
+    /// Submits a transition of a session. Waits while the room's queue is full, but not for the decision: an event is read from the history, and a
+    /// rejection is sent to the session's outbox.
     ///
     /// # Errors
     ///
@@ -75,7 +79,7 @@ impl Room {
         self.submits.send(bytes, submit).await
     }
 
-    /// Passes an ephemeral message to the other sessions.
+    /// Passes an ephemeral message to the other sessions. A session whose outbox is full misses it.
     ///
     /// # Errors
     ///
@@ -84,7 +88,7 @@ impl Room {
         self.tell(Command::Signal { session, body }).await
     }
 
-    /// Reports that a replica's state had another hash than the room's.
+    /// Reports that a replica's state after the event `seq` had another hash than the room's. `ours` is the replica's hash, if it could make one.
     ///
     /// # Errors
     ///
@@ -141,7 +145,7 @@ impl Room {
         self.ask(|reply| Command::View { reply }).await
     }
 
-    /// Counts a rejection that was decided outside of the room.
+    /// Counts a rejection that was decided outside of the room. `kind` is its kind, as [`Rejection::kind`](reapply_sync::Rejection::kind) returns it.
     pub fn count_rejection(&self, author: &Author, kind: &str) {
         self.tally.count(author, kind, clock::now());
     }

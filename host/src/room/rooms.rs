@@ -89,7 +89,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// The room cannot be opened, or the host is at its limit of rooms.
+    /// The room cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is stopping.
     pub async fn enter(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::IfNew, true).await
     }
@@ -98,16 +98,18 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// There is no such room, it cannot be opened, or the host is at its limit of rooms.
+    /// There is no such room, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is stopping.
     pub async fn find(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::No, true).await
     }
 
-    /// Begins a room with options of its own, as JSON.
+    /// Begins a room with options of its own, as JSON; an empty text means the default options. Over HTTP they have at most
+    /// [`OPTIONS_BYTES_MAX`](reapply_sync::limits::OPTIONS_BYTES_MAX) bytes, which this method does not check.
     ///
     /// # Errors
     ///
-    /// The room has begun already, its machine refuses the options, or it cannot be opened.
+    /// The room has begun already, its machine refuses the options, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is
+    /// stopping.
     pub async fn create(&self, id: &RoomId, options: String) -> Result<Room, EnterError> {
         self.wake(id, Begin::Only(options), true).await
     }
@@ -126,7 +128,7 @@ impl Rooms {
         awake.and_then(|awake| awake.as_ref().map(|awake| awake.room.news.borrow().participants)).unwrap_or(0)
     }
 
-    /// Returns the room's troubles in words: why it does not open, or stores no snapshots.
+    /// Returns the room's troubles as texts: why it does not open, or stores no snapshots. The list is empty for a room without troubles.
     #[must_use]
     pub fn troubles(&self, id: &RoomId) -> Vec<Arc<str>> {
         self.shared.context.troubles.of(id)
@@ -225,16 +227,14 @@ impl Rooms {
     }
 
     /// Wakes a sleeping room for its alarm, or for participants who are gone, and waits until the outcome is stored. This is not a use, so the
-    /// room then
-    /// goes back to sleep.
+    /// room then goes back to sleep.
     pub(super) async fn ring(&self, id: &RoomId) -> Result<(), EnterError> {
         while let Err(Gone) = self.wake(id, Begin::No, false).await?.ring().await {}
         Ok(())
     }
 
-    /// Returns the record of a room, after participants without a session have left its log: those who were present when a host ended. The
-    /// record of a
-    /// room that cannot be opened is returned as it is.
+    /// Returns the record of a room, after participants without a session have left its log: those who were present when a host ended. The record
+    /// of a room that cannot be opened is returned as it is.
     ///
     /// # Errors
     ///

@@ -139,9 +139,8 @@ impl Upgrades {
 }
 
 impl UpgradeJob {
-    /// Carries out the upgrade, and reports its actions as lines. If the receiver is dropped, the upgrade stops; rooms that were upgraded by
-    /// then stay
-    /// upgraded.
+    /// Carries out the upgrade, and reports its actions as lines. If the receiver is dropped, the upgrade stops; rooms that were upgraded by then
+    /// stay upgraded.
     pub async fn run(self, lines: mpsc::Sender<Line>) {
         match self.try_run(&lines).await {
             Ok(report) => {

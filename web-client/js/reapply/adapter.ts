@@ -1,8 +1,7 @@
 // Runs the core modules of a component: the fixed adapter for the contract, wit/machine.wit.
 //
 // The host's plan says in numbers how the modules are linked. Nothing else in the component decides what runs here, and none of its text is ever
-// run as code.
-// Values are passed in the layout of the canonical ABI. States are the numbers by which the machine itself knows them.
+// run as code. Values are passed in the layout of the canonical ABI. States are the numbers by which the machine itself knows them.
 
 /** An instance and one of its exports. */
 export type Place = [instance: number, index: number];
