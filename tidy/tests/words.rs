@@ -137,11 +137,18 @@ fn faults(text: &str, is_markdown: bool) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut is_in_code = false;
     let mut marker_before = "";
+    let mut whether_at = None;
     for (index, line) in text.lines().enumerate() {
         let (marker, prose) = if is_markdown { ("", line.trim()) } else { comment(line.trim()) };
         let is_comment = is_markdown || !marker.is_empty();
         let begins_docs = ["///", "/**"].contains(&marker) && marker != marker_before;
         marker_before = marker;
+        if begins_docs {
+            whether_at = word_at(prose, 0, "Whether").then_some(index + 1);
+        } else if !is_comment && !line.trim().starts_with("#[") {
+            let function = whether_at.take().filter(|_| line.contains("fn "));
+            found.extend(function.map(|line| (line, "\"Whether\": write \"Returns whether ...\"".to_owned())));
+        }
         if prose.starts_with("```") || !is_comment {
             is_in_code = is_comment && !is_in_code;
         } else if !is_in_code {
@@ -196,5 +203,6 @@ fn a_planted_fault_is_found_with_its_line() {
     );
     assert_eq!(lines("let for_ever = \"for ever\";\n", false), []);
     assert_eq!(lines("It is for ever.\n\n```\nfor ever\n```\n\n| for ever |\n", true), [1, 7]);
+    assert_eq!(lines("/// Whether it is.\n#[must_use]\npub fn is() {}\n/// Whether it is.\nis: bool,\n", false), [1]);
     assert_eq!(lines("/** Who has it. */\n * A file that is no file.\n", false), [1, 2]);
 }

@@ -92,7 +92,7 @@ pub enum Appended {
 pub struct Appending(oneshot::Receiver<Appended>);
 
 impl Appending {
-    /// An append, and the channel on which its engine answers. Without an answer, the outcome is unknown.
+    /// Creates an append, and the channel on which its engine answers. Without an answer, the outcome is unknown.
     #[must_use]
     pub fn new() -> (oneshot::Sender<Appended>, Self) {
         let (sender, receiver) = oneshot::channel();

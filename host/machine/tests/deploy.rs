@@ -270,7 +270,7 @@ fn a_plan_finds_the_modules_and_the_contracts_functions() {
     assert!(texts.filter(|text| !text.is_empty()).all(|text| words.contains(&text)), "{json}");
 }
 
-/// The text of a complete machine, to be changed.
+/// Returns the text of a complete machine, to be changed.
 fn machine_text() -> String {
     wasmprinter::print_bytes(MachineWat::default().component()).unwrap()
 }

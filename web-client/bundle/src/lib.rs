@@ -119,7 +119,7 @@ fn ensure_target_is_installed(workspace: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The settings of an outer Cargo (its flags, its wrapper when it is `clippy`) are for another target and must not leak in.
+/// Removes the settings of an outer Cargo (its flags, its wrapper when it is `clippy`), since they are for another target.
 fn clean(mut command: Command) -> Command {
     const KEPT: [&str; 6] =
         ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRIES_", "CARGO_MAKEFLAGS", "CARGO_TERM_"];

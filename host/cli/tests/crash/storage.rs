@@ -30,12 +30,12 @@ pub(crate) enum Fault {
 impl Call {
     const ALL: [Self; 4] = [Self::Write, Self::Sync, Self::Truncate, Self::Read];
 
-    /// The place in the control file that says how these calls fail.
+    /// Returns the place in the control file that says how these calls fail.
     fn fault_at(self) -> u64 {
         4 * self as u64
     }
 
-    /// The place in the control file that counts the failed calls.
+    /// Returns the place in the control file that counts the failed calls.
     fn injected_at(self) -> u64 {
         4 * (Self::ALL.len() as u64 + self as u64)
     }

@@ -14,7 +14,7 @@ fn counter() -> Vec<u8> {
     fs::read(guest_components::component("counter")).unwrap()
 }
 
-/// Every administering request, as method, path and body.
+/// Returns every administering request, as method, path and body.
 fn administration() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         ("POST", "/machines", counter()),

@@ -12,7 +12,7 @@ pub(crate) struct Bad {
     pub(crate) cause: &'static str,
 }
 
-/// One of each kind.
+/// Returns one file of each kind.
 pub(crate) fn bad() -> Vec<Bad> {
     let counter = std::fs::read(guest_components::component("counter")).unwrap();
     let truncated = counter[..counter.len() / 2].to_vec();

@@ -90,7 +90,7 @@ pub(crate) fn flips(default: usize) -> usize {
     std::env::var("REAPPLY_FLIPS").map_or(default, |flips| flips.parse().unwrap())
 }
 
-/// A random generator whose seed is printed, and can be set.
+/// Returns a random generator whose seed is printed, and can be set.
 pub(crate) fn random() -> StdRng {
     let seed = std::env::var("REAPPLY_TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("REAPPLY_TEST_SEED={seed}");

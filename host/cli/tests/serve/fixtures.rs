@@ -33,8 +33,8 @@ pub(crate) const TRIMMED: &str = "short/trimmed";
 /// The key of the client whose transitions are in the rooms.
 pub(crate) const CLIENT: u8 = 1;
 
-/// A counter of digits whose view is the count: `"12"` adds 2, and `"123"` is a conflict. A participant who joins adds 100, and an alarm adds 1. A
-/// count that ends with 7 sets an alarm in the past, and a count that ends with 9 sets one in the year 2100.
+/// Returns a counter of digits whose view is the count: `"12"` adds 2, and `"123"` is a conflict. A participant who joins adds 100, and an alarm
+/// adds 1. A count that ends with 7 sets an alarm in the past, and a count that ends with 9 sets one in the year 2100.
 pub(crate) fn counting(state_version: u32, restore: &'static str) -> Vec<u8> {
     MachineWat {
         more: "(data (i32.const 2048) \"\\22no\\221\")",

@@ -69,7 +69,7 @@ pub(crate) fn make() {
     fs::write(to.join("rooms.json"), serde_json::to_string_pretty(&facts).unwrap() + "\n").unwrap();
 }
 
-/// Somebody joins, submits, is rejected, and leaves.
+/// Joins a room, submits, is rejected, and leaves.
 async fn play(host: &Host) {
     let mut session = Session::join(host, WHOLE, CLIENT).await;
     for number in 1..=12 {

@@ -106,7 +106,7 @@ impl From<&LogWriter> for Base {
     }
 }
 
-/// The note of a room with this alarm, where nobody is present.
+/// Returns the note of a room with this alarm and without participants.
 #[must_use]
 pub fn alarm(due: Option<u64>) -> Note {
     Note { alarm: due.map(Timestamp), is_occupied: false }

@@ -39,7 +39,7 @@ pub async fn rooms_are_begun_once_and_listed(journal: Shared) {
     assert_eq!(journal.builds(&"nothing".parse().unwrap()).await, Ok(vec![]));
 }
 
-/// `log`, to be written by the room `name`.
+/// Returns `log` as the log of the room `name`.
 fn fork_of(log: &LogWriter, name: &str, staged: bool) -> NewRoom {
     let room = RoomId { machine: log.room().machine.clone(), room: name.parse().unwrap() };
     NewRoom { room, genesis: log.genesis.clone(), log: LogId([4; 16]), base: None, note: Note::default(), staged }

@@ -70,7 +70,7 @@ impl Readers {
         Ok(readers)
     }
 
-    /// The queue of reads, which can be paused.
+    /// Returns the queue of reads, which can be paused.
     pub(super) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }

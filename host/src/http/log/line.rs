@@ -33,7 +33,7 @@ pub(super) struct BuildEvents {
     pub(super) events: Vec<Event>,
 }
 
-/// The text before the first event.
+/// Returns the text before the first event.
 pub(super) fn heading(format: Format) -> Bytes {
     match format {
         Format::JsonLines => Bytes::new(),
