@@ -6,6 +6,9 @@
 
 #![warn(missing_docs)]
 
+/// The crates whose types appear in this one's.
+pub use {reapply_journal, reapply_machine, reapply_sync};
+
 pub mod archive;
 mod background;
 pub mod clock;
