@@ -1,5 +1,7 @@
 //! Hosts rooms that run state machines: their lives, their logs, their upgrades, and an HTTP surface.
 //!
+//! A program that has rooms inside begins with [`host::Host`]; `examples/embedding` in the repository is a complete one.
+//!
 //! Read in this order: [`host`] (a whole host, put together), [`machines`] (the deployed builds), [`log`] (reading logs), [`room`] (a room's life),
 //! [`upgrade`] (switching rooms to another build), [`archive`] (rooms as files), [`http`] (the surface). Below this crate are `reapply-machine`
 //! (the sandbox), `reapply-journal` (the storage) and `reapply-sync` (the protocol). Above it is `reapply-cli` (the commands).

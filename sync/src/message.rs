@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | a message that its reader may pass over | a kind from [`SKIPPABLE_KINDS`]; older readers skip it |
 //! | a message that its reader must know, or a new case within one | at the end of its enum, sent only to a peer whose [`VERSION`] or [`Capabilities`] say that it knows it; raises [`VERSION`] |
-//! | a field of `Hello` or `Welcome` | at its end; older readers pass over what follows the fields that they know, newer ones must do without it |
+//! | a field of `Hello` or `Welcome` | at its end; older readers skip fields that they do not know, and newer readers must work without them |
 //! | a field of another message | never; a new kind instead |
 //! | an event, a genesis, a record | never: the chain is over their bytes. A new kind of event at the end of `Input`; raises [`VERSION`], and a replica of a lower one cannot be served past it |
 //! | a snapshot, an export, the journal's rows | a new format number of the journal and of exports |
