@@ -54,7 +54,7 @@ impl Reader<'_> {
                 self.take(32)?;
                 return Ok((seq, None));
             }
-            _ => bail!("event {seq} is no participant's transition"),
+            _ => bail!("event {seq} is not a participant's transition"),
         }
         let author_bytes = self.varint()?;
         self.take(author_bytes as usize)?;

@@ -25,7 +25,7 @@ impl Contract {
     pub(crate) fn read<S: Subject>(machine: &mut S) -> Checked<Self> {
         let description = unbroken("describe", machine.describe())?;
         let schemas: BTreeMap<String, Value> = serde_json::from_str(&description.schemas)
-            .map_err(|error| Breach::new(Rule::Schema, format!("the schemas are no JSON object: {error}")))?;
+            .map_err(|error| Breach::new(Rule::Schema, format!("the schemas are not a JSON object: {error}")))?;
         let schema = |name: &str| {
             let missing = || Breach::new(Rule::Schema, format!("the schemas lack `{name}`"));
             schemas.get(name).cloned().map(Schema::new).ok_or_else(missing)

@@ -18,7 +18,7 @@ export function address() {
   for (const name of [machine, room]) {
     if (NAME_PATTERN.test(name)) continue;
     location.replace(`/?${new URLSearchParams({ wrong: name })}`);
-    throw new Error(`${JSON.stringify(name)} is no name: use ${NAME_RULE}`);
+    throw new Error(`${JSON.stringify(name)} is not a name: use ${NAME_RULE}`);
   }
   return { machine, room, key: query.get("key") ?? undefined };
 }

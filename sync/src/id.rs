@@ -229,7 +229,7 @@ impl Name {
 /// A text that is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit{}",
+    "{text:?} is not a name: use 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _, beginning with a letter or digit{}",
     .like.as_ref().map(|like| format!(", such as \"{like}\"; keep what people type in the room's state")).unwrap_or_default()
 )]
 pub struct NameError {

@@ -159,7 +159,7 @@ fn a_machine_that_refuses_its_own_is_refused() {
 #[test]
 fn a_bad_description_is_refused_by_its_field() {
     let described = |text: String| refusal(&MachineWat { describe: text, ..MachineWat::default() }.component());
-    assert!(described(describe("No Name", 1, "{}")).contains("bad `name`: \"No Name\" is no name"));
+    assert!(described(describe("No Name", 1, "{}")).contains("bad `name`: \"No Name\" is not a name"));
     assert!(described(describe("wat", 0, "{}")).contains("bad `state-version`"));
     assert!(described(describe("wat", 1, "[]")).contains("bad `schemas`: it is JSON, but not an object"));
     assert!(described(describe("wat", 1, "x")).contains("bad `schemas`: it is not JSON"));

@@ -186,7 +186,7 @@ impl<S: Scenario> Auditor<S> {
                 self.counts.accepted += 1;
                 let event = log.get(seq.0 as usize - 1).expect("accepted before it was durable");
                 let Input::Transition { client, number: logged, transition, .. } = &event.input else {
-                    panic!("event {seq} is no transition")
+                    panic!("event {seq} is not a transition")
                 };
                 assert_eq!((client, logged, transition, event.time), (&page.0, &number, &applied.transition, *time));
             }

@@ -21,7 +21,7 @@ pub enum DecodeError {
         bytes_max: usize,
     },
     /// The frame is not a message.
-    #[error("the frame is no message of {subprotocol}: {0}", subprotocol = crate::SUBPROTOCOL)]
+    #[error("the frame is not a message of {subprotocol}: {0}", subprotocol = crate::SUBPROTOCOL)]
     Malformed(String),
     /// The message is of a kind that this version does not know and may skip.
     #[error("the frame is of kind {kind}, which is not known here and may be skipped")]

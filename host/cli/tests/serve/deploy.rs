@@ -96,7 +96,7 @@ fn what_is_wrong_with_the_host_is_told_before_a_crate_is_built() {
     let cases: [(&[&str], &str); 6] = [
         (&["--host", "localhost:80800"], "\"localhost:80800\" is not the address of a host: its port"),
         (&["--host", "ftp://localhost"], "its scheme is neither http nor https"),
-        (&["--name", "My Counter"], "is no name"),
+        (&["--name", "My Counter"], "is not a name"),
         (&["--token", "open sesame"], "visible ASCII characters"),
         (&["--host", "127.0.0.1:1"], "no host answers at http://127.0.0.1:1"),
         (&["--token", "mistletoe"], "deploy token"),
@@ -146,7 +146,7 @@ fn the_command_line_says_what_is_missing() {
 
     let name = host.command("deploy", &[&file, "--name", "No Name"]);
     assert!(!name.status.success());
-    assert!(String::from_utf8_lossy(&name.stderr).contains("is no name"));
+    assert!(String::from_utf8_lossy(&name.stderr).contains("is not a name"));
 
     let folder = tempfile::tempdir().unwrap();
     let empty = host.command("deploy", &[&folder.path().to_string_lossy()]);

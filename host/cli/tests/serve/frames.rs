@@ -29,16 +29,16 @@ async fn frames_that_are_no_messages_are_answered_by_name() {
     assert_eq!(text, "this is a text frame; reapply.v2 uses binary frames");
 
     let empty = goodbye_to(&host, Message::binary(vec![])).await;
-    assert!(empty.starts_with("the frame is no message of reapply.v2"), "{empty}");
+    assert!(empty.starts_with("the frame is not a message of reapply.v2"), "{empty}");
     let unknown = goodbye_to(&host, Message::binary(vec![48, 1, 2, 3])).await;
-    assert!(unknown.starts_with("the frame is no message of reapply.v2"), "{unknown}");
+    assert!(unknown.starts_with("the frame is not a message of reapply.v2"), "{unknown}");
     let mut trailing = ClientMessage::Ping(1).encode().to_vec();
     trailing.push(0);
     let trailing = goodbye_to(&host, Message::binary(trailing)).await;
     assert!(trailing.contains("1 bytes follow the message"), "{trailing}");
     // A length that is larger than the data.
     let truncated = goodbye_to(&host, Message::binary(vec![1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f])).await;
-    assert!(truncated.starts_with("the frame is no message of reapply.v2"), "{truncated}");
+    assert!(truncated.starts_with("the frame is not a message of reapply.v2"), "{truncated}");
 }
 
 #[tokio::test]

@@ -114,6 +114,6 @@ fn query(database: &Connection, sql: &str) -> Vec<i64> {
 fn integer(value: &Value) -> u64 {
     match value {
         Value::Integer(number) => number.cast_unsigned(),
-        other => panic!("{other:?} is no number"),
+        other => panic!("{other:?} is not a number"),
     }
 }

@@ -189,7 +189,7 @@ fn the_command_prints_the_log_and_says_what_is_wrong_in_one_line() {
         (&["nosuch/x"][..], "there is no machine nosuch; deploy it first"),
         (&["nosuch/x", "--rejections"][..], "there is no machine nosuch; deploy it first"),
         (&["counter"][..], "\"counter\" is not a room: a room is written as machine/room, such as counter/lobby"),
-        (&["counter/Lobby"][..], "is no name"),
+        (&["counter/Lobby"][..], "is not a name"),
         (&["counter/cli", "--from", "yesterday"][..], "from: \"yesterday\" is not a time"),
         (&["counter/cli", "--kind", "increment"][..], "\"increment\" is not a kind of event"),
         (&["counter/cli", "--format", "xml"][..], "\"xml\" is not a format"),

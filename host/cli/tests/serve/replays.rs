@@ -141,7 +141,7 @@ fn wrong_input_gets_one_sentence_and_exit_code_1() {
     // The command line itself reports an invalid room or place.
     let wrong: [(&str, &[&str], &str); 3] = [
         ("export", &["lobby"], "a room is written as machine/room, such as counter/lobby"),
-        ("fork", &["counter/short", "Counter/X"], "is no name"),
+        ("fork", &["counter/short", "Counter/X"], "is not a name"),
         ("replay", &[file, "--at", "noon"], "give the number of an event, or a time such as 2026-01-31T12:00:00Z"),
     ];
     for (command, arguments, says) in wrong {

@@ -33,7 +33,7 @@ fn what_is_not_there_is_named() {
     }
     let usage = host.command("upgrade", &["No Machine"]);
     assert_eq!(usage.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&usage.stderr).contains("is no name"));
+    assert!(String::from_utf8_lossy(&usage.stderr).contains("is not a name"));
     assert_eq!(build_of(&host, "notes/a"), digest);
 }
 
