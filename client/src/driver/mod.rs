@@ -21,6 +21,7 @@ mod effect;
 mod ending;
 mod link;
 mod orphans;
+mod page;
 mod settle;
 mod store;
 mod watch;

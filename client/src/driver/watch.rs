@@ -1,11 +1,6 @@
-//! Everything that a page can look at, and whether it has changed.
+//! Whether anything that a page can look at has changed.
 
-use std::sync::Arc;
-
-use reapply_sync::room::Now;
-use reapply_sync::{Author, Digest, Machine, Number, Presence, Replica, Seq, Timestamp};
-
-use super::{Driver, Phase, Progress};
+use reapply_sync::{Author, Digest, Presence, Seq};
 
 /// The state of a page's connection to its room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,146 +41,63 @@ pub(super) struct Watch {
 }
 
 /// The values that a view depends on, as far as they are known without making the view.
-type States = (Option<Seq>, Option<Digest>, usize);
+pub(super) type States = (Option<Seq>, Option<Digest>, usize);
 
+/// The values that a page shows besides its views.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Shown {
-    status: Status,
-    reason: Option<String>,
-    pending: usize,
-    is_durable: bool,
-    participant: Option<Author>,
-    arriving: Option<(u64, u64)>,
+pub(super) struct Shown {
+    pub(super) status: Status,
+    pub(super) reason: Option<String>,
+    pub(super) pending: usize,
+    pub(super) is_durable: bool,
+    pub(super) participant: Option<Author>,
+    pub(super) arriving: Option<(u64, u64)>,
 }
 
 impl Watch {
+    /// Returns a number that changes whenever any value changes.
+    pub(super) fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// Returns a number that changes whenever a view may have changed.
+    pub(super) fn states_revision(&self) -> u32 {
+        self.states_revision
+    }
+
+    /// Returns a number that changes whenever the participants change.
+    pub(super) fn presence_revision(&self) -> u32 {
+        self.presence_revision
+    }
+
+    /// Notes the values that are shown now.
+    pub(super) fn note(&mut self, shown: Shown) {
+        if self.shown != shown {
+            self.shown = shown;
+            self.revision = self.revision.wrapping_add(1);
+        }
+    }
+
+    /// Notes the values that views depend on now.
+    pub(super) fn note_states(&mut self, states: States) {
+        if self.states != states {
+            self.states = states;
+            self.states_changed();
+        }
+    }
+
+    /// Notes the participants who are present now.
+    pub(super) fn note_presence(&mut self, presence: &Presence) {
+        if self.presence != *presence {
+            self.presence = presence.clone();
+            self.presence_revision = self.presence_revision.wrapping_add(1);
+            self.revision = self.revision.wrapping_add(1);
+        }
+    }
+
     /// Notes that a view may have changed, even if no other value shows it.
     pub(super) fn states_changed(&mut self) {
         self.states_revision = self.states_revision.wrapping_add(1);
         self.revision = self.revision.wrapping_add(1);
-    }
-}
-
-impl<M: Machine> Driver<M> {
-    /// Returns a number that changes whenever anything that a page can look at changes, except for the latency and the time.
-    #[must_use]
-    pub fn revision(&self) -> u32 {
-        self.watch.revision
-    }
-
-    /// Returns a number that changes whenever a view may have changed.
-    #[must_use]
-    pub fn states_revision(&self) -> u32 {
-        self.watch.states_revision
-    }
-
-    /// Returns a number that changes whenever the participants change.
-    #[must_use]
-    pub fn presence_revision(&self) -> u32 {
-        self.watch.presence_revision
-    }
-
-    /// Returns the state of this page's connection to the room.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        match self.phase {
-            Phase::Closed => Status::Closed,
-            Phase::Live(_) => Status::Live,
-            Phase::Unnamed(_) | Phase::Joining(_) => Status::Connecting,
-            Phase::Opening(_) if self.progress == Progress::Begun => Status::Connecting,
-            Phase::Opening(_) | Phase::Waiting { .. } => Status::Offline,
-        }
-    }
-
-    /// Returns the reason why the room is closed, or why this page is not in it now.
-    #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
-    /// Returns the number of transitions without an outcome, including those of earlier pages.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.transitions.held() + self.replica.as_ref().map_or(0, Replica::pending)
-    }
-
-    /// Returns the number of bytes of the room's state that have arrived, and its size. Returns `None` unless the state comes in parts.
-    #[must_use]
-    pub fn arriving(&self) -> Option<(u64, u64)> {
-        self.replica.as_ref()?.arriving()
-    }
-
-    /// Returns whether transitions without an outcome outlive this page.
-    #[must_use]
-    pub fn is_durable(&self) -> bool {
-        self.queue.is_durable()
-    }
-
-    /// Returns the transitions that are taken on and have no outcome: each number, and the transition as JSON.
-    pub fn undecided(&self) -> impl Iterator<Item = (Number, &Arc<str>)> {
-        self.transitions.undecided()
-    }
-
-    /// Returns the host's time, as far as it is known here.
-    #[must_use]
-    pub fn time(&self, now: &Now<'_>) -> Timestamp {
-        self.clock.now(now)
-    }
-
-    /// Returns the time to the host and back in microseconds, smoothed.
-    #[must_use]
-    pub fn latency_micros(&self) -> Option<f64> {
-        self.latency.micros()
-    }
-
-    /// Returns the build that runs.
-    #[must_use]
-    pub fn digest(&self) -> Option<Digest> {
-        self.digest
-    }
-
-    /// Returns the replica, once the client is known.
-    #[must_use]
-    pub fn replica(&self) -> Option<&Replica<M>> {
-        self.replica.as_ref()
-    }
-
-    /// Returns the machine and the confirmed state.
-    pub fn confirmed(&mut self) -> Option<(&mut M, &M::State)> {
-        self.replica.as_mut()?.confirmed()
-    }
-
-    /// Returns the machine and the optimistic state. The state is up to date once all effects were taken. With very many transitions pending,
-    /// it may lack the changes of the last [`BEHIND_MAX_MICROS`](crate::limits::BEHIND_MAX_MICROS).
-    pub fn optimistic(&mut self) -> Option<(&mut M, &M::State)> {
-        self.replica.as_mut()?.optimistic()
-    }
-
-    /// Notes the values that a page can look at now.
-    pub(super) fn note(&mut self) {
-        let shown = Shown {
-            status: self.status(),
-            reason: self.reason.clone(),
-            pending: self.pending(),
-            is_durable: self.is_durable(),
-            participant: self.replica.as_ref().and_then(Replica::participant).cloned(),
-            arriving: self.arriving(),
-        };
-        let watch = &mut self.watch;
-        if watch.shown != shown {
-            watch.shown = shown;
-            watch.revision = watch.revision.wrapping_add(1);
-        }
-        let Some(replica) = &self.replica else { return };
-        let states = (replica.confirmed_at().map(|(seq, _)| seq), self.digest, replica.pending());
-        if watch.states != states {
-            watch.states = states;
-            watch.states_changed();
-        }
-        if watch.presence != *replica.presence() {
-            watch.presence = replica.presence().clone();
-            watch.presence_revision = watch.presence_revision.wrapping_add(1);
-            watch.revision = watch.revision.wrapping_add(1);
-        }
     }
 }
