@@ -1,4 +1,4 @@
-//! The effect of each transition on the runs.
+//! The effect of each transition on a text.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,33 @@ use super::marks::Marks;
 use super::ranges::Ranges;
 use super::run::{Run, count_chars, runs_of, split_chars};
 use super::runs::Runs;
-use super::transition::{CharId, CharRange, TextConflict, TextLimit};
+use super::transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition};
 use super::weight::Weight;
+use crate::StateMachine;
+
+impl StateMachine for Text {
+    type Transition = TextTransition;
+    type Conflict = TextConflict;
+
+    fn apply(&self, transition: &TextTransition) -> Result<Self, TextConflict> {
+        let mut runs = self.runs.clone();
+        match transition {
+            TextTransition::Insert { id, offset, after, text } => {
+                insert(&mut runs, CharId { id: *id, offset: *offset }, *after, text)?;
+            }
+            TextTransition::Delete { ranges } => delete(&mut runs, ranges)?,
+            TextTransition::Mark { ranges, mark, value } => set_mark(&mut runs, ranges, mark, value.as_deref())?,
+        }
+        Ok(Self { runs })
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        self.runs.weight().stored_bytes()
+    }
+}
 
 /// Inserts characters first, or directly after another character, which may be deleted.
-pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text: &str) -> Result<(), TextConflict> {
+fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text: &str) -> Result<(), TextConflict> {
     at_most(text.len() as u64, Text::INSERT_BYTES_MAX, TextLimit::InsertBytes)?;
     let length = count_chars(text);
     at_most(u64::from(runs.chars()) + u64::from(length), Text::CHARS_MAX, TextLimit::Chars)?;
@@ -32,12 +54,12 @@ pub(super) fn insert(runs: &mut Runs, start: CharId, after: Option<CharId>, text
 }
 
 /// Deletes the characters of some ranges that are not deleted yet.
-pub(super) fn delete(runs: &mut Runs, ranges: &[CharRange]) -> Result<(), TextConflict> {
+fn delete(runs: &mut Runs, ranges: &[CharRange]) -> Result<(), TextConflict> {
     edit_all(runs, ranges, |_| Ok(None))
 }
 
 /// Sets a mark of the characters of some ranges, or removes it.
-pub(super) fn mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Option<&str>) -> Result<(), TextConflict> {
+fn set_mark(runs: &mut Runs, ranges: &[CharRange], name: &str, value: Option<&str>) -> Result<(), TextConflict> {
     at_most(name.len() as u64, Text::MARK_NAME_BYTES_MAX, TextLimit::MarkNameBytes)?;
     at_most(value.map_or(0, str::len) as u64, Text::MARK_VALUE_BYTES_MAX, TextLimit::MarkValueBytes)?;
     // Runs that shared their marks before share them afterwards, too.

@@ -1,9 +1,8 @@
 //! The two forms of a text: the stored form, with the deleted characters, and the form for user interfaces.
 //!
-//! Both join the runs that are cut in memory, so that equal texts have equal forms however they came about.
+//! Both hold pieces, so that equal texts have equal forms however they came about.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -13,54 +12,14 @@ use serde_json::Value;
 
 use super::Text;
 use super::builder::Builder;
+use super::deleted::has_deleted;
 use super::marks::Marks;
+use super::pieces::pieces;
 use super::run::{Run, count_chars, split_chars};
 use super::runs::Runs;
 use super::table::{Named, Table};
 use super::transition::CharId;
 use crate::{Id, StateMachine};
-
-/// A run as long as possible.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Piece {
-    start: CharId,
-    length: u32,
-    /// The marks; `None` if the characters are deleted.
-    content: Option<(String, Marks)>,
-}
-
-/// Joins runs in order.
-pub(super) fn pieces<'a>(runs: impl Iterator<Item = &'a Run>) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    for run in runs {
-        match pieces.last_mut() {
-            Some(piece) if piece.continues_with(run) => piece.append(run),
-            _ => pieces.push(Piece::new(run)),
-        }
-    }
-    pieces
-}
-
-thread_local! {
-    /// Whether the JSON of texts has the deleted characters.
-    static HAS_DELETED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs `f`, during which the JSON of texts also has the deleted characters. User interfaces do not need them, but a transition that
-/// holds a text must survive the way through JSON.
-pub(crate) fn with_deleted<R>(f: impl FnOnce() -> R) -> R {
-    /// A guard that restores the former value, even if `f` panics.
-    struct Before(bool);
-
-    impl Drop for Before {
-        fn drop(&mut self) {
-            HAS_DELETED.set(self.0);
-        }
-    }
-
-    let _before = Before(HAS_DELETED.replace(true));
-    f()
-}
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -152,28 +111,9 @@ enum StoredContent {
     Marked { text: String, marks: u32 },
 }
 
-impl Piece {
-    fn new(run: &Run) -> Self {
-        let content = run.content.as_ref().map(|content| (content.text.to_string(), content.marks.clone()));
-        Self { start: run.start(), length: run.length, content }
-    }
-
-    fn continues_with(&self, run: &Run) -> bool {
-        let marks = self.content.as_ref().map(|(_, marks)| marks);
-        self.start.id == run.id && self.start.offset + self.length == run.offset && marks == run.marks()
-    }
-
-    fn append(&mut self, run: &Run) {
-        self.length += run.length;
-        if let Some((text, _)) = &mut self.content {
-            text.push_str(run.text());
-        }
-    }
-}
-
 impl View {
     fn of(runs: &Runs) -> Self {
-        let has_deleted = HAS_DELETED.get();
+        let has_deleted = has_deleted();
         let runs_of_view = pieces(runs.iter().filter(|run| has_deleted || run.is_visible())).into_iter().map(|piece| {
             let CharId { id, offset } = piece.start;
             let (marks, deleted) = piece.content.map_or((BTreeMap::new(), true), |(_, of)| (of.map().clone(), false));

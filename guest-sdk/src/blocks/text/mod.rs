@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use self::pieces::pieces;
 use self::run::Run;
 use self::runs::Runs;
-use crate::{Id, StateMachine};
+use crate::Id;
 
 mod builder;
+mod deleted;
 mod edit;
 mod encoding;
 mod marks;
+mod pieces;
 mod ranges;
 mod run;
 mod runs;
@@ -19,7 +22,7 @@ mod table;
 mod transition;
 mod weight;
 
-pub(crate) use encoding::with_deleted;
+pub(crate) use deleted::with_deleted;
 pub use transition::{CharId, CharRange, TextConflict, TextLimit, TextTransition};
 
 /// A text that several people write at once, with marks such as bold or a link on its characters.
@@ -232,31 +235,10 @@ impl Text {
     }
 }
 
-impl StateMachine for Text {
-    type Transition = TextTransition;
-    type Conflict = TextConflict;
-
-    fn apply(&self, transition: &TextTransition) -> Result<Self, TextConflict> {
-        let mut runs = self.runs.clone();
-        match transition {
-            TextTransition::Insert { id, offset, after, text } => {
-                edit::insert(&mut runs, CharId { id: *id, offset: *offset }, *after, text)?;
-            }
-            TextTransition::Delete { ranges } => edit::delete(&mut runs, ranges)?,
-            TextTransition::Mark { ranges, mark, value } => edit::mark(&mut runs, ranges, mark, value.as_deref())?,
-        }
-        Ok(Self { runs })
-    }
-
-    fn stored_bytes(&self) -> u64 {
-        self.runs.weight().stored_bytes()
-    }
-}
-
 /// Equal texts have the same characters with the same names and marks, deleted ones included.
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        encoding::pieces(self.runs.iter()) == encoding::pieces(other.runs.iter())
+        pieces(self.runs.iter()) == pieces(other.runs.iter())
     }
 }
 
@@ -268,7 +250,7 @@ impl fmt::Display for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(encoding::pieces(self.runs.iter())).finish()
+        formatter.debug_list().entries(pieces(self.runs.iter())).finish()
     }
 }
 

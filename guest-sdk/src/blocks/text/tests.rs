@@ -1,7 +1,7 @@
 use super::run::RUN_CHARS_MAX;
 use super::*;
 use crate::blocks::order::tests::STEPS;
-use crate::{Rng, contract};
+use crate::{Rng, StateMachine, contract};
 
 const ADA: Id = Id::from_bits(1);
 const BOB: Id = Id::from_bits(2);
@@ -108,7 +108,7 @@ fn the_weight_is_that_of_the_pieces_however_they_came_about() {
             }
             assert_eq!(text.runs.weight(), restored(&text).runs.weight(), "after step {step}: {edit:?}");
         }
-        assert_eq!(text.runs.weight().pieces as usize, encoding::pieces(text.runs.iter()).len());
+        assert_eq!(text.runs.weight().pieces as usize, pieces(text.runs.iter()).len());
         assert!(text.runs.weight().mark_bytes > 0);
     }
 }
