@@ -7,6 +7,7 @@
 //! The [view](Program::view) shows less than the state. It only hides data from user interfaces: every replica
 //! holds the state and may read the log, so secrets do not belong in a machine.
 
+mod conflict;
 mod lot;
 mod sale;
 
@@ -14,6 +15,7 @@ use reapply_guest::{Alarm, Event, Input, Micros, Program, export};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use conflict::Conflict;
 pub use lot::{AMOUNT_MAX, ITEM_CHARS_MAX, Lot, SECONDS_MAX};
 use sale::Sale;
 pub use sale::{ANSWER_TIME_MAX, BIDS_KEPT_MAX, Bid};
@@ -44,45 +46,6 @@ pub enum Transition {
     },
     /// The time is over. Only the alarm may send this.
     Close,
-}
-
-/// The conflicts of the auction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub enum Conflict {
-    /// Nothing has been put up yet.
-    NothingForSale,
-    /// The last lot is still open.
-    StillOpen,
-    /// The lot is not valid.
-    BadLot {
-        /// The reason.
-        why: String,
-    },
-    /// Only the last sale's seller and buyer may put up the next lot for now.
-    NotYourTurn {
-        /// The time from which anyone may.
-        until: Micros,
-    },
-    /// The lot is closed.
-    Ended,
-    /// Sellers cannot bid for their own lot.
-    OwnItem,
-    /// The bid is too low.
-    TooLow {
-        /// The lowest accepted bid.
-        least: u32,
-    },
-    /// The bid is too high.
-    TooHigh {
-        /// The highest accepted bid.
-        most: u32,
-    },
-    /// The bidder leads, and already bids that much.
-    AlreadyLeading,
-    /// A participant cannot close a lot.
-    OnlyTheAlarmCloses,
-    /// The alarm went off, but there is nothing to close.
-    NotDue,
 }
 
 /// The part of the state that everyone may know.

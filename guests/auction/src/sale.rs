@@ -4,7 +4,7 @@ use reapply_guest::Micros;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Conflict;
+use crate::conflict::Conflict;
 use crate::lot::{AMOUNT_MAX, Lot};
 
 /// The number of bids that the history keeps.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Seat;
+use crate::seat::Seat;
 
 /// The number of rows.
 pub const ROWS: usize = 6;

@@ -3,12 +3,14 @@
 //! Anyone may take an empty seat. The event says who sent a transition; a transition never names a player.
 
 mod board;
+mod seat;
 
 use reapply_guest::{Event, Input, NoOptions, Program, export};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use board::{Board, COLUMNS, Place, ROWS};
+pub use seat::Seat;
 
 /// A room's game, and the number of wins of each seat.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,18 +20,6 @@ pub struct DropFour {
     turn: Seat,
     last: Option<Place>,
     score: [u32; 2],
-}
-
-/// One of the two seats, in JSON 0 and 1. The first one begins the first game.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "u8", into = "u8")]
-#[schemars(with = "u8", extend("maximum" = 1))]
-pub enum Seat {
-    /// Seat 0.
-    #[default]
-    First,
-    /// Seat 1.
-    Second,
 }
 
 /// The transitions of participants.
@@ -184,37 +174,6 @@ impl DropFour {
     /// A line must go through the last disc, since the game ends with the first line.
     fn winning_line(&self) -> Option<[Place; 4]> {
         self.board.four_through(self.last?)
-    }
-}
-
-impl Seat {
-    fn index(self) -> usize {
-        usize::from(u8::from(self))
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
-    }
-}
-
-impl From<Seat> for u8 {
-    fn from(seat: Seat) -> Self {
-        seat as Self
-    }
-}
-
-impl TryFrom<u8> for Seat {
-    type Error = String;
-
-    fn try_from(index: u8) -> Result<Self, String> {
-        match index {
-            0 => Ok(Self::First),
-            1 => Ok(Self::Second),
-            _ => Err(format!("there is no seat {index}, only 0 and 1")),
-        }
     }
 }
 

@@ -9,28 +9,15 @@ use reapply_guest::{Event, Id, Input, List, ListConflict, ListTransition, NoOpti
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use stroke::{Ink, Point, Stroke, StrokeConflict};
-
-/// The board's width in units. Coordinates go from 0 to one less.
-pub const WIDTH: u16 = 4096;
-
-/// The board's height in units.
-pub const HEIGHT: u16 = 3072;
-
-/// The thinnest stroke, in units.
-pub const STROKE_WIDTH_MIN: u8 = 4;
-
-/// The thickest stroke, in units.
-pub const STROKE_WIDTH_MAX: u8 = 128;
+pub use stroke::{
+    HEIGHT, Ink, Point, STROKE_POINTS_MAX, STROKE_WIDTH_MAX, STROKE_WIDTH_MIN, Stroke, StrokeConflict, WIDTH,
+};
 
 /// The maximum number of strokes on a board.
 pub const STROKES_MAX: u32 = 1_000;
 
 /// The maximum number of points of all strokes of a board.
 pub const POINTS_MAX: u32 = 30_000;
-
-/// The maximum number of points of one stroke. A longer line is drawn as several.
-pub const STROKE_POINTS_MAX: u32 = 2_000;
 
 /// A room's board.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,20 @@ use reapply_guest::{AtomRc, StateMachine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HEIGHT, STROKE_POINTS_MAX, STROKE_WIDTH_MAX, STROKE_WIDTH_MIN, WIDTH};
+/// The board's width in units. Coordinates go from 0 to one less.
+pub const WIDTH: u16 = 4096;
+
+/// The board's height in units.
+pub const HEIGHT: u16 = 3072;
+
+/// The thinnest stroke, in units.
+pub const STROKE_WIDTH_MIN: u8 = 4;
+
+/// The thickest stroke, in units.
+pub const STROKE_WIDTH_MAX: u8 = 128;
+
+/// The maximum number of points of one stroke. A longer line is drawn as several.
+pub const STROKE_POINTS_MAX: u32 = 2_000;
 
 /// A line that somebody draws. A transition adds points to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
