@@ -13,6 +13,12 @@ pub(crate) struct OutcomeCounts {
     pub(crate) unknown: u64,
 }
 
+impl OutcomeCounts {
+    fn all(&self) -> u64 {
+        self.accepted + self.conflicts + self.faulted + self.forgotten + self.decided + self.unknown
+    }
+}
+
 /// The situations that a run came across. All runs together must have come across every one.
 #[derive(Default)]
 pub(crate) struct Coverage {
@@ -89,7 +95,13 @@ impl RoomCounts {
 impl Coverage {
     /// Returns all counts by name, to be added up and shown.
     pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
-        let Self { room, outcomes, .. } = self;
+        let counts = [self.of_outcomes(), self.of_host(), self.of_faults(), self.of_sessions(), self.of_strangers()];
+        [counts.concat(), vec![("seeds", 1), ("outcomes", self.outcomes.all())]].concat()
+    }
+
+    /// Returns the counts of the transitions' outcomes.
+    fn of_outcomes(&self) -> Vec<(&'static str, u64)> {
+        let Self { outcomes, .. } = self;
         vec![
             ("outcome: accepted", outcomes.accepted),
             ("outcome: conflict", outcomes.conflicts),
@@ -97,22 +109,68 @@ impl Coverage {
             ("outcome: forgotten", outcomes.forgotten),
             ("outcome: decided", outcomes.decided),
             ("outcome: unknown", outcomes.unknown),
-            ("room forgot a client", self.forgotten),
-            ("clock was set", self.clock_steps),
             ("submitted without a session", self.submitted_once),
+            ("verdict on what came without a session", self.verdicts),
+            ("rejection counted", self.rejections_counted),
+        ]
+    }
+
+    /// Returns the counts of the host and its room's life.
+    fn of_host(&self) -> Vec<(&'static str, u64)> {
+        let Self { room, .. } = self;
+        vec![
+            ("clock was set", self.clock_steps),
             ("input waited for a full room", self.waited),
             ("backup restored", self.backups_restored),
-            ("stranger came", self.strangers),
-            ("stranger heard of a rejection", self.strangers_rejected),
-            ("machine broke off in the room", room.faults),
-            ("machine broke off in a replica", self.local_traps),
+            ("room upgraded", self.upgrades),
+            ("append failed", room.fall_backs),
+            ("append ended unknown", self.appends_lost),
+            ("host crashed", self.restarts),
+            ("snapshot taken", self.snapshots),
+            ("room fell asleep", self.slept),
+            ("room fell asleep with an alarm", self.slept_with_alarm),
+            ("room woken for its alarm", self.woken_for_alarm),
+            ("room woken so that participants leave", self.woken_to_leave),
+            ("room forgot a client", self.forgotten),
             ("alarm went off", self.alarms),
             ("alarm refused", room.alarms_refused),
             ("participant left", self.left),
-            ("room upgraded", self.upgrades),
-            ("append failed", room.fall_backs),
-            ("host crashed", self.restarts),
-            ("snapshot taken", self.snapshots),
+            ("state was looked at", self.views),
+        ]
+    }
+
+    /// Returns the counts of machines that break off, and what comes of it.
+    fn of_faults(&self) -> Vec<(&'static str, u64)> {
+        let Self { room, .. } = self;
+        vec![
+            ("machine broke off in the room", room.faults),
+            ("machine broke off in a replica", self.local_traps),
+            ("machine broke off in a page", self.page_faults),
+            ("machine broke off outside of apply", self.functions_faulted),
+            ("call waited for states that a slice had cost", self.interrupted),
+            ("session was slowed after a fault", self.slowed),
+            ("snapshot over its limit", self.snapshots_too_large),
+            ("alarm broke the machine", self.alarms_faulted),
+            ("alarm too long", self.alarms_too_long),
+            ("room broke", self.broken),
+            ("snapshot tried in vain", self.trials_failed),
+            ("snapshot not restored, an earlier one taken", self.starts_failed),
+            ("room did not open", self.openings_failed),
+            ("upgrade refused", self.upgrades_refused),
+            ("replica corrupted", self.corruptions),
+            ("replica diverged", self.divergences),
+            ("room heard of a divergence", room.divergences),
+        ]
+    }
+
+    /// Returns the counts of sessions and pages.
+    fn of_sessions(&self) -> Vec<(&'static str, u64)> {
+        let Self { room, .. } = self;
+        vec![
+            ("session began, or began anew", self.hellos),
+            ("session replaced", room.replaced),
+            ("session too slow for its own messages", room.unreachable),
+            ("room full of sessions", room.full),
             ("reader trimmed", room.trimmed),
             ("joined by tail", room.tails),
             ("joined by snapshot", room.by_snapshot),
@@ -124,50 +182,21 @@ impl Coverage {
             ("page could not write", self.writes_failed),
             ("page took over another's client", self.taken_over),
             ("courier delivered", self.delivered),
-            ("session replaced", room.replaced),
-            ("session too slow for its own messages", room.unreachable),
-            ("session began, or began anew", self.hellos),
-            ("room fell asleep", self.slept),
-            ("room fell asleep with an alarm", self.slept_with_alarm),
-            ("room woken for its alarm", self.woken_for_alarm),
-            ("room woken so that participants leave", self.woken_to_leave),
-            ("append ended unknown", self.appends_lost),
-            ("rejection counted", self.rejections_counted),
-            ("verdict on what came without a session", self.verdicts),
-            ("call waited for states that a slice had cost", self.interrupted),
-            ("session was slowed after a fault", self.slowed),
-            ("replica corrupted", self.corruptions),
-            ("replica diverged", self.divergences),
-            ("room heard of a divergence", room.divergences),
-            ("state was looked at", self.views),
-            ("machine broke off outside of apply", self.functions_faulted),
-            ("snapshot over its limit", self.snapshots_too_large),
-            ("alarm broke the machine", self.alarms_faulted),
-            ("alarm too long", self.alarms_too_long),
-            ("room broke", self.broken),
-            ("snapshot tried in vain", self.trials_failed),
-            ("snapshot not restored, an earlier one taken", self.starts_failed),
-            ("room did not open", self.openings_failed),
-            ("upgrade refused", self.upgrades_refused),
-            ("machine broke off in a page", self.page_faults),
             ("signal given out", self.signals.0),
             ("signal shown in a page", self.signals.1),
+        ]
+    }
+
+    /// Returns the counts of strangers.
+    fn of_strangers(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("stranger came", self.strangers),
+            ("stranger heard of a rejection", self.strangers_rejected),
             ("frame that is no message", self.bad_frames),
             ("connection that does not begin with a greeting", self.bad_beginnings),
             ("greeting in another client's session", self.other_greetings),
-            ("room full of sessions", room.full),
             ("stranger heard goodbye for a bad message", self.goodbyes_to_strangers),
             ("event read by a stranger", self.read_by_strangers),
-            ("seeds", 1),
-            (
-                "outcomes",
-                outcomes.accepted
-                    + outcomes.conflicts
-                    + outcomes.faulted
-                    + outcomes.forgotten
-                    + outcomes.decided
-                    + outcomes.unknown,
-            ),
         ]
     }
 }

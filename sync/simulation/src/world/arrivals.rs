@@ -4,8 +4,9 @@ use reapply_client_core::identity::{Patience, TabKey};
 use reapply_client_core::{Answer, Arrival, Ask, Identity, Role, Step, Store, Wish};
 use reapply_sync::ClientKey;
 
+use super::World;
 use super::browser::Lock;
-use super::{Task, World};
+use super::task::Task;
 use crate::build::from_json;
 use crate::scenario::Scenario;
 

@@ -2,8 +2,9 @@
 
 use reapply_sync::{Author, ClientKey, ServerMessage};
 
+use super::World;
 use super::stranger::STRANGER;
-use super::{Task, World};
+use super::task::Task;
 use crate::build::to_json;
 use crate::scenario::{Ask, Scenario};
 

@@ -9,23 +9,13 @@ use reapply_sync::{Batch, ClientMessage, Machine, Snapshot, Timestamp};
 
 use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
 
-use super::{Task, Waiting, World};
+use super::World;
+use super::task::{Stored, Task, Waiting};
 use crate::build::{BUILDS, Build, digest_of, number_of};
 use crate::network::Connection;
 use crate::room::{Out, Shell, slowness};
 use crate::scenario::Scenario;
 use crate::slices::Slices;
-
-/// The result of an append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
-    Yes,
-    No,
-    /// The result is unknown: the batch may have been stored.
-    Unknown {
-        is_stored: bool,
-    },
-}
 
 /// The minimum time until a room is woken again for an alarm for which it was woken without success.
 const WAKE_AGAIN_AFTER: u64 = 60_000_000;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use reapply_sync::room::SubmitOnce;
 use reapply_sync::{ClientId, ClientKey, Number, Seq};
 
-use super::{Waiting, World};
+use super::World;
+use super::task::Waiting;
 use crate::build::number_of;
 use crate::scenario::{Ask, Scenario};
 

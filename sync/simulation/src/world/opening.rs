@@ -6,7 +6,8 @@ use std::sync::Arc;
 use reapply_sync::room::{Now, Ticks, Waking};
 use reapply_sync::{Goodbye, OpenError, ReplayError, Seq, Sequencer, ServerMessage, Snapshot};
 
-use super::{Task, Waiting, World};
+use super::World;
+use super::task::{Task, Waiting};
 use crate::build::Build;
 use crate::room::Shell;
 use crate::scenario::Scenario;

@@ -1,59 +1,21 @@
 //! Pages: each is the shell of a shipped driver. Their sockets, store and timers are the simulation's.
 
 use reapply_client_core::{
-    Arrival, Ask, Backoff, ConnectionId, Decision, Driver, Effect, MachineFailure, NotTakenOn, Role, Status, TabKey,
-    Wish, Written,
+    Backoff, ConnectionId, Decision, Driver, Effect, MachineFailure, NotTakenOn, Role, Status, Wish, Written,
 };
 use reapply_sync::room::{Now, Ticks};
-use reapply_sync::{ClientKey, ClientMessage, Digest, Machine, Number, Phase, Rejection, Seq, SubmitError, Timestamp};
+use reapply_sync::{ClientMessage, Digest, Number, Phase, Rejection, Seq, SubmitError, Timestamp};
 
+use super::World;
 use super::browser::Fate;
-use super::signals::Heard;
-use super::{Task, World};
+use super::page::Page;
+use super::signal_book::Heard;
+use super::task::Task;
 use crate::auditor;
 use crate::build::{Build, from_json, number_of};
 use crate::faults::{Doing, FaultRates, Faults};
 use crate::network::Connection;
 use crate::scenario::{Place, Scenario};
-
-/// A tab of a browser: its pages come one after the other.
-pub(super) struct Tab {
-    pub(super) browser: usize,
-    /// The key that the tab's pages keep in its own storage.
-    pub(super) kept_key: Option<ClientKey>,
-    /// The key that the tab's application has chosen.
-    pub(super) given: Option<ClientKey>,
-    /// The tab's page; `None` before the first.
-    pub(super) page: Option<usize>,
-}
-
-pub(super) struct Page<M: Machine> {
-    pub(super) tab: usize,
-    /// The page's driver; `None` while the page seeks an orphan, and once the page is gone.
-    pub(super) driver: Option<Driver<Build<M>>>,
-    pub(super) arrival: Option<Arrival>,
-    pub(super) tab_key: Option<TabKey>,
-    pub(super) ask: Option<Ask>,
-    /// The page's client: its key, whether an application has chosen that, and the number of pages that were this client before.
-    pub(super) client: Option<(ClientKey, bool, u64)>,
-    /// The number of restored backups when the room last told this page where it stands.
-    pub(super) epoch: usize,
-    opening: Option<ConnectionId>,
-    pub(super) connection: Option<(ConnectionId, usize)>,
-    timer_at: Option<u64>,
-    /// The page for which this one is a courier.
-    pub(super) courier_of: Option<usize>,
-    /// Whether another page took the client over before this one became it.
-    pub(super) is_lost: bool,
-    pub(super) is_store_silent: bool,
-    has_failed_write: bool,
-    pub(super) is_corrupted: bool,
-    pub(super) heard: Heard,
-    /// The faults of the page's machines.
-    pub(super) faults: Faults,
-    /// Whether the page's machine has broken off in `apply` since its divergences were last reported.
-    has_applied_badly: bool,
-}
 
 impl<S: Scenario> World<S> {
     /// Loads a page in a tab.
