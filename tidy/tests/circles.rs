@@ -24,8 +24,6 @@ const KNOWN: &[&str] = &[
     "host/machine/src/instance.rs",
     "sync/src/history.rs",
     "sync/src/history/reader.rs",
-    "sync/src/message.rs",
-    "sync/src/message/codec.rs",
     "sync/src/replica/arrival.rs",
     "sync/src/replica/mod.rs",
     "sync/src/replica/rebase.rs",

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ClientMessage, SKIPPABLE_KINDS, ServerMessage};
+use super::client::ClientMessage;
+use super::server::ServerMessage;
+use super::version::SKIPPABLE_KINDS;
 use crate::id::NumberError;
 use crate::limits;
 
