@@ -7,7 +7,9 @@
 //! has arrived, the room keeps it and the events after it, within bounds.
 
 mod parts;
-mod reader;
+mod portion;
+pub mod reader;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 
 use self::parts::Begun;
-pub use self::reader::Reader;
+use self::portion::Portion;
+pub use self::portion::{Read, Trimmed};
 use crate::event::{Batch, Chain};
 use crate::id::{ClientId, Digest, LogId, Seq};
-use crate::limits::{EVENTS_MESSAGE_BYTES, Limits, SNAPSHOT_TAIL_BYTES_MIN};
-use crate::message::{Hello, PARTS_SINCE, Resume, ServerMessage, Start};
+use crate::limits::Limits;
 use crate::snapshot::Snapshot;
 
 /// The durable part of a room that is kept in memory. It is shared: the sequencer writes it, and sessions read it.
@@ -62,25 +64,6 @@ struct BatchEnd {
     seq: Seq,
     bytes: usize,
     chain: Chain,
-}
-
-/// Messages for a session, and the seq of the session after them.
-#[derive(Clone, Debug)]
-pub struct Read {
-    /// Encoded messages, in order; send them in one write.
-    pub messages: Arc<[Bytes]>,
-    /// The session's new place.
-    pub upto: Seq,
-    /// Whether there is more to read at once.
-    pub has_more: bool,
-}
-
-/// The error of a session that needs events which are no longer in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the events after {after} are no longer in memory")]
-pub struct Trimmed {
-    /// The session's place.
-    pub after: Seq,
 }
 
 impl History {
@@ -135,35 +118,6 @@ impl History {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.with(|inner| inner.bytes + inner.base.state.len() + inner.begun.bytes(inner.base.seq))
-    }
-
-    /// Returns the start for a session, and the reader of what follows. The session gets the tail if four conditions hold: the replica's state
-    /// is of this log and build, its chain equals the log's chain there, the events that it lacks are in memory, and they are no longer than a
-    /// snapshot would be.
-    #[must_use]
-    pub fn start(&self, hello: &Hello) -> (Start, Reader) {
-        let client = hello.key.client_id();
-        let tail = self.with(|inner| hello.resume.filter(|resume| resume.log == self.log && inner.has_tail(resume)));
-        self.with_mut(|inner| {
-            if let Some(resume) = tail {
-                inner.begun.forget(client);
-                return (Start::Tail, Reader::new(client, None, resume.seq));
-            }
-            if hello.version < PARTS_SINCE || !inner.begun.is_due(&inner.base) {
-                inner.begun.forget(client);
-                return (inner.start_from_base(), Reader::new(client, None, inner.base.seq));
-            }
-            let held = hello.held.and_then(|held| Some((inner.begun.resume(held.hash, client)?, held.bytes)));
-            let (parts, held) = held.unwrap_or_else(|| {
-                let (hash, tail_bytes) = (inner.base_hash, inner.bytes_after_base);
-                let parts = inner.begun.begin(&inner.base, hash, tail_bytes, client);
-                let held = hello.held.filter(|held| held.hash == parts.hash());
-                (parts, held.map_or(0, |held| held.bytes))
-            });
-            let (start, next) = parts.start(held);
-            let after = parts.seq();
-            (start, Reader::new(client, Some((parts, next)), after))
-        })
     }
 
     /// Returns the next messages for a session that stands at `after`, a portion at a time. Returns `None` if it has everything.
@@ -267,11 +221,6 @@ impl Inner {
         Seq(self.floor.0 + self.events.len() as u64)
     }
 
-    fn start_from_base(&self) -> Start {
-        let Snapshot { seq, state_version, time, chain, state, .. } = &*self.base;
-        Start::Snapshot { seq: *seq, state_version: *state_version, time: *time, chain: *chain, state: state.clone() }
-    }
-
     /// Returns the log's chain after the event at `seq`, which lies within `floor..=head`. The chain is known at the end of each batch; from
     /// there it is computed over less than a batch.
     fn chain_at(&self, seq: Seq) -> Chain {
@@ -281,17 +230,6 @@ impl Inner {
             None => (self.floor, self.floor_chain),
         };
         self.range(from, seq).fold(chain, |chain, event| chain.after(event))
-    }
-
-    /// Returns whether the events that a replica at `after` lacks take fewer bytes than the snapshot.
-    fn is_tail_cheaper(&self, after: Seq) -> bool {
-        let bytes_max = self.base.state.len().max(SNAPSHOT_TAIL_BYTES_MIN);
-        let mut bytes = 0;
-        let mut fits = self.range(after, self.base.seq.max(after)).map(|event| {
-            bytes += event.len();
-            bytes <= bytes_max
-        });
-        fits.all(|fits| fits)
     }
 
     /// Returns the encoded events with `after < seq <= upto`, both within `floor..=head`.
@@ -317,54 +255,5 @@ impl Inner {
         let upto = Seq(after.0 + events.len() as u64);
         let checkpoint = self.checkpoint.filter(|&(seq, _)| after < seq && seq <= upto);
         Ok(Portion { after, events, checkpoint, has_more: upto < head })
-    }
-
-    /// Returns whether a replica that resumes there gets the events that it lacks instead of a snapshot.
-    fn has_tail(&self, resume: &Resume) -> bool {
-        let is_known = self.floor.max(self.upgraded) <= resume.seq && resume.seq <= self.head();
-        is_known
-            && resume.digest == self.base.digest
-            && self.chain_at(resume.seq) == resume.chain
-            && self.is_tail_cheaper(resume.seq)
-    }
-}
-
-/// The next events for one reader, or for several at the same place.
-struct Portion {
-    after: Seq,
-    events: Vec<Bytes>,
-    checkpoint: Option<(Seq, Digest)>,
-    has_more: bool,
-}
-
-impl Portion {
-    fn encode(&self) -> Read {
-        let mut messages = Vec::new();
-        let mut rest = &self.events[..];
-        if let Some((seq, hash)) = self.checkpoint {
-            let (before, after) = rest.split_at((seq.0 - self.after.0) as usize);
-            push_events(&mut messages, before);
-            messages.push(ServerMessage::Checkpoint { seq, hash }.encode());
-            rest = after;
-        }
-        push_events(&mut messages, rest);
-        let upto = Seq(self.after.0 + self.events.len() as u64);
-        Read { messages: messages.into(), upto, has_more: self.has_more }
-    }
-}
-
-/// Adds events as `Events` messages of about [`EVENTS_MESSAGE_BYTES`] each.
-fn push_events(messages: &mut Vec<Bytes>, events: &[Bytes]) {
-    let mut bytes = 0;
-    let is_over = |event: &Bytes| {
-        bytes += event.len();
-        let is_over = bytes >= EVENTS_MESSAGE_BYTES;
-        if is_over {
-            bytes = 0;
-        }
-        is_over
-    };
-    for events in events.split_inclusive(is_over) {
-        messages.push(ServerMessage::encode_events(events.iter()));
     }
 }

@@ -116,7 +116,8 @@ pub mod skim;
 pub mod snapshot;
 
 pub use event::{Batch, Chain, Event, Genesis, Input};
-pub use history::{History, Read, Reader, Trimmed};
+pub use history::reader::Reader;
+pub use history::{History, Read, Trimmed};
 pub use id::{
     Author, ClientId, ClientKey, Digest, LogId, Name, NameError, Number, NumberError, RoomId, RoomIdError, Seq,
     SessionId, Timestamp,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::History;
 use super::parts::Parts;
-use super::{History, Read, Trimmed};
+use super::portion::{Read, Trimmed};
 use crate::id::{ClientId, Digest, Seq};
 
 /// The cursor of one session. Each session has its own, and reads at its own pace.

@@ -1,10 +1,11 @@
 //! Tests of the messages that readers get, in which portions, and from which place.
 
+use super::reader::Reader;
 use super::*;
 use crate::event::{BatchBuilder, Event, Input};
 use crate::id::{Author, ClientKey, Timestamp};
-use crate::limits::{EVENTS_READ_BYTES, READERS_TAIL_BYTES_MIN, SNAPSHOTS_BEGUN_MAX};
-use crate::message::HeldSnapshot;
+use crate::limits::{EVENTS_MESSAGE_BYTES, EVENTS_READ_BYTES, READERS_TAIL_BYTES_MIN, SNAPSHOTS_BEGUN_MAX};
+use crate::message::{HeldSnapshot, Hello, Resume, ServerMessage, Start};
 
 fn new(base: Snapshot, limits: &Limits) -> History {
     History::new(LogId([0; 16]), base, limits)

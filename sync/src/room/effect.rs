@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::event::Batch;
-use crate::history::Reader;
+use crate::history::reader::Reader;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::message::{Goodbye, Rejection, Welcome};
 use crate::report::{Report, UpgradeError};

@@ -43,7 +43,8 @@ use bytes::Bytes;
 
 use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Genesis, Input};
-use crate::history::{History, Reader};
+use crate::history::History;
+use crate::history::reader::Reader;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId, Timestamp};
 use crate::limits::{Limits, TRANSITION_BYTES_MAX};
 use crate::machine::{Alarm, ApplyError, Fault, Machine, Refusal};
