@@ -22,8 +22,6 @@ const KNOWN: &[&str] = &[
     "host/journal/src/sqlite/verify.rs",
     "host/machine/src/component.rs",
     "host/machine/src/instance.rs",
-    "sync/src/history.rs",
-    "sync/src/history/reader.rs",
     "sync/src/replica/arrival.rs",
     "sync/src/replica/mod.rs",
     "sync/src/replica/rebase.rs",

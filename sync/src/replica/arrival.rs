@@ -1,19 +1,16 @@
-//! The arrival of a snapshot in parts. It is kept while connections break, goes on where it stopped, and is proved before it is used.
+//! A snapshot that comes in parts, as far as it is here.
 
 use bytes::Bytes;
 
-use super::Replica;
 use crate::id::Digest;
-use crate::limits::SNAPSHOT_BYTES_MAX;
-use crate::machine::Machine;
-use crate::message::{ClientMessage, HeldSnapshot, SnapshotInParts, Start, Welcome};
+use crate::message::HeldSnapshot;
 
 /// The beginning of a snapshot, or all of it.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    hash: Digest,
+    pub(super) hash: Digest,
     /// The size of the whole snapshot in bytes.
-    bytes: u64,
+    pub(super) bytes: u64,
     received: Received,
 }
 
@@ -25,12 +22,18 @@ enum Received {
 }
 
 impl Arrival {
+    /// Returns the snapshot with this hash and size, before its first byte.
+    pub(super) fn begin(hash: Digest, bytes: u64) -> Self {
+        Self { hash, bytes, received: Received::Beginning(Vec::new()) }
+    }
+
     /// Returns the snapshot and the number of held bytes, for the greeting.
     pub(super) fn held(&self) -> HeldSnapshot {
         HeldSnapshot { hash: self.hash, bytes: self.received() }
     }
 
-    fn received(&self) -> u64 {
+    /// Returns the number of bytes that are here.
+    pub(super) fn received(&self) -> u64 {
         match &self.received {
             Received::Beginning(bytes) => bytes.len() as u64,
             Received::All(bytes) => bytes.len() as u64,
@@ -38,7 +41,7 @@ impl Arrival {
     }
 
     /// Keeps only the first `bytes` bytes.
-    fn cut_to(&mut self, bytes: u64) {
+    pub(super) fn cut_to(&mut self, bytes: u64) {
         if bytes < self.received() {
             let kept = match &self.received {
                 Received::Beginning(received) => &received[..bytes as usize],
@@ -48,7 +51,8 @@ impl Arrival {
         }
     }
 
-    fn push(&mut self, at: u64, part: &[u8]) -> Result<(), String> {
+    /// Adds the next part.
+    pub(super) fn push(&mut self, at: u64, part: &[u8]) -> Result<(), String> {
         let received = self.received();
         if at != received {
             return Err(format!("byte {at} came where byte {received} was due"));
@@ -62,8 +66,8 @@ impl Arrival {
         Ok(())
     }
 
-    /// Returns the whole snapshot. Returns `None` while parts are missing.
-    fn whole(&mut self) -> Result<Option<Bytes>, String> {
+    /// Returns the whole snapshot, proved by its hash. Returns `None` while parts are missing.
+    pub(super) fn whole(&mut self) -> Result<Option<Bytes>, String> {
         if let Received::Beginning(received) = &mut self.received
             && received.len() as u64 == self.bytes
         {
@@ -77,68 +81,5 @@ impl Arrival {
             Received::Beginning(_) => Ok(None),
             Received::All(bytes) => Ok(Some(bytes.clone())),
         }
-    }
-}
-
-impl<M: Machine> Replica<M> {
-    /// Returns the number of bytes that are here of a state that comes in parts, and its size. Returns `None` if no such state is under way.
-    /// The bytes are kept while connections break.
-    #[must_use]
-    pub fn arriving(&self) -> Option<(u64, u64)> {
-        self.arrival.as_ref().map(|arrival| (arrival.received(), arrival.bytes))
-    }
-
-    /// Handles the announcement of a snapshot whose parts follow.
-    pub(super) fn begin_arrival(&mut self, welcome: Welcome, snapshot: &SnapshotInParts) {
-        let SnapshotInParts { hash, bytes, from, .. } = *snapshot;
-        if bytes > SNAPSHOT_BYTES_MAX as u64 {
-            self.arrival = None;
-            self.fail(format!("the room's snapshot has {bytes} bytes; the limit is {SNAPSHOT_BYTES_MAX}"));
-            return;
-        }
-        let held = self.arrival.take().filter(|arrival| (arrival.hash, arrival.bytes) == (hash, bytes));
-        let mut arrival = held.unwrap_or(Arrival { hash, bytes, received: Received::Beginning(Vec::new()) });
-        if from > arrival.received() {
-            let held = arrival.received();
-            self.fail(format!("the room goes on at byte {from} of a snapshot of which {held} bytes are here"));
-            return;
-        }
-        arrival.cut_to(from);
-        self.arrival = Some(arrival);
-        self.arriving = Some(Box::new(welcome));
-        self.finish_arrival();
-    }
-
-    pub(super) fn handle_part(&mut self, at: u64, part: &[u8]) {
-        // A part without a welcome that waits for it is of a session that is gone.
-        let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
-        match arrival.push(at, part) {
-            Ok(()) => self.finish_arrival(),
-            Err(why) => self.fail_arrival(&why),
-        }
-    }
-
-    /// Proves the snapshot once it is complete, and goes on as if it had come with its welcome.
-    fn finish_arrival(&mut self) {
-        let (Some(arrival), Some(_)) = (&mut self.arrival, &self.arriving) else { return };
-        let hash = arrival.hash;
-        let state = match arrival.whole() {
-            Ok(Some(state)) => state,
-            Ok(None) => return,
-            Err(why) => return self.fail_arrival(&why),
-        };
-        let Some(mut welcome) = self.arriving.take() else { return };
-        if let Start::Parts(snapshot) = &welcome.start {
-            let SnapshotInParts { seq, state_version, time, chain, .. } = **snapshot;
-            welcome.start = Start::Snapshot { seq, state_version, time, chain, state };
-        }
-        self.transmit.push_back(ClientMessage::Arrived(hash).encode());
-        self.handle_welcome(*welcome);
-    }
-
-    /// Drops a snapshot that is not the announced one, so that the next connection begins again.
-    fn fail_arrival(&mut self, why: &str) {
-        (self.arrival, self.arriving) = (None, None);
-        self.fail(format!("the room's snapshot has not arrived as it was sent: {why}"));
     }
 }

@@ -62,7 +62,7 @@ impl<M: Machine> Replica<M> {
     /// was upgraded meanwhile; returns whether the state was taken over.
     fn take_over(&mut self, digest: Digest, machine: M) -> bool {
         self.optimistic = None;
-        self.rebase.note_all_changed();
+        self.changes.note_all();
         let confirmed = self.confirmed.take();
         let Some((_, mut former)) = self.machine.replace((digest, machine)) else { return false };
         let is_upgrade = matches!(self.waiting.front(), Some(ServerMessage::Events(_)));

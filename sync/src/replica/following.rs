@@ -64,7 +64,7 @@ impl<M: Machine> Replica<M> {
             decided: welcome.decided,
         });
         self.phase = Phase::CatchingUp;
-        self.rebase.note_all_changed();
+        self.changes.note_all();
         if let Some(forgotten) = welcome.forgotten {
             self.handle_forgotten(*forgotten);
         }
@@ -142,7 +142,7 @@ impl<M: Machine> Replica<M> {
                         return;
                     }
                 }
-                self.rebase.note_change();
+                self.changes.note();
             }
             confirmed.stand_after(&event);
             if let Input::Transition { client, number, .. } = event.input
@@ -178,7 +178,7 @@ impl<M: Machine> Replica<M> {
             self.pending_bytes -= bytes;
             // An accepted transition has changed the confirmed state.
             if !matches!(outcome, Outcome::Accepted { .. }) {
-                self.rebase.note_change();
+                self.changes.note();
             }
             self.outcomes.push_back((number, outcome));
         }

@@ -18,7 +18,9 @@
 //! its pending transitions, and goes on. Transitions that it had sent and the room did not take are sent again.
 
 mod arrival;
+mod arriving;
 mod builds;
+mod changes;
 mod following;
 mod queue;
 mod rebase;
@@ -28,7 +30,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use self::arrival::Arrival;
-use self::rebase::Rebase;
+use self::changes::Changes;
 use crate::event::{Chain, Event};
 use crate::id::{Author, ClientId, ClientKey, Digest, LogId, Number, Seq, SessionId, Timestamp};
 use crate::limits::{
@@ -66,7 +68,7 @@ pub struct Replica<M: Machine> {
     arriving: Option<Box<Welcome>>,
     /// The seq at which the state here was found to differ from the room's, until a snapshot has brought the replica past it.
     diverged_at: Option<Seq>,
-    rebase: Rebase,
+    changes: Changes,
     transmit: VecDeque<Bytes>,
     outcomes: VecDeque<(Number, Outcome)>,
     signals: VecDeque<Signal>,
@@ -125,7 +127,7 @@ impl<M: Machine> Replica<M> {
             arrival: None,
             arriving: None,
             diverged_at: None,
-            rebase: Rebase::default(),
+            changes: Changes::default(),
             transmit: VecDeque::new(),
             outcomes: VecDeque::new(),
             signals: VecDeque::new(),

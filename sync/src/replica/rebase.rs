@@ -7,45 +7,14 @@
 
 use super::Replica;
 use crate::id::Seq;
-use crate::limits::{REBASE_ALWAYS_MAX, REBASE_PER_CHANGE};
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::pending::Pending;
-
-/// The changes by which the optimistic state is behind.
-#[derive(Debug)]
-pub(super) struct Rebase {
-    /// The number of events and decisions that the optimistic state does not show.
-    changes: usize,
-    always_max: usize,
-}
-
-impl Default for Rebase {
-    fn default() -> Self {
-        Self { changes: 0, always_max: REBASE_ALWAYS_MAX }
-    }
-}
-
-impl Rebase {
-    /// Notes one more event or decision.
-    pub(super) fn note_change(&mut self) {
-        self.changes = self.changes.saturating_add(1);
-    }
-
-    /// Notes that the optimistic state is gone, or is based on another confirmed state.
-    pub(super) fn note_all_changed(&mut self) {
-        self.changes = usize::MAX;
-    }
-
-    fn is_due(&self, pending: usize) -> bool {
-        self.changes > 0 && (pending <= self.always_max || pending <= self.changes.saturating_mul(REBASE_PER_CHANGE))
-    }
-}
 
 impl<M: Machine> Replica<M> {
     /// Brings the optimistic state up to date, once for all frames handled before. If that would cost much more than the changes are worth,
     /// leaves it [behind](Replica::is_behind).
     pub fn settle(&mut self) {
-        if self.rebase.is_due(self.pending.len()) {
+        if self.changes.call_for_rebase(self.pending.len()) {
             self.refresh();
         }
     }
@@ -53,21 +22,22 @@ impl<M: Machine> Replica<M> {
     /// Returns whether the optimistic state lacks some confirmed events or decisions. If so, call [`Replica::refresh`] after a short while.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.rebase.changes > 0
+        self.changes.are_any()
     }
 
     /// Brings the optimistic state up to date, however many transitions are pending.
     pub fn refresh(&mut self) {
-        if std::mem::take(&mut self.rebase.changes) > 0
+        if self.changes.take()
             && let Err(fault) = self.apply_pending()
         {
             self.handle_fault(&fault);
         }
     }
 
-    /// Sets the number of pending transitions up to which all are applied again after each change, in place of [`REBASE_ALWAYS_MAX`].
+    /// Sets the number of pending transitions up to which all are applied again after each change, in place of
+    /// [`REBASE_ALWAYS_MAX`](crate::limits::REBASE_ALWAYS_MAX).
     pub fn set_rebase_always_max(&mut self, pending: usize) {
-        self.rebase.always_max = pending;
+        self.changes.rebase_always_max = pending;
     }
 
     fn apply_pending(&mut self) -> Result<(), Fault> {
