@@ -5,21 +5,6 @@ use reapply_tidy::workspace;
 
 /// Files that are known to be part of a circle. This list may only shrink.
 const KNOWN: &[&str] = &[
-    "host/journal/src/lib.rs",
-    "host/journal/src/sqlite/checkpoint.rs",
-    "host/journal/src/sqlite/log.rs",
-    "host/journal/src/sqlite/machines.rs",
-    "host/journal/src/sqlite/mod.rs",
-    "host/journal/src/sqlite/notes.rs",
-    "host/journal/src/sqlite/readers.rs",
-    "host/journal/src/sqlite/rejections.rs",
-    "host/journal/src/sqlite/rooms.rs",
-    "host/journal/src/sqlite/schema.rs",
-    "host/journal/src/sqlite/snapshots.rs",
-    "host/journal/src/sqlite/store.rs",
-    "host/journal/src/sqlite/sweep.rs",
-    "host/journal/src/sqlite/tables.rs",
-    "host/journal/src/sqlite/verify.rs",
     "host/machine/src/component.rs",
     "host/machine/src/instance.rs",
     "sync/src/replica/arrival.rs",

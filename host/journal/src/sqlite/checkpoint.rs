@@ -16,13 +16,8 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode};
 
 use super::readers::Queue;
+use super::wal::CHECKPOINT_FRAMES;
 use crate::crash;
-
-/// The number of frames after which the log is moved: 8 MiB.
-pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
-
-/// The number of frames for which the log is laid out beforehand: those that it has when it is moved, and those that are added meanwhile.
-pub(super) const LAID_OUT_FRAMES: u64 = CHECKPOINT_FRAMES + CHECKPOINT_FRAMES / 2;
 
 /// The number of frames after which reads are paused, so that the log can restart: 32 MiB.
 pub(super) const LOG_FRAMES_MAX: u64 = 4 * CHECKPOINT_FRAMES;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reapply_sync::{Chain, Digest, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rooms::RoomRow;
+use super::room_row::RoomRow;
 use super::row::{Failed, checksum_of, damage, integer, number, placed, prove, saturated};
 use crate::{BatchId, JournalError, Record};
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use reapply_sync::{Digest, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::outcome::Outcome;
 use super::row::{Failed, checksum, damage, flag, integer, name, number, placed, prove, saturated};
-use super::store::Outcome;
 use crate::{Component, JournalError, MachineRecord, Retention};
 
 /// The value of `browser_js`. Earlier versions kept JavaScript there. It is neither read nor served any more, but the row's checksum covers it.

@@ -1,7 +1,8 @@
 //! The embedded journal: one SQLite database in the data directory.
 //!
 //! One thread writes and a few read (`writer`, `readers`). The tables are in `formats`, and the operations on them in `log`, `rooms`,
-//! `snapshots`, `rejections` and `machines`. The writer calls `store`, and `sweep` removes rows that no log needs any more.
+//! `snapshots`, `rejections` and `machines`. The writer calls `store`, `sweep` removes rows that no log needs any more, and `leftovers`
+//! removes the remains of a crash.
 //! A commit is one fdatasync of SQLite's write-ahead log, which is laid out beforehand (`wal`) and moved into the database during
 //! other commits (`checkpoint`). Rooms are proved when they are first used, and everything else in the background (`proofs`, `verify`), so the
 //! time of a start does not depend on the amount of data.
@@ -10,13 +11,16 @@ mod authors;
 mod backup;
 mod checkpoint;
 mod formats;
+mod leftovers;
 mod log;
 mod machines;
 mod mark;
 mod notes;
+mod outcome;
 mod proofs;
 mod readers;
 mod rejections;
+mod room_row;
 mod rooms;
 mod row;
 mod schema;
@@ -27,6 +31,7 @@ mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod verify;
 mod wal;
 mod writer;
@@ -42,17 +47,17 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use self::checkpoint::{Checkpoints, LAID_OUT_FRAMES};
+use self::checkpoint::Checkpoints;
+use self::leftovers::Leftovers;
 use self::proofs::{Proof, Proofs};
 use self::readers::Readers;
-use self::rooms::RoomRow;
+use self::room_row::RoomRow;
 use self::row::{Failed, is_damage, journal_error};
 use self::schema::PAGE_BYTES;
 pub use self::schema::{DATABASE_FILE, WAL_FILE};
 use self::snapshots::NewSnapshot;
 use self::store::{Operation, Store};
-use self::sweep::Leftovers;
-use self::wal::{WalError, WalReport};
+use self::wal::{LAID_OUT_FRAMES, WalError, WalReport};
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenJournalError};
 use super::{

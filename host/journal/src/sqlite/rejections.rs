@@ -3,9 +3,9 @@
 use reapply_sync::{Author, RoomId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rooms::RoomRow;
+use super::outcome::Outcome;
+use super::room_row::RoomRow;
 use super::row::{Failed, checksum, integer, number, placed, prove, saturated};
-use super::store::Outcome;
 use crate::RejectionCount;
 
 /// The maximum number of counts of one room: authors times kinds. Anyone may come under many names.

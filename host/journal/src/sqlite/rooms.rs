@@ -1,124 +1,26 @@
-//! The table `rooms`.
+//! The rooms: how they are looked up, listed, begun, published, trimmed and removed.
 
 use std::collections::BTreeMap;
 
 use reapply_sync::room::Note;
-use reapply_sync::{Chain, Digest, Genesis, LogId, Name, RoomId, Seq};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use reapply_sync::{Digest, Name, RoomId, Seq};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::authors::Segment;
 use super::log::{self, Head};
-use super::row::{Failed, checksum, decoded, encoded, flag, name, placed, prove};
-use super::store::Outcome;
-use super::sweep::{self, Unfinished};
-use super::{authors, notes, snapshots};
+use super::outcome::Outcome;
+use super::room_row::{COLUMNS, RoomRow};
+use super::row::{Failed, name};
+use super::unfinished::Unfinished;
+use super::{authors, notes, snapshots, sweep};
 use crate::crash;
 use crate::{Base, JournalError, NewRoom, RoomRecord};
-
-/// The columns that [`RoomRow::read`] reads.
-const COLUMNS: &str = "id, machine, room, genesis, log, base, staged, checksum";
-
-/// A room's row.
-#[derive(Clone, Debug)]
-pub(super) struct RoomRow {
-    pub(super) key: i64,
-    pub(super) room: RoomId,
-    genesis: Genesis,
-    log: LogId,
-    pub(super) base: Option<Base>,
-    pub(super) staged: bool,
-}
-
-impl RoomRow {
-    /// Reads a row of [`COLUMNS`], and proves it.
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (key, room) = (row.get(0)?, RoomId { machine: name(row, 1)?, room: name(row, 2)? });
-        let place = || format!("room {room}");
-        let (genesis, log) = (placed(decoded(row, 3), place)?, placed(row.get(4), place)?);
-        let (base, staged) = (placed(decoded_base(row, 5), place)?, placed(flag(row, 6), place)?);
-        let read = Self { key, room: room.clone(), genesis, log: LogId(log), base, staged };
-        prove(row, 7, read.checksum()?, place)?;
-        Ok(read)
-    }
-
-    /// Returns the row of this room. Fails if there is none.
-    pub(super) fn of(connection: &Connection, room: &RoomId) -> Result<Self, Failed> {
-        let sql = format!("SELECT {COLUMNS} FROM rooms WHERE machine = ?1 AND room = ?2");
-        let found = connection
-            .prepare_cached(&sql)?
-            .query_row(params![room.machine.as_str(), room.room.as_str()], Self::read)
-            .optional()?;
-        found.ok_or_else(|| JournalError::NoSuchRoom(room.clone()).into())
-    }
-
-    /// Returns the row with this key, if there is one.
-    pub(super) fn at(connection: &Connection, key: i64) -> rusqlite::Result<Option<Self>> {
-        let sql = format!("SELECT {COLUMNS} FROM rooms WHERE id = ?1");
-        connection.prepare_cached(&sql)?.query_row([key], Self::read).optional()
-    }
-
-    /// Calls `each` with every room, in the order of their keys.
-    pub(super) fn each(
-        connection: &Connection,
-        mut each: impl FnMut(Self) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM rooms ORDER BY id"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            each(Self::read(row)?)?;
-        }
-        Ok(())
-    }
-
-    /// Returns the event after which the log begins, and the chain there.
-    pub(super) fn start(&self) -> (Seq, Chain) {
-        self.base.as_ref().map_or_else(|| (Seq(0), self.genesis.chain()), |base| (base.seq, base.chain))
-    }
-
-    /// Returns the build that the room ran there.
-    pub(super) fn first_digest(&self) -> Digest {
-        self.base.as_ref().map_or(self.genesis.digest, |base| base.digest)
-    }
-
-    fn update(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached("UPDATE rooms SET base = ?2, staged = ?3, checksum = ?4 WHERE id = ?1")?
-            .execute(params![self.key, self.base.as_ref().map(encoded).transpose()?, self.staged, self.checksum()?])?;
-        Ok(())
-    }
-
-    fn checksum(&self) -> rusqlite::Result<i64> {
-        checksum("rooms", &(&self.room, &self.genesis, self.log, &self.base, self.staged))
-    }
-
-    fn into_record(self, connection: &Connection) -> rusqlite::Result<RoomRecord> {
-        let (begins, first) = self.start();
-        let began = self.base.as_ref().map_or(self.genesis.time, |base| base.time);
-        let head = log::head(connection, self.key, &self.room)?;
-        let (head, time, chain, batch) = match head {
-            Some(Head { last, time, chain, batch }) => (last, time, chain, Some(batch)),
-            None => (begins, began, first, None),
-        };
-        Ok(RoomRecord {
-            digest: log::build_at(connection, &self, head)?,
-            note: notes::of(connection, self.key)?,
-            room: self.room,
-            genesis: self.genesis,
-            log: self.log,
-            base: self.base,
-            head,
-            time,
-            chain,
-            batch,
-        })
-    }
-}
 
 /// Returns the room, unless it is staged.
 pub(super) fn room(connection: &Connection, room: &RoomId) -> Result<Option<RoomRecord>, Failed> {
     match RoomRow::of(connection, room) {
         Ok(row) if row.staged => Ok(None),
-        Ok(row) => Ok(Some(row.into_record(connection)?)),
+        Ok(row) => Ok(Some(record(connection, row)?)),
         Err(Failed::Refused(JournalError::NoSuchRoom(_))) => Ok(None),
         Err(failed) => Err(failed),
     }
@@ -151,7 +53,7 @@ pub(super) fn rooms(
     connection
         .prepare_cached(&sql)?
         .query_and_then(params![after.0, after.1, machine.map(Name::as_str), limit], |row| {
-            Ok(RoomRow::read(row)?.into_record(connection)?)
+            Ok(record(connection, RoomRow::read(row)?)?)
         })?
         .collect()
 }
@@ -178,24 +80,9 @@ pub(super) fn create(connection: &Connection, new: &NewRoom) -> Result<Outcome, 
         Err(Failed::Refused(_)) => {}
         Err(failed) => return Err(failed),
     }
-    let NewRoom { room, genesis, log, base, note, staged } = new.clone();
-    let row = RoomRow { key: 0, room, genesis, log, base, staged };
-    connection
-        .prepare_cached(
-            "INSERT INTO rooms (machine, room, genesis, log, base, staged, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            row.room.machine.as_str(),
-            row.room.room.as_str(),
-            encoded(&row.genesis)?,
-            row.log.0,
-            row.base.as_ref().map(encoded).transpose()?,
-            row.staged,
-            row.checksum()?,
-        ])?;
-    let key = connection.last_insert_rowid();
-    notes::change(connection, key, Note::default(), note)?;
-    if row.staged {
+    let key = RoomRow::insert(connection, new)?;
+    notes::change(connection, key, Note::default(), new.note)?;
+    if new.staged {
         Unfinished::Room(key).begin(connection)?;
     }
     Ok(Outcome::Done)
@@ -278,7 +165,25 @@ pub(super) fn trim(connection: &Connection, room: &RoomId, upto: Seq, is_held: b
     Ok(if is_last { Outcome::Done } else { Outcome::More })
 }
 
-fn decoded_base(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Base>> {
-    let is_null = row.get_ref(column)?.as_blob_or_null()?.is_none();
-    if is_null { Ok(None) } else { decoded(row, column).map(Some) }
+/// Returns what the journal says of a room.
+fn record(connection: &Connection, row: RoomRow) -> rusqlite::Result<RoomRecord> {
+    let (begins, first) = row.start();
+    let began = row.base.as_ref().map_or(row.genesis.time, |base| base.time);
+    let head = log::head(connection, row.key, &row.room)?;
+    let (head, time, chain, batch) = match head {
+        Some(Head { last, time, chain, batch }) => (last, time, chain, Some(batch)),
+        None => (begins, began, first, None),
+    };
+    Ok(RoomRecord {
+        digest: log::build_at(connection, &row, head)?,
+        note: notes::of(connection, row.key)?,
+        room: row.room,
+        genesis: row.genesis,
+        log: row.log,
+        base: row.base,
+        head,
+        time,
+        chain,
+        batch,
+    })
 }

@@ -80,6 +80,20 @@ pub(super) fn one_line(said: &impl ToString) -> String {
     said.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Calls `check` with each row of a query.
+pub(super) fn each_row(
+    connection: &Connection,
+    sql: &str,
+    mut check: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        check(row)?;
+    }
+    Ok(())
+}
+
 /// Returns the value for a row's column `checksum`, which reveals damage to its other columns.
 pub(super) fn checksum(table: &str, columns: &impl Serialize) -> rusqlite::Result<i64> {
     encoded(&(table, columns)).map(|bytes| checksum_of(&bytes))

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::checkpoint::LAID_OUT_FRAMES;
 use super::formats::{self, FORMAT, FORMAT_GONE, Migration};
 use super::row::{RowDamage, is_damage, one_line, row_damage};
-use super::wal::FRAME_HEADER_BYTES;
+use super::wal::{FRAME_HEADER_BYTES, LAID_OUT_FRAMES};
 use crate::directory::OpenJournalError;
 
 /// The name of the database in the data directory. SQLite keeps its log and index in `journal.db-wal` and `journal.db-shm` beside it.

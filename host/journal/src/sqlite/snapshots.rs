@@ -10,10 +10,10 @@ use reapply_sync::{Chain, Digest, RoomId, Seq, Snapshot};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::log;
-use super::rooms::RoomRow;
+use super::outcome::Outcome;
+use super::room_row::RoomRow;
 use super::row::{Failed, checksum, damage, decoded, encoded, integer, name, number, placed, prove, saturated};
-use super::store::Outcome;
-use super::sweep::Unfinished;
+use super::unfinished::Unfinished;
 use crate::crash;
 use crate::{JournalError, SnapshotRecord};
 

@@ -7,8 +7,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::checkpoint::CHECKPOINT_FRAMES;
 use super::schema::PAGE_BYTES;
+use super::wal::CHECKPOINT_FRAMES;
 use crate::JournalError;
 
 /// The additional space for the write-ahead log, until it is moved.

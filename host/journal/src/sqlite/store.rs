@@ -7,7 +7,8 @@ use reapply_sync::{Digest, Name, RoomId, Seq, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
 use super::authors::{self, Collectors, Segment};
-use super::rooms::RoomRow;
+use super::outcome::Outcome;
+use super::room_row::RoomRow;
 use super::row::Failed;
 use super::snapshots::{self, NewSnapshot};
 use super::{log, machines, notes, rejections, rooms};
@@ -42,17 +43,6 @@ pub(super) enum Operation {
     SetRetention(Name, Retention),
     /// The authors in segments of the room with this key.
     PutAuthors(i64, Vec<Segment>),
-}
-
-/// The outcome of an operation, if its transaction is committed.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Done,
-    /// The operation has done as much as one transaction should, and continues in another.
-    More,
-    /// The append expected another head than this.
-    Conflict(Seq),
-    Refused(JournalError),
 }
 
 /// The writer's memory, which performs operations and remembers the heads of rooms.

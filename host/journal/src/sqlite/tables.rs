@@ -5,8 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::formats::{COUNTED, SUMMED_BITS};
 use super::mark::RecordCount;
-use super::row::{Failed, damage};
-use super::verify::each_row;
+use super::row::{Failed, damage, each_row};
 use super::{machines, mark};
 
 /// The number of bytes for which a row counts that is only counted.

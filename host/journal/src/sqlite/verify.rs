@@ -11,8 +11,8 @@ use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
 use rusqlite::{Connection, Row, params};
 
 use super::authors::{self, Collector, Segment};
-use super::rooms::RoomRow;
-use super::row::{Failed, damage, integer, number, one_line};
+use super::room_row::RoomRow;
+use super::row::{Failed, damage, each_row, integer, number, one_line};
 use super::{log, notes, rejections, schema, snapshots, tables};
 use crate::directory::OpenJournalError;
 
@@ -235,17 +235,4 @@ fn snapshot_from(connection: &Connection, key: i64, from: Seq) -> rusqlite::Resu
 
 fn snapshot_place(room: &RoomId, seq: Seq) -> String {
     format!("room {room}, snapshot at {seq}")
-}
-
-pub(super) fn each_row(
-    connection: &Connection,
-    sql: &str,
-    mut check: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        check(row)?;
-    }
-    Ok(())
 }

@@ -17,6 +17,12 @@ use std::path::Path;
 
 use crate::directory::private;
 
+/// The number of frames after which the log is moved: 8 MiB.
+pub(super) const CHECKPOINT_FRAMES: u64 = 2048;
+
+/// The number of frames for which the log is laid out beforehand: those that it has when it is moved, and those that are added meanwhile.
+pub(super) const LAID_OUT_FRAMES: u64 = CHECKPOINT_FRAMES + CHECKPOINT_FRAMES / 2;
+
 /// The number of bytes of the file's header.
 const HEADER_BYTES: usize = 32;
 

@@ -12,11 +12,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
+use super::leftovers::Leftovers;
 use super::mark;
+use super::outcome::Outcome;
 use super::row::{Failed, journal_error};
 use super::snapshots::CHUNK_BYTES;
-use super::store::{Operation, Outcome, Store};
-use super::sweep::Leftovers;
+use super::store::{Operation, Store};
 use crate::crash;
 use crate::{Appended, JournalError, Record};
 

@@ -7,9 +7,9 @@ use rusqlite::Connection;
 
 use super::{LogWriter, Shared, open, prove, room_with};
 use crate::conformance::alarm;
+use crate::sqlite::outcome::Outcome;
 use crate::sqlite::schema::{self, DATABASE_FILE};
 use crate::sqlite::snapshots::{self, NewSnapshot};
-use crate::sqlite::store::Outcome;
 use crate::sqlite::{mark, rooms, verify};
 use crate::{Appended, JournalError, NewRoom, OpenJournalError, SqliteJournal};
 
