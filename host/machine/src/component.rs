@@ -13,7 +13,9 @@ use wasmtime::component::{
 use super::bindings::{StateMachinePre, exports::reapply::machine::machine as wit};
 use super::engine::{Engine, Stack};
 use super::error::DeployError;
-use super::instance::{Instance, PER_EVENT, Running, Usage, fault, new_store};
+use super::fault::fault;
+use super::running::{PER_EVENT, Running};
+use super::store::{Usage, new_store};
 
 /// One build of a machine. Cheap to clone.
 #[derive(Clone)]
@@ -94,25 +96,7 @@ impl Build {
         &self.inner.description
     }
 
-    /// Starts the machine in a store of its own, which shares nothing but the code with any other.
-    ///
-    /// # Errors
-    ///
-    /// The machine faults at its start, or the host has no memory for it.
-    pub fn instantiate(&self) -> Result<Instance, Fault> {
-        self.instantiate_with(Stack::Judging)
-    }
-
-    /// Starts the machine with one of the stacks. The first start with [`Stack::Replaying`] takes the build from the engine's cache, or
-    /// compiles it again.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`Build::instantiate`].
-    pub fn instantiate_with(&self, stack: Stack) -> Result<Instance, Fault> {
-        Instance::start(self.clone(), stack)
-    }
-
+    /// Returns the linked component, with one of the stacks.
     pub(super) fn pre(&self, stack: Stack) -> Result<&StateMachinePre<Usage>, Fault> {
         let Inner { component, engine, judging, replaying, .. } = &*self.inner;
         if stack == Stack::Judging || engine.has_one_stack() {

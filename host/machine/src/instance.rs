@@ -1,22 +1,15 @@
-//! A running machine: one wasmtime store, with limits on its resources.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! A running build, as the protocol knows a machine.
 
 use bytes::Bytes;
 use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, LoadError, Machine, Refusal, Timestamp};
 use wasmtime::component::ResourceAny;
-use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::bindings::exports::reapply::machine::machine::{self as wit, Guest};
-use super::bindings::{StateMachine, StateMachinePre};
 use super::component::Build;
 use super::engine::Stack;
-use super::limits::{
-    CONFLICT_BYTES_MAX, CORE_INSTANCES_MAX, FUEL_PER_EVENT, FUEL_PER_REPLAYED_EVENT, FUEL_PER_SNAPSHOT_BYTE,
-    FUEL_PER_STATE, MEMORIES_MAX, MEMORY_BYTES_MAX, MEMORY_STATE_BYTES_MAX, MESSAGE_BYTES_MAX, TABLE_ELEMENTS_MAX,
-    TABLES_MAX,
-};
-use super::panic;
+use super::fault::{broken_off, cut};
+use super::limits::{CONFLICT_BYTES_MAX, FUEL_PER_SNAPSHOT_BYTE, FUEL_PER_STATE};
+use super::running::{Budget, Calling, PER_CREATION, PER_EVENT, PER_REPLAYED_EVENT, PER_STATE, Running, State};
 
 /// A running build. After a [`Fault`] its memory is freed, and calls fail until [`Machine::reset`].
 pub struct Instance {
@@ -33,53 +26,30 @@ pub struct Instance {
     cost: u64,
 }
 
-/// The resources that one call may use.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
-    fuel: u64,
-    /// The size up to which the call may grow the instance's memory.
-    memory_bytes_max: usize,
-    /// The fuel for dropping all states that were released before the call.
-    fuel_for_drops: u64,
-}
-
-impl Budget {
-    const fn new(fuel: u64, memory_bytes_max: usize) -> Self {
-        Self { fuel, memory_bytes_max, fuel_for_drops: FUEL_PER_STATE }
+impl Build {
+    /// Starts the machine in a store of its own, which shares nothing but the code with any other.
+    ///
+    /// # Errors
+    ///
+    /// The machine faults at its start, or the host has no memory for it.
+    pub fn instantiate(&self) -> Result<Instance, Fault> {
+        self.instantiate_with(Stack::Judging)
     }
 
-    /// Returns the budget, limited by a slice.
-    fn within(self, slice: Option<u64>) -> Self {
-        let Some(slice) = slice else { return self };
-        let (fuel, fuel_for_drops) = (self.fuel.min(slice), self.fuel_for_drops.min(slice));
-        Self { fuel, fuel_for_drops, ..self }
+    /// Starts the machine with one of the stacks. The first start with [`Stack::Replaying`] takes the build from the engine's cache, or
+    /// compiles it again.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`Build::instantiate`].
+    pub fn instantiate_with(&self, stack: Stack) -> Result<Instance, Fault> {
+        let running = Some(Running::start(self.pre(stack)?)?);
+        let build = self.clone();
+        Ok(Instance { build, stack, running, is_fresh: true, slice: None, is_interrupted: false, cost: 0 })
     }
-}
-
-/// The budget of a call that judges something new, or whose work is in proportion to one event.
-pub(super) const PER_EVENT: Budget = Budget::new(FUEL_PER_EVENT, MEMORY_BYTES_MAX);
-
-/// The budget of a call that creates the first state from new options.
-const PER_CREATION: Budget = Budget::new(FUEL_PER_STATE, MEMORY_BYTES_MAX);
-
-/// The budget of a call whose work is in proportion to an accepted state.
-const PER_STATE: Budget = Budget::new(FUEL_PER_STATE, MEMORY_STATE_BYTES_MAX);
-
-/// The budget of applying an accepted event again.
-const PER_REPLAYED_EVENT: Budget = Budget::new(FUEL_PER_REPLAYED_EVENT, MEMORY_STATE_BYTES_MAX);
-
-/// A handle to a state inside an instance. Dropping it, on any thread, frees the state at the instance's next call.
-pub struct State {
-    resource: ResourceAny,
-    dropped: Arc<Dropped>,
 }
 
 impl Instance {
-    pub(super) fn start(build: Build, stack: Stack) -> Result<Self, Fault> {
-        let running = Some(Running::start(build.pre(stack)?)?);
-        Ok(Self { build, stack, running, is_fresh: true, slice: None, is_interrupted: false, cost: 0 })
-    }
-
     /// Returns the build that runs here.
     #[must_use]
     pub fn build(&self) -> &Build {
@@ -97,9 +67,7 @@ impl Instance {
 
     /// Returns the fuel of the last call, and the bytes of linear memory; `None` after a fault.
     pub(super) fn used(&self) -> Option<(u64, usize)> {
-        let running = self.running.as_ref()?;
-        let left = running.store.get_fuel().ok()?;
-        Some((running.fuel.saturating_sub(left), running.store.data().memory_bytes))
+        self.running.as_ref()?.used()
     }
 
     fn call<T>(
@@ -119,10 +87,10 @@ impl Instance {
         f: impl FnOnce(&Guest, Calling<'_>, ResourceAny) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         let running = self.running.as_mut().ok_or_else(broken_off)?;
-        if !Arc::ptr_eq(&running.dropped, &state.dropped) {
+        if !running.holds(state) {
             return Err(Fault::Trapped("this state was lost when the machine was reset".into()));
         }
-        let result = running.call(budget.within(self.slice), |guest, store| f(guest, store, state.resource));
+        let result = running.call(budget.within(self.slice), |guest, store| f(guest, store, state.resource()));
         self.settle(budget, result)
     }
 
@@ -140,8 +108,7 @@ impl Instance {
     }
 
     fn adopt(&self, resource: ResourceAny) -> Result<State, Fault> {
-        let running = self.running.as_ref().ok_or_else(broken_off)?;
-        Ok(State { resource, dropped: running.dropped.clone() })
+        Ok(self.running.as_ref().ok_or_else(broken_off)?.adopt(resource))
     }
 
     fn load(&mut self, loaded: Result<ResourceAny, String>) -> Result<State, LoadError> {
@@ -251,169 +218,6 @@ impl Machine for Instance {
     }
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        self.dropped.push(self.resource);
-    }
-}
-
-/// The states of one store whose handles were dropped. A handle cannot reach the store, so it leaves the state here.
-#[derive(Default)]
-struct Dropped(Mutex<Vec<ResourceAny>>);
-
-impl Dropped {
-    fn push(&self, resource: ResourceAny) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
-    }
-
-    fn swap(&self, resources: &mut Vec<ResourceAny>) {
-        std::mem::swap(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), resources);
-    }
-}
-
-/// One store and the exports of the machine in it.
-pub(super) struct Running {
-    store: Store<Usage>,
-    exports: StateMachine,
-    dropped: Arc<Dropped>,
-    /// Empty between calls, and kept only for its allocation.
-    dropping: Vec<ResourceAny>,
-    /// The fuel that the last call was given.
-    fuel: u64,
-    /// The fuel that dropping states took before the last call.
-    spent_on_drops: u64,
-}
-
-/// The type of the store in generated calls.
-pub(super) type Calling<'a> = &'a mut Store<Usage>;
-
-impl Running {
-    pub(super) fn start(pre: &StateMachinePre<Usage>) -> Result<Self, Fault> {
-        let mut store = new_store(pre.engine())?;
-        let exports = pre.instantiate(&mut store).map_err(fault)?;
-        let dropping = Vec::new();
-        Ok(Self { store, exports, dropped: Arc::default(), dropping, fuel: FUEL_PER_STATE, spent_on_drops: 0 })
-    }
-
-    /// Returns the fuel of the last call, including the drops before it.
-    fn spent(&self) -> u64 {
-        self.spent_on_drops.saturating_add(self.fuel.saturating_sub(self.fuel_left()))
-    }
-
-    /// Returns the fuel that the last call left.
-    fn fuel_left(&self) -> u64 {
-        self.store.get_fuel().unwrap_or_default()
-    }
-
-    /// Makes one call, with a budget of its own. After an error this instance must not be used again.
-    pub(super) fn call<T>(
-        &mut self,
-        budget: Budget,
-        f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
-    ) -> Result<T, Fault> {
-        let Budget { fuel, memory_bytes_max, fuel_for_drops } = budget;
-        self.free_dropped(fuel_for_drops).map_err(fault)?;
-        self.fuel = fuel;
-        self.store.set_fuel(fuel).map_err(fault)?;
-        self.store.data_mut().memory_bytes_max = memory_bytes_max;
-        let result = f(self.exports.reapply_machine_machine(), &mut self.store);
-        result.map_err(|error| match panic::report(&error, &self.store) {
-            Some(report) => Fault::Trapped(format!("it panicked at {report}")),
-            None => fault(error),
-        })
-    }
-
-    /// Frees the states that were dropped since the last call. `fuel` is the budget of all of them together.
-    fn free_dropped(&mut self, fuel: u64) -> wasmtime::Result<()> {
-        self.spent_on_drops = 0;
-        self.dropped.swap(&mut self.dropping);
-        if self.dropping.is_empty() {
-            return Ok(());
-        }
-        self.fuel = fuel;
-        self.store.set_fuel(fuel)?;
-        for resource in self.dropping.drain(..) {
-            resource.resource_drop(&mut self.store)?;
-        }
-        self.spent_on_drops = fuel.saturating_sub(self.store.get_fuel()?);
-        Ok(())
-    }
-}
-
-/// Creates a store with its limits, and with the fuel to start a machine.
-pub(super) fn new_store(engine: &wasmtime::Engine) -> Result<Store<Usage>, Fault> {
-    let usage = Usage { memory_bytes: 0, memory_bytes_max: MEMORY_BYTES_MAX, table_elements: 0 };
-    let mut store = Store::new(engine, usage);
-    store.limiter(|usage| usage);
-    store.set_fuel(FUEL_PER_STATE).map_err(fault)?;
-    Ok(store)
-}
-
-/// The limited resources that an instance holds.
-pub(super) struct Usage {
-    memory_bytes: usize,
-    /// The limit of the current call.
-    memory_bytes_max: usize,
-    table_elements: usize,
-}
-
-/// A growth that was refused. It traps at once, and the machine is not told: a machine that continued could reach another state
-/// here than in a browser, which has more memory.
-#[derive(Debug, thiserror::Error)]
-#[error("exhausted its {0}")]
-struct Denied(String);
-
-impl ResourceLimiter for Usage {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if exceeds_its_own(desired, maximum) {
-            return Ok(false);
-        }
-        let bytes = (self.memory_bytes - current).saturating_add(desired);
-        if bytes > self.memory_bytes_max {
-            return Err(Denied(format!("memory ({} MiB)", self.memory_bytes_max >> 20)).into());
-        }
-        self.memory_bytes = bytes;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(Denied(format!("memory (the host has no more: {error:#})")).into())
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if exceeds_its_own(desired, maximum) {
-            return Ok(false);
-        }
-        let elements = (self.table_elements - current).saturating_add(desired);
-        if elements > TABLE_ELEMENTS_MAX {
-            return Err(Denied(format!("tables ({TABLE_ELEMENTS_MAX} elements)")).into());
-        }
-        self.table_elements = elements;
-        Ok(true)
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        Err(Denied(format!("tables (the host has no more: {error:#})")).into())
-    }
-
-    fn instances(&self) -> usize {
-        CORE_INSTANCES_MAX
-    }
-
-    fn tables(&self) -> usize {
-        TABLES_MAX
-    }
-
-    fn memories(&self) -> usize {
-        MEMORIES_MAX
-    }
-}
-
-/// Returns whether a growth exceeds the module's own maximum. The machine is told that the growth failed, here as in a browser.
-fn exceeds_its_own(desired: usize, maximum: Option<usize>) -> bool {
-    maximum.is_some_and(|maximum| desired > maximum)
-}
-
 fn lower(event: &Event) -> Result<wit::Event<'_>, Refusal> {
     use reapply_sync::Input;
     let input = match &event.input {
@@ -440,36 +244,4 @@ fn refusal(rejection: wit::Rejection) -> Refusal {
         }
         wit::Rejection::Conflict(conflict) => Refusal::Conflict(conflict),
     }
-}
-
-fn broken_off() -> Fault {
-    Fault::Trapped("it faulted before and was not reset".into())
-}
-
-/// Returns the fault that a failed call means.
-pub(super) fn fault(error: wasmtime::Error) -> Fault {
-    if let Some(Denied(what)) = error.downcast_ref() {
-        return Fault::Exhausted(what.clone());
-    }
-    match error.downcast_ref() {
-        Some(Trap::OutOfFuel) => Fault::Exhausted("fuel (its time for one call)".into()),
-        Some(Trap::UnreachableCodeReached) => {
-            Fault::Trapped("it panicked, or `unreachable` was executed otherwise".into())
-        }
-        Some(Trap::StackOverflow) => Fault::Trapped("its stack overflowed".into()),
-        Some(trap) => {
-            let text = trap.to_string();
-            Fault::Trapped(text.strip_prefix("wasm trap: ").unwrap_or(&text).into())
-        }
-        None => Fault::Trapped(cut(error.root_cause().to_string())),
-    }
-}
-
-/// Returns the text, cut to the maximum length of a message.
-fn cut(mut text: String) -> String {
-    if text.len() > MESSAGE_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
-        text.push('…');
-    }
-    text
 }

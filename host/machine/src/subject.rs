@@ -3,7 +3,8 @@
 use reapply_check::{Description, Subject, Usage};
 use reapply_sync::Fault;
 
-use super::instance::{Instance, State};
+use super::instance::Instance;
+use super::running::State;
 
 impl Subject for Instance {
     fn describe(&mut self) -> Result<Description, Fault> {
