@@ -5,18 +5,8 @@ use reapply_tidy::workspace;
 /// Lines of one file.
 const FILE_LINES_MAX: usize = 500;
 
-/// Files that are known to be longer, and by how much. This list may only shrink.
-const LONGER_KNOWN: &[(&str, usize)] = &[];
-
 /// Lines of one function, from its name to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
-
-/// Functions that are known to be longer. This list may only shrink.
-const LONG_KNOWN: &[(&str, &str)] = &[
-    ("sync/simulation/src/coverage.rs", "counts"),
-    ("sync/simulation/src/world/mod.rs", "new"),
-    ("sync/src/sequencer/opening.rs", "open_within"),
-];
 
 #[test]
 fn no_file_is_too_long() {
@@ -26,8 +16,7 @@ fn no_file_is_too_long() {
     let mut long = Vec::new();
     for file in workspace::files(&workspace::root(), &is_source) {
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();
-        let known = LONGER_KNOWN.iter().find(|(known, _)| file.ends_with(known));
-        if lines > known.map_or(FILE_LINES_MAX, |(_, lines_max)| *lines_max) {
+        if lines > FILE_LINES_MAX {
             long.push(format!("{} has {lines} lines", file.display()));
         }
     }
@@ -42,8 +31,7 @@ fn no_function_is_too_long() {
     {
         let text = std::fs::read_to_string(&file).unwrap();
         for (name, line, lines) in functions(&text) {
-            let is_known = LONG_KNOWN.iter().any(|(known, long)| file.ends_with(known) && *long == name);
-            if lines > FUNCTION_LINES_MAX && !is_known {
+            if lines > FUNCTION_LINES_MAX {
                 long.push(format!("{}:{line}: `{name}` has {lines} lines", file.display()));
             }
         }

@@ -7,29 +7,6 @@
 use super::{Effect, Note, Now, Room, Ticks};
 use crate::machine::Machine;
 
-/// The journal's note about a room, as far as the room knows it.
-#[derive(Debug)]
-pub(super) struct Notes {
-    /// The last note that was handed to the journal, which handles requests in order.
-    handed: Note,
-    /// Whether the journal refused that note, and so still has another one.
-    is_refused: bool,
-    /// Whether somebody woke the room for its alarm, and waits until the alarm is settled.
-    is_rung: bool,
-}
-
-impl Notes {
-    /// Returns the notes of a room that opens while the journal has this one.
-    pub(super) fn new(noted: Note) -> Self {
-        Self { handed: noted, is_refused: false, is_rung: false }
-    }
-
-    /// Handles that the note went with a batch that was not stored.
-    pub(super) fn handle_refused(&mut self) {
-        self.is_refused = true;
-    }
-}
-
 impl<M: Machine> Room<M> {
     /// Handles that somebody woke the room because of its note, and waits for [`Effect::Rung`].
     pub fn handle_ring(&mut self, now: &mut Now<'_>) {

@@ -5,11 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::effect::Ticks;
 use super::limits::{BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, BACKOFFS_MAX, COST_PER_MICRO, HELD_BYTES_MAX, HELD_MAX};
-use super::{Effect, Now, Room, Ticks};
 use crate::id::{Author, SessionId};
-use crate::machine::Machine;
-use crate::message::Goodbye;
 use crate::sequencer::Submit;
 
 /// The participants who wait, and their transitions.
@@ -61,7 +59,7 @@ impl Backoffs {
     }
 
     /// Charges a participant for the cost of a fault. Returns the end of the participant's wait.
-    fn charge(&mut self, author: &Author, cost: u64, now: Ticks) -> Ticks {
+    pub(super) fn charge(&mut self, author: &Author, cost: u64, now: Ticks) -> Ticks {
         // A wait that has been over for as long as it lasted is forgotten.
         self.by_author.retain(|_, backoff| backoff.held > 0 || backoff.until.after(backoff.micros) > now);
         if self.by_author.len() >= BACKOFFS_MAX && !self.by_author.contains_key(author) {
@@ -78,7 +76,7 @@ impl Backoffs {
     }
 
     /// Keeps a transition. Returns `false` if there is no space.
-    fn hold(&mut self, session: SessionId, submit: Submit) -> bool {
+    pub(super) fn hold(&mut self, session: SessionId, submit: Submit) -> bool {
         let bytes = self.held_bytes + submit.transition.len();
         if self.held.len() >= HELD_MAX || bytes > HELD_BYTES_MAX {
             return false;
@@ -92,7 +90,7 @@ impl Backoffs {
     }
 
     /// Takes the first transition whose participant has waited enough.
-    fn take(&mut self, now: Ticks) -> Option<Submit> {
+    pub(super) fn take(&mut self, now: Ticks) -> Option<Submit> {
         let index = self.held.iter().position(|(_, held)| self.until(&held.author) <= now)?;
         let (_, submit) = self.held.remove(index)?;
         self.note_let_go(&submit);
@@ -114,38 +112,5 @@ impl Backoffs {
 
     fn until(&self, author: &Author) -> Ticks {
         self.by_author.get(author).map_or(Ticks(0), |backoff| backoff.until)
-    }
-}
-
-impl<M: Machine> Room<M> {
-    /// Keeps a transition until its participant has waited. If there is no space, ends the session: its client will come again.
-    pub(super) fn hold(&mut self, session: SessionId, submit: Submit, now: &mut Now<'_>) {
-        if self.backoffs.hold(session, submit) {
-            return;
-        }
-        let why = "the machine faulted on this participant's transitions, and as many as may wait are waiting; try again later";
-        self.effects.push_back(Effect::End { session, why: Goodbye::Full(why.to_owned()) });
-        self.remove(session, now);
-    }
-
-    /// Decides the transitions that have waited enough, as long as the room is open.
-    pub(super) fn let_go_of_held(&mut self, now: &mut Now<'_>) {
-        while self.is_open()
-            && let Some(submit) = self.backoffs.take(now.ticks)
-        {
-            let entropy = now.draw();
-            self.sequencer.handle_submit(submit, now.time, entropy);
-            self.note_charges(now);
-        }
-    }
-
-    /// Makes participants wait who are charged for a fault. Their sessions are told, and need not be read meanwhile.
-    pub(super) fn note_charges(&mut self, now: &Now<'_>) {
-        while let Some((author, cost)) = self.sequencer.poll_charge() {
-            let until = self.backoffs.charge(&author, cost, now.ticks);
-            for session in self.sessions.of_participant(&author) {
-                self.effects.push_back(Effect::Slow { session, until });
-            }
-        }
     }
 }

@@ -195,3 +195,16 @@ pub enum Effect {
         note: Note,
     },
 }
+
+/// The next step of a room's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Hands in the input of sessions and requests, or calls [`Room::handle_timer`].
+    HandIn,
+    /// Hands in the journal's answer to an [`Effect::Append`].
+    HandleAppended,
+    /// Polls effects.
+    Poll,
+    /// Shows the state, or decodes a transition.
+    Show,
+}

@@ -20,7 +20,9 @@
 mod alarm;
 mod backoff;
 mod effect;
+mod held;
 pub mod limits;
+mod notes;
 mod rest;
 mod sessions;
 mod steps;
@@ -31,12 +33,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::alarm::Notes;
 use self::backoff::Backoffs;
-pub use self::effect::{Asker, Effect, Entered, Note, Now, SubmitOnce, Ticks, UpgradeFailed, Verdict};
+pub use self::effect::{Asker, Effect, Entered, Note, Now, Step, SubmitOnce, Ticks, UpgradeFailed, Verdict};
 use self::limits::PRESENCE_INTERVAL_MICROS;
+use self::notes::Notes;
 use self::sessions::{Session, Sessions};
-pub use self::steps::Step;
 use crate::event::Batch;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId};
 use crate::machine::{CodecError, Fault, Machine};

@@ -4,21 +4,8 @@
 //! much. The next [`Room::poll_effect`] without a slice, on another thread, makes the call again. So no machine holds up a thread for longer
 //! than a slice, whatever it did before.
 
-use super::{Phase, Room, Upgrade};
+use super::{Phase, Room, Step, Upgrade};
 use crate::machine::Machine;
-
-/// The next step of a room's owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Hands in the input of sessions and requests, or calls [`Room::handle_timer`].
-    HandIn,
-    /// Hands in the journal's answer to an [`Effect::Append`](super::Effect::Append).
-    HandleAppended,
-    /// Polls effects.
-    Poll,
-    /// Shows the state, or decodes a transition.
-    Show,
-}
 
 impl<M: Machine> Room<M> {
     /// Sets the cost at which each call of the machine is broken off. With `None`, calls have the machine's own budgets.

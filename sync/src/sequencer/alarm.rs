@@ -1,7 +1,7 @@
 //! The alarm of a room's newest state: the time when it is due, and its outcome.
 
 use super::Sequencer;
-use super::deciding::Undecided;
+use super::request::Undecided;
 use crate::event::Input;
 use crate::id::Timestamp;
 use crate::limits::TRANSITION_BYTES_MAX;

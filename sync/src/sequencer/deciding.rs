@@ -1,19 +1,12 @@
 //! One decision: an input becomes an event of the open batch, or does not.
 
-use super::{Rejected, Sequencer};
+use super::Sequencer;
+use super::request::{Rejected, Undecided};
 use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, Number, Seq, Timestamp};
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::message::Rejection;
 use crate::report::Report;
-
-/// The reason why an input did not become an event.
-pub(super) enum Undecided {
-    /// The input was rejected, and so is decided.
-    Rejected(ApplyError),
-    /// The machine was interrupted, or its states are lost: the input must be decided later.
-    Interrupted(Input),
-}
 
 impl<M: Machine> Sequencer<M> {
     /// Applies an input to the newest state. If it is accepted, it joins the open batch.

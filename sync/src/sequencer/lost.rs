@@ -3,24 +3,10 @@
 //! Meanwhile nothing is decided. Input is postponed, in order, and decided once the states are recovered. So the result is the same whether a
 //! call was broken off by its slice or made without one.
 
-use super::{Sequencer, Submit};
-use crate::id::{Author, Timestamp};
+use super::Sequencer;
+use super::request::{Postponed, Waiting};
+use crate::id::Timestamp;
 use crate::machine::Machine;
-
-/// An input that waits for the recovery of the states, with the clock and the random bits of its arrival.
-#[derive(Debug)]
-pub(super) struct Postponed {
-    pub(super) input: Waiting,
-    pub(super) now: Timestamp,
-    pub(super) entropy: u64,
-}
-
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Submit(Submit),
-    Joined(Author),
-    Left(Author),
-}
 
 impl<M: Machine> Sequencer<M> {
     /// Sets the cost at which each call of the machine is broken off. With `None`, calls have the machine's own budgets. If a call is broken

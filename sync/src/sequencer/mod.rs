@@ -31,15 +31,16 @@ mod costs;
 mod deciding;
 mod lost;
 mod opening;
+mod policy;
 mod recovery;
+mod request;
 mod snapshots;
 mod trial;
 mod upgrade;
+mod upgrading;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::clients::Clients;
 use crate::event::{Batch, BatchBuilder, Genesis, Input};
@@ -54,41 +55,10 @@ use crate::snapshot::{Forgotten, Snapshot};
 
 use self::candidate::Candidate;
 use self::costs::Costs;
-use self::deciding::Undecided;
-use self::lost::{Postponed, Waiting};
-pub use self::snapshots::SnapshotPolicy;
+pub use self::policy::SnapshotPolicy;
+use self::request::{Postponed, Undecided, Waiting};
+pub use self::request::{Rejected, Submit};
 use self::upgrade::Upgrade;
-
-/// A request of a participant.
-#[derive(Clone, Debug)]
-pub struct Submit {
-    /// The participant who asks, as the host authenticated them.
-    pub author: Author,
-    /// The client from which they ask.
-    pub client: ClientId,
-    /// The client's number for the transition.
-    pub number: Number,
-    /// The last upgrade that the client's replica had followed, as of [`Sequencer::upgraded`]: it tells in whose encoding the transition is.
-    /// After a later upgrade the transition is dropped, undecided: its replica is about to follow, and will submit it again.
-    pub upgraded: Seq,
-    /// The transition, in that build's encoding.
-    pub transition: Bytes,
-}
-
-/// A rejection, which the client's session is told, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// The participant who asked.
-    pub author: Author,
-    /// The client that asked.
-    pub client: ClientId,
-    /// The client's number for the transition.
-    pub number: Number,
-    /// The reason.
-    pub why: Rejection,
-    /// Whether the rejection was told before, and the client asked again.
-    pub is_repeated: bool,
-}
 
 /// A room's decisions. See the module's documentation.
 #[derive(Debug)]

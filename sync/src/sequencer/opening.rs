@@ -50,65 +50,15 @@ impl<M: Machine> Sequencer<M> {
             Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
             None => Replay::from_genesis(builds, &genesis)?,
         };
-        let base_cost = replay.state().0.take_cost();
-        let base = match snapshot {
-            Some(snapshot) => snapshot,
-            None => first_snapshot(&mut replay, &genesis).map_err(OpenError::Snapshot)?,
-        };
-        let mut opening = Opening {
-            clients: Clients::restore(&base.clients, base.forgotten, limits),
-            present: base.present.iter().cloned().collect(),
-            history: History::new(log, base, &limits),
-            candidate: None,
-            base_cost,
-            tail_cost: 0,
-        };
-        // The cost of writing the first snapshot does not count.
-        let _written = replay.state().0.take_cost();
+        let mut opening = Opening::begin(&mut replay, limits, log, &genesis, snapshot)?;
         for batch in batches {
             opening.go_through(&mut replay, &batch)?;
         }
-        let Opening { clients, present, history, candidate, base_cost, tail_cost } = opening;
-        if history.head().0 > LOG_EVENTS_MAX {
-            return Err(OpenError::TooLong { head: history.head() });
+        let head = opening.history.head();
+        if head.0 > LOG_EVENTS_MAX {
+            return Err(OpenError::TooLong { head });
         }
-        let (digest, time) = (replay.digest(), replay.time());
-        let (machine, durable) = replay.into_state();
-        let mut sequencer = Self {
-            limits,
-            clients,
-            durable_time: time,
-            time,
-            durable_present: present.clone(),
-            present,
-            open: BatchBuilder::new(history.head(), history.chain()),
-            history: Arc::new(history),
-            machine,
-            digest,
-            upgraded: Seq(0),
-            genesis,
-            durable,
-            in_flight: None,
-            open_state: None,
-            upgrade: None,
-            rejected: VecDeque::new(),
-            reports: VecDeque::new(),
-            alarm: None,
-            alarm_spent: None,
-            snapshot_policy: SnapshotPolicy::default(),
-            snapshot_due_bytes: 0,
-            is_overfull_told: false,
-            snapshot_failure: None,
-            candidate,
-            snapshot: None,
-            broken: None,
-            costs: Costs::new(base_cost, tail_cost),
-            slice: None,
-            is_lost: false,
-            postponed: Vec::new(),
-            faulted: None,
-            charges: VecDeque::new(),
-        };
+        let mut sequencer = opening.finish(replay, limits, genesis);
         sequencer.take_snapshot_if_due();
         Ok(sequencer)
     }
@@ -125,6 +75,32 @@ struct Opening {
 }
 
 impl Opening {
+    /// Begins at the snapshot, or at the genesis.
+    fn begin<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
+        replay: &mut Replay<M, B>,
+        limits: Limits,
+        log: LogId,
+        genesis: &Genesis,
+        snapshot: Option<Snapshot>,
+    ) -> Result<Self, OpenError> {
+        let base_cost = replay.state().0.take_cost();
+        let base = match snapshot {
+            Some(snapshot) => snapshot,
+            None => first_snapshot(replay, genesis).map_err(OpenError::Snapshot)?,
+        };
+        // The cost of writing the first snapshot does not count.
+        let _written = replay.state().0.take_cost();
+        Ok(Self {
+            clients: Clients::restore(&base.clients, base.forgotten, limits),
+            present: base.present.iter().cloned().collect(),
+            history: History::new(log, base, &limits),
+            candidate: None,
+            base_cost,
+            tail_cost: 0,
+        })
+    }
+
+    /// Replays a batch.
     fn go_through<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
         &mut self,
         replay: &mut Replay<M, B>,
@@ -165,6 +141,53 @@ impl Opening {
             self.candidate = Some(Candidate::new(snapshot, hash, self.base_cost, 0));
         }
         Ok(())
+    }
+
+    /// Returns the room, at the end of its log.
+    fn finish<M: Machine, B: FnMut(Digest) -> Result<M, String>>(
+        self,
+        replay: Replay<M, B>,
+        limits: Limits,
+        genesis: Genesis,
+    ) -> Sequencer<M> {
+        let Self { clients, present, history, candidate, base_cost, tail_cost } = self;
+        let (digest, time) = (replay.digest(), replay.time());
+        let (machine, durable) = replay.into_state();
+        Sequencer {
+            limits,
+            clients,
+            durable_time: time,
+            time,
+            durable_present: present.clone(),
+            present,
+            open: BatchBuilder::new(history.head(), history.chain()),
+            history: Arc::new(history),
+            machine,
+            digest,
+            upgraded: Seq(0),
+            genesis,
+            durable,
+            in_flight: None,
+            open_state: None,
+            upgrade: None,
+            rejected: VecDeque::new(),
+            reports: VecDeque::new(),
+            alarm: None,
+            alarm_spent: None,
+            snapshot_policy: SnapshotPolicy::default(),
+            snapshot_due_bytes: 0,
+            is_overfull_told: false,
+            snapshot_failure: None,
+            candidate,
+            snapshot: None,
+            broken: None,
+            costs: Costs::new(base_cost, tail_cost),
+            slice: None,
+            is_lost: false,
+            postponed: Vec::new(),
+            faulted: None,
+            charges: VecDeque::new(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Sequencer;
 use super::candidate::Candidate;
+use super::policy::SnapshotPolicy;
 use crate::event::Input;
 use crate::id::{Digest, Seq};
 use crate::limits::{OVERFULL_TAIL_RATIO, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
@@ -16,17 +17,6 @@ use crate::snapshot::Snapshot;
 
 /// The approximate bytes of a checkpoint in the log.
 const CHECKPOINT_BYTES: u64 = 64;
-
-/// The conditions under which a room takes a snapshot, whichever is met first. Without conditions, it takes one when the events since the last
-/// one outgrow it (see [`SNAPSHOT_TAIL_BYTES_MIN`]). In any case it takes one when applying those events again would cost more than
-/// [`TAIL_COST_MIN`](crate::limits::TAIL_COST_MIN).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotPolicy {
-    /// The number of events after which a snapshot is due.
-    pub events: Option<u64>,
-    /// The bytes of events after which a snapshot is due.
-    pub bytes: Option<u64>,
-}
 
 impl<M: Machine> Sequencer<M> {
     /// Sets the policy for snapshots from now on.
