@@ -139,7 +139,7 @@ impl Coverage {
         ]
     }
 
-    /// Returns the counts of machines that break off, and what comes of it.
+    /// Returns the counts of machines that break off, and of the consequences.
     fn of_faults(&self) -> Vec<(&'static str, u64)> {
         let Self { room, .. } = self;
         vec![

@@ -1,4 +1,4 @@
-//! A participant's request, and what becomes of it.
+//! A request of a participant, and its rejection; and inputs that are not decided yet.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! The client that a page is. No two pages are one client, whatever becomes of tabs, keys and stores.
+//! The client that a page is. No two pages are one client, whatever happens to tabs, keys and stores.
 
 use std::collections::HashSet;
 
