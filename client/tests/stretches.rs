@@ -126,7 +126,7 @@ impl Host {
             self.records.push(PastRecord { expected, last, body });
             room.handle_appended();
             if let Some(snapshot) = room.poll_trial() {
-                room.handle_tried(snapshot.seq, Ok(()));
+                room.handle_tried(snapshot.seq, Tried::Restored);
             }
             while let Some(snapshot) = room.poll_snapshot() {
                 self.snapshots.insert(snapshot.seq, Snapshot::clone(&snapshot));

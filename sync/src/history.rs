@@ -54,8 +54,18 @@ struct Inner {
     chain: Chain,
     /// The seq of the last upgrade since the floor. No tail leads across it.
     upgraded: Seq,
-    /// The newest checkpoint: the seq of its state, and the state's hash.
-    checkpoint: Option<(Seq, Digest)>,
+    /// The newest checkpoint.
+    checkpoint: Option<Checkpoint>,
+}
+
+/// A checkpoint, for readers to compare their states with.
+#[derive(Clone, Copy, Debug)]
+struct Checkpoint {
+    /// The seq of the state, and the state's hash.
+    seq: Seq,
+    hash: Digest,
+    /// Whether readers may have come to that state before the checkpoint was noted. They compare it before they go on.
+    is_late: bool,
 }
 
 /// The end of a batch of events.
@@ -178,9 +188,9 @@ impl History {
         });
     }
 
-    /// Notes the hash of the state at `seq`, which is the head. Readers that pass it compare theirs.
-    pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest) {
-        self.with_mut(|inner| inner.checkpoint = Some((seq, hash)));
+    /// Notes the hash of the state at `seq`, which is the head. Readers that pass it compare theirs. With `is_late`, so do readers that stand there.
+    pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest, is_late: bool) {
+        self.with_mut(|inner| inner.checkpoint = Some(Checkpoint { seq, hash, is_late }));
         // It lacks the checkpoint.
         *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -253,7 +263,11 @@ impl Inner {
         };
         let events: Vec<Bytes> = self.range(after, head).take_while(fits).cloned().collect();
         let upto = Seq(after.0 + events.len() as u64);
-        let checkpoint = self.checkpoint.filter(|&(seq, _)| after < seq && seq <= upto);
+        let is_passed = |checkpoint: &Checkpoint| {
+            let Checkpoint { seq, is_late, .. } = *checkpoint;
+            (after < seq || is_late && after == seq) && seq <= upto
+        };
+        let checkpoint = self.checkpoint.filter(is_passed).map(|Checkpoint { seq, hash, .. }| (seq, hash));
         Ok(Portion { after, events, checkpoint, has_more: upto < head })
     }
 }

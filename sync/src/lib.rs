@@ -134,7 +134,7 @@ pub use replay::{Replay, ReplayError};
 pub use replica::Replica;
 pub use report::{OpenError, Report, UpgradeError};
 pub use room::Room;
-pub use sequencer::{Rejected, Sequencer, SnapshotPolicy, Submit};
+pub use sequencer::{Rejected, Sequencer, SnapshotPolicy, Submit, Tried};
 pub use snapshot::{Forgotten, KnownClient, Snapshot};
 
 /// The WebSocket subprotocol that these messages make up. A change that an older peer cannot read gets a new name.

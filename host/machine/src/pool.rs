@@ -197,6 +197,45 @@ mod tests {
         }
     }
 
+    /// Far longer than any job here takes.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn trials_are_bounded_and_hold_up_no_turn_and_no_request() {
+        let pool = MachinePool::with_threads(2);
+        let (begin, begun) = mpsc::channel();
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let trials: Vec<_> = (0..5)
+            .map(|_| {
+                let (pool, begin, held) = (pool.clone(), begin.clone(), Arc::clone(&held));
+                tokio::spawn(async move {
+                    let trial = move || {
+                        begin.send(()).unwrap();
+                        held.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap_err();
+                    };
+                    pool.run(Lane::Trial, trial).await;
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            while begun.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+        for lane in [Lane::Quick, Lane::Slow, Lane::Aside] {
+            let done = tokio::time::timeout(PATIENCE, pool.run(lane, || 7)).await;
+            assert_eq!(done, Ok(7), "{lane:?} waits for trials");
+        }
+        assert_eq!(pool.trial.lock().jobs.len(), 3);
+        assert!(begun.try_recv().is_err(), "more are made at once than there are threads");
+        drop(hold);
+        for trial in trials {
+            trial.await.unwrap();
+        }
+        assert_eq!(begun.try_iter().count(), 3);
+    }
+
     #[tokio::test]
     async fn a_panic_reaches_the_one_who_waits_and_the_thread_goes_on() {
         let pool = MachinePool::with_threads(1);

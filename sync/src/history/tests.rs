@@ -63,7 +63,7 @@ fn seqs(read: &Read) -> Vec<String> {
 /// Makes the snapshot the base, and a checkpoint.
 fn rebase(history: &History, base: Snapshot) {
     let hash = base.state_hash();
-    history.note_checkpoint(base.seq, hash);
+    history.note_checkpoint(base.seq, hash, false);
     history.rebase(Arc::new(base), hash);
 }
 
@@ -78,6 +78,18 @@ fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
     assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["4..=5"]);
     assert!(history.read(Seq(5)).unwrap().is_none());
     assert!(history.read(Seq(6)).is_err());
+}
+
+#[test]
+fn readers_that_stand_at_a_late_checkpoint_get_it_before_they_go_on() {
+    let history = new(base(0), &Limits::default());
+    history.push(&batch(0, 3, 1));
+    history.note_checkpoint(Seq(3), base(3).state_hash(), true);
+    assert!(history.read(Seq(3)).unwrap().is_none());
+    history.push(&batch(3, 2, 1));
+    assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["checkpoint 3", "4..=5"]);
+    assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3", "4..=5"]);
+    assert_eq!(seqs(&history.read(Seq(4)).unwrap().unwrap()), ["5..=5"]);
 }
 
 #[test]

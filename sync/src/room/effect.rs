@@ -128,8 +128,8 @@ pub enum Effect {
         /// The note that holds after the batch.
         note: Note,
     },
-    /// Restores a snapshot in an instance of its own, away from the room. The owner reports the result with
-    /// [`Room::handle_tried`](super::Room::handle_tried). The room goes on meanwhile.
+    /// Restores a snapshot in an instance of its own, away from the room. The snapshot is of the room's current build. The owner reports the
+    /// outcome with [`Room::handle_tried`](super::Room::handle_tried). The room goes on meanwhile, and may end without the outcome.
     TrySnapshot(Arc<Snapshot>),
     /// Stores a snapshot in the background. It was tried, and its checkpoint is in the log. Nothing is lost if that fails.
     StoreSnapshot(Arc<Snapshot>),

@@ -29,5 +29,11 @@ pub const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// these, so nothing else would slow them down.
 pub const STORAGE_RETRY_MICROS: u64 = 1_000_000;
 
+/// Microseconds for which a room that ends waits for the trial of its last snapshot. Then it ends without that snapshot.
+pub const LAST_TRIAL_MICROS_MAX: u64 = 2_000_000;
+
+/// Microseconds after which a trial that could not be made is tried again.
+pub const TRIAL_RETRY_MICROS: u64 = 10_000_000;
+
 /// Microseconds after which a room that is overfull tries again to take a snapshot.
 pub const SNAPSHOT_RETRY_MICROS: u64 = 60_000_000;

@@ -67,8 +67,14 @@ pub struct Room<M: Machine> {
     failing_until: Option<Ticks>,
     /// The time when an overfull room tries again to take a snapshot.
     snapshot_retry: Option<Ticks>,
+    /// The time when a trial that could not be made is tried again.
+    trial_retry: Option<Ticks>,
+    /// The time when a room that is ending waits no longer for the trial of its last snapshot.
+    ends_by: Option<Ticks>,
     /// Whether the room that is ending has taken its last snapshot, or needs none.
     has_last_snapshot: bool,
+    /// Whether the sessions were ended because the room ends. Their participants stay present in the log until the room wakes.
+    has_said_goodbye: bool,
     phase: Phase,
 }
 
@@ -120,7 +126,10 @@ impl<M: Machine> Room<M> {
             last_used: is_used.then_some(now.ticks),
             failing_until: None,
             snapshot_retry: None,
+            trial_retry: None,
+            ends_by: None,
             has_last_snapshot: false,
+            has_said_goodbye: false,
             phase: Phase::Awake,
         };
         room.leave_absent(now);
@@ -374,7 +383,7 @@ impl<M: Machine> Room<M> {
     fn leave_absent(&mut self, now: &mut Now<'_>) {
         let absent = self.sequencer.present().filter(|author| !self.sessions.has(author));
         let absent: Vec<Author> = absent.cloned().collect();
-        if absent.is_empty() || self.is_letting_go() {
+        if absent.is_empty() || self.is_letting_go() || self.has_said_goodbye {
             return;
         }
         if let Some(until) = self.failing_until.filter(|&until| until > now.ticks) {

@@ -1,6 +1,6 @@
 //! The work of a room without input: it announces participants, sets off its alarm, and falls asleep.
 
-use super::limits::SNAPSHOT_RETRY_MICROS;
+use super::limits::{SNAPSHOT_RETRY_MICROS, TRIAL_RETRY_MICROS};
 use super::{Effect, Now, Phase, Room, Ticks};
 use crate::machine::Machine;
 use crate::message::Goodbye;
@@ -17,7 +17,10 @@ impl<M: Machine> Room<M> {
         let held_due = self.backoffs.due().filter(|_| self.is_open());
         let is_overfull = self.phase == Phase::Awake && self.sequencer.is_overfull();
         let retry_at = is_overfull.then(|| *self.snapshot_retry.get_or_insert(now.ticks.after(SNAPSHOT_RETRY_MICROS)));
-        [self.presence_due, sleep_at, alarm_at, held_due, retry_at].into_iter().flatten().min()
+        let is_trial_waiting = self.phase == Phase::Awake && self.sequencer.is_trial_waiting();
+        let trial_at = is_trial_waiting.then(|| *self.trial_retry.get_or_insert(now.ticks.after(TRIAL_RETRY_MICROS)));
+        let ends_by = self.ends_by.filter(|_| self.phase == Phase::Ending && self.sequencer.is_trying());
+        [self.presence_due, sleep_at, alarm_at, held_due, retry_at, trial_at, ends_by].into_iter().flatten().min()
     }
 
     /// Does everything that is due. An early call does no harm.
@@ -25,6 +28,10 @@ impl<M: Machine> Room<M> {
         if self.snapshot_retry.is_some_and(|at| at <= now.ticks) {
             self.snapshot_retry = None;
             self.sequencer.retry_snapshot();
+        }
+        if self.trial_retry.is_some_and(|at| at <= now.ticks) {
+            self.trial_retry = None;
+            self.sequencer.retry_trial();
         }
         self.let_alarm_go_off(now);
         self.let_go_of_held(now);
@@ -47,21 +54,35 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Ends the room, which is at rest, once its last snapshot was tried and is bound into the log.
+    /// Ends the room, which is at rest: first its sessions, and then the room itself once its last snapshot was tried and is bound into the log,
+    /// or the time for that is over.
     pub(super) fn end(&mut self, now: &mut Now<'_>) {
+        if !self.sessions.is_empty() {
+            return self.say_goodbye();
+        }
         // A room that does not know its log any more writes nothing.
         let may_store = self.phase == Phase::Ending && !self.sequencer.is_broken();
-        if may_store && !std::mem::replace(&mut self.has_last_snapshot, true) {
+        let has_time = self.ends_by.is_none_or(|at| now.ticks < at);
+        if may_store && has_time && !std::mem::replace(&mut self.has_last_snapshot, true) {
+            self.sequencer.retry_trial();
             self.sequencer.take_snapshot_for_sleep();
             return self.pump(now);
         }
-        if !(may_store && self.sequencer.is_trying()) {
+        if !(may_store && has_time && self.sequencer.is_trying()) {
             self.fall_asleep();
         }
     }
 
+    /// Ends all sessions. For the sequencer their clients stay connected, so that the last snapshot forgets none of them.
+    fn say_goodbye(&mut self) {
+        self.has_said_goodbye = true;
+        self.backoffs.forget_all();
+        for session in self.sessions.remove_all().into_keys() {
+            self.effects.push_back(Effect::End { session, why: Goodbye::ShuttingDown });
+        }
+    }
+
     fn fall_asleep(&mut self) {
-        self.end_all(&Goodbye::ShuttingDown);
         let note = self.note_for_sleep();
         // This comes after the alarm, since asking the machine for it may cause a report.
         while let Some(report) = self.sequencer.poll_report() {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::limits::STORAGE_RETRY_MICROS;
+use super::limits::{LAST_TRIAL_MICROS_MAX, STORAGE_RETRY_MICROS};
 use super::{Asker, Effect, Now, Phase, Room, Upgrade, UpgradeFailed, Verdict};
 use crate::event::{Batch, Input};
 use crate::id::{ClientId, Number, Seq};
 use crate::machine::Machine;
 use crate::message::{Goodbye, ServerMessage};
 use crate::report::Report;
-use crate::sequencer::Rejected;
+use crate::sequencer::{Rejected, Tried};
 
 impl<M: Machine> Room<M> {
     /// Handles that the batch of [`Effect::Append`] is durable.
@@ -43,8 +43,8 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Handles that the snapshot of [`Effect::TrySnapshot`] at `seq` was restored, or was not, with the reason.
-    pub fn handle_tried(&mut self, seq: Seq, tried: Result<(), String>) {
+    /// Handles the outcome of the trial of the snapshot at `seq`, which was given with [`Effect::TrySnapshot`].
+    pub fn handle_tried(&mut self, seq: Seq, tried: Tried) {
         self.sequencer.handle_tried(seq, tried);
     }
 
@@ -85,6 +85,9 @@ impl<M: Machine> Room<M> {
             self.handle_report(report, now);
         }
         let is_ending = matches!(self.phase, Phase::Ending | Phase::LettingGo);
+        if is_ending {
+            self.ends_by.get_or_insert(now.ticks.after(LAST_TRIAL_MICROS_MAX));
+        }
         if is_ending && self.effects.is_empty() && self.sequencer.is_settled() {
             self.end(now);
         }

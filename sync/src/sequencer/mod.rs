@@ -54,6 +54,7 @@ use crate::report::Report;
 use crate::snapshot::{Forgotten, Snapshot};
 
 use self::candidate::Candidate;
+pub use self::candidate::Tried;
 use self::costs::Costs;
 pub use self::policy::SnapshotPolicy;
 use self::request::{Postponed, Undecided, Waiting};
@@ -100,6 +101,8 @@ pub struct Sequencer<M: Machine> {
     snapshot_failure: Option<Report>,
     /// The snapshot that may become the base.
     candidate: Option<Candidate>,
+    /// Whether the last snapshot did not become the base, so that the next one is tried before its checkpoint is in the log.
+    is_doubtful: bool,
     /// The base, until [`Sequencer::poll_snapshot`] returns it.
     snapshot: Option<Arc<Snapshot>>,
     /// The reason why the room cannot go on, if it cannot.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Checkpoint};
 use super::costs::Costs;
 use super::{Sequencer, SnapshotPolicy, note_presence};
 use crate::clients::Clients;
@@ -70,6 +70,8 @@ struct Opening {
     present: BTreeSet<Author>,
     history: History,
     candidate: Option<Candidate>,
+    /// Whether the log has a checkpoint after the base: its snapshot was not restored, or not stored.
+    is_doubtful: bool,
     base_cost: u64,
     tail_cost: u64,
 }
@@ -95,6 +97,7 @@ impl Opening {
             present: base.present.iter().cloned().collect(),
             history: History::new(log, base, &limits),
             candidate: None,
+            is_doubtful: false,
             base_cost,
             tail_cost: 0,
         })
@@ -116,6 +119,7 @@ impl Opening {
                 self.clients.replay(client, number, event.seq, event.time);
             }
             note_presence(&mut self.present, &event.input);
+            self.is_doubtful |= matches!(event.input, Input::Checkpoint { seq, .. } if seq > self.history.base().seq);
         }
         self.history.push(batch);
         self.tail_cost += replay.state().0.take_cost();
@@ -134,11 +138,12 @@ impl Opening {
                 state,
             });
             let hash = snapshot.state_hash();
-            self.history.note_checkpoint(snapshot.seq, hash);
+            self.history.note_checkpoint(snapshot.seq, hash, false);
             self.history.rebase(Arc::clone(&snapshot), hash);
             (self.base_cost, self.tail_cost) = (replay.state().0.take_cost(), 0);
             // The journal may lack this snapshot, and stores it once it was tried.
-            self.candidate = Some(Candidate::new(snapshot, hash, self.base_cost, 0));
+            self.candidate = Some(Candidate::new(snapshot, hash, Checkpoint::Needless, self.base_cost, 0));
+            self.is_doubtful = false;
         }
         Ok(())
     }
@@ -150,7 +155,7 @@ impl Opening {
         limits: Limits,
         genesis: Genesis,
     ) -> Sequencer<M> {
-        let Self { clients, present, history, candidate, base_cost, tail_cost } = self;
+        let Self { clients, present, history, candidate, is_doubtful, base_cost, tail_cost } = self;
         let (digest, time) = (replay.digest(), replay.time());
         let (machine, durable) = replay.into_state();
         Sequencer {
@@ -179,6 +184,7 @@ impl Opening {
             is_overfull_told: false,
             snapshot_failure: None,
             candidate,
+            is_doubtful,
             snapshot: None,
             broken: None,
             costs: Costs::new(base_cost, tail_cost),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Sequencer;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Checkpoint};
 use super::policy::SnapshotPolicy;
 use crate::event::Input;
 use crate::id::{Digest, Seq};
@@ -90,8 +90,8 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Takes a snapshot of the durable state, and adds its checkpoint to the log. Does nothing while the one before is on trial, or if the last
-    /// try failed and the log has not grown much since.
+    /// Takes a snapshot of the durable state, and adds its checkpoint to the log, unless the snapshot is in doubt. Does nothing while the one
+    /// before is on trial, or if the last try failed and the log has not grown much since.
     pub(super) fn take_snapshot_if_possible(&mut self) {
         let is_possible = !self.is_lost && self.upgrade.is_none() && self.candidate.is_none();
         if !is_possible || self.history.bytes_after_base() <= self.snapshot_due_bytes {
@@ -100,9 +100,11 @@ impl<M: Machine> Sequencer<M> {
         let Some((state, cost)) = self.write_durable() else { return };
         let snapshot = Arc::new(self.snapshot_of(state));
         let (seq, hash) = (snapshot.seq, snapshot.state_hash());
-        self.candidate = Some(Candidate::new(snapshot, hash, cost, self.costs.tail()));
-        self.push_checkpoint(seq, hash);
-        self.note_checkpoint_pushed();
+        self.candidate = Some(Candidate::new(snapshot, hash, Checkpoint::Later, cost, self.costs.tail()));
+        if !self.is_doubtful {
+            self.push_checkpoint(seq, hash, false);
+            self.note_checkpoint_pushed();
+        }
     }
 
     /// Returns whether the events after the last snapshot call for another. They have this many bytes, and end at `head`.
@@ -179,12 +181,13 @@ impl<M: Machine> Sequencer<M> {
         self.candidate = None;
         self.costs.note_snapshot(cost, self.costs.tail());
         self.stand_on(snapshot, hash);
-        self.push_checkpoint(seq, hash);
+        self.push_checkpoint(seq, hash, false);
     }
 
     /// Makes this snapshot the start for newcomers and recoveries. The journal stores it.
     pub(super) fn stand_on(&mut self, snapshot: Arc<Snapshot>, hash: Digest) {
         (self.snapshot_due_bytes, self.is_overfull_told, self.snapshot_failure) = (0, false, None);
+        self.is_doubtful = false;
         self.history.rebase(Arc::clone(&snapshot), hash);
         self.snapshot = Some(snapshot);
     }
@@ -204,9 +207,9 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Adds the hash of the state at `seq` to the log, and makes sessions compare theirs.
-    fn push_checkpoint(&mut self, seq: Seq, hash: Digest) {
-        self.history.note_checkpoint(seq, hash);
+    /// Adds the hash of the state at `seq` to the log, and makes sessions compare theirs: with `is_late`, also those that stand there already.
+    pub(super) fn push_checkpoint(&mut self, seq: Seq, hash: Digest, is_late: bool) {
+        self.history.note_checkpoint(seq, hash, is_late);
         self.push_own(Input::Checkpoint { seq, hash }, self.time);
     }
 }

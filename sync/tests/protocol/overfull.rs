@@ -8,7 +8,7 @@ use reapply_sync::room::limits::SNAPSHOT_RETRY_MICROS;
 use reapply_sync::room::{Effect, Note, Now, Ticks, Waking};
 use reapply_sync::{
     Author, ClientKey, Goodbye, Hello, Limits, Number, Rejection, Report, Room, Seq, Sequencer, ServerMessage,
-    SessionId, Timestamp,
+    SessionId, Timestamp, Tried,
 };
 
 use crate::tally::{Tally, genesis, transition};
@@ -70,7 +70,7 @@ impl Owner {
             match effect {
                 Effect::Append { .. } => self.with(|room, now| room.handle_appended(now)),
                 Effect::TrySnapshot(snapshot) => {
-                    let tried = if self.restores_fail { Err("too deep".to_owned()) } else { Ok(()) };
+                    let tried = if self.restores_fail { Tried::Failed("too deep".to_owned()) } else { Tried::Restored };
                     self.with(|room, _| room.handle_tried(snapshot.seq, tried));
                 }
                 Effect::Report(report) => self.reports.push(report),

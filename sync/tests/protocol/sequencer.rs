@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use reapply_sync::limits::CLIENT_REMEMBERED_MICROS;
 use reapply_sync::{
     Author, Batch, ClientId, ClientKey, Fault, Hello, Input, LogId, Number, Rejection, Resume, Seq, Sequencer,
-    SessionId, Snapshot, SnapshotPolicy, Submit, Timestamp,
+    SessionId, Snapshot, SnapshotPolicy, Submit, Timestamp, Tried,
 };
 
 use crate::tally::{Tally, digest, genesis, transition};
@@ -26,7 +26,8 @@ enum Call {
     Batch,
     Rejected,
     Snapshot,
-    Tried { is_restored: bool },
+    Tried(Tried),
+    RetryTrial,
     Fault,
     Welcome { client: u8, resume: Option<(bool, u64)> },
     Read(u64),
@@ -54,7 +55,9 @@ fn calls() -> impl Strategy<Value = Vec<(Call, u64)>> {
         4 => Just(Call::Batch),
         3 => Just(Call::Rejected),
         1 => Just(Call::Snapshot),
-        2 => prop::bool::weighted(0.8).prop_map(|is_restored| Call::Tried { is_restored }),
+        2 => Just(Call::Tried(Tried::Restored)),
+        1 => prop_oneof![Just(Tried::Failed("no".to_owned())), Just(Tried::NotTried)].prop_map(Call::Tried),
+        1 => Just(Call::RetryTrial),
         1 => Just(Call::Fault),
         1 => (0..4u8, any::<Option<(bool, u64)>>()).prop_map(|(client, resume)| Call::Welcome { client, resume }),
         1 => numbers().prop_map(Call::Read),
@@ -116,11 +119,12 @@ impl Seen {
                 }
             }
             Call::Snapshot => self.snapshots.extend(sequencer.write_snapshot().map(Arc::new)),
-            Call::Tried { is_restored } => {
+            Call::Tried(tried) => {
                 if let Some(seq) = self.on_trial.take() {
-                    sequencer.handle_tried(seq, if is_restored { Ok(()) } else { Err("no".to_owned()) });
+                    sequencer.handle_tried(seq, tried);
                 }
             }
+            Call::RetryTrial => sequencer.retry_trial(),
             Call::Fault => drop(sequencer.handle_fault("view", Fault::Trapped("a view".to_owned()))),
             Call::Welcome { client, resume } => self.welcome(client, resume, now),
             Call::Read(after) => drop(sequencer.history().read(Seq(after))),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use reapply_sync::{
     Alarm, ApplyError, CodecError, Digest, Event, Fault, Genesis, Input, LoadError, Machine, Refusal, Sequencer,
-    Timestamp,
+    Timestamp, Tried,
 };
 
 /// The applied values, each with its event's entropy and time.
@@ -83,7 +83,7 @@ pub(crate) fn digest() -> Digest {
 /// Restores the snapshot on trial, as every build of this machine would.
 pub(crate) fn try_snapshot(sequencer: &mut Sequencer<Tally>) {
     if let Some(snapshot) = sequencer.poll_trial() {
-        sequencer.handle_tried(snapshot.seq, Ok(()));
+        sequencer.handle_tried(snapshot.seq, Tried::Restored);
     }
 }
 

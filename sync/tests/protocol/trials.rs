@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use reapply_sync::room::limits::{LAST_TRIAL_MICROS_MAX, PRESENCE_INTERVAL_MICROS, TRIAL_RETRY_MICROS};
 use reapply_sync::room::{Effect, Note, Now, Ticks, Waking};
 use reapply_sync::{
-    Author, Batch, ClientKey, Fault, Hello, Input, Limits, Number, Rejection, Report, Room, Seq, Sequencer,
-    ServerMessage, SessionId, Snapshot, SnapshotPolicy, Timestamp,
+    Author, Batch, ClientKey, Fault, Goodbye, Hello, Input, Limits, Number, Rejection, Report, Room, Seq, Sequencer,
+    ServerMessage, SessionId, Snapshot, SnapshotPolicy, Timestamp, Tried,
 };
 
 use crate::tally::{Tally, genesis, transition};
@@ -17,14 +18,19 @@ const TOO_DEEP: &str = "its bytes nest too deep";
 /// A room with one session, and its owner, who performs effects when the test says so.
 struct Owner {
     room: Room<Tally>,
+    ticks: u64,
     number: u64,
     appending: Option<Arc<Batch>>,
     on_trial: Option<Arc<Snapshot>>,
+    /// The number of snapshots that were tried.
+    trials: usize,
     log: Vec<Batch>,
     stored: Vec<Arc<Snapshot>>,
     reports: Vec<Report>,
     rejected: Vec<Rejection>,
-    is_asleep: bool,
+    ended: Vec<Goodbye>,
+    /// The note with which the room fell asleep.
+    noted: Option<Note>,
 }
 
 impl Owner {
@@ -32,7 +38,8 @@ impl Owner {
         Self::open(policy, limits, None, Vec::new())
     }
 
-    fn open(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
+    /// Opens a room without sessions.
+    fn open_idle(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
         let after = snapshot.as_ref().map_or(Seq(0), |snapshot| snapshot.seq);
         let tail = log.iter().filter(|batch| batch.expected >= after).cloned().collect::<Vec<_>>();
         let build = |_| Ok(Tally::default());
@@ -40,10 +47,25 @@ impl Owner {
         let mut sequencer = opened.unwrap();
         sequencer.set_snapshot_policy(policy);
         let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: 1_000_000 };
-        let room = Room::new(sequencer, waking, &mut now(&mut || 7));
-        let (number, appending, on_trial) = (log.len() as u64, None, None);
-        let (stored, reports, rejected) = (Vec::new(), Vec::new(), Vec::new());
-        let mut owner = Self { room, number, appending, on_trial, log, stored, reports, rejected, is_asleep: false };
+        let room = Room::new(sequencer, waking, &mut now(0, &mut || 7));
+        Self {
+            room,
+            ticks: 0,
+            number: log.len() as u64,
+            appending: None,
+            on_trial: None,
+            trials: 0,
+            log,
+            stored: Vec::new(),
+            reports: Vec::new(),
+            rejected: Vec::new(),
+            ended: Vec::new(),
+            noted: None,
+        }
+    }
+
+    fn open(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
+        let mut owner = Self::open_idle(policy, limits, snapshot, log);
         let hello = Hello::new(KEY, None);
         owner.with(|room, now| room.handle_enter(SessionId(1), &hello, Author("a".into()), now)).unwrap();
         owner.perform();
@@ -54,17 +76,21 @@ impl Owner {
     }
 
     fn with<T>(&mut self, f: impl FnOnce(&mut Room<Tally>, &mut Now<'_>) -> T) -> T {
-        f(&mut self.room, &mut now(&mut || 7))
+        f(&mut self.room, &mut now(self.ticks, &mut || 7))
     }
 
     fn perform(&mut self) {
         while let Some(effect) = self.with(|room, now| room.poll_effect(now)) {
             match effect {
                 Effect::Append { batch, .. } => self.appending = Some(batch),
-                Effect::TrySnapshot(snapshot) => self.on_trial = Some(snapshot),
+                Effect::TrySnapshot(snapshot) => {
+                    self.on_trial = Some(snapshot);
+                    self.trials += 1;
+                }
                 Effect::StoreSnapshot(snapshot) => self.stored.push(snapshot),
                 Effect::Report(report) => self.reports.push(report),
-                Effect::Sleep { .. } => self.is_asleep = true,
+                Effect::End { why, .. } => self.ended.push(why),
+                Effect::Sleep { note } => self.noted = Some(note),
                 Effect::Send { frame, .. } => match ServerMessage::decode(&frame).unwrap() {
                     ServerMessage::Rejected { why, .. } => self.rejected.push(why),
                     other => panic!("{other:?}"),
@@ -86,10 +112,25 @@ impl Owner {
         self.perform();
     }
 
-    fn tell_tried(&mut self, tried: Result<(), &str>) {
+    fn tell_tried(&mut self, tried: Tried) {
         let snapshot = self.on_trial.take().expect("a snapshot is on trial");
-        self.with(|room, _| room.handle_tried(snapshot.seq, tried.map_err(str::to_owned)));
+        self.with(|room, _| room.handle_tried(snapshot.seq, tried));
         self.perform();
+    }
+
+    /// Waits this long, and calls the timer.
+    fn wait(&mut self, micros: u64) {
+        self.ticks += micros;
+        self.with(|room, now| room.handle_timer(now));
+        self.perform();
+    }
+
+    fn wakes_at(&mut self) -> Option<u64> {
+        self.with(|room, now| room.wake_at(now)).map(|Ticks(at)| at)
+    }
+
+    fn is_asleep(&self) -> bool {
+        self.noted.is_some()
     }
 
     /// Submits one transition, and stores its event, but no checkpoint.
@@ -104,11 +145,11 @@ impl Owner {
     }
 
     /// Submits this many transitions. Tries and stores everything that the room asks for.
-    fn submit_all(&mut self, count: usize, tried: Result<(), &str>) {
+    fn submit_all(&mut self, count: usize, tried: &Tried) {
         for _ in 0..count {
             self.submit();
             if self.on_trial.is_some() {
-                self.tell_tried(tried);
+                self.tell_tried(tried.clone());
             }
             while self.appending.is_some() {
                 self.append(true);
@@ -133,8 +174,12 @@ impl Owner {
     }
 }
 
-fn now<'a>(entropy: &'a mut dyn FnMut() -> u64) -> Now<'a> {
-    Now { ticks: Ticks(0), time: Timestamp(1_000), entropy }
+fn now<'a>(ticks: u64, entropy: &'a mut dyn FnMut() -> u64) -> Now<'a> {
+    Now { ticks: Ticks(ticks), time: Timestamp(1_000), entropy }
+}
+
+fn too_deep() -> Tried {
+    Tried::Failed(TOO_DEEP.to_owned())
 }
 
 fn every(events: u64) -> SnapshotPolicy {
@@ -160,7 +205,7 @@ fn a_snapshot_is_stored_once_it_was_restored_and_its_checkpoint_is_durable_in_ei
         for is_trial in [is_tried_first, !is_tried_first] {
             assert!(owner.stored.is_empty(), "it is stored too early");
             assert_eq!(owner.base(), Seq(0));
-            if is_trial { owner.tell_tried(Ok(())) } else { owner.append(true) }
+            if is_trial { owner.tell_tried(Tried::Restored) } else { owner.append(true) }
         }
         assert_eq!((owner.base(), owner.stored.len(), owner.checkpoints()), (seq, 1, vec![seq]));
         assert!(owner.reports.is_empty());
@@ -170,8 +215,9 @@ fn a_snapshot_is_stored_once_it_was_restored_and_its_checkpoint_is_durable_in_ei
 #[test]
 fn a_snapshot_that_cannot_be_restored_is_not_stored_and_its_cause_is_told_once() {
     let mut owner = Owner::new(every(4), Limits { overfull_tail_bytes_min: 60_000, ..Limits::default() });
-    owner.submit_all(300, Err(TOO_DEEP));
-    assert!(owner.checkpoints().len() > 2, "it was tried once only: {:?}", owner.checkpoints());
+    owner.submit_all(300, &too_deep());
+    assert!(owner.trials > 2, "it was tried {} times", owner.trials);
+    assert_eq!(owner.checkpoints().len(), 1, "only the first one's checkpoint did not wait for its trial");
     assert_eq!(owner.reports, [Report::SnapshotUnrestorable { why: TOO_DEEP.to_owned() }]);
     assert_eq!((owner.base(), owner.stored.len()), (Seq(0), 0));
     // After a fault, the room goes on from the same snapshot as before.
@@ -184,7 +230,7 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_its_cause_is_told_once()
     let shown = owner.with(|room, now| room.show(|_, state| Ok(state.applied.len()), now));
     assert!(shown.unwrap() >= 300 && !owner.room.sequencer().is_broken());
     // The room ends like one that cannot write its state.
-    owner.submit_all(5_000, Err(TOO_DEEP));
+    owner.submit_all(5_000, &too_deep());
     assert!(matches!(owner.rejected.last(), Some(Rejection::Overfull { .. })), "{:?}", owner.rejected.last());
     assert!(matches!(owner.reports.last(), Some(Report::Overfull { .. })), "{:?}", owner.reports);
 }
@@ -193,10 +239,10 @@ fn a_snapshot_that_cannot_be_restored_is_not_stored_and_its_cause_is_told_once()
 fn a_cause_is_told_again_after_a_snapshot_that_succeeded() {
     let mut owner = Owner::new(every(4), Limits::default());
     for round in 1..=2 {
-        owner.submit_all(50, Err(TOO_DEEP));
+        owner.submit_all(50, &too_deep());
         let told = owner.reports.iter().filter(|report| matches!(report, Report::SnapshotUnrestorable { .. }));
         assert_eq!(told.count(), round);
-        owner.submit_all(200, Ok(()));
+        owner.submit_all(200, &Tried::Restored);
         assert!(owner.base() > Seq(0));
     }
 }
@@ -206,17 +252,17 @@ fn a_snapshot_whose_checkpoint_is_not_stored_is_given_up() {
     for is_tried_first in [true, false] {
         let mut owner = trying();
         if is_tried_first {
-            owner.tell_tried(Ok(()));
+            owner.tell_tried(Tried::Restored);
         }
         owner.append(false);
         if !is_tried_first {
-            owner.tell_tried(Ok(()));
+            owner.tell_tried(Tried::Restored);
         }
         assert_eq!((owner.base(), owner.stored.len()), (Seq(0), 0));
         // The room takes another snapshot.
         let hello = Hello::new(KEY, None);
         owner.with(|room, now| room.handle_enter(SessionId(1), &hello, Author("a".into()), now)).unwrap();
-        owner.submit_all(3, Ok(()));
+        owner.submit_all(3, &Tried::Restored);
         assert_eq!(owner.stored.len(), 1);
     }
 }
@@ -231,12 +277,12 @@ fn sleep(owner: &mut Owner) -> Option<Arc<Snapshot>> {
     }
     owner.stop();
     if owner.on_trial.is_some() {
-        assert!(!owner.is_asleep, "it sleeps over the trial of its snapshot");
-        owner.tell_tried(Ok(()));
+        assert!(!owner.is_asleep(), "it sleeps over the trial of its snapshot");
+        owner.tell_tried(Tried::Restored);
         assert_eq!(owner.stored.len(), stored, "it is stored before its checkpoint");
         owner.append(true);
     }
-    assert!(owner.is_asleep);
+    assert!(owner.is_asleep());
     (owner.stored.len() > stored).then(|| Arc::clone(owner.stored.last().unwrap()))
 }
 
@@ -245,7 +291,7 @@ fn restless(policy: SnapshotPolicy, limits: Limits, rounds: usize) -> (usize, us
     let (mut log, mut newest, mut snapshots) = (Vec::new(), None, 0);
     for _ in 0..rounds {
         let mut owner = Owner::open(policy, limits, newest.clone(), log);
-        owner.submit_all(2, Ok(()));
+        owner.submit_all(2, &Tried::Restored);
         sleep(&mut owner);
         snapshots += owner.stored.len();
         newest = owner.stored.last().map(|snapshot| (**snapshot).clone()).or(newest);
@@ -272,17 +318,147 @@ fn a_room_falls_asleep_though_its_last_snapshot_fails() {
     let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
     for is_restored in [true, false] {
         let mut owner = Owner::new(SnapshotPolicy::default(), narrow);
-        owner.submit_all(20, Ok(()));
+        owner.submit_all(20, &Tried::Restored);
         owner.stop();
-        assert!(!owner.is_asleep);
+        assert!(!owner.is_asleep());
         if is_restored {
-            owner.tell_tried(Ok(()));
+            owner.tell_tried(Tried::Restored);
             owner.append(false);
         } else {
             owner.append(true);
-            owner.tell_tried(Err(TOO_DEEP));
+            owner.tell_tried(too_deep());
         }
-        assert!(owner.is_asleep && owner.stored.is_empty());
+        assert!(owner.is_asleep() && owner.stored.is_empty());
         assert_eq!(owner.reports.len(), usize::from(!is_restored), "{:?}", owner.reports);
     }
+}
+
+/// Returns a room with one session whose log has outgrown its snapshot.
+fn outgrown() -> Owner {
+    let mut owner = Owner::new(SnapshotPolicy::default(), Limits { sleep_tail_bytes_min: 100, ..Limits::default() });
+    owner.submit_all(20, &Tried::Restored);
+    assert_eq!(owner.trials, 0);
+    owner
+}
+
+#[test]
+fn sessions_of_a_room_that_ends_do_not_wait_for_the_trial_of_its_last_snapshot() {
+    let mut owner = outgrown();
+    owner.stop();
+    assert!(owner.on_trial.is_some() && !owner.is_asleep());
+    assert_eq!(owner.ended, [Goodbye::ShuttingDown]);
+    // Nobody has left by that: the log says so when the room wakes.
+    owner.wait(PRESENCE_INTERVAL_MICROS);
+    owner.append(true);
+    owner.tell_tried(Tried::Restored);
+    assert!(owner.noted.is_some_and(|note| note.is_occupied), "{:?}", owner.noted);
+    assert_eq!((owner.stored.len(), owner.ended.len()), (1, 1));
+    let left = owner.log.iter().flat_map(|batch| &batch.events).filter(|event| matches!(event.input, Input::Left(_)));
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_room_that_ends_gives_a_snapshot_up_whose_trial_takes_too_long() {
+    for is_bound in [true, false] {
+        let mut owner = outgrown();
+        owner.stop();
+        if is_bound {
+            owner.append(true);
+        }
+        assert!(owner.wakes_at().is_some_and(|at| at <= LAST_TRIAL_MICROS_MAX), "{:?}", owner.wakes_at());
+        owner.wait(LAST_TRIAL_MICROS_MAX - 1);
+        assert!(!owner.is_asleep());
+        owner.wait(1);
+        assert_eq!(owner.is_asleep(), is_bound, "it sleeps over an event");
+        if !is_bound {
+            owner.append(true);
+        }
+        assert!(owner.is_asleep() && owner.stored.is_empty() && owner.reports.is_empty());
+    }
+}
+
+#[test]
+fn a_trial_that_could_not_be_made_says_nothing_of_the_snapshot_and_is_made_later() {
+    let mut owner = trying();
+    let seq = owner.on_trial.as_ref().unwrap().seq;
+    owner.append(true);
+    for _ in 0..3 {
+        owner.tell_tried(Tried::NotTried);
+        assert!(owner.on_trial.is_none(), "it is tried again at once");
+        assert_eq!((owner.base(), owner.stored.len()), (Seq(0), 0));
+        owner.submit_all(20, &Tried::Restored);
+        assert!(owner.wakes_at().is_some_and(|at| at <= owner.ticks + TRIAL_RETRY_MICROS));
+        owner.wait(TRIAL_RETRY_MICROS);
+    }
+    owner.tell_tried(Tried::Restored);
+    assert_eq!((owner.base(), owner.stored[0].seq, owner.checkpoints()[0]), (seq, seq, seq));
+    assert!(owner.reports.is_empty(), "{:?}", owner.reports);
+}
+
+#[test]
+fn a_room_that_ends_makes_a_trial_once_more_that_could_not_be_made() {
+    for tried in [Tried::Restored, Tried::NotTried] {
+        let mut owner = trying();
+        owner.append(true);
+        owner.tell_tried(Tried::NotTried);
+        owner.stop();
+        assert!(!owner.is_asleep());
+        owner.tell_tried(tried.clone());
+        assert!(owner.is_asleep() && owner.reports.is_empty());
+        assert_eq!(owner.stored.len(), usize::from(tried == Tried::Restored));
+    }
+}
+
+/// Wakes a room and makes it sleep, this many times. Each trial has the outcome `tried`. Returns the room's log.
+fn wake_and_sleep(mut log: Vec<Batch>, rounds: usize, tried: &Tried) -> Vec<Batch> {
+    for _ in 0..rounds {
+        let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
+        let mut owner = Owner::open_idle(every(4), narrow, None, log);
+        owner.stop();
+        while !owner.is_asleep() {
+            if owner.on_trial.is_some() {
+                owner.tell_tried(tried.clone());
+            } else {
+                owner.append(true);
+            }
+        }
+        log = owner.log;
+    }
+    log
+}
+
+#[test]
+fn a_log_does_not_grow_from_waking_while_its_state_cannot_be_restored() {
+    let mut owner = outgrown();
+    owner.with(|room, now| room.handle_leave(SessionId(1), now));
+    owner.perform();
+    owner.append(true);
+    let events = |log: &[Batch]| log.iter().map(|batch| batch.events.len()).sum::<usize>();
+    let log = wake_and_sleep(owner.log, 1, &too_deep());
+    let head = events(&log);
+    let log = wake_and_sleep(log, 5, &too_deep());
+    assert_eq!(events(&log), head);
+    // The next one that is restored has its checkpoint.
+    let log = wake_and_sleep(log, 1, &Tried::Restored);
+    assert_eq!(events(&log), head + 1);
+}
+
+#[test]
+fn a_snapshot_in_doubt_is_given_up_if_the_log_goes_on_and_the_next_one_is_not_in_doubt() {
+    let mut owner = trying();
+    owner.append(true);
+    owner.tell_tried(too_deep());
+    while owner.on_trial.is_none() {
+        owner.submit();
+    }
+    assert!(owner.appending.is_none(), "its checkpoint did not wait");
+    owner.submit();
+    owner.tell_tried(Tried::Restored);
+    assert_eq!((owner.checkpoints().len(), owner.base()), (1, Seq(0)));
+    owner.submit();
+    assert!(owner.appending.is_some() && owner.on_trial.is_some());
+    let seq = owner.on_trial.as_ref().unwrap().seq;
+    owner.append(true);
+    owner.tell_tried(Tried::Restored);
+    assert_eq!((owner.checkpoints().last(), owner.base(), owner.stored.len()), (Some(&seq), seq, 1));
 }

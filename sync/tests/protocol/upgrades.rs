@@ -4,7 +4,7 @@ use reapply_sync::{Author, Replica};
 use reapply_sync::{
     Batch, Capabilities, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, LogId, Number,
     OpenError, Outcome, Rejection, Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot,
-    SnapshotPolicy, Start, Submit, Timestamp, UpgradeError, VERSION, Welcome,
+    SnapshotPolicy, Start, Submit, Timestamp, Tried, UpgradeError, VERSION, Welcome,
 };
 
 use crate::tally::{Tally, digest, genesis, transition, try_snapshot};
@@ -81,7 +81,7 @@ fn a_room_opens_under_the_build_that_its_log_ends_with_though_no_snapshot_was_st
     let snapshot = reopened.poll_trial().expect("an upgrade's snapshot is taken again");
     assert_eq!((snapshot.seq, snapshot.digest), (Seq(2), next_digest()));
     assert!(reopened.poll_snapshot().is_none(), "it is stored before it was tried");
-    reopened.handle_tried(Seq(2), Ok(()));
+    reopened.handle_tried(Seq(2), Tried::Restored);
     assert_eq!(reopened.poll_snapshot(), Some(snapshot));
     // A fault after it starts from that snapshot, which the current build wrote.
     reopened.handle_fault("view", reapply_sync::Fault::Trapped("once".to_owned()));

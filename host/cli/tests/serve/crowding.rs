@@ -8,11 +8,13 @@ use std::sync::mpsc;
 use std::thread;
 
 use reapply_sync::{Event, Input, Number, Rejection, ServerMessage};
-use reapply_testing::Host;
 use reapply_testing::http::{Answer, get};
 use reapply_testing::machine_wat::{MachineWat, describe};
+use reapply_testing::{Host, until_blocking};
 
 use super::session::Session;
+use super::stopping::slow_to_restore;
+use super::unrestorable::snapshots;
 use crate::PROGRAM;
 
 /// The maximum number of rooms that work at once. Each has a client of its own, whose key is one byte.
@@ -38,6 +40,10 @@ async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize)
 const COUNT_IF_USED: &str = "(local $left i32) (local.set $left (i32.const 100000000))
     (if (local.get $state) (then
         (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))";
+
+/// Counts to some millions.
+const COUNT_A_LITTLE: &str = "(local $left i32) (local.set $left (i32.const 4000000))
+    (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
 
 /// Starts a host that runs the counter, and this machine as `slow`.
 fn host_with(slow: &MachineWat) -> Host {
@@ -216,6 +222,36 @@ async fn traps_in_rooms_that_are_dear_to_make_again_hold_up_no_other_room_and_ge
         let checkpoints = host.events("slow/0").iter().filter(is_checkpoint).count();
         assert_eq!(checkpoints, 1);
         outlasts
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn trials_of_snapshots_hold_up_no_turn_no_view_and_no_recovery() {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    with_enough_rooms(async |rooms| {
+        let host = host_with(&slow_to_restore());
+        assert!(host.command("retain", &["slow", "--snapshot-events", "2"]).status.success());
+        // Its view is made on the pool, and a transition of nine bytes traps, after which its state is recovered there.
+        let view = Box::leak(format!("{COUNT_A_LITTLE} {}", MachineWat::default().view).into_boxed_str());
+        let apply = "(if (i32.eq (local.get $length) (i32.const 9)) (then (unreachable)))
+            (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
+        deploy(&host, "other", &MachineWat { view, apply, ..MachineWat::default() }).unwrap();
+        let mut stranger = Session::join(&host, "counter/calm", 1).await;
+        let mut other = Session::join(&host, "other/room", 1).await;
+        let _busy = join_slow_rooms(&host, rooms, 3, 1).await;
+        until_blocking("all snapshots are on trial", || {
+            let untried =
+                |room: &u8| !host.events(&format!("slow/{room}")).iter().any(|event| event["kind"] == "checkpoint");
+            (0..rooms).find(untried).map_or(Ok(()), |room| Err(format!("{room}")))
+        });
+        see_that_it_is_undisturbed(&mut stranger).await;
+        other.submit(1, vec![0; 9]).await;
+        assert_eq!(other.rejection().await.0, Number(1));
+        assert_eq!(host.room("other/room")["view"], 0);
+        // Trials begin in order: while more are left than there are threads, some have not begun.
+        let untried = (0..rooms).filter(|room| snapshots(&host, &room.to_string()).is_empty()).count();
+        untried > processors.max(2)
     })
     .await;
 }

@@ -3,11 +3,16 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::path::Path;
 
+use reapply_sync::Goodbye;
+use reapply_testing::machine_wat::MachineWat;
 use reapply_testing::{Host, until_blocking};
 
 use super::components::costly;
-use crate::counter_host;
+use super::session::Session;
+use super::unrestorable::deploy;
+use crate::{PROGRAM, counter_host};
 
 /// A component that takes minutes to compile must not delay a host that long.
 #[test]
@@ -32,6 +37,39 @@ fn a_host_that_compiles_stops() {
     assert!(host.log().contains("stopped"), "{}", host.log());
     host.restart();
     assert_eq!(host.room("counter/kept")["view"]["count"], 1);
+}
+
+/// A machine whose `restore` takes about a second.
+pub(crate) fn slow_to_restore() -> MachineWat {
+    MachineWat {
+        restore: "(local $left i32) (local.set $left (i32.const 300000000))
+            (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+            (call $ok (call $new (i32.load (local.get $snapshot))))",
+        ..MachineWat::default()
+    }
+}
+
+/// Each room tries a snapshot before it ends. All trials together would take far longer than a host that stops waits for its rooms.
+#[tokio::test]
+async fn a_host_stops_in_time_though_its_rooms_would_try_their_snapshots_for_long() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let rooms: Vec<_> = (0..processors.max(2) * 20).map(|room| format!("wat/{room}")).collect();
+    let mut host = Host::start_program(Path::new(PROGRAM), &[]);
+    deploy(&host, &slow_to_restore());
+    for room in &rooms {
+        // Enough for a snapshot before the room sleeps, and too little for one before.
+        let answer = host.submit(room, &format!("\"{}\"", "x".repeat(20_000)));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let mut session = Session::join(&host, &rooms[0], 1).await;
+    host.terminate();
+    assert_eq!(session.goodbye().await, Goodbye::ShuttingDown);
+    assert!(host.wait_for_end().success(), "{}", host.log());
+    assert!(!host.log().contains("did not settle in time"), "{}", host.log());
+    host.restart();
+    for room in &rooms {
+        assert!(host.room(room)["seq"].as_u64() >= Some(1), "{}", host.room(room));
+    }
 }
 
 /// Returns the processor time that a process has used, in ticks.

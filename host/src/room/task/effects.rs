@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reapply_sync::room::{Effect, Note, Step};
-use reapply_sync::{Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot};
+use reapply_sync::{Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot, Tried};
 use tracing::{debug, error, info, warn};
 
 use super::Task;
@@ -41,9 +41,7 @@ impl Task {
     async fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Append { batch, note } => self.append(&batch, note),
-            Effect::TrySnapshot(snapshot) => {
-                self.trial = Some(Trial::new(self.context.machines.clone(), snapshot));
-            }
+            Effect::TrySnapshot(snapshot) => self.try_snapshot(snapshot),
             Effect::StoreSnapshot(snapshot) => self.store_snapshot(snapshot),
             Effect::Rung => {
                 for ringer in self.decider().ringers.drain(..) {
@@ -139,8 +137,14 @@ impl Task {
         self.turn(Step::HandIn, hand_in).await;
     }
 
+    fn try_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        let build = self.decider().room.sequencer().machine().build().clone();
+        let pool = self.context.machines.pool().clone();
+        self.trial = Some(Trial::new(self.id.clone(), build, pool, snapshot));
+    }
+
     /// Hands the outcome of a snapshot's trial to the room.
-    pub(super) fn handle_tried(&mut self, tried: Result<(), String>) {
+    pub(super) fn handle_tried(&mut self, tried: Tried) {
         if let Some(Trial { seq, .. }) = self.trial.take() {
             self.decider().room.handle_tried(seq, tried);
         }

@@ -1,30 +1,32 @@
-//! The trial of a snapshot: checks that its build restores it, in an instance of its own.
+//! The trial of a snapshot: whether its build restores it, found out in an instance of its own, away from the room.
 //!
-//! A trial costs one restore for each snapshot that is stored, on a thread of the pool. The room continues meanwhile.
+//! A trial costs one restore for each snapshot that is stored, on threads of the pool that do nothing else. The room goes on meanwhile.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use reapply_sync::{Machine, Seq, Snapshot};
-
-use crate::machines::{Machines, MachinesError};
-use reapply_machine::{Lane, Stack};
+use reapply_machine::{Build, Lane, MachinePool, Stack};
+use reapply_sync::{Machine, RoomId, Seq, Snapshot, Tried};
+use tracing::warn;
 
 /// The trial that is under way.
 pub(super) struct Trial {
     pub(super) seq: Seq,
-    tried: Pin<Box<dyn Future<Output = Result<(), String>> + Send>>,
+    tried: Pin<Box<dyn Future<Output = Tried> + Send>>,
 }
 
 impl Trial {
-    /// Starts the trial of a snapshot. If the trial is dropped, it does not begin, or its outcome is ignored.
-    pub(super) fn new(machines: Machines, snapshot: Arc<Snapshot>) -> Self {
-        Self { seq: snapshot.seq, tried: Box::pin(restore(machines, snapshot)) }
+    /// Returns the trial of a snapshot in an instance of the build that the room runs. A trial that is dropped does not begin, or nobody is told
+    /// its outcome.
+    pub(super) fn new(id: RoomId, build: Build, pool: MachinePool, snapshot: Arc<Snapshot>) -> Self {
+        let seq = snapshot.seq;
+        let tried = async move { pool.run(Lane::Trial, move || restore(&id, &build, &snapshot)).await };
+        Self { seq, tried: Box::pin(tried) }
     }
 }
 
-/// Waits for the trial that is under way, and returns its outcome. Waits forever if there is none.
-pub(super) async fn tried(trial: &mut Option<Trial>) -> Result<(), String> {
+/// Returns the outcome of the trial that is under way. Waits forever if there is none.
+pub(super) async fn tried(trial: &mut Option<Trial>) -> Tried {
     match trial {
         Some(Trial { tried, .. }) => tried.await,
         None => std::future::pending().await,
@@ -32,13 +34,17 @@ pub(super) async fn tried(trial: &mut Option<Trial>) -> Result<(), String> {
 }
 
 /// Restores a snapshot as a replay would.
-async fn restore(machines: Machines, snapshot: Arc<Snapshot>) -> Result<(), String> {
-    let build = machines.build(snapshot.digest).await.map_err(|error| error.to_string())?;
-    let build = build.ok_or_else(|| MachinesError::NotStored(snapshot.digest).to_string())?;
-    let restore = move || {
-        let mut machine = build.instantiate_with(Stack::Replaying).map_err(|fault| fault.to_string())?;
-        let restored = machine.restore(&snapshot.state, snapshot.state_version);
-        restored.map(drop).map_err(|error| error.to_string())
+fn restore(id: &RoomId, build: &Build, snapshot: &Snapshot) -> Tried {
+    // The room's own instance has started, so a start that fails is not the machine's fault: it starts without input.
+    let mut machine = match build.instantiate_with(Stack::Replaying) {
+        Ok(machine) => machine,
+        Err(fault) => {
+            warn!(room = %id, seq = %snapshot.seq, %fault, "a snapshot could not be tried; it is tried again later");
+            return Tried::NotTried;
+        }
     };
-    machines.pool().run(Lane::Trial, restore).await
+    match machine.restore(&snapshot.state, snapshot.state_version) {
+        Ok(_) => Tried::Restored,
+        Err(error) => Tried::Failed(error.to_string()),
+    }
 }

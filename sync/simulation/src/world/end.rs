@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reapply_client_core::Status;
 use reapply_sync::room::Effect;
-use reapply_sync::{Machine, Sequencer, Snapshot};
+use reapply_sync::{Machine, Sequencer, Snapshot, Tried};
 
 use super::World;
 use crate::scenario::Scenario;
@@ -56,7 +56,7 @@ impl<S: Scenario> World<S> {
             match &effect {
                 Effect::Append { .. } => drop(self.with_room(|shell, now| shell.room.handle_appended(now))),
                 Effect::TrySnapshot(snapshot) => {
-                    self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, Ok(())));
+                    self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, Tried::Restored));
                 }
                 _ => {}
             }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reapply_sync::room::{Effect, Note, Now, Step, Ticks};
-use reapply_sync::{Batch, ClientMessage, Machine, Snapshot, Timestamp};
+use reapply_sync::{Batch, ClientMessage, Machine, Snapshot, Timestamp, Tried};
 
-use reapply_sync::room::limits::STORAGE_RETRY_MICROS;
+use reapply_sync::room::limits::{LAST_TRIAL_MICROS_MAX, STORAGE_RETRY_MICROS};
 
 use super::World;
 use super::task::{Stored, Task, Waiting};
@@ -81,6 +81,7 @@ impl<S: Scenario> World<S> {
         self.ledger.note_crash();
         self.signals.note_crash();
         (self.noted_at_rest, self.alarm_failed) = (None, None);
+        self.on_trial = None;
         if let Some(shell) = self.room.take() {
             self.coverage.room.add(&shell.counts);
         }
@@ -131,17 +132,27 @@ impl<S: Scenario> World<S> {
     }
 
     /// Restores a snapshot away from the room, in a machine of its own.
-    pub(super) fn try_snapshot(&mut self, snapshot: &Snapshot) {
-        if self.room.is_none() {
+    pub(super) fn try_snapshot(&mut self, snapshot: &Arc<Snapshot>) {
+        if self.on_trial.take_if(|on_trial| Arc::ptr_eq(on_trial, snapshot)).is_none() {
+            return;
+        }
+        if !self.is_calm && self.random.percent(5) {
+            self.coverage.trials_not_made += 1;
+            self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, Tried::NotTried));
+            self.pump_room();
             return;
         }
         let mut machine = self.journal.build(&self.scenario, number_of(S::NAME, snapshot.digest));
-        let tried = machine.restore(&snapshot.state, snapshot.state_version).map(drop).map_err(|why| why.to_string());
+        let restored = machine.restore(&snapshot.state, snapshot.state_version);
         self.ledger.note_struck(self.journal.faults.take());
-        if let Err(why) = &tried {
-            self.coverage.trials_failed += 1;
-            assert!(self.ledger.note_told(why), "a snapshot is not restored, though nothing failed: {why}");
-        }
+        let tried = match restored.map_err(|why| why.to_string()) {
+            Ok(_) => Tried::Restored,
+            Err(why) => {
+                self.coverage.trials_failed += 1;
+                assert!(self.ledger.note_told(&why), "a snapshot is not restored, though nothing failed: {why}");
+                Tried::Failed(why)
+            }
+        };
         self.with_room(|shell, _| shell.room.handle_tried(snapshot.seq, tried));
         self.pump_room();
     }
@@ -322,7 +333,9 @@ impl<S: Scenario> World<S> {
         match effect {
             Effect::Append { batch, note } => self.append(batch, note),
             Effect::TrySnapshot(snapshot) => {
-                let after = self.random.below(200_000);
+                let longest = if self.random.percent(90) { 200_000 } else { 2 * LAST_TRIAL_MICROS_MAX };
+                let after = self.random.below(longest);
+                self.on_trial = Some(Arc::clone(&snapshot));
                 self.schedule(after, Task::TrySnapshot { host: self.host, snapshot });
             }
             Effect::StoreSnapshot(snapshot) => {
@@ -401,6 +414,7 @@ impl<S: Scenario> World<S> {
             self.rung_for = None;
         }
         self.coverage.slept += 1;
+        self.coverage.slept_before_trial += u64::from(self.on_trial.take().is_some());
         self.coverage.slept_with_alarm += u64::from(note.alarm.is_some());
         self.coverage.room.add(&shell.counts);
         self.failed_at = None;

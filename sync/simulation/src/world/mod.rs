@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use reapply_client_core::{Driver, Status};
 use reapply_sync::room::Note;
-use reapply_sync::{Batch, ClientId, Number, Timestamp};
+use reapply_sync::{Batch, ClientId, Number, Snapshot, Timestamp};
 
 use self::browser::Browser;
 use self::page::{Page, Tab};
@@ -66,6 +66,8 @@ struct World<S: Scenario> {
     /// Whether the host's process is gone.
     is_down: bool,
     in_flight: Option<(Arc<Batch>, Note)>,
+    /// The snapshot that is on trial.
+    on_trial: Option<Arc<Snapshot>>,
     inbox: VecDeque<Waiting>,
     /// The number of times that the host has started.
     host: u64,
@@ -149,6 +151,7 @@ impl<S: Scenario> World<S> {
             room: None,
             is_down: true,
             in_flight: None,
+            on_trial: None,
             inbox: VecDeque::new(),
             host: 0,
             timer_scheduled: None,
