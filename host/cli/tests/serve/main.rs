@@ -20,6 +20,7 @@ mod log;
 mod make_fixture;
 mod many_builds;
 mod names;
+mod overfull;
 mod pipes;
 mod presence;
 mod replays;
