@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
 
 use crate::clock;
 use reapply_journal::crash;
 use reapply_journal::{Component, Journal, JournalError, MachineRecord};
-use reapply_machine::limits::{BUILDS_LOADED_MAX, DESCRIPTIONS_BYTES_MAX};
-use reapply_machine::{Build, Builds, DeployError, Engine, Instance, MachinePool, Stack};
+use reapply_machine::limits::DESCRIPTIONS_BYTES_MAX;
+use reapply_machine::{Build, Builds, DeployError, Engine, Instance, LoadedBuilds, MachinePool, Stack};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]
@@ -24,8 +23,7 @@ struct Shared {
     engine: Engine,
     pool: MachinePool,
     journal: Arc<dyn Journal>,
-    /// Builds in use or used lately, by digest. A cell's first user compiles; the others wait for it.
-    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Build>>>>,
+    loaded: LoadedBuilds,
     described: Mutex<HashMap<Digest, Described>>,
 }
 
@@ -69,7 +67,7 @@ impl Machines {
                 engine,
                 pool: MachinePool::default(),
                 journal,
-                loaded: Mutex::default(),
+                loaded: LoadedBuilds::default(),
                 described: Mutex::default(),
             }),
         }
@@ -91,7 +89,8 @@ impl Machines {
         self.shared.journal.put_component(to_component(&build)).await?;
         crash::point("component-stored");
         self.shared.journal.set_current(&name, digest, clock::now()).await?;
-        self.cell(digest).get_or_init(|| async { build.clone() }).await;
+        self.shared.loaded.cell(digest).get_or_init(|| async { build.clone() }).await;
+        self.shared.loaded.drop_unused();
         Ok((name, build))
     }
 
@@ -101,7 +100,7 @@ impl Machines {
     ///
     /// The journal fails, or the stored component does not load.
     pub async fn build(&self, digest: Digest) -> Result<Option<Build>, MachinesError> {
-        let cell = self.cell(digest);
+        let cell = self.shared.loaded.cell(digest);
         if let Some(build) = cell.get() {
             return Ok(Some(build.clone()));
         }
@@ -112,7 +111,10 @@ impl Machines {
             let stored = |why: String| MachinesError::Stored { digest, why };
             loaded.map_err(|error| stored(error.to_string()))?.map_err(|error| stored(error.to_string()))
         };
-        cell.get_or_try_init(load).await.map(|build| Some(build.clone()))
+        let build = cell.get_or_try_init(load).await.cloned()?;
+        drop(cell);
+        self.shared.loaded.drop_unused();
+        Ok(Some(build))
     }
 
     /// Returns the description and the size of the build with this digest; `None` if it is not stored. The component itself is read only once.
@@ -186,17 +188,6 @@ impl Machines {
 
     fn descriptions(&self) -> MutexGuard<'_, HashMap<Digest, Described>> {
         self.shared.described.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn cell(&self, digest: Digest) -> Arc<OnceCell<Build>> {
-        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if loaded.len() >= BUILDS_LOADED_MAX && !loaded.contains_key(&digest) {
-            // Rooms hold clones of their builds, so this only means that some build is read from the compile cache again.
-            loaded.retain(|_, cell| Arc::strong_count(cell) > 1);
-            let any = loaded.keys().next().copied();
-            any.map(|digest| loaded.remove(&digest));
-        }
-        Arc::clone(loaded.entry(digest).or_default())
     }
 }
 

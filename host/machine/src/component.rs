@@ -90,6 +90,11 @@ impl Build {
         &self.inner.component
     }
 
+    /// Returns whether there are other clones of this build.
+    pub(super) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
+    }
+
     /// Returns the machine's description of itself.
     #[must_use]
     pub fn description(&self) -> &Description {

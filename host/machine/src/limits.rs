@@ -76,3 +76,6 @@ pub const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// Compiled builds that are kept in memory. Further ones are read from the compile cache again when they are needed.
 pub const BUILDS_LOADED_MAX: usize = 256;
+
+/// Bytes of the components of builds that are kept in memory although nobody uses them. Compiled code takes a few times as much.
+pub const BUILDS_LOADED_BYTES_MAX: usize = 128 * 1024 * 1024;
