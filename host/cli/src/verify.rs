@@ -34,7 +34,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
 }
 
 fn report(subject: &str, proof: &Proof, took: Duration) -> String {
-    let Proof { header, counts, checkpoints, builds, bytes, .. } = proof;
+    let Proof { header, counts, checkpoints, builds, builds_total, bytes, .. } = proof;
     let seconds = took.as_secs_f64();
     let per_second = counts.events as f64 / seconds.max(f64::EPSILON);
     let mut lines = vec![
@@ -43,6 +43,8 @@ fn report(subject: &str, proof: &Proof, took: Duration) -> String {
         format!("  snapshots    {}, each the state that the log leads to", counts.snapshots),
         format!("  checkpoints  {checkpoints}, each with the hash of its state"),
     ];
+    let unnamed = builds_total - builds.len() as u64;
+    lines.extend((unnamed > 0).then(|| format!("  builds       {unnamed} before these")));
     lines.extend(builds.iter().map(|digest| format!("  build        {digest}")));
     if let Some(base) = &header.base {
         lines.push(format!(

@@ -37,3 +37,6 @@ pub const EXPORT_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 
 /// The number of these bytes that are kept for the last section, so that an export that grows too large can still say so.
 pub const EXPORT_END_BYTES: u64 = 64 * 1024;
+
+/// The maximum number of builds of a log that its proof names: the last ones.
+pub const BUILDS_NAMED_MAX: usize = 100;

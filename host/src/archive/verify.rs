@@ -5,6 +5,7 @@
 //!          └──────────── a thread of its own ────────┘
 //! ```
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -14,7 +15,7 @@ use reapply_sync::{Batch, Digest, Input, Machine, ReplayError, Snapshot, Timesta
 
 use super::builds::{ExportBuilds, ExportReplay};
 use super::finding::Finding;
-use super::limits::PARTS_WAITING_MAX;
+use super::limits::{BUILDS_NAMED_MAX, PARTS_WAITING_MAX};
 use super::part::{Counts, Header};
 use super::parts::{Part, Parts};
 use super::read::ReadError;
@@ -29,8 +30,10 @@ pub struct Proof {
     pub counts: Counts,
     /// The number of checkpoints in the log, each compared with its state.
     pub checkpoints: u64,
-    /// The builds that applied the events, in this order.
-    pub builds: Vec<Digest>,
+    /// The last builds that applied the events, in this order, up to [`BUILDS_NAMED_MAX`].
+    pub builds: VecDeque<Digest>,
+    /// The number of all builds that applied the events. One counts each time that it takes over.
+    pub builds_total: u64,
     /// The time when the alarm of the last state is due, if it has set one.
     pub alarm: Option<Timestamp>,
     /// The number of bytes of the file.
@@ -108,7 +111,7 @@ fn prove(
     };
     tell(Proven::Header(&header))?;
     let mut prover =
-        Prover { header, builds: ExportBuilds::new(engine), replay: None, checkpoints: 0, used: Vec::new() };
+        Prover { header, builds: ExportBuilds::new(engine), replay: None, checkpoints: 0, used: Used::default() };
     for part in parts {
         match part? {
             Part::Header(_) => {}
@@ -135,7 +138,24 @@ struct Prover {
     builds: ExportBuilds,
     replay: Option<ExportReplay>,
     checkpoints: u64,
-    used: Vec<Digest>,
+    used: Used,
+}
+
+/// The builds that applied events: the last ones, and how many there were.
+#[derive(Debug, Default)]
+struct Used {
+    last: VecDeque<Digest>,
+    total: u64,
+}
+
+impl Used {
+    fn push(&mut self, digest: Digest) {
+        self.total += 1;
+        self.last.push_back(digest);
+        if self.last.len() > BUILDS_NAMED_MAX {
+            self.last.pop_front();
+        }
+    }
 }
 
 impl Prover {
@@ -189,8 +209,9 @@ impl Prover {
         let seq = replay.seq();
         let (machine, state) = replay.state();
         let alarm = machine.alarm(state).map_err(|fault| Finding::Event { seq, why: format!("its alarm: {fault}") })?;
-        let Self { header, checkpoints, used: builds, .. } = self;
-        Ok(Proof { header, counts, checkpoints, builds, alarm: alarm.map(|alarm| alarm.at), bytes })
+        let Self { header, checkpoints, used: Used { last: builds, total: builds_total }, .. } = self;
+        let alarm = alarm.map(|alarm| alarm.at);
+        Ok(Proof { header, counts, checkpoints, builds, builds_total, alarm, bytes })
     }
 
     /// Returns the replay, which begins with the first part that needs it, since components come after the header.
@@ -206,5 +227,19 @@ impl Prover {
         replay.check_checkpoints(true);
         self.used.push(replay.digest());
         replay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_names_a_limited_number_of_builds_and_counts_them_all() {
+        let mut used = Used::default();
+        let builds = (0..).map(|number: u64| Digest::of(&number.to_le_bytes()));
+        builds.clone().take(3 * BUILDS_NAMED_MAX).for_each(|digest| used.push(digest));
+        assert_eq!((used.last.len(), used.total), (BUILDS_NAMED_MAX, 3 * BUILDS_NAMED_MAX as u64));
+        assert!(used.last.into_iter().eq(builds.skip(2 * BUILDS_NAMED_MAX).take(BUILDS_NAMED_MAX)));
     }
 }
