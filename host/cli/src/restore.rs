@@ -10,7 +10,7 @@ use super::backup::{check_empty, create_file, put_in_place};
 use super::count::count;
 use reapply_journal::directory::create_private;
 use reapply_journal::sqlite::{DATABASE_FILE, WAL_FILE};
-use reapply_journal::{Journal, LostLog, Proving, SqliteJournal};
+use reapply_journal::{Journal, LostLog, Opened, Proving, SqliteJournal};
 
 /// The number of rooms that are counted at a time.
 const ROOMS_READ: usize = 1_000;
@@ -67,7 +67,10 @@ fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
 
 /// Opens the journal, which proves all of it, and counts.
 fn prove(data: &Path) -> anyhow::Result<(u64, u64)> {
-    let journal = SqliteJournal::open_with(data, LostLog::Refused, Proving::First)?.journal;
+    let Opened { journal, warnings } = SqliteJournal::open_with(data, LostLog::Refused, Proving::First)?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (mut rooms, mut events, mut after) = (0, 0, None);
     loop {

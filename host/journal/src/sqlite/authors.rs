@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use reapply_sync::{Seq, skim};
+use reapply_sync::{RoomId, Seq, skim};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::row::{checksum_of, integer, number, saturated};
+use super::row::{checksum_of, integer, is_damage, number, saturated};
 
 /// The number of events of a segment: segment 0 has the events 1 to 1,024.
 pub(super) const SEGMENT_EVENTS: u64 = 1_024;
@@ -23,6 +23,9 @@ const ROWS_READ_MAX: u64 = 1_024;
 
 /// The maximum number of rows that one transaction removes.
 const ROWS_REMOVED_MAX: u64 = 2_000;
+
+/// The maximum number of damaged rows that are dropped one by one. Beyond it the whole index is dropped.
+const DAMAGED_ROWS_MAX: usize = 10_000;
 
 /// A whole segment of a log, with the hashes of its authors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +154,12 @@ pub(super) fn is_stored(connection: &Connection, key: i64, segment: &Segment) ->
     let found = connection
         .prepare_cached("SELECT checksum, hashes FROM authors WHERE room = ?1 AND segment = ?2")?
         .query_row(params![key, integer(segment.number)?], |row| Ok((row.get::<_, Vec<u8>>(1)?, row.get::<_, i64>(0)?)))
-        .optional()?;
-    Ok(found.is_some_and(|found| found == segment.columns(key)))
+        .optional();
+    match found {
+        Ok(found) => Ok(found.is_some_and(|found| found == segment.columns(key))),
+        Err(error) if is_row_damage(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the last event at or after `after` up to which no event is of one of these authors, as far as the rows of the room with this key say.
@@ -165,7 +172,11 @@ pub(super) fn skip(connection: &Connection, key: i64, after: Seq, authors: &[u64
     let mut rows = statement.query(params![key, saturated(first), saturated(ROWS_READ_MAX)])?;
     let mut segment = first;
     while let Some(found) = rows.next()? {
-        if number(found, 0)? != segment || may_hold(found, key, segment, authors)? {
+        let may_hold = match may_hold(found, key, segment, authors) {
+            Err(error) if is_row_damage(&error) => true,
+            other => other?,
+        };
+        if may_hold {
             break;
         }
         segment += 1;
@@ -182,13 +193,88 @@ pub(super) fn remove_some(connection: &Connection, key: i64, before: i64) -> rus
     Ok((removed as u64) < ROWS_REMOVED_MAX)
 }
 
+/// The rows of the index that are not as they were written.
+#[derive(Debug, Default)]
+pub(super) struct DamagedRows {
+    ids: Vec<i64>,
+    count: u64,
+    /// The place of the first one.
+    first: String,
+}
+
+impl DamagedRows {
+    /// Proves every row of the table: it is as it was written, and its room exists. That it names all authors is compared where a room is proved in
+    /// portions.
+    pub(super) fn find(connection: &Connection, room_of: impl Fn(i64) -> Option<RoomId>) -> rusqlite::Result<Self> {
+        let mut damaged = Self::default();
+        let mut statement = connection.prepare("SELECT segment, checksum, hashes, room, id FROM authors")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let key = row.get::<_, i64>(3).ok();
+            let room = key.and_then(&room_of);
+            let is_whole = match (key, &room) {
+                (Some(key), Some(_)) => {
+                    is_whole(row, key).or_else(|error| if is_row_damage(&error) { Ok(false) } else { Err(error) })?
+                }
+                _ => false,
+            };
+            if !is_whole {
+                damaged.add(row.get(4)?, room.as_ref());
+            }
+        }
+        Ok(damaged)
+    }
+
+    fn add(&mut self, id: i64, room: Option<&RoomId>) {
+        if self.count == 0 {
+            self.first =
+                room.map_or_else(|| "of a room that does not exist".to_owned(), |room| format!("of room {room}"));
+        }
+        self.count += 1;
+        if self.ids.len() <= DAMAGED_ROWS_MAX {
+            self.ids.push(id);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Removes the rows. Returns what the operator should know, if there are any.
+    pub(super) fn drop_from(&self, connection: &Connection) -> rusqlite::Result<Option<String>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let Self { ids, count, first } = self;
+        let transaction = connection.unchecked_transaction()?;
+        if ids.len() > DAMAGED_ROWS_MAX {
+            transaction.execute("DELETE FROM authors", [])?;
+        } else {
+            let mut statement = transaction.prepare("DELETE FROM authors WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| statement.execute([id]).map(drop))?;
+        }
+        transaction.commit()?;
+        Ok(Some(format!(
+            "the index of authors was damaged and lost {count} rows, the first {first}; nothing else is missing, and a host makes the rows again"
+        )))
+    }
+}
+
 /// Returns whether a row of `segment`, `checksum` and `hashes` is as it was written.
-pub(super) fn is_proved(row: &Row<'_>, key: i64) -> rusqlite::Result<bool> {
+fn is_whole(row: &Row<'_>, key: i64) -> rusqlite::Result<bool> {
     Ok(row.get::<_, i64>(1)? == row_checksum(key, number(row, 0)?, row.get_ref(2)?.as_blob()?))
 }
 
-/// A damaged row may have lost any author.
+/// Returns whether a row could be read, and holds something else than it must. Damage to the database itself is not of one row.
+fn is_row_damage(error: &rusqlite::Error) -> bool {
+    is_damage(error) && error.sqlite_error_code().is_none()
+}
+
+/// A damaged row, or one of another segment, may have lost any author.
 fn may_hold(row: &Row<'_>, key: i64, segment: u64, authors: &[u64]) -> rusqlite::Result<bool> {
+    if number(row, 0)? != segment {
+        return Ok(true);
+    }
     let hashes = row.get_ref(2)?.as_blob()?;
     let (hashes_read, rest) = hashes.as_chunks::<8>();
     Ok(!rest.is_empty()

@@ -429,7 +429,8 @@ fn recover(
     }
     schema::migrate(&connection, file, format)?;
     if proving == Proving::First {
-        verify::verify(&connection, file)?;
+        let dropped = verify::verify(&connection, file)?.drop_from(&connection).map_err(|error| storage(&error))?;
+        warnings.extend(dropped.map(|what| format!("{}: {what}", file.display())));
     }
     crash::point("proved-not-mended");
     // The log is removed only if the database, with everything moved into it, no longer requires the log.

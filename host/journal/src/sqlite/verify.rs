@@ -10,14 +10,14 @@ use std::path::Path;
 use reapply_sync::{Batch, Chain, Digest, RoomId, Seq};
 use rusqlite::{Connection, Row, params};
 
-use super::authors::{self, Collector, Segment};
+use super::authors::{self, Collector, DamagedRows, Segment};
 use super::room_row::RoomRow;
 use super::row::{Failed, damage, each_row, integer, number, one_line};
 use super::{log, notes, rejections, schema, snapshots, tables};
 use crate::directory::OpenJournalError;
 
-/// Proves the whole database.
-pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenJournalError> {
+/// Proves the whole database. Returns the damaged rows of the index of authors: it is derived, so the database is whole without them.
+pub(super) fn verify(connection: &Connection, file: &Path) -> Result<DamagedRows, OpenJournalError> {
     let refuse = |place: &'static str| move |error: rusqlite::Error| schema::refusal(file, place, &error);
     structure(connection).map_err(refuse("its structure"))?;
     let mut rooms = rooms(connection).map_err(refuse("the table rooms"))?;
@@ -30,8 +30,9 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<(), OpenJou
     let sql = "SELECT author, kind, count, last, checksum, room FROM rejections";
     each_row(connection, sql, |row| rejections::read(row, row.get(5)?).map(drop))
         .map_err(refuse("the table rejections"))?;
-    authors(connection, &rooms).map_err(refuse("the table authors"))?;
-    tables::prove(connection).map_err(refuse("its tables"))
+    tables::prove(connection).map_err(refuse("its tables"))?;
+    let room_of = |key| rooms.get(&key).map(|room| room.row.room.clone());
+    DamagedRows::find(connection, room_of).map_err(refuse("the table authors"))
 }
 
 /// A room that is being proved, a portion at a time. It may be used and trimmed meanwhile.
@@ -188,22 +189,6 @@ fn batch(connection: &Connection, room: &mut Room, row: &Row<'_>) -> rusqlite::R
     let chain_at = |seq: Seq| log::chain_within(before, &batch.encoded, seq.0.saturating_sub(record.expected.0));
     snapshots_within(connection, room, chain_at)?;
     Ok(Some(batch))
-}
-
-/// Proves that every row of the table matches its checksum. Whether it names all authors is only checked when a room is proved in portions.
-fn authors(connection: &Connection, rooms: &HashMap<i64, Room>) -> rusqlite::Result<()> {
-    each_row(connection, "SELECT segment, checksum, hashes, room FROM authors", |row| {
-        let key = row.get(3)?;
-        let place = || match rooms.get(&key) {
-            Some(room) => format!("room {}, its authors", room.row.room),
-            None => format!("the authors of room {key}"),
-        };
-        if rooms.contains_key(&key) && authors::is_proved(row, key)? {
-            Ok(())
-        } else {
-            Err(damage(place(), "the row does not match its checksum"))
-        }
-    })
 }
 
 /// Proves the room's snapshots up to its head.

@@ -115,6 +115,34 @@ async fn a_row_that_is_missing_or_damaged_hides_nothing_and_is_made_again() {
 }
 
 #[tokio::test]
+async fn damaged_rows_are_dropped_with_a_warning_where_everything_is_proved_first() {
+    for (damage, dropped) in [
+        ("UPDATE authors SET hashes = x'' WHERE segment = 6", 1),
+        ("UPDATE authors SET checksum = checksum + 1", 10),
+        ("UPDATE authors SET segment = -1 WHERE segment = 3", 1),
+        ("UPDATE authors SET room = 99 WHERE segment < 2", 2),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = open(directory.path());
+        let log = room_by_two(&journal, "lobby").await;
+        let whole = wait_for_rows(directory.path(), |rows| rows.len() == 10).await;
+        drop(journal);
+        database(directory.path()).execute_batch(damage).unwrap();
+        let opened = SqliteJournal::open_with(directory.path(), LostLog::Refused, Proving::First).unwrap();
+        let [warning] = &opened.warnings[..] else { panic!("{damage}: {:?}", opened.warnings) };
+        assert!(warning.contains(&format!("damaged and lost {dropped} rows")), "{damage}: {warning}");
+        assert_eq!(rows(directory.path()).len(), 10 - dropped, "{damage}");
+        let journal: Shared = Arc::new(opened.journal);
+        assert!(search(&journal, &log, 0, "bob").await.contains(&RARE), "{damage}");
+        scrub(&journal).await;
+        wait_for_rows(directory.path(), |rows| *rows == whole).await;
+        drop(journal);
+        let opened = SqliteJournal::open_with(directory.path(), LostLog::Refused, Proving::First).unwrap();
+        assert_eq!(opened.warnings, [""; 0], "{damage}");
+    }
+}
+
+#[tokio::test]
 async fn the_segment_that_a_restart_falls_into_is_read_until_it_is_proved() {
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path());

@@ -69,9 +69,10 @@ async fn filled(directory: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Proves a database as the start does.
-fn verify(file: &Path) -> Result<(), OpenJournalError> {
+/// Proves a database. Returns what the operator is told, if the index of authors is damaged.
+fn verify(file: &Path) -> Result<Option<String>, OpenJournalError> {
     let connection = super::super::schema::open_writer(file)?;
-    verify::verify(&connection, file)
+    Ok(verify::verify(&connection, file)?.drop_from(&connection).unwrap())
 }
 
 /// The distance between the flips in one piece, in bytes.
@@ -144,7 +145,8 @@ async fn every_flipped_byte_of_a_record_a_snapshot_or_a_component_is_found() {
 /// Returns whether a damaged database is refused. If it is not, its contents must equal those of the intact one.
 fn is_found(file: &Path, whole: &str) -> bool {
     match verify(file) {
-        Ok(()) => {
+        Ok(Some(_)) => true,
+        Ok(None) => {
             assert_eq!(contents(file).unwrap(), whole, "damage that changes what is read was not found");
             false
         }
@@ -163,7 +165,6 @@ fn is_named(place: &str) -> bool {
         "record ",
         "snapshot ",
         "the alarm of room ",
-        "the authors of room ",
         "the presence of room ",
         "the conflict rejections of ",
         "component ",
@@ -197,7 +198,14 @@ async fn a_changed_value_in_any_column_is_found_and_its_row_named() {
                 connection.execute_batch("BEGIN").unwrap();
                 if let Some(changed) = change_a_value(&connection, &mut rng, table, column) {
                     tried += 1;
-                    let error = verify::verify(&connection, &file).expect_err(&changed);
+                    let error = match verify::verify(&connection, &file) {
+                        Err(error) => error,
+                        Ok(derived) => {
+                            assert!(table == "authors" && !derived.is_empty(), "{changed} was not found");
+                            connection.execute_batch("ROLLBACK").unwrap();
+                            continue;
+                        }
+                    };
                     let OpenJournalError::Damaged { place, what, .. } = &error else { panic!("{changed}: {error}") };
                     // A row whose name is damaged cannot be reported by its name.
                     let is_nameless = matches!(
@@ -307,7 +315,7 @@ async fn a_flipped_bit_anywhere_is_found_or_changes_nothing_of_a_log() {
         let (at, bit) = (rng.random_range(0..bytes.len()), rng.random_range(0..8));
         fs::write(&copy, &bytes).unwrap();
         flip(&copy, at as u64, bit);
-        if verify(&copy).is_ok() {
+        if let Ok(None) = verify(&copy) {
             assert_eq!(contents(&copy).unwrap(), whole, "bit {bit} of byte {at} was not found");
         }
     }
