@@ -61,6 +61,9 @@ pub struct Config {
     /// The time without use after which a room goes to sleep: by default 60 seconds, and at least
     /// [`SLEEP_AFTER_MIN`](crate::room::limits::SLEEP_AFTER_MIN).
     pub sleep_after: Duration,
+    /// The bytes of memory for all rooms that are awake: their machines' memories, their histories, and what waits for them. By default half of
+    /// the memory of this machine or of the process's cgroup, and at least [`ROOMS_MEMORY_BYTES_MIN`](crate::system::ROOMS_MEMORY_BYTES_MIN).
+    pub rooms_memory_bytes_max: usize,
     /// The maximum number of transitions that one session may submit in a second: by default [`SUBMITS_PER_SECOND_MAX`]. A faster session is read
     /// more slowly.
     pub submits_per_second_max: u32,
@@ -70,6 +73,7 @@ impl Config {
     /// Returns the default settings for a host on this data directory.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>) -> Self {
+        let rooms = RoomsOptions::default();
         Self {
             data: data.into(),
             lost_log: LostLog::Refused,
@@ -77,7 +81,8 @@ impl Config {
             pages: None,
             deploy_token: None,
             origins: Vec::new(),
-            sleep_after: RoomsOptions::default().sleep_after,
+            sleep_after: rooms.sleep_after,
+            rooms_memory_bytes_max: rooms.memory_bytes_max,
             submits_per_second_max: SUBMITS_PER_SECOND_MAX,
         }
     }
@@ -139,7 +144,8 @@ impl Host {
             Some(token) => token,
             None => DeployToken::open(&config.data)?,
         };
-        let (rooms, housekeeping) = room::start(logs.clone(), RoomsOptions { sleep_after: config.sleep_after });
+        let options = RoomsOptions { sleep_after: config.sleep_after, memory_bytes_max: config.rooms_memory_bytes_max };
+        let (rooms, housekeeping) = room::start(logs.clone(), options);
         let housekeeping = Arc::new(Mutex::new(Some(tokio::spawn(housekeeping.run()))));
         let state = HttpState {
             logs,

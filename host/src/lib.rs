@@ -20,4 +20,5 @@ pub mod http;
 pub mod log;
 pub mod machines;
 pub mod room;
+pub mod system;
 pub mod upgrade;

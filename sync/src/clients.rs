@@ -116,6 +116,13 @@ impl Clients {
         with_events.map(known).collect()
     }
 
+    /// Returns the approximate bytes of memory that the table takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let client = size_of::<(ClientId, Client)>();
+        let connected = size_of::<(ClientId, Connected)>();
+        self.by_id.len() * client + self.connected.len() * connected + self.reasons_bytes
+    }
+
     /// Returns the traces of forgotten clients with events, if there are any.
     pub(crate) fn forgotten(&self) -> Option<Forgotten> {
         self.forgotten

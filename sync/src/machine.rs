@@ -90,6 +90,11 @@ pub trait Machine {
         0
     }
 
+    /// Returns the bytes of memory that the machine holds, for limits. A machine that does not know returns 0.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
     /// Breaks off calls, with a fault, once one has cost this much. With `None`, calls have the machine's own budgets. So the owner can make a
     /// call on a thread that others wait for, and make the call again elsewhere if it [was interrupted](Machine::is_interrupted).
     fn set_slice(&mut self, cost_max: Option<u64>) {

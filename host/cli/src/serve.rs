@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytesize::ByteSize;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -52,6 +53,10 @@ pub(crate) struct Args {
     /// Time without use after which a room goes to sleep, at least 10ms.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     sleep_after: humantime::Duration,
+    /// Memory for all rooms that are awake, such as `2GiB`. Beyond it unused rooms sleep, and then no further room wakes. By default half of the
+    /// memory of this machine or of its cgroup, and at least 256MiB.
+    #[arg(long, value_name = "SIZE", env = "REAPPLY_ROOMS_MEMORY")]
+    rooms_memory: Option<ByteSize>,
     /// Maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
     #[arg(long, value_name = "N", default_value_t = SUBMITS_PER_SECOND_MAX)]
     submits_per_second: u32,
@@ -80,7 +85,7 @@ pub(super) fn main(args: Args) -> anyhow::Result<()> {
 async fn serve(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
-    let config = Config {
+    let mut config = Config {
         lost_log: if args.accept_lost_log { LostLog::Accepted } else { LostLog::Refused },
         scratch: args.scratch,
         pages: args.pages,
@@ -90,6 +95,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         submits_per_second_max: args.submits_per_second,
         ..Config::new(&args.data)
     };
+    if let Some(ByteSize(bytes)) = args.rooms_memory {
+        config.rooms_memory_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
     let host = Host::open(config).await?;
     let limits = ConnectionLimits::new(raise_descriptors()?, args.proxy);
     let stopped = stop_signal()?;

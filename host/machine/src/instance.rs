@@ -209,6 +209,10 @@ impl Machine for Instance {
         std::mem::take(&mut self.cost)
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.memory_bytes())
+    }
+
     fn set_slice(&mut self, cost_max: Option<u64>) {
         self.slice = cost_max;
     }

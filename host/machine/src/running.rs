@@ -56,6 +56,11 @@ impl Running {
         Some((self.fuel.saturating_sub(left), self.store.data().memory_bytes))
     }
 
+    /// Returns the bytes of linear memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes
+    }
+
     /// Returns a handle to a state that a call has returned.
     pub(super) fn adopt(&self, resource: ResourceAny) -> State {
         State { resource, dropped: self.dropped.clone() }

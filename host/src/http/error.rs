@@ -1,7 +1,9 @@
 //! The answer to a failed request: a status, and JSON that says what is wrong.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reapply_component::ComponentError;
 use reapply_sync::{ApplyError, Fault, Goodbye, NameError, Rejection};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::error;
 
+use super::limits::ROOMS_RETRY_AFTER;
 use super::log::QueryError;
 use crate::machines::MachinesError;
 use crate::room::{EnterError, OpenRoomError, PastError, ViewError};
@@ -25,13 +28,15 @@ pub struct HttpError {
     message: String,
     /// The machine's own conflict, as JSON.
     detail: Option<Box<RawValue>>,
+    /// The time after which the same request may succeed.
+    retry_after: Option<Duration>,
 }
 
 impl HttpError {
     /// Creates an error with this status. `kind` is for programs, `message` for people.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into(), detail: None }
+        Self { status, kind, message: message.into(), detail: None, retry_after: None }
     }
 
     /// Creates an error for a request that is wrong itself: status 400.
@@ -59,6 +64,12 @@ impl HttpError {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
+
+    /// Adds the time after which the same request may succeed.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
 }
 
 impl IntoResponse for HttpError {
@@ -70,12 +81,16 @@ impl IntoResponse for HttpError {
             kind: &'static str,
             message: String,
         }
-        let Self { status, kind, message, detail } = self;
+        let Self { status, kind, message, detail, retry_after } = self;
         #[derive(Serialize)]
         struct Answer {
             error: Told,
         }
-        (status, Json(Answer { error: Told { detail, kind, message } })).into_response()
+        let mut answer = (status, Json(Answer { error: Told { detail, kind, message } })).into_response();
+        if let Some(wait) = retry_after {
+            answer.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+        }
+        answer
     }
 }
 
@@ -150,7 +165,12 @@ impl From<EnterError> for HttpError {
             EnterError::Open(error) => error.into(),
             // The trouble was already reported to the operator, once.
             EnterError::Troubled(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "host-fault", error.to_string()),
-            EnterError::Full | EnterError::ShuttingDown => Self::unavailable(error.to_string()),
+            EnterError::Full => Self::unavailable(error.to_string()).retry_after(ROOMS_RETRY_AFTER),
+            EnterError::NoMemory(_) => {
+                let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "no-memory", error.to_string());
+                error.retry_after(ROOMS_RETRY_AFTER)
+            }
+            EnterError::ShuttingDown => Self::unavailable(error.to_string()),
         }
     }
 }

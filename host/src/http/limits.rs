@@ -107,3 +107,6 @@ pub const EXPORT_CHUNKS_MAX: usize = 8;
 
 /// The maximum time for which a client may neither read an export nor send an import.
 pub const TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// The time after which a request is worth repeating that found no place or no memory for another room.
+pub const ROOMS_RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -58,11 +58,14 @@ pub async fn list(
                 "changed": rfc3339(room.time),
                 "participants": served.rooms.participants(&room.room),
                 "awake": served.rooms.is_awake(&room.room),
+                "memory_bytes": served.rooms.memory_of(&room.room),
                 "troubles": served.rooms.troubles(&room.room).iter().map(|cause| &**cause).collect::<Vec<_>>(),
             })
         })
         .collect();
-    Ok(Json(json!({ "rooms": rooms })).into_response())
+    let (bytes, bytes_max) = served.rooms.memory();
+    let memory = json!({ "bytes": bytes, "bytes_max": bytes_max });
+    Ok(Json(json!({ "memory": memory, "rooms": rooms })).into_response())
 }
 
 /// Returns a room as JSON: now, or at a past moment.

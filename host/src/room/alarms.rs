@@ -94,6 +94,9 @@ impl Alarms {
             EnterError::ShuttingDown => {}
             // Another attempt follows when there is space.
             EnterError::Full => drop(self.rung.remove(room)),
+            EnterError::NoMemory(_) => {
+                self.rung.insert(room.clone(), (due, Instant::now() + ALARMS_LOOK_INTERVAL));
+            }
             EnterError::Open(_) | EnterError::Troubled(_) => {
                 let due = clock::rfc3339(due);
                 let retry_s = ALARM_RETRY_AFTER.as_secs();

@@ -7,6 +7,7 @@ use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, Number, Seq, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use super::budget::Charge;
 use super::error::UpgradeRoomError;
 use super::view::View;
 use reapply_journal::Retention;
@@ -86,6 +87,10 @@ pub(super) enum Command {
         reply: oneshot::Sender<()>,
     },
     Retain(Retention),
+    /// The host needs memory: a room that nobody uses falls asleep. The sender is dropped when the room is asleep, or if it is used.
+    MakeSpace {
+        asleep: oneshot::Sender<()>,
+    },
     Stop,
 }
 
@@ -103,6 +108,7 @@ impl Command {
             | Self::Ring { .. }
             | Self::TellTally { .. }
             | Self::Retain(_)
+            | Self::MakeSpace { .. }
             | Self::Stop => false,
         }
     }
@@ -110,9 +116,8 @@ impl Command {
 
 /// The space that a command takes in the queue until the room has handled it.
 #[derive(Debug)]
-pub(super) struct Space(
-    #[expect(dead_code, reason = "dropping it gives the space back")] pub(super) OwnedSemaphorePermit,
-);
+#[expect(dead_code, reason = "dropping it gives the space back")]
+pub(super) struct Space(pub(super) OwnedSemaphorePermit, pub(super) Charge);
 
 /// A build that the room is to switch to.
 pub(super) struct Upgrade {

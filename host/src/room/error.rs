@@ -87,9 +87,31 @@ pub enum EnterError {
     /// The host is at its limit of rooms that are awake.
     #[error("{ROOMS_AWAKE_MAX} rooms are awake, which is the host's limit; try again later")]
     Full,
+    /// The host has no memory for the room now.
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
     /// The host is stopping.
     #[error("the host is shutting down")]
     ShuttingDown,
+}
+
+/// The rooms that are awake leave too little of the host's memory for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the room needs {} of memory, and the rooms that are awake leave {} of the {} that the host has for rooms; try again later",
+    mebibytes(*needed), mebibytes(*free), mebibytes(*bytes_max)
+)]
+pub struct NoMemory {
+    /// The bytes that the room needs.
+    pub needed: usize,
+    /// The bytes that are free.
+    pub free: usize,
+    /// The bytes that all rooms may hold together.
+    pub bytes_max: usize,
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// The reason why a room cannot be shown.

@@ -7,7 +7,8 @@ use super::trim;
 use super::trims::{self, Trims};
 use crate::log::Logs;
 
-/// The background work for rooms: wakes them for their alarms and for participants who were present when a host ended, and trims their logs.
+/// The background work for rooms: wakes them for their alarms and for participants who were present when a host ended, trims their logs, and puts
+/// unused ones to sleep when others need their memory.
 #[must_use = "without it, no room wakes for its alarm and no log is trimmed"]
 pub struct Housekeeping {
     rooms: Rooms,
@@ -26,7 +27,7 @@ impl Housekeeping {
     pub async fn run(self) {
         let Self { rooms, trims } = self;
         let trimming = tokio::spawn(trim::run(rooms.clone(), trims));
-        tokio::join!(Alarms::new(rooms.clone()).run(), Absent::new(rooms).run());
+        tokio::join!(Alarms::new(rooms.clone()).run(), Absent::new(rooms.clone()).run(), rooms.keep_memory());
         trimming.abort();
     }
 }

@@ -5,6 +5,18 @@ use std::time::Duration;
 /// Rooms that are awake at once.
 pub const ROOMS_AWAKE_MAX: usize = 10_000;
 
+/// Bytes that every room that is awake takes besides its machine's memory, its history and what waits for it: its task, its queues and its store.
+pub const ROOM_BYTES: usize = 32 * 1024;
+
+/// The maximum time for which a room that is woken waits until unused rooms have given their memory back.
+pub const MAKE_SPACE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The minimum interval between two looks for unused rooms while rooms hold more than the host's memory for them.
+pub const MAKE_SPACE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The maximum number of rooms that were refused for lack of memory and whose needs are remembered, so that they are not opened again without success.
+pub const NEEDS_REMEMBERED_MAX: usize = 10_000;
+
 /// Messages that wait to be decided by one room. Beyond it, a session waits, and a request over HTTP is refused with "try again later".
 pub const ROOM_INBOX_MAX: usize = 4_096;
 

@@ -13,6 +13,7 @@
 
 mod absent;
 mod alarms;
+mod budget;
 mod command;
 mod direct;
 mod error;
@@ -20,6 +21,7 @@ mod follow;
 mod followed;
 mod housekeeping;
 pub mod limits;
+mod memory;
 mod open;
 mod replay;
 #[expect(clippy::module_inception, reason = "a room is what this folder is about")]
@@ -37,7 +39,7 @@ mod view;
 pub use command::{DirectMessage, Gone, Outbox};
 pub(crate) use direct::BUSY;
 pub use direct::Submission;
-pub use error::{EnterError, OpenRoomError, PastError, UpgradeRoomError, ViewError};
+pub use error::{EnterError, NoMemory, OpenRoomError, PastError, UpgradeRoomError, ViewError};
 pub use follow::Follower;
 pub use housekeeping::{Housekeeping, start};
 pub use reapply_sync::room::{Entered, SubmitOnce, Verdict};

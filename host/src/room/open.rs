@@ -29,9 +29,21 @@ pub(super) struct Opened {
     pub(super) noted: Note,
     /// The part of its past that it keeps.
     pub(super) retention: Retention,
+    /// The room, if it is new and the journal does not have it yet.
+    new: Option<NewRoom>,
 }
 
-/// Opens the room `id`: from its newest snapshot and the events after it, or with a new log.
+impl Opened {
+    /// Stores the room, if it is new.
+    pub(super) async fn store(&mut self, logs: &Logs) -> Result<(), OpenRoomError> {
+        match self.new.take() {
+            Some(new) => Ok(logs.journal.create_room(new).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the room `id`: from its newest snapshot and the events after it, or with a new log, which is still to be stored.
 pub(super) async fn open(logs: &Logs, id: &RoomId, begin: Begin) -> Result<Opened, OpenRoomError> {
     let journal = &logs.journal;
     match (journal.room(id).await?, begin) {
@@ -52,7 +64,7 @@ async fn reopen(logs: &Logs, record: RoomRecord) -> Result<Opened, OpenRoomError
     loop {
         let seq = start.as_ref().map(|snapshot| snapshot.seq);
         let error = match open_from(logs, &record, start.clone(), stack).await {
-            Ok(sequencer) => return Ok(Opened { sequencer, noted: record.note, retention }),
+            Ok(sequencer) => return Ok(Opened { sequencer, noted: record.note, retention, new: None }),
             Err(error) => error,
         };
         let OpenRoomError::Open { error: OpenError::Replay(why), .. } = &error else { return Err(error) };
@@ -124,8 +136,8 @@ async fn create(logs: &Logs, id: &RoomId, options: String) -> Result<Opened, Ope
         })?;
     // The note is stored with the room itself, so that the room is woken for its alarm even if the host ends now.
     let note = Note { alarm: sequencer.alarm_at(), is_occupied: false };
-    logs.journal.create_room(NewRoom { note, ..NewRoom::of(genesis) }).await?;
-    Ok(Opened { sequencer, noted: note, retention })
+    let new = Some(NewRoom { note, ..NewRoom::of(genesis) });
+    Ok(Opened { sequencer, noted: note, retention, new })
 }
 
 impl Opening {

@@ -14,6 +14,7 @@ use super::command::{Command, Gone};
 use super::error::{EnterError, OpenRoomError};
 use super::followed::FollowedRooms;
 use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
+use super::memory::{RoomsMemory, Share};
 use super::open::{self, Begin, Opened};
 use super::replay::find;
 use super::room::{News, Room};
@@ -22,6 +23,7 @@ use super::trims::TrimQueue;
 use super::troubles::Kind;
 use super::view::ViewMemory;
 use crate::log::Logs;
+use crate::system::rooms_memory_default;
 use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 
 /// The options of a host's rooms.
@@ -29,11 +31,13 @@ use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 pub struct RoomsOptions {
     /// The time without use after which a room goes to sleep, at least [`SLEEP_AFTER_MIN`].
     pub sleep_after: Duration,
+    /// The bytes of memory for all rooms that are awake: their machines' memories, their histories, and what waits for them.
+    pub memory_bytes_max: usize,
 }
 
 impl Default for RoomsOptions {
     fn default() -> Self {
-        Self { sleep_after: Duration::from_secs(60) }
+        Self { sleep_after: Duration::from_secs(60), memory_bytes_max: rooms_memory_default() }
     }
 }
 
@@ -67,6 +71,7 @@ impl Rooms {
             journal: Arc::clone(&logs.journal),
             machines: logs.machines.clone(),
             view_memory: ViewMemory::new(),
+            memory: RoomsMemory::new(options.memory_bytes_max),
             sleep_after: options.sleep_after.max(SLEEP_AFTER_MIN),
             trims: Arc::new(trims),
             troubles: Arc::default(),
@@ -143,6 +148,24 @@ impl Rooms {
         self.shared.context.troubles.closed(id).map_or(Ok(()), |cause| Err(EnterError::Troubled(cause)))
     }
 
+    /// Returns the bytes of memory that the rooms hold at most, and the maximum for all of them.
+    #[must_use]
+    pub fn memory(&self) -> (usize, usize) {
+        let budget = self.shared.context.memory.budget();
+        (budget.used(), budget.bytes_max())
+    }
+
+    /// Returns the bytes of memory that a room counts; 0 if it is asleep.
+    #[must_use]
+    pub fn memory_of(&self, id: &RoomId) -> usize {
+        self.shared.context.memory.of(id)
+    }
+
+    /// Puts unused rooms to sleep whenever the rooms hold too much, until the host stops.
+    pub(super) async fn keep_memory(&self) {
+        self.shared.context.memory.keep(|| self.is_stopping()).await;
+    }
+
     /// Returns whether a room is awake now.
     #[must_use]
     pub fn is_awake(&self, id: &RoomId) -> bool {
@@ -198,6 +221,7 @@ impl Rooms {
         self.shared.followed.ring_all();
         self.shared.context.alarms_changed.notify_one();
         self.shared.context.abandoned.notify_one();
+        self.shared.context.memory.stop();
         let slots: Vec<Slot> = self.shared.slots().values().cloned().collect();
         let mut tasks = Vec::new();
         for slot in slots {
@@ -336,12 +360,12 @@ impl Rooms {
                 self.shared.forget(id, &slot).await;
                 return Err(error);
             }
-            return match open::open(&self.shared.logs, id, begin).await {
-                Ok(opened) => {
+            return match self.open(id, begin).await {
+                Ok((opened, share)) => {
                     self.shared.context.troubles.clear(id, Kind::Closed);
                     debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
                     let is_occupied = opened.noted.is_occupied;
-                    let opened = self.start(id, opened, is_used);
+                    let opened = self.start(id, opened, share, is_used);
                     let room = opened.room.clone();
                     if is_occupied {
                         // Participants who were present when the room ended leave before anybody sees the room.
@@ -354,16 +378,28 @@ impl Rooms {
                 Err(error) => {
                     drop(awake);
                     self.shared.forget(id, &slot).await;
-                    Err(self.shared.note_trouble(id, error).await)
+                    Err(match error {
+                        EnterError::Open(error) => self.shared.note_trouble(id, error).await,
+                        error => error,
+                    })
                 }
             };
         }
     }
 
-    fn start(&self, id: &RoomId, opened: Opened, is_used: bool) -> Awake {
+    /// Opens a room within the host's memory for rooms.
+    async fn open(&self, id: &RoomId, begin: Begin) -> Result<(Opened, Share), EnterError> {
+        let share = self.shared.context.memory.admit(id).await?;
+        let mut opened = open::open(&self.shared.logs, id, begin).await?;
+        share.take(opened.sequencer.memory_bytes()).await?;
+        opened.store(&self.shared.logs).await?;
+        Ok((opened, share))
+    }
+
+    fn start(&self, id: &RoomId, opened: Opened, share: Share, is_used: bool) -> Awake {
         let shared = Arc::clone(&self.shared);
         let next_session = move || SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let (room, run) = task::start(id.clone(), opened, is_used, self.shared.context.clone(), next_session);
+        let (room, run) = task::start(id.clone(), opened, share, is_used, self.shared.context.clone(), next_session);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         let task = tokio::spawn(async move {
             run.await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::budget::Budget;
 use super::command::{Command, Gone, Space};
 use super::limits::{ROOM_INBOX_BYTES_MAX, ROOM_INBOX_MAX, ROOM_MESSAGE_BYTES};
 
@@ -12,6 +13,7 @@ use super::limits::{ROOM_INBOX_BYTES_MAX, ROOM_INBOX_MAX, ROOM_MESSAGE_BYTES};
 pub(super) struct Submits {
     queue: mpsc::Sender<Command>,
     space: Arc<Semaphore>,
+    budget: Budget,
 }
 
 /// The queue has no space left.
@@ -19,10 +21,10 @@ pub(super) struct Submits {
 pub(super) struct Full;
 
 impl Submits {
-    /// Creates a queue, and returns its ends.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Command>) {
+    /// Creates a queue whose bytes count as memory of the rooms, and returns its ends.
+    pub(super) fn new(budget: Budget) -> (Self, mpsc::Receiver<Command>) {
         let (queue, inbox) = mpsc::channel(ROOM_INBOX_MAX);
-        (Self { queue, space: Arc::new(Semaphore::new(ROOM_INBOX_BYTES_MAX)) }, inbox)
+        (Self { queue, space: Arc::new(Semaphore::new(ROOM_INBOX_BYTES_MAX)), budget }, inbox)
     }
 
     /// Adds a command with a transition of `bytes` bytes. Waits while there is no space.
@@ -32,7 +34,7 @@ impl Submits {
     /// The room is gone.
     pub(super) async fn send(&self, bytes: usize, command: impl FnOnce(Space) -> Command) -> Result<(), Gone> {
         let space = Arc::clone(&self.space).acquire_many_owned(space_of(bytes)).await.map_err(|_| Gone)?;
-        self.send_small(command(Space(space))).await
+        self.send_small(command(Space(space, self.budget.charge(bytes)))).await
     }
 
     /// Adds a command without a transition. Waits while there is no space.
@@ -57,7 +59,7 @@ impl Submits {
         let Ok(space) = Arc::clone(&self.space).try_acquire_many_owned(space_of(bytes)) else {
             return if self.queue.is_closed() { Err(Gone) } else { Ok(Err(Full)) };
         };
-        match self.queue.try_send(command(Space(space))) {
+        match self.queue.try_send(command(Space(space, self.budget.charge(bytes)))) {
             Ok(()) => Ok(Ok(())),
             Err(mpsc::error::TrySendError::Full(_)) => Ok(Err(Full)),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
@@ -94,18 +96,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_a_room_is_bounded_in_bytes() {
-        let (submits, mut inbox) = Submits::new();
+        let budget = Budget::new(0);
+        let (submits, mut inbox) = Submits::new(budget.clone());
         let mut taken = 0;
         while takes(&submits).await {
             taken += 1;
         }
         assert!(taken * TRANSITION_BYTES_MAX <= ROOM_INBOX_BYTES_MAX, "{taken} were taken");
         assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Ok(Err(Full)));
+        let waiting = budget.counted();
+        assert_eq!(waiting, taken * TRANSITION_BYTES_MAX, "what waits is not counted");
         // The space of handled commands is free again.
         drop(inbox.try_recv().unwrap());
+        assert_eq!(budget.counted(), waiting - TRANSITION_BYTES_MAX);
         assert!(takes(&submits).await);
         assert!(!takes(&submits).await);
         drop(inbox);
+        assert_eq!(budget.counted(), 0);
         assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Err(Gone));
     }
 }

@@ -14,6 +14,7 @@
 mod decider;
 mod effects;
 mod in_flight;
+mod memory;
 mod tally;
 mod trial;
 mod waiting;
@@ -35,6 +36,7 @@ use self::trial::{Trial, tried};
 use self::waiting::{Inboxes, Waiting};
 use super::command::{Command, Outbox};
 use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
+use super::memory::{RoomsMemory, Share};
 use super::open::Opened;
 use super::room::{News, Room};
 use super::submits::Submits;
@@ -54,6 +56,8 @@ pub(super) struct RoomContext {
     /// The builds that rooms run, and the threads that they run on.
     pub(super) machines: Machines,
     pub(super) view_memory: ViewMemory,
+    /// The memory for all rooms.
+    pub(super) memory: RoomsMemory,
     pub(super) sleep_after: Duration,
     pub(super) trims: Arc<TrimQueue>,
     pub(super) troubles: Arc<Troubles>,
@@ -67,14 +71,16 @@ pub(super) struct RoomContext {
 pub(super) fn start(
     id: RoomId,
     opened: Opened,
+    share: Share,
     is_used: bool,
     context: RoomContext,
     next_session: impl Fn() -> SessionId + Send + 'static,
 ) -> (Room, impl Future<Output = ()>) {
-    let Opened { mut sequencer, noted, retention } = opened;
+    let Opened { mut sequencer, noted, retention, .. } = opened;
     sequencer.set_snapshot_policy(snapshot_policy(&retention));
-    let (submits, submits_inbox) = Submits::new();
+    let (submits, submits_inbox) = Submits::new(context.memory.budget().clone());
     let (controls, controls_inbox) = mpsc::channel(ROOM_CONTROLS_MAX);
+    share.open(controls.clone());
     let history = Arc::clone(sequencer.history());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
     let tally = Arc::<Tally>::default();
@@ -118,6 +124,7 @@ pub(super) fn start(
         is_trimmed: retention.trim,
         is_failing: false,
         is_asleep: false,
+        share,
     };
     (room, task.run())
 }
@@ -147,6 +154,8 @@ struct Task {
     /// Whether the last append failed. A failure that lasts is logged once.
     is_failing: bool,
     is_asleep: bool,
+    /// The room's share of the host's memory; last, since it is given back once the rest is.
+    share: Share,
 }
 
 impl Task {
@@ -157,6 +166,7 @@ impl Task {
         while !self.is_asleep {
             let wake_at = self.wake_at();
             set(&mut timer, wake_at);
+            self.note_memory();
             let is_open = self.decider().room.is_open();
             if is_open {
                 self.waiting.fill(&mut self.inboxes);
@@ -280,6 +290,7 @@ impl Task {
                 Moved::Left(session) => drop(self.outboxes.remove(&session)),
                 Moved::Retains(retention) => self.is_trimmed = retention.trim,
                 Moved::TellTally(reply) => self.tell_tally(Some(reply)),
+                Moved::TellAsleep(asleep) => self.share.tell_asleep(asleep),
             }
         }
     }

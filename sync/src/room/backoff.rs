@@ -34,6 +34,11 @@ impl Backoffs {
         self.by_author.get(author).is_some_and(|backoff| backoff.until > now || backoff.held > 0)
     }
 
+    /// Returns the bytes of the transitions that wait.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
     pub(super) fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }

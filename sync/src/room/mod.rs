@@ -22,6 +22,7 @@ mod backoff;
 mod effect;
 mod held;
 pub mod limits;
+mod memory;
 mod notes;
 mod rest;
 mod sessions;

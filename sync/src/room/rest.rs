@@ -92,7 +92,7 @@ impl<M: Machine> Room<M> {
         self.phase = Phase::Asleep;
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.sessions.is_empty()
             && self.askers.is_empty()
             && self.sequencer.is_settled()

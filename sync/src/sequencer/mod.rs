@@ -30,6 +30,7 @@ mod candidate;
 mod costs;
 mod deciding;
 mod lost;
+mod memory;
 mod opening;
 mod policy;
 mod recovery;

@@ -53,7 +53,7 @@ fn host_with(slow: &MachineWat) -> Host {
     host
 }
 
-fn deploy(host: &Host, name: &str, machine: &MachineWat) -> Result<String, String> {
+pub(crate) fn deploy(host: &Host, name: &str, machine: &MachineWat) -> Result<String, String> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("machine.wasm");
     std::fs::write(&file, machine.component()).unwrap();

@@ -3,6 +3,7 @@
 mod access;
 mod alarms;
 mod backups;
+mod budget;
 mod clock;
 mod components;
 mod crowding;

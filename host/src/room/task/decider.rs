@@ -49,6 +49,8 @@ pub(super) enum Moved {
     Retains(Retention),
     /// A caller waits until the counts of rejections are stored.
     TellTally(oneshot::Sender<()>),
+    /// Somebody waits until the room is asleep.
+    TellAsleep(oneshot::Sender<()>),
 }
 
 impl Decider {
@@ -150,6 +152,7 @@ impl Decider {
                 self.moved.push(Moved::Retains(retention));
             }
             Command::TellTally { reply } => self.moved.push(Moved::TellTally(reply)),
+            Command::MakeSpace { asleep } => self.make_space(asleep, now),
             Command::Stop => self.room.handle_stop(),
         }
     }
@@ -160,6 +163,13 @@ impl Decider {
         *handled += 1;
         if self.leaving.get(&session).is_some_and(|handed| *handed <= *handled) {
             self.leave(session, now);
+        }
+    }
+
+    /// Makes the room fall asleep, unless it is used. Then dropping the sender says so.
+    fn make_space(&mut self, asleep: oneshot::Sender<()>, now: &Now<'_>) {
+        if self.room.handle_memory_needed(now) {
+            self.moved.push(Moved::TellAsleep(asleep));
         }
     }
 
