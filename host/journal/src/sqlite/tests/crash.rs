@@ -86,7 +86,7 @@ async fn every_acknowledged_append_outlives_kill_9() {
 
 fn run_and_kill(directory: &Path, lines_before_kill: usize) -> [Seq; ROOMS] {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "journal::sqlite::tests::crash::load_until_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "sqlite::tests::crash::load_until_killed", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
         .stdout(Stdio::piped())
         .spawn()
