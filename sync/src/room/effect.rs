@@ -199,7 +199,7 @@ pub enum Effect {
 /// The next step of a room's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Hands in the input of sessions and requests, or calls [`Room::handle_timer`].
+    /// Hands in the input of sessions and requests, or calls [`Room::handle_timer`](super::Room::handle_timer).
     HandIn,
     /// Hands in the journal's answer to an [`Effect::Append`].
     HandleAppended,
