@@ -1,4 +1,5 @@
-//! The map is true: every file and every function that ARCHITECTURE.md and CONTRIBUTING.md name exists.
+//! The map is true: every file and every function that ARCHITECTURE.md and CONTRIBUTING.md name exists, and a function that is named right after a
+//! file is in that file.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,11 @@ fn everything_on_the_map_exists() {
                     || !function(name).is_none_or(|at| is_there(&sources, at))
             };
             missing.extend(names(line).filter(is_missing).map(|name| format!("{map}:{}: {name}", index + 1)));
+            let elsewhere = places(line).filter(|(file, at)| {
+                let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+                !is_in_impl(&source, *at)
+            });
+            missing.extend(elsewhere.map(|(file, at)| format!("{map}:{}: {}::{} in {file}", index + 1, at.0, at.1)));
         }
     }
     assert!(missing.is_empty(), "the map names what does not exist:\n{}", missing.join("\n"));
@@ -55,6 +61,26 @@ fn function(name: &str) -> Option<(&str, &str)> {
     (is_function && is_word(owner) && is_word(function)).then_some((owner, function))
 }
 
+/// Returns the functions that are named right after a file, as in "`room.rs`, `Room::handle_submit`" and "`room.rs` (`Room::pump`)".
+fn places(line: &str) -> impl Iterator<Item = (&str, (&str, &str))> {
+    let parts: Vec<&str> = line.split('`').collect();
+    let place = |at: usize| {
+        let is_place = parts[at].ends_with(".rs") && [", ", " ("].contains(&parts[at + 1]);
+        Some((parts[at], function(parts[at + 2])?)).filter(|_| is_place)
+    };
+    (1..parts.len().saturating_sub(2)).step_by(2).filter_map(place).collect::<Vec<_>>().into_iter()
+}
+
+/// Returns whether a file has the function, and an `impl` block of the type.
+fn is_in_impl(source: &str, (owner, function): (&str, &str)) -> bool {
+    let is_owner = |word: &str| word == owner;
+    let has_impl = source
+        .lines()
+        .filter(|line| line.starts_with("impl"))
+        .any(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(is_owner));
+    has_impl && is_there(&[source.to_owned()], (owner, function))
+}
+
 /// Returns whether a file has both the type and the function.
 fn is_there(sources: &[String], (owner, function): (&str, &str)) -> bool {
     let definitions = [format!("fn {function}("), format!("fn {function}<")];
@@ -68,4 +94,9 @@ fn names_are_told_apart() {
     assert_eq!(function("Room::handle_submit"), Some(("Room", "handle_submit")));
     assert_eq!(function("Goodbye::TooSlow"), None);
     assert_eq!(names("in `a`, and `b`").collect::<Vec<_>>(), ["a", "b"]);
+    let line = "in `a.rs`, `A::b`; then `c.rs` (`C::d`), `E::f` and `g.rs`";
+    assert_eq!(places(line).collect::<Vec<_>>(), [("a.rs", ("A", "b")), ("c.rs", ("C", "d"))]);
+    let source = "impl<M> Room<M> {\n    fn pump(&self) {}\n}\n";
+    assert!(is_in_impl(source, ("Room", "pump")) && !is_in_impl(source, ("Sequencer", "pump")));
+    assert!(!is_in_impl(source, ("Room", "settle")));
 }
