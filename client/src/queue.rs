@@ -37,7 +37,7 @@ pub struct Left {
 impl Left {
     /// Returns the last number or order that may be in use. The next page uses only higher ones.
     #[must_use]
-    pub fn base(&self) -> u64 {
+    pub fn last_in_use(&self) -> u64 {
         self.entries.iter().map(last_of).fold(self.reserved, u64::max)
     }
 }
@@ -143,7 +143,7 @@ impl Queue {
     pub(crate) fn begin(&mut self, store: Store, left: &Left) {
         self.is_begun = true;
         self.store = store;
-        self.last_order = left.base();
+        self.last_order = left.last_in_use();
         self.reserved = left.reserved;
         self.stored = left.entries.iter().map(|entry| (entry.order, Stored::Yes)).collect();
     }

@@ -185,7 +185,7 @@ impl<M: Machine> Driver<M> {
             return;
         }
         let Identity { key, is_own, store, left, .. } = identity;
-        let mut replica = Replica::new(key, Number(left.base()));
+        let mut replica = Replica::new(key, Number(left.last_in_use()));
         self.queue.begin(store, &left);
         self.transitions.restore(left, &mut replica, &mut self.queue, now.entropy);
         self.replica = Some(replica);
