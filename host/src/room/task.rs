@@ -4,15 +4,17 @@
 //!   sessions, requests ─▶ Waiting ─▶ Task, on a shared thread ◀── effects ──┐
 //!                                     │ a turn that is likely to be cheap   │
 //!                                     ├────────── under a slice ──────────▶ Decider: the pure Room and its machine
-//!                                     └─ any other: on a thread of the pool ─▶ │
+//!                                     ├─ any other: on a thread of the pool ─▶ │
+//!                                     └─ meanwhile ─▶ Front: signals, a view that is made
 //! ```
 //!
 //! One turn hands in everything that is waiting, then performs the effects. So under load commands share journal records and wake-ups, and an
 //! idle room answers a single transition at once. No turn takes longer on a shared thread than [`TURN_MAX`] and one slice: expensive work, and work
-//! that a slice interrupts, is done on a thread of the pool. Sessions read on meanwhile.
+//! that a slice interrupts, is done on a thread of the pool. Meanwhile sessions read on, and the front handles commands that do not need the decider.
 
 mod decider;
 mod effects;
+mod front;
 mod in_flight;
 mod memory;
 mod tally;
@@ -20,7 +22,7 @@ mod trial;
 mod waiting;
 
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,10 +33,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use self::decider::{Clock, Decider, Moved, snapshot_policy};
+use self::front::Front;
 use self::in_flight::{InFlight, appended};
 use self::trial::{Trial, tried};
 use self::waiting::{Inboxes, Waiting};
-use super::command::{Command, Outbox};
+use super::command::Command;
 use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::memory::{RoomsMemory, Share};
 use super::open::Opened;
@@ -43,7 +46,7 @@ use super::submits::Submits;
 use super::tally::Tally;
 use super::trims::TrimQueue;
 use super::troubles::Troubles;
-use super::view::ViewMemory;
+use super::view::{NewestView, ViewMemory};
 use crate::machines::Machines;
 use reapply_journal::Journal;
 use reapply_machine::Lane;
@@ -82,6 +85,8 @@ pub(super) fn start(
     let (controls, controls_inbox) = mpsc::channel(ROOM_CONTROLS_MAX);
     share.open(controls.clone());
     let history = Arc::clone(sequencer.history());
+    let front_history = Arc::clone(&history);
+    let newest_view = NewestView::new(context.view_memory.clone());
     let (news, news_receiver) = watch::channel(News { head: history.head(), ..News::default() });
     let tally = Arc::<Tally>::default();
     let room = Room { submits, controls, history, news: news_receiver, tally: Arc::clone(&tally) };
@@ -102,8 +107,7 @@ pub(super) fn start(
         ringers: Vec::new(),
         handled: HashMap::new(),
         leaving: HashMap::new(),
-        kept_view: None,
-        view_memory: context.view_memory.clone(),
+        newest_view: newest_view.clone(),
     };
     let task = Task {
         id,
@@ -113,7 +117,7 @@ pub(super) fn start(
         inboxes: Inboxes { controls: controls_inbox, submits: submits_inbox },
         waiting: Waiting::new(),
         news,
-        outboxes: HashMap::new(),
+        front: Front::new(front_history, newest_view),
         unreachable: Vec::new(),
         in_flight: None,
         trial: None,
@@ -138,7 +142,7 @@ struct Task {
     inboxes: Inboxes,
     waiting: Waiting,
     news: watch::Sender<News>,
-    outboxes: HashMap<SessionId, Outbox>,
+    front: Front,
     /// Sessions that a frame could not be sent to. The room is told in the next turn.
     unreachable: Vec<SessionId>,
     in_flight: Option<InFlight>,
@@ -226,11 +230,13 @@ impl Task {
             waiting.is_empty() || !decider.room.is_open()
         };
         if !is_done {
+            self.let_front_handle(&mut waiting);
             let turn = move |decider: &mut Decider| {
                 decider.take_in(&mut waiting, Instant::now() + SLOW_TURN_MAX, false);
                 waiting
             };
             waiting = self.turn_on_pool(turn).await;
+            waiting.append(std::mem::replace(&mut self.waiting, Waiting::new()));
         }
         self.waiting = waiting;
         self.note_moved();
@@ -264,9 +270,30 @@ impl Task {
             decider.room.set_slice(Some(FUEL_PER_SLICE));
             (done, began.elapsed())
         };
-        let (done, elapsed) = self.context.machines.pool().run(lane, turn).await;
+        let pool = self.context.machines.pool().clone();
+        let mut made = pin!(pool.run(lane, turn));
+        let (done, elapsed) = loop {
+            tokio::select! {
+                biased;
+                made = made.as_mut() => break made,
+                Some(control) = self.inboxes.controls.recv(), if self.waiting.has_space() => {
+                    if let Some(control) = self.front.handle(control) {
+                        self.waiting.push_control(control);
+                    }
+                }
+            }
+        };
         self.busy.note(elapsed);
+        if self.front.take_used() {
+            let mut decider = self.decider();
+            self.clock.with_now(|now| decider.room.handle_use(now));
+        }
         done
+    }
+
+    /// Hands the front waiting commands that do not need the decider, as far as a shared thread has time for them.
+    fn let_front_handle(&mut self, waiting: &mut Waiting) {
+        waiting.hand_controls(Instant::now() + TURN_MAX, |command| self.front.handle(command));
     }
 
     fn lane(&mut self) -> Lane {
@@ -286,8 +313,16 @@ impl Task {
         let moved = std::mem::take(&mut self.decider().moved);
         for moved in moved {
             match moved {
-                Moved::Entered(session, outbox) => drop(self.outboxes.insert(session, outbox)),
-                Moved::Left(session) => drop(self.outboxes.remove(&session)),
+                Moved::Entered { entered, outbox, reply } => {
+                    let (session, participant) = (entered.welcome.session, entered.welcome.participant.clone());
+                    self.front.enter(session, participant, outbox);
+                    if reply.send(Ok(entered)).is_err() {
+                        self.front.remove(session);
+                        self.unreachable.push(session);
+                    }
+                }
+                Moved::Left(session) => drop(self.front.remove(session)),
+                Moved::Signal(session, body) => self.front.pass_signal(session, body),
                 Moved::Retains(retention) => self.is_trimmed = retention.trim,
                 Moved::TellTally(reply) => self.tell_tally(Some(reply)),
                 Moved::TellAsleep(asleep) => self.share.tell_asleep(asleep),

@@ -1,6 +1,6 @@
 //! Views of rooms' newest states: made once for each state, and shared by all requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use reapply_sync::{Digest, Fault, Seq, Timestamp};
@@ -54,6 +54,39 @@ impl ViewMemory {
         let units = u32::try_from(view.json.len().div_ceil(VIEW_UNIT_BYTES)).ok()?;
         let memory = Arc::clone(&self.0).try_acquire_many_owned(units).ok()?;
         Some(KeptView { view: view.clone(), _memory: memory })
+    }
+}
+
+/// The view of a room's newest state, once it was made. Clones share it.
+#[derive(Clone)]
+pub(super) struct NewestView {
+    memory: ViewMemory,
+    kept: Arc<Mutex<Option<KeptView>>>,
+}
+
+impl NewestView {
+    pub(super) fn new(memory: ViewMemory) -> Self {
+        Self { memory, kept: Arc::default() }
+    }
+
+    /// Returns the view, if the newest state is still the one after this event.
+    pub(super) fn at(&self, seq: Seq) -> Option<View> {
+        self.kept().as_ref()?.at(seq).cloned()
+    }
+
+    /// Drops the view of an earlier state, so that its memory is free.
+    pub(super) fn forget(&self) {
+        *self.kept() = None;
+    }
+
+    /// Keeps a view, if there is memory for it.
+    pub(super) fn keep(&self, view: &View) {
+        let kept = self.memory.keep(view);
+        *self.kept() = kept;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<KeptView>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use reapply_sync::message::DecodeError;
-use reapply_sync::room::{Entered, Now, Waking};
+use reapply_sync::room::{Entered, Front, Now, Waking};
 use reapply_sync::{
     Author, ClientId, ClientMessage, ForgottenClient, Goodbye, Hello, Machine, Number, Room, Sequencer, ServerMessage,
     SessionId, Start, Welcome,
@@ -65,6 +65,9 @@ pub(crate) struct RoomCounts {
 
 pub(crate) struct Shell<M: Machine> {
     pub(crate) room: Room<M>,
+    front: Front,
+    /// Signals that sessions have sent, and that are to be passed to all others.
+    pub(crate) signals: Vec<(usize, Bytes)>,
     readers: BTreeMap<usize, Reader>,
     /// The content of welcomes that was not checked yet: the client, its last decided number, and the traces of forgotten clients.
     pub(crate) welcomed: Vec<(ClientId, Number, Option<ForgottenClient>)>,
@@ -81,6 +84,8 @@ impl<M: Machine> Shell<M> {
     pub(crate) fn new(sequencer: Sequencer<M>, waking: Waking, sessions_max: usize, now: &mut Now<'_>) -> Self {
         Self {
             room: Room::new(sequencer, waking, now),
+            front: Front::default(),
+            signals: Vec::new(),
             readers: BTreeMap::new(),
             welcomed: Vec::new(),
             ended: BTreeSet::new(),
@@ -120,7 +125,9 @@ impl<M: Machine> Shell<M> {
             }
             ClientMessage::Diverged { .. } => self.counts.divergences += 1,
             ClientMessage::Ping(value) => self.send(connection, ServerMessage::Pong(value).encode()),
-            ClientMessage::Signal(body) => self.room.handle_signal(session, body),
+            ClientMessage::Signal(body) => {
+                self.signals.extend(self.front.signal(session, body).map(|frame| (connection, frame)));
+            }
         }
     }
 
@@ -150,6 +157,7 @@ impl<M: Machine> Shell<M> {
         match self.room.handle_enter(session, hello, author.clone(), now) {
             Ok(entered) => {
                 assert!(!is_full, "a full room took one more");
+                self.front.handle_entered(session, author.clone());
                 self.roster.note_entered(connection, client, author, now.ticks.0);
                 let Entered { welcome, reader: place } = entered;
                 self.readers.insert(connection, Reader { place, slowness, is_waiting: false, presence_version: 0 });
@@ -287,6 +295,7 @@ impl<M: Machine> Shell<M> {
 
     fn forget(&mut self, connection: usize, now: u64) {
         self.readers.remove(&connection);
+        self.front.handle_ended(SessionId(connection as u64));
         self.roster.note_ended(connection, now);
     }
 

@@ -153,13 +153,6 @@ pub enum Effect {
         /// The time when to read on.
         until: Ticks,
     },
-    /// Offers an ephemeral frame to all sessions but one. A session whose queue is full does not get it.
-    Signal {
-        /// The session that it comes from.
-        from: SessionId,
-        /// An encoded message.
-        frame: Bytes,
-    },
     /// Ends a session with a last message. The room has forgotten the session already.
     End {
         /// The session.

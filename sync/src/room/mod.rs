@@ -20,6 +20,7 @@
 mod alarm;
 mod backoff;
 mod effect;
+mod front;
 mod held;
 pub mod limits;
 mod memory;
@@ -36,13 +37,14 @@ use bytes::Bytes;
 
 use self::backoff::Backoffs;
 pub use self::effect::{Asker, Effect, Entered, Note, Now, Step, SubmitOnce, Ticks, UpgradeFailed, Verdict};
+pub use self::front::Front;
 use self::limits::PRESENCE_INTERVAL_MICROS;
 use self::notes::Notes;
 use self::sessions::{Session, Sessions};
 use crate::event::Batch;
 use crate::id::{Author, ClientId, Digest, Number, Seq, SessionId};
 use crate::machine::{CodecError, Fault, Machine};
-use crate::message::{Goodbye, Hello, ServerMessage, Signal};
+use crate::message::{Goodbye, Hello};
 use crate::sequencer::{Sequencer, SnapshotPolicy, Submit};
 use crate::snapshot::Snapshot;
 
@@ -222,14 +224,6 @@ impl<M: Machine> Room<M> {
         if self.sequencer.is_told(client, number) {
             self.repeated.push((client, number));
         }
-    }
-
-    /// Passes on an ephemeral message of a session to all others.
-    pub fn handle_signal(&mut self, session: SessionId, body: Bytes) {
-        let Some(Session { participant, .. }) = self.sessions.get(session) else { return };
-        let signal = Signal { participant: participant.clone(), session, body };
-        let frame = ServerMessage::Signals(vec![signal]).encode();
-        self.effects.push_back(Effect::Signal { from: session, frame });
     }
 
     /// Handles that a session's replica has followed the upgrade at this seq. A welcome since then may have brought it further.

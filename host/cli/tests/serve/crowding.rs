@@ -28,7 +28,7 @@ async fn with_enough_rooms(outlasts: impl AsyncFn(u8) -> bool) {
 
 /// Gives the host more and more work, until `outlasts` finds that the work took longer than the requests that it must not delay. If a disk is slow
 /// for a moment, a little work may end first, which proves nothing. Requests that are really delayed by work wait for any amount of it.
-async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize) -> bool) {
+pub(crate) async fn until_it_lasts(least: usize, most: usize, outlasts: impl AsyncFn(usize) -> bool) {
     let mut work = least.min(most);
     while !outlasts(work).await {
         assert!(work < most, "work of {work} was over first: what must not wait for it did");
@@ -276,7 +276,7 @@ async fn newcomers_signals_and_those_who_leave_do_not_wait_behind_what_others_ha
             }
         }
         let mut newcomer = Session::join(&host, "slow/room", 3).await;
-        leaver.send(signal(b"here")).await;
+        leaver.send(signal(&b"here"[..])).await;
         let (mut has_signal, mut present) = (false, 0);
         while !has_signal || present < 3 {
             match newcomer.next().await {
@@ -334,11 +334,11 @@ fn schemas_are_bounded_and_served_as_they_are() {
     assert_eq!((&description["name"], &description["schemas"]["options"]), (&"large".into(), &true.into()));
 }
 
-fn ping(value: u64) -> tokio_tungstenite::tungstenite::Message {
+pub(crate) fn ping(value: u64) -> tokio_tungstenite::tungstenite::Message {
     tokio_tungstenite::tungstenite::Message::Binary(reapply_sync::ClientMessage::Ping(value).encode())
 }
 
-fn signal(body: &'static [u8]) -> tokio_tungstenite::tungstenite::Message {
-    let signal = reapply_sync::ClientMessage::Signal(bytes::Bytes::from_static(body));
+pub(crate) fn signal(body: impl Into<bytes::Bytes>) -> tokio_tungstenite::tungstenite::Message {
+    let signal = reapply_sync::ClientMessage::Signal(body.into());
     tokio_tungstenite::tungstenite::Message::Binary(signal.encode())
 }

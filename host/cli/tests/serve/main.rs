@@ -15,6 +15,7 @@ mod faults;
 mod fixtures;
 mod forged_exports;
 mod frames;
+mod front;
 mod life;
 mod live_damage;
 mod log;

@@ -73,7 +73,7 @@ async fn a_host_stops_in_time_though_its_rooms_would_try_their_snapshots_for_lon
 }
 
 /// Returns the processor time that a process has used, in ticks.
-fn processor_ticks(host: &Host) -> u64 {
+pub(crate) fn processor_ticks(host: &Host) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", host.pid())).unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();

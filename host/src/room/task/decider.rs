@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use reapply_sync::room::{Asker, Effect, Now, Ticks, Verdict};
-use reapply_sync::{Fault, RoomId, Seq, SessionId, SnapshotPolicy};
+use bytes::Bytes;
+use reapply_sync::room::{Asker, Effect, Entered, Now, Ticks, Verdict};
+use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -12,7 +13,7 @@ use super::waiting::Waiting;
 use crate::clock;
 use crate::room::command::{Command, Outbox, Upgrade};
 use crate::room::error::UpgradeRoomError;
-use crate::room::view::{self, KeptView, View, ViewMemory};
+use crate::room::view::{self, NewestView, View};
 use reapply_journal::Retention;
 use reapply_machine::Instance;
 
@@ -35,16 +36,17 @@ pub(super) struct Decider {
     pub(super) handled: HashMap<SessionId, u64>,
     /// Sessions that are to leave, with the number of ordered commands that they had sent.
     pub(super) leaving: HashMap<SessionId, u64>,
-    pub(super) kept_view: Option<KeptView>,
-    pub(super) view_memory: ViewMemory,
+    pub(super) newest_view: NewestView,
 }
 
 /// Work that a turn leaves for the task.
 pub(super) enum Moved {
-    /// A session began.
-    Entered(SessionId, Outbox),
+    /// A session began. It is told only once the front knows it, so that it misses no signal.
+    Entered { entered: Entered, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
     /// A session ended.
     Left(SessionId),
+    /// A session sent a signal.
+    Signal(SessionId, Bytes),
     /// The machine's retention has changed to this.
     Retains(Retention),
     /// A caller waits until the counts of rejections are stored.
@@ -82,8 +84,8 @@ impl Decider {
         matches!(command, Command::View { .. }) && self.kept_view().is_none()
     }
 
-    fn kept_view(&self) -> Option<&View> {
-        self.kept_view.as_ref()?.at(self.room.sequencer().history().head())
+    fn kept_view(&self) -> Option<View> {
+        self.newest_view.at(self.room.sequencer().history().head())
     }
 
     fn handle(&mut self, command: Command, now: &mut Now<'_>) {
@@ -96,11 +98,9 @@ impl Decider {
             Command::Enter { hello, participant, outbox, reply } => {
                 let session = (self.next_session)();
                 let entered = self.room.handle_enter(session, &hello, participant, now);
-                if entered.is_ok() {
-                    self.moved.push(Moved::Entered(session, outbox));
-                }
-                if let Err(Ok(_)) = reply.send(entered) {
-                    self.leave(session, now);
+                match entered {
+                    Ok(entered) => self.moved.push(Moved::Entered { entered, outbox, reply }),
+                    Err(goodbye) => drop(reply.send(Err(goodbye))),
                 }
             }
             Command::Resync { session, hello, reply } => {
@@ -109,7 +109,7 @@ impl Decider {
                 }
                 self.note_handled(session, now);
             }
-            Command::Signal { session, body } => self.room.handle_signal(session, body),
+            Command::Signal { session, body } => self.moved.push(Moved::Signal(session, body)),
             Command::Diverged { session, seq, ours } => {
                 let participant = self.room.participant(session);
                 let digest = self.room.sequencer().digest();
@@ -181,17 +181,17 @@ impl Decider {
     }
 
     fn view(&mut self, now: &Now<'_>) -> Result<View, Fault> {
-        if let Some(view) = self.kept_view().cloned() {
+        if let Some(view) = self.kept_view() {
             self.room.handle_use(now);
             return Ok(view);
         }
         // Frees the memory of the former view for this one.
-        self.kept_view = None;
+        self.newest_view.forget();
         let json = view::json(self.room.show(|machine, state| machine.view(state), now)?)?;
         let sequencer = self.room.sequencer();
         let (seq, time) = (sequencer.history().head(), sequencer.durable_time());
         let view = View { seq, time, digest: sequencer.digest(), json };
-        self.kept_view = self.view_memory.keep(&view);
+        self.newest_view.keep(&view);
         Ok(view)
     }
 }

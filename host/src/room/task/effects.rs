@@ -49,21 +49,15 @@ impl Task {
                 }
             }
             Effect::Send { session, frame } => {
-                let sent = self.outboxes.get(&session).map(|outbox| outbox.try_send(DirectMessage::Frame(frame)));
-                if !matches!(sent, Some(Ok(()))) {
-                    self.outboxes.remove(&session);
+                if !self.front.send(session, DirectMessage::Frame(frame)) {
+                    self.front.remove(session);
                     self.unreachable.push(session);
                 }
             }
             Effect::Slow { session, until } => {
                 let direct = DirectMessage::Slow(self.clock.instant(until));
                 // A session whose queue is full misses this. Its frames are read on, and the room keeps them.
-                let _full = self.outboxes.get(&session).map(|outbox| outbox.try_send(direct));
-            }
-            Effect::Signal { from, frame } => {
-                for (_, outbox) in self.outboxes.iter().filter(|(session, _)| **session != from) {
-                    let _full = outbox.try_send(DirectMessage::Frame(frame.clone()));
-                }
+                let _full = self.front.send(session, direct);
             }
             Effect::End { session, why } => self.end_session(session, why),
             Effect::Head(head) => self.news.send_modify(|news| news.head = head),
@@ -177,7 +171,7 @@ impl Task {
     }
 
     fn end_session(&mut self, session: SessionId, why: Goodbye) {
-        if let Some(outbox) = self.outboxes.remove(&session) {
+        if let Some(outbox) = self.front.remove(session) {
             // A full queue is dropped with the session, and the connection then closes without a message.
             let _full = outbox.try_send(DirectMessage::Goodbye(why));
         }

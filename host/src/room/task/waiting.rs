@@ -1,6 +1,7 @@
 //! The commands that wait for a room's next turn: transitions, and other commands, which do not wait behind them.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -36,6 +37,25 @@ impl Waiting {
     pub(super) fn fill(&mut self, inboxes: &mut Inboxes) {
         fill(&mut self.controls, &mut inboxes.controls, ROOM_CONTROLS_MAX);
         fill(&mut self.submits, &mut inboxes.submits, ROOM_INBOX_MAX);
+    }
+
+    /// Returns whether another control may be added.
+    pub(super) fn has_space(&self) -> bool {
+        self.controls.len() < ROOM_CONTROLS_MAX
+    }
+
+    /// Hands controls to `handle`, until the time has come. Keeps those that it returns.
+    pub(super) fn hand_controls(&mut self, until: Instant, mut handle: impl FnMut(Command) -> Option<Command>) {
+        for command in std::mem::take(&mut self.controls) {
+            let command = if Instant::now() < until { handle(command) } else { Some(command) };
+            self.controls.extend(command);
+        }
+    }
+
+    /// Adds commands that came later.
+    pub(super) fn append(&mut self, later: Self) {
+        self.controls.extend(later.controls);
+        self.submits.extend(later.submits);
     }
 
     pub(super) fn push_control(&mut self, command: Command) {

@@ -164,6 +164,11 @@ impl<S: Scenario> World<S> {
         }
         let is_message = ClientMessage::decode(&frame).is_ok();
         assert!(is_message || !self.is_of_replica(connection), "a replica sends only messages");
+        if self.is_for_front(connection, &frame) {
+            self.hand_in(Waiting::Frame { connection, frame });
+            self.send_out();
+            return;
+        }
         self.inbox.push_back(Waiting::Frame { connection, frame });
         // The owner may take in all waiting input before it performs the effects.
         if self.random.percent(70) || self.is_calm {
@@ -221,6 +226,7 @@ impl<S: Scenario> World<S> {
                 self.note_signal_up(connection, &author, &frame);
                 self.coverage.hellos += u64::from(matches!(ClientMessage::decode(&frame), Ok(ClientMessage::Hello(_))));
                 self.with_room(|shell, now| shell.handle_frame(connection, author, &frame, slowness, now));
+                self.give_out_signals();
                 for (client, decided, forgotten) in
                     self.with_room(|shell, _| std::mem::take(&mut shell.welcomed)).unwrap_or_default()
                 {
@@ -363,10 +369,6 @@ impl<S: Scenario> World<S> {
             }
             // Messages that are on their way come nevertheless.
             Effect::Slow { .. } => self.coverage.slowed += 1,
-            Effect::Signal { from, frame } => {
-                self.signals.note_given_out(from, &frame);
-                self.with_room(|shell, _| shell.handle_signal(from.0 as usize, &frame));
-            }
             Effect::End { session, why } => {
                 self.with_room(|shell, now| shell.handle_end(session.0 as usize, why, now.ticks.0));
             }

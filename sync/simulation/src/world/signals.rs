@@ -10,6 +10,7 @@ use reapply_sync::{Author, ClientMessage, Phase, Replica, ServerMessage, Session
 use super::World;
 use super::signal_book::Heard;
 use super::stranger::STRANGER;
+use super::task::Waiting;
 use crate::scenario::Scenario;
 
 impl<S: Scenario> World<S> {
@@ -35,6 +36,24 @@ impl<S: Scenario> World<S> {
         let may_be_dropped = shell.roster.has_later(client, connection);
         let signal = Signal { participant: author.clone(), session: SessionId(connection as u64), body };
         self.signals.note_handed_in(signal, may_be_dropped);
+    }
+
+    /// Returns whether the room's front handles this frame, which it does even while the room takes in nothing: a signal that comes behind nothing
+    /// else of its session.
+    pub(super) fn is_for_front(&self, connection: usize, frame: &[u8]) -> bool {
+        let is_behind =
+            |waiting: &Waiting| matches!(waiting, Waiting::Frame { connection: other, .. } if *other == connection);
+        let has_session = self.room.as_ref().is_some_and(|shell| shell.roster.client_of(connection).is_some());
+        let is_signal = matches!(ClientMessage::decode(frame), Ok(ClientMessage::Signal(_)));
+        is_signal && has_session && !self.inbox.iter().any(is_behind)
+    }
+
+    /// Passes signals to all other sessions.
+    pub(super) fn give_out_signals(&mut self) {
+        for (from, frame) in self.with_room(|shell, _| std::mem::take(&mut shell.signals)).unwrap_or_default() {
+            self.signals.note_given_out(SessionId(from as u64), &frame);
+            self.with_room(|shell, _| shell.handle_signal(from, &frame));
+        }
     }
 
     /// Notes a frame that comes to a page, on the connection that it has.
