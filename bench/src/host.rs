@@ -86,6 +86,13 @@ impl Bench {
 
     /// Starts a host on `data`, and deploys `cells` to it.
     pub(crate) fn start(&self, data: &Path, options: &[&str]) -> anyhow::Result<Host> {
+        let host = self.launch(data, options)?;
+        self.deploy_component(&host, &self.cells)?;
+        Ok(host)
+    }
+
+    /// Starts a host on `data`, and returns once it listens.
+    pub(crate) fn launch(&self, data: &Path, options: &[&str]) -> anyhow::Result<Host> {
         let mut command = Command::new(&self.host_bin);
         command
             .args([
@@ -101,9 +108,7 @@ impl Bench {
             .arg(data)
             .args(options)
             .env("REAPPLY_LOG", "warn");
-        let host = spawn(&mut command, data)?;
-        self.deploy_component(&host, &self.cells)?;
-        Ok(host)
+        spawn(&mut command, data)
     }
 
     /// Deploys another guest.
@@ -178,6 +183,13 @@ impl Host {
         }
         let mut answer = request.call().with_context(|| format!("GET {path}"))?;
         Ok(answer.body_mut().read_to_vec()?)
+    }
+
+    /// Returns the progress of the host's background proof.
+    pub(crate) fn scrub(&self) -> anyhow::Result<serde_json::Value> {
+        let token = fs::read_to_string(self.data.join("deploy-token")).context("the host has no deploy token")?;
+        let answer = self.get("/scrub", &[("authorization", &format!("Bearer {}", token.trim()))])?;
+        Ok(serde_json::from_slice(&answer)?)
     }
 
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {

@@ -24,6 +24,7 @@ mod scale;
 mod scan;
 mod session;
 mod socket;
+mod stored;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ struct Args {
     /// Duration of each load, in seconds.
     #[arg(long, value_name = "N", default_value_t = 4)]
     seconds: u64,
+    /// More amounts of data for the case `l`, in GB, such as 20. The disk needs three times as much.
+    #[arg(long, value_name = "GB", value_delimiter = ',')]
+    start_gb: Vec<u64>,
     /// Serve as the baseline, with its log in this directory. The cases start it so.
     #[arg(long, value_name = "DIR", hide = true)]
     baseline: Option<PathBuf>,
@@ -84,6 +88,8 @@ enum Case {
     I,
     /// A good room beside rooms that work as hard as they may.
     K,
+    /// A start, by the amount of data.
+    L,
 }
 
 fn main() -> ExitCode {
@@ -152,6 +158,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         if is_wanted(Case::K) {
             cases::crowding::run(&bench).await.context("(k)")?;
+        }
+        if is_wanted(Case::L) {
+            cases::start::run(&bench, &args.start_gb).await.context("(l)")?;
         }
         Ok(())
     })

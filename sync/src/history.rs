@@ -130,6 +130,11 @@ impl History {
         self.with(|inner| inner.bytes + inner.base.state.len() + inner.begun.bytes(inner.base.seq))
     }
 
+    /// Returns [`History::bytes`] with those of the list of events, which outweighs small events.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes() + self.with(|inner| inner.events.len() * size_of::<Bytes>())
+    }
+
     /// Returns the next messages for a session that stands at `after`, a portion at a time. Returns `None` if it has everything.
     ///
     /// # Errors

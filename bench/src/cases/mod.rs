@@ -9,6 +9,7 @@ pub(crate) mod fan_out;
 pub(crate) mod join;
 pub(crate) mod log;
 pub(crate) mod memory;
+pub(crate) mod start;
 pub(crate) mod throughput;
 pub(crate) mod wake;
 

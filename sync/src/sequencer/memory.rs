@@ -13,6 +13,6 @@ impl<M: Machine> Sequencer<M> {
         let in_flight = self.in_flight.as_ref().map_or(0, |(batch, _)| batch.body.len());
         let candidate = self.candidate.as_ref().map_or(0, |candidate| candidate.snapshot.state.len());
         let undecided = self.open.bytes() + in_flight + candidate;
-        self.machine.memory_bytes() + upgrade + undecided + self.history.bytes() + self.clients.bytes()
+        self.machine.memory_bytes() + upgrade + undecided + self.history.memory_bytes() + self.clients.bytes()
     }
 }
