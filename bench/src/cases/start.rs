@@ -113,26 +113,26 @@ fn start(bench: &Bench, data: &Path, Amount { rooms, room_bytes }: Amount) -> an
         }
         None => Duration::ZERO,
     };
-    let rate = watch(&host, proving, (rooms * room_bytes) as f64)?;
+    let rate = watch(&host, proving, rooms)? * room_bytes as f64;
     host.stop()?;
     let [listening, answered] = [listening, answered].map(|elapsed| elapsed.as_secs_f64() * 1_000.0);
     Ok([listening, answered, rate])
 }
 
-/// Watches the background proof, and returns its bytes per second.
-fn watch(host: &Host, began: Instant, bytes: f64) -> anyhow::Result<f64> {
+/// Watches the background proof, and returns its rooms per second.
+fn watch(host: &Host, began: Instant, rooms: u64) -> anyhow::Result<f64> {
     loop {
         let report = host.scrub()?;
-        let proved = report["bytes"].as_f64().context("the host does not say how much it has proved")?;
+        let proved = report["rooms"].as_u64().context("the host does not say how much it has proved")?;
         let (elapsed, is_done) = (began.elapsed(), report["done"] == true);
         let damaged =
             report["damaged"].as_array().map_or(0, Vec::len) + report["elsewhere"].as_array().map_or(0, Vec::len);
         ensure!(damaged == 0, "the data that was made is damaged: {report}");
         if is_done {
-            ensure!(proved >= bytes, "{proved} bytes were proved, of {bytes}");
+            ensure!(proved == rooms, "{proved} rooms were proved, of {rooms}");
         }
         if is_done || elapsed >= WATCHED_FOR {
-            return Ok(proved / elapsed.as_secs_f64());
+            return Ok(proved as f64 / elapsed.as_secs_f64());
         }
         std::thread::sleep(LOOK_INTERVAL);
     }
