@@ -47,7 +47,7 @@ fn growing() -> MachineWat {
 }
 
 fn small_host() -> Host {
-    let host = Host::start_program(Path::new(PROGRAM), &["--rooms-memory", ROOMS_MEMORY]);
+    let host = Host::start_program(Path::new(PROGRAM), &["--rooms-memory", ROOMS_MEMORY, "--sleep-after", "1h"]);
     deploy(&host, "wat", &roomy()).unwrap();
     host
 }
