@@ -232,11 +232,14 @@ async fn trials_of_snapshots_hold_up_no_turn_no_view_and_no_recovery() {
     with_enough_rooms(async |rooms| {
         let host = host_with(&slow_to_restore());
         assert!(host.command("retain", &["slow", "--snapshot-events", "2"]).status.success());
-        // Its view is made on the pool, and a transition of nine bytes traps, after which its state is recovered there.
+        // Its views are made, and its states recovered, in the lane for large states. A transition of nine bytes traps.
+        let snapshot = "(i32.store (i32.const 65536) (local.get $state))
+            (call $bytes (i32.const 65536) (i32.const 600000))";
         let view = Box::leak(format!("{COUNT_A_LITTLE} {}", MachineWat::default().view).into_boxed_str());
         let apply = "(if (i32.eq (local.get $length) (i32.const 9)) (then (unreachable)))
             (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
-        deploy(&host, "other", &MachineWat { view, apply, ..MachineWat::default() }).unwrap();
+        let other = MachineWat { view, apply, snapshot, memory: "12", ..MachineWat::default() };
+        deploy(&host, "other", &other).unwrap();
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
         let mut other = Session::join(&host, "other/room", 1).await;
         let _busy = join_slow_rooms(&host, rooms, 3, 1).await;
