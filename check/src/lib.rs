@@ -30,7 +30,8 @@
 //! # every_rule_holds();
 //! ```
 //!
-//! `reapply check` does the same to a component, in the host's own engine, and measures its fuel and memory.
+//! `reapply check` does the same to a component, in the host's own engine, and measures its fuel and memory. Tests of single rules use a
+//! [`Room`].
 //!
 //! Reading order: [`Subject`] (the thing to check), [`Script`] (a history), `play` and `rules` (the steps and the requirements), `explore`
 //! and `generate` (the choice of steps), `shrink`, [`Report`]; and beside them `migrate` (rooms of an earlier build) and `grow` (large
@@ -52,6 +53,8 @@ mod player;
 mod pool;
 mod random;
 mod report;
+#[cfg(feature = "native")]
+mod room;
 mod rules;
 mod scalars;
 mod schema;
@@ -68,6 +71,8 @@ pub use migrate::Migrations;
 #[cfg(feature = "native")]
 pub use native::{Native, check};
 pub use report::{Count, Figures, Kind, Pair, Report};
+#[cfg(feature = "native")]
+pub use room::Room;
 pub use script::{Act, Script, Step};
 pub use subject::{Description, Limits, Subject, Usage};
 pub use verdict::Rule;

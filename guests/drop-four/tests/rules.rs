@@ -1,60 +1,28 @@
 //! Every rule of the game, played through the contract: JSON in, JSON out, as a page does it.
 
 use drop_four::DropFour;
-use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
+use reapply_check::Room;
+use reapply_guest::contract;
 use serde_json::{Value, json};
 
-/// A room's table: its state, and the events so far.
-struct Table {
-    state: DropFour,
-    seq: u64,
+type Table = Room<DropFour>;
+
+fn table() -> Table {
+    Room::new("")
 }
 
-impl Table {
-    fn new() -> Self {
-        Self { state: contract::create("").unwrap(), seq: 0 }
-    }
+/// Returns a table where ada has seat 0 and bob seat 1.
+fn seated() -> Table {
+    let mut table = table();
+    table.does("ada", json!("Join"));
+    table.does("bob", json!("Join"));
+    table
+}
 
-    /// Returns a table where ada has seat 0 and bob seat 1.
-    fn seated() -> Self {
-        let mut table = Self::new();
-        table.does("ada", json!("Join"));
-        table.does("bob", json!("Join"));
-        table
-    }
-
-    fn tries(&mut self, author: &str, transition: &Value) -> Result<(), Value> {
-        let transition = contract::encode::<DropFour>(&transition.to_string()).unwrap();
-        let input = Input::Transition(Submission { author: author.to_owned(), transition });
-        let event = Event { seq: self.seq + 1, time: 0, entropy: 0, input };
-        self.state = contract::apply(&self.state, event).map_err(|rejection| match rejection {
-            Rejection::Conflict(conflict) => serde_json::from_str::<Value>(&conflict).unwrap(),
-            Rejection::Malformed(what) => panic!("{what}"),
-        })?;
-        self.seq += 1;
-        Ok(())
-    }
-
-    fn does(&mut self, author: &str, transition: Value) {
-        assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
-    }
-
-    /// Expects a conflict that leaves the state alone.
-    fn cannot(&mut self, author: &str, transition: Value, conflict: &str) {
-        let before = self.state.clone();
-        assert_eq!(self.tries(author, &transition), Err(json!(conflict)), "{author} {transition}");
-        assert_eq!(self.state, before);
-    }
-
-    /// Drops discs into columns in turn, ada's first.
-    fn play(&mut self, columns: &[u8]) {
-        for (author, column) in ["ada", "bob"].iter().cycle().zip(columns) {
-            self.does(author, json!({ "Drop": column }));
-        }
-    }
-
-    fn view(&self) -> Value {
-        serde_json::from_str(&contract::view(&self.state).unwrap()).unwrap()
+/// Drops discs into columns in turn, ada's first.
+fn play(table: &mut Table, columns: &[u8]) {
+    for (author, column) in ["ada", "bob"].iter().cycle().zip(columns) {
+        table.does(author, json!({ "Drop": column }));
     }
 }
 
@@ -66,7 +34,7 @@ const DRAW: [u8; 42] = [
 
 #[test]
 fn two_take_the_seats_and_others_look_on() {
-    let mut table = Table::new();
+    let mut table = table();
     assert_eq!(table.view()["players"], json!([null, null]));
     table.does("ada", json!("Join"));
     table.cannot("ada", json!("Join"), "AlreadySeated");
@@ -81,7 +49,7 @@ fn two_take_the_seats_and_others_look_on() {
 
 #[test]
 fn players_take_turns() {
-    let mut table = Table::seated();
+    let mut table = seated();
     assert_eq!(table.view()["turn"], 0);
     table.cannot("bob", json!({ "Drop": 0 }), "NotYourTurn");
     table.does("ada", json!({ "Drop": 0 }));
@@ -92,7 +60,7 @@ fn players_take_turns() {
 
 #[test]
 fn discs_fall_to_the_lowest_empty_place_until_the_column_is_full() {
-    let mut table = Table::seated();
+    let mut table = seated();
     for fallen in 0..6_u8 {
         let author = ["ada", "bob"][usize::from(fallen % 2)];
         table.does(author, json!({ "Drop": 3 }));
@@ -115,9 +83,9 @@ fn four_in_any_direction_win_and_end_the_game() {
         ("falling", &[3, 2, 2, 1, 1, 0, 1, 0, 0, 6, 0], json!([[2, 0], [3, 1], [4, 2], [5, 3]])),
     ];
     for (name, columns, line) in cases {
-        let mut table = Table::seated();
+        let mut table = seated();
         let (last, before) = columns.split_last().unwrap();
-        table.play(before);
+        play(&mut table, before);
         assert_eq!((&table.view()["winner"], &table.view()["line"]), (&Value::Null, &json!([])), "{name}");
         table.does("ada", json!({ "Drop": last }));
         let view = table.view();
@@ -130,8 +98,8 @@ fn four_in_any_direction_win_and_end_the_game() {
 
 #[test]
 fn of_five_in_a_line_the_view_shows_four() {
-    let mut table = Table::seated();
-    table.play(&[0, 0, 1, 1, 3, 3, 4, 4, 2]);
+    let mut table = seated();
+    play(&mut table, &[0, 0, 1, 1, 3, 3, 4, 4, 2]);
     assert_eq!(table.view()["winner"], 0);
     let line = sorted(&table.view()["line"]);
     assert_eq!(line.len(), 4);
@@ -140,16 +108,16 @@ fn of_five_in_a_line_the_view_shows_four() {
 
 #[test]
 fn lines_do_not_wrap_around_the_edges() {
-    let mut table = Table::seated();
-    table.play(&[4, 4, 5, 5, 6, 6]);
+    let mut table = seated();
+    play(&mut table, &[4, 4, 5, 5, 6, 6]);
     table.does("ada", json!({ "Drop": 0 }));
     assert_eq!(table.view()["winner"], Value::Null);
 }
 
 #[test]
 fn a_full_board_without_a_line_is_a_draw() {
-    let mut table = Table::seated();
-    table.play(&DRAW[..41]);
+    let mut table = seated();
+    play(&mut table, &DRAW[..41]);
     assert_eq!(table.view()["draw"], false);
     table.does("bob", json!({ "Drop": DRAW[41] }));
     let view = table.view();
@@ -159,9 +127,9 @@ fn a_full_board_without_a_line_is_a_draw() {
 
 #[test]
 fn the_loser_begins_the_rematch_and_the_score_goes_on() {
-    let mut table = Table::seated();
+    let mut table = seated();
     table.cannot("ada", json!("Rematch"), "GameNotOver");
-    table.play(&[6, 5, 6, 5, 6, 5, 6]);
+    play(&mut table, &[6, 5, 6, 5, 6, 5, 6]);
     table.does("ada", json!("Rematch"));
     let view = table.view();
     assert_eq!((&view["turn"], &view["winner"], &view["last"]), (&json!(1), &Value::Null, &Value::Null));
@@ -175,16 +143,16 @@ fn the_loser_begins_the_rematch_and_the_score_goes_on() {
 
 #[test]
 fn after_a_draw_the_other_one_begins() {
-    let mut table = Table::seated();
-    table.play(&DRAW);
+    let mut table = seated();
+    play(&mut table, &DRAW);
     table.does("bob", json!("Rematch"));
     assert_eq!(table.view()["turn"], 1);
 }
 
 #[test]
 fn leaving_frees_the_seat_and_ends_game_and_score() {
-    let mut table = Table::seated();
-    table.play(&[6, 5, 6, 5, 6, 5, 6]);
+    let mut table = seated();
+    play(&mut table, &[6, 5, 6, 5, 6, 5, 6]);
     table.does("ada", json!("Leave"));
     let view = table.view();
     assert_eq!((&view["players"], &view["score"]), (&json!([null, "bob"]), &json!([0, 0])));
@@ -197,24 +165,21 @@ fn leaving_frees_the_seat_and_ends_game_and_score() {
 
 #[test]
 fn a_snapshot_restores_the_very_game() {
-    let mut table = Table::seated();
-    table.play(&DRAW[..17]);
-    let snapshot = contract::snapshot(&table.state).unwrap();
-    let restored: DropFour = contract::restore(&snapshot, 1).unwrap();
-    assert_eq!(restored, table.state);
-    assert_eq!(contract::snapshot(&restored).unwrap(), snapshot);
+    let mut table = seated();
+    play(&mut table, &DRAW[..17]);
+    table.restores();
 }
 
 #[test]
 fn damaged_snapshots_restore_to_nothing_or_to_a_state_that_plays_on() {
-    let mut table = Table::seated();
-    table.play(&DRAW[..17]);
-    let snapshot = contract::snapshot(&table.state).unwrap();
+    let mut table = seated();
+    play(&mut table, &DRAW[..17]);
+    let snapshot = contract::snapshot(table.state()).unwrap();
     for bit in 0..snapshot.len() * 8 {
         let mut damaged = snapshot.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
         let Ok(state) = contract::restore(&damaged, 1) else { continue };
-        let mut table = Table { state, seq: 0 };
+        let mut table = Table::of(state);
         table.view();
         for column in 0..9 {
             // Whatever the result is, it must not panic.

@@ -1,76 +1,25 @@
 //! Every rule of the timer, through the contract: JSON in, JSON out, as a page does it.
 
-use reapply_guest::contract::{self, Event, Input, Rejection, Submission};
+use reapply_check::Room;
 use serde_json::{Value, json};
 use timer::{RINGS_PER_START_MAX, SECONDS_MAX, Timer};
 
 const SECOND: u64 = 1_000_000;
 
-/// A room: its state, its clock, and the events so far.
-struct Room {
-    timer: Timer,
-    now: u64,
-    seq: u64,
+fn room() -> Room<Timer> {
+    Room::new("")
 }
 
-impl Room {
-    fn new() -> Self {
-        Self { timer: contract::create("").unwrap(), now: 1_700_000_000 * SECOND, seq: 0 }
-    }
-
-    /// Returns a room whose timer has this length, and stands still.
-    fn set_to(seconds: u32, repeats: bool) -> Self {
-        let mut room = Self::new();
-        room.does("ada", json!({ "Set": { "seconds": seconds, "repeats": repeats } }));
-        room
-    }
-
-    fn handle(&mut self, input: Input) -> Result<(), Value> {
-        let event = Event { seq: self.seq + 1, time: self.now, entropy: 0, input };
-        self.timer = contract::apply(&self.timer, event).map_err(|rejection| match rejection {
-            Rejection::Conflict(conflict) => serde_json::from_str::<Value>(&conflict).unwrap(),
-            Rejection::Malformed(what) => panic!("{what}"),
-        })?;
-        self.seq += 1;
-        assert!(self.alarm_at().is_none_or(|at| at > self.now), "the alarm is later than the event that set it");
-        Ok(())
-    }
-
-    fn tries(&mut self, author: &str, transition: &Value) -> Result<(), Value> {
-        let transition = contract::encode::<Timer>(&transition.to_string()).unwrap();
-        self.handle(Input::Transition(Submission { author: author.to_owned(), transition }))
-    }
-
-    fn does(&mut self, author: &str, transition: Value) {
-        assert_eq!(self.tries(author, &transition), Ok(()), "{author} {transition}");
-    }
-
-    /// Expects a conflict that leaves the state alone.
-    fn cannot(&mut self, author: &str, transition: Value, conflict: Value) {
-        let before = self.timer.clone();
-        assert_eq!(self.tries(author, &transition), Err(conflict), "{author} {transition}");
-        assert_eq!(self.timer, before);
-    }
-
-    fn alarm_at(&self) -> Option<u64> {
-        contract::alarm(&self.timer).unwrap().map(|alarm| alarm.at)
-    }
-
-    /// Makes the alarm go off, the given time after it was due.
-    fn rings(&mut self, late: u64) {
-        let alarm = contract::alarm(&self.timer).unwrap().expect("an alarm is set");
-        self.now = alarm.at + late;
-        self.handle(Input::Alarm(alarm.transition)).expect("the alarm is due");
-    }
-
-    fn view(&self) -> Value {
-        serde_json::from_str(&contract::view(&self.timer).unwrap()).unwrap()
-    }
+/// Returns a room whose timer has this length, and stands still.
+fn set_to(seconds: u32, repeats: bool) -> Room<Timer> {
+    let mut room = room();
+    room.does("ada", json!({ "Set": { "seconds": seconds, "repeats": repeats } }));
+    room
 }
 
 #[test]
 fn a_countdown_rings_once_when_its_time_has_come() {
-    let mut room = Room::set_to(90, false);
+    let mut room = set_to(90, false);
     assert_eq!((room.alarm_at(), &room.view()["rings"]), (None, &json!(0)));
     let began = room.now;
     room.does("bob", json!("Start"));
@@ -87,7 +36,7 @@ fn a_countdown_rings_once_when_its_time_has_come() {
 
 #[test]
 fn a_stopped_countdown_goes_on_where_it_stopped() {
-    let mut room = Room::set_to(60, false);
+    let mut room = set_to(60, false);
     room.does("ada", json!("Start"));
     room.now += 20 * SECOND;
     room.does("bob", json!("Stop"));
@@ -99,7 +48,7 @@ fn a_stopped_countdown_goes_on_where_it_stopped() {
 
 #[test]
 fn a_reset_gives_all_the_time_back_and_forgets_the_rings() {
-    let mut room = Room::set_to(60, true);
+    let mut room = set_to(60, true);
     room.does("ada", json!("Start"));
     room.rings(0);
     room.now += 5 * SECOND;
@@ -116,7 +65,7 @@ fn a_reset_gives_all_the_time_back_and_forgets_the_rings() {
 
 #[test]
 fn a_late_ring_says_how_late_it_was() {
-    let mut room = Room::set_to(60, false);
+    let mut room = set_to(60, false);
     room.does("ada", json!("Start"));
     let due = room.alarm_at().unwrap();
     room.rings(7 * SECOND);
@@ -125,7 +74,7 @@ fn a_late_ring_says_how_late_it_was() {
 
 #[test]
 fn a_repeating_countdown_keeps_its_beat_whatever_it_missed() {
-    let mut room = Room::set_to(10, true);
+    let mut room = set_to(10, true);
     room.does("ada", json!("Start"));
     let first = room.alarm_at().unwrap();
     for (late, next) in [(0, 1), (9 * SECOND, 2), (10 * SECOND, 4), (25 * SECOND, 7)] {
@@ -137,7 +86,7 @@ fn a_repeating_countdown_keeps_its_beat_whatever_it_missed() {
 
 #[test]
 fn a_forgotten_countdown_stops_by_itself() {
-    let mut room = Room::set_to(1, true);
+    let mut room = set_to(1, true);
     room.does("ada", json!("Start"));
     for _ in 1..RINGS_PER_START_MAX {
         room.rings(0);
@@ -149,14 +98,14 @@ fn a_forgotten_countdown_stops_by_itself() {
 
 #[test]
 fn whoever_is_faster_than_a_late_alarm_finds_that_it_has_rung() {
-    let mut late = Room::set_to(60, false);
+    let mut late = set_to(60, false);
     late.does("ada", json!("Start"));
     late.now += 60 * SECOND;
     late.cannot("bob", json!("Stop"), json!("NotRunning"));
     late.does("bob", json!("Start"));
     assert_eq!((late.alarm_at(), &late.view()["rings"]), (Some(late.now + 60 * SECOND), &json!(1)));
 
-    let mut repeating = Room::set_to(60, true);
+    let mut repeating = set_to(60, true);
     repeating.does("ada", json!("Start"));
     repeating.now += 80 * SECOND;
     repeating.does("bob", json!("Stop"));
@@ -166,7 +115,7 @@ fn whoever_is_faster_than_a_late_alarm_finds_that_it_has_rung() {
 
 #[test]
 fn what_does_not_fit_is_a_conflict() {
-    let mut room = Room::new();
+    let mut room = room();
     room.cannot("ada", json!("Stop"), json!("NotRunning"));
     room.cannot("ada", json!("Ring"), json!("OnlyTheAlarmRings"));
     for seconds in [0, SECONDS_MAX + 1, u32::MAX] {
@@ -182,21 +131,17 @@ fn what_does_not_fit_is_a_conflict() {
 
 #[test]
 fn an_alarm_before_its_time_rings_nothing() {
-    let ring = contract::encode::<Timer>("\"Ring\"").unwrap();
-    let mut room = Room::new();
-    assert_eq!(room.handle(Input::Alarm(ring.clone())), Err(json!("NotDue")));
+    let mut room = room();
+    assert_eq!(room.tries_to_ring(&json!("Ring")), Err(json!("NotDue")));
     room.does("ada", json!("Start"));
     room.now = room.alarm_at().unwrap() - 1;
-    assert_eq!(room.handle(Input::Alarm(ring)), Err(json!("NotDue")));
+    assert_eq!(room.tries_to_ring(&json!("Ring")), Err(json!("NotDue")));
 }
 
 #[test]
 fn a_snapshot_restores_the_very_timer() {
-    let mut room = Room::set_to(10, true);
+    let mut room = set_to(10, true);
     room.does("ada", json!("Start"));
     room.rings(3);
-    let snapshot = contract::snapshot(&room.timer).unwrap();
-    let restored: Timer = contract::restore(&snapshot, 1).unwrap();
-    assert_eq!(restored, room.timer);
-    assert_eq!(contract::snapshot(&restored).unwrap(), snapshot);
+    room.restores();
 }
