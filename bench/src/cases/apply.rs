@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use cells::Cells;
 use counter::Counter;
-use reapply_guest::{Program, contract};
+use reapply_check::Native;
+use reapply_guest::Program;
 use reapply_machine::{Engine, check};
 use reapply_sync::{Author, ClientId, Event, Input, Machine, Number, Seq, Timestamp};
 
@@ -50,30 +51,27 @@ fn row<P: Program>(
     Ok(())
 }
 
-/// Returns the nanoseconds for each event, and the snapshot after one round of all events.
 pub(super) fn in_sandbox(bench: &Bench, name: &str, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
     let component = std::fs::read(guest_components::component(name))?;
-    let mut instance = check(&Engine::new(None)?, &component)?.build.instantiate()?;
-    let first = instance.create(options)?;
-    let mut state = events.iter().try_fold(instance.create(options)?, |state, event| instance.apply(&state, event))?;
-    let snapshot = instance.snapshot(&state)?.to_vec();
-    let nanos = nanos_each(bench, events, |event, is_first| {
-        state = instance.apply(if is_first { &first } else { &state }, event)?;
-        Ok(())
-    })?;
-    Ok((nanos, snapshot))
+    measure(bench, check(&Engine::new(None)?, &component)?.build.instantiate()?, options, events)
 }
 
 pub(super) fn natively<P: Program>(bench: &Bench, options: &str, events: &[Event]) -> anyhow::Result<(f64, Vec<u8>)> {
-    let create = || contract::create::<P>(options).map_err(|error| anyhow!(error));
-    let apply = |state: &P, event: &Event| {
-        contract::apply(state, lower(event)).map_err(|rejection| anyhow!("rejected: {rejection}"))
-    };
-    let first = create()?;
-    let mut state = events.iter().try_fold(create()?, |state, event| apply(&state, event))?;
-    let snapshot = contract::snapshot(&state).map_err(|error| anyhow!(error))?;
+    measure(bench, Native::<P>::default(), options, events)
+}
+
+/// Returns the nanoseconds for each event, and the snapshot after one round of all events.
+fn measure(
+    bench: &Bench,
+    mut machine: impl Machine,
+    options: &str,
+    events: &[Event],
+) -> anyhow::Result<(f64, Vec<u8>)> {
+    let first = machine.create(options)?;
+    let mut state = events.iter().try_fold(machine.create(options)?, |state, event| machine.apply(&state, event))?;
+    let snapshot = machine.snapshot(&state)?.to_vec();
     let nanos = nanos_each(bench, events, |event, is_first| {
-        state = apply(if is_first { &first } else { &state }, event)?;
+        state = machine.apply(if is_first { &first } else { &state }, event)?;
         Ok(())
     })?;
     Ok((nanos, snapshot))
@@ -102,21 +100,4 @@ pub(super) fn event(seq: Seq, transition: Vec<u8>) -> Event {
     let author: Author = client.anonymous_author();
     let input = Input::Transition { author, client, number: Number(seq.0), transition: transition.into() };
     Event { seq, time: Timestamp(1_700_000_000_000_000), entropy: 0x9e37_79b9_7f4a_7c15, input }
-}
-
-/// Returns the event as a component gets it: with strings and lists of its own.
-fn lower(event: &Event) -> contract::Event {
-    let input = match &event.input {
-        Input::Transition { author, transition, .. } => contract::Input::Transition(contract::Submission {
-            author: author.0.to_string(),
-            transition: transition.to_vec(),
-        }),
-        Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
-        Input::Joined(author) => contract::Input::Joined(author.0.to_string()),
-        Input::Left(author) => contract::Input::Left(author.0.to_string()),
-        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
-            unreachable!("these events are made here, as transitions")
-        }
-    };
-    contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }
 }

@@ -2,15 +2,12 @@
 
 use std::cell::RefCell;
 use std::fmt::Debug;
-use std::marker::PhantomData;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use reapply_guest::{Program, contract};
+use reapply_guest::Program;
 use reapply_simulation::{Ask, Place};
-use reapply_sync::{
-    Alarm, ApplyError, Author, CodecError, Event, Fault, Input, LoadError, Machine, Refusal, Timestamp,
-};
+use reapply_sync::{Alarm, ApplyError, CodecError, Event, Fault, Input, LoadError, Machine, Refusal};
 use serde::{Deserialize, Serialize};
 
 /// The input of the machine.
@@ -22,11 +19,10 @@ pub(crate) enum What {
     Pad(Bytes),
 }
 
-/// Runs `P`.
-#[derive(Debug)]
+/// Runs `P`, which must not break off.
 pub(crate) struct Native<P> {
     place: Place,
-    program: PhantomData<P>,
+    machine: reapply_check::Native<P>,
 }
 
 /// A handle to a state. The cell lets the simulation corrupt it.
@@ -35,7 +31,7 @@ pub(crate) struct Handle<P>(pub(crate) Rc<RefCell<P>>);
 
 impl<P> Native<P> {
     pub(crate) fn new(place: Place) -> Self {
-        Self { place, program: PhantomData }
+        Self { place, machine: reapply_check::Native::default() }
     }
 }
 
@@ -43,53 +39,72 @@ impl<P: Program + Clone + Debug + PartialEq> Machine for Native<P> {
     type State = Handle<P>;
 
     fn create(&mut self, options: &str) -> Result<Handle<P>, LoadError> {
-        contract::create(options).map(handle).map_err(LoadError::Refused)
+        loaded(self.machine.create(options))
     }
 
     fn restore(&mut self, snapshot: &[u8], state_version: u32) -> Result<Handle<P>, LoadError> {
-        contract::restore(snapshot, state_version).map(handle).map_err(LoadError::Refused)
+        loaded(self.machine.restore(snapshot, state_version))
     }
 
     fn apply(&mut self, state: &Handle<P>, event: &Event) -> Result<Handle<P>, ApplyError> {
         let state = state.0.borrow();
-        let Some(event) = typed(event)? else { return Ok(handle(state.clone())) };
-        let next = contract::apply(&*state, event).map_err(|rejection| match rejection {
-            contract::Rejection::Malformed(text) => Refusal::Malformed(text),
-            contract::Rejection::Conflict(json) => Refusal::Conflict(json),
-        })?;
-        if self.place == Place::Host {
-            check_restores(&next);
+        let Some(event) = unpacked(event)? else { return Ok(handle(state.clone())) };
+        match self.machine.apply(&state, &event) {
+            Ok(next) => {
+                if self.place == Place::Host {
+                    self.check_restores(&next);
+                }
+                Ok(handle(next))
+            }
+            Err(ApplyError::Fault(fault)) => panic!("{event:?}: {fault}"),
+            Err(refused) => Err(refused),
         }
-        Ok(handle(next))
     }
 
     fn snapshot(&mut self, state: &Handle<P>) -> Result<Bytes, Fault> {
-        Ok(snapshot(&*state.0.borrow()).into())
+        Ok(self.machine.snapshot(&state.0.borrow()).expect("a state has its bytes"))
     }
 
     fn alarm(&mut self, state: &Handle<P>) -> Result<Option<Alarm>, Fault> {
-        let alarm = contract::alarm(&*state.0.borrow()).map_err(Fault::Trapped)?;
-        Ok(alarm.map(|alarm| Alarm { at: Timestamp(alarm.at), transition: alarm.transition.into() }))
+        Ok(self.machine.alarm(&state.0.borrow()).expect("a state has an alarm or none"))
     }
 
     fn encode(&mut self, json: &str) -> Result<Bytes, CodecError> {
-        contract::encode::<P>(json).map(Bytes::from).map_err(CodecError::Refused)
+        self.machine.encode(json)
     }
 
     fn decode(&mut self, transition: &[u8]) -> Result<String, CodecError> {
-        contract::decode::<P>(transition).map_err(CodecError::Refused)
+        self.machine.decode(transition)
     }
 
     fn state_version(&self) -> u32 {
-        P::STATE_VERSION
+        self.machine.state_version()
     }
 
     fn membership(&self) -> bool {
-        P::MEMBERSHIP
+        self.machine.membership()
     }
 
     fn reset(&mut self) -> Result<(), Fault> {
-        Ok(())
+        self.machine.reset()
+    }
+}
+
+impl<P: Program + Debug + PartialEq> Native<P> {
+    /// Checks that a state survives the way through its bytes, whatever its history.
+    fn check_restores(&mut self, state: &P) {
+        let bytes = self.machine.snapshot(state).expect("a state has its bytes");
+        let restored = self.machine.restore(&bytes, P::STATE_VERSION).expect("a snapshot restores");
+        assert_eq!(&restored, state, "restored, the state is another");
+        let again = self.machine.snapshot(&restored).expect("a state has its bytes");
+        assert_eq!(again, bytes, "restored, the state has other bytes: {state:?}");
+    }
+}
+
+fn loaded<P>(loaded: Result<P, LoadError>) -> Result<Handle<P>, LoadError> {
+    match loaded {
+        Err(LoadError::Fault(fault)) => panic!("{fault}"),
+        loaded => loaded.map(handle),
     }
 }
 
@@ -97,36 +112,13 @@ fn handle<P>(state: P) -> Handle<P> {
     Handle(Rc::new(RefCell::new(state)))
 }
 
-/// Returns the event as the component gets it; `None` for an empty input.
-fn typed(event: &Event) -> Result<Option<contract::Event>, ApplyError> {
-    let input = match &event.input {
-        Input::Transition { author: Author(author), transition, .. } => {
-            match Ask::decode(transition).map_err(Refusal::Malformed)?.what {
-                What::Pad(_) => return Ok(None),
-                What::Transition(transition) => contract::Input::Transition(contract::Submission {
-                    author: author.to_string(),
-                    transition: transition.to_vec(),
-                }),
-            }
-        }
-        Input::Alarm(transition) => contract::Input::Alarm(transition.to_vec()),
-        Input::Joined(Author(author)) => contract::Input::Joined(author.to_string()),
-        Input::Left(Author(author)) => contract::Input::Left(author.to_string()),
-        Input::Upgraded(_) | Input::Checkpoint { .. } | Input::Forked { .. } => {
-            return Err(Refusal::not_for_machines().into());
-        }
+/// Returns the event as the machine gets it; `None` for an empty input.
+fn unpacked(event: &Event) -> Result<Option<Event>, ApplyError> {
+    let Input::Transition { author, client, number, transition } = &event.input else { return Ok(Some(event.clone())) };
+    let transition = match Ask::decode(transition).map_err(Refusal::Malformed)?.what {
+        What::Pad(_) => return Ok(None),
+        What::Transition(transition) => transition,
     };
-    Ok(Some(contract::Event { seq: event.seq.0, time: event.time.0, entropy: event.entropy, input }))
-}
-
-/// Checks that a state survives the way through its bytes, whatever its history.
-fn check_restores<P: Program + Debug + PartialEq>(state: &P) {
-    let bytes = snapshot(state);
-    let restored: P = contract::restore(&bytes, P::STATE_VERSION).expect("a snapshot restores");
-    assert_eq!(&restored, state, "restored, the state is another");
-    assert_eq!(snapshot(&restored), bytes, "restored, the state has other bytes: {state:?}");
-}
-
-fn snapshot<P: Program>(state: &P) -> Vec<u8> {
-    contract::snapshot(state).expect("a state has its bytes")
+    let (author, client, number) = (author.clone(), *client, *number);
+    Ok(Some(Event { input: Input::Transition { author, client, number, transition }, ..event.clone() }))
 }
