@@ -316,6 +316,16 @@ impl Host {
         status
     }
 
+    /// Returns the id of the host's process.
+    ///
+    /// # Panics
+    ///
+    /// The host does not run.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the host runs").child.id()
+    }
+
     /// Sends SIGTERM, and does not wait.
     ///
     /// # Panics
@@ -331,8 +341,7 @@ impl Host {
     ///
     /// The host does not run.
     pub fn signal(&self, signal: &str) {
-        let process = self.process.as_ref().expect("the host runs");
-        let kill = format!("kill -{signal} {}", process.child.id());
+        let kill = format!("kill -{signal} {}", self.process_id());
         let status = Command::new("sh").args(["-c", &kill]).status().expect("sh can be run");
         assert!(status.success(), "{kill}: {status}");
     }

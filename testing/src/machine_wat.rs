@@ -9,6 +9,10 @@ pub struct MachineWat {
     pub more: &'static str,
     /// The body of `describe`.
     pub describe: String,
+    /// The body of `encode`; `$json` and `$length` are its parameters.
+    pub encode: &'static str,
+    /// The body of `decode`; `$transition` and `$length` are its parameters.
+    pub decode: &'static str,
     /// The body of `create`; `$options` and `$options_length` are its parameters.
     pub create: &'static str,
     /// The body of `restore`; `$snapshot` and `$snapshot_length` are its parameters.
@@ -32,6 +36,8 @@ impl Default for MachineWat {
         Self {
             more: "",
             describe: describe("wat", 1, "{}"),
+            encode: "(call $same (local.get $json) (local.get $length))",
+            decode: "(call $same (local.get $transition) (local.get $length))",
             create: "(call $ok (call $new (i32.const 0)))",
             restore: "(call $ok (call $new (i32.load (local.get $snapshot))))",
             apply: "(call $ok (call $new (i32.add (local.get $state) (local.get $length))))",
@@ -82,7 +88,7 @@ impl MachineWat {
     /// Returns the core module.
     #[must_use]
     pub fn module(&self) -> String {
-        let Self { more, describe, create, restore, apply, snapshot, alarm, view, drop, memory } = self;
+        let Self { more, describe, encode, decode, create, restore, apply, snapshot, alarm, view, drop, memory } = self;
         let interface = "reapply:machine/machine@0.1.0";
         format!(
             r#"(module
@@ -116,8 +122,8 @@ impl MachineWat {
     (i32.const 32))
   {more}
   (func (export "{interface}#describe") (result i32) {describe})
-  (func (export "{interface}#encode") (param i32 i32) (result i32) (call $same (local.get 0) (local.get 1)))
-  (func (export "{interface}#decode") (param i32 i32) (result i32) (call $same (local.get 0) (local.get 1)))
+  (func (export "{interface}#encode") (param $json i32) (param $length i32) (result i32) {encode})
+  (func (export "{interface}#decode") (param $transition i32) (param $length i32) (result i32) {decode})
   (func (export "{interface}#[static]state.create") (param $options i32) (param $options_length i32) (result i32) {create})
   (func (export "{interface}#[static]state.restore")
     (param $snapshot i32) (param $snapshot_length i32) (param $version i32) (result i32) {restore})

@@ -3,17 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use futures_util::{SinkExt, StreamExt};
 use reapply_host::host::Host;
-use reapply_sync::{ClientKey, ClientMessage, Goodbye, Hello, SUBPROTOCOL, ServerMessage};
-use reapply_testing::{http, until};
+use reapply_sync::{ClientKey, Goodbye, Hello};
+use reapply_testing::{Session, Socket, http, until};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 struct Shop {
     address: SocketAddr,
@@ -60,29 +56,9 @@ impl Shop {
     }
 
     /// Joins the room as a page does, below the prefix.
-    async fn join(&self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
-        let url = format!("ws://{}/live/rooms/wishes/lamp", self.address);
-        let mut request = url.into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
-        let (mut socket, _) = connect_async(request).await.unwrap();
-        let hello = ClientMessage::Hello(Hello::new(ClientKey([7; 16]), None)).encode();
-        socket.send(Message::Binary(hello)).await.unwrap();
-        socket
-    }
-}
-
-/// Reads messages until the expected one has come.
-async fn await_message<T>(
-    socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
-    mut look: impl FnMut(ServerMessage) -> Option<T>,
-) -> T {
-    loop {
-        let message = socket.next().await.expect("the connection goes on").unwrap();
-        if let Message::Binary(frame) = message
-            && let Some(found) = look(ServerMessage::decode(&frame).unwrap())
-        {
-            return found;
-        }
+    async fn join(&self) -> Session {
+        let socket = Socket::connect(self.address, "/live/rooms/wishes/lamp").await.unwrap();
+        Session::begin(socket, Hello::new(ClientKey([7; 16]), None)).await
     }
 }
 
@@ -104,22 +80,13 @@ async fn a_room_is_used_from_rust_from_http_and_from_a_socket() {
     assert_eq!(log[0]["author"], "ada@shop.example");
 
     // What Rust submits, a page sees.
-    let mut socket = shop.join().await;
-    await_message(&mut socket, |message| matches!(message, ServerMessage::Welcome(_)).then_some(())).await;
+    let mut session = shop.join().await;
     shop.ask("POST", "/wishes/lamp").await;
-    await_message(&mut socket, |message| match message {
-        ServerMessage::Events(events) => events.iter().any(|event| event.seq.0 == 2).then_some(()),
-        _ => None,
-    })
-    .await;
+    session.events_to(2).await;
 
     // Stopping ends the session with a word, and the shop with all of its connections.
     let stopping = tokio::spawn(shop.stop());
-    let goodbye = await_message(&mut socket, |message| match message {
-        ServerMessage::Goodbye(goodbye) => Some(goodbye),
-        _ => None,
-    });
-    assert_eq!(goodbye.await, Goodbye::ShuttingDown);
+    assert_eq!(session.goodbye().await, Goodbye::ShuttingDown);
     stopping.await.unwrap();
 }
 

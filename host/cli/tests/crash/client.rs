@@ -3,19 +3,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use bytes::Bytes;
+use futures_util::FutureExt;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use reapply_machine::Instance;
 use reapply_sync::{
-    ClientId, ClientKey, Digest, Machine, Number, Phase, Replica, RoomId, SUBPROTOCOL, Seq, ServerMessage, Timestamp,
+    ClientId, ClientKey, Digest, Machine, Number, Phase, Replica, RoomId, Seq, ServerMessage, Timestamp,
 };
-use tokio::net::{TcpSocket, TcpStream};
+use reapply_testing::Socket;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::crowd::{Builds, Kind};
 use crate::ledger::Ledger;
@@ -126,8 +125,6 @@ struct Worker {
 /// The connection is gone, or must end.
 struct Lost;
 
-type Socket = WebSocketStream<TcpStream>;
-
 impl Worker {
     async fn run(mut self) {
         while *self.orders.borrow() != Order::End {
@@ -147,9 +144,9 @@ impl Worker {
             self.transmit(&mut socket).await?;
             let mut read = Ok(());
             tokio::select! {
-                frame = socket.next() => {
+                frame = socket.receive() => {
                     read = self.handle_frame(frame);
-                    while read.is_ok() && let Some(frame) = socket.next().now_or_never() {
+                    while read.is_ok() && let Some(frame) = socket.receive().now_or_never() {
                         read = self.handle_frame(frame);
                     }
                 }
@@ -177,20 +174,13 @@ impl Worker {
 
     async fn transmit(&mut self, socket: &mut Socket) -> Result<(), Lost> {
         while let Some(frame) = self.replica.poll_transmit() {
-            socket.feed(Message::Binary(frame)).await.map_err(|_| Lost)?;
+            socket.feed(frame).await.map_err(|_| Lost)?;
         }
         socket.flush().await.map_err(|_| Lost)
     }
 
-    fn handle_frame(
-        &mut self,
-        frame: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
-    ) -> Result<(), Lost> {
-        let frame = match frame {
-            Some(Ok(Message::Binary(frame))) => frame,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
-            _ => return Err(Lost),
-        };
+    fn handle_frame(&mut self, frame: Option<Bytes>) -> Result<(), Lost> {
+        let frame = frame.ok_or(Lost)?;
         match ServerMessage::decode(&frame) {
             Ok(ServerMessage::Events(events)) => self.ledger.told(&self.room, &events),
             Ok(ServerMessage::Welcome(welcome)) => self.ledger.head(&self.room, welcome.head),
@@ -254,11 +244,7 @@ async fn connect(host: SocketAddr, room: &RoomId) -> Result<Socket, Lost> {
     let socket = TcpSocket::new_v4().map_err(|_| Lost)?;
     socket.bind(OWN_ADDRESS.parse().expect("it is an address")).map_err(|_| Lost)?;
     let stream = socket.connect(host).await.map_err(|_| Lost)?;
-    stream.set_nodelay(true).map_err(|_| Lost)?;
-    let mut request = format!("ws://{host}/rooms/{room}").into_client_request().map_err(|_| Lost)?;
-    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().expect("it is a header's value"));
-    let (socket, _) = tokio_tungstenite::client_async(request, stream).await.map_err(|_| Lost)?;
-    Ok(socket)
+    Socket::over(stream, &format!("/rooms/{room}"), &[]).await.map_err(|_| Lost)
 }
 
 fn now() -> Timestamp {

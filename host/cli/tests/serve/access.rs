@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use reapply_sync::{Goodbye, SUBPROTOCOL};
 use reapply_testing::{Host, http};
 
-use super::session::{Session, refusal};
+use super::session::refusal;
 use crate::{PROGRAM, counter_host};
+use reapply_testing::Session;
 
 fn counter() -> Vec<u8> {
     fs::read(guest_components::component("counter")).unwrap()

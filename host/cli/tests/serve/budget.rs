@@ -7,10 +7,10 @@ use rand::seq::IndexedRandom;
 use reapply_sync::Goodbye;
 use reapply_testing::http::{self, Answer};
 use reapply_testing::machine_wat::{MachineWat, describe};
-use reapply_testing::{Host, until};
+use reapply_testing::{Host, Session, until};
 use serde_json::json;
 
-use super::session::{Session, refusal};
+use super::session::refusal;
 use crate::PROGRAM;
 use crate::crowding::deploy;
 use crate::exports::random;

@@ -7,21 +7,20 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use reapply_sync::{Event, Input, Number, Rejection, ServerMessage};
+use reapply_sync::{ClientMessage, Event, Input, Number, Rejection, ServerMessage};
 use reapply_testing::http::{Answer, get};
 use reapply_testing::machine_wat::{MachineWat, describe};
-use reapply_testing::{Host, until_blocking};
+use reapply_testing::{Host, Session, until_blocking};
 
-use super::session::Session;
 use super::stopping::slow_to_restore;
 use super::unrestorable::snapshots;
-use crate::PROGRAM;
+use crate::{PROGRAM, increment};
 
 /// The maximum number of rooms that work at once. Each has a client of its own, whose key is one byte.
 const ROOMS_MAX: usize = 200;
 
 /// Makes more rooms work than there are threads for them, with more and more work, as [`until_it_lasts`] does.
-async fn with_enough_rooms(outlasts: impl AsyncFn(u8) -> bool) {
+pub(crate) async fn with_enough_rooms(outlasts: impl AsyncFn(u8) -> bool) {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     until_it_lasts(processors * 3, ROOMS_MAX, async |rooms| outlasts(u8::try_from(rooms).unwrap()).await).await;
 }
@@ -46,7 +45,7 @@ const COUNT_A_LITTLE: &str = "(local $left i32) (local.set $left (i32.const 4000
     (loop $count (br_if $count (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
 
 /// Starts a host that runs the counter, and this machine as `slow`.
-fn host_with(slow: &MachineWat) -> Host {
+pub(crate) fn host_with(slow: &MachineWat) -> Host {
     let host = Host::start_program(Path::new(PROGRAM), &[]);
     host.deploy("counter");
     deploy(&host, "slow", slow).unwrap();
@@ -63,14 +62,14 @@ pub(crate) fn deploy(host: &Host, name: &str, machine: &MachineWat) -> Result<St
 /// The number of transitions that are confirmed while other rooms work.
 const UNDISTURBED: u64 = 4;
 
-async fn see_that_it_is_undisturbed(stranger: &mut Session) {
+pub(crate) async fn see_that_it_is_undisturbed(stranger: &mut Session) {
     for number in 1..=UNDISTURBED {
-        stranger.assert_undisturbed(number).await;
+        stranger.confirm(number, increment(1)).await;
     }
 }
 
 /// Reads until the session's transition with this number is accepted or rejected.
-async fn see_decided(session: &mut Session, number: u64) {
+pub(crate) async fn see_decided(session: &mut Session, number: u64) {
     let is_own = |event: &Event| matches!(event.input, Input::Transition { number: found, .. } if found.0 == number);
     loop {
         match session.next().await {
@@ -93,7 +92,7 @@ fn ask_for_views(host: &Host, rooms: impl Iterator<Item = String>) -> mpsc::Rece
 }
 
 /// Joins this many rooms of `slow`, and submits transitions of one such byte in each.
-async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, byte: u8) -> Vec<Session> {
+pub(crate) async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, byte: u8) -> Vec<Session> {
     let mut sessions = Vec::new();
     for key in 0..rooms {
         let mut session = Session::join(host, &format!("slow/{key}"), key + 2).await;
@@ -151,7 +150,7 @@ async fn views_that_take_long_hold_up_no_other_room_and_not_even_their_own_sessi
         let views = ask_for_views(&host, (0..rooms).map(|room| format!("slow/{room}")));
         see_that_it_is_undisturbed(&mut stranger).await;
         // A session's requests to its room's task wait at most for the view of this one room.
-        witness.send(ping(7)).await;
+        witness.say(&ClientMessage::Ping(7)).await;
         loop {
             match witness.next().await {
                 Some(ServerMessage::Pong(7)) => break,
@@ -272,14 +271,14 @@ async fn newcomers_signals_and_those_who_leave_do_not_wait_behind_what_others_ha
             busy.submit(number, vec![1]).await;
         }
         // The session has passed on all of them once it answers the frame behind them.
-        busy.send(ping(1)).await;
+        busy.say(&ClientMessage::Ping(1)).await;
         loop {
             if let Some(ServerMessage::Pong(1)) = busy.next().await {
                 break;
             }
         }
         let mut newcomer = Session::join(&host, "slow/room", 3).await;
-        leaver.send(signal(&b"here"[..])).await;
+        leaver.say(&signal(&b"here"[..])).await;
         let (mut has_signal, mut present) = (false, 0);
         while !has_signal || present < 3 {
             match newcomer.next().await {
@@ -337,11 +336,10 @@ fn schemas_are_bounded_and_served_as_they_are() {
     assert_eq!((&description["name"], &description["schemas"]["options"]), (&"large".into(), &true.into()));
 }
 
-pub(crate) fn ping(value: u64) -> tokio_tungstenite::tungstenite::Message {
-    tokio_tungstenite::tungstenite::Message::Binary(reapply_sync::ClientMessage::Ping(value).encode())
+pub(crate) fn ping(value: u64) -> ClientMessage {
+    ClientMessage::Ping(value)
 }
 
-pub(crate) fn signal(body: impl Into<bytes::Bytes>) -> tokio_tungstenite::tungstenite::Message {
-    let signal = reapply_sync::ClientMessage::Signal(body.into());
-    tokio_tungstenite::tungstenite::Message::Binary(signal.encode())
+pub(crate) fn signal(body: impl Into<bytes::Bytes>) -> ClientMessage {
+    ClientMessage::Signal(body.into())
 }

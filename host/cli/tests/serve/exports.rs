@@ -16,8 +16,8 @@ use reapply_testing::{Host, http, until_blocking};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::session::Session;
 use crate::{PROGRAM, components, counter_host};
+use reapply_testing::Session;
 
 /// The number of events after which a room takes a snapshot, with its checkpoint.
 const EVENTS: u64 = 1_300;

@@ -5,8 +5,8 @@ use std::path::Path;
 use reapply_sync::{Number, Rejection};
 use reapply_testing::Host;
 
-use super::session::Session;
 use crate::{PROGRAM, increment};
+use reapply_testing::Session;
 
 /// The transitions of `guests/fixtures/trap`, in its own encoding and as JSON, with the expected kinds of rejection.
 const MISDEEDS: [(u8, &str, &str); 4] = [
@@ -43,7 +43,7 @@ async fn a_misdeed_is_rejected_and_the_room_and_all_others_go_on() {
         // Rejected: it has no effect on the state or the log.
         let seen = witness.events_to(round + 1).await;
         assert_eq!(seen.len(), 1, "{name}");
-        stranger.assert_undisturbed(round + 1).await;
+        stranger.confirm(round + 1, increment(1)).await;
     }
     assert_eq!(host.room("trap/room")["view"]["count"], MISDEEDS.len());
     assert_eq!(host.events("trap/room").len(), MISDEEDS.len());
@@ -102,7 +102,7 @@ async fn many_rooms_that_loop_at_once_leave_the_others_alive() {
         culprits.push(culprit);
     }
     for number in 1..=10 {
-        stranger.assert_undisturbed(number).await;
+        stranger.confirm(number, increment(1)).await;
     }
     for culprit in &mut culprits {
         for number in 1..=5 {

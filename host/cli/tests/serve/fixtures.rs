@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::exports::succeeds;
-use crate::session::Session;
 use crate::{PROGRAM, make_fixture};
+use reapply_testing::Session;
 
 /// The room with every kind of event but the last ones of forks.
 pub(crate) const WHOLE: &str = "wat/whole";

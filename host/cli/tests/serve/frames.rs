@@ -3,10 +3,11 @@
 use reapply_sync::limits::{CLIENT_MESSAGE_BYTES_MAX, SIGNAL_BYTES_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{ClientKey, ClientMessage, Goodbye, Hello, Number, Rejection, ServerMessage};
 use reapply_testing::Host;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Error;
 
-use super::session::{Session, connect, next};
+use super::session::connect;
 use crate::{counter_host, increment};
+use reapply_testing::{Message, Session};
 
 /// Sends a frame in a session of its own and returns the reason for its goodbye; a second session in the room continues undisturbed.
 async fn goodbye_to(host: &Host, frame: Message) -> String {
@@ -15,7 +16,7 @@ async fn goodbye_to(host: &Host, frame: Message) -> String {
     session.send_what_is_taken(frame).await;
     let goodbye = session.goodbye().await;
     let number = witness.welcome.taken.0 + 1;
-    witness.assert_undisturbed(number).await;
+    witness.confirm(number, increment(1)).await;
     match goodbye {
         Goodbye::BadMessage(what) => what,
         other => panic!("this is no answer to a bad message: {other:?}"),
@@ -65,7 +66,7 @@ async fn a_transition_over_the_limit_is_rejected_by_its_number_and_the_session_g
     let expected =
         Rejection::TooLarge { bytes: TRANSITION_BYTES_MAX as u64 + 1, bytes_max: TRANSITION_BYTES_MAX as u64 };
     assert_eq!((number, why), (Number(1), expected));
-    session.assert_undisturbed(2).await;
+    session.confirm(2, increment(1)).await;
     assert_eq!(host.events("counter/large").len(), 1);
 }
 
@@ -79,16 +80,16 @@ async fn bytes_that_are_no_transition_are_rejected_and_the_session_goes_on() {
         assert!(matches!(why, Rejection::Malformed(_)), "{why:?}");
         assert_eq!(rejected, Number(number));
     }
-    session.assert_undisturbed(5).await;
+    session.confirm(5, increment(1)).await;
 }
 
 #[tokio::test]
 async fn a_session_begins_with_hello() {
     let host = counter_host(&[]);
-    let mut socket = connect(&host, "counter/mute").await.unwrap();
+    let mut socket = connect(&host, "counter/mute").await;
     let submit = ClientMessage::Submit { number: Number(1), transition: increment(1).into() };
-    futures_util::SinkExt::send(&mut socket, Message::Binary(submit.encode())).await.unwrap();
-    let Some(ServerMessage::Goodbye(Goodbye::BadMessage(what))) = next(&mut socket).await else { panic!() };
+    socket.say(&submit).await.unwrap();
+    let Some(ServerMessage::Goodbye(Goodbye::BadMessage(what))) = socket.next().await else { panic!() };
     assert_eq!(what, "the first message must be Hello");
     assert_eq!(host.events("counter/mute").len(), 0);
 }
@@ -118,7 +119,7 @@ async fn noise_never_stops_the_host() {
     };
     let hello = ClientMessage::Hello(Hello::new(ClientKey([9; 16]), None)).encode().to_vec();
     for _ in 0..100 {
-        let mut socket = connect(&host, "counter/noise").await.unwrap();
+        let mut socket = connect(&host, "counter/noise").await;
         let mut frame =
             if next_random().is_multiple_of(2) { hello.clone() } else { vec![0; (next_random() % 40) as usize] };
         for _ in 0..next_random() % 4 {
@@ -128,9 +129,9 @@ async fn noise_never_stops_the_host() {
             }
         }
         // The connection may close before all is sent.
-        let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(frame)).await;
+        let _closed = socket.send(Message::binary(frame)).await;
         let noise: Vec<u8> = (0..next_random() % 100).map(|_| next_random() as u8).collect();
-        let _closed = futures_util::SinkExt::send(&mut socket, Message::binary(noise)).await;
+        let _closed = socket.send(Message::binary(noise)).await;
     }
-    witness.assert_undisturbed(1).await;
+    witness.confirm(1, increment(1)).await;
 }

@@ -8,9 +8,9 @@ use reapply_testing::machine_wat::MachineWat;
 use reapply_testing::{Host, until};
 
 use super::crowding::{deploy, ping, signal, until_it_lasts};
-use super::session::Session;
 use super::stopping::processor_ticks;
 use crate::PROGRAM;
+use reapply_testing::Session;
 
 /// Returns a machine that traps on a transition of nine bytes, and whose `restore`, with which a room recovers from that, counts to so many millions.
 fn slow_to_recover(millions: usize) -> MachineWat {
@@ -51,7 +51,7 @@ async fn outlasts(millions: usize, go_on: impl AsyncFn(&Host, &mut Session, &mut
     .await;
     go_on(&host, &mut speaker, &mut listener).await;
     // What the host has written before this answer has come as well.
-    speaker.send(ping(1)).await;
+    speaker.say(&ping(1)).await;
     read_until(&mut speaker, |message| matches!(message, ServerMessage::Pong(1))).await;
     let is_recovering = !told.is_finished();
     told.await.unwrap();
@@ -63,7 +63,7 @@ async fn signals_do_not_wait_for_a_turn_of_their_room() {
     until_it_lasts(160, 320, async |millions| {
         outlasts(millions, async |_, speaker, listener| {
             for number in 0..10_u8 {
-                speaker.send(signal(vec![number])).await;
+                speaker.say(&signal(vec![number])).await;
                 let is_it = |message: &ServerMessage| matches!(message, ServerMessage::Signals(signals) if signals[0].body[..] == [number]);
                 read_until(listener, is_it).await;
             }

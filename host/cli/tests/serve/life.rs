@@ -6,8 +6,8 @@ use reapply_sync::Goodbye;
 use reapply_testing::{Host, http, until_blocking};
 use serde_json::Value;
 
-use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
+use reapply_testing::Session;
 
 /// Starts a host whose log reports sleep.
 fn sleepy_host() -> Host {

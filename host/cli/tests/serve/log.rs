@@ -8,8 +8,8 @@ use reapply_testing::{Host, http};
 use serde_json::{Value, json};
 
 use super::life::wait_for_sleep;
-use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
+use reapply_testing::Session;
 
 /// Returns the author of a session with this key.
 fn author(key: u8) -> String {

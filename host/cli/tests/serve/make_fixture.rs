@@ -12,7 +12,7 @@ use crate::exports::succeeds;
 use crate::fixtures::{
     ALARMED, CLIENT, FORK, OCCUPIED, TAKES_OVER, TRIMMED, WHOLE, counting, facts, folder, format_of,
 };
-use crate::session::Session;
+use reapply_testing::Session;
 
 /// The body of a `restore` that adds 1,000 to a state of the first version.
 const MIGRATES: &str = "(call $ok (call $new (i32.add (i32.load (local.get $snapshot))

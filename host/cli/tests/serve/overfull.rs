@@ -10,8 +10,8 @@ use reapply_testing::{Host, until};
 use serde_json::json;
 
 use crate::PROGRAM;
-use crate::session::Session;
 use crate::unrestorable::{deploy, snapshots};
+use reapply_testing::Session;
 
 /// Transitions that are submitted before their answers are awaited.
 const AT_ONCE: u64 = 32;

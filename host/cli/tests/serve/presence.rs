@@ -7,8 +7,8 @@ use reapply_testing::machine_wat::MachineWat;
 use reapply_testing::{Host, http, until_blocking};
 use serde_json::Value;
 
-use super::session::Session;
 use crate::PROGRAM;
+use reapply_testing::Session;
 
 const BOARD: &str = "wat/board";
 

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use reapply_sync::{ClientMessage, Digest, Seq};
 use reapply_testing::{Host, http};
-use tokio_tungstenite::tungstenite::Message;
 
 use super::components::alarming;
-use super::session::Session;
 use crate::{PROGRAM, counter_host};
+use reapply_testing::Session;
 
 /// A forged report, in a new line and in red, with other characters that terminals treat as a new line.
 const FORGED: &str = "it\n2026-01-01T00:00:00.000000Z ERROR forged\r\u{1b}[31m\u{9b}2J\u{2028}";
@@ -62,7 +61,7 @@ async fn a_flood_of_reports_is_counted() {
     let mut session = Session::join(&host, "counter/lobby", 1).await;
     let diverged = ClientMessage::Diverged { seq: Seq(0), ours: Some(Digest([7; 32])) };
     for _ in 0..REPORTS {
-        session.send(Message::Binary(diverged.encode())).await;
+        session.say(&diverged).await;
     }
     let origin = "https://evil.example";
     for _ in 0..REPORTS {

@@ -5,8 +5,8 @@ use std::path::Path;
 use reapply_testing::{Host, http, until_blocking};
 use serde_json::{Value, json};
 
-use super::session::Session;
 use crate::{PROGRAM, counter_host, increment};
+use reapply_testing::Session;
 
 fn retain(host: &Host, arguments: &[&str]) -> String {
     let output = host.command("retain", &[&["counter"], arguments].concat());

@@ -1,168 +1,31 @@
-//! A native client of the protocol, for the other tests; and the promises between sessions.
+//! The promises between sessions.
 
-use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
 use std::path::Path;
 
+use bytes::Bytes;
 use reapply_sync::limits::{BATCH_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use reapply_sync::{
-    Chain, ClientKey, ClientMessage, Digest, Event, Goodbye, HeldSnapshot, Hello, Input, Number, Rejection, Resume,
-    SUBPROTOCOL, Seq, ServerMessage, Start, Welcome,
+    Chain, ClientKey, ClientMessage, Digest, Event, Goodbye, HeldSnapshot, Hello, Input, Number, Resume, Seq,
+    ServerMessage, Start, Welcome,
 };
-use reapply_testing::{DEADLINE, Host, until_blocking};
+use reapply_testing::{Host, Message, Session, Socket, until_blocking};
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::components;
 use crate::exports::succeeds;
 use crate::{PROGRAM, counter_host, increment};
 
 /// A connection to a room that has said `Hello` and was welcomed.
-pub(crate) struct Session {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    pub(crate) welcome: Welcome,
-}
-
-impl Session {
-    /// Joins a room such as `counter/lobby`.
-    pub(crate) async fn join(host: &Host, room: &str, key: u8) -> Self {
-        Self::resume(host, room, key, None).await
-    }
-
-    /// Joins a room with a known state.
-    pub(crate) async fn resume(host: &Host, room: &str, key: u8, resume: Option<Resume>) -> Self {
-        let mut socket = connect(host, room).await.unwrap();
-        let hello = ClientMessage::Hello(Hello::new(ClientKey([key; 16]), resume));
-        socket.send(Message::Binary(hello.encode())).await.unwrap();
-        match next(&mut socket).await {
-            Some(ServerMessage::Welcome(welcome)) => Self { socket, welcome },
-            other => panic!("a welcome was expected, and this came: {other:?}"),
-        }
-    }
-
-    pub(crate) async fn submit(&mut self, number: u64, transition: Vec<u8>) {
-        let submit = ClientMessage::Submit { number: Number(number), transition: transition.into() };
-        self.send(Message::Binary(submit.encode())).await;
-    }
-
-    /// Sends any frame.
-    pub(crate) async fn send(&mut self, frame: Message) {
-        self.socket.send(frame).await.unwrap();
-    }
-
-    /// Sends a frame that the host may refuse, and stop reading, before all of it is written. Its last message can still be read.
-    pub(crate) async fn send_what_is_taken(&mut self, frame: Message) {
-        match self.socket.send(frame).await {
-            Ok(()) | Err(Error::Io(_)) => {}
-            Err(error) => panic!("the frame cannot be sent: {error}"),
-        }
-    }
-
-    /// Returns the next message; `None` when the host has closed the connection.
-    pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
-        next(&mut self.socket).await
-    }
-
-    /// Returns the next events, however many arrive at once.
-    pub(crate) async fn events(&mut self) -> Vec<Event> {
-        loop {
-            match self.next().await {
-                Some(ServerMessage::Events(events)) => return events,
-                Some(ServerMessage::Presence(_) | ServerMessage::Checkpoint { .. }) => {}
-                other => panic!("events were expected, and this came: {other:?}"),
-            }
-        }
-    }
-
-    /// Reads until the event at `seq`.
-    pub(crate) async fn events_to(&mut self, seq: u64) -> Vec<Event> {
-        let mut events = Vec::new();
-        while events.last().is_none_or(|event: &Event| event.seq.0 < seq) {
-            events.extend(self.events().await);
-        }
-        events
-    }
-
-    /// Reads until a rejection.
-    pub(crate) async fn rejection(&mut self) -> (Number, Rejection) {
-        loop {
-            match self.next().await {
-                Some(ServerMessage::Rejected { number, why }) => return (number, why),
-                Some(_) => {}
-                None => panic!("a rejection was expected, and the connection was closed"),
-            }
-        }
-    }
-
-    /// Reads until the host says goodbye, and checks that it then closes.
-    pub(crate) async fn goodbye(&mut self) -> Goodbye {
-        loop {
-            match self.next().await {
-                Some(ServerMessage::Goodbye(goodbye)) => {
-                    assert_eq!(self.next().await, None, "something follows {goodbye}");
-                    return goodbye;
-                }
-                Some(_) => {}
-                None => panic!("a goodbye was expected, and the connection was closed without one"),
-            }
-        }
-    }
-
-    /// Checks that this session works as always: a transition is accepted.
-    pub(crate) async fn assert_undisturbed(&mut self, number: u64) {
-        self.submit(number, increment(1)).await;
-        loop {
-            let events = self.events().await;
-            let is_own = |event: &Event| match &event.input {
-                reapply_sync::Input::Transition { number: found, author, .. } => {
-                    found.0 == number && *author == self.welcome.participant
-                }
-                _ => false,
-            };
-            if events.iter().any(is_own) {
-                return;
-            }
-        }
-    }
-}
-
-/// Opens a WebSocket to a room, as the protocol requires, and sends nothing.
-pub(crate) async fn connect(host: &Host, room: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
-    let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request()?;
-    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
-    connect_async(request).await.map(|(socket, _)| socket)
+pub(crate) async fn connect(host: &Host, room: &str) -> Socket {
+    Socket::connect(host.address(), &format!("/rooms/{room}")).await.unwrap()
 }
 
 /// Returns the goodbye of a host that accepts a WebSocket only to refuse it, and then closes it with the same reason. Nothing was sent before.
 pub(crate) async fn refusal(host: &Host, room: &str, headers: &[(&'static str, &str)]) -> Goodbye {
-    let mut request = format!("ws://{}/rooms/{room}", host.address()).into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
-    for (name, value) in headers {
-        request.headers_mut().insert(*name, value.parse().unwrap());
-    }
-    let (mut socket, _) = connect_async(request).await.unwrap();
-    let Some(ServerMessage::Goodbye(goodbye)) = next(&mut socket).await else { panic!("no goodbye came") };
-    let closed = tokio::time::timeout(DEADLINE, socket.next()).await.expect("the host closes");
-    let Some(Ok(Message::Close(Some(close)))) = closed else { panic!("no close came: {closed:?}") };
-    assert!(goodbye.to_string().starts_with(close.reason.as_str()) && !close.reason.is_empty(), "{close:?}");
-    goodbye
-}
-
-/// Returns the next message on a socket; `None` when the host has closed it.
-pub(crate) async fn next(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> Option<ServerMessage> {
-    loop {
-        let message = tokio::time::timeout(DEADLINE, socket.next()).await.expect("the host says something");
-        match message {
-            Some(Ok(Message::Binary(frame))) => return Some(ServerMessage::decode(&frame).unwrap()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-            Some(Ok(other)) => panic!("this is no frame of the protocol: {other:?}"),
-        }
-    }
+    let stream = TcpStream::connect(host.address()).await.unwrap();
+    Socket::over(stream, &format!("/rooms/{room}"), headers).await.unwrap().refusal().await
 }
 
 #[tokio::test]
@@ -201,12 +64,8 @@ async fn a_burst_is_decided_to_the_last_and_cuts_nobody_off() {
     let host = counter_host(&["--submits-per-second", "1000000"]);
     let mut reader = Session::join(&host, "counter/burst", 1).await;
     let mut writer = Session::join(&host, "counter/burst", 2).await;
-    for number in 1..=3_000 {
-        let submit = ClientMessage::Submit { number: Number(number), transition: increment(1).into() };
-        writer.socket.feed(Message::Binary(submit.encode())).await.unwrap();
-    }
-    writer.socket.flush().await.unwrap();
-    // Far more events than between two snapshots, so several snapshots are taken.
+    writer.submit_all(1, (1..=3_000).map(|_| increment(1))).await;
+    // Far more than one snapshot's worth of events, and several snapshots on the way.
     for session in [&mut writer, &mut reader] {
         let (mut seqs, mut numbers) = (Vec::new(), Vec::new());
         // The first checkpoint may come after the last of them.
@@ -289,7 +148,7 @@ async fn signals_reach_the_others_and_leave_no_trace() {
     let host = counter_host(&[]);
     let mut speaker = Session::join(&host, "counter/signal", 1).await;
     let mut listener = Session::join(&host, "counter/signal", 2).await;
-    speaker.send(Message::Binary(ClientMessage::Signal(Bytes::from_static(b"here")).encode())).await;
+    speaker.say(&ClientMessage::Signal(Bytes::from_static(b"here"))).await;
     let signals = loop {
         match listener.next().await {
             Some(ServerMessage::Signals(signals)) => break signals,
@@ -368,17 +227,17 @@ async fn a_large_state_comes_in_parts_that_hold_up_no_ping_and_goes_on_where_it_
     let mut whole = Vec::new();
     for kept in [0, 100_000] {
         let held = (kept > 0).then(|| HeldSnapshot { hash: Digest::of(&whole), bytes: kept });
-        let mut socket = connect(&host, "todo/parts").await.unwrap();
+        let mut socket = connect(&host, "todo/parts").await;
         let hello = ClientMessage::Hello(Hello { held, ..Hello::new(ClientKey([1; 16]), None) });
-        socket.feed(Message::Binary(hello.encode())).await.unwrap();
-        socket.send(Message::Binary(ClientMessage::Ping(7).encode())).await.unwrap();
-        let Some(ServerMessage::Welcome(welcome)) = next(&mut socket).await else { panic!("no welcome") };
+        socket.feed(hello.encode()).await.unwrap();
+        socket.say(&ClientMessage::Ping(7)).await.unwrap();
+        let Some(ServerMessage::Welcome(welcome)) = socket.next().await else { panic!("no welcome") };
         let Start::Parts(snapshot) = welcome.start else { panic!("{:?}", welcome.start) };
         assert_eq!(snapshot.from, kept / SNAPSHOT_PART_BYTES as u64 * SNAPSHOT_PART_BYTES as u64);
         whole.truncate(snapshot.from as usize);
         let mut parts_before_pong = None;
         for parts in 0.. {
-            match next(&mut socket).await {
+            match socket.next().await {
                 Some(ServerMessage::Part { at, bytes }) => {
                     assert_eq!(at, whole.len() as u64);
                     whole.extend_from_slice(&bytes);

@@ -10,9 +10,9 @@ use reapply_testing::machine_wat::MachineWat;
 use reapply_testing::{Host, until_blocking};
 
 use super::components::costly;
-use super::session::Session;
 use super::unrestorable::deploy;
 use crate::{PROGRAM, counter_host};
+use reapply_testing::Session;
 
 /// A component that takes minutes to compile must not delay a host that long.
 #[test]

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::PROGRAM;
 use crate::life::{listed, wait_for_sleep};
-use crate::session::{Session, refusal};
+use crate::session::refusal;
 use crate::unrestorable::{deploy, plant_snapshot};
+use reapply_testing::Session;
 
 /// The time for which a room in trouble is not opened again, in seconds.
 const RETRY_S: u64 = 10;
