@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use reapply_web_bundle::{ENTRY, PARTS, SCRUBBER, TYPES, bundle, modules, sources};
 
@@ -39,6 +39,7 @@ fn main() -> Result<()> {
     let mut table = String::from("[\n");
     add(&mut table, &web.join(ENTRY), &format!("/{ENTRY}"), false)?;
     add(&mut table, &web.join(TYPES), &format!("/{TYPES}"), false)?;
+    lower_types(&web.join(SCRUBBER[1]))?;
     for name in SCRUBBER {
         add(&mut table, &web.join(name), &format!("/{PARTS}/{name}"), false)?;
     }
@@ -48,6 +49,15 @@ fn main() -> Result<()> {
     }
     table.push_str("]\n");
     fs::write(out.join("assets.rs"), table).context("could not write the table of assets")
+}
+
+/// Lets types name those of the client, which are in the folder above theirs here and beside them in the npm package.
+fn lower_types(types: &Path) -> Result<()> {
+    let beside = format!("\"./{ENTRY}\"");
+    let text = fs::read_to_string(types)?;
+    ensure!(text.contains(&beside), "{} does not import {beside}", types.display());
+    fs::write(types, text.replace(&beside, &format!("\"../{ENTRY}\"")))?;
+    Ok(())
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -33,6 +33,23 @@ fn whatever_a_file_imports_is_served() {
 }
 
 #[test]
+fn the_types_that_types_import_are_served() {
+    let mut imports = Vec::new();
+    for asset in ASSETS.iter().filter(|asset| asset.path.ends_with(".d.ts")) {
+        let text = std::str::from_utf8(asset.plain).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("import ") || line.starts_with("export {")) {
+            let Some(module) = line.split_once(" from \"").and_then(|(_, from)| from.split('"').next()) else {
+                continue;
+            };
+            let types = beside(asset.path, module).replace(".js", ".d.ts");
+            assert!(find(&types).is_some(), "{} imports {module}, and no {types} is served", asset.path);
+            imports.push((asset.path, types));
+        }
+    }
+    assert_eq!(imports, [("/reapply/scrubber.d.ts", "/reapply.d.ts".to_owned())]);
+}
+
+#[test]
 fn all_modules_of_the_client_are_one_file() {
     let entry = std::str::from_utf8(find("/reapply.js").unwrap().plain).unwrap();
     assert_eq!(entry, format!("export {{ connect, Room }} from \".{}\";\n", client().path));
@@ -63,6 +80,20 @@ async fn the_entry_is_asked_for_anew_and_its_parts_are_kept() {
 /// Returns the file that contains all modules of the client.
 fn client() -> &'static Asset {
     ASSETS.iter().find(|asset| asset.immutable && asset.path.ends_with("/reapply.js")).expect("the client is served")
+}
+
+/// Returns the path that a file means by a relative one.
+fn beside(file: &str, relative: &str) -> String {
+    let mut path: Vec<&str> = file.split('/').collect();
+    path.pop();
+    for part in relative.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    path.join("/")
 }
 
 fn find(path: &str) -> Option<&'static Asset> {
