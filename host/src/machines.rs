@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use reapply_sync::{Digest, Name};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::clock;
 use reapply_journal::crash;
 use reapply_journal::{Component, Journal, JournalError, MachineRecord};
-use reapply_machine::limits::DESCRIPTIONS_BYTES_MAX;
-use reapply_machine::{Build, Builds, DeployError, Engine, Instance, LoadedBuilds, MachinePool, Stack};
+use reapply_machine::limits::{DEPLOYMENTS_AT_ONCE_MAX, DESCRIPTIONS_BYTES_MAX};
+use reapply_machine::{Build, Builds, DeployError, Engine, Instance, Lane, LoadedBuilds, MachinePool, Stack};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ struct Shared {
     journal: Arc<dyn Journal>,
     loaded: LoadedBuilds,
     described: Mutex<HashMap<Digest, Described>>,
+    /// A permit for each component that may be checked or wait for that.
+    deployments: Semaphore,
 }
 
 /// A build's size and description. Cheap to clone.
@@ -42,6 +45,9 @@ pub enum MachinesError {
     /// The component was refused.
     #[error(transparent)]
     Refused(#[from] DeployError),
+    /// Too many components are being checked.
+    #[error("{DEPLOYMENTS_AT_ONCE_MAX} deployments are being checked, which is the host's limit; try again later")]
+    Busy,
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -69,6 +75,7 @@ impl Machines {
                 journal,
                 loaded: LoadedBuilds::default(),
                 described: Mutex::default(),
+                deployments: Semaphore::new(DEPLOYMENTS_AT_ONCE_MAX),
             }),
         }
     }
@@ -78,12 +85,14 @@ impl Machines {
     ///
     /// # Errors
     ///
-    /// The component is refused, or could not be stored. The current build stays the same.
+    /// The component is refused, too many others are being checked, or it could not be stored. The current build stays the same.
     pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
+        let permit = self.shared.deployments.try_acquire().map_err(|_| MachinesError::Busy)?;
         let engine = self.shared.engine.clone();
-        let checked = tokio::task::spawn_blocking(move || reapply_machine::check(&engine, &component));
-        let deployment = checked.await.map_err(|error| DeployError::Internal(error.to_string()))??;
-        let build = deployment.build;
+        let check = move || reapply_machine::check(&engine, &component);
+        let checked = self.shared.pool.try_run(Lane::Deploy, check).await;
+        let build = checked.map_err(|panic| DeployError::Internal(panic.to_string()))??.build;
+        drop(permit);
         let digest = build.digest();
         let name = name.unwrap_or_else(|| build.description().name.clone());
         self.shared.journal.put_component(to_component(&build)).await?;
@@ -107,9 +116,9 @@ impl Machines {
         let Some(component) = self.shared.journal.component(digest).await? else { return Ok(None) };
         let load = || async {
             let engine = self.shared.engine.clone();
-            let loaded = tokio::task::spawn_blocking(move || Build::load(&engine, component.bytes)).await;
+            let loaded = self.shared.pool.try_run(Lane::Load, move || Build::load(&engine, component.bytes)).await;
             let stored = |why: String| MachinesError::Stored { digest, why };
-            loaded.map_err(|error| stored(error.to_string()))?.map_err(|error| stored(error.to_string()))
+            loaded.map_err(|panic| stored(panic.to_string()))?.map_err(|error| stored(error.to_string()))
         };
         let build = cell.get_or_try_init(load).await.cloned()?;
         drop(cell);
@@ -154,7 +163,7 @@ impl Machines {
     }
 
     /// Returns a function from digests to machines, for replays of logs. Call this method on the runtime, and the function on a thread that may
-    /// block.
+    /// block. The function may wait for [`Lane::Load`].
     pub fn for_replay(&self) -> impl FnMut(Digest) -> Result<Instance, String> + Send + use<> {
         let (machines, runtime) = (self.clone(), Handle::current());
         move |digest| {

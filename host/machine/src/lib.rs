@@ -37,5 +37,5 @@ pub use error::DeployError;
 pub use instance::Instance;
 pub use loaded::{BuildCell, LoadedBuilds};
 pub use plan::Plan;
-pub use pool::{Lane, MachinePool};
+pub use pool::{JobPanicked, Lane, MachinePool};
 pub use running::State;

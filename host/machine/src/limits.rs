@@ -31,7 +31,13 @@ pub const POOL_LANE_THREADS_PER_PROCESSOR: usize = 1;
 /// Minimum number of threads of one lane of the pool.
 pub const POOL_LANE_THREADS_MIN: usize = 2;
 
-/// The niceness of the pool's threads for slow turns: between 0 and 19, where 19 is the lowest priority.
+/// Maximum number of threads of the pool that prove imported exports. An import also waits for its sender, so each import has a thread.
+pub const POOL_IMPORT_THREADS: usize = 4;
+
+/// Maximum number of components that are checked for their deployment, or wait for that. Further ones are refused.
+pub const DEPLOYMENTS_AT_ONCE_MAX: usize = 16;
+
+/// The niceness of the pool's threads, except for those for quick turns: between 0 and 19, where 19 is the lowest priority.
 pub const POOL_NICENESS: i32 = 5;
 
 /// Bytes of stack of a thread that runs machines: [`STACK_REPLAY_BYTES_MAX`] for the machine's frames, and as much for the host's.

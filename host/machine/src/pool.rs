@@ -1,9 +1,10 @@
-//! The threads that run machines, as long as that takes. They do nothing else. The threads for slow turns have a lower priority than all others.
+//! The threads that run machines, as long as that takes. They do nothing else, and most of them have a lower priority than all others.
 //!
-//! Each lane has a few threads of its own, so that jobs which are likely to be quick do not wait behind slow ones. The system shares the
-//! processors among the threads, a few milliseconds at a time. A room has one job here at a time, and jobs begin in the order of their arrival,
-//! so no room gets more turns than another.
+//! Each [`Lane`] has a few threads of its own, so that jobs which are likely to be quick do not wait behind slow ones. The system shares the
+//! processors among the threads, a few milliseconds at a time. Jobs begin in the order of their arrival. A room has one job for its turns at a
+//! time, and a replay has one job for each portion of its log, so none gets more turns than another.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,9 @@ use std::thread;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::limits::{POOL_LANE_THREADS_MIN, POOL_LANE_THREADS_PER_PROCESSOR, POOL_NICENESS, POOL_STACK_BYTES};
+use super::limits::{
+    POOL_IMPORT_THREADS, POOL_LANE_THREADS_MIN, POOL_LANE_THREADS_PER_PROCESSOR, POOL_NICENESS, POOL_STACK_BYTES,
+};
 
 /// The queue of a job, by its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,27 +24,41 @@ pub enum Lane {
     Quick,
     /// A room's turn in proportion to its state, or of a room whose turns have been long.
     Slow,
-    /// Work outside of a room's turns: translating a request, or showing a past state.
+    /// A translation between a transition's bytes and its JSON, for a request.
     Aside,
     /// The trial of a snapshot, for which a room waits before it sleeps. Trials do not wait for requests, and requests do not wait for trials.
     Trial,
+    /// A portion of a log that is applied again: for a past state, the proof before a trim, or the gate of an upgrade.
+    Replay,
+    /// Loading a stored build. A job of any other lane may wait for it, and it waits for no other lane.
+    Load,
+    /// The check of a component that is to be deployed.
+    Deploy,
+    /// The proof of an imported export. It also waits for the sender.
+    Import,
 }
+
+/// All lanes, in the order of their declaration.
+const LANES: [Lane; 8] =
+    [Lane::Quick, Lane::Slow, Lane::Aside, Lane::Trial, Lane::Replay, Lane::Load, Lane::Deploy, Lane::Import];
 
 /// A pool of threads that run machines. Cheap to clone.
 #[derive(Clone)]
 pub struct MachinePool {
-    quick: Arc<Threads>,
-    slow: Arc<Threads>,
-    aside: Arc<Threads>,
-    trial: Arc<Threads>,
+    lanes: Arc<[Arc<Threads>; LANES.len()]>,
 }
+
+/// A job panicked, which is a bug of the host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a thread for machines panicked: {0}")]
+pub struct JobPanicked(String);
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads of one lane. They are started when they are needed, and stay.
 struct Threads {
+    lane: Lane,
     max: usize,
-    niceness: i32,
     queue: Mutex<Queue>,
     has_job: Condvar,
 }
@@ -53,6 +70,40 @@ struct Queue {
     idle: usize,
 }
 
+impl Lane {
+    /// Returns the name of the lane's threads, which systems cut after 15 bytes.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "machines-quick",
+            Self::Slow => "machines-slow",
+            Self::Aside => "machines-aside",
+            Self::Trial => "machines-trial",
+            Self::Replay => "machines-replay",
+            Self::Load => "machines-load",
+            Self::Deploy => "machines-deploy",
+            Self::Import => "machines-import",
+        }
+    }
+
+    /// Returns whether the lane's threads give way to all others.
+    fn gives_way(self) -> bool {
+        self != Self::Quick
+    }
+
+    /// Returns the maximum number of the lane's threads, if other lanes have `others`.
+    fn threads(self, others: usize) -> usize {
+        // An import takes a thread for as long as its sender takes to send it.
+        if self == Self::Import { POOL_IMPORT_THREADS } else { others }
+    }
+}
+
+impl JobPanicked {
+    fn new(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Self(text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default())
+    }
+}
+
 impl Default for MachinePool {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -61,16 +112,14 @@ impl Default for MachinePool {
 }
 
 impl MachinePool {
-    /// Creates a pool with at most `max` threads in each lane.
+    /// Creates a pool with at most `max` threads in each lane, except for the lane of imports.
     #[must_use]
     pub fn with_threads(max: usize) -> Self {
-        let threads = |niceness| Arc::new(Threads { max, niceness, queue: Mutex::default(), has_job: Condvar::new() });
-        Self {
-            quick: threads(0),
-            slow: threads(POOL_NICENESS),
-            aside: threads(POOL_NICENESS),
-            trial: threads(POOL_NICENESS),
-        }
+        let threads = |lane: Lane| {
+            let (max, queue, has_job) = (lane.threads(max), Mutex::default(), Condvar::new());
+            Arc::new(Threads { lane, max, queue, has_job })
+        };
+        Self { lanes: Arc::new(LANES.map(threads)) }
     }
 
     /// Runs a job, and waits for its result. If this future is dropped before the job begins, the job does not run.
@@ -79,24 +128,42 @@ impl MachinePool {
     ///
     /// The job panicked.
     pub async fn run<T: Send + 'static>(&self, lane: Lane, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.catch(lane, job).await.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Runs a job as [`MachinePool::run`] does, for a caller that survives its panic.
+    ///
+    /// # Errors
+    ///
+    /// The job panicked.
+    pub async fn try_run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobPanicked> {
+        self.catch(lane, job).await.map_err(|panic| JobPanicked::new(&*panic))
+    }
+
+    async fn catch<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> thread::Result<T> {
         let (reply, done) = oneshot::channel();
-        let threads = match lane {
-            Lane::Quick => &self.quick,
-            Lane::Slow => &self.slow,
-            Lane::Aside => &self.aside,
-            Lane::Trial => &self.trial,
-        };
-        threads.push(Box::new(move || {
+        self.threads(lane).push(Box::new(move || {
             if !reply.is_closed() {
                 let _nobody_waits = reply.send(catch_unwind(AssertUnwindSafe(job)));
             }
         }));
         match done.await {
-            Ok(Ok(done)) => done,
-            Ok(Err(panic)) => resume_unwind(panic),
+            Ok(done) => done,
             // A job is dropped only after its caller stopped waiting.
             Err(_dropped) => std::future::pending().await,
         }
+    }
+
+    fn threads(&self, lane: Lane) -> &Arc<Threads> {
+        &self.lanes[lane as usize]
     }
 }
 
@@ -111,7 +178,7 @@ impl Threads {
         queue.threads += 1;
         drop(queue);
         let threads = Arc::clone(self);
-        let started = thread::Builder::new().name("machines".to_owned()).stack_size(POOL_STACK_BYTES);
+        let started = thread::Builder::new().name(self.lane.name().to_owned()).stack_size(POOL_STACK_BYTES);
         if let Err(error) = started.spawn(move || threads.work()) {
             warn!(%error, "a thread for machines could not be started; other threads do its work");
             let mut queue = self.lock();
@@ -124,8 +191,8 @@ impl Threads {
     }
 
     fn work(&self) {
-        if self.niceness > 0 {
-            give_way(self.niceness);
+        if self.lane.gives_way() {
+            give_way();
         }
         let mut queue = self.lock();
         loop {
@@ -146,10 +213,10 @@ impl Threads {
 }
 
 /// Lowers the priority of this thread, if the system has a priority for each thread.
-fn give_way(niceness: i32) {
+fn give_way() {
     // On other systems the priority belongs to the whole process.
     if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::setpriority_process(None, niceness)
+        && let Err(error) = rustix::process::setpriority_process(None, POOL_NICENESS)
     {
         warn!(%error, "threads for slow machines run at normal priority");
     }
@@ -160,6 +227,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn lanes_are_found_by_their_place_and_their_names_are_whole() {
+        for (place, lane) in LANES.into_iter().enumerate() {
+            assert_eq!(lane as usize, place);
+            assert!(lane.name().len() <= 15, "{}", lane.name());
+        }
+    }
 
     #[tokio::test]
     async fn a_lane_that_is_full_holds_up_no_other_and_begins_its_jobs_in_order() {
@@ -223,11 +298,11 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         }
-        for lane in [Lane::Quick, Lane::Slow, Lane::Aside] {
+        for lane in LANES.into_iter().filter(|lane| *lane != Lane::Trial) {
             let done = tokio::time::timeout(PATIENCE, pool.run(lane, || 7)).await;
             assert_eq!(done, Ok(7), "{lane:?} waits for trials");
         }
-        assert_eq!(pool.trial.lock().jobs.len(), 3);
+        assert_eq!(pool.threads(Lane::Trial).lock().jobs.len(), 3);
         assert!(begun.try_recv().is_err(), "more are made at once than there are threads");
         drop(hold);
         for trial in trials {
@@ -242,6 +317,8 @@ mod tests {
         let panicking = pool.clone();
         let panicked = tokio::spawn(async move { panicking.run(Lane::Aside, || panic!("on purpose")).await }).await;
         assert!(panicked.unwrap_err().is_panic());
+        let told = pool.try_run(Lane::Aside, || panic!("on purpose")).await;
+        assert_eq!(told.map(|()| 0).unwrap_err().to_string(), "a thread for machines panicked: on purpose");
         assert_eq!(pool.run(Lane::Aside, || 1).await, 1);
     }
 
@@ -254,7 +331,7 @@ mod tests {
         let (began, begun) = mpsc::channel();
         let waiting = pool.clone();
         let second = tokio::spawn(async move { waiting.run(Lane::Slow, move || began.send(()).unwrap()).await });
-        while pool.slow.lock().jobs.is_empty() {
+        while pool.threads(Lane::Slow).lock().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
         second.abort();

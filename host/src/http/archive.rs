@@ -30,6 +30,7 @@ use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format:
 use crate::clock::rfc3339;
 use crate::log::Logs;
 use crate::room::{OpenRoomError, seq_at};
+use reapply_machine::Lane;
 
 /// Handles `GET /rooms/{machine}/{room}/export`. The file is made while it is sent.
 pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {
@@ -77,11 +78,13 @@ pub async fn import(
         bytes: 0,
     };
     let (to, scratch) = (id.clone(), Arc::clone(&served.scratch));
-    let imported = tokio::task::spawn_blocking(move || {
+    let pool = machines.pool().clone();
+    let import = move || {
         let _permit = permit;
         archive::import(journal.as_ref(), &runtime, machines.engine(), &to, &scratch, &mut upload)
-    });
-    let imported = imported.await.map_err(|error| HttpError::host_fault(error.to_string()))??;
+    };
+    let imported = pool.try_run(Lane::Import, import).await;
+    let imported = imported.map_err(|panic| HttpError::host_fault(panic.to_string()))??;
     served.rooms.look_for_absent();
     info!(room = %id, %peer, events = imported.proof.counts.events, "imported");
     let answer = json!({

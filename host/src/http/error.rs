@@ -139,6 +139,7 @@ impl From<MachinesError> for HttpError {
         match error {
             MachinesError::Refused(error) => error.into(),
             MachinesError::Journal(error) => error.into(),
+            MachinesError::Busy => Self::unavailable(error.to_string()),
             MachinesError::Stored { .. } | MachinesError::NotStored(_) => Self::host_fault(error.to_string()),
         }
     }

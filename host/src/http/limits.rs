@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reapply_component::limits::COMPONENT_BYTES_MAX;
+use reapply_machine::limits::POOL_IMPORT_THREADS;
 
 /// The maximum number of bytes of a request's body, except for deployments.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -98,6 +99,9 @@ pub const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The maximum number of imports, forks and backups at once. Each takes a thread or two, and memory for a few sections.
 pub const ARCHIVES_MAX: usize = 4;
+
+// An import occupies a thread of the pool while its sender sends, so no import may have to wait for one.
+const _: () = assert!(ARCHIVES_MAX <= POOL_IMPORT_THREADS);
 
 /// The maximum number of exports at once.
 pub const EXPORTS_MAX: usize = 8;

@@ -4,7 +4,11 @@
 //!  Starts ──nearest snapshot, or the genesis──▶ LogReader ──proved batches──▶ every reader of a log:
 //!                                                                            waking, the past, trims, the gate, exports, forks, pages
 //! ```
+//!
+//! The past, trims and the gate apply what they read with [`go_through`], a portion at a time on the threads that run machines.
 
+pub mod limits;
+mod portions;
 mod reader;
 mod starts;
 
@@ -14,6 +18,7 @@ use crate::machines::Machines;
 use reapply_journal::Journal;
 use reapply_machine::Engine;
 
+pub(crate) use portions::{LogStep, go_through};
 pub use reader::{LogError, LogReader};
 pub(crate) use starts::Starts;
 

@@ -11,6 +11,7 @@ use crate::clock::rfc3339;
 use crate::log::LogError;
 use crate::machines::MachinesError;
 use reapply_journal::JournalError;
+use reapply_machine::JobPanicked;
 
 /// The reason why a room could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +178,9 @@ pub enum PastError {
     /// A build that the log names could not be loaded.
     #[error(transparent)]
     Machines(#[from] MachinesError),
+    /// The host failed while it applied the log again.
+    #[error(transparent)]
+    Panicked(#[from] JobPanicked),
     /// The machine faulted.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -1,14 +1,14 @@
 //! Past states, rebuilt from the nearest snapshot and the log in an instance of their own.
 
 use bytes::Bytes;
-use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, RoomId, Seq, Snapshot, Timestamp};
+use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, ReplayError, RoomId, Seq, Snapshot, Timestamp};
 
 use super::error::{OpenRoomError, PastError};
 use super::limits::READ_BYTES;
 use super::view;
-use crate::log::{LogReader, Logs, Starts};
+use crate::log::{LogReader, LogStep, Logs, Starts, go_through};
 use reapply_journal::RoomRecord;
-use reapply_machine::{Instance, Lane, Stack, State};
+use reapply_machine::{Instance, Lane, MachinePool, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +135,13 @@ pub(crate) async fn look_at<T: Send + 'static>(
         let (machine, state) = replay.state();
         Ok(look(StateAt { seq, time, digest, chain, machine, state })?)
     };
-    logs.machines.pool().run(Lane::Aside, looked).await
+    logs.machines.pool().run(Lane::Replay, looked).await
 }
 
 /// A replay that starts its machines from loaded builds.
-type HostReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>>;
+type HostReplay = Replay<Instance, Source>;
+
+type Source = Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>;
 
 /// Returns a replay that has applied the events up to `seq`, and the chain there.
 async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostReplay, Chain), PastError> {
@@ -153,9 +155,10 @@ async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostRep
         let builds = logs.machines.builds(digests_of(first, &batches)).await?;
         let (from, genesis) = (start.clone(), record.genesis.clone());
         let source = Box::new(move |digest| builds.start(digest, Stack::Replaying));
-        let replay = move || replay(source, from, &genesis, &batches, seq, chain);
-        let why = match logs.machines.pool().run(Lane::Aside, replay).await {
-            Ok(standing) => return Ok(standing),
+        let pool = logs.machines.pool();
+        let begun = pool.run(Lane::Replay, move || begin_at(source, from.as_ref(), &genesis)).await;
+        let why = match begun {
+            Ok(replay) => return Ok(go_to(pool, replay, chain, batches, seq).await?),
             Err(why) => why,
         };
         let failed = start.as_ref().map(|start| start.seq);
@@ -166,26 +169,32 @@ async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostRep
     }
 }
 
-fn replay(
-    builds: Box<dyn FnMut(Digest) -> Result<Instance, String> + Send>,
-    start: Option<Snapshot>,
-    genesis: &Genesis,
-    batches: &[Batch],
-    seq: Seq,
-    mut chain: Chain,
-) -> Result<(HostReplay, Chain), reapply_sync::ReplayError> {
-    let mut replay = match &start {
-        Some(snapshot) => Replay::from_snapshot(builds, snapshot)?,
-        None => Replay::from_genesis(builds, genesis)?,
-    };
-    for (event, encoded) in batches.iter().flat_map(|batch| batch.events.iter().zip(&batch.encoded)) {
-        if event.seq > seq {
-            break;
-        }
-        replay.apply(event)?;
-        chain = chain.after(encoded);
+fn begin_at(builds: Source, start: Option<&Snapshot>, genesis: &Genesis) -> Result<HostReplay, ReplayError> {
+    match start {
+        Some(snapshot) => Replay::from_snapshot(builds, snapshot),
+        None => Replay::from_genesis(builds, genesis),
     }
-    Ok((replay, chain))
+}
+
+/// Applies the events of the batches up to `seq`. Returns the replay and the chain there.
+async fn go_to(
+    pool: &MachinePool,
+    replay: HostReplay,
+    chain: Chain,
+    mut batches: Vec<Batch>,
+    seq: Seq,
+) -> Result<(HostReplay, Chain), PastError> {
+    let is_beyond = |batch: &Batch| batch.last() > seq;
+    if let Some(last) = batches.pop_if(|batch| is_beyond(batch)) {
+        let before = batches.last().map_or(chain, |batch| batch.chain);
+        batches.push(last.up_to(before, seq));
+    }
+    let chain = batches.last().map_or(chain, |batch| batch.chain);
+    let replay = go_through(pool, replay, batches, |replay, step| match step {
+        LogStep::Event(event) => Ok::<(), PastError>(replay.apply(event)?),
+        LogStep::BatchEnd => Ok(()),
+    });
+    Ok((replay.await?, chain))
 }
 
 /// Returns the last event up to `time`, which lies within the log. Times never decrease, so it is a binary search.

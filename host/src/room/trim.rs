@@ -15,8 +15,7 @@ use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 use reapply_sync::event::Damage;
-use reapply_sync::{Batch, Chain, Digest, Fault, Input, Machine, Replay, ReplayError, RoomId, Seq, Snapshot};
-use tokio::runtime::Handle;
+use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Input, Machine, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -24,9 +23,10 @@ use super::limits::{READ_BYTES, TRIM_CANDIDATES_MAX, TRIMS_AT_ONCE};
 use super::rooms::Rooms;
 use super::trims::Trims;
 use crate::archive::follow::ClientRoster;
-use crate::log::{LogError, LogReader, Logs};
+use crate::log::limits::REPLAY_READ_BYTES;
+use crate::log::{LogError, LogReader, LogStep, Logs, go_through};
 use reapply_journal::{JournalError, RoomRecord, SnapshotRecord};
-use reapply_machine::Instance;
+use reapply_machine::{Instance, JobPanicked, Lane};
 
 /// Trims the rooms that are offered, until the host stops. A few are trimmed at a time, so that no room waits for one that takes long.
 pub(super) async fn run(rooms: Rooms, mut trims: Trims) {
@@ -66,6 +66,7 @@ async fn trim_and_tell(rooms: Rooms, room: RoomId) -> RoomId {
         Err(TrimError::Journal(why) | TrimError::Log(LogError::Journal(why))) => {
             warn!(%room, %why, "the log was not trimmed; it is tried again at its next checkpoint")
         }
+        Err(TrimError::Panicked(why)) => error!(%room, %why, "the log was not trimmed"),
         Err(why) => {
             error!(%room, %why, "the log does not lead to its snapshot, so it is not trimmed; check it with `reapply verify`")
         }
@@ -94,6 +95,8 @@ enum TrimError {
     Unrestorable { seq: Seq, why: String },
     #[error("no record ends at the snapshot, but one at {0}")]
     Short(Seq),
+    #[error(transparent)]
+    Panicked(#[from] JobPanicked),
     #[error("the host stops")]
     Stopped,
 }
@@ -107,10 +110,8 @@ async fn trim(rooms: &Rooms, room: &RoomId) -> Result<Option<Seq>, TrimError> {
     }
     let Some(record) = journal.room(room).await? else { return Ok(None) };
     let Some(upto) = last_checkpoint(logs, &record).await? else { return Ok(None) };
-    let (proving, runtime) = (rooms.clone(), Handle::current());
-    let proved = tokio::task::spawn_blocking(move || prove(&proving, &runtime, &record, upto)).await;
-    proved.map_err(|error| JournalError::Storage(error.to_string()))??;
-    // The proof may have taken a while, and removed events are gone forever.
+    prove(rooms, &record, upto).await?;
+    // That may have taken a while, and what is removed is gone for good.
     if !is_wanted(logs, room).await? {
         return Ok(None);
     }
@@ -140,53 +141,88 @@ async fn last_checkpoint(logs: &Logs, record: &RoomRecord) -> Result<Option<Seq>
     Ok(None)
 }
 
-/// Replays the log from its beginning to `upto` with the builds of the log, and compares the stored snapshot with the result. Blocks.
-fn prove(rooms: &Rooms, runtime: &Handle, record: &RoomRecord, upto: Seq) -> Result<(), TrimError> {
-    let (logs, room) = (rooms.logs(), &record.room);
-    let journal = &logs.journal;
-    let snapshot_at = |seq: Seq| {
-        let snapshot = runtime.block_on(journal.snapshot(room, Some(seq)))?;
-        let snapshot = snapshot.filter(|snapshot| snapshot.seq == seq);
-        snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq })
+/// Goes through the log from its beginning to `upto`, with the original builds, and compares the snapshot there with the state that it leads to.
+async fn prove(rooms: &Rooms, record: &RoomRecord, upto: Seq) -> Result<(), TrimError> {
+    let (logs, begins) = (rooms.logs(), record.start());
+    let pool = logs.machines.pool();
+    let base = match record.base {
+        Some(_) => Some(snapshot_at(logs, &record.room, begins.0).await?),
+        None => None,
     };
-    let builds = logs.machines.for_replay();
-    let begins = record.start();
-    let (mut replay, mut followed) = match record.base {
-        Some(_) => {
-            let base = snapshot_at(begins.0)?;
-            (Replay::from_snapshot(builds, &base)?, ClientRoster::from_snapshot(&base))
-        }
-        None => (Replay::from_genesis(builds, &record.genesis)?, ClientRoster::default()),
-    };
-    replay.check_checkpoints(true);
-    let mut reader = LogReader::new(journal, room, begins).upto(upto);
+    let (builds, genesis) = (logs.machines.for_replay(), record.genesis.clone());
+    let mut proof = pool.try_run(Lane::Replay, move || Proof::begin(builds, base.as_ref(), &genesis)).await??;
+    let mut reader = LogReader::new(&logs.journal, &record.room, begins).upto(upto);
     while reader.place().0 < upto {
         if rooms.is_stopping() {
             return Err(TrimError::Stopped);
         }
         let (before, _) = reader.place();
-        let batches = runtime.block_on(reader.next(READ_BYTES))?;
+        let batches = reader.next(REPLAY_READ_BYTES).await?;
         if batches.is_empty() {
             return Err(TrimError::Short(before));
         }
-        for batch in batches {
-            if batch.last() > upto {
-                return Err(TrimError::Short(batch.expected));
-            }
-            batch.events.iter().try_for_each(|event| replay.apply(event))?;
-            replay.end_batch();
-            batch.events.iter().for_each(|event| followed.handle_event(event));
+        if let Some(beyond) = batches.iter().find(|batch| batch.last() > upto) {
+            return Err(TrimError::Short(beyond.expected));
         }
+        proof = go_through(pool, proof, batches, Proof::take).await?;
     }
-    let snapshot = snapshot_at(upto)?;
-    followed.check(&snapshot).map_err(|why| TrimError::Misremembers { seq: upto, why })?;
-    let taken = replay.snapshot().map_err(|fault| TrimError::Faulted { seq: upto, fault })?;
-    compare(&snapshot, reader.place().1, &replay, taken)?;
-    // Without the log before it, the room can only open from this snapshot.
-    let unrestorable = |why: String| TrimError::Unrestorable { seq: upto, why };
-    let mut machine = logs.machines.for_replay()(snapshot.digest).map_err(unrestorable)?;
-    let restored = machine.restore(&snapshot.state, snapshot.state_version);
-    restored.map(drop).map_err(|error| unrestorable(error.to_string()))
+    let (snapshot, chain) = (snapshot_at(logs, &record.room, upto).await?, reader.place().1);
+    // Without the log before it, the room has only this to open from.
+    let builds = logs.machines.for_replay();
+    let restore = move || {
+        proof.finish(&snapshot, chain)?;
+        restore(builds, &snapshot).map_err(|why| TrimError::Unrestorable { seq: upto, why })
+    };
+    pool.try_run(Lane::Replay, restore).await?
+}
+
+/// The stored snapshot of exactly this seq.
+async fn snapshot_at(logs: &Logs, room: &RoomId, seq: Seq) -> Result<Snapshot, JournalError> {
+    let snapshot = logs.journal.snapshot(room, Some(seq)).await?.filter(|snapshot| snapshot.seq == seq);
+    snapshot.ok_or_else(|| JournalError::SnapshotMissing { room: room.clone(), seq })
+}
+
+/// Restores a snapshot as a replay would; the error says why that fails.
+fn restore(mut builds: impl FnMut(Digest) -> Result<Instance, String>, snapshot: &Snapshot) -> Result<(), String> {
+    let restored = builds(snapshot.digest)?.restore(&snapshot.state, snapshot.state_version);
+    restored.map(drop).map_err(|error| error.to_string())
+}
+
+/// A proof that is under way.
+struct Proof<B> {
+    replay: Replay<Instance, B>,
+    followed: ClientRoster,
+}
+
+impl<B: FnMut(Digest) -> Result<Instance, String>> Proof<B> {
+    /// Begins where the log does: at its base, if it was trimmed before, or at its genesis.
+    fn begin(builds: B, base: Option<&Snapshot>, genesis: &Genesis) -> Result<Self, TrimError> {
+        let (mut replay, followed) = match base {
+            Some(base) => (Replay::from_snapshot(builds, base)?, ClientRoster::from_snapshot(base)),
+            None => (Replay::from_genesis(builds, genesis)?, ClientRoster::default()),
+        };
+        replay.check_checkpoints(true);
+        Ok(Self { replay, followed })
+    }
+
+    fn take(&mut self, step: LogStep<'_>) -> Result<(), TrimError> {
+        match step {
+            LogStep::Event(event) => {
+                self.replay.apply(event)?;
+                self.followed.handle_event(event);
+            }
+            LogStep::BatchEnd => self.replay.end_batch(),
+        }
+        Ok(())
+    }
+
+    /// Compares the snapshot with the state and the clients that the log led to.
+    fn finish(mut self, snapshot: &Snapshot, chain: Chain) -> Result<(), TrimError> {
+        let seq = snapshot.seq;
+        self.followed.check(snapshot).map_err(|why| TrimError::Misremembers { seq, why })?;
+        let taken = self.replay.snapshot().map_err(|fault| TrimError::Faulted { seq, fault })?;
+        compare(snapshot, chain, &self.replay, taken)
+    }
 }
 
 /// Checks that a stored snapshot is the one that the log leads to.

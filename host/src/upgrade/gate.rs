@@ -1,15 +1,13 @@
 //! The gate: finds the effect of a new build on a room, without affecting the room.
 
 use reapply_sync::{Chain, Digest, Replay, ReplayError, Seq, Snapshot};
-use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
 
 use super::report::{Failure, Step, Tried, UpgradeEffect};
 use super::trial::Trial;
-use crate::log::{LogError, LogReader, Logs, Starts};
-use crate::room::limits::READ_BYTES;
+use crate::log::limits::REPLAY_READ_BYTES;
+use crate::log::{LogError, LogReader, LogStep, Logs, Starts, go_through};
 use reapply_journal::RoomRecord;
-use reapply_machine::{Build, Instance};
+use reapply_machine::{Build, Instance, JobPanicked, Lane};
 
 /// Plays the last events of a room, at most `replay`, on the build that it runs and on `to`. Reads only the journal, and does not touch the room
 /// itself.
@@ -26,20 +24,46 @@ async fn play(logs: &Logs, room: &RoomRecord, to: &Build, replay: u64) -> Result
     let begins_at = Seq(head.0.saturating_sub(replay).max(room.start().0.0));
     let (old, from) = begin(logs, room, begins_at).await?;
     let mut reader = LogReader::new(&logs.journal, &room.room, from).upto(head);
-    let (to, runtime) = (to.clone(), Handle::current());
-    blocking(head, move || {
-        let mut trial = Trial::new(old, &to, begins_at)?;
-        // Events that were accepted since the trial began are left out, since the log of a busy room has no end.
-        while reader.place().0 < head {
-            let batches = runtime.block_on(reader.next(READ_BYTES)).map_err(|error| unproved(head, error))?;
-            if batches.is_empty() {
-                return Err(unread(head, &format!("its log ends at {}", reader.place().0)));
-            }
-            batches.iter().flat_map(|batch| &batch.events).try_for_each(|event| trial.apply(event))?;
+    let (pool, to) = (logs.machines.pool(), to.clone());
+    let begun = pool.try_run(Lane::Replay, move || Trial::new(old, &to, begins_at)).await;
+    let mut trial = begun.map_err(|panic| unread(head, &panic))??;
+    // Events that were accepted since the trial began are left out, since the log of a busy room has no end.
+    while reader.place().0 < head {
+        let batches = reader.next(REPLAY_READ_BYTES).await.map_err(|error| unproved(head, error))?;
+        if batches.is_empty() {
+            return Err(unread(head, &format!("its log ends at {}", reader.place().0)));
         }
-        trial.finish()
-    })
-    .await
+        trial = go_through(pool, trial, batches, take).await.map_err(|stopped| stopped.at(head))?;
+    }
+    pool.try_run(Lane::Replay, move || trial.finish()).await.unwrap_or_else(|panic| Err(unread(head, &panic)))
+}
+
+fn take<B: FnMut(Digest) -> Result<Instance, String>>(trial: &mut Trial<B>, step: LogStep<'_>) -> Result<(), Stopped> {
+    match step {
+        LogStep::Event(event) => trial.apply(event).map_err(Stopped::Failed),
+        LogStep::BatchEnd => Ok(()),
+    }
+}
+
+/// The reason why a trial stopped within the log.
+enum Stopped {
+    Failed(Failure),
+    Panicked(JobPanicked),
+}
+
+impl Stopped {
+    fn at(self, seq: Seq) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Panicked(panic) => unread(seq, &panic),
+        }
+    }
+}
+
+impl From<JobPanicked> for Stopped {
+    fn from(panic: JobPanicked) -> Self {
+        Self::Panicked(panic)
+    }
 }
 
 /// Returns a replay on the build that the room runs, from the nearest start that can be used, with its place and the chain there.
@@ -53,14 +77,15 @@ async fn begin(
     loop {
         let from = start.as_ref().map_or_else(|| room.start(), |start| (start.seq, start.chain));
         let (builds, snapshot, genesis) = (logs.machines.for_replay(), start.take(), room.genesis.clone());
-        let begun = blocking(begins_at, move || {
-            Ok(match &snapshot {
+        let begin = move || {
+            let begun = match &snapshot {
                 Some(snapshot) => Replay::from_snapshot(builds, snapshot),
                 None => Replay::from_genesis(builds, &genesis),
-            }
-            .map_err(|why| (snapshot.as_ref().map(at), why)))
-        });
-        let (failed, why) = match begun.await? {
+            };
+            begun.map_err(|why| (snapshot.as_ref().map(at), why))
+        };
+        let begun = logs.machines.pool().try_run(Lane::Replay, begin).await;
+        let (failed, why) = match begun.map_err(|panic| unread(begins_at, &panic))? {
             Ok(old) => return Ok((old, from)),
             Err(failed) => failed,
         };
@@ -90,13 +115,4 @@ fn unproved(seq: Seq, why: LogError) -> Failure {
 
 fn unread(seq: Seq, why: &dyn std::fmt::Display) -> Failure {
     Failure { step: Step::Read, seq, why: why.to_string() }
-}
-
-/// Runs long work away from the threads that serve sockets.
-async fn blocking<T: Send + 'static>(
-    seq: Seq,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(unread(seq, &format!("the host failed: {error}"))))
 }

@@ -32,6 +32,8 @@ mod rooms;
 mod session;
 mod sleeping;
 mod stopping;
+#[cfg(target_os = "linux")]
+mod threads;
 mod troubles;
 mod unrestorable;
 

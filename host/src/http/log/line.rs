@@ -1,5 +1,8 @@
 //! One event as a line of output: a JSON object, or a row of a table.
 
+use std::collections::VecDeque;
+use std::time::Instant;
+
 use bytes::Bytes;
 use reapply_sync::{Author, CodecError, Event, Input, Machine, Number, Seq};
 use serde::Serialize;
@@ -7,6 +10,7 @@ use serde_json::Value;
 
 use super::query::{Filter, Format, kind_name};
 use crate::clock::rfc3339;
+use crate::log::limits::PORTION_MAX;
 use reapply_journal::RejectionCount;
 use reapply_machine::{Build, Instance};
 
@@ -41,27 +45,60 @@ pub(super) fn heading(format: Format) -> Bytes {
     }
 }
 
-/// Returns the lines of the matching events, at most `count_max`, and their number.
-///
-/// Decodes with the builds, so it does not run on the threads that serve sockets.
-pub(super) fn render(stretches: Vec<BuildEvents>, filter: &Filter, format: Format, count_max: u64) -> (Bytes, u64) {
-    let mut lines = Lines::new(format);
-    let mut count = 0;
-    for BuildEvents { build, events } in stretches {
-        let mut decoder = Decoder { build, instance: None };
-        for event in &events {
-            if count == count_max {
-                break;
-            }
-            let decoded = transition(&event.input).and_then(|transition| decoder.decode(transition));
-            if filter.admits_variant(&event.input, decoded.as_ref().and_then(variant)) {
-                let line = Line::new(event, decoded);
-                lines.push(&line, || line.row());
-                count += 1;
+/// Events that become lines, a portion at a time: their machines may take long to decode them.
+pub(super) struct Rendering {
+    /// The events that are left, in order.
+    events: VecDeque<Event>,
+    decoder: Decoder,
+    later: VecDeque<BuildEvents>,
+    filter: Filter,
+    lines: Lines,
+    /// The number of lines so far.
+    count: u64,
+    count_max: u64,
+}
+
+impl Rendering {
+    /// Returns a rendering of the events that match `filter`, of at most `count_max` lines. `None` if there are no events.
+    pub(super) fn new(stretches: Vec<BuildEvents>, filter: Filter, format: Format, count_max: u64) -> Option<Self> {
+        let mut later = VecDeque::from(stretches);
+        let BuildEvents { build, events } = later.pop_front()?;
+        let decoder = Decoder { build, instance: None };
+        Some(Self { events: events.into(), decoder, later, filter, lines: Lines::new(format), count: 0, count_max })
+    }
+
+    /// Goes on for about as long as a portion may take. Returns whether there is more.
+    ///
+    /// Runs machines, so it belongs on their threads.
+    pub(super) fn go_on(&mut self) -> bool {
+        let began = Instant::now();
+        while self.count < self.count_max {
+            let Some(event) = self.events.pop_front() else {
+                let Some(BuildEvents { build, events }) = self.later.pop_front() else { return false };
+                (self.events, self.decoder) = (events.into(), Decoder { build, instance: None });
+                continue;
+            };
+            self.render(&event);
+            if began.elapsed() >= PORTION_MAX {
+                return true;
             }
         }
+        false
     }
-    (lines.finish(), count)
+
+    /// Returns the lines, and their number.
+    pub(super) fn finish(self) -> (Bytes, u64) {
+        (self.lines.finish(), self.count)
+    }
+
+    fn render(&mut self, event: &Event) {
+        let decoded = transition(&event.input).and_then(|transition| self.decoder.decode(transition));
+        if self.filter.admits_variant(&event.input, decoded.as_ref().and_then(variant)) {
+            let line = Line::new(event, decoded);
+            self.lines.push(&line, || line.row());
+            self.count += 1;
+        }
+    }
 }
 
 /// Returns the lines of these counts, with their heading.

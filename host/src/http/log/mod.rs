@@ -1,7 +1,7 @@
 //! A room's log over HTTP: as JSON lines or a table, filtered, and followed live.
 //!
 //! ```text
-//!  journal ──records──▶ log::LogReader ──proved batches──▶ line::render ──▶ the response's body
+//!  journal ──records──▶ log::LogReader ──proved batches──▶ line::Rendering ──▶ the response's body
 //!                            ▲ again, when there is more
 //!                       room::Follower
 //! ```

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reapply_sync::{Batch, Digest, Event, Input, Seq};
 use tokio::runtime::Handle;
 
-use super::line::{self, BuildEvents};
+use super::line::{BuildEvents, Rendering};
 use super::query::{Filter, Query};
 use crate::background;
 use crate::clock;
@@ -12,6 +12,7 @@ use crate::http::error::HttpError;
 use crate::http::limits::{AUTHOR_READ_BYTES, LOG_READ_BYTES};
 use crate::log::{LogError, LogReader, Logs};
 use crate::machines::MachinesError;
+use reapply_machine::Lane;
 
 /// The lines of a log that match a query.
 pub(super) struct LogLines {
@@ -67,10 +68,8 @@ impl LogLines {
     /// sockets.
     pub(super) async fn next(&mut self) -> Result<Next, HttpError> {
         while self.left > 0 && !self.is_over {
-            let _slot = background::slot().await;
-            self.skip().await?;
-            let Some(wanted) = self.read().await? else {
-                // Later events have later times, so the end of the log is not the end of the query.
+            let Some(wanted) = self.search().await? else {
+                // What is yet to come has the times that are yet to come.
                 self.is_over = self.query.filter.is_over(clock::now());
                 return Ok(if self.is_over { Next::Over } else { Next::CaughtUp });
             };
@@ -81,7 +80,14 @@ impl LogLines {
         Ok(Next::Over)
     }
 
-    /// Skips to the next segment that may have an event of one of the wanted authors.
+    /// Searches the next portion, and returns what is wanted of it; nothing at the log's end.
+    async fn search(&mut self) -> Result<Option<EventsByBuild>, HttpError> {
+        let _slot = background::slot().await;
+        self.skip().await?;
+        self.read().await
+    }
+
+    /// Moves on to where the next event of one of the wanted authors may be.
     async fn skip(&mut self) -> Result<(), HttpError> {
         let authors = self.query.filter.authors();
         if authors.is_empty() {
@@ -135,9 +141,16 @@ impl LogLines {
             let build = self.logs.machines.build(digest).await?.ok_or(MachinesError::NotStored(digest))?;
             stretches.push(BuildEvents { build, events });
         }
-        let (filter, format, left) = (self.query.filter.clone(), self.query.format, self.left);
-        let rendered = tokio::task::spawn_blocking(move || line::render(stretches, &filter, format, left)).await;
-        let (lines, count) = rendered.map_err(|error| HttpError::host_fault(error.to_string()))?;
+        let (filter, format) = (self.query.filter.clone(), self.query.format);
+        let Some(mut rendering) = Rendering::new(stretches, filter, format, self.left) else { return Ok(None) };
+        let mut has_more = true;
+        while has_more {
+            let _slot = background::slot().await;
+            let go_on = move || (rendering.go_on(), rendering);
+            let rendered = self.logs.machines.pool().try_run(Lane::Aside, go_on).await;
+            (has_more, rendering) = rendered.map_err(|panic| HttpError::host_fault(panic.to_string()))?;
+        }
+        let (lines, count) = rendering.finish();
         self.left = self.left.saturating_sub(count);
         Ok((count > 0).then_some(lines))
     }

@@ -1,0 +1,9 @@
+//! The limits of going through logs, each with a name.
+
+use std::time::Duration;
+
+/// How long a portion of a log's events may keep a thread that runs machines, and the call that is under way then.
+pub const PORTION_MAX: Duration = Duration::from_millis(50);
+
+/// Bytes of events that a replay reads at a time. A larger portion would take long to decode on a shared thread.
+pub const REPLAY_READ_BYTES: usize = 256 * 1024;
