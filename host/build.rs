@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     fs::write(out.join("assets.rs"), table).context("could not write the table of assets")
 }
 
-/// Lets types name those of the client, which are in the folder above theirs here and beside them in the npm package.
+/// Makes types import those of the client from the folder above. In the npm package both are in the same folder.
 fn lower_types(types: &Path) -> Result<()> {
     let beside = format!("\"./{ENTRY}\"");
     let text = fs::read_to_string(types)?;

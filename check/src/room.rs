@@ -114,7 +114,7 @@ impl<P: Program> Room<P> {
         self.alarm().map(|alarm| alarm.at.0)
     }
 
-    /// Lets the alarm go off, so many microseconds after it was due.
+    /// Makes the alarm go off, so many microseconds after it was due.
     ///
     /// # Panics
     ///
@@ -126,7 +126,7 @@ impl<P: Program> Room<P> {
         assert_eq!(self.handle(Input::Alarm(transition)), Ok(()), "the alarm");
     }
 
-    /// Lets an alarm go off now, whatever is set.
+    /// Makes an alarm go off now, whatever is set.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a portion of a log's events may keep a thread that runs machines, and the call that is under way then.
+/// The maximum time of one portion of a replay on a thread that runs machines. The last call may exceed it.
 pub const PORTION_MAX: Duration = Duration::from_millis(50);
 
 /// Bytes of events that a replay reads at a time. A larger portion would take long to decode on a shared thread.

@@ -56,7 +56,7 @@ fn administration(host: &Host, method: &'static str, path: &str, body: Vec<u8>) 
     move || http::send(method, &url, &[("authorization", &bearer)], Some(&body))
 }
 
-/// Has so many events decided in each of so many rooms of `slow`.
+/// Fills `rooms` rooms of `slow` with `events` events each.
 async fn fill_slow_rooms(host: &Host, rooms: u8, events: u64) {
     for session in &mut join_slow_rooms(host, rooms, events, 1).await {
         see_decided(session, events).await;
