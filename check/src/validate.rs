@@ -1,4 +1,8 @@
 //! Checks a value against a schema.
+//!
+//! The crate `jsonschema` does not replace this. It checks the standard, where `format` is only a note; in the schemas of machines the `format` of an
+//! integer is its range (`uint8`). Kinds of transitions are checked against parts of a schema, and the generator reads schemas with the same code. And
+//! machines have this crate among their dev-dependencies, so it stays small.
 
 use serde_json::{Map, Value};
 
