@@ -11,7 +11,7 @@ guests := "counter drop-four timer tic-tac-toe todo whiteboard text auction"
 default:
     @just --list --unsorted
 
-# Build the host and the example machines, start it on an empty data directory, deploy them, print the address
+# Build the host and the example machines, start it on an empty data directory (deleted at the end), deploy them, print the address
 demo listen="127.0.0.1:8080": _target
     #!/usr/bin/env bash
     set -euo pipefail
@@ -31,7 +31,7 @@ demo listen="127.0.0.1:8080": _target
     printf '\n  Open %s in two windows. Ctrl-C ends the demo.\n\n' "$address"
     wait "$host"
 
-# All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale
+# All that must hold: style, lints, docs, tests, the browser, the benchmarks at a small scale (installs Chromium, nginx and Caddy with apt if it may)
 test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
     "$(just _target-dir)/debug/reapply-bench" --quick --host-bin "$(just _reapply)"
@@ -40,7 +40,7 @@ test: check _chromium _proxies
 test-long rounds="100": _target
     REAPPLY_CRASH_ROUNDS={{ rounds }} cargo test --workspace --test crash -- --nocapture --test-threads=1
 
-# What only reads: format, the shape of the code, lints, docs, and that the protocol stays pure
+# What changes no source: format, the shape of the code, wording, lints, docs, and that sync/ and client/ build for wasm32
 check: _target
     cargo fmt --all --check
     cargo test -q --workspace --test circles --test floors --test map --test sizes --test words
@@ -54,7 +54,7 @@ fix: _target
     cargo fmt --all
     cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-# The simulated network, over any number of seeds: just simulate 100000
+# The protocol and the building blocks over a simulated network, with any number of seeds: just simulate 100000
 simulate seeds="10000":
     REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-sync --test simulation -- --nocapture
     REAPPLY_SEEDS={{ seeds }} cargo test --release -p reapply-guest --test merge -- --nocapture

@@ -39,7 +39,7 @@ export interface ClientRecord {
   seen: number;
 }
 
-/** The transitions that a client has left in a room.
+/** The transitions that a client has left in a room. */
 export interface Found {
   reserved: number;
   entries: Entry[];
@@ -94,7 +94,7 @@ export class Store {
     };
   }
 
-  /** Returns the transitions that a client has left in a room.
+  /** Returns the transitions that a client has left in a room. */
   async find(room: string, key: string): Promise<Found> {
     const transaction = this.#transaction("readonly");
     const record: IDBRequest<ClientRecord | undefined> = transaction.objectStore(CLIENTS).get([room, key]);
