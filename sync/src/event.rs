@@ -279,6 +279,10 @@ pub struct Damage {
     pub what: String,
 }
 
+/// The number of events for which a builder takes memory in advance, at most; below, the number of their bytes.
+const EVENTS_RESERVED_MAX: usize = 256;
+const BYTES_RESERVED_MAX: usize = 32 * 1024;
+
 /// A builder of a [`Batch`], which encodes and hashes each event as it comes.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
@@ -286,12 +290,27 @@ pub(crate) struct BatchBuilder {
     events: Vec<Event>,
     ends: Vec<usize>,
     body: Vec<u8>,
+    /// The newest event, encoded. Its memory serves all events of the batch.
+    newest: Vec<u8>,
     chain: Chain,
 }
 
 impl BatchBuilder {
     pub(crate) fn new(expected: Seq, chain: Chain) -> Self {
-        Self { expected, events: Vec::new(), ends: Vec::new(), body: Vec::new(), chain }
+        Self { expected, events: Vec::new(), ends: Vec::new(), body: Vec::new(), newest: Vec::new(), chain }
+    }
+
+    /// Returns an empty builder for the events after these.
+    pub(crate) fn next(&self) -> Self {
+        // Under load the next batch is about as large as this one, so its memory is taken at once. A room that rests keeps little.
+        let events = self.events.len().min(EVENTS_RESERVED_MAX);
+        let bytes = self.body.len().min(BYTES_RESERVED_MAX);
+        Self {
+            events: Vec::with_capacity(events),
+            ends: Vec::with_capacity(events),
+            body: Vec::with_capacity(bytes),
+            ..Self::new(self.last(), self.chain)
+        }
     }
 
     pub(crate) fn events(&self) -> &[Event] {
@@ -313,9 +332,11 @@ impl BatchBuilder {
 
     pub(crate) fn push(&mut self, event: Event) {
         let start = self.body.len();
+        self.newest.clear();
         // Encoding into a growing buffer cannot fail for these types; if it did, the chain would not match and recovery would report it.
-        if let Ok(encoded) = postcard::to_allocvec(&event) {
+        if let Ok(encoded) = postcard::to_extend(&event, std::mem::take(&mut self.newest)) {
             self.body.extend_from_slice(&encoded);
+            self.newest = encoded;
         }
         self.chain = self.chain.after(&self.body[start..]);
         self.ends.push(self.body.len());

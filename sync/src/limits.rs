@@ -99,6 +99,13 @@ pub const SNAPSHOT_TAIL_BYTES_MIN: usize = 32 * 1024;
 /// See [`SNAPSHOT_TAIL_BYTES_MIN`].
 pub const SNAPSHOT_TAIL_RATIO: usize = 2;
 
+/// The events that outgrow a snapshot must also have cost this many times as much as the snapshot, before the room takes another one: writing it, and
+/// restoring it on trial, which costs several times as much. So under load a room spends most of its time on events.
+pub const SNAPSHOT_COST_RATIO: u64 = 16;
+
+/// Events that are this many times as large as the snapshot call for another one, whatever it costs.
+pub const SNAPSHOT_TAIL_RATIO_MAX: usize = 8;
+
 /// Bytes of events since the last snapshot up to which a room takes no other when it falls asleep. If that snapshot is larger, the bound is its
 /// size. So a room that sleeps after each change stores no more snapshots than its log is worth, and still wakes quickly.
 pub const SLEEP_TAIL_BYTES_MIN: usize = 16 * 1024;

@@ -32,17 +32,17 @@ pub enum DirectMessage {
     Goodbye(Goodbye),
 }
 
-/// A request to a room's task.
+/// A request to a room's task. Transitions are many, so whatever is larger than one of them is boxed.
 pub(super) enum Command {
     Enter {
-        hello: Hello,
+        hello: Box<Hello>,
         participant: Author,
         outbox: Outbox,
         reply: oneshot::Sender<Result<Entered, Goodbye>>,
     },
     Resync {
         session: SessionId,
-        hello: Hello,
+        hello: Box<Hello>,
         reply: oneshot::Sender<Entered>,
     },
     Submit {
@@ -74,7 +74,7 @@ pub(super) enum Command {
         space: Space,
         reply: oneshot::Sender<Verdict>,
     },
-    Upgrade(Upgrade),
+    Upgrade(Box<Upgrade>),
     View {
         reply: oneshot::Sender<Result<View, Fault>>,
     },

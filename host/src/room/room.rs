@@ -55,7 +55,7 @@ impl Room {
         participant: Author,
         outbox: Outbox,
     ) -> Result<Result<Entered, Goodbye>, Gone> {
-        self.ask(|reply| Command::Enter { hello, participant, outbox, reply }).await
+        self.ask(|reply| Command::Enter { hello: Box::new(hello), participant, outbox, reply }).await
     }
 
     /// Welcomes a session again, at the request of its replica.
@@ -64,7 +64,7 @@ impl Room {
     ///
     /// The room, or the session, is gone.
     pub async fn resync(&self, session: SessionId, hello: Hello) -> Result<Entered, Gone> {
-        self.ask(|reply| Command::Resync { session, hello, reply }).await
+        self.ask(|reply| Command::Resync { session, hello: Box::new(hello), reply }).await
     }
 
     /// Submits a transition of a session. Waits while the room's queue is full, but not for the decision: an event is read from the history, and a
@@ -112,7 +112,7 @@ impl Room {
         instance: Instance,
         digest: Digest,
     ) -> Result<Result<Seq, UpgradeRoomError>, Gone> {
-        self.ask(|reply| Command::Upgrade(Upgrade { instance, digest, reply })).await
+        self.ask(|reply| Command::Upgrade(Box::new(Upgrade { instance, digest, reply }))).await
     }
 
     /// Ends a session once its commands are handled. `handed` is the number of its calls of [`Room::submit`], [`Room::followed`] and

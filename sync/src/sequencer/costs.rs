@@ -1,6 +1,6 @@
 //! Costs of the machine's calls: how long a recovery of the states would take, and whether the next call is likely to be cheap.
 
-use crate::limits::{CALM_CALLS_MAX, CALM_CALLS_MIN, COST_CHEAP_MAX, TAIL_COST_RATIO};
+use crate::limits::{CALM_CALLS_MAX, CALM_CALLS_MIN, COST_CHEAP_MAX, SNAPSHOT_COST_RATIO, TAIL_COST_RATIO};
 
 /// The recent costs of a room's machine, as [`Machine::take_cost`](crate::Machine::take_cost) counts.
 #[derive(Debug)]
@@ -70,6 +70,11 @@ impl Costs {
         self.tail
     }
 
+    /// Returns the same for the time when the batch that is with the journal is durable.
+    pub(super) fn next_tail(&self) -> u64 {
+        self.tail.saturating_add(self.in_flight)
+    }
+
     /// Notes that the states were recovered.
     pub(super) fn note_recovery(&mut self, base: u64, tail: u64) {
         (self.base, self.tail) = (base, tail);
@@ -90,15 +95,14 @@ impl Costs {
         self.tail > self.base.max(COST_CHEAP_MAX)
     }
 
-    /// Returns whether recovering the durable state costs too much. The bound is several times the cost of restoring the snapshot, or
-    /// `cost_min` if that is more.
-    pub(super) fn is_tail_dear(&self, cost_min: u64) -> bool {
-        self.tail > self.base.saturating_mul(TAIL_COST_RATIO).max(cost_min)
+    /// Returns whether recovering a state costs too much, with a tail of this cost. The bound is several times the cost of restoring the
+    /// snapshot, or `cost_min` if that is more.
+    pub(super) fn is_dear(&self, tail: u64, cost_min: u64) -> bool {
+        tail > self.base.saturating_mul(TAIL_COST_RATIO).max(cost_min)
     }
 
-    /// Returns the same for the time when the batch that is with the journal is durable.
-    pub(super) fn is_next_tail_dear(&self, cost_min: u64) -> bool {
-        let tail = self.tail.saturating_add(self.in_flight);
-        tail > self.base.saturating_mul(TAIL_COST_RATIO).max(cost_min)
+    /// Returns whether a tail of this cost is worth a snapshot, whose writing and trial cost a fraction of it.
+    pub(super) fn is_worth_snapshot(&self, tail: u64) -> bool {
+        tail >= self.base.saturating_mul(SNAPSHOT_COST_RATIO)
     }
 }

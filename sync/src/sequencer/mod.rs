@@ -253,9 +253,8 @@ impl<M: Machine> Sequencer<M> {
             return None;
         }
         let state = self.open_state.take();
-        let expected = self.newest_seq();
-        let chain = self.open.chain();
-        let batch = Arc::new(std::mem::replace(&mut self.open, BatchBuilder::new(expected, chain)).finish());
+        let next = self.open.next();
+        let batch = Arc::new(std::mem::replace(&mut self.open, next).finish());
         self.in_flight = Some((Arc::clone(&batch), state));
         self.costs.note_batch();
         Some(batch)

@@ -9,7 +9,7 @@ use super::candidate::{Candidate, Checkpoint};
 use super::policy::SnapshotPolicy;
 use crate::event::Input;
 use crate::id::{Digest, Seq};
-use crate::limits::{OVERFULL_TAIL_RATIO, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO};
+use crate::limits::{OVERFULL_TAIL_RATIO, SNAPSHOT_TAIL_BYTES_MIN, SNAPSHOT_TAIL_RATIO, SNAPSHOT_TAIL_RATIO_MAX};
 use crate::machine::Machine;
 use crate::message::Rejection;
 use crate::report::Report;
@@ -34,8 +34,7 @@ impl<M: Machine> Sequencer<M> {
     pub(crate) fn take_snapshot_for_sleep(&mut self) {
         let bytes = self.history.bytes_after_base();
         let is_outgrown = bytes > self.history.base().state.len().max(self.limits.sleep_tail_bytes_min);
-        let is_tail_dear = self.costs.is_tail_dear(self.limits.tail_cost_min);
-        if is_outgrown || self.is_snapshot_due(bytes, self.history.head(), is_tail_dear) {
+        if is_outgrown || self.is_snapshot_due(bytes, self.history.head(), self.costs.tail()) {
             self.take_snapshot_if_possible();
         }
     }
@@ -48,8 +47,8 @@ impl<M: Machine> Sequencer<M> {
             // The snapshot may become the base with that batch, and the events after it may call for another at once.
             return true;
         }
-        let is_tail_dear = self.costs.is_next_tail_dear(self.limits.tail_cost_min);
-        self.is_snapshot_due(self.history.bytes_after_base() + batch.body.len(), batch.last(), is_tail_dear)
+        let bytes = self.history.bytes_after_base() + batch.body.len();
+        self.is_snapshot_due(bytes, batch.last(), self.costs.next_tail())
     }
 
     /// Returns whether the room could not take a snapshot for so long that it takes no more transitions. It still takes joins and leaves, up to
@@ -84,8 +83,7 @@ impl<M: Machine> Sequencer<M> {
     }
 
     pub(super) fn take_snapshot_if_due(&mut self) {
-        let is_tail_dear = self.costs.is_tail_dear(self.limits.tail_cost_min);
-        if self.is_snapshot_due(self.history.bytes_after_base(), self.history.head(), is_tail_dear) {
+        if self.is_snapshot_due(self.history.bytes_after_base(), self.history.head(), self.costs.tail()) {
             self.take_snapshot_if_possible();
         }
     }
@@ -107,12 +105,13 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Returns whether the events after the last snapshot call for another. They have this many bytes, and end at `head`.
-    fn is_snapshot_due(&self, bytes: usize, head: Seq, is_tail_dear: bool) -> bool {
+    /// Returns whether the events after the last snapshot call for another. They have this many bytes and this
+    /// cost, and end at `head`.
+    fn is_snapshot_due(&self, bytes: usize, head: Seq, cost: u64) -> bool {
         if bytes <= self.snapshot_due_bytes || self.candidate.is_some() {
             return false;
         }
-        if is_tail_dear {
+        if self.costs.is_dear(cost, self.limits.tail_cost_min) {
             return true;
         }
         // This holds for any policy: it is a room's last chance before it is overfull.
@@ -121,7 +120,10 @@ impl<M: Machine> Sequencer<M> {
         }
         let SnapshotPolicy { events: events_max, bytes: bytes_max } = self.snapshot_policy;
         if events_max.is_none() && bytes_max.is_none() {
-            return bytes > (self.history.base().state.len() * SNAPSHOT_TAIL_RATIO).max(SNAPSHOT_TAIL_BYTES_MIN);
+            let outgrows =
+                |ratio: usize| bytes > (self.history.base().state.len() * ratio).max(SNAPSHOT_TAIL_BYTES_MIN);
+            return outgrows(SNAPSHOT_TAIL_RATIO)
+                && (self.costs.is_worth_snapshot(cost) || outgrows(SNAPSHOT_TAIL_RATIO_MAX));
         }
         // The checkpoint of the last snapshot does not call for another.
         let events = head.0 - self.history.base().seq.0;

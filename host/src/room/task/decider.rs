@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reapply_sync::room::{Asker, Effect, Entered, Now, Ticks, Verdict};
-use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy};
+use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy, Timestamp};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -59,10 +59,15 @@ impl Decider {
     /// Handles waiting commands until the room is full or the time is up, but at least one. Under a slice it stops before a command that may take
     /// long.
     pub(super) fn take_in(&mut self, waiting: &mut Waiting, until: Instant, is_sliced: bool) {
+        let mut reading = self.clock.read();
         while let Some(command) = waiting.pop_if(|command| !is_sliced || !self.may_be_dear(command)) {
-            self.clock.with_now(|now| self.handle(command, now));
-            if !self.room.is_open() || Instant::now() > until {
+            reading.with_now(|now| self.handle(command, now));
+            let present = Instant::now();
+            if !self.room.is_open() || present > until {
                 return;
+            }
+            if present.duration_since(reading.at) > READING_LASTS {
+                reading = self.clock.read();
             }
         }
     }
@@ -134,7 +139,8 @@ impl Decider {
                 self.room.handle_submit_once(asker, submit, now);
                 drop(space);
             }
-            Command::Upgrade(Upgrade { instance, digest, reply }) => {
+            Command::Upgrade(upgrade) => {
+                let Upgrade { instance, digest, reply } = *upgrade;
                 match self.room.handle_upgrade(instance, digest, now) {
                     Ok(()) => self.upgrading = Some(reply),
                     Err(busy) => drop(reply.send(Err(busy.into()))),
@@ -208,13 +214,34 @@ impl Clock {
     }
 
     pub(super) fn with_now<T>(self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
-        let ticks = Ticks(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX));
-        f(&mut Now { ticks, time: clock::now(), entropy: &mut rand::random })
+        self.read().with_now(f)
+    }
+
+    fn read(self) -> Reading {
+        let at = Instant::now();
+        let micros = at.duration_since(self.began).as_micros();
+        Reading { at, ticks: Ticks(u64::try_from(micros).unwrap_or(u64::MAX)), time: clock::now() }
     }
 
     pub(super) fn instant(self, Ticks(micros): Ticks) -> Instant {
         let at = self.began.checked_add(Duration::from_micros(micros));
         at.unwrap_or(self.began + FAR_AWAY)
+    }
+}
+
+/// What the clocks showed at one moment.
+struct Reading {
+    at: Instant,
+    ticks: Ticks,
+    time: Timestamp,
+}
+
+/// The time for which one reading of the clocks serves the commands of a turn: reading them costs as much as a small part of a command.
+const READING_LASTS: Duration = Duration::from_micros(100);
+
+impl Reading {
+    fn with_now<T>(&self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
+        f(&mut Now { ticks: self.ticks, time: self.time, entropy: &mut rand::random })
     }
 }
 
