@@ -27,7 +27,7 @@ struct Shared {
     loaded: LoadedBuilds,
     described: Mutex<HashMap<Digest, Described>>,
     /// A permit for each component that may be checked or wait for that.
-    deployments: Semaphore,
+    deployments: Arc<Semaphore>,
 }
 
 /// A build's size and description. Cheap to clone.
@@ -75,7 +75,7 @@ impl Machines {
                 journal,
                 loaded: LoadedBuilds::default(),
                 described: Mutex::default(),
-                deployments: Semaphore::new(DEPLOYMENTS_AT_ONCE_MAX),
+                deployments: Arc::new(Semaphore::new(DEPLOYMENTS_AT_ONCE_MAX)),
             }),
         }
     }
@@ -87,12 +87,15 @@ impl Machines {
     ///
     /// The component is refused, too many others are being checked, or it could not be stored. The current build stays the same.
     pub async fn deploy(&self, name: Option<Name>, component: Bytes) -> Result<(Name, Build), MachinesError> {
-        let permit = self.shared.deployments.try_acquire().map_err(|_| MachinesError::Busy)?;
+        let permit = Arc::clone(&self.shared.deployments).try_acquire_owned().map_err(|_| MachinesError::Busy)?;
         let engine = self.shared.engine.clone();
-        let check = move || reapply_machine::check(&engine, &component);
+        let check = move || {
+            // The check goes on if nobody waits for it any more.
+            let _permit = permit;
+            reapply_machine::check(&engine, &component)
+        };
         let checked = self.shared.pool.try_run(Lane::Deploy, check).await;
         let build = checked.map_err(|panic| DeployError::Internal(panic.to_string()))??.build;
-        drop(permit);
         let digest = build.digest();
         let name = name.unwrap_or_else(|| build.description().name.clone());
         self.shared.journal.put_component(to_component(&build)).await?;

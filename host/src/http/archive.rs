@@ -68,7 +68,7 @@ pub async fn import(
     if served.logs.journal.room(&id).await?.is_some() {
         return Err(OpenRoomError::RoomExists(id).into());
     }
-    let Logs { journal, machines } = served.logs.clone();
+    let Logs { journal, machines, .. } = served.logs.clone();
     let runtime = Handle::current();
     let mut upload = Upload {
         runtime: runtime.clone(),

@@ -150,6 +150,9 @@ impl From<OpenRoomError> for HttpError {
         match error {
             OpenRoomError::NoSuchMachine(_) | OpenRoomError::NoSuchRoom(_) => Self::not_found(error.to_string()),
             OpenRoomError::RoomExists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            OpenRoomError::OptionsTooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string())
+            }
             OpenRoomError::OptionsRefused(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", error.to_string())
             }

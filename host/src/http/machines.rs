@@ -41,7 +41,7 @@ pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError
 
 /// Handles `GET /machines/{machine}`.
 pub async fn describe(State(served): State<HttpState>, MachinePath(name): MachinePath) -> Result<Response, HttpError> {
-    let Logs { journal, machines } = &served.logs;
+    let Logs { journal, machines, .. } = &served.logs;
     let current = machines.current(&name).await?;
     let current = current.ok_or_else(|| HttpError::not_found(format!("there is no machine {name}")))?;
     let described = machines.described(current.digest).await?;

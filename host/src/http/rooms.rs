@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use reapply_sync::limits::{COUNT_MAX, OPTIONS_BYTES_MAX};
+use reapply_sync::limits::COUNT_MAX;
 use reapply_sync::{ClientId, ClientKey, Name, Number, RoomId, Seq};
 use serde::Deserialize;
 use serde_json::json;
@@ -101,12 +101,7 @@ pub async fn create(
     RoomPath(id): RoomPath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let options = body.text()?.to_owned();
-    if options.len() > OPTIONS_BYTES_MAX {
-        let message = format!("the options have {} bytes; the limit is {OPTIONS_BYTES_MAX}", options.len());
-        return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
-    }
-    served.rooms.create(&id, options).await?;
+    served.rooms.create(&id, body.text()?.to_owned()).await?;
     Ok((StatusCode::CREATED, Json(json!({ "machine": id.machine, "room": id.room }))).into_response())
 }
 

@@ -14,6 +14,9 @@ mod starts;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
+use self::limits::PASTS_AT_ONCE;
 use crate::machines::Machines;
 use reapply_journal::Journal;
 use reapply_machine::Engine;
@@ -29,12 +32,15 @@ pub struct Logs {
     pub journal: Arc<dyn Journal>,
     /// The builds that the logs name.
     pub machines: Machines,
+    /// Places for those who rebuild past states.
+    pub(crate) pasts: Arc<Semaphore>,
 }
 
 impl Logs {
     /// Returns the logs that `journal` keeps. Their machines run on `engine`.
     #[must_use]
     pub fn new(engine: Engine, journal: Arc<dyn Journal>) -> Self {
-        Self { machines: Machines::new(engine, Arc::clone(&journal)), journal }
+        let pasts = Arc::new(Semaphore::new(PASTS_AT_ONCE));
+        Self { machines: Machines::new(engine, Arc::clone(&journal)), journal, pasts }
     }
 }

@@ -101,7 +101,7 @@ async fn encode(logs: &Logs, id: &RoomId, json: &str) -> Result<Result<(Digest, 
 }
 
 /// Returns the build that a room runs, or would run if it began now.
-async fn build(Logs { journal, machines }: &Logs, id: &RoomId) -> Result<Build, OpenRoomError> {
+async fn build(Logs { journal, machines, .. }: &Logs, id: &RoomId) -> Result<Build, OpenRoomError> {
     let digest = match journal.room(id).await? {
         Some(record) => record.digest,
         None => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reapply_sync::event::Damage;
+use reapply_sync::limits::OPTIONS_BYTES_MAX;
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{Fault, Name, OpenError, RoomId, Seq, Timestamp};
 
@@ -25,6 +26,9 @@ pub enum OpenRoomError {
     /// The room has begun, but must not exist yet.
     #[error("the room {0} exists already")]
     RoomExists(RoomId),
+    /// The options of a new room have this many bytes, which are too many.
+    #[error("the options have {0} bytes; the limit is {OPTIONS_BYTES_MAX}")]
+    OptionsTooLarge(usize),
     /// The machine refuses the options of a new room.
     #[error("the machine refuses these options: {0}")]
     OptionsRefused(String),
@@ -61,8 +65,8 @@ impl OpenRoomError {
         match self {
             Self::Start(_) | Self::Open { .. } | Self::Damaged { .. } => true,
             Self::Machines(error) => !matches!(error, MachinesError::Journal(_)),
-            Self::NoSuchMachine(_) | Self::NoSuchRoom(_) | Self::RoomExists(_) | Self::OptionsRefused(_) => false,
-            Self::Journal(_) => false,
+            Self::NoSuchMachine(_) | Self::NoSuchRoom(_) | Self::RoomExists(_) | Self::Journal(_) => false,
+            Self::OptionsTooLarge(_) | Self::OptionsRefused(_) => false,
         }
     }
 }

@@ -17,6 +17,9 @@ pub const MAKE_SPACE_INTERVAL: Duration = Duration::from_millis(100);
 /// The maximum number of rooms that were refused for lack of memory and whose needs are remembered, so that they are not opened again without success.
 pub const NEEDS_REMEMBERED_MAX: usize = 10_000;
 
+/// Time for which a room's need is remembered. Then the room is opened once more, since what it takes may have changed.
+pub const NEED_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
 /// Messages that wait to be decided by one room. Beyond it, a session waits, and a request over HTTP is refused with "try again later".
 pub const ROOM_INBOX_MAX: usize = 4_096;
 

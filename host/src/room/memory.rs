@@ -23,7 +23,7 @@ use tokio::time::timeout_at;
 use super::budget::{Budget, Wanted};
 use super::command::Command;
 use super::error::NoMemory;
-use super::limits::{MAKE_SPACE_INTERVAL, MAKE_SPACE_WITHIN, NEEDS_REMEMBERED_MAX, ROOM_BYTES};
+use super::limits::{MAKE_SPACE_INTERVAL, MAKE_SPACE_WITHIN, NEED_REMEMBERED_FOR, NEEDS_REMEMBERED_MAX, ROOM_BYTES};
 
 /// The memory for the rooms of a host. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,7 +35,14 @@ struct Shared {
     began: Instant,
     awake: Mutex<HashMap<RoomId, Holder>>,
     /// The bytes that rooms needed when they were opened and refused.
-    needs: Mutex<HashMap<RoomId, usize>>,
+    needs: Mutex<HashMap<RoomId, Need>>,
+}
+
+/// The bytes that a room needed when it was refused.
+#[derive(Debug)]
+struct Need {
+    bytes: usize,
+    since: Instant,
 }
 
 /// A room that is awake, as others see it.
@@ -90,7 +97,9 @@ impl RoomsMemory {
     ///
     /// There is not enough memory, although all unused rooms have fallen asleep.
     pub(super) async fn admit(&self, room: &RoomId) -> Result<Share, NoMemory> {
-        let needed = self.needs().get(room).copied().unwrap_or(ROOM_BYTES);
+        let remembered =
+            self.needs().get(room).filter(|need| need.since.elapsed() < NEED_REMEMBERED_FOR).map(|need| need.bytes);
+        let needed = remembered.unwrap_or(ROOM_BYTES);
         let held = Arc::new(Held { bytes: AtomicUsize::new(0), unused_since: AtomicU64::new(IN_USE) });
         let share = Share { memory: self.clone(), room: room.clone(), held, waiting: Vec::new() };
         share.grow_to(needed, 0).await?;
@@ -119,7 +128,7 @@ impl RoomsMemory {
     async fn make_space(&self, wanted: Wanted, fits: impl Fn() -> bool) -> bool {
         let deadline = (Instant::now() + MAKE_SPACE_WITHIN).into();
         while !fits() {
-            let asked = self.ask_unused(self.budget().missing(wanted));
+            let asked = self.ask_unused(self.budget().missing(wanted), wanted.counted > 0);
             if asked.is_empty() {
                 return false;
             }
@@ -133,12 +142,17 @@ impl RoomsMemory {
         true
     }
 
-    /// Asks as many unused rooms as hold the missing bytes to fall asleep, and one at least.
-    fn ask_unused(&self, missing: usize) -> Vec<oneshot::Receiver<()>> {
+    /// Asks as many unused rooms as hold the missing bytes to fall asleep, and one at least. Asks none if all of them hold less than that and
+    /// nothing less helps.
+    fn ask_unused(&self, missing: usize, is_less_useless: bool) -> Vec<oneshot::Receiver<()>> {
         let mut missing = missing.max(1);
         let awake = self.awake();
         let since = |holder: &&Holder| holder.held.unused_since.load(Ordering::Relaxed);
         let mut unused: Vec<&Holder> = awake.values().filter(|holder| since(holder) != IN_USE).collect();
+        let held = |holder: &&Holder| holder.held.bytes.load(Ordering::Relaxed);
+        if is_less_useless && unused.iter().map(held).fold(0, usize::saturating_add) < missing {
+            return Vec::new();
+        }
         unused.sort_by_key(since);
         let mut asked = Vec::new();
         for holder in unused {
@@ -159,7 +173,7 @@ impl RoomsMemory {
         self.0.awake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn needs(&self) -> MutexGuard<'_, HashMap<RoomId, usize>> {
+    fn needs(&self) -> MutexGuard<'_, HashMap<RoomId, Need>> {
         self.0.needs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,7 +194,7 @@ impl Share {
                 if needs.len() >= NEEDS_REMEMBERED_MAX {
                     needs.clear();
                 }
-                needs.insert(self.room.clone(), needed);
+                needs.insert(self.room.clone(), Need { bytes: needed, since: Instant::now() });
             }
         }
         taken

@@ -129,6 +129,8 @@ pub(crate) async fn look_at<T: Send + 'static>(
     seq: Seq,
     look: impl FnOnce(StateAt<'_>) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, PastError> {
+    // A replay holds its machine from its first event until it was looked at. The semaphore is never closed.
+    let _place = logs.pasts.acquire().await.ok();
     let (mut replay, chain) = stand_at(logs, record, seq).await?;
     let looked = move || {
         let (seq, time, digest) = (replay.seq(), replay.time(), replay.digest());

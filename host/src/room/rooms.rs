@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reapply_sync::limits::OPTIONS_BYTES_MAX;
 use reapply_sync::{Name, RoomId, SessionId};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -108,14 +109,17 @@ impl Rooms {
         self.wake(id, Begin::No, true).await
     }
 
-    /// Begins a room with options of its own, as JSON; an empty text means the default options. Over HTTP they have at most
-    /// [`OPTIONS_BYTES_MAX`](reapply_sync::limits::OPTIONS_BYTES_MAX) bytes, which this method does not check.
+    /// Begins a room with options of its own, as JSON; an empty text means the default options. They have at most
+    /// [`OPTIONS_BYTES_MAX`] bytes.
     ///
     /// # Errors
     ///
-    /// The room has begun already, its machine refuses the options, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is
+    /// The room has begun already, the options are too large, its machine refuses them, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is
     /// stopping.
     pub async fn create(&self, id: &RoomId, options: String) -> Result<Room, EnterError> {
+        if options.len() > OPTIONS_BYTES_MAX {
+            return Err(OpenRoomError::OptionsTooLarge(options.len()).into());
+        }
         self.wake(id, Begin::Only(options), true).await
     }
 
@@ -262,13 +266,17 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// There is no such room, or the journal fails.
-    pub async fn settled(&self, id: &RoomId) -> Result<RoomRecord, OpenRoomError> {
+    /// There is no such room, the journal fails, or the host has no place or memory for the room now.
+    pub async fn settled(&self, id: &RoomId) -> Result<RoomRecord, EnterError> {
         let record = find(&self.shared.logs, id).await?;
-        if !record.note.is_occupied || self.rouse(id).await.is_err() {
+        if !record.note.is_occupied {
             return Ok(record);
         }
-        find(&self.shared.logs, id).await
+        match self.rouse(id).await {
+            Ok(()) => Ok(find(&self.shared.logs, id).await?),
+            Err(EnterError::Open(_) | EnterError::Troubled(_)) => Ok(record),
+            Err(error) => Err(error),
+        }
     }
 
     /// Wakes a room if it is asleep. This is not a use, so the room goes back to sleep as soon as nothing is left to do.

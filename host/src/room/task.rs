@@ -230,6 +230,8 @@ impl Task {
             waiting.is_empty() || !decider.room.is_open()
         };
         if !is_done {
+            // Signals that were taken in are passed on before later ones, and newcomers need not wait for the turn.
+            self.note_moved();
             self.let_front_handle(&mut waiting);
             let turn = move |decider: &mut Decider| {
                 decider.take_in(&mut waiting, Instant::now() + SLOW_TURN_MAX, false);
@@ -270,6 +272,9 @@ impl Task {
             decider.room.set_slice(Some(FUEL_PER_SLICE));
             (done, began.elapsed())
         };
+        if self.waiting.has_signal() {
+            self.front.keep_signals(true);
+        }
         let pool = self.context.machines.pool().clone();
         let mut made = pin!(pool.run(lane, turn));
         let (done, elapsed) = loop {
@@ -284,6 +289,7 @@ impl Task {
             }
         };
         self.busy.note(elapsed);
+        self.front.keep_signals(false);
         if self.front.take_used() {
             let mut decider = self.decider();
             self.clock.with_now(|now| decider.room.handle_use(now));
@@ -294,6 +300,7 @@ impl Task {
     /// Hands the front waiting commands that do not need the decider, as far as a shared thread has time for them.
     fn let_front_handle(&mut self, waiting: &mut Waiting) {
         waiting.hand_controls(Instant::now() + TURN_MAX, |command| self.front.handle(command));
+        self.front.keep_signals(waiting.has_signal());
     }
 
     fn lane(&mut self) -> Lane {
@@ -316,7 +323,7 @@ impl Task {
                 Moved::Entered { entered, outbox, reply } => {
                     let (session, participant) = (entered.welcome.session, entered.welcome.participant.clone());
                     self.front.enter(session, participant, outbox);
-                    if reply.send(Ok(entered)).is_err() {
+                    if reply.send(Ok(*entered)).is_err() {
                         self.front.remove(session);
                         self.unreachable.push(session);
                     }

@@ -116,7 +116,7 @@ impl Upgrades {
     pub async fn begin(&self, asked: UpgradeRequest) -> Result<UpgradeJob, UpgradeJobError> {
         let UpgradeRequest { which, to, dry_run, all_or_nothing, replay } = asked;
         let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| UpgradeJobError::Busy)?;
-        let Logs { journal, machines } = self.rooms.logs();
+        let Logs { journal, machines, .. } = self.rooms.logs();
         let machine = match &which {
             UpgradeTarget::Machine(machine) => machine,
             UpgradeTarget::Room(room) => {

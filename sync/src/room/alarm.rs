@@ -39,10 +39,10 @@ impl<M: Machine> Room<M> {
         Some(self.failing_until.map_or(at, |until| until.max(at)))
     }
 
-    /// Returns whether the alarm is so near that falling asleep is not worth it.
+    /// Returns whether the alarm is so near that falling asleep is not worth it. An alarm that is held back keeps no room awake.
     pub(super) fn is_alarm_near(&mut self, now: &Now<'_>) -> bool {
         let near = now.time.0.saturating_add(self.sleep_after_micros);
-        self.sequencer.alarm_at().is_some_and(|at| at.0 <= near)
+        self.sequencer.alarm_rings_at().is_some_and(|at| at.0 <= near)
     }
 
     /// Returns the note that goes with the batch that was just closed.

@@ -1,5 +1,6 @@
 //! Transitions that are held, because the machine faulted on others of the same participant.
 
+use super::limits::HELD_AT_ONCE_MAX;
 use super::{Effect, Now, Room};
 use crate::id::SessionId;
 use crate::machine::Machine;
@@ -17,11 +18,13 @@ impl<M: Machine> Room<M> {
         self.remove(session, now);
     }
 
-    /// Decides the transitions that have waited enough, as long as the room is open.
+    /// Decides some of the transitions that have waited enough, as long as the room is open. The room wakes at once for the others.
     pub(super) fn let_go_of_held(&mut self, now: &mut Now<'_>) {
-        while self.is_open()
-            && let Some(submit) = self.backoffs.take(now.ticks)
-        {
+        for _ in 0..HELD_AT_ONCE_MAX {
+            if !self.is_open() {
+                return;
+            }
+            let Some(submit) = self.backoffs.take(now.ticks) else { return };
             let entropy = now.draw();
             self.sequencer.handle_submit(submit, now.time, entropy);
             self.note_charges(now);

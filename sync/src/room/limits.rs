@@ -37,3 +37,6 @@ pub const TRIAL_RETRY_MICROS: u64 = 10_000_000;
 
 /// Microseconds after which a room that is overfull tries again to take a snapshot.
 pub const SNAPSHOT_RETRY_MICROS: u64 = 60_000_000;
+
+/// Held transitions that are decided in one step of the room, so that no step takes long.
+pub const HELD_AT_ONCE_MAX: usize = 64;

@@ -63,14 +63,18 @@ impl<M: Machine> Room<M> {
         // A room that does not know its log any more writes nothing.
         let may_store = self.phase == Phase::Ending && !self.sequencer.is_broken();
         let has_time = self.ends_by.is_none_or(|at| now.ticks < at);
-        if may_store && has_time && !std::mem::replace(&mut self.has_last_snapshot, true) {
-            self.sequencer.retry_trial();
-            self.sequencer.take_snapshot_for_sleep();
-            return self.pump(now);
+        if may_store && has_time {
+            if self.sequencer.is_trying() {
+                // The room ends once that is known. If the snapshot is not the last one, that follows.
+                return;
+            }
+            if !std::mem::replace(&mut self.has_last_snapshot, true) {
+                self.sequencer.retry_trial();
+                self.sequencer.take_snapshot_for_sleep();
+                return self.pump(now);
+            }
         }
-        if !(may_store && has_time && self.sequencer.is_trying()) {
-            self.fall_asleep();
-        }
+        self.fall_asleep();
     }
 
     /// Ends all sessions. For the sequencer their clients stay connected, so that the last snapshot forgets none of them.

@@ -409,6 +409,27 @@ fn a_room_that_ends_makes_a_trial_once_more_that_could_not_be_made() {
     }
 }
 
+#[test]
+fn a_room_that_ends_during_a_trial_takes_its_last_snapshot_after_it() {
+    let mut owner = trying();
+    owner.append(true);
+    let earlier = owner.on_trial.as_ref().unwrap().seq;
+    for _ in 0..8 {
+        owner.submit();
+    }
+    owner.stop();
+    assert_eq!(owner.on_trial.as_ref().unwrap().seq, earlier);
+    owner.tell_tried(Tried::Restored);
+    let last = owner.on_trial.as_ref().expect("the last snapshot is tried").seq;
+    assert!(last > earlier && !owner.is_asleep());
+    owner.tell_tried(Tried::Restored);
+    while owner.appending.is_some() {
+        owner.append(true);
+    }
+    assert!(owner.is_asleep());
+    assert_eq!(owner.base(), last);
+}
+
 /// Wakes a room and makes it sleep, this many times. Each trial has the outcome `tried`. Returns the room's log.
 fn wake_and_sleep(mut log: Vec<Batch>, rounds: usize, tried: &Tried) -> Vec<Batch> {
     for _ in 0..rounds {

@@ -70,13 +70,18 @@ pub(crate) async fn see_that_it_is_undisturbed(stranger: &mut Session) {
 
 /// Reads until the session's transition with this number is accepted or rejected.
 pub(crate) async fn see_decided(session: &mut Session, number: u64) {
+    assert!(see_decided_or_ended(session, number).await, "the session was ended");
+}
+
+/// Does the same, or reads to the end of a session whose room cannot go on. Returns whether it was decided.
+pub(crate) async fn see_decided_or_ended(session: &mut Session, number: u64) -> bool {
     let is_own = |event: &Event| matches!(event.input, Input::Transition { number: found, .. } if found.0 == number);
     loop {
         match session.next().await {
-            Some(ServerMessage::Events(events)) if events.iter().any(is_own) => return,
-            Some(ServerMessage::Rejected { number: found, .. }) if found.0 == number => return,
+            Some(ServerMessage::Events(events)) if events.iter().any(is_own) => return true,
+            Some(ServerMessage::Rejected { number: found, .. }) if found.0 == number => return true,
             Some(_) => {}
-            None => panic!("the session was ended"),
+            None => return false,
         }
     }
 }

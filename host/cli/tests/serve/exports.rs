@@ -194,7 +194,7 @@ fn an_import_is_the_same_log_and_its_export_the_same_again() {
     let mut second = Host::start_program(Path::new(PROGRAM), &[]);
     let printed = succeeds(&second.command("import", &[&exported.path()]));
     assert!(printed.starts_with("imported counter/lobby: "), "{printed}");
-    assert!(printed.contains("the machine counter was not there"), "{printed}");
+    assert!(printed.contains("the machine counter was missing"), "{printed}");
     assert_eq!(second.room("counter/lobby"), first.room("counter/lobby"));
     let again = Exported::of(&second, "counter/lobby");
     assert_eq!(again.bodies(), exported.bodies());

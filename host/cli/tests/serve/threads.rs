@@ -12,7 +12,8 @@ use reapply_testing::threads::ProcessorTime;
 use reapply_testing::{Host, until_blocking};
 
 use super::crowding::{
-    deploy, host_with, join_slow_rooms, see_decided, see_that_it_is_undisturbed, until_it_lasts, with_enough_rooms,
+    deploy, host_with, join_slow_rooms, see_decided, see_decided_or_ended, see_that_it_is_undisturbed, until_it_lasts,
+    with_enough_rooms,
 };
 use reapply_testing::Session;
 
@@ -166,9 +167,9 @@ async fn looks_at_slow_pasts_hold_up_no_other_room_and_no_translation() {
         fill_slow_rooms(&host, 1, 40).await;
         assert_eq!(host.submit("counter/calm", "{\"Increment\":1}").status, 200);
         let before = ProcessorTime::of(&host);
-        let url = host.url("/rooms/slow/0?seq=40");
-        let looks_asked = (0..looks).map(|_| {
-            let url = url.clone();
+        // Most of these are after a snapshot, so that a slow event is applied for them.
+        let looks_asked = (0..looks).map(|look| {
+            let url = host.url(&format!("/rooms/slow/0?seq={}", 1 + look % 40));
             move || http::get(&url)
         });
         let answers = send_all(looks_asked);
@@ -179,7 +180,8 @@ async fn looks_at_slow_pasts_hold_up_no_other_room_and_no_translation() {
         let outlasts = shown.len() < looks;
         shown.extend(answers);
         for answer in shown {
-            assert_eq!((answer.status, answer.json()["seq"].as_u64()), (200, Some(40)), "{}", answer.text());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert!(answer.json()["seq"].as_u64().is_some_and(|seq| (1..=40).contains(&seq)), "{}", answer.text());
         }
         assert_done_by("machines-replay", &host, &before);
         outlasts
@@ -255,7 +257,7 @@ async fn destructors_that_never_end_hold_up_no_other_room() {
         let mut culprits = join_slow_rooms(&host, rooms, 2, 1).await;
         let told = tokio::spawn(async move {
             for culprit in &mut culprits {
-                see_decided(culprit, 2).await;
+                see_decided_or_ended(culprit, 2).await;
             }
         });
         see_that_it_is_undisturbed(&mut stranger).await;

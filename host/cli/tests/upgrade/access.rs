@@ -22,7 +22,7 @@ fn what_is_not_there_is_named() {
             "no build that was ever deployed here has a digest that begins with 0123456789",
         ),
         (&["notes", "--to", "xyz!"], "\"xyz!\" is not a digest"),
-        (&["notes", "--to", &digest[..3]], "the first 4 at least"),
+        (&["notes", "--to", &digest[..3]], "at least the first 4"),
         (&["notes", "--to", &format!("{digest}0")], "is not a digest"),
         (&["notes", "--host", "http://127.0.0.1:1"], "no host answers at http://127.0.0.1:1"),
     ];

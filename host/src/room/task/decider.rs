@@ -42,7 +42,7 @@ pub(super) struct Decider {
 /// Work that a turn leaves for the task.
 pub(super) enum Moved {
     /// A session began. It is told only once the front knows it, so that it misses no signal.
-    Entered { entered: Entered, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
+    Entered { entered: Box<Entered>, outbox: Outbox, reply: oneshot::Sender<Result<Entered, Goodbye>> },
     /// A session ended.
     Left(SessionId),
     /// A session sent a signal.
@@ -104,7 +104,7 @@ impl Decider {
                 let session = (self.next_session)();
                 let entered = self.room.handle_enter(session, &hello, participant, now);
                 match entered {
-                    Ok(entered) => self.moved.push(Moved::Entered { entered, outbox, reply }),
+                    Ok(entered) => self.moved.push(Moved::Entered { entered: Box::new(entered), outbox, reply }),
                     Err(goodbye) => drop(reply.send(Err(goodbye))),
                 }
             }

@@ -20,12 +20,19 @@ pub(super) struct Front {
     newest_view: NewestView,
     /// Whether a request was answered here, which the decider does not know.
     is_used: bool,
+    /// Whether earlier signals wait, which the next ones must not overtake.
+    keeps_signals: bool,
 }
 
 impl Front {
     pub(super) fn new(history: Arc<History>, newest_view: NewestView) -> Self {
         let (sessions, outboxes) = (reapply_sync::room::Front::default(), HashMap::new());
-        Self { sessions, outboxes, history, newest_view, is_used: false }
+        Self { sessions, outboxes, history, newest_view, is_used: false, keeps_signals: false }
+    }
+
+    /// Keeps signals back for the decider, or passes them on again.
+    pub(super) fn keep_signals(&mut self, keeps: bool) {
+        self.keeps_signals = keeps;
     }
 
     /// Adds a session.
@@ -57,8 +64,12 @@ impl Front {
     pub(super) fn handle(&mut self, command: Command) -> Option<Command> {
         match command {
             // Only the decider may know a session that begins in the turn which is under way.
-            Command::Signal { session, body } if self.outboxes.contains_key(&session) => {
+            Command::Signal { session, body } if !self.keeps_signals && self.outboxes.contains_key(&session) => {
                 self.pass_signal(session, body)
+            }
+            Command::Signal { session, body } => {
+                self.keeps_signals = true;
+                return Some(Command::Signal { session, body });
             }
             Command::View { reply } => match self.newest_view.at(self.history.head()) {
                 Some(view) => {

@@ -39,15 +39,24 @@ impl Waiting {
         fill(&mut self.submits, &mut inboxes.submits, ROOM_INBOX_MAX);
     }
 
+    /// Returns whether a signal waits. Later ones must not overtake it.
+    pub(super) fn has_signal(&self) -> bool {
+        self.controls.iter().any(|command| matches!(command, Command::Signal { .. }))
+    }
+
     /// Returns whether another control may be added.
     pub(super) fn has_space(&self) -> bool {
         self.controls.len() < ROOM_CONTROLS_MAX
     }
 
-    /// Hands controls to `handle`, until the time has come. Keeps those that it returns.
+    /// Hands controls to `handle`, until the time has come. Keeps those that it returns. A signal is kept if one before it was.
     pub(super) fn hand_controls(&mut self, until: Instant, mut handle: impl FnMut(Command) -> Option<Command>) {
+        let mut keeps_signals = false;
         for command in std::mem::take(&mut self.controls) {
-            let command = if Instant::now() < until { handle(command) } else { Some(command) };
+            let is_signal = matches!(command, Command::Signal { .. });
+            let is_handed = Instant::now() < until && !(is_signal && keeps_signals);
+            let command = if is_handed { handle(command) } else { Some(command) };
+            keeps_signals |= is_signal && command.is_some();
             self.controls.extend(command);
         }
     }
@@ -104,5 +113,36 @@ mod tests {
             std::iter::from_fn(|| waiting.pop_if(|_| true).map(|command| matches!(command, Command::Stop)));
         assert!(popped.by_ref().take(CONTROLS_IN_A_ROW_MAX).all(|is_control| is_control));
         assert_eq!(popped.collect::<Vec<_>>(), [false, true, false, false]);
+    }
+
+    #[test]
+    fn no_signal_overtakes_one_that_is_kept() {
+        let mut waiting = Waiting::new();
+        let signal = |session| Command::Signal { session: SessionId(session), body: bytes::Bytes::new() };
+        for session in [1, 2, 1, 2] {
+            waiting.push_control(signal(session));
+        }
+        waiting.push_control(Command::Stop);
+        let mut handed = 0;
+        let until = Instant::now() + std::time::Duration::from_secs(3600);
+        waiting.hand_controls(until, |command| {
+            handed += 1;
+            // The session of the second signal is not known yet.
+            match command {
+                Command::Signal { session: SessionId(1), .. } | Command::Stop => None,
+                command => Some(command),
+            }
+        });
+        assert_eq!(handed, 3);
+        let kept: Vec<u64> = waiting
+            .controls
+            .iter()
+            .map(|command| match command {
+                Command::Signal { session, .. } => session.0,
+                _ => 0,
+            })
+            .collect();
+        assert_eq!(kept, [2, 1, 2]);
+        assert!(waiting.has_signal());
     }
 }
