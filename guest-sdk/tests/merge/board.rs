@@ -157,8 +157,8 @@ impl<C: Fresh, N: Fresh> Naive for NaiveColumns<C, N> {
         let items: Vec<Id> = shown.iter().flat_map(|(_, _, items)| items.iter().map(|(id, _)| id).take(2)).collect();
         let item = *items.get(random.index(items.len().max(1))).unwrap_or(&new);
         Some(match random.below(24) {
-            0..4 => shown.insert(new, column, place, N::fresh(random)),
-            4 => shown.insert(few(random), column, place, N::fresh(random)),
+            0..3 => shown.insert(new, column, place, N::fresh(random)),
+            3..5 => shown.insert(few(random), column, place, N::fresh(random)),
             5..12 => shown.move_to(item, column, place),
             12..16 => BoardTransition::Item(item, N::act(client, shown.get(item)?, random)?),
             16..18 => shown.delete(item),
