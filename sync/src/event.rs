@@ -321,10 +321,6 @@ impl BatchBuilder {
         self.body.len()
     }
 
-    pub(crate) fn chain(&self) -> Chain {
-        self.chain
-    }
-
     /// Returns the last event's seq, or the seq before the first one if there are none.
     pub(crate) fn last(&self) -> Seq {
         Seq(self.expected.0 + self.events.len() as u64)

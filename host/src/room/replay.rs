@@ -160,7 +160,7 @@ async fn stand_at(logs: &Logs, record: &RoomRecord, seq: Seq) -> Result<(HostRep
         let pool = logs.machines.pool();
         let begun = pool.run(Lane::Replay, move || begin_at(source, from.as_ref(), &genesis)).await;
         let why = match begun {
-            Ok(replay) => return Ok(go_to(pool, replay, chain, batches, seq).await?),
+            Ok(replay) => return go_to(pool, replay, chain, batches, seq).await,
             Err(why) => why,
         };
         let failed = start.as_ref().map(|start| start.seq);

@@ -19,7 +19,9 @@ impl<M: Machine> Room<M> {
         let retry_at = is_overfull.then(|| *self.snapshot_retry.get_or_insert(now.ticks.after(SNAPSHOT_RETRY_MICROS)));
         let is_trial_waiting = self.phase == Phase::Awake && self.sequencer.is_trial_waiting();
         let trial_at = is_trial_waiting.then(|| *self.trial_retry.get_or_insert(now.ticks.after(TRIAL_RETRY_MICROS)));
-        let ends_by = self.ends_by.filter(|_| self.phase == Phase::Ending && self.sequencer.is_trying());
+        let is_trying = self.phase == Phase::Ending && self.sequencer.is_trying();
+        // Past that time a room that is not at rest waits for the journal, and for nothing else.
+        let ends_by = self.ends_by.filter(|&at| is_trying && (at > now.ticks || self.sequencer.is_settled()));
         [self.presence_due, sleep_at, alarm_at, held_due, retry_at, trial_at, ends_by].into_iter().flatten().min()
     }
 

@@ -371,6 +371,7 @@ fn a_room_that_ends_gives_a_snapshot_up_whose_trial_takes_too_long() {
         owner.wait(1);
         assert_eq!(owner.is_asleep(), is_bound, "it sleeps over an event");
         if !is_bound {
+            assert_eq!(owner.wakes_at(), None, "it wakes again and again until the journal has answered");
             owner.append(true);
         }
         assert!(owner.is_asleep() && owner.stored.is_empty() && owner.reports.is_empty());

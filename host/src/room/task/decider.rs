@@ -229,7 +229,7 @@ impl Clock {
     }
 }
 
-/// What the clocks showed at one moment.
+/// The clocks, read at one moment.
 struct Reading {
     at: Instant,
     ticks: Ticks,
