@@ -95,7 +95,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// The room cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is stopping.
+    /// The room cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, there is no memory for another one, or the host is stopping.
     pub async fn enter(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::IfNew, true).await
     }
@@ -104,7 +104,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// There is no such room, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is stopping.
+    /// There is no such room, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, there is no memory for another one, or the host is stopping.
     pub async fn find(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::No, true).await
     }
@@ -114,8 +114,8 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// The room has begun already, the options are too large, its machine refuses them, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, or the host is
-    /// stopping.
+    /// The room has begun already, the options are too large, its machine refuses them, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are
+    /// awake, there is no memory for another one, or the host is stopping.
     pub async fn create(&self, id: &RoomId, options: String) -> Result<Room, EnterError> {
         if options.len() > OPTIONS_BYTES_MAX {
             return Err(OpenRoomError::OptionsTooLarge(options.len()).into());
