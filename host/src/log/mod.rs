@@ -5,7 +5,7 @@
 //!                                                                            waking, the past, trims, the gate, exports, forks, pages
 //! ```
 //!
-//! The past, trims and the gate apply what they read with [`go_through`], a portion at a time on the threads that run machines.
+//! The past, trims and the gate apply what they read with `go_through`, a portion at a time on the threads that run machines.
 
 pub mod limits;
 mod portions;
