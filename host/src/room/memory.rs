@@ -142,15 +142,15 @@ impl RoomsMemory {
         true
     }
 
-    /// Asks as many unused rooms as hold the missing bytes to fall asleep, and one at least. Asks none if all of them hold less than that and
-    /// nothing less helps.
-    fn ask_unused(&self, missing: usize, is_less_useless: bool) -> Vec<oneshot::Receiver<()>> {
+    /// Asks as many unused rooms as hold the missing bytes to fall asleep, and one at least. Asks none if they
+    /// `must_suffice` and do not.
+    fn ask_unused(&self, missing: usize, must_suffice: bool) -> Vec<oneshot::Receiver<()>> {
         let mut missing = missing.max(1);
         let awake = self.awake();
         let since = |holder: &&Holder| holder.held.unused_since.load(Ordering::Relaxed);
         let mut unused: Vec<&Holder> = awake.values().filter(|holder| since(holder) != IN_USE).collect();
         let held = |holder: &&Holder| holder.held.bytes.load(Ordering::Relaxed);
-        if is_less_useless && unused.iter().map(held).fold(0, usize::saturating_add) < missing {
+        if must_suffice && unused.iter().map(held).fold(0, usize::saturating_add) < missing {
             return Vec::new();
         }
         unused.sort_by_key(since);
