@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use axum::Router;
 use futures_util::future::OptionFuture;
+use reapply_journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
+use reapply_machine::{Engine, EngineError};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -33,8 +35,6 @@ use crate::log::Logs;
 use crate::machines::Machines;
 use crate::room::{self, Rooms, RoomsOptions};
 use crate::upgrade::Upgrades;
-use reapply_journal::{Journal, LostLog, OpenJournalError, Proving, SqliteJournal};
-use reapply_machine::{Engine, EngineError};
 
 /// The maximum time that a stopping host waits for its rooms to store their events.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);

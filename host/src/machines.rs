@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use reapply_journal::crash;
+use reapply_journal::{Component, Journal, JournalError, MachineRecord};
+use reapply_machine::limits::{DEPLOYMENTS_AT_ONCE_MAX, DESCRIPTIONS_BYTES_MAX};
+use reapply_machine::{Build, Builds, DeployError, Engine, Instance, Lane, LoadedBuilds, MachinePool, Stack};
 use reapply_sync::{Digest, Name};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::clock;
-use reapply_journal::crash;
-use reapply_journal::{Component, Journal, JournalError, MachineRecord};
-use reapply_machine::limits::{DEPLOYMENTS_AT_ONCE_MAX, DESCRIPTIONS_BYTES_MAX};
-use reapply_machine::{Build, Builds, DeployError, Engine, Instance, Lane, LoadedBuilds, MachinePool, Stack};
 
 /// Deploys, finds and compiles machines. Cheap to clone.
 #[derive(Clone)]

@@ -5,11 +5,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use reapply_journal::directory::{create_private, private};
+use reapply_journal::sqlite::DATABASE_FILE;
 
 use super::remote::Remote;
 use reapply_host::http::backup::HASH_HEADER;
-use reapply_journal::directory::{create_private, private};
-use reapply_journal::sqlite::DATABASE_FILE;
 
 /// Arguments of `reapply backup`.
 #[derive(Debug, clap::Args)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use reapply_check::{Check, Failure, HISTORIES, LENGTH, Limits, SEED, Script, TIME_MAX};
+use reapply_machine::limits::{FUEL_PER_EVENT, MEMORY_BYTES_MAX};
+use reapply_machine::{Engine, Instance};
 use serde::Deserialize;
 
 use super::{build, out};
-use reapply_machine::limits::{FUEL_PER_EVENT, MEMORY_BYTES_MAX};
-use reapply_machine::{Engine, Instance};
 
 /// Arguments of `reapply check`.
 #[derive(Debug, clap::Args)]

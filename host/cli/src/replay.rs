@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use anyhow::{Context, bail};
+use reapply_machine::Engine;
 use reapply_sync::{Event, Input, Seq};
 use serde_json::Value;
 use similar::TextDiff;
@@ -11,7 +12,6 @@ use super::remote::Remote;
 use super::source::{self, At};
 use reapply_host::archive::{Finding, Playback};
 use reapply_host::clock::rfc3339;
-use reapply_machine::Engine;
 
 /// The number of lines of a view that are shown around a change.
 const CONTEXT_LINES: usize = 3;

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-
-use super::backup::{check_empty, create_file, put_in_place};
-use super::count::count;
 use reapply_journal::directory::create_private;
 use reapply_journal::sqlite::{DATABASE_FILE, WAL_FILE};
 use reapply_journal::{Journal, LostLog, Opened, Proving, SqliteJournal};
+
+use super::backup::{check_empty, create_file, put_in_place};
+use super::count::count;
 
 /// The number of rooms that are counted at a time.
 const ROOMS_READ: usize = 1_000;

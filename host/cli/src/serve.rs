@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytesize::ByteSize;
+use reapply_journal::LostLog;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -18,7 +19,6 @@ use reapply_host::http::guard::AllowedOrigin;
 use reapply_host::http::limits::SUBMITS_PER_SECOND_MAX;
 use reapply_host::http::server::ConnectionLimits;
 use reapply_host::http::token::DeployToken;
-use reapply_journal::LostLog;
 
 /// The maximum time that a stopped host waits for work that cannot be interrupted, such as a compilation. Then the work ends with the process.
 const WORK_WITHIN: Duration = Duration::from_secs(2);

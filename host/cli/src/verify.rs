@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use reapply_machine::Engine;
 use reapply_sync::Digest;
 
 use super::remote::Remote;
 use super::source;
 use reapply_host::archive::{self, Proof};
 use reapply_host::clock::rfc3339;
-use reapply_machine::Engine;
 
 /// Arguments of `reapply verify`.
 #[derive(Debug, clap::Args)]

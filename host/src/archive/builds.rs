@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use reapply_machine::{Builds, Deployment, Engine, Instance, Stack};
 use reapply_sync::{Digest, Replay};
 
 use super::components::Components;
 use super::finding::Finding;
-use reapply_machine::{Builds, Deployment, Engine, Instance, Stack};
 
 /// A replay that takes its builds from an export.
 pub(super) type ExportReplay = Replay<Instance, Box<dyn FnMut(Digest) -> Result<Instance, String>>>;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_journal::{Journal, JournalError};
 use reapply_sync::{Batch, Digest, RoomId, Seq};
 use tokio::runtime::Handle;
 
@@ -14,7 +15,6 @@ use super::write::{WriteError, Writer};
 use crate::background;
 use crate::clock;
 use crate::log::{LogError, LogReader};
-use reapply_journal::{Journal, JournalError};
 
 /// The reason why a room was not exported.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reapply_journal::{Journal, JournalError, NewRoom, RoomRecord};
 use reapply_sync::room::Note;
 use reapply_sync::{LogId, Machine, RoomId, Seq, Timestamp};
 use tokio::runtime::Handle;
@@ -10,7 +11,6 @@ use super::limits::RECORDS_BYTES;
 use super::staging::{Staging, forked};
 use crate::log::{LogError, LogReader, Logs};
 use crate::room::{OpenRoomError, PastError, find, look_at};
-use reapply_journal::{Journal, JournalError, NewRoom, RoomRecord};
 
 /// A room that was forked off another one.
 #[derive(Clone, Debug, PartialEq, Eq)]

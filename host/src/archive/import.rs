@@ -4,6 +4,8 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use reapply_journal::{Journal, JournalError, NewRoom};
+use reapply_machine::{Build, Engine, Stack};
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Chain, Digest, LoadError, LogId, Machine, RoomId, Seq, Snapshot};
 use tokio::runtime::Handle;
@@ -15,8 +17,6 @@ use super::staging::{Staging, forked};
 use super::verify::{Proof, Proven, VerifyError, verify};
 use crate::clock;
 use crate::machines::to_component;
-use reapply_journal::{Journal, JournalError, NewRoom};
-use reapply_machine::{Build, Engine, Stack};
 
 /// The reasons why an export was not imported. The journal is unchanged.
 #[derive(Debug, thiserror::Error)]

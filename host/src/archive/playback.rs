@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use reapply_machine::Engine;
 use reapply_sync::{CodecError, Event, Machine, Seq, Timestamp};
 
 use super::builds::{ExportBuilds, ExportReplay};
 use super::finding::Finding;
 use super::part::Header;
 use super::parts::{Part, Parts};
-use reapply_machine::Engine;
 
 /// A place in an export, and the state there.
 pub struct Playback<R> {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use reapply_journal::crash;
+use reapply_journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
 use reapply_sync::room::Note;
 use reapply_sync::{Author, Batch, Chain, Input, RoomId, Seq, Snapshot, Timestamp};
 use tokio::runtime::Handle;
 
 use crate::clock;
-use reapply_journal::crash;
-use reapply_journal::{Appended, Appending, BatchId, Journal, JournalError, NewRoom, Record};
 
 /// The maximum number of records that the journal is storing at once. They are enough to share commits, and few enough not to slow other rooms.
 const APPENDS_WAITING_MAX: usize = 16;

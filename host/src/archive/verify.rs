@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
+use reapply_machine::{Build, Deployment, Engine};
 use reapply_sync::{Batch, Digest, Input, Machine, ReplayError, Snapshot, Timestamp};
 
 use super::builds::{ExportBuilds, ExportReplay};
@@ -19,7 +20,6 @@ use super::limits::{BUILDS_NAMED_MAX, PARTS_WAITING_MAX};
 use super::part::{Counts, Header};
 use super::parts::{Part, Parts};
 use super::read::ReadError;
-use reapply_machine::{Build, Deployment, Engine};
 
 /// The result of proving an export.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use reapply_machine::Lane;
 use reapply_sync::{Digest, RoomId};
 use serde::Deserialize;
 use serde_json::json;
@@ -30,7 +31,6 @@ use crate::archive::{self, Finding, ImportError, ReadError, VerifyError, format:
 use crate::clock::rfc3339;
 use crate::log::Logs;
 use crate::room::{OpenRoomError, seq_at};
-use reapply_machine::Lane;
 
 /// Handles `GET /rooms/{machine}/{room}/export`. The file is made while it is sent.
 pub async fn export(State(served): State<HttpState>, RoomPath(id): RoomPath) -> Result<Response, HttpError> {

@@ -10,6 +10,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use reapply_journal::JournalError;
+use reapply_journal::directory::create_private;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,8 +21,6 @@ use super::archive::{CHUNK_BYTES, permit};
 use super::error::HttpError;
 use super::guard::Administrator;
 use super::state::HttpState;
-use reapply_journal::JournalError;
-use reapply_journal::directory::create_private;
 
 /// The header that carries the BLAKE3 hash of a backup.
 pub const HASH_HEADER: &str = "reapply-blake3";

@@ -6,6 +6,8 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use reapply_component::ComponentError;
+use reapply_journal::JournalError;
+use reapply_machine::DeployError;
 use reapply_sync::{ApplyError, Fault, Goodbye, NameError, Rejection};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,8 +18,6 @@ use super::log::QueryError;
 use crate::machines::MachinesError;
 use crate::room::{EnterError, OpenRoomError, PastError, ViewError};
 use crate::upgrade::UpgradeJobError;
-use reapply_journal::JournalError;
-use reapply_machine::DeployError;
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]

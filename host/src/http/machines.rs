@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use reapply_journal::{MachineRecord, Retention};
+use reapply_machine::Plan;
 use reapply_sync::{Digest, Name};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,8 +22,6 @@ use super::spliced;
 use super::state::HttpState;
 use crate::clock::rfc3339;
 use crate::log::Logs;
-use reapply_journal::{MachineRecord, Retention};
-use reapply_machine::Plan;
 
 /// Handles `GET /machines`.
 pub async fn list(State(served): State<HttpState>) -> Result<Response, HttpError> {

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use reapply_journal::RoomRecord;
 use reapply_sync::limits::PAST_BYTES_MAX;
 use reapply_sync::{Origin, Past, PastRecord, Seq};
 use serde::Deserialize;
@@ -12,7 +13,6 @@ use super::extract::{ApiQuery, RoomPath};
 use super::rooms::place;
 use super::state::HttpState;
 use crate::room::seq_at;
-use reapply_journal::RoomRecord;
 
 /// The parameters of a request for a moment.
 #[derive(Debug, Default, Deserialize)]

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
+use reapply_journal::ScrubReport;
 use serde_json::{Value, json};
 
 use super::error::HttpError;
 use super::guard::Administrator;
 use super::state::HttpState;
-use reapply_journal::ScrubReport;
 
 /// Handles `GET /scrub`, and `POST /scrub`, which begins another pass.
 pub async fn scrub(

@@ -14,12 +14,12 @@ mod starts;
 
 use std::sync::Arc;
 
+use reapply_journal::Journal;
+use reapply_machine::Engine;
 use tokio::sync::Semaphore;
 
 use self::limits::PASTS_AT_ONCE;
 use crate::machines::Machines;
-use reapply_journal::Journal;
-use reapply_machine::Engine;
 
 pub(crate) use portions::{LogStep, go_through};
 pub use reader::{LogError, LogReader};

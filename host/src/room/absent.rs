@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use reapply_journal::JournalError;
 use reapply_sync::RoomId;
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
@@ -15,7 +16,6 @@ use tracing::{error, warn};
 use super::error::EnterError;
 use super::limits::{ABSENT_AT_ONCE, ABSENT_RETRY_AFTER, ABSENT_TOLD_MAX, ALARM_RINGS_MAX, ROOMS_READ_MAX};
 use super::rooms::Rooms;
-use reapply_journal::JournalError;
 
 /// Finds sleeping rooms whose logs say that somebody is present, and wakes them.
 pub(super) struct Absent {

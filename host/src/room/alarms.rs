@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use reapply_journal::JournalError;
 use reapply_sync::{RoomId, Timestamp};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
@@ -20,7 +21,6 @@ use super::error::EnterError;
 use super::limits::{ALARM_RETRY_AFTER, ALARM_RINGS_MAX, ALARMS_AT_ONCE, ALARMS_LOOK_INTERVAL, ALARMS_RUNG_MAX};
 use super::rooms::Rooms;
 use crate::clock;
-use reapply_journal::JournalError;
 
 /// The alarms of all sleeping rooms.
 pub(super) struct Alarms {

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use reapply_journal::Retention;
+use reapply_machine::Instance;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, Number, Seq, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -10,8 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::budget::Charge;
 use super::error::UpgradeRoomError;
 use super::view::View;
-use reapply_journal::Retention;
-use reapply_machine::Instance;
 
 /// The room is no longer awake. The command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Rooms used from Rust, without a socket: a transition that is submitted, a state that is read.
 
 use bytes::Bytes;
+use reapply_machine::{Build, Lane};
 use reapply_sync::room::{SubmitOnce, Verdict};
 use reapply_sync::{ApplyError, Author, ClientId, CodecError, Digest, Machine, Number, Rejection, RoomId};
 
@@ -9,7 +10,6 @@ use super::replay::Moment;
 use super::rooms::Rooms;
 use crate::log::Logs;
 use crate::machines::MachinesError;
-use reapply_machine::{Build, Lane};
 
 /// The kind under which a transition is counted if the room's queue is full.
 pub(crate) const BUSY: &str = "busy";

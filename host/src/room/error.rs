@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reapply_journal::JournalError;
+use reapply_machine::JobPanicked;
 use reapply_sync::event::Damage;
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
 use reapply_sync::room::UpgradeFailed;
@@ -11,8 +13,6 @@ use super::limits::ROOMS_AWAKE_MAX;
 use crate::clock::rfc3339;
 use crate::log::LogError;
 use crate::machines::MachinesError;
-use reapply_journal::JournalError;
-use reapply_machine::JobPanicked;
 
 /// The reason why a room could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Opens a room: from its journal, or as a new one at its first use.
 
+use reapply_journal::{MachineRecord, NewRoom, Retention, RoomRecord};
+use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot};
 
@@ -8,8 +10,6 @@ use super::limits::QUICK_STATE_BYTES_MAX;
 use super::replay::{digests_of, missing, read_batches};
 use crate::clock;
 use crate::log::{Logs, Starts};
-use reapply_journal::{MachineRecord, NewRoom, Retention, RoomRecord};
-use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 
 /// The rooms that are opened: existing ones, new ones, or both.
 #[derive(Clone, Debug)]

@@ -1,14 +1,14 @@
 //! Past states, rebuilt from the nearest snapshot and the log in an instance of their own.
 
 use bytes::Bytes;
+use reapply_journal::RoomRecord;
+use reapply_machine::{Instance, Lane, MachinePool, Stack, State};
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Replay, ReplayError, RoomId, Seq, Snapshot, Timestamp};
 
 use super::error::{OpenRoomError, PastError};
 use super::limits::READ_BYTES;
 use super::view;
 use crate::log::{LogReader, LogStep, Logs, Starts, go_through};
-use reapply_journal::RoomRecord;
-use reapply_machine::{Instance, Lane, MachinePool, Stack, State};
 
 /// A place in a room's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

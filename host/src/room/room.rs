@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use reapply_machine::Instance;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +14,6 @@ use super::submits::{Full, Submits};
 use super::tally::Tally;
 use super::view::View;
 use crate::clock;
-use reapply_machine::Instance;
 
 /// A room that is awake. Cheap to clone. Once the room has gone to sleep, every call returns [`Gone`]: enter the room again.
 ///

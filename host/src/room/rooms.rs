@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
 use reapply_sync::{Name, RoomId, SessionId};
 use tokio::sync::watch;
@@ -25,7 +26,6 @@ use super::troubles::Kind;
 use super::view::ViewMemory;
 use crate::log::Logs;
 use crate::system::rooms_memory_default;
-use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 
 /// The options of a host's rooms.
 #[derive(Clone, Debug)]

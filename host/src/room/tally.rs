@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use reapply_journal::RejectionCount;
 use reapply_sync::{Author, Timestamp};
 
 use super::limits::TALLY_COUNTS_MAX;
-use reapply_journal::RejectionCount;
 
 /// The name under which the rejections of further authors are counted.
 const OTHERS: &str = "(others)";

@@ -26,6 +26,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use reapply_journal::Journal;
+use reapply_machine::Lane;
+use reapply_machine::limits::FUEL_PER_SLICE;
 use reapply_sync::room::{Step, Waking};
 use reapply_sync::{RoomId, SessionId};
 use tokio::sync::{Notify, mpsc, watch};
@@ -48,9 +51,6 @@ use super::trims::TrimQueue;
 use super::troubles::Troubles;
 use super::view::{NewestView, ViewMemory};
 use crate::machines::Machines;
-use reapply_journal::Journal;
-use reapply_machine::Lane;
-use reapply_machine::limits::FUEL_PER_SLICE;
 
 /// The parts of the host that the tasks of all rooms share.
 #[derive(Clone)]

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
+use reapply_journal::{JournalError, RoomRecord, SnapshotRecord};
+use reapply_machine::{Instance, JobPanicked, Lane};
 use reapply_sync::event::Damage;
 use reapply_sync::{Batch, Chain, Digest, Fault, Genesis, Input, Machine, Replay, ReplayError, RoomId, Seq, Snapshot};
 use tokio::task::JoinSet;
@@ -25,8 +27,6 @@ use super::trims::Trims;
 use crate::archive::follow::ClientRoster;
 use crate::log::limits::REPLAY_READ_BYTES;
 use crate::log::{LogError, LogReader, LogStep, Logs, go_through};
-use reapply_journal::{JournalError, RoomRecord, SnapshotRecord};
-use reapply_machine::{Instance, JobPanicked, Lane};
 
 /// Trims the rooms that are offered, until the host stops. A few are trimmed at a time, so that no room waits for one that takes long.
 pub(super) async fn run(rooms: Rooms, mut trims: Trims) {

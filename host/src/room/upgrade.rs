@@ -1,12 +1,12 @@
 //! Switches a room to another build, or leaves the room as it was. Checking beforehand whether that is wise is up to the caller.
 
+use reapply_machine::{Build, Lane, Stack};
 use reapply_sync::room::UpgradeFailed;
 use reapply_sync::{LoadError, RoomId, Seq, UpgradeError};
 
 use super::command::Gone;
 use super::error::UpgradeRoomError;
 use super::rooms::Rooms;
-use reapply_machine::{Build, Lane, Stack};
 
 impl Rooms {
     /// Upgrades the room `id` to `build`, and wakes it for that. Returns the upgrade's seq once it is durable.

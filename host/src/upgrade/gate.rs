@@ -1,13 +1,13 @@
 //! The gate: finds the effect of a new build on a room, without affecting the room.
 
+use reapply_journal::RoomRecord;
+use reapply_machine::{Build, Instance, JobPanicked, Lane};
 use reapply_sync::{Chain, Digest, Replay, ReplayError, Seq, Snapshot};
 
 use super::report::{Failure, Step, Tried, UpgradeEffect};
 use super::trial::Trial;
 use crate::log::limits::REPLAY_READ_BYTES;
 use crate::log::{LogError, LogReader, LogStep, Logs, Starts, go_through};
-use reapply_journal::RoomRecord;
-use reapply_machine::{Build, Instance, JobPanicked, Lane};
 
 /// Plays the last events of a room, at most `replay`, on the build that it runs and on `to`. Reads only the journal, and does not touch the room
 /// itself.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use reapply_journal::{Journal, JournalError, RoomRecord};
+use reapply_machine::Build;
 use reapply_sync::{Digest, Name, RoomId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tracing::{info, warn};
@@ -13,8 +15,6 @@ use super::report::{Line, Plan, Tried, UpgradeEffect, UpgradeReport};
 use crate::log::Logs;
 use crate::machines::MachinesError;
 use crate::room::Rooms;
-use reapply_journal::{Journal, JournalError, RoomRecord};
-use reapply_machine::Build;
 
 /// The number of rooms that are read from the journal's list at a time.
 const LISTED_AT_ONCE: usize = 1_000;

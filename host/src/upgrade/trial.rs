@@ -1,13 +1,13 @@
 //! One room on both builds, side by side: pure computation over events, for a thread that may block.
 
 use bytes::Bytes;
+use reapply_machine::{Build, Instance, Stack, State};
 use reapply_sync::limits::{SNAPSHOT_BYTES_MAX, TRANSITION_BYTES_MAX};
 use reapply_sync::{ApplyError, CodecError, Digest, Event, Input, LoadError, Machine, Replay, Seq};
 
 use super::diff::{NamedView, diff};
 use super::limits::TRANSITION_SHOWN_BYTES_MAX;
 use super::report::{Differences, Failure, Refused, Step, UpgradeEffect};
-use reapply_machine::{Build, Instance, Stack, State};
 
 /// A trial of a build. It plays a room's log on its own build, and from some event on also on the new build.
 pub(super) struct Trial<B> {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
+use reapply_journal::RejectionCount;
+use reapply_machine::{Build, Instance};
 use reapply_sync::{Author, CodecError, Event, Input, Machine, Number, Seq};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,8 +13,6 @@ use serde_json::Value;
 use super::query::{Filter, Format, kind_name};
 use crate::clock::rfc3339;
 use crate::log::limits::PORTION_MAX;
-use reapply_journal::RejectionCount;
-use reapply_machine::{Build, Instance};
 
 /// The columns of a table: the fields of a JSON object, in the same order.
 const COLUMNS: [&str; 13] = [

@@ -20,6 +20,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream as streams};
+use reapply_journal::RoomRecord;
 use reapply_sync::{RoomId, Seq};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -34,7 +35,6 @@ use super::limits::{LOG_FOLLOW_INTERVAL, LOG_FOLLOWERS_MAX};
 use super::state::HttpState;
 use crate::log::{LogReader, Logs};
 use crate::room::{Follower, LogPosition, OpenRoomError, PastError, find, seq_at};
-use reapply_journal::RoomRecord;
 
 pub use self::query::QueryError;
 

@@ -1,6 +1,7 @@
 //! Reads a log part by part, so that it takes the same memory however long the log is.
 
 use bytes::Bytes;
+use reapply_machine::Lane;
 use reapply_sync::{Batch, Digest, Event, Input, Seq};
 use tokio::runtime::Handle;
 
@@ -12,7 +13,6 @@ use crate::http::error::HttpError;
 use crate::http::limits::{AUTHOR_READ_BYTES, LOG_READ_BYTES};
 use crate::log::{LogError, LogReader, Logs};
 use crate::machines::MachinesError;
-use reapply_machine::Lane;
 
 /// The lines of a log that match a query.
 pub(super) struct LogLines {

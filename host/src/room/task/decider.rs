@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use reapply_journal::Retention;
+use reapply_machine::Instance;
 use reapply_sync::room::{Asker, Effect, Entered, Now, Ticks, Verdict};
 use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy, Timestamp};
 use tokio::sync::oneshot;
@@ -14,8 +16,6 @@ use crate::clock;
 use crate::room::command::{Command, Outbox, Upgrade};
 use crate::room::error::UpgradeRoomError;
 use crate::room::view::{self, NewestView, View};
-use reapply_journal::Retention;
-use reapply_machine::Instance;
 
 /// The room, and the callers who wait for its decisions.
 pub(super) struct Decider {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reapply_journal::crash;
+use reapply_journal::{Appended, BatchId, Record};
 use reapply_sync::room::{Effect, Note, Step};
 use reapply_sync::{Alarm, ApplyError, Batch, CodecError, Event, Goodbye, Input, Report, SessionId, Snapshot, Tried};
 use tracing::{debug, error, info, warn};
@@ -13,8 +15,6 @@ use super::trial::Trial;
 use crate::clock;
 use crate::room::command::DirectMessage;
 use crate::room::troubles::Kind;
-use reapply_journal::crash;
-use reapply_journal::{Appended, BatchId, Record};
 
 /// Maximum bytes of an alarm's transition in the operator's log, as JSON.
 const ALARM_SHOWN_BYTES_MAX: usize = 1024;
