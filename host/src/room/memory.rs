@@ -251,3 +251,28 @@ impl Drop for Share {
         self.memory.budget().subtract(self.held.bytes.load(Ordering::Relaxed));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn unused_rooms_stay_awake_if_their_sleep_would_not_help() {
+        let memory = RoomsMemory::new(1 << 20);
+        // The process holds more than the budget, as if the newcomer were open.
+        let machine = vec![1_u8; 100 << 20];
+        let id = |room: &str| RoomId { machine: "counter".parse().unwrap(), room: room.parse().unwrap() };
+        let unused = memory.admit(&id("unused")).await.unwrap();
+        let (controls, mut asked) = mpsc::channel(1);
+        unused.open(controls);
+        unused.note(500 << 10, Some(Instant::now()));
+        let newcomer = memory.admit(&id("newcomer")).await.unwrap();
+        assert!(newcomer.take(machine.len()).await.is_err());
+        assert!(asked.try_recv().is_err(), "a room was asked to sleep for one that does not fit");
+        // A remembered need is refused before the room is opened.
+        drop(newcomer);
+        assert!(memory.admit(&id("newcomer")).await.is_err());
+        assert!(memory.admit(&id("another")).await.is_ok());
+        drop(std::hint::black_box(machine));
+    }
+}
