@@ -18,6 +18,8 @@ pub struct Instance {
     running: Option<Running>,
     /// Whether nothing was called since the instance started.
     is_fresh: bool,
+    /// Whether the last event was applied again. The next call drops the state before it.
+    is_replaying: bool,
     /// The maximum fuel of one call for now.
     slice: Option<u64>,
     /// Whether the last call ended only because it exceeded the slice.
@@ -45,7 +47,16 @@ impl Build {
     pub fn instantiate_with(&self, stack: Stack) -> Result<Instance, Fault> {
         let running = Some(Running::start(self.pre(stack)?)?);
         let build = self.clone();
-        Ok(Instance { build, stack, running, is_fresh: true, slice: None, is_interrupted: false, cost: 0 })
+        Ok(Instance {
+            build,
+            stack,
+            running,
+            is_fresh: true,
+            is_replaying: false,
+            slice: None,
+            is_interrupted: false,
+            cost: 0,
+        })
     }
 }
 
@@ -75,8 +86,9 @@ impl Instance {
         budget: Budget,
         f: impl FnOnce(&Guest, Calling<'_>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
+        let within = self.limits(budget);
         let running = self.running.as_mut().ok_or_else(broken_off)?;
-        let result = running.call(budget.within(self.slice), f);
+        let result = running.call(within, f);
         self.settle(budget, result)
     }
 
@@ -86,12 +98,19 @@ impl Instance {
         budget: Budget,
         f: impl FnOnce(&Guest, Calling<'_>, ResourceAny) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
+        let within = self.limits(budget);
         let running = self.running.as_mut().ok_or_else(broken_off)?;
         if !running.holds(state) {
             return Err(Fault::Trapped("this state was lost when the machine was reset".into()));
         }
-        let result = running.call(budget.within(self.slice), |guest, store| f(guest, store, state.resource()));
+        let result = running.call(within, |guest, store| f(guest, store, state.resource()));
         self.settle(budget, result)
+    }
+
+    /// Returns the limits of the next call.
+    fn limits(&self, budget: Budget) -> Budget {
+        let budget = if self.is_replaying { budget.after_replayed() } else { budget };
+        budget.within(self.slice)
     }
 
     /// Adds up the cost of a call. After a fault the machine's memory may be in any state, so it is freed at once.
@@ -156,10 +175,13 @@ impl Machine for Instance {
     }
 
     fn apply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
-        self.apply_within(PER_EVENT, state, event)
+        let applied = self.apply_within(PER_EVENT, state, event);
+        self.is_replaying = false;
+        applied
     }
 
     fn reapply(&mut self, state: &State, event: &Event) -> Result<State, ApplyError> {
+        self.is_replaying = true;
         self.apply_within(PER_REPLAYED_EVENT, state, event)
     }
 

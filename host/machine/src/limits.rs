@@ -17,6 +17,10 @@ pub const FUEL_PER_EVENT: u64 = 75_000_000;
 /// which the event was judged, so the event may cost more.
 pub const FUEL_PER_REPLAYED_EVENT: u64 = 2_000_000_000;
 
+/// Fuel for dropping the states that applying an accepted event again releases. When the event was judged, these drops stayed within
+/// [`FUEL_PER_STATE`], on states that may have been laid out differently.
+pub const FUEL_PER_REPLAYED_DROPS: u64 = 4 * FUEL_PER_STATE;
+
 /// Fuel for a call whose work is in proportion to the state: starting the machine, `create`, `restore`, `snapshot`, `view`, and
 /// dropping a state. All of it takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;

@@ -10,7 +10,8 @@ use super::bindings::exports::reapply::machine::machine::Guest;
 use super::bindings::{StateMachine, StateMachinePre};
 use super::fault::fault;
 use super::limits::{
-    FUEL_PER_EVENT, FUEL_PER_REPLAYED_EVENT, FUEL_PER_STATE, MEMORY_BYTES_MAX, MEMORY_STATE_BYTES_MAX,
+    FUEL_PER_EVENT, FUEL_PER_REPLAYED_DROPS, FUEL_PER_REPLAYED_EVENT, FUEL_PER_STATE, MEMORY_BYTES_MAX,
+    MEMORY_STATE_BYTES_MAX,
 };
 use super::panic;
 use super::store::{Usage, new_store};
@@ -119,6 +120,11 @@ pub(super) struct Budget {
 impl Budget {
     const fn new(fuel: u64, memory_bytes_max: usize) -> Self {
         Self { fuel, memory_bytes_max, fuel_for_drops: FUEL_PER_STATE }
+    }
+
+    /// Returns the budget with enough fuel to drop a state of a replay.
+    pub(super) fn after_replayed(self) -> Self {
+        Self { fuel_for_drops: FUEL_PER_REPLAYED_DROPS, ..self }
     }
 
     /// Returns the budget, limited by a slice.

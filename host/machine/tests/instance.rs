@@ -130,7 +130,7 @@ fn a_result_that_is_none_is_a_trap() {
 }
 
 #[test]
-fn a_fault_in_a_states_destructor_shows_at_the_next_call() {
+fn a_fault_in_a_states_destructor_shows_at_thenext_call() {
     let wat = MachineWat {
         drop: "(if (i32.eq (local.get $state) (i32.const 1)) (then unreachable))",
         ..MachineWat::default()
@@ -141,6 +141,28 @@ fn a_fault_in_a_states_destructor_shows_at_the_next_call() {
     assert!(matches!(instance.snapshot(&state), Err(Fault::Trapped(_))));
     instance.reset().unwrap();
     assert!(instance.create("").is_ok());
+}
+
+#[test]
+fn a_replay_has_more_fuel_for_destructors_than_a_judgement() {
+    // Each drop takes one and a half times the fuel that judging new events leaves for drops.
+    let wat = MachineWat {
+        drop: "(local $left i32) (local.set $left (i32.const 1500))
+               (loop
+                 (memory.fill (i32.const 65536) (i32.const 0) (i32.const 2000000))
+                 (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                 (br_if 0 (local.get $left)))",
+        memory: "40",
+        ..MachineWat::default()
+    };
+    let mut instance = build(&wat).instantiate().unwrap();
+    let state = instance.create("").unwrap();
+    let state = instance.reapply(&state, &event(b"x")).unwrap();
+    let state = instance.reapply(&state, &event(b"x")).unwrap();
+    assert!(instance.snapshot(&state).is_ok());
+    let next = instance.apply(&state, &event(b"x")).unwrap();
+    drop(state);
+    assert!(matches!(instance.apply(&next, &event(b"x")), Err(ApplyError::Fault(Fault::Exhausted(_)))));
 }
 
 #[test]
