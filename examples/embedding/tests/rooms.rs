@@ -28,7 +28,7 @@ impl Participant {
     }
 
     async fn submit(&self, number: u64, transition: &[u8]) {
-        self.room.submit(self.session, Number(number), transition.to_vec().into()).await.unwrap();
+        self.room.submit(self.session, vec![(Number(number), transition.to_vec().into())]).await.unwrap();
     }
 
     /// Reads all events up to `seq`, once they are durable.

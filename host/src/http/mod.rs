@@ -9,7 +9,7 @@
 //! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | switch rooms to another build ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | show, create, submit ([`rooms`]) |
-//! | the same `GET` with `Upgrade: websocket` | a session ([`socket`]) |
+//! | the same `GET` with `Upgrade: websocket` | a session ([`handshake`], [`socket`]) |
 //! | `GET /rooms/{machine}/{room}/log` | the log as JSON lines or CSV, filtered, and followed ([`mod@log`]) |
 //! | `GET /rooms/{machine}/{room}/rejections` | counts of rejections, by author and kind ([`mod@log`]) |
 //! | `GET /rooms/{machine}/{room}/past` | the records that a page needs to rebuild a past state ([`past`]) |
@@ -26,6 +26,7 @@ mod compress;
 pub mod error;
 pub mod extract;
 pub mod guard;
+pub mod handshake;
 pub mod limits;
 pub mod log;
 pub mod machines;
@@ -73,7 +74,7 @@ fn whole(router: Router) -> Router {
 fn api(state: HttpState) -> Router {
     // These are not compressed: sockets cannot be, exports already are, and each line of an upgrade's report is sent at once.
     let uncompressed = Router::new()
-        .route("/rooms/{machine}/{room}", get(socket::get_room_or_session).put(rooms::create).post(rooms::submit))
+        .route("/rooms/{machine}/{room}", get(handshake::get_room_or_session).put(rooms::create).post(rooms::submit))
         .route("/rooms/{machine}/{room}/export", get(archive::export))
         .route("/backup", get(backup::backup))
         .route("/machines/{machine}/upgrade", post(upgrades::machine))

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::error::HttpError;
 use super::guard::Guard;
-use super::socket;
+use super::handshake;
 
 /// Makes answers readable for pages of every origin, refusals included: a page must be able to read why it was refused. Preflights succeed for
 /// every origin, since a page can only read the refusal of the request that follows.
@@ -45,7 +45,7 @@ async fn refuse(request: Request) -> Response {
         start it with --allow-origin {origin}, or have the proxy in front of it pass on the Host header"
     );
     let error = HttpError::new(StatusCode::FORBIDDEN, "forbidden", message.clone());
-    socket::refuse(request, Goodbye::Refused { why: message, retry: true }, error).await
+    handshake::refuse(request, Goodbye::Refused { why: message, retry: true }, error).await
 }
 
 /// Returns a header's value as text of a bounded length.

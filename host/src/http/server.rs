@@ -32,10 +32,10 @@ use tokio::time::Sleep;
 use tracing::{debug, warn};
 
 use super::error::HttpError;
+use super::handshake;
 use super::limits::{
     ACCEPT_AGAIN_AFTER, ADDRESS_SHARE, CONNECTIONS_MAX, DESCRIPTORS_KEPT, HEADERS_WITHIN, REFUSALS_MAX, WRITE_WITHIN,
 };
-use super::socket;
 
 /// The maximum numbers of connections.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ async fn answer(connection: Connection, peer: SocketAddr, router: Router) {
 async fn refuse(connection: Connection, why: &'static str) {
     let service = service_fn(async |request: Request<Incoming>| {
         let error = HttpError::unavailable(why);
-        let mut answer = socket::refuse(request.map(Body::new), Goodbye::Full(why.to_owned()), error).await;
+        let mut answer = handshake::refuse(request.map(Body::new), Goodbye::Full(why.to_owned()), error).await;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

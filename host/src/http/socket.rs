@@ -4,28 +4,19 @@
 //! All waiting messages go out in one write. When the socket is idle, a message goes out at once.
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::{
-    CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code, rejection::WebSocketUpgradeRejection,
-};
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::ws::{CloseFrame, Message, close_code};
+use bytes::Bytes;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use reapply_sync::message::DecodeError;
-use reapply_sync::{ClientMessage, Goodbye, Hello, Reader, RoomId, SUBPROTOCOL, ServerMessage, SessionId, Welcome};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tracing::{debug, warn};
-
-use super::error::HttpError;
-use super::extract::{ApiQuery, RoomPath};
-use super::limits::{
-    CLOSE_WITHIN, HELLO_WITHIN, MESSAGE_WITHIN, SESSIONS_MAX, SILENCE_MAX, SOCKET_MESSAGE_BYTES_MAX,
-    SOCKET_READ_BUFFER_BYTES, SOCKET_WRITE_BUFFER_BYTES, WRITE_WITHIN,
+use reapply_sync::{
+    ClientMessage, Goodbye, Hello, Number, Reader, RoomId, SUBPROTOCOL, ServerMessage, SessionId, Welcome,
 };
-use super::rooms::{self, At};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::limits::{CLOSE_WITHIN, HELLO_WITHIN, MESSAGE_WITHIN, SILENCE_MAX, WRITE_WITHIN};
 use super::state::HttpState;
 use super::throttle::Throttle;
 use crate::room::limits::{SESSION_QUEUE_MAX, SIGNALS_PER_SECOND_MAX};
@@ -37,99 +28,15 @@ const PORTION_BYTES: usize = 64 * 1024;
 /// The number of frames that are handled in a row before their results are written.
 const FRAMES_PER_TURN: usize = 256;
 
+/// Bytes of transitions that a session gathers before it passes them to the room. Those of frames that have arrived together are passed together.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
 /// The reason why a session ends.
 enum End {
     /// The room or the protocol ends the session, with this last message to the client.
     Goodbye(Goodbye),
     /// The client closed, or the connection broke.
     Closed,
-}
-
-/// Handles `GET /rooms/{machine}/{room}`: returns the room as JSON, or begins a session if the client asks for a WebSocket.
-pub async fn get_room_or_session(
-    State(served): State<HttpState>,
-    id: Result<RoomPath, HttpError>,
-    at: Result<ApiQuery<At>, HttpError>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, HttpError> {
-    if !headers.contains_key(header::UPGRADE) && headers.contains_key(header::SEC_WEBSOCKET_KEY) {
-        warn!(
-            "a WebSocket came without its Upgrade header: a proxy has dropped it, and pages stay offline until it passes it on"
-        );
-        let message =
-            "the proxy in front of this host has dropped the Upgrade header: configure it to pass WebSockets on";
-        return Err(HttpError::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", message));
-    }
-    if !headers.contains_key(header::UPGRADE) {
-        let (RoomPath(id), ApiQuery(at)) = (id?, at?);
-        return rooms::show(&served, &id, at).await;
-    }
-    let upgrade = upgrade.map_err(|rejection| HttpError::bad_request(rejection.to_string()))?;
-    let Some(protocol) = offered(&headers) else {
-        return Err(HttpError::bad_request(format!("offer the WebSocket subprotocol {SUBPROTOCOL}")));
-    };
-    Ok(match admit(&served, id, &protocol).await {
-        Ok((id, permit)) => accept(upgrade, protocol).on_upgrade(move |socket: WebSocket| async move {
-            serve(socket, &served, &id).await;
-            drop(permit);
-        }),
-        Err(goodbye) => accept_to_refuse(upgrade, protocol, goodbye),
-    })
-}
-
-/// Refuses a request: with a `Goodbye` if it asks for a session, otherwise with `error`.
-pub(super) async fn refuse(request: Request, goodbye: Goodbye, error: HttpError) -> Response {
-    let (mut parts, _body) = request.into_parts();
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.ok();
-    match upgrade.zip(offered(&parts.headers)) {
-        Some((upgrade, protocol)) => accept_to_refuse(upgrade, protocol, goodbye),
-        None => error.into_response(),
-    }
-}
-
-/// Accepts a WebSocket only to say why there is no session, since a page cannot read why a handshake failed.
-fn accept_to_refuse(upgrade: WebSocketUpgrade, protocol: String, goodbye: Goodbye) -> Response {
-    accept(upgrade, protocol).on_upgrade(|mut socket| async move { say_goodbye(&mut socket, goodbye).await })
-}
-
-/// Returns the protocol to answer with: this host's version, or else another version that the client offers.
-fn offered(headers: &HeaderMap) -> Option<String> {
-    let lists = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
-    let names: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
-    let found = names.iter().find(|name| **name == SUBPROTOCOL);
-    found.or_else(|| names.iter().find(|name| name.starts_with(PROTOCOL_FAMILY))).map(|name| (*name).to_owned())
-}
-
-/// The prefix of the names of all versions of the protocol.
-const PROTOCOL_FAMILY: &str = "reapply.";
-
-fn accept(upgrade: WebSocketUpgrade, protocol: String) -> WebSocketUpgrade {
-    upgrade
-        .protocols([protocol])
-        .read_buffer_size(SOCKET_READ_BUFFER_BYTES)
-        .write_buffer_size(SOCKET_WRITE_BUFFER_BYTES)
-        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
-        .max_frame_size(SOCKET_MESSAGE_BYTES_MAX)
-}
-
-/// Checks that there may be a session: the room opens, and the host is below its limit of sessions.
-async fn admit(
-    served: &HttpState,
-    id: Result<RoomPath, HttpError>,
-    protocol: &str,
-) -> Result<(RoomId, OwnedSemaphorePermit), Goodbye> {
-    let never = |why: String| Goodbye::Refused { why, retry: false };
-    if protocol != SUBPROTOCOL {
-        let why = format!("this host speaks {SUBPROTOCOL}, and this client {protocol}: reload the page");
-        return Err(never(why));
-    }
-    let RoomPath(id) = id.map_err(|error| never(error.to_string()))?;
-    let permit = Arc::clone(&served.sessions).try_acquire_owned();
-    let permit = permit
-        .map_err(|_| Goodbye::Full(format!("the host is at its limit of {SESSIONS_MAX} sessions; try again later")))?;
-    served.rooms.enter(&id).await.map_err(|error| goodbye_for(&error))?;
-    Ok((id, permit))
 }
 
 /// Serves one session over any transport of WebSocket messages, to its end.
@@ -150,7 +57,7 @@ where
 
 /// Says why a session ends, or does not begin, and closes. A client that cannot read the message, since it speaks another version, still
 /// gets the reason with the close.
-async fn say_goodbye<S, E>(socket: &mut S, goodbye: Goodbye)
+pub(super) async fn say_goodbye<S, E>(socket: &mut S, goodbye: Goodbye)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
 {
@@ -222,6 +129,7 @@ where
         heard: Instant::now(),
         submits: Throttle::new(served.submits_per_second_max),
         signals: Throttle::new(SIGNALS_PER_SECOND_MAX),
+        gathered: Gathered::default(),
         slow_until: None,
         room: room.clone(),
         handed: 0,
@@ -247,8 +155,16 @@ struct SocketSession {
     submits: Throttle,
     slow_until: Option<Instant>,
     signals: Throttle,
+    gathered: Gathered,
     /// The number of messages that were sent to the room to be handled in order.
     handed: u64,
+}
+
+/// Transitions that were read, and not passed to the room yet.
+#[derive(Default)]
+struct Gathered {
+    transitions: Vec<(Number, Bytes)>,
+    bytes: usize,
 }
 
 impl SocketSession {
@@ -348,6 +264,17 @@ impl SocketSession {
         E: Display,
     {
         self.heard = Instant::now();
+        let read = self.read_frames(socket, first).await;
+        // What came before an invalid message counts.
+        self.pass_gathered().await?;
+        read
+    }
+
+    async fn read_frames<S, E>(&mut self, socket: &mut S, first: Option<Result<Message, E>>) -> Result<(), End>
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message, Error = E> + Unpin,
+        E: Display,
+    {
         let mut frame = first;
         for handled in 1.. {
             if let Some(message) = decode(frame)? {
@@ -372,8 +299,9 @@ impl SocketSession {
         let told = match message {
             ClientMessage::Submit { number, transition } => {
                 self.submits.take();
-                self.handed += 1;
-                self.room.submit(self.id, number, transition).await
+                self.gathered.bytes += transition.len();
+                self.gathered.transitions.push((number, transition));
+                return if self.gathered.bytes < GATHERED_BYTES_MAX { Ok(()) } else { self.pass_gathered().await };
             }
             ClientMessage::Ping(value) => return feed(socket, ServerMessage::Pong(value).encode()).await,
             ClientMessage::Signal(body) if self.signals.wait().is_none() => {
@@ -388,10 +316,12 @@ impl SocketSession {
             }
             ClientMessage::Diverged { .. } => Ok(()),
             ClientMessage::Upgraded(upgrade) => {
+                self.pass_gathered().await?;
                 self.handed += 1;
                 self.room.followed(self.id, upgrade).await
             }
             ClientMessage::Hello(hello) => {
+                self.pass_gathered().await?;
                 self.handed += 1;
                 match self.room.resync(self.id, hello).await {
                     Ok(entered) => {
@@ -407,6 +337,16 @@ impl SocketSession {
             }
         };
         told.map_err(|Gone| self.last_message())
+    }
+
+    /// Passes the gathered transitions to the room, which handles them in order with messages that are passed later.
+    async fn pass_gathered(&mut self) -> Result<(), End> {
+        let Gathered { transitions, .. } = std::mem::take(&mut self.gathered);
+        if transitions.is_empty() {
+            return Ok(());
+        }
+        self.handed += transitions.len() as u64;
+        self.room.submit(self.id, transitions).await.map_err(|Gone| self.last_message())
     }
 
     /// Returns the end of a session whose room is gone: the room's `Goodbye`, if it has sent one.
@@ -446,7 +386,8 @@ fn silent(what: &str, within: Duration) -> End {
     End::Goodbye(Goodbye::Silent(format!("{what} within {} s", within.as_secs())))
 }
 
-fn goodbye_for(error: &EnterError) -> Goodbye {
+/// Returns the last message of a session whose room cannot be entered.
+pub(super) fn goodbye_for(error: &EnterError) -> Goodbye {
     match error {
         EnterError::ShuttingDown => Goodbye::ShuttingDown,
         EnterError::Full | EnterError::NoMemory(_) => Goodbye::Full(error.to_string()),
@@ -456,7 +397,7 @@ fn goodbye_for(error: &EnterError) -> Goodbye {
     }
 }
 
-async fn feed<S, E>(socket: &mut S, frame: bytes::Bytes) -> Result<(), End>
+async fn feed<S, E>(socket: &mut S, frame: Bytes) -> Result<(), End>
 where
     S: Sink<Message, Error = E> + Unpin,
 {

@@ -1,5 +1,6 @@
 //! The commands that a room's task is sent, and the messages that it sends to one session alone.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -49,7 +50,8 @@ pub(super) enum Command {
         session: SessionId,
         number: Number,
         transition: Bytes,
-        space: Space,
+        /// The space of all transitions that were sent together.
+        space: Arc<Space>,
     },
     Signal {
         session: SessionId,
@@ -112,6 +114,17 @@ impl Command {
             | Self::Stop => false,
         }
     }
+}
+
+/// A message in the queue of commands that are handled in order.
+pub(super) enum Ordered {
+    Command(Command),
+    /// Transitions of one session, in the order of their numbers. The task makes a [`Command::Submit`] of each.
+    Transitions {
+        session: SessionId,
+        transitions: Vec<(Number, Bytes)>,
+        space: Space,
+    },
 }
 
 /// The space that a command takes in the queue until the room has handled it.

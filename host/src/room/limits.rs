@@ -20,13 +20,14 @@ pub const NEEDS_REMEMBERED_MAX: usize = 10_000;
 /// Time for which a room's need is remembered. Then the room is opened once more, since what it takes may have changed.
 pub const NEED_REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
-/// Messages that wait to be decided by one room. Beyond it, a session waits, and a request over HTTP is refused with "try again later".
+/// Messages that wait to be decided by one room; one message may have several transitions of a session. Beyond it, a session waits, and a request
+/// over HTTP is refused with "try again later".
 pub const ROOM_INBOX_MAX: usize = 4_096;
 
-/// Bytes of those messages. The same happens beyond it.
+/// Bytes of those messages, with [`ROOM_MESSAGE_BYTES`] for each transition. The same happens beyond it.
 pub const ROOM_INBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Approximate bytes that a message takes besides its transition.
+/// Approximate bytes of memory that each waiting transition takes besides its own bytes.
 pub const ROOM_MESSAGE_BYTES: usize = 256;
 
 /// Messages to one room that do not wait behind transitions: sessions that begin and end, signals, views. Beyond it, the sender waits.

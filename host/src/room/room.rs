@@ -8,7 +8,7 @@ use reapply_sync::room::{Entered, SubmitOnce, Verdict};
 use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::command::{Command, Gone, Outbox, Upgrade};
+use super::command::{Command, Gone, Ordered, Outbox, Upgrade};
 use super::error::UpgradeRoomError;
 use super::submits::{Full, Submits};
 use super::tally::Tally;
@@ -67,16 +67,16 @@ impl Room {
         self.ask(|reply| Command::Resync { session, hello: Box::new(hello), reply }).await
     }
 
-    /// Submits a transition of a session. Waits while the room's queue is full, but not for the decision: an event is read from the history, and a
-    /// rejection is sent to the session's outbox.
+    /// Submits transitions of a session, in the order of their numbers. Waits while the room's queue is full, but not for the decisions: an event is
+    /// read from the history, and a rejection is sent to the session's outbox.
     ///
     /// # Errors
     ///
     /// The room is gone.
-    pub async fn submit(&self, session: SessionId, number: Number, transition: Bytes) -> Result<(), Gone> {
-        let bytes = transition.len();
-        let submit = |space| Command::Submit { session, number, transition, space };
-        self.submits.send(bytes, submit).await
+    pub async fn submit(&self, session: SessionId, transitions: Vec<(Number, Bytes)>) -> Result<(), Gone> {
+        let bytes = transitions.iter().map(|(_, transition)| transition.len()).sum();
+        let count = transitions.len();
+        self.submits.send(count, bytes, |space| Ordered::Transitions { session, transitions, space }).await
     }
 
     /// Passes an ephemeral message to the other sessions. A session whose outbox is full misses it.
@@ -115,8 +115,8 @@ impl Room {
         self.ask(|reply| Command::Upgrade(Box::new(Upgrade { instance, digest, reply }))).await
     }
 
-    /// Ends a session once its commands are handled. `handed` is the number of its calls of [`Room::submit`], [`Room::followed`] and
-    /// [`Room::resync`]. Never fails, since a room that is gone has no sessions.
+    /// Ends a session once its commands are handled. `handed` is the number of transitions that it has [submitted](Room::submit), and of its calls of
+    /// [`Room::followed`] and [`Room::resync`]. Never fails, since a room that is gone has no sessions.
     pub async fn leave(&self, session: SessionId, handed: u64) {
         let _gone = self.tell(Command::Leave { session, handed }).await;
     }
@@ -130,7 +130,7 @@ impl Room {
     pub async fn submit_once(&self, submit: SubmitOnce) -> Result<Verdict, Gone> {
         let (reply, verdict) = oneshot::channel();
         let bytes = submit.transition.len();
-        match self.submits.try_send(bytes, |space| Command::SubmitOnce { submit, space, reply })? {
+        match self.submits.try_send(1, bytes, |space| Ordered::Command(Command::SubmitOnce { submit, space, reply }))? {
             Ok(()) => verdict.await.map_err(|_| Gone),
             Err(Full) => Ok(Verdict::Busy),
         }
@@ -178,7 +178,7 @@ impl Room {
 
     pub(super) async fn tell(&self, command: Command) -> Result<(), Gone> {
         match command.is_submit() {
-            true => self.submits.send_small(command).await,
+            true => self.submits.send_small(Ordered::Command(command)).await,
             false => self.controls.send(command).await.map_err(|_| Gone),
         }
     }

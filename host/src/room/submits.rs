@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::budget::Budget;
-use super::command::{Command, Gone, Space};
+use super::command::{Gone, Ordered, Space};
 use super::limits::{ROOM_INBOX_BYTES_MAX, ROOM_INBOX_MAX, ROOM_MESSAGE_BYTES};
 
 /// The sending end. Clones lead to the same queue.
 #[derive(Clone, Debug)]
 pub(super) struct Submits {
-    queue: mpsc::Sender<Command>,
+    queue: mpsc::Sender<Ordered>,
     space: Arc<Semaphore>,
     budget: Budget,
 }
@@ -22,18 +22,23 @@ pub(super) struct Full;
 
 impl Submits {
     /// Creates a queue whose bytes count as memory of the rooms, and returns its ends.
-    pub(super) fn new(budget: Budget) -> (Self, mpsc::Receiver<Command>) {
+    pub(super) fn new(budget: Budget) -> (Self, mpsc::Receiver<Ordered>) {
         let (queue, inbox) = mpsc::channel(ROOM_INBOX_MAX);
         (Self { queue, space: Arc::new(Semaphore::new(ROOM_INBOX_BYTES_MAX)), budget }, inbox)
     }
 
-    /// Adds a command with a transition of `bytes` bytes. Waits while there is no space.
+    /// Adds a command with `count` transitions of `bytes` bytes in all. Waits while there is no space.
     ///
     /// # Errors
     ///
     /// The room is gone.
-    pub(super) async fn send(&self, bytes: usize, command: impl FnOnce(Space) -> Command) -> Result<(), Gone> {
-        let space = Arc::clone(&self.space).acquire_many_owned(space_of(bytes)).await.map_err(|_| Gone)?;
+    pub(super) async fn send(
+        &self,
+        count: usize,
+        bytes: usize,
+        command: impl FnOnce(Space) -> Ordered,
+    ) -> Result<(), Gone> {
+        let space = Arc::clone(&self.space).acquire_many_owned(space_of(count, bytes)).await.map_err(|_| Gone)?;
         self.send_small(command(Space(space, self.budget.charge(bytes)))).await
     }
 
@@ -42,21 +47,22 @@ impl Submits {
     /// # Errors
     ///
     /// The room is gone.
-    pub(super) async fn send_small(&self, command: Command) -> Result<(), Gone> {
+    pub(super) async fn send_small(&self, command: Ordered) -> Result<(), Gone> {
         self.queue.send(command).await.map_err(|_| Gone)
     }
 
-    /// Adds a command with a transition of `bytes` bytes, if there is space.
+    /// Adds a command with `count` transitions of `bytes` bytes in all, if there is space.
     ///
     /// # Errors
     ///
     /// The room is gone, or (in the inner result) there is no space.
     pub(super) fn try_send(
         &self,
+        count: usize,
         bytes: usize,
-        command: impl FnOnce(Space) -> Command,
+        command: impl FnOnce(Space) -> Ordered,
     ) -> Result<Result<(), Full>, Gone> {
-        let Ok(space) = Arc::clone(&self.space).try_acquire_many_owned(space_of(bytes)) else {
+        let Ok(space) = Arc::clone(&self.space).try_acquire_many_owned(space_of(count, bytes)) else {
             return if self.queue.is_closed() { Err(Gone) } else { Ok(Err(Full)) };
         };
         match self.queue.try_send(command(Space(space, self.budget.charge(bytes)))) {
@@ -67,9 +73,9 @@ impl Submits {
     }
 }
 
-fn space_of(bytes: usize) -> u32 {
-    // A transition larger than the whole queue could never be sent, but there is none.
-    u32::try_from((bytes + ROOM_MESSAGE_BYTES).min(ROOM_INBOX_BYTES_MAX)).unwrap_or(u32::MAX)
+fn space_of(count: usize, bytes: usize) -> u32 {
+    // A command larger than the whole queue could never be sent, but there is none.
+    u32::try_from((bytes + count * ROOM_MESSAGE_BYTES).min(ROOM_INBOX_BYTES_MAX)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -83,14 +89,14 @@ mod tests {
 
     use super::*;
 
-    fn submit(space: Space) -> Command {
-        let transition = vec![0; TRANSITION_BYTES_MAX].into();
-        Command::Submit { session: SessionId(1), number: Number(1), transition, space }
+    fn submit(space: Space) -> Ordered {
+        let transitions = vec![(Number(1), vec![0; TRANSITION_BYTES_MAX].into())];
+        Ordered::Transitions { session: SessionId(1), transitions, space }
     }
 
     /// Returns whether the queue takes the largest transition at once.
     async fn takes(submits: &Submits) -> bool {
-        let mut sent = pin!(submits.send(TRANSITION_BYTES_MAX, submit));
+        let mut sent = pin!(submits.send(1, TRANSITION_BYTES_MAX, submit));
         std::future::poll_fn(|context| Poll::Ready(sent.as_mut().poll(context).is_ready())).await
     }
 
@@ -103,7 +109,7 @@ mod tests {
             taken += 1;
         }
         assert!(taken * TRANSITION_BYTES_MAX <= ROOM_INBOX_BYTES_MAX, "{taken} were taken");
-        assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Ok(Err(Full)));
+        assert_eq!(submits.try_send(1, TRANSITION_BYTES_MAX, submit), Ok(Err(Full)));
         let waiting = budget.counted();
         assert_eq!(waiting, taken * TRANSITION_BYTES_MAX, "what waits is not counted");
         // The space of handled commands is free again.
@@ -113,6 +119,6 @@ mod tests {
         assert!(!takes(&submits).await);
         drop(inbox);
         assert_eq!(budget.counted(), 0);
-        assert_eq!(submits.try_send(TRANSITION_BYTES_MAX, submit), Err(Gone));
+        assert_eq!(submits.try_send(1, TRANSITION_BYTES_MAX, submit), Err(Gone));
     }
 }

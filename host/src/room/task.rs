@@ -40,7 +40,6 @@ use self::front::Front;
 use self::in_flight::{InFlight, appended};
 use self::trial::{Trial, tried};
 use self::waiting::{Inboxes, Waiting};
-use super::command::Command;
 use super::limits::{QUICK_STATE_BYTES_MAX, QUICK_TURNS_MAX, ROOM_CONTROLS_MAX, SLOW_TURN_MAX, TURN_MAX};
 use super::memory::{RoomsMemory, Share};
 use super::open::Opened;
@@ -211,7 +210,7 @@ impl Task {
     }
 
     /// Handles a command, and those behind it. `None` means that nobody holds a handle to this room any more.
-    async fn hand_in(&mut self, command: Option<Command>, push: fn(&mut Waiting, Command)) {
+    async fn hand_in<T>(&mut self, command: Option<T>, push: fn(&mut Waiting, T)) {
         let Some(command) = command else { return self.decider().room.handle_stop() };
         push(&mut self.waiting, command);
         self.waiting.fill(&mut self.inboxes);

@@ -1,11 +1,12 @@
 //! The commands that wait for a room's next turn: transitions, and other commands, which do not wait behind them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::room::command::Command;
+use crate::room::command::{Command, Ordered};
 use crate::room::limits::{CONTROLS_IN_A_ROW_MAX, ROOM_CONTROLS_MAX, ROOM_INBOX_MAX};
 
 /// The commands that a room's task has taken from its queues.
@@ -21,7 +22,7 @@ pub(super) struct Waiting {
 /// The receiving ends of a room's queues.
 pub(super) struct Inboxes {
     pub(super) controls: mpsc::Receiver<Command>,
-    pub(super) submits: mpsc::Receiver<Command>,
+    pub(super) submits: mpsc::Receiver<Ordered>,
 }
 
 impl Waiting {
@@ -35,8 +36,16 @@ impl Waiting {
 
     /// Takes commands from the queues, as far as there is space.
     pub(super) fn fill(&mut self, inboxes: &mut Inboxes) {
-        fill(&mut self.controls, &mut inboxes.controls, ROOM_CONTROLS_MAX);
-        fill(&mut self.submits, &mut inboxes.submits, ROOM_INBOX_MAX);
+        while self.controls.len() < ROOM_CONTROLS_MAX
+            && let Ok(command) = inboxes.controls.try_recv()
+        {
+            self.push_control(command);
+        }
+        while self.submits.len() < ROOM_INBOX_MAX
+            && let Ok(command) = inboxes.submits.try_recv()
+        {
+            self.push_submit(command);
+        }
     }
 
     /// Returns whether a signal waits. Later ones must not overtake it.
@@ -71,8 +80,19 @@ impl Waiting {
         self.controls.push_back(command);
     }
 
-    pub(super) fn push_submit(&mut self, command: Command) {
-        self.submits.push_back(command);
+    /// Adds a message of the queue of submits. Transitions that were sent together become commands of their own, so that a turn may end between
+    /// them.
+    pub(super) fn push_submit(&mut self, message: Ordered) {
+        let (session, transitions, space) = match message {
+            Ordered::Command(command) => return self.submits.push_back(command),
+            Ordered::Transitions { session, transitions, space } => (session, transitions, Arc::new(space)),
+        };
+        self.submits.extend(transitions.into_iter().map(|(number, transition)| Command::Submit {
+            session,
+            number,
+            transition,
+            space: Arc::clone(&space),
+        }));
     }
 
     /// Takes the next command if it is wanted. Controls go first, but only a limited number in a row.
@@ -86,14 +106,6 @@ impl Waiting {
     }
 }
 
-fn fill(queue: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>, len_max: usize) {
-    while queue.len() < len_max
-        && let Ok(command) = inbox.try_recv()
-    {
-        queue.push_back(command);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use reapply_sync::{Seq, SessionId};
@@ -104,7 +116,7 @@ mod tests {
     fn controls_do_not_wait_behind_submits_and_submits_not_forever() {
         let mut waiting = Waiting::new();
         for index in 0..3 {
-            waiting.push_submit(Command::Followed { session: SessionId(index), upgrade: Seq(0) });
+            waiting.push_submit(Ordered::Command(Command::Followed { session: SessionId(index), upgrade: Seq(0) }));
         }
         for _ in 0..CONTROLS_IN_A_ROW_MAX + 1 {
             waiting.push_control(Command::Stop);
