@@ -89,10 +89,8 @@ pub(super) enum Command {
         reply: oneshot::Sender<()>,
     },
     Retain(Retention),
-    /// The host needs memory: a room that nobody uses falls asleep. The sender is dropped when the room is asleep, or if it is used.
-    MakeSpace {
-        asleep: oneshot::Sender<()>,
-    },
+    /// The host needs memory: a room that nobody uses falls asleep.
+    MakeSpace,
     Stop,
 }
 
@@ -110,7 +108,7 @@ impl Command {
             | Self::Ring { .. }
             | Self::TellTally { .. }
             | Self::Retain(_)
-            | Self::MakeSpace { .. }
+            | Self::MakeSpace
             | Self::Stop => false,
         }
     }

@@ -11,6 +11,18 @@ pub const ROOM_BYTES: usize = 32 * 1024;
 /// The maximum time for which a room that is woken waits until unused rooms have given their memory back.
 pub const MAKE_SPACE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Newcomers that look for space in memory at the same time. Further ones wait until one of these has found it, or was refused.
+pub const MAKE_SPACE_AT_ONCE: usize = 8;
+
+/// The maximum time until a newcomer that waits for space looks again whether rooms have become unused.
+pub const SPACE_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The maximum time for which a room that nobody uses does not fall asleep early because somebody has a handle to it and is about to use it.
+pub const HANDLE_USED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The number of times that a room is opened for one request if it turns out to need more memory than there is.
+pub const OPEN_TRIES_MAX: usize = 2;
+
 /// The minimum interval between two looks for unused rooms while rooms hold more than the host's memory for them.
 pub const MAKE_SPACE_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -1,29 +1,35 @@
 //! The memory of all rooms that are awake: one budget of bytes for the whole host.
 //!
 //! ```text
-//!  Rooms::wake ──try_grow──▶ Share ◀──note, after each turn── Task
-//!       │                      │ bytes, unused since
-//!       │ does not fit         ▼
-//!       └──make_space──▶ RoomsMemory ──MakeSpace──▶ the rooms that were unused for longest: they fall asleep
+//!  Rooms::wake ──grow_to──▶ Share ◀──note, after each turn── Task
+//!       │                     │ bytes, usage      ▲
+//!       │ does not fit        ▼                   │ MakeSpace: those that were unused for longest fall asleep
+//!       └──make_space──▶ RoomsMemory ─────────────┘
+//!              ▲              │ freed: a share was given back
+//!              └──────────────┘
 //! ```
 //!
-//! Each room counts its machines' memories, its history and what waits for it. A room that is woken takes its share first, and is refused if that
-//! does not fit although all unused rooms have fallen asleep. A room that grows is never refused: then unused rooms fall asleep, and
+//! Each room counts its machines' memories, its history and what waits for it. A room that is woken takes its share first. If that does not fit,
+//! unused rooms fall asleep, and the newcomer waits for their memory, and for that of rooms which are only used for a moment. It is refused
+//! only if all of that would not be enough, or takes too long. A room that grows is never refused: then unused rooms fall asleep, and
 //! newcomers wait.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use reapply_sync::RoomId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout_at;
 
 use super::budget::{Budget, Wanted};
 use super::command::Command;
 use super::error::NoMemory;
-use super::limits::{MAKE_SPACE_INTERVAL, MAKE_SPACE_WITHIN, NEED_REMEMBERED_FOR, NEEDS_REMEMBERED_MAX, ROOM_BYTES};
+use super::limits::{
+    HANDLE_USED_WITHIN, MAKE_SPACE_AT_ONCE, MAKE_SPACE_INTERVAL, MAKE_SPACE_WITHIN, NEED_REMEMBERED_FOR,
+    NEEDS_REMEMBERED_MAX, ROOM_BYTES, SPACE_LOOK_INTERVAL,
+};
 
 /// The memory for the rooms of a host. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,10 +38,13 @@ pub(super) struct RoomsMemory(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     budget: Budget,
-    began: Instant,
-    awake: Mutex<HashMap<RoomId, Holder>>,
+    holders: Mutex<HashMap<RoomId, Holder>>,
     /// The bytes that rooms needed when they were opened and refused.
     needs: Mutex<HashMap<RoomId, Need>>,
+    /// The places of newcomers who look for space. Those who find none wait for one.
+    looking: Semaphore,
+    /// Told whenever a share was given back.
+    freed: Notify,
 }
 
 /// The bytes that a room needed when it was refused.
@@ -45,40 +54,63 @@ struct Need {
     since: Instant,
 }
 
-/// A room that is awake, as others see it.
+/// A room that holds memory, as others see it.
 #[derive(Debug)]
 struct Holder {
-    held: Arc<Held>,
-    controls: mpsc::Sender<Command>,
+    held: Arc<Mutex<Held>>,
+    /// The queue of the room's task. `None` while the room is being opened.
+    controls: Option<mpsc::Sender<Command>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Held {
-    bytes: AtomicUsize,
-    /// The time of the last use in microseconds since the budget began, if the room may fall asleep; otherwise [`IN_USE`].
-    unused_since: AtomicU64,
+    bytes: usize,
+    usage: Usage,
 }
 
-/// Later than any time of the last use.
-const IN_USE: u64 = u64::MAX;
+/// The use of a room, as far as it matters to those who need its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usage {
+    /// The room has sessions, or its alarm goes off soon: it stays awake.
+    InUse,
+    /// The room is being opened, or is answering its last requests: it may soon be unused.
+    Passing,
+    /// Nobody has used the room since then, and it may fall asleep.
+    Unused(Instant),
+    /// The room is falling asleep, or was asked to: its memory is about to be free.
+    Ending,
+}
+
+/// The rooms whose memory somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Hope {
+    /// Unused rooms, and those that are falling asleep.
+    Ending,
+    /// Also rooms that are only used for a moment.
+    Passing,
+    /// Also rooms that are being opened, which may wait for others themselves. So a room that holds memory does not wait for them.
+    Opening,
+}
+
+/// Handles to the queue of a room's task that the host itself has: this one, and that of the list of awake rooms.
+const HANDLES_OF_THE_HOST: usize = 2;
 
 /// One room's share, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     memory: RoomsMemory,
     room: RoomId,
-    held: Arc<Held>,
-    /// Those who wait until the room is asleep.
-    waiting: Vec<oneshot::Sender<()>>,
+    held: Arc<Mutex<Held>>,
 }
 
 impl RoomsMemory {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self(Arc::new(Shared {
             budget: Budget::new(bytes_max),
-            began: Instant::now(),
-            awake: Mutex::default(),
+            holders: Mutex::default(),
             needs: Mutex::default(),
+            looking: Semaphore::new(MAKE_SPACE_AT_ONCE),
+            freed: Notify::new(),
         }))
     }
 
@@ -88,7 +120,7 @@ impl RoomsMemory {
 
     /// Returns the bytes that a room holds; 0 if it is asleep.
     pub(super) fn of(&self, room: &RoomId) -> usize {
-        self.awake().get(room).map_or(0, |holder| holder.held.bytes.load(Ordering::Relaxed))
+        self.holders().get(room).map_or(0, |holder| lock(&holder.held).bytes)
     }
 
     /// Takes a share for a room that is about to be opened: as much as it needed the last time, if it was refused then.
@@ -100,81 +132,130 @@ impl RoomsMemory {
         let remembered =
             self.needs().get(room).filter(|need| need.since.elapsed() < NEED_REMEMBERED_FOR).map(|need| need.bytes);
         let needed = remembered.unwrap_or(ROOM_BYTES);
-        let held = Arc::new(Held { bytes: AtomicUsize::new(0), unused_since: AtomicU64::new(IN_USE) });
-        let share = Share { memory: self.clone(), room: room.clone(), held, waiting: Vec::new() };
-        share.grow_to(needed, 0).await?;
+        let held = Arc::new(Mutex::new(Held { bytes: 0, usage: Usage::Passing }));
+        self.holders().insert(room.clone(), Holder { held: Arc::clone(&held), controls: None });
+        let share = Share { memory: self.clone(), room: room.clone(), held };
+        share.grow_to(needed, 0, Hope::Opening).await?;
         Ok(share)
     }
 
-    /// Waits until the rooms hold more than the budget, and puts unused ones to sleep; again and again, until `is_over`.
-    pub(super) async fn keep(&self, is_over: impl Fn() -> bool) {
+    /// Waits until the rooms hold more than the budget, and puts unused ones to sleep; again and again, until [`RoomsMemory::stop`].
+    pub(super) async fn keep(&self) {
         loop {
             self.budget().exceeded().await;
-            if is_over() {
+            if self.is_stopping() {
                 return;
             }
-            let _is_enough = self.make_space(Wanted::NOTHING, || self.budget().missing(Wanted::NOTHING) == 0).await;
+            let fits = || self.budget().missing(Wanted::NOTHING) == 0;
+            let _is_enough = self.make_space(Wanted::NOTHING, Hope::Ending, fits).await;
             tokio::time::sleep(MAKE_SPACE_INTERVAL).await;
         }
     }
 
-    /// Makes [`RoomsMemory::keep`] look whether it is over.
+    /// Puts unused rooms to sleep until a newcomer has a place among the rooms that are awake, which `is_found` tries to take. Gives up if there is no
+    /// hope of one, or after a while.
+    pub(super) async fn make_place(&self, is_found: impl Fn() -> bool) {
+        self.make_space(Wanted::NOTHING, Hope::Opening, is_found).await;
+    }
+
+    /// Ends all waits: no room needs memory any more.
     pub(super) fn stop(&self) {
+        // Nobody finds a place to look from again.
+        self.0.looking.close();
+        self.0.freed.notify_waiters();
         self.budget().tell_exceeded();
     }
 
-    /// Puts unused rooms to sleep, those first that were unused for longest, until what is wanted
-    /// `fits`. Returns whether it does.
-    async fn make_space(&self, wanted: Wanted, fits: impl Fn() -> bool) -> bool {
-        let deadline = (Instant::now() + MAKE_SPACE_WITHIN).into();
-        while !fits() {
-            let asked = self.ask_unused(self.budget().missing(wanted), wanted.counted > 0);
-            if asked.is_empty() {
+    fn is_stopping(&self) -> bool {
+        self.0.looking.is_closed()
+    }
+
+    /// Puts unused rooms to sleep, those first that were unused for longest, and waits until what is wanted `fits`. Returns whether it does.
+    async fn make_space(&self, wanted: Wanted, hope: Hope, fits: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + MAKE_SPACE_WITHIN;
+        let mut place = None;
+        loop {
+            let mut freed = pin!(self.0.freed.notified());
+            // Before the look at the rooms, so that no share is missed.
+            freed.as_mut().enable();
+            if fits() {
+                return true;
+            }
+            let now = Instant::now();
+            if now >= deadline || self.is_stopping() {
                 return false;
             }
-            for asleep in asked {
-                // The room drops the sender when it is asleep, or is used after all.
-                if timeout_at(deadline, asleep).await.is_err() {
-                    return fits();
-                }
+            if place.is_none() {
+                // Who gets no place in time looks once more.
+                place = Some(timeout_at(deadline.into(), self.0.looking.acquire()).await);
+                continue;
+            }
+            if !self.ask_unused(self.budget().missing(wanted), wanted.counted > 0, hope) {
+                return false;
+            }
+            let _freed = timeout_at(deadline.min(now + SPACE_LOOK_INTERVAL).into(), freed).await;
+        }
+    }
+
+    /// Asks as many unused rooms to fall asleep as hold the bytes that are missing beyond those of rooms which are falling asleep already, and one at
+    /// least. Returns whether it helps to wait. If the bytes `must_suffice` and cannot, no room is asked.
+    fn ask_unused(&self, missing: usize, must_suffice: bool, hope: Hope) -> bool {
+        let missing = missing.max(1);
+        let holders = self.holders();
+        let (mut ending, mut passing, mut unused) = (0_usize, 0_usize, Vec::new());
+        for holder in holders.values() {
+            let bytes = lock(&holder.held).bytes;
+            match holder.usage() {
+                Usage::Ending => ending = ending.saturating_add(bytes),
+                Usage::Unused(since) => unused.push((since, bytes, holder)),
+                Usage::Passing if hope >= holder.hope() => passing = passing.saturating_add(bytes),
+                Usage::Passing | Usage::InUse => {}
+            }
+        }
+        let asked_for = unused.iter().map(|(_, bytes, _)| *bytes).fold(0, usize::saturating_add);
+        let hoped_for = ending.saturating_add(passing).saturating_add(asked_for);
+        if if must_suffice { hoped_for < missing } else { hoped_for == 0 } {
+            return false;
+        }
+        unused.sort_by_key(|(since, ..)| *since);
+        let mut missing = missing.saturating_sub(ending);
+        for (_, bytes, holder) in unused {
+            if missing == 0 {
+                break;
+            }
+            // The room answers with its next note, which waits for this lock.
+            let mut held = lock(&holder.held);
+            // A room whose queue is full is not unused.
+            if holder.controls.as_ref().is_some_and(|controls| controls.try_send(Command::MakeSpace).is_ok()) {
+                held.usage = Usage::Ending;
+                missing = missing.saturating_sub(bytes);
             }
         }
         true
     }
 
-    /// Asks as many unused rooms as hold the missing bytes to fall asleep, and one at least. Asks none if they
-    /// `must_suffice` and do not.
-    fn ask_unused(&self, missing: usize, must_suffice: bool) -> Vec<oneshot::Receiver<()>> {
-        let mut missing = missing.max(1);
-        let awake = self.awake();
-        let since = |holder: &&Holder| holder.held.unused_since.load(Ordering::Relaxed);
-        let mut unused: Vec<&Holder> = awake.values().filter(|holder| since(holder) != IN_USE).collect();
-        let held = |holder: &&Holder| holder.held.bytes.load(Ordering::Relaxed);
-        if must_suffice && unused.iter().map(held).fold(0, usize::saturating_add) < missing {
-            return Vec::new();
-        }
-        unused.sort_by_key(since);
-        let mut asked = Vec::new();
-        for holder in unused {
-            if missing == 0 {
-                break;
-            }
-            let (sender, asleep) = oneshot::channel();
-            // A room whose queue is full is not unused.
-            if holder.controls.try_send(Command::MakeSpace { asleep: sender }).is_ok() {
-                missing = missing.saturating_sub(holder.held.bytes.load(Ordering::Relaxed));
-                asked.push(asleep);
-            }
-        }
-        asked
-    }
-
-    fn awake(&self) -> MutexGuard<'_, HashMap<RoomId, Holder>> {
-        self.0.awake.lock().unwrap_or_else(PoisonError::into_inner)
+    fn holders(&self) -> MutexGuard<'_, HashMap<RoomId, Holder>> {
+        lock(&self.0.holders)
     }
 
     fn needs(&self) -> MutexGuard<'_, HashMap<RoomId, Need>> {
-        self.0.needs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.needs)
+    }
+}
+
+impl Holder {
+    /// Returns how the room is used. Whoever has just got a handle to the room has not used it yet, and is about to.
+    fn usage(&self) -> Usage {
+        let has_handles = self.controls.as_ref().is_some_and(|controls| controls.strong_count() > HANDLES_OF_THE_HOST);
+        match lock(&self.held).usage {
+            Usage::Unused(since) if has_handles && since.elapsed() < HANDLE_USED_WITHIN => Usage::Passing,
+            usage => usage,
+        }
+    }
+
+    /// Returns the hope that includes this room while it is used for a moment.
+    fn hope(&self) -> Hope {
+        if self.controls.is_some() { Hope::Passing } else { Hope::Opening }
     }
 }
 
@@ -186,7 +267,7 @@ impl Share {
     /// There is not enough memory, although all unused rooms have fallen asleep.
     pub(super) async fn take(&self, bytes: usize) -> Result<(), NoMemory> {
         let needed = bytes + ROOM_BYTES;
-        let taken = self.grow_to(needed, needed).await;
+        let taken = self.grow_to(needed, needed, Hope::Passing).await;
         let mut needs = self.memory.needs();
         match &taken {
             Ok(()) => drop(needs.remove(&self.room)),
@@ -202,38 +283,31 @@ impl Share {
 
     /// Makes the room one that others may ask for its memory.
     pub(super) fn open(&self, controls: mpsc::Sender<Command>) {
-        let holder = Holder { held: Arc::clone(&self.held), controls };
-        self.memory.awake().insert(self.room.clone(), holder);
+        let holder = Holder { held: Arc::clone(&self.held), controls: Some(controls) };
+        self.memory.holders().insert(self.room.clone(), holder);
     }
 
-    /// Notes what the room holds after a turn, and since when it is unused, if it is.
-    pub(super) fn note(&self, bytes: usize, unused_since: Option<Instant>) {
-        let bytes = bytes + ROOM_BYTES;
-        let since = |at: Instant| at.saturating_duration_since(self.memory.0.began).as_micros();
-        let unused_since = unused_since.map_or(IN_USE, |at| u64::try_from(since(at)).unwrap_or(IN_USE - 1));
-        let former = self.held.bytes.swap(bytes, Ordering::Relaxed);
+    /// Notes what the room holds after a turn, and how it is used.
+    pub(super) fn note(&self, bytes: usize, usage: Usage) {
+        let held = Held { bytes: bytes + ROOM_BYTES, usage };
+        let former = std::mem::replace(&mut *lock(&self.held), held);
         let budget = self.memory.budget();
-        budget.add(bytes);
-        budget.subtract(former);
-        let former_since = self.held.unused_since.swap(unused_since, Ordering::Relaxed);
-        let has_changed = bytes > former || (former_since == IN_USE && unused_since != IN_USE);
-        if has_changed && budget.counted() > budget.bytes_max() {
+        budget.add(held.bytes);
+        budget.subtract(former.bytes);
+        let is_unused = |usage| matches!(usage, Usage::Unused(_));
+        let is_newly_unused = is_unused(usage) && !is_unused(former.usage);
+        if (held.bytes > former.bytes || is_newly_unused) && budget.counted() > budget.bytes_max() {
             budget.tell_exceeded();
         }
     }
 
-    /// Tells somebody when the room is asleep.
-    pub(super) fn tell_asleep(&mut self, asleep: oneshot::Sender<()>) {
-        self.waiting.push(asleep);
-    }
-
     /// Grows to these bytes, of which some may be resident already.
-    async fn grow_to(&self, needed: usize, resident: usize) -> Result<(), NoMemory> {
-        let more = needed.saturating_sub(self.held.bytes.load(Ordering::Relaxed));
+    async fn grow_to(&self, needed: usize, resident: usize, hope: Hope) -> Result<(), NoMemory> {
+        let more = needed.saturating_sub(lock(&self.held).bytes);
         let wanted = Wanted { counted: more, resident: more.saturating_sub(resident) };
         let budget = self.memory.budget();
-        if self.memory.make_space(wanted, || budget.try_take(wanted)).await {
-            self.held.bytes.fetch_add(wanted.counted, Ordering::Relaxed);
+        if self.memory.make_space(wanted, hope, || budget.try_take(wanted)).await {
+            lock(&self.held).bytes += wanted.counted;
             return Ok(());
         }
         let bytes_max = budget.bytes_max();
@@ -243,29 +317,151 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut awake = self.memory.awake();
+        let mut holders = self.memory.holders();
         // A room that was refused has not opened, and its name may be another's by now.
-        if awake.get(&self.room).is_some_and(|holder| Arc::ptr_eq(&holder.held, &self.held)) {
-            awake.remove(&self.room);
+        if holders.get(&self.room).is_some_and(|holder| Arc::ptr_eq(&holder.held, &self.held)) {
+            holders.remove(&self.room);
         }
-        self.memory.budget().subtract(self.held.bytes.load(Ordering::Relaxed));
+        drop(holders);
+        self.memory.budget().subtract(lock(&self.held).bytes);
+        self.memory.0.freed.notify_waiters();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::Poll;
+
     use super::*;
+
+    fn id(room: &str) -> RoomId {
+        RoomId { machine: "counter".parse().unwrap(), room: room.parse().unwrap() }
+    }
+
+    /// Returns a room that is open and holds these bytes, and the queue of its task.
+    async fn open(memory: &RoomsMemory, room: &str, bytes: usize, usage: Usage) -> (Share, mpsc::Receiver<Command>) {
+        let share = memory.admit(&id(room)).await.unwrap();
+        let (controls, asked) = mpsc::channel(8);
+        share.open(controls);
+        share.note(bytes - ROOM_BYTES, usage);
+        (share, asked)
+    }
+
+    /// The bytes of each room.
+    const LARGE: usize = 1 << 20;
+
+    /// Bytes that the process holds, so that what is counted decides and not what is resident.
+    fn ballast() -> Vec<u8> {
+        std::hint::black_box(vec![1; 16 * LARGE])
+    }
+
+    /// Returns memory for two rooms, and the name of a room that was refused before because it needs as much as they do.
+    fn memory_for_two() -> (RoomsMemory, RoomId) {
+        let memory = RoomsMemory::new(2 * LARGE);
+        let newcomer = id("newcomer");
+        memory.needs().insert(newcomer.clone(), Need { bytes: LARGE, since: Instant::now() });
+        (memory, newcomer)
+    }
+
+    async fn waits(future: Pin<&mut impl Future>) -> bool {
+        let mut future = future;
+        std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn newcomers_wait_for_rooms_that_are_falling_asleep() {
+        let _ballast = ballast();
+        let (memory, newcomer) = memory_for_two();
+        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
+        let (ending, mut asked) = open(&memory, "ending", LARGE, Usage::Ending).await;
+        let mut admitted = pin!(memory.admit(&newcomer));
+        assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
+        assert!(asked.try_recv().is_err(), "a room that is falling asleep was asked to");
+        drop(ending);
+        assert!(admitted.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn newcomers_wait_for_a_room_that_was_asked_to_sleep_for_another() {
+        let _ballast = ballast();
+        let (memory, newcomer) = memory_for_two();
+        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
+        let (unused, mut asked) = open(&memory, "unused", LARGE, Usage::Unused(Instant::now())).await;
+        let small = id("small");
+        let mut first = pin!(memory.admit(&newcomer));
+        let mut second = pin!(memory.admit(&small));
+        assert!(waits(first.as_mut()).await && waits(second.as_mut()).await, "a newcomer is refused");
+        assert!(matches!(asked.try_recv(), Ok(Command::MakeSpace)));
+        assert!(asked.try_recv().is_err(), "the room was asked twice");
+        // It is used after all, and so is not waited for any longer.
+        unused.note(LARGE - ROOM_BYTES, Usage::InUse);
+        assert!(first.await.is_err());
+        drop(unused);
+        assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn newcomers_wait_for_rooms_that_are_used_for_a_moment_or_being_opened() {
+        let _ballast = ballast();
+        let (memory, newcomer) = memory_for_two();
+        let (passing, mut asked) = open(&memory, "passing", LARGE, Usage::Passing).await;
+        let opening = memory.admit(&id("opening")).await.unwrap();
+        let mut admitted = pin!(memory.admit(&newcomer));
+        assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
+        passing.note(LARGE - ROOM_BYTES, Usage::Unused(Instant::now()));
+        while asked.try_recv().is_err() {
+            assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
+            tokio::task::yield_now().await;
+        }
+        passing.note(LARGE - ROOM_BYTES, Usage::InUse);
+        drop(opening);
+        assert!(admitted.await.is_ok(), "a room that was not opened still counts");
+    }
+
+    #[tokio::test]
+    async fn a_room_that_somebody_is_about_to_use_is_not_asked_to_sleep() {
+        let _ballast = ballast();
+        let (memory, newcomer) = memory_for_two();
+        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
+        let just_now = Instant::now() + HANDLE_USED_WITHIN;
+        let (unused, mut asked) = open(&memory, "unused", LARGE, Usage::Unused(just_now)).await;
+        let controls = memory.holders()[&id("unused")].controls.clone().unwrap();
+        let handles = [controls.clone(), controls];
+        let mut admitted = pin!(memory.admit(&newcomer));
+        assert!(waits(admitted.as_mut()).await && asked.try_recv().is_err());
+        drop(handles);
+        let asleep = async {
+            assert!(matches!(asked.recv().await, Some(Command::MakeSpace)));
+            drop(unused);
+        };
+        let ((), admitted) = tokio::join!(asleep, admitted);
+        assert!(admitted.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_memory_once_the_host_stops() {
+        let _ballast = ballast();
+        let (memory, newcomer) = memory_for_two();
+        let (_ending, _) = open(&memory, "ending", 2 * LARGE, Usage::Ending).await;
+        let mut admitted = pin!(memory.admit(&newcomer));
+        assert!(waits(admitted.as_mut()).await);
+        memory.stop();
+        assert!(!waits(admitted).await);
+        memory.keep().await;
+    }
 
     #[tokio::test]
     async fn unused_rooms_stay_awake_if_their_sleep_would_not_help() {
         let memory = RoomsMemory::new(1 << 20);
         // The process holds more than the budget, as if the newcomer were open.
         let machine = vec![1_u8; 100 << 20];
-        let id = |room: &str| RoomId { machine: "counter".parse().unwrap(), room: room.parse().unwrap() };
-        let unused = memory.admit(&id("unused")).await.unwrap();
-        let (controls, mut asked) = mpsc::channel(1);
-        unused.open(controls);
-        unused.note(500 << 10, Some(Instant::now()));
+        let (_unused, mut asked) = open(&memory, "unused", 500 << 10, Usage::Unused(Instant::now())).await;
         let newcomer = memory.admit(&id("newcomer")).await.unwrap();
         assert!(newcomer.take(machine.len()).await.is_err());
         assert!(asked.try_recv().is_err(), "a room was asked to sleep for one that does not fit");

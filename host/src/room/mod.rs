@@ -35,6 +35,7 @@ mod trims;
 mod troubles;
 mod upgrade;
 mod view;
+mod waking;
 
 pub use command::{DirectMessage, Gone, Outbox};
 pub(crate) use direct::BUSY;

@@ -7,22 +7,21 @@ use std::time::Duration;
 
 use reapply_journal::{JournalError, RejectionCount, Retention, RoomRecord};
 use reapply_sync::limits::OPTIONS_BYTES_MAX;
-use reapply_sync::{Name, RoomId, SessionId};
+use reapply_sync::{Name, RoomId};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
 use super::command::{Command, Gone};
 use super::error::{EnterError, OpenRoomError};
 use super::followed::FollowedRooms;
-use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_AWAKE_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
-use super::memory::{RoomsMemory, Share};
-use super::open::{self, Begin, Opened};
+use super::limits::{ROOMS_AWAKE_FOR_ALARMS_MAX, ROOMS_READ_MAX, SLEEP_AFTER_MIN};
+use super::memory::RoomsMemory;
+use super::open::Begin;
 use super::replay::find;
 use super::room::{News, Room};
-use super::task::{self, RoomContext};
+use super::task::RoomContext;
 use super::trims::TrimQueue;
-use super::troubles::Kind;
 use super::view::ViewMemory;
 use crate::log::Logs;
 use crate::system::rooms_memory_default;
@@ -45,24 +44,24 @@ impl Default for RoomsOptions {
 /// The rooms of a host. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    logs: Logs,
+pub(super) struct Shared {
+    pub(super) logs: Logs,
     slots: Mutex<HashMap<RoomId, Slot>>,
-    followed: FollowedRooms,
-    context: RoomContext,
-    next_session: AtomicU64,
+    pub(super) followed: FollowedRooms,
+    pub(super) context: RoomContext,
+    pub(super) next_session: AtomicU64,
     stopping: AtomicBool,
 }
 
 /// A room's place. Its lock is held while the room is opened, so that it is opened once.
-type Slot = Arc<tokio::sync::Mutex<Option<Awake>>>;
+pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Awake>>>;
 
-struct Awake {
-    room: Room,
-    task: JoinHandle<()>,
+pub(super) struct Awake {
+    pub(super) room: Room,
+    pub(super) task: JoinHandle<()>,
 }
 
 impl Rooms {
@@ -95,7 +94,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// The room cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, there is no memory for another one, or the host is stopping.
+    /// The room cannot be opened, [`ROOMS_AWAKE_MAX`](super::limits::ROOMS_AWAKE_MAX) rooms are awake, there is no memory for another one, or the host is stopping.
     pub async fn enter(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::IfNew, true).await
     }
@@ -104,7 +103,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// There is no such room, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are awake, there is no memory for another one, or the host is stopping.
+    /// There is no such room, it cannot be opened, [`ROOMS_AWAKE_MAX`](super::limits::ROOMS_AWAKE_MAX) rooms are awake, there is no memory for another one, or the host is stopping.
     pub async fn find(&self, id: &RoomId) -> Result<Room, EnterError> {
         self.wake(id, Begin::No, true).await
     }
@@ -114,7 +113,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// The room has begun already, the options are too large, its machine refuses them, it cannot be opened, [`ROOMS_AWAKE_MAX`] rooms are
+    /// The room has begun already, the options are too large, its machine refuses them, it cannot be opened, [`ROOMS_AWAKE_MAX`](super::limits::ROOMS_AWAKE_MAX) rooms are
     /// awake, there is no memory for another one, or the host is stopping.
     pub async fn create(&self, id: &RoomId, options: String) -> Result<Room, EnterError> {
         if options.len() > OPTIONS_BYTES_MAX {
@@ -167,7 +166,7 @@ impl Rooms {
 
     /// Puts unused rooms to sleep whenever the rooms hold too much, until the host stops.
     pub(super) async fn keep_memory(&self) {
-        self.shared.context.memory.keep(|| self.is_stopping()).await;
+        self.shared.context.memory.keep().await;
     }
 
     /// Returns whether a room is awake now.
@@ -318,180 +317,15 @@ impl Rooms {
     }
 
     /// Returns a room, if it is awake.
-    async fn awake(&self, id: &RoomId) -> Option<Room> {
+    pub(super) async fn awake(&self, id: &RoomId) -> Option<Room> {
         let slot = self.shared.slots().get(id).cloned()?;
         let awake = slot.lock().await;
         awake.as_ref().filter(|awake| !awake.room.is_gone()).map(|awake| awake.room.clone())
     }
-
-    async fn wake(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
-        if !matches!(begin, Begin::Only(_))
-            && !self.is_stopping()
-            && let Some(room) = self.awake(id).await
-        {
-            return Ok(room);
-        }
-        // In a task of its own, since the caller may be dropped at any moment, and a room must not stay half awake.
-        let (rooms, id) = (self.clone(), id.clone());
-        let woken = tokio::spawn(async move { rooms.wake_here(&id, begin, is_used).await }).await;
-        woken.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(EnterError::ShuttingDown),
-        })
-    }
-
-    /// Wakes a room. This future must run to its end.
-    async fn wake_here(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
-        loop {
-            let slot = self.slot(id)?;
-            let mut awake = slot.lock().await;
-            if self.is_stopping() {
-                return Err(EnterError::ShuttingDown);
-            }
-            if !self.holds(id, &slot) {
-                continue;
-            }
-            if let Some(awake) = awake.as_ref().filter(|awake| !awake.room.is_gone()) {
-                return match begin {
-                    Begin::Only(_) => Err(OpenRoomError::RoomExists(id.clone()).into()),
-                    Begin::No | Begin::IfNew => Ok(awake.room.clone()),
-                };
-            }
-            // A room that is falling asleep finishes first: its last records and its snapshot are still being stored.
-            if let Some(Awake { task, .. }) = awake.take() {
-                let _ended = task.await;
-            }
-            if !matches!(begin, Begin::Only(_))
-                && let Err(error) = self.check_trouble(id)
-            {
-                drop(awake);
-                self.shared.forget(id, &slot).await;
-                return Err(error);
-            }
-            return match self.open(id, begin).await {
-                Ok((opened, share)) => {
-                    self.shared.context.troubles.clear(id, Kind::Closed);
-                    debug!(room = %id, head = %opened.sequencer.history().head(), "the room is awake");
-                    let is_occupied = opened.noted.is_occupied;
-                    let opened = self.start(id, opened, share, is_used);
-                    let room = opened.room.clone();
-                    if is_occupied {
-                        // Participants who were present when the room ended leave before anybody sees the room.
-                        let _ended = room.ring().await;
-                    }
-                    *awake = Some(opened);
-                    self.shared.followed.ring(id);
-                    Ok(room)
-                }
-                Err(error) => {
-                    drop(awake);
-                    self.shared.forget(id, &slot).await;
-                    Err(match error {
-                        EnterError::Open(error) => self.shared.note_trouble(id, error).await,
-                        error => error,
-                    })
-                }
-            };
-        }
-    }
-
-    /// Opens a room within the host's memory for rooms.
-    async fn open(&self, id: &RoomId, begin: Begin) -> Result<(Opened, Share), EnterError> {
-        let share = self.shared.context.memory.admit(id).await?;
-        let mut opened = open::open(&self.shared.logs, id, begin).await?;
-        share.take(opened.sequencer.memory_bytes()).await?;
-        opened.store(&self.shared.logs).await?;
-        Ok((opened, share))
-    }
-
-    fn start(&self, id: &RoomId, opened: Opened, share: Share, is_used: bool) -> Awake {
-        let shared = Arc::clone(&self.shared);
-        let next_session = move || SessionId(shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let (room, run) = task::start(id.clone(), opened, share, is_used, self.shared.context.clone(), next_session);
-        let (shared, id) = (Arc::clone(&self.shared), id.clone());
-        let task = tokio::spawn(async move {
-            run.await;
-            // In another task: a caller who wakes the room again holds the lock of its slot, and waits for this task.
-            tokio::spawn(async move {
-                let slot = shared.slots().get(&id).cloned();
-                if let Some(slot) = slot {
-                    shared.forget(&id, &slot).await;
-                }
-            });
-        });
-        Awake { room, task }
-    }
-
-    fn slot(&self, id: &RoomId) -> Result<Slot, EnterError> {
-        let mut slots = self.shared.slots();
-        if slots.len() >= ROOMS_AWAKE_MAX && !slots.contains_key(id) {
-            return Err(EnterError::Full);
-        }
-        Ok(Arc::clone(slots.entry(id.clone()).or_default()))
-    }
-
-    fn holds(&self, id: &RoomId, slot: &Slot) -> bool {
-        self.shared.slots().get(id).is_some_and(|held| Arc::ptr_eq(held, slot))
-    }
 }
 
 impl Shared {
-    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Slot>> {
+    pub(super) fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers the reason why a room does not open, if it lasts. A room that could not begin does not exist, and has no troubles.
-    async fn note_trouble(&self, id: &RoomId, error: OpenRoomError) -> EnterError {
-        if !error.is_lasting() || matches!(self.logs.journal.room(id).await, Ok(None)) {
-            return error.into();
-        }
-        EnterError::Troubled(self.context.troubles.note(id, Kind::Closed, &error.to_string()))
-    }
-
-    /// Removes a slot whose room is not awake. A caller who holds it already notices that, and takes a new one.
-    async fn forget(&self, id: &RoomId, slot: &Slot) {
-        let awake = slot.lock().await;
-        if awake.as_ref().is_some_and(|awake| !awake.room.is_gone()) {
-            return;
-        }
-        let mut slots = self.slots();
-        if slots.get(id).is_some_and(|held| Arc::ptr_eq(held, slot)) {
-            slots.remove(id);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::Poll;
-
-    use super::*;
-    use crate::room::start;
-    use reapply_journal::SqliteJournal;
-    use reapply_machine::Engine;
-
-    /// A limit far beyond the time that it takes to find that there is no such room.
-    const PATIENCE: Duration = Duration::from_secs(30);
-
-    #[tokio::test]
-    async fn who_asks_for_a_room_and_goes_leaves_no_place_taken() {
-        let directory = tempfile::tempdir().unwrap();
-        let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
-        let logs = Logs::new(Engine::new(None).unwrap(), journal);
-        let (rooms, _housekeeping) = start(logs, RoomsOptions::default());
-        for number in 0..20 {
-            let id = RoomId { machine: "counter".parse().unwrap(), room: format!("room-{number}").parse().unwrap() };
-            let mut asked = pin!(rooms.find(&id));
-            let polled = std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
-            assert!(polled.is_pending(), "the journal cannot have been read yet");
-        }
-        let free = async {
-            while !rooms.shared.slots().is_empty() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, free).await.expect("places stay taken");
     }
 }

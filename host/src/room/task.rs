@@ -331,7 +331,6 @@ impl Task {
                 Moved::Signal(session, body) => self.front.pass_signal(session, body),
                 Moved::Retains(retention) => self.is_trimmed = retention.trim,
                 Moved::TellTally(reply) => self.tell_tally(Some(reply)),
-                Moved::TellAsleep(asleep) => self.share.tell_asleep(asleep),
             }
         }
     }

@@ -3,6 +3,22 @@
 use super::{Now, Phase, Room, Ticks, Upgrade};
 use crate::machine::Machine;
 
+/// The use of a room at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// The room has sessions, or its alarm goes off soon.
+    InUse,
+    /// The room has no sessions, and is answering its last requests.
+    Passing,
+    /// Nobody uses the room. It could fall asleep now, although it may be too early for that.
+    Unused {
+        /// The time of the last use.
+        since: Ticks,
+    },
+    /// The room is falling asleep.
+    Ending,
+}
+
 impl<M: Machine> Room<M> {
     /// Returns the approximate bytes of memory that the room takes, for the owner's limits.
     #[must_use]
@@ -14,18 +30,25 @@ impl<M: Machine> Room<M> {
         self.sequencer.memory_bytes() + upgrade + self.backoffs.held_bytes()
     }
 
-    /// Returns the time of the last use if the room could fall asleep now, although it may be too early for that. A room whose alarm goes off
-    /// soon stays awake.
-    pub fn unused_since(&mut self, now: &Now<'_>) -> Option<Ticks> {
-        let is_unused = self.phase == Phase::Awake && self.is_idle() && !self.is_alarm_near(now);
-        is_unused.then(|| self.last_used.unwrap_or_default())
+    /// Returns how the room is used now, for an owner that looks for memory. A room whose alarm goes off soon is in use.
+    pub fn usage(&mut self, now: &Now<'_>) -> Usage {
+        if self.phase != Phase::Awake {
+            Usage::Ending
+        } else if !self.sessions.is_empty() {
+            Usage::InUse
+        } else if !self.is_idle() {
+            Usage::Passing
+        } else if self.is_alarm_near(now) {
+            Usage::InUse
+        } else {
+            Usage::Unused { since: self.last_used.unwrap_or_default() }
+        }
     }
 
-    /// Ends the room if nobody uses it, since others need its memory. Returns whether it ends.
-    pub fn handle_memory_needed(&mut self, now: &Now<'_>) -> bool {
-        if self.unused_since(now).is_some() {
+    /// Ends the room if nobody uses it, since others need its memory.
+    pub fn handle_memory_needed(&mut self, now: &Now<'_>) {
+        if matches!(self.usage(now), Usage::Unused { .. }) {
             self.phase = Phase::Ending;
         }
-        self.phase != Phase::Awake
     }
 }

@@ -22,6 +22,7 @@ mod log;
 mod make_fixture;
 mod many_builds;
 mod names;
+mod newcomers;
 mod overfull;
 mod pipes;
 mod presence;

@@ -51,8 +51,6 @@ pub(super) enum Moved {
     Retains(Retention),
     /// A caller waits until the counts of rejections are stored.
     TellTally(oneshot::Sender<()>),
-    /// Somebody waits until the room is asleep.
-    TellAsleep(oneshot::Sender<()>),
 }
 
 impl Decider {
@@ -158,7 +156,7 @@ impl Decider {
                 self.moved.push(Moved::Retains(retention));
             }
             Command::TellTally { reply } => self.moved.push(Moved::TellTally(reply)),
-            Command::MakeSpace { asleep } => self.make_space(asleep, now),
+            Command::MakeSpace => self.room.handle_memory_needed(now),
             Command::Stop => self.room.handle_stop(),
         }
     }
@@ -169,13 +167,6 @@ impl Decider {
         *handled += 1;
         if self.leaving.get(&session).is_some_and(|handed| *handed <= *handled) {
             self.leave(session, now);
-        }
-    }
-
-    /// Makes the room fall asleep, unless it is used. Then dropping the sender says so.
-    fn make_space(&mut self, asleep: oneshot::Sender<()>, now: &Now<'_>) {
-        if self.room.handle_memory_needed(now) {
-            self.moved.push(Moved::TellAsleep(asleep));
         }
     }
 

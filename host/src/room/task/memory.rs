@@ -1,17 +1,24 @@
 //! Counts the memory that the room holds, after each turn.
 
+use reapply_sync::room;
+
 use super::Task;
+use crate::room::memory::Usage;
 
 impl Task {
-    /// Tells the host what the room holds, and since when nobody uses it.
+    /// Tells the host what the room holds, and how it is used.
     pub(super) fn note_memory(&mut self) {
-        let (bytes, unused_since) = {
+        let (bytes, usage) = {
             let mut decider = self.decider();
-            let unused_since = self.clock.with_now(|now| decider.room.unused_since(now));
-            (decider.room.memory_bytes(), unused_since)
+            (decider.room.memory_bytes(), self.clock.with_now(|now| decider.room.usage(now)))
         };
-        let has_waiting = !self.waiting.is_empty();
-        let unused_since = unused_since.filter(|_| !has_waiting).map(|ticks| self.clock.instant(ticks));
-        self.share.note(bytes, unused_since);
+        let usage = match usage {
+            room::Usage::InUse => Usage::InUse,
+            room::Usage::Passing => Usage::Passing,
+            room::Usage::Unused { .. } if !self.waiting.is_empty() => Usage::Passing,
+            room::Usage::Unused { since } => Usage::Unused(self.clock.instant(since)),
+            room::Usage::Ending => Usage::Ending,
+        };
+        self.share.note(bytes, usage);
     }
 }
