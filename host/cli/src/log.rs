@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 
 use anyhow::{Context, anyhow};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::remote::Remote;
 use super::source::parse_room;
@@ -67,14 +68,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     print_as_it_comes(answer.into_body().into_reader())
 }
 
-/// Returns a query string, with every special character escaped.
+/// Returns a query string, with every special character escaped. ureq escapes queries only in requests of its own. Ours are of the crate `http`,
+/// since a command may use any method.
 fn encode(query: &[(&str, &str)]) -> String {
-    let escape = |text: &str| -> String {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let bytes =
-            text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
-        bytes.collect()
-    };
+    let escape = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
     let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
     pairs.join("&")
 }
