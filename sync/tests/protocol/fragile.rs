@@ -6,11 +6,12 @@ use std::rc::Rc;
 use bytes::Bytes;
 use reapply_sync::room::{Asker, Effect, Note, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
-    Alarm, ApplyError, Author, Capabilities, Chain, ClientKey, ClientMessage, CodecError, Digest, Event, Fault,
-    Goodbye, Hello, Input, LoadError, LogId, Machine, Number, Outcome, Rejection, Replica, Report, Room, Seq,
-    Sequencer, ServerMessage, SessionId, Start, Timestamp, VERSION, Welcome,
+    Alarm, ApplyError, Author, ClientKey, ClientMessage, CodecError, Digest, Event, Fault, Goodbye, Hello, Input,
+    LoadError, Machine, Number, Outcome, Rejection, Replica, Report, Room, Seq, Sequencer, ServerMessage, SessionId,
+    Timestamp,
 };
 
+use crate::replica_scenarios::{send, snapshot, welcome};
 use crate::tally::{Handle, TRAP, Tally, digest, genesis, transition};
 
 const KEY: ClientKey = ClientKey([1; 16]);
@@ -279,24 +280,7 @@ fn joined() -> (Replica<Fragile>, Breaks) {
     let breaks = Breaks::default();
     let mut replica = Replica::new(KEY, Number(0));
     replica.handle_connected();
-    let state = postcard::to_allocvec(&Vec::<(u64, u64, u64)>::new()).unwrap().into();
-    let (time, chain) = (Timestamp(5), Chain([0; 32]));
-    let welcome = Welcome {
-        version: VERSION,
-        capabilities: Capabilities::OURS,
-        session: SessionId(1),
-        participant: Author("a".into()),
-        log: LogId([1; 16]),
-        digest: digest(),
-        start: Start::Snapshot { seq: Seq(0), state_version: 1, time, chain, state },
-        head: Seq(0),
-        decided: Number(0),
-        taken: Number(0),
-        rejected: Vec::new(),
-        forgotten: None,
-        time,
-    };
-    replica.handle_frame(&ServerMessage::Welcome(welcome).encode()).unwrap();
+    send(&mut replica, &ServerMessage::Welcome(welcome(snapshot(0, &[]), 0, 0)));
     replica.handle_machine(digest(), Fragile::new(&breaks));
     sent(&mut replica);
     (replica, breaks)

@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use reapply_sync::{
-    Author, Capabilities, Chain, ClientId, ClientKey, ClientMessage, Event, Input, LogId, Number, Outcome, Rejection,
-    Replica, Seq, ServerMessage, SessionId, Start, Timestamp, VERSION, Welcome,
+    Author, Chain, ClientId, ClientKey, ClientMessage, Event, Input, Number, Outcome, Rejection, Replica, Seq,
+    ServerMessage, Start, Timestamp, Welcome,
 };
 
+use crate::replica_scenarios::welcome;
 use crate::tally::{Applied, Tally, apply, digest, transition};
 
 #[derive(Clone, Debug)]
@@ -150,21 +151,8 @@ impl Model {
         let unheard = self.pending.extract_if(.., |(number, ..)| number.0 <= self.decided);
         let outcome = if by_snapshot { Outcome::Decided } else { Outcome::Rejected(Rejection::Forgotten) };
         self.outcomes.extend(unheard.map(|(number, ..)| (number, outcome.clone())));
-        self.send(&ServerMessage::Welcome(Welcome {
-            version: VERSION,
-            capabilities: Capabilities::OURS,
-            session: SessionId(1),
-            participant: Author("me".into()),
-            log: LogId([1; 16]),
-            digest: digest(),
-            start,
-            head: seq,
-            decided: Number(self.decided),
-            taken: Number(self.last_number),
-            rejected: Vec::new(),
-            forgotten: None,
-            time: Timestamp(self.time),
-        }));
+        let (taken, time) = (Number(self.last_number), Timestamp(self.time));
+        self.send(&ServerMessage::Welcome(Welcome { taken, time, ..welcome(start, self.seq, self.decided) }));
         if self.replica.needs_machine().is_none() {
             let submitted = std::iter::from_fn(|| self.replica.poll_transmit());
             let submitted = submitted.map(|frame| match ClientMessage::decode(&frame).unwrap() {

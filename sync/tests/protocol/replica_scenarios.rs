@@ -13,7 +13,8 @@ use crate::tally::{Applied, TRAP, Tally, digest, transition};
 const KEY: ClientKey = ClientKey([4; 16]);
 const LOG: LogId = LogId([1; 16]);
 
-fn snapshot(seq: u64, values: &[u64]) -> Start {
+/// Returns the start from a snapshot with these values.
+pub(crate) fn snapshot(seq: u64, values: &[u64]) -> Start {
     let applied: Applied = values.iter().map(|&value| (value, 0, 0)).collect();
     let state: Bytes = postcard::to_allocvec(&applied).unwrap().into();
     Start::Snapshot { seq: Seq(seq), state_version: 1, time: Timestamp(5), chain: CHAIN, state }

@@ -1,12 +1,12 @@
 //! Upgrades, checkpoints and forks: their effects on a room's state, its log and its participants.
 
-use reapply_sync::{Author, Replica};
 use reapply_sync::{
-    Batch, Capabilities, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, LogId, Number,
-    OpenError, Outcome, Rejection, Replay, ReplayError, Seq, Sequencer, ServerMessage, SessionId, Snapshot,
-    SnapshotPolicy, Start, Submit, Timestamp, Tried, UpgradeError, VERSION, Welcome,
+    Author, Batch, Chain, ClientKey, ClientMessage, Digest, Event, ForgottenClient, Hello, Input, Number, OpenError,
+    Outcome, Rejection, Replay, ReplayError, Replica, Seq, Sequencer, ServerMessage, SessionId, Snapshot,
+    SnapshotPolicy, Submit, Timestamp, Tried, UpgradeError, Welcome,
 };
 
+use crate::replica_scenarios::{self, send, sent};
 use crate::tally::{Tally, digest, genesis, transition, try_snapshot};
 
 const KEY: ClientKey = ClientKey([1; 16]);
@@ -258,44 +258,15 @@ fn a_log_whose_build_is_gone_does_not_open_and_says_which() {
 fn joined() -> Replica<Tally> {
     let mut replica = Replica::new(KEY, Number(0));
     replica.handle_connected();
-    let welcome = Welcome {
-        version: VERSION,
-        capabilities: Capabilities::OURS,
-        session: SessionId(1),
-        participant: Author("a".into()),
-        log: LogId([1; 16]),
-        digest: digest(),
-        start: Start::Snapshot {
-            seq: Seq(0),
-            state_version: 1,
-            time: Timestamp(5),
-            chain: Chain([0; 32]),
-            state: state(&[]),
-        },
-        head: Seq(0),
-        decided: Number(0),
-        taken: Number(0),
-        rejected: Vec::new(),
-        forgotten: None,
-        time: Timestamp(5),
-    };
-    send(&mut replica, &ServerMessage::Welcome(welcome));
+    send(&mut replica, &ServerMessage::Welcome(welcome_at(0, &[])));
     replica.handle_machine(digest(), Tally::default());
     sent(&mut replica);
     replica
 }
 
-fn state(values: &[u64]) -> bytes::Bytes {
-    let applied: Vec<_> = values.iter().map(|&value| (value, 0u64, 5u64)).collect();
-    postcard::to_allocvec(&applied).unwrap().into()
-}
-
-fn send(replica: &mut Replica<Tally>, message: &ServerMessage) {
-    replica.handle_frame(&message.encode()).unwrap();
-}
-
-fn sent(replica: &mut Replica<Tally>) -> Vec<ClientMessage> {
-    std::iter::from_fn(|| replica.poll_transmit()).map(|frame| ClientMessage::decode(&frame).unwrap()).collect()
+/// Returns the welcome of a room whose newest snapshot is that of its head, with these values.
+fn welcome_at(head: u64, values: &[u64]) -> Welcome {
+    replica_scenarios::welcome(replica_scenarios::snapshot(head, values), head, 0)
 }
 
 fn event(seq: u64, input: Input) -> Event {
@@ -376,27 +347,8 @@ fn a_room_that_has_forgotten_a_client_gets_only_what_was_certainly_never_sent() 
     replica.restore_pending(Number(5), "\"nonsense\"".to_owned(), Timestamp(5), 0, None).unwrap();
     assert_eq!(replica.pending(), 3);
     replica.handle_connected();
-    let welcome = Welcome {
-        version: VERSION,
-        capabilities: Capabilities::OURS,
-        session: SessionId(1),
-        participant: Author("a".into()),
-        log: LogId([1; 16]),
-        digest: digest(),
-        start: Start::Snapshot {
-            seq: Seq(7),
-            state_version: 1,
-            time: Timestamp(5),
-            chain: Chain([0; 32]),
-            state: state(&[1]),
-        },
-        head: Seq(7),
-        decided: Number(0),
-        taken: Number(0),
-        rejected: Vec::new(),
-        forgotten: Some(Box::new(ForgottenClient { seq: Seq(6), number: Number(60), known_from: None })),
-        time: Timestamp(5),
-    };
+    let forgotten = ForgottenClient { seq: Seq(6), number: Number(60), known_from: None };
+    let welcome = Welcome { forgotten: Some(Box::new(forgotten)), ..welcome_at(7, &[1]) };
     sent(&mut replica);
     send(&mut replica, &ServerMessage::Welcome(welcome));
     replica.handle_machine(digest(), Tally::default());
