@@ -3,6 +3,7 @@
 
 mod arrival;
 mod fragile;
+mod last_trials;
 mod messages;
 mod overfull;
 mod rebase;

@@ -1,8 +1,8 @@
-//! Snapshots on trial, and before sleep: the snapshots that a room stores, and the one from which it goes on until then.
+//! Snapshots on trial: the snapshots that a room stores, and the one from which it goes on until then.
 
 use std::sync::Arc;
 
-use reapply_sync::room::limits::{LAST_TRIAL_MICROS_MAX, PRESENCE_INTERVAL_MICROS, TRIAL_RETRY_MICROS};
+use reapply_sync::room::limits::TRIAL_RETRY_MICROS;
 use reapply_sync::room::{Effect, Note, Now, Ticks, Waking};
 use reapply_sync::{
     Author, Batch, ClientKey, Fault, Goodbye, Hello, Input, Limits, Number, Rejection, Report, Room, Seq, Sequencer,
@@ -11,35 +11,40 @@ use reapply_sync::{
 
 use crate::tally::{Tally, genesis, transition};
 
-const KEY: ClientKey = ClientKey([1; 16]);
+pub(crate) const KEY: ClientKey = ClientKey([1; 16]);
 
 const TOO_DEEP: &str = "its bytes nest too deep";
 
 /// A room with one session, and its owner, who performs effects when the test says so.
-struct Owner {
-    room: Room<Tally>,
-    ticks: u64,
-    number: u64,
-    appending: Option<Arc<Batch>>,
-    on_trial: Option<Arc<Snapshot>>,
+pub(crate) struct Owner {
+    pub(crate) room: Room<Tally>,
+    pub(crate) ticks: u64,
+    pub(crate) number: u64,
+    pub(crate) appending: Option<Arc<Batch>>,
+    pub(crate) on_trial: Option<Arc<Snapshot>>,
     /// The number of snapshots that were tried.
-    trials: usize,
-    log: Vec<Batch>,
-    stored: Vec<Arc<Snapshot>>,
-    reports: Vec<Report>,
-    rejected: Vec<Rejection>,
-    ended: Vec<Goodbye>,
+    pub(crate) trials: usize,
+    pub(crate) log: Vec<Batch>,
+    pub(crate) stored: Vec<Arc<Snapshot>>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) rejected: Vec<Rejection>,
+    pub(crate) ended: Vec<Goodbye>,
     /// The note with which the room fell asleep.
-    noted: Option<Note>,
+    pub(crate) noted: Option<Note>,
 }
 
 impl Owner {
-    fn new(policy: SnapshotPolicy, limits: Limits) -> Self {
+    pub(crate) fn new(policy: SnapshotPolicy, limits: Limits) -> Self {
         Self::open(policy, limits, None, Vec::new())
     }
 
     /// Opens a room without sessions.
-    fn open_idle(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
+    pub(crate) fn open_idle(
+        policy: SnapshotPolicy,
+        limits: Limits,
+        snapshot: Option<Snapshot>,
+        log: Vec<Batch>,
+    ) -> Self {
         let after = snapshot.as_ref().map_or(Seq(0), |snapshot| snapshot.seq);
         let tail = log.iter().filter(|batch| batch.expected >= after).cloned().collect::<Vec<_>>();
         let build = |_| Ok(Tally::default());
@@ -64,7 +69,7 @@ impl Owner {
         }
     }
 
-    fn open(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
+    pub(crate) fn open(policy: SnapshotPolicy, limits: Limits, snapshot: Option<Snapshot>, log: Vec<Batch>) -> Self {
         let mut owner = Self::open_idle(policy, limits, snapshot, log);
         let hello = Hello::new(KEY, None);
         owner.with(|room, now| room.handle_enter(SessionId(1), &hello, Author("a".into()), now)).unwrap();
@@ -75,11 +80,11 @@ impl Owner {
         owner
     }
 
-    fn with<T>(&mut self, f: impl FnOnce(&mut Room<Tally>, &mut Now<'_>) -> T) -> T {
+    pub(crate) fn with<T>(&mut self, f: impl FnOnce(&mut Room<Tally>, &mut Now<'_>) -> T) -> T {
         f(&mut self.room, &mut now(self.ticks, &mut || 7))
     }
 
-    fn perform(&mut self) {
+    pub(crate) fn perform(&mut self) {
         while let Some(effect) = self.with(|room, now| room.poll_effect(now)) {
             match effect {
                 Effect::Append { batch, .. } => self.appending = Some(batch),
@@ -101,7 +106,7 @@ impl Owner {
     }
 
     /// Gives the journal's answer.
-    fn append(&mut self, is_stored: bool) {
+    pub(crate) fn append(&mut self, is_stored: bool) {
         let batch = self.appending.take().expect("a batch is with the journal");
         if is_stored {
             self.log.push((*batch).clone());
@@ -112,29 +117,29 @@ impl Owner {
         self.perform();
     }
 
-    fn tell_tried(&mut self, tried: Tried) {
+    pub(crate) fn tell_tried(&mut self, tried: Tried) {
         let snapshot = self.on_trial.take().expect("a snapshot is on trial");
         self.with(|room, _| room.handle_tried(snapshot.seq, tried));
         self.perform();
     }
 
     /// Waits this long, and calls the timer.
-    fn wait(&mut self, micros: u64) {
+    pub(crate) fn wait(&mut self, micros: u64) {
         self.ticks += micros;
         self.with(|room, now| room.handle_timer(now));
         self.perform();
     }
 
-    fn wakes_at(&mut self) -> Option<u64> {
+    pub(crate) fn wakes_at(&mut self) -> Option<u64> {
         self.with(|room, now| room.wake_at(now)).map(|Ticks(at)| at)
     }
 
-    fn is_asleep(&self) -> bool {
+    pub(crate) fn is_asleep(&self) -> bool {
         self.noted.is_some()
     }
 
     /// Submits one transition, and stores its event, but no checkpoint.
-    fn submit(&mut self) {
+    pub(crate) fn submit(&mut self) {
         self.number += 1;
         let number = Number(self.number);
         self.with(|room, now| room.handle_submit(SessionId(1), number, transition(number.0 * 2 + 101), now));
@@ -145,7 +150,7 @@ impl Owner {
     }
 
     /// Submits this many transitions. Tries and stores everything that the room asks for.
-    fn submit_all(&mut self, count: usize, tried: &Tried) {
+    pub(crate) fn submit_all(&mut self, count: usize, tried: &Tried) {
         for _ in 0..count {
             self.submit();
             if self.on_trial.is_some() {
@@ -157,17 +162,17 @@ impl Owner {
         }
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.with(|room, _| room.handle_stop());
         self.perform();
     }
 
-    fn base(&self) -> Seq {
+    pub(crate) fn base(&self) -> Seq {
         self.room.sequencer().history().base().seq
     }
 
     /// Returns the seqs whose checkpoints are in the log.
-    fn checkpoints(&self) -> Vec<Seq> {
+    pub(crate) fn checkpoints(&self) -> Vec<Seq> {
         let events = self.log.iter().flat_map(|batch| &batch.events);
         let of = |input: &Input| if let Input::Checkpoint { seq, .. } = input { Some(*seq) } else { None };
         events.filter_map(|event| of(&event.input)).collect()
@@ -178,16 +183,16 @@ fn now<'a>(ticks: u64, entropy: &'a mut dyn FnMut() -> u64) -> Now<'a> {
     Now { ticks: Ticks(ticks), time: Timestamp(1_000), entropy }
 }
 
-fn too_deep() -> Tried {
+pub(crate) fn too_deep() -> Tried {
     Tried::Failed(TOO_DEEP.to_owned())
 }
 
-fn every(events: u64) -> SnapshotPolicy {
+pub(crate) fn every(events: u64) -> SnapshotPolicy {
     SnapshotPolicy { events: Some(events), bytes: None }
 }
 
 /// Returns a room whose snapshot was just taken and is on trial, with its checkpoint on the way to the journal.
-fn trying() -> Owner {
+pub(crate) fn trying() -> Owner {
     let mut owner = Owner::new(every(4), Limits::default());
     while owner.on_trial.is_none() {
         owner.submit();
@@ -267,117 +272,6 @@ fn a_snapshot_whose_checkpoint_is_not_stored_is_given_up() {
     }
 }
 
-/// Makes the room sleep. Returns the snapshot that it stored for that.
-fn sleep(owner: &mut Owner) -> Option<Arc<Snapshot>> {
-    let stored = owner.stored.len();
-    owner.with(|room, now| room.handle_leave(SessionId(1), now));
-    owner.perform();
-    if owner.appending.is_some() {
-        owner.append(true);
-    }
-    owner.stop();
-    if owner.on_trial.is_some() {
-        assert!(!owner.is_asleep(), "it sleeps over the trial of its snapshot");
-        owner.tell_tried(Tried::Restored);
-        assert_eq!(owner.stored.len(), stored, "it is stored before its checkpoint");
-        owner.append(true);
-    }
-    assert!(owner.is_asleep());
-    (owner.stored.len() > stored).then(|| Arc::clone(owner.stored.last().unwrap()))
-}
-
-/// Changes a room a little and makes it sleep, this many times. Returns the numbers of its snapshots and of its checkpoints.
-fn restless(policy: SnapshotPolicy, limits: Limits, rounds: usize) -> (usize, usize) {
-    let (mut log, mut newest, mut snapshots) = (Vec::new(), None, 0);
-    for _ in 0..rounds {
-        let mut owner = Owner::open(policy, limits, newest.clone(), log);
-        owner.submit_all(2, &Tried::Restored);
-        sleep(&mut owner);
-        snapshots += owner.stored.len();
-        newest = owner.stored.last().map(|snapshot| (**snapshot).clone()).or(newest);
-        log = owner.log;
-    }
-    let events = log.iter().flat_map(|batch| &batch.events);
-    (snapshots, events.filter(|event| matches!(event.input, Input::Checkpoint { .. })).count())
-}
-
-#[test]
-fn a_room_that_sleeps_again_and_again_takes_snapshots_as_its_log_grows() {
-    assert_eq!(restless(SnapshotPolicy::default(), Limits::default(), 100), (0, 0));
-    // The policy asks for snapshots, however often the room sleeps.
-    let (snapshots, checkpoints) = restless(every(50), Limits::default(), 100);
-    assert!((3..=8).contains(&snapshots) && checkpoints == snapshots, "{snapshots} {checkpoints}");
-    // The bytes of the log ask for snapshots as well: events here have more bytes than they add to the state.
-    let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
-    let (snapshots, checkpoints) = restless(SnapshotPolicy::default(), narrow, 100);
-    assert!((3..=20).contains(&snapshots) && checkpoints == snapshots, "{snapshots} {checkpoints}");
-}
-
-#[test]
-fn a_room_falls_asleep_though_its_last_snapshot_fails() {
-    let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
-    for is_restored in [true, false] {
-        let mut owner = Owner::new(SnapshotPolicy::default(), narrow);
-        owner.submit_all(20, &Tried::Restored);
-        owner.stop();
-        assert!(!owner.is_asleep());
-        if is_restored {
-            owner.tell_tried(Tried::Restored);
-            owner.append(false);
-        } else {
-            owner.append(true);
-            owner.tell_tried(too_deep());
-        }
-        assert!(owner.is_asleep() && owner.stored.is_empty());
-        assert_eq!(owner.reports.len(), usize::from(!is_restored), "{:?}", owner.reports);
-    }
-}
-
-/// Returns a room with one session whose log has outgrown its snapshot.
-fn outgrown() -> Owner {
-    let mut owner = Owner::new(SnapshotPolicy::default(), Limits { sleep_tail_bytes_min: 100, ..Limits::default() });
-    owner.submit_all(20, &Tried::Restored);
-    assert_eq!(owner.trials, 0);
-    owner
-}
-
-#[test]
-fn sessions_of_a_room_that_ends_do_not_wait_for_the_trial_of_its_last_snapshot() {
-    let mut owner = outgrown();
-    owner.stop();
-    assert!(owner.on_trial.is_some() && !owner.is_asleep());
-    assert_eq!(owner.ended, [Goodbye::ShuttingDown]);
-    // Nobody has left by that: the log says so when the room wakes.
-    owner.wait(PRESENCE_INTERVAL_MICROS);
-    owner.append(true);
-    owner.tell_tried(Tried::Restored);
-    assert!(owner.noted.is_some_and(|note| note.is_occupied), "{:?}", owner.noted);
-    assert_eq!((owner.stored.len(), owner.ended.len()), (1, 1));
-    let left = owner.log.iter().flat_map(|batch| &batch.events).filter(|event| matches!(event.input, Input::Left(_)));
-    assert_eq!(left.count(), 0);
-}
-
-#[test]
-fn a_room_that_ends_gives_a_snapshot_up_whose_trial_takes_too_long() {
-    for is_bound in [true, false] {
-        let mut owner = outgrown();
-        owner.stop();
-        if is_bound {
-            owner.append(true);
-        }
-        assert!(owner.wakes_at().is_some_and(|at| at <= LAST_TRIAL_MICROS_MAX), "{:?}", owner.wakes_at());
-        owner.wait(LAST_TRIAL_MICROS_MAX - 1);
-        assert!(!owner.is_asleep());
-        owner.wait(1);
-        assert_eq!(owner.is_asleep(), is_bound, "it sleeps over an event");
-        if !is_bound {
-            assert_eq!(owner.wakes_at(), None, "it wakes again and again until the journal has answered");
-            owner.append(true);
-        }
-        assert!(owner.is_asleep() && owner.stored.is_empty() && owner.reports.is_empty());
-    }
-}
-
 #[test]
 fn a_trial_that_could_not_be_made_says_nothing_of_the_snapshot_and_is_made_later() {
     let mut owner = trying();
@@ -394,75 +288,6 @@ fn a_trial_that_could_not_be_made_says_nothing_of_the_snapshot_and_is_made_later
     owner.tell_tried(Tried::Restored);
     assert_eq!((owner.base(), owner.stored[0].seq, owner.checkpoints()[0]), (seq, seq, seq));
     assert!(owner.reports.is_empty(), "{:?}", owner.reports);
-}
-
-#[test]
-fn a_room_that_ends_makes_a_trial_once_more_that_could_not_be_made() {
-    for tried in [Tried::Restored, Tried::NotTried] {
-        let mut owner = trying();
-        owner.append(true);
-        owner.tell_tried(Tried::NotTried);
-        owner.stop();
-        assert!(!owner.is_asleep());
-        owner.tell_tried(tried.clone());
-        assert!(owner.is_asleep() && owner.reports.is_empty());
-        assert_eq!(owner.stored.len(), usize::from(tried == Tried::Restored));
-    }
-}
-
-#[test]
-fn a_room_that_ends_during_a_trial_takes_its_last_snapshot_after_it() {
-    let mut owner = trying();
-    owner.append(true);
-    let earlier = owner.on_trial.as_ref().unwrap().seq;
-    for _ in 0..8 {
-        owner.submit();
-    }
-    owner.stop();
-    assert_eq!(owner.on_trial.as_ref().unwrap().seq, earlier);
-    owner.tell_tried(Tried::Restored);
-    let last = owner.on_trial.as_ref().expect("the last snapshot is tried").seq;
-    assert!(last > earlier && !owner.is_asleep());
-    owner.tell_tried(Tried::Restored);
-    while owner.appending.is_some() {
-        owner.append(true);
-    }
-    assert!(owner.is_asleep());
-    assert_eq!(owner.base(), last);
-}
-
-/// Wakes a room and makes it sleep, this many times. Each trial has the outcome `tried`. Returns the room's log.
-fn wake_and_sleep(mut log: Vec<Batch>, rounds: usize, tried: &Tried) -> Vec<Batch> {
-    for _ in 0..rounds {
-        let narrow = Limits { sleep_tail_bytes_min: 100, ..Limits::default() };
-        let mut owner = Owner::open_idle(every(4), narrow, None, log);
-        owner.stop();
-        while !owner.is_asleep() {
-            if owner.on_trial.is_some() {
-                owner.tell_tried(tried.clone());
-            } else {
-                owner.append(true);
-            }
-        }
-        log = owner.log;
-    }
-    log
-}
-
-#[test]
-fn a_log_does_not_grow_from_waking_while_its_state_cannot_be_restored() {
-    let mut owner = outgrown();
-    owner.with(|room, now| room.handle_leave(SessionId(1), now));
-    owner.perform();
-    owner.append(true);
-    let events = |log: &[Batch]| log.iter().map(|batch| batch.events.len()).sum::<usize>();
-    let log = wake_and_sleep(owner.log, 1, &too_deep());
-    let head = events(&log);
-    let log = wake_and_sleep(log, 5, &too_deep());
-    assert_eq!(events(&log), head);
-    // The next one that is restored has its checkpoint.
-    let log = wake_and_sleep(log, 1, &Tried::Restored);
-    assert_eq!(events(&log), head + 1);
 }
 
 #[test]
