@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use reapply_sync::room::limits::{LAST_TRIAL_MICROS_MAX, PRESENCE_INTERVAL_MICROS};
-use reapply_sync::{Batch, Goodbye, Input, Limits, SessionId, Snapshot, SnapshotPolicy, Tried};
+use reapply_sync::{
+    Author, Batch, ClientKey, Goodbye, Hello, Input, Limits, SessionId, Snapshot, SnapshotPolicy, Tried,
+};
 
-use crate::trials::{Owner, every, too_deep, trying};
+use crate::trials::{KEY, Owner, every, too_deep, trying};
 
 /// Makes the room sleep. Returns the snapshot that it stored for that.
 fn sleep(owner: &mut Owner) -> Option<Arc<Snapshot>> {
@@ -95,6 +97,24 @@ fn sessions_of_a_room_that_ends_do_not_wait_for_the_trial_of_its_last_snapshot()
     assert_eq!((owner.stored.len(), owner.ended.len()), (1, 1));
     let left = owner.log.iter().flat_map(|batch| &batch.events).filter(|event| matches!(event.input, Input::Left(_)));
     assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn the_last_snapshot_forgets_no_client_whose_session_was_ended_for_it() {
+    let limits = Limits { sleep_tail_bytes_min: 100, client_remembered_micros: 1_000, ..Limits::default() };
+    let mut owner = Owner::new(SnapshotPolicy::default(), limits);
+    owner.submit_all(20, &Tried::Restored);
+    // The client is silent for longer than a room remembers one that has no session.
+    owner.ticks += 2_000;
+    let hello = Hello::new(ClientKey([2; 16]), None);
+    owner.with(|room, now| room.handle_enter(SessionId(2), &hello, Author("b".into()), now)).unwrap();
+    owner.perform();
+    owner.append(true);
+    owner.stop();
+    owner.append(true);
+    owner.tell_tried(Tried::Restored);
+    let known: Vec<_> = owner.stored[0].clients.iter().map(|known| known.client).collect();
+    assert_eq!((known, owner.ended.len()), (vec![KEY.client_id()], 2));
 }
 
 #[test]

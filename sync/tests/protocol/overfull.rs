@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use reapply_sync::room::limits::SNAPSHOT_RETRY_MICROS;
-use reapply_sync::room::{Effect, Note, Now, Ticks, Waking};
+use reapply_sync::room::{Effect, Note, Now, Ticks, Usage, Waking};
 use reapply_sync::{
     Author, ClientKey, Goodbye, Hello, Limits, Number, Rejection, Report, Room, Seq, Sequencer, ServerMessage,
     SessionId, Timestamp, Tried,
@@ -16,6 +16,9 @@ use crate::tally::{Tally, genesis, transition};
 /// Maximum bytes of events without a snapshot in these rooms.
 const TAIL_BYTES_MAX: usize = 100_000;
 
+/// The time without use after which these rooms fall asleep.
+const SLEEP_AFTER: u64 = 1_000_000;
+
 struct Owner {
     room: Room<Tally>,
     snapshots_fail: Rc<Cell<bool>>,
@@ -25,19 +28,26 @@ struct Owner {
     number: u64,
     told: Vec<Rejection>,
     reports: Vec<Report>,
+    /// The note with which the room fell asleep.
+    noted: Option<Note>,
 }
 
 impl Owner {
     /// Returns a room with a session of a client that speaks this version.
     fn new(version: u16) -> Self {
+        Self::within(version, TAIL_BYTES_MAX)
+    }
+
+    /// Does the same with this maximum of bytes of events without a snapshot.
+    fn within(version: u16, tail_bytes_max: usize) -> Self {
         let snapshots_fail = Rc::new(Cell::new(false));
-        let limits = Limits { overfull_tail_bytes_min: TAIL_BYTES_MAX, ..Limits::default() };
+        let limits = Limits { overfull_tail_bytes_min: tail_bytes_max, ..Limits::default() };
         let build = |_| Ok(Tally { snapshots_fail: Rc::clone(&snapshots_fail), ..Tally::default() });
         let opened = Sequencer::open_within(limits, build, genesis().log_id(), genesis(), None, []);
-        let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: 1_000_000 };
+        let waking = Waking { noted: Note::default(), is_used: true, sleep_after_micros: SLEEP_AFTER };
         let (ticks, number, told, reports) = (0, 0, Vec::new(), Vec::new());
         let room = Room::new(opened.unwrap(), waking, &mut now(0, &mut || 7));
-        let mut owner = Self { room, snapshots_fail, restores_fail: false, ticks, number, told, reports };
+        let mut owner = Self { room, snapshots_fail, restores_fail: false, ticks, number, told, reports, noted: None };
         assert!(owner.enter(1, version).is_ok());
         owner
     }
@@ -74,6 +84,7 @@ impl Owner {
                     self.with(|room, _| room.handle_tried(snapshot.seq, tried));
                 }
                 Effect::Report(report) => self.reports.push(report),
+                Effect::Sleep { note } => self.noted = Some(note),
                 Effect::Send { frame, .. } => match ServerMessage::decode(&frame).unwrap() {
                     ServerMessage::Rejected { why, .. } => self.told.push(why),
                     other => panic!("{other:?}"),
@@ -185,6 +196,25 @@ fn an_overfull_room_lets_no_alarm_go_off() {
     owner.ticks += SNAPSHOT_RETRY_MICROS;
     let head = owner.join_each(10..11);
     assert!(owner.join_each(11..15) > Seq(head.0 + 4), "no alarm went off");
+}
+
+#[test]
+fn an_overfull_room_falls_asleep_although_its_alarm_is_due() {
+    // One state in four has an alarm, so some of these rooms have one.
+    let sleep = |more: usize| {
+        let mut owner = Owner::within(2, TAIL_BYTES_MAX + more);
+        owner.fill();
+        owner.with(|room, now| room.handle_leave(SessionId(1), now));
+        owner.perform();
+        let usage = owner.with(|room, now| room.usage(now));
+        assert!(matches!(usage, Usage::Unused { .. }), "it gives no memory back: {usage:?}");
+        owner.ticks += SLEEP_AFTER;
+        owner.with(|room, now| room.handle_timer(now));
+        owner.perform();
+        owner.noted.expect("it stays awake").alarm
+    };
+    let alarms: Vec<Timestamp> = (0..400).step_by(25).filter_map(sleep).collect();
+    assert!(!alarms.is_empty() && alarms.iter().all(|at| *at <= Timestamp(1_000)), "{alarms:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use reapply_sync::room::limits::{
-    BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, HELD_MAX, ROOM_SESSIONS_MAX, STORAGE_RETRY_MICROS,
+    BACKOFF_MICROS_MAX, BACKOFF_MICROS_MIN, HELD_AT_ONCE_MAX, HELD_MAX, ROOM_SESSIONS_MAX, STORAGE_RETRY_MICROS,
 };
 use reapply_sync::room::{Asker, Effect, Note, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
@@ -249,4 +249,28 @@ fn what_waits_after_a_fault_is_bounded_and_ends_with_its_session() {
     owner.with(|room, now| room.handle_timer(now));
     let slows = owner.effects().iter().filter(|effect| matches!(effect, Effect::Slow { .. })).count();
     assert_eq!(slows, 0, "what its session had handed in was decided after it");
+}
+
+#[test]
+fn what_waited_after_a_fault_is_decided_a_portion_at_a_time() {
+    let mut owner = Owner::of(|| Tally { refuses_alarms: true, ..Tally::default() });
+    owner.enter(1, 1).unwrap();
+    let held = 2 * HELD_AT_ONCE_MAX as u64 + 1;
+    for number in 1..=held + 1 {
+        let value = if number == 1 { TRAP } else { 2 * number + 101 };
+        owner.with(|room, now| room.handle_submit(SessionId(1), Number(number), transition(value), now));
+    }
+    owner.effects();
+    owner.with(|room, now| room.handle_appended(now));
+    owner.effects();
+    owner.ticks = owner.with(|room, now| room.wake_at(now)).unwrap().0;
+    let mut portions = Vec::new();
+    while owner.with(|room, now| room.wake_at(now)).is_some_and(|at| at.0 <= owner.ticks) {
+        owner.with(|room, now| room.handle_timer(now));
+        let is_transition = |input: &&Input| matches!(input, Input::Transition { .. });
+        portions.push(owner.stored_and_answered().0.iter().filter(is_transition).count());
+        owner.with(|room, now| room.handle_appended(now));
+        owner.effects();
+    }
+    assert_eq!(portions, [HELD_AT_ONCE_MAX, HELD_AT_ONCE_MAX, 1]);
 }

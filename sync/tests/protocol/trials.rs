@@ -180,7 +180,7 @@ impl Owner {
 }
 
 fn now<'a>(ticks: u64, entropy: &'a mut dyn FnMut() -> u64) -> Now<'a> {
-    Now { ticks: Ticks(ticks), time: Timestamp(1_000), entropy }
+    Now { ticks: Ticks(ticks), time: Timestamp(1_000 + ticks), entropy }
 }
 
 pub(crate) fn too_deep() -> Tried {
