@@ -214,6 +214,18 @@ fn what_earlier_pages_have_left_is_pending_and_told_by_itself() {
 }
 
 #[test]
+fn what_a_page_asks_for_just_before_it_leaves_is_kept() {
+    let mut rig = Rig::live(Store::Open);
+    rig.call(|driver, now| {
+        driver.apply("1", now).unwrap();
+        driver.handle_close(now);
+    });
+    assert_eq!(rig.stored.entries.len(), 1);
+    rig.reload();
+    assert_eq!(rig.driver.pending(), 1);
+}
+
+#[test]
 fn a_page_whose_client_was_taken_over_writes_nothing_any_more() {
     let mut rig = Rig::live(Store::Open);
     rig.answers = None;

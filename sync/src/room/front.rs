@@ -32,3 +32,21 @@ impl Front {
         Some(ServerMessage::Signals(vec![Signal { participant, session, body }]).encode())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_names_its_sender_and_ends_with_the_session() {
+        let mut front = Front::default();
+        let (session, participant) = (SessionId(1), Author("ada".into()));
+        front.handle_entered(session, participant.clone());
+        let body = Bytes::from_static(b"here");
+        let expected = ServerMessage::Signals(vec![Signal { participant, session, body: body.clone() }]);
+        assert_eq!(front.signal(session, body.clone()), Some(expected.encode()));
+        assert_eq!(front.signal(SessionId(2), body.clone()), None);
+        front.handle_ended(session);
+        assert_eq!(front.signal(session, body), None);
+    }
+}

@@ -10,6 +10,9 @@ use crate::tally::{TRAP, Tally, genesis, transition, try_snapshot};
 /// The cost beyond which a call is broken off.
 const SLICE: u64 = 10;
 
+/// Transitions whose events outgrow several snapshots.
+const SUBMISSIONS: u64 = 5_000;
+
 #[derive(Clone, Debug)]
 enum Call {
     Submit { client: u8, value: u64 },
@@ -29,7 +32,11 @@ fn calls() -> impl Strategy<Value = Vec<(Call, bool, bool)>> {
 }
 
 fn open() -> Sequencer<Tally> {
-    Sequencer::open(|_| Ok(Tally::default()), genesis().log_id(), genesis(), None, []).unwrap()
+    open_with(Tally::default)
+}
+
+fn open_with(machine: impl Fn() -> Tally) -> Sequencer<Tally> {
+    Sequencer::open(|_| Ok(machine()), genesis().log_id(), genesis(), None, []).unwrap()
 }
 
 fn call(sequencer: &mut Sequencer<Tally>, call: &Call, number: u64) {
@@ -140,6 +147,24 @@ fn a_snapshot_follows_when_the_events_since_the_last_one_would_cost_too_much_to_
     submit(&mut sequencer, 3, 1);
     settle(&mut sequencer);
     assert_eq!(sequencer.history().base().seq, Seq(2));
+}
+
+#[test]
+fn a_room_takes_fewer_snapshots_if_they_cost_much_more_than_its_events_but_takes_some() {
+    let snapshots = |snapshot_cost: u64| {
+        let mut sequencer = open_with(|| Tally { snapshot_cost, ..Tally::default() });
+        let (mut bases, mut base) = (0, Seq(0));
+        for number in 1..=SUBMISSIONS {
+            submit(&mut sequencer, number, 1);
+            settle(&mut sequencer);
+            let newest = sequencer.history().base().seq;
+            bases += usize::from(newest > base);
+            base = newest;
+        }
+        bases
+    };
+    let (often, rarely) = (snapshots(0), snapshots(1 << 40));
+    assert!(1 < rarely && rarely < often, "{rarely} dear ones and {often} cheap ones");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) unknown: Option<u64>,
     /// The cost of all calls since the last time it was asked. An `apply` costs its value.
     pub(crate) cost: u64,
+    /// The cost of writing a snapshot.
+    pub(crate) snapshot_cost: u64,
     pub(crate) slice: Option<u64>,
     pub(crate) is_interrupted: bool,
 }
@@ -146,6 +148,7 @@ impl Machine for Tally {
             (self.is_broken, self.is_interrupted) = (true, true);
             return Err(Fault::Exhausted("slice".to_owned()));
         }
+        self.cost += self.snapshot_cost;
         Ok(postcard::to_allocvec(&state.applied).unwrap().into())
     }
 
