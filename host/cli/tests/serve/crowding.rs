@@ -68,6 +68,15 @@ pub(crate) async fn see_that_it_is_undisturbed(stranger: &mut Session) {
     }
 }
 
+/// Does the same while work ends in the background, and waits for that. Returns whether the work took longer.
+pub(crate) async fn outlasts(work: impl Future<Output = ()> + Send + 'static, stranger: &mut Session) -> bool {
+    let work = tokio::spawn(work);
+    see_that_it_is_undisturbed(stranger).await;
+    let outlasts = !work.is_finished();
+    work.await.unwrap();
+    outlasts
+}
+
 /// Reads until the session's transition with this number is accepted or rejected.
 pub(crate) async fn see_decided(session: &mut Session, number: u64) {
     assert!(see_decided_or_ended(session, number).await, "the session was ended");
@@ -109,6 +118,18 @@ pub(crate) async fn join_slow_rooms(host: &Host, rooms: u8, transitions: u64, by
     sessions
 }
 
+/// Joins this many rooms of `slow`. Each session sees `before` transitions of one such byte decided, and submits those up to `last` with nine bytes.
+async fn join_culprits(host: &Host, rooms: u8, (before, byte): (u64, u8), last: u64) -> Vec<Session> {
+    let mut culprits = join_slow_rooms(host, rooms, before, byte).await;
+    for culprit in &mut culprits {
+        see_decided(culprit, before).await;
+        for number in before + 1..=last {
+            culprit.submit(number, vec![0; 9]).await;
+        }
+    }
+    culprits
+}
+
 #[tokio::test]
 async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
     with_enough_rooms(async |rooms| {
@@ -117,14 +138,8 @@ async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
         let host = host_with(&MachineWat { apply, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
         // The rooms were cheap until now.
-        let mut culprits = join_slow_rooms(&host, rooms, 20, 0).await;
-        for culprit in &mut culprits {
-            see_decided(culprit, 20).await;
-            for number in 21..=23 {
-                culprit.submit(number, vec![0; 9]).await;
-            }
-        }
-        let told = tokio::spawn(async move {
+        let mut culprits = join_culprits(&host, rooms, (20, 0), 23).await;
+        let told = async move {
             for culprit in &mut culprits {
                 for number in 21..=23 {
                     let (found, why) = culprit.rejection().await;
@@ -132,11 +147,8 @@ async fn transitions_that_spin_in_many_rooms_hold_up_no_other_room() {
                     assert!(matches!(why, Rejection::Exhausted(_)), "{why:?}");
                 }
             }
-        });
-        see_that_it_is_undisturbed(&mut stranger).await;
-        let outlasts = !told.is_finished();
-        told.await.unwrap();
-        outlasts
+        };
+        outlasts(told, &mut stranger).await
     })
     .await;
 }
@@ -180,15 +192,12 @@ async fn destructors_that_take_long_hold_up_no_other_room() {
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
         // All states but the first ones and the last are dropped.
         let mut culprits = join_slow_rooms(&host, rooms, 5, 1).await;
-        let told = tokio::spawn(async move {
+        let told = async move {
             for culprit in &mut culprits {
                 see_decided(culprit, 5).await;
             }
-        });
-        see_that_it_is_undisturbed(&mut stranger).await;
-        let outlasts = !told.is_finished();
-        told.await.unwrap();
-        outlasts
+        };
+        outlasts(told, &mut stranger).await
     })
     .await;
 }
@@ -204,23 +213,15 @@ async fn traps_in_rooms_that_are_dear_to_make_again_hold_up_no_other_room_and_ge
             (call $ok (call $new (i32.add (local.get $state) (local.get $length))))";
         let host = host_with(&MachineWat { apply, ..MachineWat::default() });
         let mut stranger = Session::join(&host, "counter/calm", 1).await;
-        let mut culprits = join_slow_rooms(&host, rooms, 4, 1).await;
-        for culprit in &mut culprits {
-            see_decided(culprit, 4).await;
-            for number in 5..=8 {
-                culprit.submit(number, vec![0; 9]).await;
-            }
-        }
-        let told = tokio::spawn(async move {
+        let mut culprits = join_culprits(&host, rooms, (4, 1), 8).await;
+        let told = async move {
             for culprit in &mut culprits {
                 for number in 5..=8 {
                     assert_eq!(culprit.rejection().await.0, Number(number));
                 }
             }
-        });
-        see_that_it_is_undisturbed(&mut stranger).await;
-        let outlasts = !told.is_finished();
-        told.await.unwrap();
+        };
+        let outlasts = outlasts(told, &mut stranger).await;
         // The first recovery was expensive, so the room has taken a snapshot, and its log says so.
         let is_checkpoint = |event: &&serde_json::Value| event["kind"] == "checkpoint";
         let checkpoints = host.events("slow/0").iter().filter(is_checkpoint).count();

@@ -12,8 +12,8 @@ use reapply_testing::threads::ProcessorTime;
 use reapply_testing::{Host, until_blocking};
 
 use super::crowding::{
-    deploy, host_with, join_slow_rooms, see_decided, see_decided_or_ended, see_that_it_is_undisturbed, until_it_lasts,
-    with_enough_rooms,
+    deploy, host_with, join_slow_rooms, outlasts, see_decided, see_decided_or_ended, see_that_it_is_undisturbed,
+    until_it_lasts, with_enough_rooms,
 };
 use reapply_testing::Session;
 
@@ -255,14 +255,12 @@ async fn destructors_that_never_end_hold_up_no_other_room() {
         let before = ProcessorTime::of(&host);
         // A state is dropped once there is a later one, and the next call pays for that.
         let mut culprits = join_slow_rooms(&host, rooms, 2, 1).await;
-        let told = tokio::spawn(async move {
+        let told = async move {
             for culprit in &mut culprits {
                 see_decided_or_ended(culprit, 2).await;
             }
-        });
-        see_that_it_is_undisturbed(&mut stranger).await;
-        let outlasts = !told.is_finished();
-        told.await.unwrap();
+        };
+        let outlasts = outlasts(told, &mut stranger).await;
         host.wait_for_log("the machine exhausted its fuel");
         assert_done_by("machines-slow", &host, &before);
         outlasts
