@@ -75,7 +75,7 @@ pub(super) enum Usage {
     InUse,
     /// The room is being opened, or is answering its last requests: it may soon be unused.
     Passing,
-    /// Nobody has used the room since then, and it may fall asleep.
+    /// The room has been unused since then, and may fall asleep.
     Unused(Instant),
     /// The room is falling asleep, or was asked to: its memory is about to be free.
     Ending,

@@ -116,6 +116,22 @@ pub struct Note {
     pub is_occupied: bool,
 }
 
+/// The use of a room at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// The room has sessions, or its alarm goes off soon.
+    InUse,
+    /// The room has no sessions, and is answering its last requests.
+    Passing,
+    /// The room is unused. It could fall asleep now, although it may be too early for that.
+    Unused {
+        /// The time of the last use.
+        since: Ticks,
+    },
+    /// The room is falling asleep.
+    Ending,
+}
+
 /// One thing for the room's owner to do. The owner performs effects one at a time, in the order in which
 /// [`Room::poll_effect`](super::Room::poll_effect) returns them.
 #[derive(Debug)]

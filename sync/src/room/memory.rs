@@ -1,23 +1,7 @@
 //! The memory that a room takes, and a room that gives it back early.
 
-use super::{Now, Phase, Room, Ticks, Upgrade};
+use super::{Now, Phase, Room, Upgrade, Usage};
 use crate::machine::Machine;
-
-/// The use of a room at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Usage {
-    /// The room has sessions, or its alarm goes off soon.
-    InUse,
-    /// The room has no sessions, and is answering its last requests.
-    Passing,
-    /// Nobody uses the room. It could fall asleep now, although it may be too early for that.
-    Unused {
-        /// The time of the last use.
-        since: Ticks,
-    },
-    /// The room is falling asleep.
-    Ending,
-}
 
 impl<M: Machine> Room<M> {
     /// Returns the approximate bytes of memory that the room takes, for the owner's limits.

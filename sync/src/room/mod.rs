@@ -36,10 +36,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::backoff::Backoffs;
-pub use self::effect::{Asker, Effect, Entered, Note, Now, Step, SubmitOnce, Ticks, UpgradeFailed, Verdict};
+pub use self::effect::{Asker, Effect, Entered, Note, Now, Step, SubmitOnce, Ticks, UpgradeFailed, Usage, Verdict};
 pub use self::front::Front;
 use self::limits::PRESENCE_INTERVAL_MICROS;
-pub use self::memory::Usage;
 use self::notes::Notes;
 use self::sessions::{Session, Sessions};
 use crate::event::Batch;
