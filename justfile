@@ -36,9 +36,13 @@ test: check _chromium _proxies
     REAPPLY_BIN="$(just _reapply)" cargo test --workspace
     "$(just _target-dir)/debug/reapply-bench" --quick --host-bin "$(just _reapply)"
 
-# What takes longer: crashes and failing storage, over many rounds: just test-long 1000
-test-long rounds="100": _target
-    REAPPLY_CRASH_ROUNDS={{ rounds }} cargo test --workspace --test crash -- --nocapture --test-threads=1
+# What takes longer: crashes and failing storage, over many rounds, and rooms with many entries: just test-long 1000 100000
+test-long rounds="100" entries="100000": _target
+    REAPPLY_CRASH_ROUNDS={{ rounds }} REAPPLY_LONG_ENTRIES={{ entries }} cargo test --workspace --test crash -- --nocapture --test-threads=1
+
+# Rooms of each building block with many entries, killed, proved, upgraded and looked at in the middle: just grow 100000
+grow entries="100000": _target
+    REAPPLY_LONG_ENTRIES={{ entries }} cargo test --release --workspace --test crash long:: -- --nocapture
 
 # What changes no source: format, the shape of the code, wording, lints, docs, and that sync/ and client/ build for wasm32
 check: _target

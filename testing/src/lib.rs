@@ -25,7 +25,7 @@ mod wait;
 
 pub use host::{Host, Refused};
 pub use npm::{npm_package, typescript};
-pub use program::{component, reapply, repository};
+pub use program::{component, other_build, reapply, repository};
 pub use proxy::Proxy;
 pub use session::Session;
 pub use socket::Socket;

@@ -1,8 +1,10 @@
-//! The machine for the benchmark of building blocks: one of each, with a size that is chosen when the room is created.
+//! The machine for the benchmark and the long rooms of building blocks: one of each, with a size that is chosen when the room is created.
+
+pub mod growth;
 
 use reapply_guest::{
-    Atom, AtomRc, CharId, CharRange, Counter, Event, Id, Input, List, Map, Program, Rng, Set, StateMachine, Text,
-    TextConflict, TextTransition, export,
+    Atom, AtomRc, Board, CharId, CharRange, Counter, Event, Id, Input, List, Map, Place, Program, Rng, Set,
+    StateMachine, Text, TextConflict, TextTransition, export,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub struct Blocks {
     pub set: Set<u32>,
     /// Values in order.
     pub list: List<Atom<u32>>,
+    /// Values in columns.
+    pub board: Board<Atom<u32>, Atom<u32>>,
     /// Characters.
     pub text: Text,
 }
@@ -41,7 +45,7 @@ pub struct Room(pub Blocks);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// The number of entries of the map, the set, the list, the large value or the text.
+    /// The number of entries of the map, the set, the list, the board's column, the large value or the text.
     pub entries: u32,
     /// The block that has them.
     pub of: Block,
@@ -61,6 +65,8 @@ pub enum Block {
     Set,
     /// The list.
     List,
+    /// The board, with one column.
+    Board,
     /// The text.
     Text,
 }
@@ -83,6 +89,7 @@ impl Program for Room {
                 let items = (0..entries).map(|index| (item(index), index.into()));
                 blocks.list = List::from_items(items).map_err(|conflict| format!("{conflict:?}"))?;
             }
+            Block::Board => blocks.board = board(entries).ok_or("the board takes in fewer entries")?,
             Block::Text => blocks.text = edited_text(entries, edits).map_err(|conflict| format!("{conflict:?}"))?,
         }
         Ok(Self(blocks))
@@ -96,13 +103,16 @@ impl Program for Room {
     }
 }
 
-/// Returns the id of the list's item with this index at the beginning. The ids are drawn, as people's are.
+/// Returns the id of the list's or the board's item with this index at the beginning. The ids are drawn, as people's are.
 #[must_use]
 pub fn item(index: u32) -> Id {
     Rng::from_seed(index.into()).id()
 }
 
-/// Returns the id of the characters that the text begins with.
+/// The id of the board's column.
+pub const COLUMN: Id = Id::from_bits(0x0f8f_ad5b_d9cb_469f_a165_7086_7728_950e);
+
+/// The id of the characters that the text begins with.
 pub const WRITER: Id = Id::from_bits(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
 
 /// Returns the transition that inserts a few characters after one of the writer's.
@@ -116,6 +126,16 @@ pub fn insert_after_writer(offset: u32, id: Id) -> TextTransition {
 #[must_use]
 pub fn delete_of_writer(offset: u32) -> TextTransition {
     TextTransition::Delete { ranges: vec![CharRange { id: WRITER, offset, length: 5 }] }
+}
+
+/// Returns a board with one column of the given number of items; `None` if so many do not fit.
+fn board(items: u32) -> Option<Board<Atom<u32>, Atom<u32>>> {
+    let board = Board::<Atom<u32>, Atom<u32>>::default();
+    let board = StateMachine::apply(&board, &board.insert_column(COLUMN, Place::Last, 0_u32.into())).ok()?;
+    (0..items).try_fold(board, |board, index| {
+        let insert = board.insert(item(index), COLUMN, Place::Last, index.into());
+        StateMachine::apply(&board, &insert).ok()
+    })
 }
 
 /// Returns a text with the given number of characters, after edits at the given number of places.

@@ -17,6 +17,7 @@ mod crowd;
 mod failing;
 mod full;
 mod ledger;
+mod long;
 mod points;
 mod power;
 mod probe;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use reapply_host::upgrade::limits::DIGEST_DIGITS_MIN;
 use reapply_sync::Digest;
-use reapply_testing::{Host, http};
+use reapply_testing::{Host, http, other_build};
 
-use crate::{PROGRAM, add, build_of, notes_host, refused, submit, variant};
+use crate::{PROGRAM, add, build_of, notes_host, refused, submit};
 
 #[test]
 fn what_is_not_there_is_named() {
@@ -92,7 +92,7 @@ fn alike() -> [Vec<u8>; 2] {
     let component = std::fs::read(guest_components::component("notes-v1")).unwrap();
     let mut seen = HashMap::new();
     for number in 0..4096 {
-        let variant = variant(&component, number);
+        let variant = other_build(&component, number);
         let digest = Digest::of(&variant).to_string();
         if let Some(other) = seen.insert(digest[..DIGEST_DIGITS_MIN].to_owned(), variant.clone()) {
             return [other, variant];

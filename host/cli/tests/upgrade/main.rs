@@ -9,7 +9,7 @@ mod under_load;
 
 use std::path::{Path, PathBuf};
 
-use reapply_testing::{Host, http};
+use reapply_testing::{Host, http, other_build};
 use serde_json::{Value, json};
 
 /// The binary under test.
@@ -70,18 +70,10 @@ fn texts(view: &Value) -> Vec<&str> {
     view["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap()).collect()
 }
 
-/// Returns one of many components with the same behaviour, each with a digest of its own: it has types that nothing uses.
-fn variant(component: &[u8], number: u16) -> Vec<u8> {
-    const TYPE_SECTION: u8 = 7;
-    const PRIMITIVE: u8 = 0x78;
-    let types = [9, 6, 3, 0].map(|shift| PRIMITIVE + (number >> shift & 7) as u8);
-    [component, &[TYPE_SECTION, 5, 4], &types].concat()
-}
-
 /// Returns the component of a guest with the same behaviour under another digest, as if it had been built again.
 fn built_anew(guest: &str, folder: &Path) -> PathBuf {
     let component = std::fs::read(guest_components::component(guest)).unwrap();
     let path = folder.join("anew.wasm");
-    std::fs::write(&path, variant(&component, 0)).unwrap();
+    std::fs::write(&path, other_build(&component, 0)).unwrap();
     path
 }
