@@ -80,7 +80,7 @@ enum Case {
     E,
     /// The sandbox against native code.
     F,
-    /// The building blocks by size.
+    /// The building blocks by size, in time and in fuel.
     G,
     /// A long log.
     H,
@@ -149,6 +149,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         if is_wanted(Case::G) {
             cases::blocks::run(&bench).context("(g)")?;
+            cases::growth::run(&bench).context("(g)")?;
         }
         if is_wanted(Case::H) {
             cases::log::run(&bench).await.context("(h)")?;

@@ -6,6 +6,7 @@ pub(crate) mod blocks;
 pub(crate) mod confirm;
 pub(crate) mod crowding;
 pub(crate) mod fan_out;
+pub(crate) mod growth;
 pub(crate) mod join;
 pub(crate) mod log;
 pub(crate) mod memory;
