@@ -5,7 +5,7 @@
 //! time, and a replay has one job for each portion of its log, so none gets more turns than another.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -65,9 +65,18 @@ struct Threads {
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// The jobs that have not begun, by their numbers.
+    jobs: BTreeMap<u64, Job>,
+    /// The number of the last job.
+    last: u64,
     threads: usize,
     idle: usize,
+}
+
+/// A job's place in its queue. Dropping it removes the job, with everything that the job holds, unless it has begun.
+struct Place {
+    threads: Arc<Threads>,
+    number: u64,
 }
 
 impl Lane {
@@ -122,7 +131,8 @@ impl MachinePool {
         Self { lanes: Arc::new(LANES.map(threads)) }
     }
 
-    /// Runs a job, and waits for its result. If this future is dropped before the job begins, the job does not run.
+    /// Runs a job, and waits for its result. If this future is dropped before the job begins, the job does not run, and is dropped
+    /// at once.
     ///
     /// # Panics
     ///
@@ -150,7 +160,7 @@ impl MachinePool {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> thread::Result<T> {
         let (reply, done) = oneshot::channel();
-        self.threads(lane).push(Box::new(move || {
+        let _place = self.threads(lane).push(Box::new(move || {
             if !reply.is_closed() {
                 let _nobody_waits = reply.send(catch_unwind(AssertUnwindSafe(job)));
             }
@@ -168,15 +178,23 @@ impl MachinePool {
 }
 
 impl Threads {
-    fn push(self: &Arc<Self>, job: Job) {
+    fn push(self: &Arc<Self>, job: Job) -> Place {
         let mut queue = self.lock();
-        queue.jobs.push_back(job);
+        queue.last += 1;
+        let place = Place { threads: Arc::clone(self), number: queue.last };
+        queue.jobs.insert(place.number, job);
         if queue.idle >= queue.jobs.len() || queue.threads == self.max {
             self.has_job.notify_one();
-            return;
+            return place;
         }
         queue.threads += 1;
         drop(queue);
+        self.start_thread();
+        place
+    }
+
+    /// Starts one more thread, which is counted already.
+    fn start_thread(self: &Arc<Self>) {
         let threads = Arc::clone(self);
         let started = thread::Builder::new().name(self.lane.name().to_owned()).stack_size(POOL_STACK_BYTES);
         if let Err(error) = started.spawn(move || threads.work()) {
@@ -184,9 +202,9 @@ impl Threads {
             let mut queue = self.lock();
             queue.threads -= 1;
             // If there is no other thread, one of the runtime does the work.
-            let job = if queue.threads == 0 { queue.jobs.pop_front() } else { None };
+            let job = if queue.threads == 0 { queue.jobs.pop_first() } else { None };
             drop(queue);
-            job.map(tokio::task::spawn_blocking);
+            job.map(|(_, job)| tokio::task::spawn_blocking(job));
         }
     }
 
@@ -196,7 +214,7 @@ impl Threads {
         }
         let mut queue = self.lock();
         loop {
-            while let Some(job) = queue.jobs.pop_front() {
+            while let Some((_, job)) = queue.jobs.pop_first() {
                 drop(queue);
                 job();
                 queue = self.lock();
@@ -209,6 +227,14 @@ impl Threads {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let job = self.threads.lock().jobs.remove(&self.number);
+        // What the job holds is freed while the queue is not locked.
+        drop(job);
     }
 }
 
@@ -323,19 +349,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_nobody_waits_for_is_not_begun() {
+    async fn a_job_that_nobody_waits_for_is_dropped_and_not_begun() {
         let pool = MachinePool::with_threads(1);
         let (hold, held) = mpsc::channel::<()>();
         let holding = pool.clone();
         let first = tokio::spawn(async move { holding.run(Lane::Slow, move || held.recv().unwrap_err()).await });
         let (began, begun) = mpsc::channel();
+        let input = Arc::new(());
+        let kept = Arc::downgrade(&input);
         let waiting = pool.clone();
-        let second = tokio::spawn(async move { waiting.run(Lane::Slow, move || began.send(()).unwrap()).await });
+        let job = move || {
+            began.send(()).unwrap();
+            drop(input);
+        };
+        let second = tokio::spawn(async move { waiting.run(Lane::Slow, job).await });
         while pool.threads(Lane::Slow).lock().jobs.is_empty() {
             tokio::task::yield_now().await;
         }
         second.abort();
         assert!(second.await.unwrap_err().is_cancelled());
+        assert!(kept.upgrade().is_none(), "what it holds is kept until a thread reaches it");
+        assert!(pool.threads(Lane::Slow).lock().jobs.is_empty());
         drop(hold);
         first.await.unwrap();
         pool.run(Lane::Slow, || ()).await;
