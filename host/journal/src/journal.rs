@@ -7,8 +7,8 @@ use reapply_sync::room::Note;
 use reapply_sync::{Author, Digest, Name, RoomId, Seq, Snapshot, Timestamp};
 
 use crate::{
-    Appending, Component, Hold, JournalError, MachineRecord, NewRoom, Record, RejectionCount, Retention, RoomRecord,
-    ScrubReport, SnapshotRecord,
+    Appending, Component, Hold, JournalError, MachineRecord, NewRoom, OpeningBytes, Record, RejectionCount, Retention,
+    RoomRecord, ScrubReport, SnapshotRecord,
 };
 
 /// The type of every journal's futures: boxed, so that the trait can be used as `Arc<dyn Journal>`.
@@ -120,6 +120,9 @@ pub trait Journal: Send + Sync {
 
     /// Returns the list of the room's snapshots, in the order of their seqs.
     fn snapshots(&self, room: &RoomId) -> Answer<'_, Vec<SnapshotRecord>>;
+
+    /// Returns the bytes that the room is opened from.
+    fn opening_bytes(&self, room: &RoomId) -> Answer<'_, OpeningBytes>;
 
     /// Stores a build. An earlier one with the same digest is the same build, and stays.
     ///

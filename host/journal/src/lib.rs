@@ -31,4 +31,6 @@ pub use journal::{Answer, Journal};
 pub use record::{Appended, Appending, BatchId, Record};
 pub use scrub::ScrubReport;
 pub use sqlite::{LostLog, Opened, Proving, SqliteJournal};
-pub use stored::{Base, Component, MachineRecord, NewRoom, RejectionCount, Retention, RoomRecord, SnapshotRecord};
+pub use stored::{
+    Base, Component, MachineRecord, NewRoom, OpeningBytes, RejectionCount, Retention, RoomRecord, SnapshotRecord,
+};

@@ -103,6 +103,15 @@ pub struct SnapshotRecord {
     pub hash: Digest,
 }
 
+/// The sizes of what a room is opened from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpeningBytes {
+    /// The bytes of the newest snapshot's state; 0 if there is no snapshot.
+    pub snapshot: u64,
+    /// The bytes of the records with events after that snapshot.
+    pub tail: u64,
+}
+
 /// The count of an author's rejections of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectionCount {

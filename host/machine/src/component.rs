@@ -27,6 +27,8 @@ struct Inner {
     digest: Digest,
     component: Bytes,
     description: Description,
+    /// The bytes of memory of a machine that has only described itself.
+    memory_bytes: usize,
     engine: Engine,
     judging: StateMachinePre<Usage>,
     /// The plan, made when it is first needed, which is rare for a build whose rooms are all awake.
@@ -72,10 +74,10 @@ impl Build {
         let pre = compile(engine, Stack::Judging, &component).map_err(invalid)?;
         check_exports(engine, &pre)?;
         let judging = StateMachinePre::new(pre).map_err(invalid)?;
-        let description = describe(&judging)?;
+        let (description, memory_bytes) = describe(&judging)?;
         let digest = Digest::of(&component);
         let (engine, replaying) = (engine.clone(), OnceLock::new());
-        Ok(Self { inner: Arc::new(Inner { digest, component, description, engine, judging, replaying }) })
+        Ok(Self { inner: Arc::new(Inner { digest, component, description, memory_bytes, engine, judging, replaying }) })
     }
 
     /// Returns BLAKE3 of the component's bytes.
@@ -99,6 +101,12 @@ impl Build {
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.inner.description
+    }
+
+    /// Returns the bytes of memory that each machine of this build takes at least.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.inner.memory_bytes
     }
 
     /// Returns the linked component, with one of the stacks.
@@ -165,11 +173,12 @@ impl Exports {
     }
 }
 
-fn describe(pre: &StateMachinePre<Usage>) -> Result<Description, DeployError> {
+/// Returns the machine's description, and the bytes of memory that it has afterwards.
+fn describe(pre: &StateMachinePre<Usage>) -> Result<(Description, usize), DeployError> {
     let faulted = |fault| DeployError::Faulted { call: "describe", fault };
     let mut running = Running::start(pre)?;
     let description = running.call(PER_EVENT, |guest, store| guest.call_describe(store)).map_err(faulted)?;
-    Description::try_from(description)
+    Ok((Description::try_from(description)?, running.memory_bytes()))
 }
 
 impl TryFrom<wit::Description> for Description {

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// The bytes that a room is expected to take for each byte of the snapshot that it is opened from: the snapshot itself, its copy in the machine's
+/// memory, and the state that the machine restores from it.
+pub const OPENED_SNAPSHOT_FACTOR: usize = 3;
+
+/// The bytes that a room is expected to take for each byte of the events after that snapshot: the history, and the events while they are applied.
+pub const OPENED_TAIL_FACTOR: usize = 2;
+
 /// Rooms that are awake at once.
 pub const ROOMS_AWAKE_MAX: usize = 10_000;
 

@@ -9,10 +9,10 @@
 //!              └──────────────┘
 //! ```
 //!
-//! Each room counts its machines' memories, its history and what waits for it. A room that is woken takes its share first. If that does not fit,
-//! unused rooms fall asleep, and the newcomer waits for their memory, and for that of rooms which are only used for a moment. It is refused
-//! only if all of that would not be enough, or takes too long. A room that grows is never refused: then unused rooms fall asleep, and
-//! newcomers wait.
+//! Each room counts its machines' memories, its history and what waits for it. A room that is woken takes its share first: as much as it is
+//! expected to need. If that does not fit, unused rooms fall asleep, and the newcomer waits for their memory, and for that of rooms which are
+//! only used for a moment. If it still does not fit, the room may need less than expected. Such rooms are opened one after the other, and are refused
+//! if they do not fit as they are. A room that grows is never refused: then unused rooms fall asleep, and newcomers wait.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use reapply_sync::RoomId;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout_at;
 
 use super::budget::{Budget, Wanted};
@@ -43,6 +43,8 @@ struct Shared {
     needs: Mutex<HashMap<RoomId, Need>>,
     /// The places of newcomers who look for space. Those who find none wait for one.
     looking: Semaphore,
+    /// The place of a room that is opened although it may need more memory than there is.
+    doubtful: Arc<Semaphore>,
     /// Told whenever a share was given back.
     freed: Notify,
 }
@@ -101,6 +103,8 @@ pub(super) struct Share {
     memory: RoomsMemory,
     room: RoomId,
     held: Arc<Mutex<Held>>,
+    /// The place of a room that may need more memory than there is, until it has taken what it needs.
+    doubtful: Option<OwnedSemaphorePermit>,
 }
 
 impl RoomsMemory {
@@ -110,6 +114,7 @@ impl RoomsMemory {
             holders: Mutex::default(),
             needs: Mutex::default(),
             looking: Semaphore::new(MAKE_SPACE_AT_ONCE),
+            doubtful: Arc::new(Semaphore::new(1)),
             freed: Notify::new(),
         }))
     }
@@ -123,19 +128,28 @@ impl RoomsMemory {
         self.holders().get(room).map_or(0, |holder| lock(&holder.held).bytes)
     }
 
-    /// Takes a share for a room that is about to be opened: as much as it needed the last time, if it was refused then.
+    /// Takes a share for a room that is about to be opened: as many bytes as it is expected to need besides those of every room, or as much as it
+    /// needed the last time, if it was refused then.
     ///
     /// # Errors
     ///
     /// There is not enough memory, although all unused rooms have fallen asleep.
-    pub(super) async fn admit(&self, room: &RoomId) -> Result<Share, NoMemory> {
+    pub(super) async fn admit(&self, room: &RoomId, expected: usize) -> Result<Share, NoMemory> {
+        let deadline = in_time();
         let remembered =
             self.needs().get(room).filter(|need| need.since.elapsed() < NEED_REMEMBERED_FOR).map(|need| need.bytes);
-        let needed = remembered.unwrap_or(ROOM_BYTES);
         let held = Arc::new(Mutex::new(Held { bytes: 0, usage: Usage::Passing }));
         self.holders().insert(room.clone(), Holder { held: Arc::clone(&held), controls: None });
-        let share = Share { memory: self.clone(), room: room.clone(), held };
-        share.grow_to(needed, 0, Hope::Opening).await?;
+        let mut share = Share { memory: self.clone(), room: room.clone(), held, doubtful: None };
+        let needed = remembered.unwrap_or(expected.saturating_add(ROOM_BYTES));
+        let Err(error) = share.grow_to(needed, 0, Hope::Opening, deadline).await else { return Ok(share) };
+        if remembered.is_some() {
+            return Err(error);
+        }
+        let place = timeout_at(deadline.into(), Arc::clone(&self.0.doubtful).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(error) };
+        share.doubtful = Some(place);
+        share.grow_to(ROOM_BYTES, 0, Hope::Opening, deadline).await?;
         Ok(share)
     }
 
@@ -147,7 +161,7 @@ impl RoomsMemory {
                 return;
             }
             let fits = || self.budget().missing(Wanted::NOTHING) == 0;
-            let _is_enough = self.make_space(Wanted::NOTHING, Hope::Ending, fits).await;
+            let _is_enough = self.make_space(Wanted::NOTHING, Hope::Ending, in_time(), fits).await;
             tokio::time::sleep(MAKE_SPACE_INTERVAL).await;
         }
     }
@@ -155,13 +169,14 @@ impl RoomsMemory {
     /// Puts unused rooms to sleep until a newcomer has a place among the rooms that are awake, which `is_found` tries to take. Gives up if there is no
     /// hope of one, or after a while.
     pub(super) async fn make_place(&self, is_found: impl Fn() -> bool) {
-        self.make_space(Wanted::NOTHING, Hope::Opening, is_found).await;
+        self.make_space(Wanted::NOTHING, Hope::Opening, in_time(), is_found).await;
     }
 
     /// Ends all waits: no room needs memory any more.
     pub(super) fn stop(&self) {
         // Nobody finds a place to look from again.
         self.0.looking.close();
+        self.0.doubtful.close();
         self.0.freed.notify_waiters();
         self.budget().tell_exceeded();
     }
@@ -171,8 +186,7 @@ impl RoomsMemory {
     }
 
     /// Puts unused rooms to sleep, those first that were unused for longest, and waits until what is wanted `fits`. Returns whether it does.
-    async fn make_space(&self, wanted: Wanted, hope: Hope, fits: impl Fn() -> bool) -> bool {
-        let deadline = Instant::now() + MAKE_SPACE_WITHIN;
+    async fn make_space(&self, wanted: Wanted, hope: Hope, deadline: Instant, fits: impl Fn() -> bool) -> bool {
         let mut place = None;
         loop {
             let mut freed = pin!(self.0.freed.notified());
@@ -234,6 +248,11 @@ impl RoomsMemory {
         true
     }
 
+    fn give_back(&self, bytes: usize) {
+        self.budget().subtract(bytes);
+        self.0.freed.notify_waiters();
+    }
+
     fn holders(&self) -> MutexGuard<'_, HashMap<RoomId, Holder>> {
         lock(&self.0.holders)
     }
@@ -260,14 +279,16 @@ impl Holder {
 }
 
 impl Share {
-    /// Takes as much as a room needs that was opened: these bytes, and those of every room.
+    /// Takes exactly as much as a room needs that was opened: these bytes, and those of every room.
     ///
     /// # Errors
     ///
     /// There is not enough memory, although all unused rooms have fallen asleep.
-    pub(super) async fn take(&self, bytes: usize) -> Result<(), NoMemory> {
+    pub(super) async fn take(&mut self, bytes: usize) -> Result<(), NoMemory> {
         let needed = bytes + ROOM_BYTES;
-        let taken = self.grow_to(needed, needed, Hope::Passing).await;
+        self.shrink_to(needed);
+        let taken = self.grow_to(needed, needed, Hope::Passing, in_time()).await;
+        self.doubtful = None;
         let mut needs = self.memory.needs();
         match &taken {
             Ok(()) => drop(needs.remove(&self.room)),
@@ -301,12 +322,24 @@ impl Share {
         }
     }
 
+    /// Gives back all beyond these bytes.
+    fn shrink_to(&self, needed: usize) {
+        let mut held = lock(&self.held);
+        let excess = held.bytes.saturating_sub(needed);
+        held.bytes -= excess;
+        drop(held);
+        self.memory.give_back(excess);
+    }
+
     /// Grows to these bytes, of which some may be resident already.
-    async fn grow_to(&self, needed: usize, resident: usize, hope: Hope) -> Result<(), NoMemory> {
+    async fn grow_to(&self, needed: usize, resident: usize, hope: Hope, deadline: Instant) -> Result<(), NoMemory> {
         let more = needed.saturating_sub(lock(&self.held).bytes);
+        if more == 0 {
+            return Ok(());
+        }
         let wanted = Wanted { counted: more, resident: more.saturating_sub(resident) };
         let budget = self.memory.budget();
-        if self.memory.make_space(wanted, hope, || budget.try_take(wanted)).await {
+        if self.memory.make_space(wanted, hope, deadline, || budget.try_take(wanted)).await {
             lock(&self.held).bytes += wanted.counted;
             return Ok(());
         }
@@ -323,9 +356,12 @@ impl Drop for Share {
             holders.remove(&self.room);
         }
         drop(holders);
-        self.memory.budget().subtract(lock(&self.held).bytes);
-        self.memory.0.freed.notify_waiters();
+        self.memory.give_back(lock(&self.held).bytes);
     }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + MAKE_SPACE_WITHIN
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -333,142 +369,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::Pin;
-    use std::task::Poll;
-
-    use super::*;
-
-    fn id(room: &str) -> RoomId {
-        RoomId { machine: "counter".parse().unwrap(), room: room.parse().unwrap() }
-    }
-
-    /// Returns a room that is open and holds these bytes, and the queue of its task.
-    async fn open(memory: &RoomsMemory, room: &str, bytes: usize, usage: Usage) -> (Share, mpsc::Receiver<Command>) {
-        let share = memory.admit(&id(room)).await.unwrap();
-        let (controls, asked) = mpsc::channel(8);
-        share.open(controls);
-        share.note(bytes - ROOM_BYTES, usage);
-        (share, asked)
-    }
-
-    /// The bytes of each room.
-    const LARGE: usize = 1 << 20;
-
-    /// Bytes that the process holds, so that what is counted decides and not what is resident.
-    fn ballast() -> Vec<u8> {
-        std::hint::black_box(vec![1; 16 * LARGE])
-    }
-
-    /// Returns memory for two rooms, and the name of a room that was refused before because it needs as much as they do.
-    fn memory_for_two() -> (RoomsMemory, RoomId) {
-        let memory = RoomsMemory::new(2 * LARGE);
-        let newcomer = id("newcomer");
-        memory.needs().insert(newcomer.clone(), Need { bytes: LARGE, since: Instant::now() });
-        (memory, newcomer)
-    }
-
-    async fn waits(future: Pin<&mut impl Future>) -> bool {
-        let mut future = future;
-        std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
-    }
-
-    #[tokio::test]
-    async fn newcomers_wait_for_rooms_that_are_falling_asleep() {
-        let _ballast = ballast();
-        let (memory, newcomer) = memory_for_two();
-        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
-        let (ending, mut asked) = open(&memory, "ending", LARGE, Usage::Ending).await;
-        let mut admitted = pin!(memory.admit(&newcomer));
-        assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
-        assert!(asked.try_recv().is_err(), "a room that is falling asleep was asked to");
-        drop(ending);
-        assert!(admitted.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn newcomers_wait_for_a_room_that_was_asked_to_sleep_for_another() {
-        let _ballast = ballast();
-        let (memory, newcomer) = memory_for_two();
-        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
-        let (unused, mut asked) = open(&memory, "unused", LARGE, Usage::Unused(Instant::now())).await;
-        let small = id("small");
-        let mut first = pin!(memory.admit(&newcomer));
-        let mut second = pin!(memory.admit(&small));
-        assert!(waits(first.as_mut()).await && waits(second.as_mut()).await, "a newcomer is refused");
-        assert!(matches!(asked.try_recv(), Ok(Command::MakeSpace)));
-        assert!(asked.try_recv().is_err(), "the room was asked twice");
-        // It is used after all, and so is not waited for any longer.
-        unused.note(LARGE - ROOM_BYTES, Usage::InUse);
-        assert!(first.await.is_err());
-        drop(unused);
-        assert!(second.await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn newcomers_wait_for_rooms_that_are_used_for_a_moment_or_being_opened() {
-        let _ballast = ballast();
-        let (memory, newcomer) = memory_for_two();
-        let (passing, mut asked) = open(&memory, "passing", LARGE, Usage::Passing).await;
-        let opening = memory.admit(&id("opening")).await.unwrap();
-        let mut admitted = pin!(memory.admit(&newcomer));
-        assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
-        passing.note(LARGE - ROOM_BYTES, Usage::Unused(Instant::now()));
-        while asked.try_recv().is_err() {
-            assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
-            tokio::task::yield_now().await;
-        }
-        passing.note(LARGE - ROOM_BYTES, Usage::InUse);
-        drop(opening);
-        assert!(admitted.await.is_ok(), "a room that was not opened still counts");
-    }
-
-    #[tokio::test]
-    async fn a_room_that_somebody_is_about_to_use_is_not_asked_to_sleep() {
-        let _ballast = ballast();
-        let (memory, newcomer) = memory_for_two();
-        let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
-        let just_now = Instant::now() + HANDLE_USED_WITHIN;
-        let (unused, mut asked) = open(&memory, "unused", LARGE, Usage::Unused(just_now)).await;
-        let controls = memory.holders()[&id("unused")].controls.clone().unwrap();
-        let handles = [controls.clone(), controls];
-        let mut admitted = pin!(memory.admit(&newcomer));
-        assert!(waits(admitted.as_mut()).await && asked.try_recv().is_err());
-        drop(handles);
-        let asleep = async {
-            assert!(matches!(asked.recv().await, Some(Command::MakeSpace)));
-            drop(unused);
-        };
-        let ((), admitted) = tokio::join!(asleep, admitted);
-        assert!(admitted.is_ok());
-    }
-
-    #[tokio::test]
-    async fn nobody_waits_for_memory_once_the_host_stops() {
-        let _ballast = ballast();
-        let (memory, newcomer) = memory_for_two();
-        let (_ending, _) = open(&memory, "ending", 2 * LARGE, Usage::Ending).await;
-        let mut admitted = pin!(memory.admit(&newcomer));
-        assert!(waits(admitted.as_mut()).await);
-        memory.stop();
-        assert!(!waits(admitted).await);
-        memory.keep().await;
-    }
-
-    #[tokio::test]
-    async fn unused_rooms_stay_awake_if_their_sleep_would_not_help() {
-        let memory = RoomsMemory::new(1 << 20);
-        // The process holds more than the budget, as if the newcomer were open.
-        let machine = vec![1_u8; 100 << 20];
-        let (_unused, mut asked) = open(&memory, "unused", 500 << 10, Usage::Unused(Instant::now())).await;
-        let newcomer = memory.admit(&id("newcomer")).await.unwrap();
-        assert!(newcomer.take(machine.len()).await.is_err());
-        assert!(asked.try_recv().is_err(), "a room was asked to sleep for one that does not fit");
-        // A remembered need is refused before the room is opened.
-        drop(newcomer);
-        assert!(memory.admit(&id("newcomer")).await.is_err());
-        assert!(memory.admit(&id("another")).await.is_ok());
-        drop(std::hint::black_box(machine));
-    }
-}
+mod tests;

@@ -1,12 +1,12 @@
 //! Opens a room: from its journal, or as a new one at its first use.
 
-use reapply_journal::{MachineRecord, NewRoom, Retention, RoomRecord};
+use reapply_journal::{MachineRecord, NewRoom, OpeningBytes, Retention, RoomRecord};
 use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot};
 
 use super::error::OpenRoomError;
-use super::limits::QUICK_STATE_BYTES_MAX;
+use super::limits::{OPENED_SNAPSHOT_FACTOR, OPENED_TAIL_FACTOR, QUICK_STATE_BYTES_MAX};
 use super::replay::{digests_of, missing, read_batches};
 use crate::clock;
 use crate::log::{Logs, Starts};
@@ -53,6 +53,23 @@ pub(super) async fn open(logs: &Logs, id: &RoomId, begin: Begin) -> Result<Opene
         (None, Begin::IfNew) => create(logs, id, String::new()).await,
         (None, Begin::Only(options)) => create(logs, id, options).await,
     }
+}
+
+/// Returns the bytes that a room is expected to take once it is open. A room that cannot be opened takes none.
+pub(super) async fn expected_bytes(logs: &Logs, id: &RoomId, begin: &Begin) -> Result<usize, OpenRoomError> {
+    let Logs { journal, machines, .. } = logs;
+    let (digest, stored) = match journal.room(id).await? {
+        Some(record) => (record.digest, journal.opening_bytes(id).await?),
+        None if matches!(begin, Begin::No) => return Ok(0),
+        None => match machines.current(&id.machine).await? {
+            Some(machine) => (machine.digest, OpeningBytes::default()),
+            None => return Ok(0),
+        },
+    };
+    let machine = machines.build(digest).await?.map_or(0, |build| build.memory_bytes());
+    let times = |bytes: u64, factor: usize| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(factor);
+    let (snapshot, tail) = (times(stored.snapshot, OPENED_SNAPSHOT_FACTOR), times(stored.tail, OPENED_TAIL_FACTOR));
+    Ok(machine.saturating_add(snapshot).saturating_add(tail))
 }
 
 async fn reopen(logs: &Logs, record: RoomRecord) -> Result<Opened, OpenRoomError> {

@@ -92,7 +92,8 @@ impl Rooms {
     async fn open(&self, id: &RoomId, begin: Begin) -> Result<(Opened, Share), EnterError> {
         let mut tries_left = OPEN_TRIES_MAX;
         loop {
-            let share = self.shared.context.memory.admit(id).await?;
+            let expected = open::expected_bytes(&self.shared.logs, id, &begin).await?;
+            let mut share = self.shared.context.memory.admit(id, expected).await?;
             let mut opened = open::open(&self.shared.logs, id, begin.clone()).await?;
             tries_left -= 1;
             match share.take(opened.sequencer.memory_bytes()).await {
@@ -220,7 +221,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let rooms = rooms(&directory);
         rooms.shared.slots().extend((0..ROOMS_AWAKE_MAX).map(|number| (room(number), Slot::default())));
-        let share = rooms.shared.context.memory.admit(&room(0)).await.unwrap();
+        let share = rooms.shared.context.memory.admit(&room(0), 0).await.unwrap();
         let (controls, mut asked) = mpsc::channel(1);
         share.open(controls);
         share.note(0, Usage::InUse);

@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom;
 use reapply_sync::Goodbye;
 use reapply_testing::http::{self, Answer};
 use reapply_testing::machine_wat::{MachineWat, describe};
-use reapply_testing::{Host, Session, until};
+use reapply_testing::{Host, Session, until, until_blocking};
 use serde_json::json;
 
 use super::session::refusal;
@@ -16,6 +16,7 @@ use crate::crowding::deploy;
 use crate::exports::random;
 use crate::life::listed;
 use crate::overfull::decided;
+use crate::unrestorable::snapshots;
 
 /// The memory that the hosts of these tests have for rooms: enough for three rooms of [`roomy`].
 const ROOMS_MEMORY: &str = "100MiB";
@@ -169,6 +170,43 @@ fn the_memory_of_a_host_with_many_rooms_stays_within_bounds() {
     for (room, count) in acknowledged {
         assert_eq!(host.events(&format!("wat/{room}")).len() as u64, count);
     }
+}
+
+/// A machine whose snapshots have 8 MB.
+fn heavy() -> MachineWat {
+    MachineWat {
+        snapshot: "(i32.store (i32.const 65536) (local.get $state)) (call $bytes (i32.const 65536) (i32.const 8000000))",
+        memory: "124",
+        ..MachineWat::default()
+    }
+}
+
+#[test]
+fn large_rooms_that_are_opened_at_once_wait_for_each_other_and_none_is_refused() {
+    let mut host = Host::start_program(Path::new(PROGRAM), &["--rooms-memory", "60MiB", "--sleep-after", "1h"]);
+    deploy(&host, "wat", &heavy()).unwrap();
+    assert!(host.command("retain", &["wat", "--snapshot-events", "1"]).status.success());
+    let rooms: Vec<String> = (0..8).map(|number| format!("room-{number}")).collect();
+    for room in &rooms {
+        // A snapshot follows the second event.
+        edit(&host, room);
+        edit(&host, room);
+        until_blocking("a snapshot is stored", || {
+            let used = host.room(&format!("wat/{room}"));
+            if snapshots(&host, room).is_empty() { Err(used.to_string()) } else { Ok(()) }
+        });
+    }
+    host.stop();
+    host.restart();
+    std::thread::scope(|threads| {
+        for room in &rooms {
+            let url = host.url(&format!("/rooms/wat/{room}"));
+            threads.spawn(move || {
+                let answer = http::get(&url);
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            });
+        }
+    });
 }
 
 /// Returns the bytes of the host's own memory.

@@ -1,9 +1,10 @@
 //! Snapshots.
 
+use reapply_sync::room::Note;
 use reapply_sync::{Chain, Digest, Seq, Snapshot};
 
 use super::{LogWriter, Shared, room_with};
-use crate::{Appended, JournalError, SnapshotRecord};
+use crate::{Appended, JournalError, OpeningBytes, SnapshotRecord};
 
 pub async fn snapshots_are_found_at_or_below_a_seq(journal: Shared) {
     let mut log = room_with(&journal, "lobby", &[2]).await;
@@ -48,6 +49,32 @@ pub async fn snapshots_of_another_log_are_refused(journal: Shared) {
         assert_eq!(journal.put_snapshot(log.room(), snapshot).await, Err(mismatch));
     }
     assert_eq!(journal.snapshot(log.room(), None).await, Ok(None));
+}
+
+pub async fn the_bytes_that_a_room_is_opened_from_are_known(journal: Shared) {
+    let mut log = room_with(&journal, "lobby", &[]).await;
+    assert_eq!(journal.opening_bytes(log.room()).await, Ok(OpeningBytes::default()));
+    let mut bytes = Vec::new();
+    for _ in 0..3 {
+        let record = log.next(2);
+        bytes.push(record.body.len() as u64);
+        assert_eq!(journal.append(log.room(), record, Note::default()).await, Appended::Committed);
+    }
+    let all = OpeningBytes { snapshot: 0, tail: bytes.iter().sum() };
+    assert_eq!(journal.opening_bytes(log.room()).await, Ok(all));
+    journal.put_snapshot(log.room(), log.snapshot(b"state")).await.unwrap();
+    assert_eq!(journal.opening_bytes(log.room()).await, Ok(OpeningBytes { snapshot: 5, tail: 0 }));
+    let mut within = log.clone();
+    let _ = within.next(1);
+    let record = log.next(3);
+    let tail = record.body.len() as u64;
+    assert_eq!(journal.append(log.room(), record, Note::default()).await, Appended::Committed);
+    // A snapshot may be within a batch, all of which is read.
+    journal.put_snapshot(log.room(), within.snapshot(b"another state")).await.unwrap();
+    assert_eq!(journal.opening_bytes(log.room()).await, Ok(OpeningBytes { snapshot: 13, tail }));
+    let nobody = LogWriter::new("counter", "nobody");
+    let missing = JournalError::NoSuchRoom(nobody.room().clone());
+    assert_eq!(journal.opening_bytes(nobody.room()).await, Err(missing));
 }
 
 pub async fn a_large_snapshot_reads_back(journal: Shared) {

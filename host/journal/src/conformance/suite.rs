@@ -38,6 +38,7 @@ macro_rules! conformance {
             snapshots_are_found_at_or_below_a_seq
             snapshots_of_another_log_are_refused
             a_large_snapshot_reads_back
+            the_bytes_that_a_room_is_opened_from_are_known
             components_and_machines_are_kept
             retention_is_kept_until_it_is_changed
             a_backup_refuses_a_file_that_is_there

@@ -1,12 +1,16 @@
 //! The remains of a crash, and their removal.
 
+use std::path::Path;
+
 use rusqlite::Connection;
+use tracing::warn;
 
 use super::outcome::Outcome;
 use super::room_row::RoomRow;
-use super::row::Failed;
+use super::row::{Failed, is_damage};
 use super::unfinished::Unfinished;
-use super::{rooms, sweep};
+use super::{rooms, schema, sweep};
+use crate::directory::OpenJournalError;
 
 /// The remains of a crash: staged rooms, rows that a trim had not removed yet, and parts of snapshots.
 #[derive(Debug, Default)]
@@ -16,8 +20,28 @@ pub(super) struct Leftovers {
 }
 
 impl Leftovers {
+    /// Removes the remains, and returns those that are left: on a full disk nothing can be removed, but everything can be read.
+    pub(super) fn remove_at_start(connection: &Connection, file: &Path) -> Result<Self, OpenJournalError> {
+        let refuse = |error| schema::refusal(file, "the remains of a crash", &error);
+        let mut leftovers = Self::find(connection).map_err(refuse)?;
+        while !leftovers.is_empty() {
+            match leftovers.remove_some(connection) {
+                Ok(()) => {}
+                Err(Failed::Refused(error)) => {
+                    return Err(OpenJournalError::Storage { file: file.to_owned(), error: error.to_string() });
+                }
+                Err(Failed::Storage(error)) if is_damage(&error) => return Err(refuse(error)),
+                Err(Failed::Storage(error)) => {
+                    warn!(%error, "the remains of a crash cannot be removed yet; the next attempt follows once something was stored");
+                    break;
+                }
+            }
+        }
+        Ok(leftovers)
+    }
+
     /// Finds the remains. Call this before any new work begins.
-    pub(super) fn find(connection: &Connection) -> rusqlite::Result<Self> {
+    fn find(connection: &Connection) -> rusqlite::Result<Self> {
         let (rooms, chunks) = Unfinished::noted(connection)?;
         Ok(Self { rooms, chunks })
     }

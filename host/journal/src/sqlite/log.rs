@@ -111,6 +111,17 @@ pub(super) fn read(
     Ok(records)
 }
 
+/// Returns the bytes of the bodies of all records with events after `after`. The bodies themselves are not read.
+pub(super) fn bytes_after(connection: &Connection, key: i64, after: Seq) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT coalesce(sum(length(body)), 0) FROM batches
+             WHERE room = ?1 AND last > ?2 AND expected >=
+                 (SELECT coalesce(max(expected), 0) FROM batches WHERE room = ?1 AND expected <= ?2)",
+        )?
+        .query_row(params![key, saturated(after.0)], |row| number(row, 0))
+}
+
 /// Returns a record from a row of [`COLUMNS`], with everything but its body proved: the chain proves that. `place` says which record it
 /// must be.
 pub(super) fn record(row: &Row<'_>, key: i64, place: impl Fn() -> String) -> rusqlite::Result<Record> {

@@ -52,7 +52,7 @@ use self::leftovers::Leftovers;
 use self::proofs::{Proof, Proofs};
 use self::readers::Readers;
 use self::room_row::RoomRow;
-use self::row::{Failed, is_damage, journal_error};
+use self::row::{Failed, journal_error};
 use self::schema::PAGE_BYTES;
 pub use self::schema::{DATABASE_FILE, WAL_FILE};
 use self::snapshots::NewSnapshot;
@@ -61,8 +61,8 @@ use self::wal::{LAID_OUT_FRAMES, WalError, WalReport};
 use self::writer::{Queue, Writer};
 use super::directory::{DataDirectory, OpenJournalError};
 use super::{
-    Answer, Appending, Component, Hold, Holds, Journal, JournalError, MachineRecord, NewRoom, Record, RejectionCount,
-    Retention, RoomRecord, ScrubReport, SnapshotRecord,
+    Answer, Appending, Component, Hold, Holds, Journal, JournalError, MachineRecord, NewRoom, OpeningBytes, Record,
+    RejectionCount, Retention, RoomRecord, ScrubReport, SnapshotRecord,
 };
 use crate::crash;
 
@@ -140,7 +140,7 @@ impl SqliteJournal {
         let is_marked = marked
             .inspect_err(|error| warn!(%error, "the journal cannot store events yet; it serves the stored data"))
             .is_ok();
-        let leftovers = sweep(&connection, &file)?;
+        let leftovers = Leftovers::remove_at_start(&connection, &file)?;
         let own = schema::open_checkpointer(&file).map_err(|error| storage(&error))?;
         let readers = Readers::start(&file).map_err(|error| storage(&error))?;
         let paused = Arc::clone(readers.queue());
@@ -333,6 +333,10 @@ impl Journal for SqliteJournal {
         self.read_room(room, snapshots::snapshots)
     }
 
+    fn opening_bytes(&self, room: &RoomId) -> Answer<'_, OpeningBytes> {
+        self.read_room(room, snapshots::opening_bytes)
+    }
+
     fn put_component(&self, component: Component) -> Answer<'_, ()> {
         self.write_prepared(move || {
             let Component { digest, bytes, description } = &component;
@@ -446,26 +450,6 @@ fn recover(
     directory.sync().map_err(|error| storage(&error))?;
     crash::point("mended-not-served");
     Ok(warnings)
-}
-
-/// Removes the remains of a crash, and returns those that are left: on a full disk nothing can be removed, but everything can be read.
-fn sweep(connection: &Connection, file: &Path) -> Result<Leftovers, OpenJournalError> {
-    let refuse = |error| schema::refusal(file, "the remains of a crash", &error);
-    let mut leftovers = Leftovers::find(connection).map_err(refuse)?;
-    while !leftovers.is_empty() {
-        match leftovers.remove_some(connection) {
-            Ok(()) => {}
-            Err(Failed::Refused(error)) => {
-                return Err(OpenJournalError::Storage { file: file.to_owned(), error: error.to_string() });
-            }
-            Err(Failed::Storage(error)) if is_damage(&error) => return Err(refuse(error)),
-            Err(Failed::Storage(error)) => {
-                warn!(%error, "the remains of a crash cannot be removed yet; the next attempt follows once something was stored");
-                break;
-            }
-        }
-    }
-    Ok(leftovers)
 }
 
 /// Inspects the write-ahead log before SQLite does.

@@ -15,7 +15,7 @@ use super::room_row::RoomRow;
 use super::row::{Failed, checksum, damage, decoded, encoded, integer, name, number, placed, prove, saturated};
 use super::unfinished::Unfinished;
 use crate::crash;
-use crate::{JournalError, SnapshotRecord};
+use crate::{JournalError, OpeningBytes, SnapshotRecord};
 
 /// The number of bytes of a state that one transaction writes.
 pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
@@ -164,6 +164,15 @@ pub(super) fn snapshots(connection: &Connection, room: &RoomId) -> Result<Vec<Sn
             Ok(SnapshotRecord { seq, digest, bytes, hash })
         })?
         .collect()
+}
+
+/// Returns the bytes of `Journal::opening_bytes`.
+pub(super) fn opening_bytes(connection: &Connection, room: &RoomId) -> Result<OpeningBytes, Failed> {
+    let found = RoomRow::of(connection, room)?;
+    let begins = found.start().0;
+    let newest = newest(connection, found.key, room, begins, i64::MAX)?;
+    let (after, snapshot) = newest.map_or((begins, 0), |stored| (stored.snapshot.seq, stored.bytes));
+    Ok(OpeningBytes { snapshot, tail: log::bytes_after(connection, found.key, after)? })
 }
 
 /// Proves the row of every snapshot of every room, but not the states.
