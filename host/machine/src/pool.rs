@@ -1,4 +1,5 @@
-//! The threads that run machines, as long as that takes. They do nothing else, and most of them have a lower priority than all others.
+//! The threads that run machines, as long as that takes. They do nothing else, they leave one processor to all other threads, and most of them
+//! have a lower priority than these.
 //!
 //! Each [`Lane`] has a few threads of its own, so that jobs which are likely to be quick do not wait behind slow ones. The system shares the
 //! processors among the threads, a few milliseconds at a time. Jobs begin in the order of their arrival. A room has one job for its turns at a
@@ -209,6 +210,7 @@ impl Threads {
     }
 
     fn work(&self) {
+        leave_a_processor();
         if self.lane.gives_way() {
             give_way();
         }
@@ -245,6 +247,32 @@ fn give_way() {
         && let Err(error) = rustix::process::setpriority_process(None, POOL_NICENESS)
     {
         warn!(%error, "threads for slow machines run at normal priority");
+    }
+}
+
+/// Keeps this thread off the first of the processors that this process may use, if there are several. Even a thread of lower priority can hold up
+/// others for some milliseconds where it runs, so they need a processor where none does.
+fn leave_a_processor() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = affinity::leave_first() {
+        warn!(%error, "threads for machines leave no processor to others");
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod affinity {
+    use rustix::process::getpid;
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    pub(super) fn leave_first() -> rustix::io::Result<()> {
+        // Those of the main thread, since this thread may be started by one that has left a processor already.
+        let mut processors = sched_getaffinity(Some(getpid()))?;
+        let first = (0..CpuSet::MAX_CPU).find(|&processor| processors.is_set(processor));
+        if let Some(first) = first.filter(|_| processors.count() > 1) {
+            processors.unset(first);
+            sched_setaffinity(None, &processors)?;
+        }
+        Ok(())
     }
 }
 
@@ -295,6 +323,17 @@ mod tests {
         drop(holds);
         for (job, run) in (0..).zip(jobs) {
             assert_eq!(run.await.unwrap(), job);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn jobs_leave_a_processor_to_others() {
+        let pool = MachinePool::with_threads(2);
+        let processors = || rustix::thread::sched_getaffinity(None).unwrap().count();
+        let expected = if processors() > 1 { processors() - 1 } else { 1 };
+        for lane in LANES {
+            assert_eq!(pool.run(lane, processors).await, expected, "{lane:?}");
         }
     }
 
