@@ -25,9 +25,9 @@ pub const FUEL_PER_REPLAYED_DROPS: u64 = 4 * FUEL_PER_STATE;
 /// dropping a state. All of it takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 
-/// Fuel of one call on a thread that others wait for: about two milliseconds. A call that needs more is interrupted, and made again on a thread of
+/// Fuel of one call on a thread that others wait for: about half a millisecond. A call that needs more is interrupted, and made again on a thread of
 /// the [pool](super::MachinePool).
-pub const FUEL_PER_SLICE: u64 = 4_000_000;
+pub const FUEL_PER_SLICE: u64 = 1_000_000;
 
 /// Threads of one lane of the pool, for each processor; but at least [`POOL_LANE_THREADS_MIN`] in all.
 pub const POOL_LANE_THREADS_PER_PROCESSOR: usize = 1;
