@@ -12,6 +12,7 @@
 //! idle room answers a single transition at once. No turn takes longer on a shared thread than [`TURN_MAX`] and one slice: expensive work, and work
 //! that a slice interrupts, is done on a thread of the pool. Meanwhile sessions read on, and the front handles commands that do not need the decider.
 
+mod clock;
 mod decider;
 mod effects;
 mod front;
@@ -35,7 +36,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
-use self::decider::{Clock, Decider, Moved, snapshot_policy};
+use self::clock::Clock;
+use self::decider::{Decider, Moved, snapshot_policy};
 use self::front::Front;
 use self::in_flight::{InFlight, appended};
 use self::trial::{Trial, tried};
@@ -92,12 +94,14 @@ pub(super) fn start(
     let sleep_after_micros = u64::try_from(context.sleep_after.as_micros()).unwrap_or(u64::MAX);
     let waking = Waking { noted, is_used, sleep_after_micros };
     let clock = Clock::start();
+    let reading = clock.read(Instant::now());
     // Participants who were present leave now, and the machine may handle that.
     sequencer.set_slice(Some(FUEL_PER_SLICE));
     let decider = Decider {
         id: id.clone(),
-        room: clock.with_now(|now| reapply_sync::Room::new(sequencer, waking, now)),
+        room: reading.with_now(|now| reapply_sync::Room::new(sequencer, waking, now)),
         clock,
+        reading,
         next_session: Box::new(next_session),
         moved: Vec::new(),
         askers: HashMap::new(),
@@ -167,10 +171,7 @@ impl Task {
         let mut is_timers_turn = true;
         self.perform_effects().await;
         while !self.is_asleep {
-            let wake_at = self.wake_at();
-            set(&mut timer, wake_at);
-            self.note_memory();
-            let is_open = self.decider().room.is_open();
+            let is_open = self.look_up(&mut timer);
             if is_open {
                 self.waiting.fill(&mut self.inboxes);
             }
@@ -182,7 +183,7 @@ impl Task {
                 // Alternates with commands, so that neither keeps the other waiting forever.
                 () = timer.as_mut(), if is_timers_turn || !has_commands => {
                     is_timers_turn = false;
-                    self.turn(Step::HandIn, |decider| decider.clock.with_now(|now| decider.room.handle_timer(now))).await;
+                    self.turn(Step::HandIn, Decider::handle_timer).await;
                     self.tell_tally_if_due();
                 }
                 () = std::future::ready(()), if has_commands => {
@@ -200,13 +201,18 @@ impl Task {
         }
     }
 
-    /// Returns the time at which this room has something to do even without a command. It is never far away, since the wall clock may be set.
-    fn wake_at(&self) -> Instant {
+    /// Sets the timer to when this room has something to do even without a command: never far away, since the wall clock may be set. Notes the
+    /// room's memory. Returns whether the room is open.
+    fn look_up(&mut self, timer: &mut Pin<Box<Sleep>>) -> bool {
         let mut decider = self.decider();
-        let room_wakes_at = self.clock.with_now(|now| decider.room.wake_at(now));
+        let room_wakes_at = decider.with_now(|room, now| room.wake_at(now));
+        let (latest, is_open) = (decider.reading.at, decider.room.is_open());
+        drop(decider);
         let room_wakes_at = room_wakes_at.map(|ticks| self.clock.instant(ticks));
-        let latest = Instant::now() + self.context.sleep_after;
-        [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min)
+        let latest = latest + self.context.sleep_after;
+        set(timer, [room_wakes_at, self.tally_due].into_iter().flatten().fold(latest, Instant::min));
+        self.note_memory();
+        is_open
     }
 
     /// Handles a command, and those behind it. `None` means that nobody holds a handle to this room any more.
@@ -290,8 +296,7 @@ impl Task {
         self.busy.note(elapsed);
         self.front.keep_signals(false);
         if self.front.take_used() {
-            let mut decider = self.decider();
-            self.clock.with_now(|now| decider.room.handle_use(now));
+            self.decider().with_now(|room, now| room.handle_use(now));
         }
         done
     }

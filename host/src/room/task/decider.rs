@@ -1,18 +1,18 @@
 //! The deciding half of a room's task: the pure room, and everything that commands need. It may move to a thread of the pool for a turn.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use reapply_journal::Retention;
 use reapply_machine::Instance;
-use reapply_sync::room::{Asker, Effect, Entered, Now, Ticks, Verdict};
-use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy, Timestamp};
+use reapply_sync::room::{Asker, Effect, Entered, Now, Verdict};
+use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::clock::{Clock, READING_LASTS, Reading};
 use super::waiting::Waiting;
-use crate::clock;
 use crate::room::command::{Command, Outbox, Upgrade};
 use crate::room::error::UpgradeRoomError;
 use crate::room::view::{self, NewestView, View};
@@ -22,6 +22,7 @@ pub(super) struct Decider {
     pub(super) id: RoomId,
     pub(super) room: reapply_sync::Room<Instance>,
     pub(super) clock: Clock,
+    pub(super) reading: Reading,
     pub(super) next_session: Box<dyn Fn() -> SessionId + Send>,
     /// The work that this turn leaves for the task, in order.
     pub(super) moved: Vec<Moved>,
@@ -57,29 +58,51 @@ impl Decider {
     /// Handles waiting commands until the room is full or the time is up, but at least one. Under a slice it stops before a command that may take
     /// long.
     pub(super) fn take_in(&mut self, waiting: &mut Waiting, until: Instant, is_sliced: bool) {
-        let mut reading = self.clock.read();
+        let mut reading = self.reading();
         while let Some(command) = waiting.pop_if(|command| !is_sliced || !self.may_be_dear(command)) {
             reading.with_now(|now| self.handle(command, now));
             let present = Instant::now();
             if !self.room.is_open() || present > until {
                 return;
             }
-            if present.duration_since(reading.at) > READING_LASTS {
-                reading = self.clock.read();
-            }
+            reading = self.reading_at(present);
         }
+    }
+
+    /// Calls the room with the clocks' last reading, unless that is too old.
+    pub(super) fn with_now<T>(&mut self, f: impl FnOnce(&mut reapply_sync::Room<Instance>, &mut Now<'_>) -> T) -> T {
+        self.reading().with_now(|now| f(&mut self.room, now))
+    }
+
+    /// Does what is due by now.
+    pub(super) fn handle_timer(&mut self) {
+        // A timer that has ended must not find an older time.
+        self.reading = self.clock.read(Instant::now());
+        self.with_now(|room, now| room.handle_timer(now));
+    }
+
+    /// Returns the clocks' last reading, unless that is too old.
+    pub(super) fn reading(&mut self) -> Reading {
+        self.reading_at(Instant::now())
+    }
+
+    fn reading_at(&mut self, present: Instant) -> Reading {
+        if present.duration_since(self.reading.at) > READING_LASTS {
+            self.reading = self.clock.read(present);
+        }
+        self.reading
     }
 
     /// Drops sessions that a frame could not be sent to.
     pub(super) fn drop_unreachable(&mut self, sessions: Vec<SessionId>) {
         for session in sessions {
-            self.clock.with_now(|now| self.room.handle_unreachable(session, now));
+            self.with_now(|room, now| room.handle_unreachable(session, now));
         }
     }
 
     /// Returns the effects that the room asks for now.
     pub(super) fn poll(&mut self) -> VecDeque<Effect> {
-        self.clock.with_now(|now| self.room.poll_effects(now))
+        self.with_now(reapply_sync::Room::poll_effects)
     }
 
     /// Returns whether a command costs the machine time in proportion to its state.
@@ -192,52 +215,6 @@ impl Decider {
         Ok(view)
     }
 }
-
-/// The clocks and the random bits of one room.
-#[derive(Clone, Copy)]
-pub(super) struct Clock {
-    began: Instant,
-}
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self { began: Instant::now() }
-    }
-
-    pub(super) fn with_now<T>(self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
-        self.read().with_now(f)
-    }
-
-    fn read(self) -> Reading {
-        let at = Instant::now();
-        let micros = at.duration_since(self.began).as_micros();
-        Reading { at, ticks: Ticks(u64::try_from(micros).unwrap_or(u64::MAX)), time: clock::now() }
-    }
-
-    pub(super) fn instant(self, Ticks(micros): Ticks) -> Instant {
-        let at = self.began.checked_add(Duration::from_micros(micros));
-        at.unwrap_or(self.began + FAR_AWAY)
-    }
-}
-
-/// The clocks, read at one moment.
-struct Reading {
-    at: Instant,
-    ticks: Ticks,
-    time: Timestamp,
-}
-
-/// The time for which one reading of the clocks serves the commands of a turn: reading them costs as much as a small part of a command.
-const READING_LASTS: Duration = Duration::from_micros(100);
-
-impl Reading {
-    fn with_now<T>(&self, f: impl FnOnce(&mut Now<'_>) -> T) -> T {
-        f(&mut Now { ticks: self.ticks, time: self.time, entropy: &mut rand::random })
-    }
-}
-
-/// A time beyond the end of any process, and within the range of every system's clock.
-const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 pub(super) fn snapshot_policy(retention: &Retention) -> SnapshotPolicy {
     SnapshotPolicy { events: retention.snapshot_events, bytes: retention.snapshot_bytes }

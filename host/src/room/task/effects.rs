@@ -104,7 +104,7 @@ impl Task {
         match appended {
             Appended::Committed => {
                 self.is_failing = false;
-                let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_appended(now));
+                let hand_in = |decider: &mut Decider| decider.with_now(reapply_sync::Room::handle_appended);
                 self.turn(Step::HandleAppended, hand_in).await;
                 if self.is_trimmed && has_checkpoint {
                     self.context.trims.offer(&self.id);
@@ -115,8 +115,7 @@ impl Task {
                 if !std::mem::replace(&mut self.is_failing, true) {
                     warn!(room = %id, %why, events, "events were not stored; the room falls back until they are");
                 }
-                let hand_in =
-                    |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_append_failed(now));
+                let hand_in = |decider: &mut Decider| decider.with_now(reapply_sync::Room::handle_append_failed);
                 self.turn(Step::HandIn, hand_in).await;
                 return;
             }
@@ -127,7 +126,7 @@ impl Task {
                 error!(room = %id, %head, "another host writes this room's log, so this host closes the room");
             }
         }
-        let hand_in = |decider: &mut Decider| decider.clock.with_now(|now| decider.room.handle_append_lost(now));
+        let hand_in = |decider: &mut Decider| decider.with_now(reapply_sync::Room::handle_append_lost);
         self.turn(Step::HandIn, hand_in).await;
     }
 

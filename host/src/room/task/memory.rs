@@ -10,7 +10,7 @@ impl Task {
     pub(super) fn note_memory(&mut self) {
         let (bytes, usage) = {
             let mut decider = self.decider();
-            (decider.room.memory_bytes(), self.clock.with_now(|now| decider.room.usage(now)))
+            (decider.room.memory_bytes(), decider.with_now(|room, now| room.usage(now)))
         };
         let usage = match usage {
             room::Usage::InUse => Usage::InUse,
