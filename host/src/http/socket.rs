@@ -4,10 +4,12 @@
 //! All waiting messages go out in one write. When the socket is idle, a message goes out at once.
 
 use std::fmt::Display;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, close_code};
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use reapply_sync::message::DecodeError;
 use reapply_sync::{
@@ -182,7 +184,7 @@ impl SocketSession {
                 // The client's frames first: they have waited while the client read slowly.
                 biased;
                 message = socket.next(), if wait.is_none() => self.read(socket, message).await?,
-                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                () = async { tokio::time::sleep(wait.unwrap_or_default()).await }, if wait.is_some() => {}
                 changed = self.news.changed() => if changed.is_err() {
                     return Err(self.last_message());
                 },
@@ -405,7 +407,13 @@ where
 }
 
 async fn within<E>(limit: Duration, writing: impl Future<Output = Result<(), E>>) -> Result<(), End> {
-    match tokio::time::timeout(limit, writing).await {
+    let mut writing = pin!(writing);
+    // Most writes are done at once, and need no timer.
+    let written = match poll_immediate(writing.as_mut()).await {
+        Some(written) => Ok(written),
+        None => tokio::time::timeout(limit, writing).await,
+    };
+    match written {
         Ok(Ok(())) => Ok(()),
         // The client no longer reads, so it cannot be told.
         Ok(Err(_)) | Err(_) => Err(End::Closed),

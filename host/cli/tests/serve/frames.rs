@@ -84,6 +84,28 @@ async fn bytes_that_are_no_transition_are_rejected_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn transitions_ahead_of_a_bad_frame_count_though_all_came_together() {
+    let host = counter_host(&[]);
+    let mut witness = Session::join(&host, "counter/together", 1).await;
+    let mut socket = connect(&host, "counter/together").await;
+    socket.say(&ClientMessage::Hello(Hello::new(ClientKey([2; 16]), None))).await.unwrap();
+    assert!(matches!(socket.next().await, Some(ServerMessage::Welcome(_))));
+    let submit = |number| ClientMessage::Submit { number: Number(number), transition: increment(1).into() };
+    for frame in [submit(1).encode(), submit(2).encode(), vec![48, 1, 2, 3].into(), submit(3).encode()] {
+        socket.feed(frame).await.unwrap();
+    }
+    socket.flush().await.unwrap();
+    while let Some(message) = socket.next().await {
+        if let ServerMessage::Goodbye(goodbye) = message {
+            assert!(matches!(goodbye, Goodbye::BadMessage(_)), "{goodbye}");
+        }
+    }
+    witness.submit(1, increment(1)).await;
+    witness.events_to(3).await;
+    assert_eq!(host.events("counter/together").len(), 3);
+}
+
+#[tokio::test]
 async fn a_session_begins_with_hello() {
     let host = counter_host(&[]);
     let mut socket = connect(&host, "counter/mute").await;

@@ -108,9 +108,11 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use reapply_sync::{Seq, SessionId};
+    use reapply_sync::{Number, Seq, SessionId};
 
     use super::*;
+    use crate::room::budget::Budget;
+    use crate::room::submits::Submits;
 
     #[test]
     fn controls_do_not_wait_behind_submits_and_submits_not_forever() {
@@ -125,6 +127,26 @@ mod tests {
             std::iter::from_fn(|| waiting.pop_if(|_| true).map(|command| matches!(command, Command::Stop)));
         assert!(popped.by_ref().take(CONTROLS_IN_A_ROW_MAX).all(|is_control| is_control));
         assert_eq!(popped.collect::<Vec<_>>(), [false, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn transitions_that_were_sent_together_are_handled_one_by_one_and_keep_their_space() {
+        let budget = Budget::new(0);
+        let (submits, submits_inbox) = Submits::new(budget.clone());
+        let (_controls, controls_inbox) = mpsc::channel(1);
+        let transitions = vec![(Number(1), vec![0; 10].into()), (Number(2), vec![0; 10].into())];
+        let session = SessionId(1);
+        submits.send(2, 20, |space| Ordered::Transitions { session, transitions, space }).await.unwrap();
+        submits.send_small(Ordered::Command(Command::Followed { session, upgrade: Seq(0) })).await.unwrap();
+        let mut waiting = Waiting::new();
+        waiting.fill(&mut Inboxes { controls: controls_inbox, submits: submits_inbox });
+        for expected in [1, 2] {
+            assert_eq!(budget.counted(), 20, "space was given back too early");
+            let command = waiting.pop_if(|_| true);
+            assert!(matches!(command, Some(Command::Submit { number: Number(number), .. }) if number == expected));
+        }
+        assert_eq!(budget.counted(), 0);
+        assert!(matches!(waiting.pop_if(|_| true), Some(Command::Followed { .. })));
     }
 
     #[test]
