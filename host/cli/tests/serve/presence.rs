@@ -87,3 +87,20 @@ async fn nothing_of_now_is_served_before_those_have_left_who_are_not_there() {
     // The past is shown as it was.
     assert_eq!(host.room(&format!("{room}?seq=2"))["seq"], 2);
 }
+
+#[tokio::test]
+async fn nothing_is_served_with_those_who_are_gone_because_there_is_no_memory_for_the_room() {
+    let (mut host, session) = host_with_a_player().await;
+    host.kill_9();
+    drop(session);
+    let small = Host::start_program_on(Path::new(PROGRAM), host.data(), &["--rooms-memory", "64KiB"]);
+    for path in ["/past", "/export", "?seq=1"] {
+        let answer = http::get(&small.url(&format!("/rooms/{BOARD}{path}")));
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert_eq!(answer.error().0, "no-memory");
+    }
+    drop(small);
+    host.restart();
+    assert_eq!(past(&host, BOARD).seq.0, 2);
+    assert_eq!(kinds(&host, BOARD), ["joined", "left"]);
+}
