@@ -208,3 +208,47 @@ pub(crate) fn to_component(build: &Build) -> Component {
     let description = build.description().to_json().to_string();
     Component { digest: build.digest(), bytes: build.component().clone(), description }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::sync::mpsc;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use reapply_journal::SqliteJournal;
+
+    use super::*;
+
+    /// A limit far beyond the time that it takes to refuse a component without a byte.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Begins some work, which does not end at once.
+    async fn begin(mut work: Pin<&mut impl Future>) {
+        let polled = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_deployment_keeps_its_place_until_its_check_is_over_even_if_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
+        let mut machines = Machines::new(Engine::new(None).unwrap(), journal);
+        Arc::get_mut(&mut machines.shared).unwrap().pool = MachinePool::with_threads(1);
+        // The thread for deployments is busy until the test says otherwise.
+        let (end, ended) = mpsc::channel::<()>();
+        let mut busy = pin!(machines.pool().run(Lane::Deploy, move || ended.recv()));
+        begin(busy.as_mut()).await;
+        let mut deploying = Box::pin(machines.deploy(None, Bytes::new()));
+        begin(deploying.as_mut()).await;
+        drop(deploying);
+        let places = &machines.shared.deployments;
+        let free = places.available_permits();
+        assert_eq!(free, DEPLOYMENTS_AT_ONCE_MAX - 1, "its place is free before its check is over");
+        end.send(()).unwrap();
+        busy.await.unwrap();
+        let all = u32::try_from(DEPLOYMENTS_AT_ONCE_MAX).unwrap();
+        let all_free = tokio::time::timeout(PATIENCE, places.acquire_many(all)).await;
+        assert!(all_free.is_ok(), "its place stays taken");
+    }
+}

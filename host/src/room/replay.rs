@@ -231,3 +231,31 @@ fn before(record: &RoomRecord) -> PastError {
         None => PastError::Unborn { room, created: record.genesis.time },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reapply_journal::{NewRoom, SqliteJournal};
+    use reapply_machine::Engine;
+    use reapply_testing::machine_wat::MachineWat;
+
+    use super::*;
+    use crate::log::limits::PASTS_AT_ONCE;
+
+    #[tokio::test]
+    async fn a_past_takes_one_of_a_few_places_until_it_was_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap().journal);
+        let logs = Logs::new(Engine::new(None).unwrap(), journal);
+        let (machine, build) = logs.machines.deploy(None, MachineWat::default().component().into()).await.unwrap();
+        let room = RoomId { machine, room: "lobby".parse().unwrap() };
+        let (digest, time) = (build.digest(), Timestamp(1));
+        let genesis = Genesis { room: room.clone(), digest, options: String::new(), time, nonce: 1 };
+        logs.journal.create_room(NewRoom::of(genesis)).await.unwrap();
+        let record = find(&logs, &room).await.unwrap();
+        let pasts = Arc::clone(&logs.pasts);
+        let free = look_at(&logs, &record, Seq(0), move |_| Ok(pasts.available_permits())).await.unwrap();
+        assert_eq!((free, logs.pasts.available_permits()), (PASTS_AT_ONCE - 1, PASTS_AT_ONCE));
+    }
+}

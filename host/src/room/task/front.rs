@@ -88,3 +88,49 @@ impl Front {
         std::mem::take(&mut self.is_used)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reapply_sync::{Chain, Digest, Limits, LogId, Seq, Snapshot, Timestamp};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::room::view::ViewMemory;
+
+    fn front() -> Front {
+        let base = Snapshot {
+            seq: Seq(0),
+            digest: Digest([0; 32]),
+            state_version: 1,
+            time: Timestamp(0),
+            chain: Chain([0; 32]),
+            clients: Vec::new(),
+            forgotten: None,
+            present: Vec::new(),
+            state: Bytes::new(),
+        };
+        let history = History::new(LogId([0; 16]), base, &Limits::default());
+        Front::new(Arc::new(history), NewestView::new(ViewMemory::new()))
+    }
+
+    #[test]
+    fn no_signal_overtakes_one_that_only_the_decider_can_pass_on() {
+        let mut front = front();
+        let (outbox, mut heard) = mpsc::channel(10);
+        let (silent, _unheard) = mpsc::channel(10);
+        front.enter(SessionId(1), Author("ada".into()), outbox);
+        front.enter(SessionId(2), Author("bob".into()), silent);
+        let mut is_passed = |front: &mut Front, session: u64| {
+            let command = Command::Signal { session: SessionId(session), body: Bytes::new() };
+            let is_kept = front.handle(command).is_some();
+            assert_eq!(heard.try_recv().is_err(), is_kept);
+            !is_kept
+        };
+        assert!(is_passed(&mut front, 2));
+        // This session begins in the turn that is under way.
+        assert!(!is_passed(&mut front, 3));
+        assert!(!is_passed(&mut front, 2), "it has overtaken the one before");
+        front.keep_signals(false);
+        assert!(is_passed(&mut front, 2));
+    }
+}
