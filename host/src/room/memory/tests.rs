@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::*;
 
@@ -170,4 +171,26 @@ async fn rooms_that_are_expected_to_need_too_much_are_opened_one_after_the_other
     first.take(LARGE / 2).await.unwrap();
     let mut second = admitted.await.unwrap();
     assert!(second.take(LARGE).await.is_err());
+}
+
+#[tokio::test]
+async fn a_room_is_refused_for_what_it_needed_only_for_a_while() {
+    // No process is as small as this.
+    let memory = RoomsMemory::new(2 * ROOM_BYTES);
+    let mut newcomer = memory.admit(&id("newcomer"), 0).await.unwrap();
+    assert!(newcomer.take(1 << 30).await.is_err());
+    drop(newcomer);
+    let refused_since = |ago: Duration| {
+        let since = Instant::now().checked_sub(ago).expect("the system runs for longer than that");
+        memory.needs().get_mut(&id("newcomer")).unwrap().since = since;
+    };
+    // Half of the time is left.
+    refused_since(NEED_REMEMBERED_FOR / 2);
+    let refused = memory.admit(&id("newcomer"), 0).await.unwrap_err();
+    assert!(refused.needed > 1 << 30, "{refused:?}");
+    refused_since(NEED_REMEMBERED_FOR);
+    let mut share = memory.admit(&id("newcomer"), 0).await.unwrap();
+    // A room that fits now needs no memory of the past.
+    share.take(0).await.unwrap();
+    assert!(memory.needs().is_empty());
 }
