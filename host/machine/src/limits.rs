@@ -25,7 +25,7 @@ pub const FUEL_PER_REPLAYED_DROPS: u64 = 4 * FUEL_PER_STATE;
 /// dropping a state. All of it takes one to two seconds.
 pub const FUEL_PER_STATE: u64 = 2_000_000_000;
 
-/// Fuel of one call on a thread that others wait for: about half a millisecond. A call that needs more is interrupted, and made again on a thread of
+/// Fuel of one call on a thread that others wait for: about half a millisecond; and as much for dropping states before the call. A call that needs more is interrupted, and made again on a thread of
 /// the [pool](super::MachinePool).
 pub const FUEL_PER_SLICE: u64 = 1_000_000;
 

@@ -130,7 +130,7 @@ fn a_result_that_is_none_is_a_trap() {
 }
 
 #[test]
-fn a_fault_in_a_states_destructor_shows_at_thenext_call() {
+fn a_fault_in_a_states_destructor_shows_at_the_next_call() {
     let wat = MachineWat {
         drop: "(if (i32.eq (local.get $state) (i32.const 1)) (then unreachable))",
         ..MachineWat::default()

@@ -158,7 +158,7 @@ struct SocketSession {
     slow_until: Option<Instant>,
     signals: Throttle,
     gathered: Gathered,
-    /// The number of messages that were sent to the room to be handled in order.
+    /// The number of transitions and other messages that were passed to the room to be handled in order.
     handed: u64,
 }
 
@@ -305,7 +305,10 @@ impl SocketSession {
                 self.gathered.transitions.push((number, transition));
                 return if self.gathered.bytes < GATHERED_BYTES_MAX { Ok(()) } else { self.pass_gathered().await };
             }
-            ClientMessage::Ping(value) => return feed(socket, ServerMessage::Pong(value).encode()).await,
+            ClientMessage::Ping(value) => {
+                self.pass_gathered().await?;
+                return feed(socket, ServerMessage::Pong(value).encode()).await;
+            }
             ClientMessage::Signal(body) if self.signals.wait().is_none() => {
                 self.signals.take();
                 self.room.signal(self.id, body).await

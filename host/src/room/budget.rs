@@ -15,6 +15,8 @@ pub(super) struct Budget(Arc<Shared>);
 struct Shared {
     bytes_max: usize,
     bytes: AtomicUsize,
+    /// Those of the counted bytes that rooms are expected to need which are being opened. The process does not have them yet.
+    opening: AtomicUsize,
     /// Told when the rooms hold more than the maximum, and something has changed.
     exceeded: Notify,
 }
@@ -40,7 +42,12 @@ pub(super) struct Charge {
 
 impl Budget {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self(Arc::new(Shared { bytes_max, bytes: AtomicUsize::new(0), exceeded: Notify::new() }))
+        Self(Arc::new(Shared {
+            bytes_max,
+            bytes: AtomicUsize::new(0),
+            opening: AtomicUsize::new(0),
+            exceeded: Notify::new(),
+        }))
     }
 
     pub(super) fn bytes_max(&self) -> usize {
@@ -64,22 +71,34 @@ impl Budget {
         let over = |bytes: usize, more: usize| bytes.saturating_add(more).saturating_sub(self.0.bytes_max);
         match over(self.counted(), wanted.counted) {
             0 => 0,
-            missing => resident_bytes().map_or(missing, |resident| over(resident, wanted.resident).min(missing)),
+            missing => resident_bytes().map_or(missing, |resident| {
+                let resident = resident.saturating_add(self.0.opening.load(Ordering::Relaxed));
+                over(resident, wanted.resident).min(missing)
+            }),
         }
     }
 
-    /// Counts what is wanted, if it fits.
-    pub(super) fn try_take(&self, wanted: Wanted) -> bool {
-        let Shared { bytes, bytes_max, .. } = &*self.0;
+    /// Counts what is wanted, if it fits. With `is_opening` it is for a room that has not used it yet, until [`Budget::end_opening`].
+    pub(super) fn try_take(&self, wanted: Wanted, is_opening: bool) -> bool {
+        let Shared { bytes, bytes_max, opening, .. } = &*self.0;
         let fits = |bytes: usize| bytes.checked_add(wanted.counted).filter(|bytes| bytes <= bytes_max);
+        // It is noted before the look, so that of two rooms which do not fit together at least one sees the other.
+        let noted = if is_opening { wanted.resident } else { 0 };
+        opening.fetch_add(noted, Ordering::Relaxed);
         if bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok() {
             return true;
         }
-        let fits = self.missing(wanted) == 0;
-        if fits {
+        if self.missing(Wanted { resident: wanted.resident - noted, ..wanted }) == 0 {
             self.add(wanted.counted);
+            return true;
         }
-        fits
+        self.end_opening(noted);
+        false
+    }
+
+    /// Ends the opening of a room that was expected to need these bytes.
+    pub(super) fn end_opening(&self, bytes: usize) {
+        self.0.opening.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes, whether they fit or not.
@@ -121,14 +140,14 @@ mod tests {
     fn what_is_wanted_is_counted_only_if_it_fits() {
         let budget = Budget::new(100);
         let wanted = |counted| Wanted { counted, resident: usize::MAX };
-        assert!(budget.try_take(wanted(60)) && budget.try_take(wanted(40)));
-        assert!(!budget.try_take(wanted(1)));
+        assert!(budget.try_take(wanted(60), false) && budget.try_take(wanted(40), false));
+        assert!(!budget.try_take(wanted(1), false));
         assert_eq!((budget.counted(), budget.missing(wanted(1))), (100, 1));
         let charge = budget.charge(30);
         assert_eq!((budget.counted(), budget.missing(wanted(0))), (130, 30));
         drop(charge);
         budget.subtract(40);
-        assert!(budget.try_take(wanted(40)));
+        assert!(budget.try_take(wanted(40), false));
     }
 
     #[cfg(target_os = "linux")]
@@ -138,8 +157,17 @@ mod tests {
         let budget = Budget::new(1 << 39);
         drop(budget.charge(counted));
         let _charge = budget.charge(counted);
-        assert!(budget.try_take(Wanted { counted, resident: 1 << 20 }));
-        assert!(!budget.try_take(Wanted { counted, resident: counted }), "what is about to be written to counts");
+        assert!(budget.try_take(Wanted { counted, resident: 1 << 20 }, false));
+        assert!(
+            !budget.try_take(Wanted { counted, resident: counted }, false),
+            "what is about to be written to counts"
+        );
+        // So does what rooms need that are being opened, although the process does not have it yet.
+        let large = Wanted { counted, resident: 3 << 37 };
+        assert!(budget.try_take(large, true));
+        assert!(!budget.try_take(large, true), "two rooms were admitted that do not fit together");
+        budget.end_opening(large.resident);
+        assert!(budget.try_take(large, true));
         assert!(budget.used() < counted);
     }
 }

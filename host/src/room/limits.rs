@@ -15,7 +15,8 @@ pub const ROOMS_AWAKE_MAX: usize = 10_000;
 /// Bytes that every room that is awake takes besides its machine's memory, its history and what waits for it: its task, its queues and its store.
 pub const ROOM_BYTES: usize = 32 * 1024;
 
-/// The maximum time for which a room that is woken waits until unused rooms have given their memory back.
+/// The maximum time for which a room that is woken waits for the memory of others: once for its place, once before each try to open it, and once
+/// after that.
 pub const MAKE_SPACE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Newcomers that look for space in memory at the same time. Further ones wait until one of these has found it, or was refused.

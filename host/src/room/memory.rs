@@ -103,6 +103,8 @@ pub(super) struct Share {
     memory: RoomsMemory,
     room: RoomId,
     held: Arc<Mutex<Held>>,
+    /// The bytes that the room is expected to need and has not, as long as it is being opened.
+    opening: usize,
     /// The place of a room that may need more memory than there is, until it has taken what it needs.
     doubtful: Option<OwnedSemaphorePermit>,
 }
@@ -133,14 +135,14 @@ impl RoomsMemory {
     ///
     /// # Errors
     ///
-    /// There is not enough memory, although all unused rooms have fallen asleep.
+    /// There is not enough memory, even with that of all unused rooms.
     pub(super) async fn admit(&self, room: &RoomId, expected: usize) -> Result<Share, NoMemory> {
         let deadline = in_time();
         let remembered =
             self.needs().get(room).filter(|need| need.since.elapsed() < NEED_REMEMBERED_FOR).map(|need| need.bytes);
         let held = Arc::new(Mutex::new(Held { bytes: 0, usage: Usage::Passing }));
         self.holders().insert(room.clone(), Holder { held: Arc::clone(&held), controls: None });
-        let mut share = Share { memory: self.clone(), room: room.clone(), held, doubtful: None };
+        let mut share = Share { memory: self.clone(), room: room.clone(), held, opening: 0, doubtful: None };
         let needed = remembered.unwrap_or(expected.saturating_add(ROOM_BYTES));
         let Err(error) = share.grow_to(needed, 0, Hope::Opening, deadline).await else { return Ok(share) };
         if remembered.is_some() {
@@ -161,7 +163,7 @@ impl RoomsMemory {
                 return;
             }
             let fits = || self.budget().missing(Wanted::NOTHING) == 0;
-            let _is_enough = self.make_space(Wanted::NOTHING, Hope::Ending, in_time(), fits).await;
+            let _is_enough = self.make_space(Wanted::NOTHING, Hope::Passing, in_time(), fits).await;
             tokio::time::sleep(MAKE_SPACE_INTERVAL).await;
         }
     }
@@ -187,7 +189,9 @@ impl RoomsMemory {
 
     /// Puts unused rooms to sleep, those first that were unused for longest, and waits until what is wanted `fits`. Returns whether it does.
     async fn make_space(&self, wanted: Wanted, hope: Hope, deadline: Instant, fits: impl Fn() -> bool) -> bool {
-        let mut place = None;
+        let mut acquiring = pin!(self.0.looking.acquire());
+        // Only those who hold no memory wait for a place: nobody waits for them.
+        let (needs_place, mut place) = (hope == Hope::Opening, None);
         loop {
             let mut freed = pin!(self.0.freed.notified());
             // Before the look at the rooms, so that no share is missed.
@@ -199,15 +203,20 @@ impl RoomsMemory {
             if now >= deadline || self.is_stopping() {
                 return false;
             }
-            if place.is_none() {
-                // Who gets no place in time looks once more.
-                place = Some(timeout_at(deadline.into(), self.0.looking.acquire()).await);
+            let freed = timeout_at(deadline.min(now + SPACE_LOOK_INTERVAL).into(), freed);
+            if needs_place && place.is_none() {
+                tokio::select! {
+                    biased;
+                    acquired = acquiring.as_mut() => place = Some(acquired),
+                    _freed = freed => {}
+                }
                 continue;
             }
             if !self.ask_unused(self.budget().missing(wanted), wanted.counted > 0, hope) {
-                return false;
+                // The last room that was hoped for may have gone meanwhile.
+                return fits();
             }
-            let _freed = timeout_at(deadline.min(now + SPACE_LOOK_INTERVAL).into(), freed).await;
+            let _freed = freed.await;
         }
     }
 
@@ -248,8 +257,8 @@ impl RoomsMemory {
         true
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.budget().subtract(bytes);
+    /// Wakes those who wait for memory or a place: there may be more now.
+    pub(super) fn tell_freed(&self) {
         self.0.freed.notify_waiters();
     }
 
@@ -283,9 +292,11 @@ impl Share {
     ///
     /// # Errors
     ///
-    /// There is not enough memory, although all unused rooms have fallen asleep.
+    /// There is not enough memory, even with that of all unused rooms.
     pub(super) async fn take(&mut self, bytes: usize) -> Result<(), NoMemory> {
         let needed = bytes + ROOM_BYTES;
+        // The process has them now.
+        self.memory.budget().end_opening(std::mem::take(&mut self.opening));
         self.shrink_to(needed);
         let taken = self.grow_to(needed, needed, Hope::Passing, in_time()).await;
         self.doubtful = None;
@@ -311,10 +322,14 @@ impl Share {
     /// Notes what the room holds after a turn, and how it is used.
     pub(super) fn note(&self, bytes: usize, usage: Usage) {
         let held = Held { bytes: bytes + ROOM_BYTES, usage };
-        let former = std::mem::replace(&mut *lock(&self.held), held);
         let budget = self.memory.budget();
-        budget.add(held.bytes);
-        budget.subtract(former.bytes);
+        let former = {
+            // The bytes are free before the room is one that holds fewer. Otherwise others would take them for lost.
+            let mut noted = lock(&self.held);
+            budget.add(held.bytes);
+            budget.subtract(noted.bytes);
+            std::mem::replace(&mut *noted, held)
+        };
         let is_unused = |usage| matches!(usage, Usage::Unused(_));
         let is_newly_unused = is_unused(usage) && !is_unused(former.usage);
         if (held.bytes > former.bytes || is_newly_unused) && budget.counted() > budget.bytes_max() {
@@ -326,21 +341,28 @@ impl Share {
     fn shrink_to(&self, needed: usize) {
         let mut held = lock(&self.held);
         let excess = held.bytes.saturating_sub(needed);
+        self.memory.budget().subtract(excess);
         held.bytes -= excess;
         drop(held);
-        self.memory.give_back(excess);
+        if excess > 0 {
+            self.memory.tell_freed();
+        }
     }
 
     /// Grows to these bytes, of which some may be resident already.
-    async fn grow_to(&self, needed: usize, resident: usize, hope: Hope, deadline: Instant) -> Result<(), NoMemory> {
+    async fn grow_to(&mut self, needed: usize, resident: usize, hope: Hope, deadline: Instant) -> Result<(), NoMemory> {
         let more = needed.saturating_sub(lock(&self.held).bytes);
         if more == 0 {
             return Ok(());
         }
         let wanted = Wanted { counted: more, resident: more.saturating_sub(resident) };
         let budget = self.memory.budget();
-        if self.memory.make_space(wanted, hope, deadline, || budget.try_take(wanted)).await {
+        let is_opening = resident == 0;
+        if self.memory.make_space(wanted, hope, deadline, || budget.try_take(wanted, is_opening)).await {
             lock(&self.held).bytes += wanted.counted;
+            if is_opening {
+                self.opening += wanted.resident;
+            }
             return Ok(());
         }
         let bytes_max = budget.bytes_max();
@@ -350,13 +372,16 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        let budget = self.memory.budget();
+        budget.end_opening(self.opening);
+        budget.subtract(lock(&self.held).bytes);
         let mut holders = self.memory.holders();
         // A room that was refused has not opened, and its name may be another's by now.
         if holders.get(&self.room).is_some_and(|holder| Arc::ptr_eq(&holder.held, &self.held)) {
             holders.remove(&self.room);
         }
         drop(holders);
-        self.memory.give_back(lock(&self.held).bytes);
+        self.memory.tell_freed();
     }
 }
 

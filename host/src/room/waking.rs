@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use reapply_sync::{RoomId, SessionId};
 use tracing::debug;
 
 use super::error::{EnterError, OpenRoomError};
-use super::limits::{OPEN_TRIES_MAX, ROOMS_AWAKE_MAX};
+use super::limits::{MAKE_SPACE_WITHIN, OPEN_TRIES_MAX, ROOMS_AWAKE_MAX, SPACE_LOOK_INTERVAL};
 use super::memory::Share;
 use super::open::{self, Begin, Opened};
 use super::room::Room;
@@ -36,7 +37,7 @@ impl Rooms {
     /// Wakes a room. This future must run to its end.
     async fn wake_here(&self, id: &RoomId, begin: Begin, is_used: bool) -> Result<Room, EnterError> {
         loop {
-            let slot = self.slot(id).await?;
+            let slot = self.slot(id).await.map_err(|error| self.unless_stopping(error))?;
             let mut awake = slot.lock().await;
             if self.is_stopping() {
                 return Err(EnterError::ShuttingDown);
@@ -81,7 +82,7 @@ impl Rooms {
                     self.shared.forget(id, &slot).await;
                     Err(match error {
                         EnterError::Open(error) => self.shared.note_trouble(id, error).await,
-                        error => error,
+                        error => self.unless_stopping(error),
                     })
                 }
             };
@@ -130,8 +131,30 @@ impl Rooms {
     async fn slot(&self, id: &RoomId) -> Result<Slot, EnterError> {
         let slot = OnceLock::new();
         let is_found = || slot.get().is_some() || self.try_slot(id).is_some_and(|found| slot.set(found).is_ok());
-        self.shared.context.memory.make_place(is_found).await;
-        slot.into_inner().ok_or(EnterError::Full)
+        let deadline = Instant::now() + MAKE_SPACE_WITHIN;
+        loop {
+            self.shared.context.memory.make_place(is_found).await;
+            // The memory of a room that has gone is free a little earlier than its place.
+            if is_found() || !self.has_room_gone() || Instant::now() >= deadline || self.is_stopping() {
+                return slot.into_inner().ok_or(EnterError::Full);
+            }
+            tokio::time::sleep(SPACE_LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Returns whether a place is about to be free, because its room has gone.
+    fn has_room_gone(&self) -> bool {
+        let has_gone =
+            |slot: &Slot| slot.try_lock().is_ok_and(|awake| awake.as_ref().is_some_and(|awake| awake.room.is_gone()));
+        self.shared.slots().values().any(has_gone)
+    }
+
+    /// Returns the error, or that the host stops: then nobody waits for memory any more.
+    fn unless_stopping(&self, error: EnterError) -> EnterError {
+        match error {
+            EnterError::Full | EnterError::NoMemory(_) if self.is_stopping() => EnterError::ShuttingDown,
+            error => error,
+        }
     }
 
     fn try_slot(&self, id: &RoomId) -> Option<Slot> {
@@ -166,6 +189,8 @@ impl Shared {
         if slots.get(id).is_some_and(|held| Arc::ptr_eq(held, slot)) {
             slots.remove(id);
         }
+        drop(slots);
+        self.context.memory.tell_freed();
     }
 }
 
@@ -174,7 +199,7 @@ mod tests {
     use std::future::Future;
     use std::pin::pin;
     use std::task::Poll;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use reapply_journal::SqliteJournal;
     use reapply_machine::Engine;
