@@ -392,7 +392,15 @@ mod tests {
         let pool = MachinePool::with_threads(1);
         let (hold, held) = mpsc::channel::<()>();
         let holding = pool.clone();
-        let first = tokio::spawn(async move { holding.run(Lane::Slow, move || held.recv().unwrap_err()).await });
+        let (start, started) = mpsc::channel();
+        let holds = move || {
+            start.send(()).unwrap();
+            held.recv().unwrap_err()
+        };
+        let first = tokio::spawn(async move { holding.run(Lane::Slow, holds).await });
+        while started.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
         let (began, begun) = mpsc::channel();
         let input = Arc::new(());
         let kept = Arc::downgrade(&input);

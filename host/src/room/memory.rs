@@ -86,9 +86,7 @@ pub(super) enum Usage {
 /// The rooms whose memory somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Hope {
-    /// Unused rooms, and those that are falling asleep.
-    Ending,
-    /// Also rooms that are only used for a moment.
+    /// Unused rooms, those that are falling asleep, and those that are only used for a moment.
     Passing,
     /// Also rooms that are being opened, which may wait for others themselves. So a room that holds memory does not wait for them.
     Opening,
