@@ -178,7 +178,10 @@ impl<S: Scenario> World<S> {
     }
 
     pub(super) fn page_timer(&mut self, index: usize) {
-        self.pages[index].timer_at = None;
+        // A timer that an earlier one has replaced does nothing, or it would begin again for ever.
+        if self.pages[index].timer_at.take_if(|at| *at == self.now).is_none() {
+            return;
+        }
         self.drive(index, |driver, now| driver.handle_timer(now));
     }
 
