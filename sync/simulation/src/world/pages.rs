@@ -97,12 +97,15 @@ impl<S: Scenario> World<S> {
         Some(act(driver, &mut Now { ticks, time, entropy: &mut draw }))
     }
 
-    /// Returns the epoch that a page is told about. A page that joins is told about its transitions before it has a state of that log.
+    /// Returns the epoch that a page is told about. A page that joins is told about its transitions before it has a state of that log, and may
+    /// have lost the connection by then.
     fn epoch_heard(&self, index: usize) -> usize {
         let page = &self.pages[index];
-        let phase = page.driver.as_ref().and_then(|driver| driver.replica()).map(|replica| replica.phase());
+        let replica = page.driver.as_ref().and_then(|driver| driver.replica());
+        let is_joining =
+            replica.is_some_and(|replica| replica.phase() == Phase::Joining || replica.confirmed_at().is_none());
         match page.connection {
-            Some((_, connection)) if phase == Some(Phase::Joining) => self.connections[connection].epoch,
+            Some((_, connection)) if is_joining => self.connections[connection].epoch,
             _ => page.epoch,
         }
     }
