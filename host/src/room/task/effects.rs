@@ -181,8 +181,7 @@ impl Task {
         self.is_asleep = true;
         // Before the room is gone, since callers who find it gone read the counts from the journal.
         self.tell_tally_for_sleep().await;
-        self.inboxes.controls.close();
-        self.inboxes.submits.close();
+        self.inboxes.close().await;
         // A caller who wakes the room waits for this task, and finds the snapshot.
         if let Some(storing) = self.storing.take() {
             let _stored = storing.await;

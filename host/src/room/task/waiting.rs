@@ -25,6 +25,17 @@ pub(super) struct Inboxes {
     pub(super) submits: mpsc::Receiver<Ordered>,
 }
 
+impl Inboxes {
+    /// Takes in nothing more, and drops all messages. A sender who found its queue open may only now put its message there. That is dropped here as
+    /// well: in a queue that is only dropped it would stay, and its sender would wait for the answer forever.
+    pub(super) async fn close(&mut self) {
+        self.controls.close();
+        self.submits.close();
+        while self.controls.recv().await.is_some() {}
+        while self.submits.recv().await.is_some() {}
+    }
+}
+
 impl Waiting {
     pub(super) fn new() -> Self {
         Self { controls: VecDeque::new(), submits: VecDeque::new(), controls_in_a_row: 0 }
@@ -108,7 +119,10 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use reapply_sync::{Number, Seq, SessionId};
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::room::budget::Budget;
@@ -178,5 +192,26 @@ mod tests {
             .collect();
         assert_eq!(kept, [2, 1, 2]);
         assert!(waiting.has_signal());
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_while_the_queues_close_is_not_left_waiting() {
+        let (to_controls, controls) = mpsc::channel(1);
+        let (to_submits, submits) = mpsc::channel(1);
+        let mut inboxes = Inboxes { controls, submits };
+        // These senders found the queues open.
+        let (control, submit) = (to_controls.reserve().await.unwrap(), to_submits.reserve().await.unwrap());
+        let (reply, answer) = oneshot::channel();
+        let (second_reply, second_answer) = oneshot::channel();
+        let mut closed = Box::pin(inboxes.close());
+        let is_pending = std::future::poll_fn(|context| Poll::Ready(closed.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending, "the queues are closed before everything was sent");
+        assert!(to_controls.is_closed() && to_submits.is_closed());
+        control.send(Command::TellTally { reply });
+        submit.send(Ordered::Command(Command::TellTally { reply: second_reply }));
+        closed.await;
+        drop(inboxes);
+        assert!(answer.await.is_err() && second_answer.await.is_err());
+        drop((to_controls, to_submits));
     }
 }
