@@ -100,8 +100,13 @@ impl Faults {
 
     /// Ends the faults: no machine breaks off any more, and no state is oversized.
     pub(crate) fn cease(&self) {
-        let mut inner = self.0.borrow_mut();
-        (inner.rates, inner.bloats) = (FaultRates::default(), false);
+        self.0.borrow_mut().bloats = false;
+        self.cease_to_strike();
+    }
+
+    /// Ends the faults of calls. States stay oversized.
+    pub(crate) fn cease_to_strike(&self) {
+        self.0.borrow_mut().rates = FaultRates::default();
     }
 }
 

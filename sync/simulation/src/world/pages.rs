@@ -35,7 +35,8 @@ impl<S: Scenario> World<S> {
         let is_courier = courier_of.is_some();
         let is_store_silent = !self.is_calm && !is_courier && self.random.percent(self.conditions.store_silent_percent);
         self.coverage.stores_silent += u64::from(is_store_silent);
-        let rates = if self.is_calm { FaultRates::default() } else { self.conditions.page_faults };
+        let rates =
+            if self.is_calm || self.is_long_over() { FaultRates::default() } else { self.conditions.page_faults };
         let faults = Faults::new(rates, self.conditions.bloats && !self.is_calm, &mut self.random);
         let index = self.pages.len();
         self.pages.push(Page {
