@@ -268,7 +268,7 @@ impl<S: Scenario> World<S> {
                 self.with_room(|shell, _| shell.handle_read(connection));
                 self.pump_room();
             }
-            // A timer that an earlier one has replaced does nothing, or it would begin again for ever.
+            // A timer that an earlier one has replaced does nothing, or it would begin again forever.
             Task::Timer { host } if host == self.host && self.timer_scheduled == Some(self.now) => {
                 self.timer_scheduled = None;
                 self.with_room(|shell, now| shell.room.handle_timer(now));

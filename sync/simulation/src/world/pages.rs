@@ -182,7 +182,7 @@ impl<S: Scenario> World<S> {
     }
 
     pub(super) fn page_timer(&mut self, index: usize) {
-        // A timer that an earlier one has replaced does nothing, or it would begin again for ever.
+        // A timer that an earlier one has replaced does nothing, or it would begin again forever.
         if self.pages[index].timer_at.take_if(|at| *at == self.now).is_none() {
             return;
         }
