@@ -11,7 +11,7 @@ use reapply_sync::{ApplyError, Event, Input, Refusal};
 use crate::machine::{Handle, Native, What};
 
 /// The number of runs in a normal test run, for each block.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 300;
 
 /// Cases that these machines never have, or that so few runs rarely meet. The protocol's own test requires all of them.
 const NEVER: [&str; 17] = [
