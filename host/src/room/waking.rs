@@ -242,6 +242,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_newcomer_to_a_host_that_stops_is_told_so_and_not_that_it_is_full() {
+        let directory = tempfile::tempdir().unwrap();
+        let rooms = rooms(&directory);
+        rooms.shared.slots().extend((0..ROOMS_AWAKE_MAX).map(|number| (room(number), Slot::default())));
+        let newcomer = room(ROOMS_AWAKE_MAX);
+        assert!(matches!(rooms.find(&newcomer).await, Err(EnterError::Full)));
+        rooms.stop().await;
+        assert!(matches!(rooms.find(&newcomer).await, Err(EnterError::ShuttingDown)));
+    }
+
+    #[tokio::test]
     async fn a_newcomer_takes_the_place_of_an_unused_room_that_falls_asleep() {
         let directory = tempfile::tempdir().unwrap();
         let rooms = rooms(&directory);
