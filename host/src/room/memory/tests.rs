@@ -194,3 +194,25 @@ async fn a_room_is_refused_for_what_it_needed_only_for_a_while() {
     share.take(0).await.unwrap();
     assert!(memory.needs().is_empty());
 }
+
+#[tokio::test]
+async fn newcomers_who_wait_for_a_place_to_look_from_take_what_is_free() {
+    let _ballast = ballast();
+    let (memory, newcomer) = memory_for_two();
+    let (_used, _) = open(&memory, "used", LARGE, Usage::InUse).await;
+    let (other, _) = open(&memory, "other", LARGE, Usage::InUse).await;
+    let places = u32::try_from(MAKE_SPACE_AT_ONCE).unwrap();
+    let _places = memory.0.looking.acquire_many(places).await.unwrap();
+    let mut admitted = pin!(memory.admit(&newcomer, 0));
+    assert!(waits(admitted.as_mut()).await, "the newcomer is refused");
+    drop(other);
+    assert!(!waits(admitted.as_mut()).await, "the newcomer waits for a place although there is memory");
+}
+
+#[tokio::test]
+async fn memory_that_became_free_during_the_look_at_the_rooms_is_found() {
+    let memory = RoomsMemory::new(LARGE);
+    let looks = std::cell::Cell::new(0);
+    let fits = || looks.replace(looks.get() + 1) > 0;
+    assert!(memory.make_space(Wanted::NOTHING, Hope::Passing, in_time(), fits).await, "it is refused");
+}
