@@ -97,7 +97,7 @@ pub(crate) struct Queue {
     stored: BTreeMap<u64, Stored>,
     /// Orders that the store may still hold although their entries have an outcome, with the write that removes each.
     owed: BTreeMap<u64, WriteId>,
-    /// Orders of entries that are wrong in the store once they are sent.
+    /// Orders of entries that are wrong in the store once they are sent, or once a later one is.
     stale: BTreeMap<u64, Renewal>,
     writing: Writing,
 }
@@ -191,12 +191,20 @@ impl Queue {
         }
     }
 
-    /// Removes an entry that has its outcome.
+    /// Removes an entry that has its outcome. If the store may say that the entry has a number and was never sent, then no transition is sent
+    /// until it is gone: the next page would send it after later numbers, and a room that has forgotten the client would take it for new.
     pub(crate) fn drop(&mut self, entry: &Entry) {
-        self.stale.remove(&entry.order);
-        if self.stored.remove(&entry.order).is_some() {
-            self.owed.insert(entry.order, self.next_write());
-            self.change(Change::Delete(entry.order));
+        let was_stale = self.stale.remove(&entry.order).is_some();
+        if self.stored.remove(&entry.order).is_none() {
+            return;
+        }
+        let removal = self.next_write();
+        self.owed.insert(entry.order, removal);
+        self.change(Change::Delete(entry.order));
+        let is_unsent = entry.number.is_some() && entry.sent_at.is_none();
+        if (was_stale || is_unsent) && self.store != Store::None {
+            let renewal = if self.store == Store::Open { Renewal::Removal(removal) } else { Renewal::Failed };
+            self.stale.insert(entry.order, renewal);
         }
     }
 
@@ -236,7 +244,7 @@ impl Queue {
         self.fail(now);
         let next = self.next_write();
         let mut removals = Vec::new();
-        let stored = &self.stored;
+        let (stored, owed) = (&self.stored, &self.owed);
         self.stale.retain(|order, renewal| {
             match *renewal {
                 Renewal::Put(id) if id == write => {
@@ -247,7 +255,7 @@ impl Queue {
                 _ => {}
             }
             // An entry that is not in the store cannot be wrong there.
-            stored.contains_key(order)
+            stored.contains_key(order) || owed.contains_key(order)
         });
         for removal in removals {
             self.change(removal);

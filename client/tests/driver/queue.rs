@@ -160,6 +160,33 @@ fn an_entry_that_cannot_be_marked_is_removed_before_it_is_sent() {
 }
 
 #[test]
+fn no_later_number_is_sent_while_the_store_may_hold_one_that_was_refused_here() {
+    let mut rig = Rig::live(Store::Open);
+    rig.cut();
+    rig.apply(1);
+    rig.apply(2);
+    // Another build of the machine does not read the first one.
+    rig.stored.entries.get_mut(&1).unwrap().json = "nonsense".into();
+    rig.reload();
+    rig.answers = None;
+    rig.open();
+    rig.converse();
+    // The removal of the first entry fails, together with the mark on the second; then the second can be removed.
+    rig.answer(Written::No);
+    let [(_, changes)] = &rig.unanswered[..] else { panic!("{:?}", rig.unanswered) };
+    assert_eq!(changes[..], [Change::Delete(2)]);
+    rig.answer(Written::Yes);
+    assert_eq!(rig.submitted(), [0; 0], "the next page would send the first one after the second");
+    while !rig.told.contains(&"open the store".to_owned()) {
+        rig.wait();
+    }
+    rig.call(|driver, _| driver.handle_store_opened());
+    rig.answer(Written::Yes);
+    assert_eq!(rig.submitted(), [2]);
+    assert!(!rig.stored.entries.contains_key(&1));
+}
+
+#[test]
 fn what_could_not_be_written_is_written_again_after_a_while() {
     let mut rig = Rig::live(Store::Open);
     rig.cut();
