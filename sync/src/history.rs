@@ -32,8 +32,16 @@ pub struct History {
     log: LogId,
     events_read_bytes: usize,
     inner: RwLock<Inner>,
+    handed_out: Mutex<HandedOut>,
+}
+
+/// What readers have got.
+#[derive(Debug)]
+struct HandedOut {
+    /// The last event that any of them has got.
+    upto: Seq,
     /// The result of the last read. Readers that wait at the same place, as most do, share it.
-    newest_read: Mutex<Option<(Seq, Read)>>,
+    newest: Option<(Seq, Read)>,
 }
 
 #[derive(Debug)]
@@ -97,7 +105,8 @@ impl History {
             checkpoint: None,
         };
         let events_read_bytes = limits.events_read_bytes;
-        Self { log, events_read_bytes, inner: RwLock::new(inner), newest_read: Mutex::new(None) }
+        let handed_out = HandedOut { upto: Seq(0), newest: None };
+        Self { log, events_read_bytes, inner: RwLock::new(inner), handed_out: Mutex::new(handed_out) }
     }
 
     /// Returns the last durable event.
@@ -141,13 +150,13 @@ impl History {
     ///
     /// Fails if the session fell so far behind that the events it needs are no longer in memory.
     pub fn read(&self, after: Seq) -> Result<Option<Read>, Trimmed> {
-        let mut newest_read = self.newest_read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handed_out = self.handed_out.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.head();
         if after == head {
             return Ok(None);
         }
         // A portion that stops before the head is the same for every reader at this place.
-        if let Some((from, read)) = &*newest_read
+        if let Some((from, read)) = &handed_out.newest
             && *from == after
             && (read.has_more || read.upto == head)
         {
@@ -155,7 +164,8 @@ impl History {
         }
         let portion = self.with(|inner| inner.portion(after, self.events_read_bytes))?;
         let read = portion.encode();
-        *newest_read = Some((after, read.clone()));
+        handed_out.upto = handed_out.upto.max(read.upto);
+        handed_out.newest = Some((after, read.clone()));
         Ok(Some(read))
     }
 
@@ -193,11 +203,14 @@ impl History {
         });
     }
 
-    /// Notes the hash of the state at `seq`, which is the head. Readers that pass it compare theirs. With `is_late`, so do readers that stand there.
-    pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest, is_late: bool) {
+    /// Notes the hash of the state at `seq`, which is the head. Readers compare theirs when they come there. If some have come there already,
+    /// all that stand there compare theirs before they go on.
+    pub(crate) fn note_checkpoint(&self, seq: Seq, hash: Digest) {
+        let mut handed_out = self.handed_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_late = handed_out.upto >= seq;
         self.with_mut(|inner| inner.checkpoint = Some(Checkpoint { seq, hash, is_late }));
         // It lacks the checkpoint.
-        *self.newest_read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        handed_out.newest = None;
     }
 
     /// Makes a snapshot of the end of a batch the new base; its state has this hash. Older events stay as long as sending them is cheaper than

@@ -63,7 +63,7 @@ fn seqs(read: &Read) -> Vec<String> {
 /// Makes the snapshot the base, and a checkpoint.
 fn rebase(history: &History, base: Snapshot) {
     let hash = base.state_hash();
-    history.note_checkpoint(base.seq, hash, false);
+    history.note_checkpoint(base.seq, hash);
     history.rebase(Arc::new(base), hash);
 }
 
@@ -71,8 +71,8 @@ fn rebase(history: &History, base: Snapshot) {
 fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
     let history = new(base(0), &Limits::default());
     history.push(&batch(0, 3, 1));
-    assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3"]);
     rebase(&history, base(3));
+    assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3"]);
     history.push(&batch(3, 2, 1));
     assert_eq!(seqs(&history.read(Seq(1)).unwrap().unwrap()), ["2..=3", "checkpoint 3", "4..=5"]);
     assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["4..=5"]);
@@ -84,7 +84,8 @@ fn each_reader_gets_what_it_lacks_and_checkpoints_at_their_seq() {
 fn readers_that_stand_at_a_late_checkpoint_get_it_before_they_go_on() {
     let history = new(base(0), &Limits::default());
     history.push(&batch(0, 3, 1));
-    history.note_checkpoint(Seq(3), base(3).state_hash(), true);
+    assert_eq!(seqs(&history.read(Seq(0)).unwrap().unwrap()), ["1..=3"]);
+    rebase(&history, base(3));
     assert!(history.read(Seq(3)).unwrap().is_none());
     history.push(&batch(3, 2, 1));
     assert_eq!(seqs(&history.read(Seq(3)).unwrap().unwrap()), ["checkpoint 3", "4..=5"]);

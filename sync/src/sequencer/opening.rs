@@ -138,7 +138,7 @@ impl Opening {
                 state,
             });
             let hash = snapshot.state_hash();
-            self.history.note_checkpoint(snapshot.seq, hash, false);
+            self.history.note_checkpoint(snapshot.seq, hash);
             self.history.rebase(Arc::clone(&snapshot), hash);
             (self.base_cost, self.tail_cost) = (replay.state().0.take_cost(), 0);
             // The journal may lack this snapshot, and stores it once it was tried.

@@ -100,7 +100,7 @@ impl<M: Machine> Sequencer<M> {
         let (seq, hash) = (snapshot.seq, snapshot.state_hash());
         self.candidate = Some(Candidate::new(snapshot, hash, Checkpoint::Later, cost, self.costs.tail()));
         if !self.is_doubtful {
-            self.push_checkpoint(seq, hash, false);
+            self.push_checkpoint(seq, hash);
             self.note_checkpoint_pushed();
         }
     }
@@ -183,7 +183,7 @@ impl<M: Machine> Sequencer<M> {
         self.candidate = None;
         self.costs.note_snapshot(cost, self.costs.tail());
         self.stand_on(snapshot, hash);
-        self.push_checkpoint(seq, hash, false);
+        self.push_checkpoint(seq, hash);
     }
 
     /// Makes this snapshot the start for newcomers and recoveries. The journal stores it.
@@ -209,9 +209,9 @@ impl<M: Machine> Sequencer<M> {
         }
     }
 
-    /// Adds the hash of the state at `seq` to the log, and makes sessions compare theirs: with `is_late`, also those that stand there already.
-    pub(super) fn push_checkpoint(&mut self, seq: Seq, hash: Digest, is_late: bool) {
-        self.history.note_checkpoint(seq, hash, is_late);
+    /// Adds the hash of the state at `seq` to the log, and makes sessions compare theirs.
+    pub(super) fn push_checkpoint(&mut self, seq: Seq, hash: Digest) {
+        self.history.note_checkpoint(seq, hash);
         self.push_own(Input::Checkpoint { seq, hash }, self.time);
     }
 }

@@ -84,7 +84,7 @@ impl<M: Machine> Sequencer<M> {
         let (seq, hash) = (candidate.snapshot.seq, candidate.hash);
         self.is_doubtful = false;
         if self.is_settled() && self.history.head() == seq && !self.is_broken() {
-            self.push_checkpoint(seq, hash, true);
+            self.push_checkpoint(seq, hash);
             self.note_checkpoint_pushed();
         } else {
             self.candidate = None;
