@@ -1,6 +1,6 @@
 //! The identity of a page in a room: which client it is, and which transitions that client has left. Two pages must never be one client at a
 //! time, and a number must never name two transitions. So a page is a client only while it holds the locks, and only if it knows which numbers
-//! are used up.
+//! are used up. A page that must be a certain client and cannot know that begins far above the numbers that the room has seen.
 //!
 //! [`Arrival`] and [`TabKey`] ask for one thing at a time. Their owner performs it and answers, until there is an [`Identity`].
 
@@ -19,8 +19,8 @@ pub struct Identity {
     pub is_own: bool,
     /// The store in which the client's transitions are kept.
     pub store: Store,
-    /// The transitions that earlier pages have left.
-    pub left: Left,
+    /// What earlier pages have left. `None` if that is unknown.
+    pub left: Option<Left>,
 }
 
 /// The client that a page asks to be.
@@ -209,7 +209,7 @@ impl Arrival {
             return if matches!(self.wish, Wish::Given(_)) { self.end() } else { self.ask(Ask::Unlock(key)) };
         };
         let is_given = self.is_given();
-        Step::End(Some(Identity { key, is_given, is_own: true, store: self.store, left }))
+        Step::End(Some(Identity { key, is_given, is_own: true, store: self.store, left: Some(left) }))
     }
 
     fn try_next_orphan(&mut self) -> Step<Identity> {
@@ -235,9 +235,10 @@ impl Arrival {
 
     /// Becomes a client without entries in the store, or whose entries must not be used.
     fn end(&mut self) -> Step<Identity> {
+        let left = matches!(self.wish, Wish::New).then(Left::default);
         let identity = self.key.take().map(|key| {
             let (is_given, is_own, store) = (self.is_given(), self.has_locks, self.store);
-            Identity { key, is_given, is_own, store, left: Left::default() }
+            Identity { key, is_given, is_own, store, left }
         });
         Step::End(identity)
     }

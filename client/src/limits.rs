@@ -1,5 +1,7 @@
 //! Every bound and every wait of a client, by name. Waits are in microseconds, as [`Ticks`](reapply_sync::room::Ticks) are.
 
+use std::ops::Range;
+
 /// Maximum number of transitions that wait for the room to be joined. Later ones are bounded by the replica
 /// ([`PENDING_MAX`](reapply_sync::limits::PENDING_MAX)).
 pub const HELD_MAX: usize = 10_000;
@@ -7,6 +9,10 @@ pub const HELD_MAX: usize = 10_000;
 /// The count of numbers that are set aside at a time. A page begins above those of the page before it, so no number ever names two
 /// transitions, even if the last entries were not written.
 pub const NUMBERS_RESERVED: u64 = 1_000;
+
+/// The count of numbers that a page skips, at random, if it cannot know which ones earlier pages of its client have used: more than those can have
+/// used without the room's knowledge.
+pub const NUMBERS_SKIPPED: Range<u64> = 1 << 16..1 << 20;
 
 /// The time from a failed write of the queue until all of it is written again.
 pub const REWRITE_AFTER_MICROS: u64 = 5_000_000;

@@ -27,6 +27,7 @@ mod store;
 mod watch;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,6 +42,7 @@ use self::watch::Watch;
 use crate::backoff::Backoff;
 use crate::clock::{HostClock, Latency};
 use crate::identity::Identity;
+use crate::limits::NUMBERS_SKIPPED;
 use crate::queue::Queue;
 use crate::transitions::{Ended, Ticket, Transitions};
 
@@ -53,6 +55,8 @@ pub struct Driver<M: Machine> {
     is_own: bool,
     phase: Phase,
     progress: Progress,
+    /// The count of numbers to be skipped once the room is joined.
+    skips_numbers: u64,
     role: Role,
     reason: Option<String>,
     transitions: Transitions,
@@ -158,6 +162,7 @@ impl<M: Machine> Driver<M> {
             is_own: false,
             phase: Phase::Waiting { until: now.ticks },
             progress: Progress::Begun,
+            skips_numbers: 0,
             role,
             reason: None,
             transitions: Transitions::default(),
@@ -185,6 +190,11 @@ impl<M: Machine> Driver<M> {
             return;
         }
         let Identity { key, is_own, store, left, .. } = identity;
+        if left.is_none() {
+            let Range { start, end } = NUMBERS_SKIPPED;
+            self.skips_numbers = start + (now.entropy)() % (end - start);
+        }
+        let left = left.unwrap_or_default();
         let mut replica = Replica::new(key, Number(left.last_in_use()));
         self.queue.begin(store, &left);
         self.transitions.restore(left, &mut replica, &mut self.queue, now.entropy);

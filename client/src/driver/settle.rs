@@ -102,6 +102,9 @@ impl<M: Machine> Driver<M> {
         self.reason = None;
         if self.progress != Progress::Joined {
             self.progress = Progress::Joined;
+            if let Some(replica) = &mut self.replica {
+                replica.skip_numbers(self.skips_numbers);
+            }
             self.effects.push_back(Effect::Joined);
         }
         self.find_orphans();

@@ -47,7 +47,7 @@ fn a_tab_is_its_own_client_with_what_that_has_left() {
         ],
     );
     let identity = identity.unwrap();
-    assert_eq!((identity.key, identity.is_own, identity.store, identity.left), (OWN, true, Store::Open, left()));
+    assert_eq!((identity.key, identity.is_own, identity.store, identity.left), (OWN, true, Store::Open, Some(left())));
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn a_given_key_is_used_whatever_the_store_says() {
     let lock = (Ask::LockRoom(OTHER, Patience::Steal), Answer::Is(true));
     let silent = [(Ask::OpenStore, Answer::Is(false)), lock.clone()];
     let identity = arrive(Wish::Given(OTHER), true, &silent).unwrap();
-    assert_eq!((identity.key, identity.store), (OTHER, Store::None));
+    assert_eq!((identity.key, identity.store, identity.left), (OTHER, Store::None, None));
     let unreadable = [(Ask::OpenStore, Answer::Is(true)), lock, (Ask::Read(OTHER), Answer::Left(None))];
     let identity = arrive(Wish::Given(OTHER), true, &unreadable).unwrap();
-    assert_eq!((identity.key, identity.store), (OTHER, Store::None));
+    assert_eq!((identity.key, identity.store, identity.left), (OTHER, Store::None, None));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_courier_takes_the_first_client_that_nobody_is() {
         ],
     );
     let identity = identity.unwrap();
-    assert_eq!((identity.key, identity.store, identity.left), (free, Store::Open, left()));
+    assert_eq!((identity.key, identity.store, identity.left), (free, Store::Open, Some(left())));
     assert!(identity.is_given, "it stays an application's");
 }
 

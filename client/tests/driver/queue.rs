@@ -76,6 +76,30 @@ fn a_new_page_begins_above_the_numbers_of_the_one_before() {
 }
 
 #[test]
+fn a_page_that_cannot_know_its_numbers_begins_far_above_them() {
+    let mut rig = Rig::live(Store::Open);
+    rig.apply(1);
+    rig.converse();
+    // The second one is on its way to the room when the page goes.
+    rig.apply(2);
+    rig.load();
+    rig.bits = 7;
+    let identity = Identity { key: rig.key.clone(), is_given: true, is_own: true, store: Store::None, left: None };
+    rig.call(|driver, now| driver.handle_identity(identity, now));
+    rig.open();
+    rig.converse();
+    rig.apply(3);
+    assert_eq!(rig.submitted(), [1 + limits::NUMBERS_SKIPPED.start + 7 + 1]);
+    // It goes on from there.
+    rig.cut();
+    rig.wait();
+    rig.open();
+    rig.converse();
+    rig.apply(4);
+    assert_eq!(rig.submitted(), [1 + limits::NUMBERS_SKIPPED.start + 7 + 2]);
+}
+
+#[test]
 fn no_number_is_used_before_it_is_set_aside() {
     let mut rig = Rig::new();
     rig.answers = None;

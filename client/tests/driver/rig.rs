@@ -125,11 +125,16 @@ impl Rig {
 
     /// Ends the page and begins another one, with the entries in the store.
     pub(crate) fn reload(&mut self) {
+        self.load();
+        self.identify(Store::Open);
+    }
+
+    /// Ends the page and begins another one, which does not know yet who it is.
+    pub(crate) fn load(&mut self) {
         let bits = self.bits;
         self.driver = Driver::new(Role::Participant, Backoff::default(), &mut at(self.now, &mut || bits));
         (self.sent, self.unanswered, self.connection) = (Vec::new(), Vec::new(), None);
         self.pump();
-        self.identify(Store::Open);
     }
 
     pub(crate) fn call<T>(&mut self, f: impl FnOnce(&mut Driver<Sum>, &mut Now<'_>) -> T) -> T {
@@ -140,7 +145,7 @@ impl Rig {
     }
 
     pub(crate) fn identify(&mut self, store: Store) {
-        let left = if store == Store::Open { self.stored.left() } else { Left::default() };
+        let left = Some(if store == Store::Open { self.stored.left() } else { Left::default() });
         let identity = Identity { key: self.key.clone(), is_given: false, is_own: true, store, left };
         self.call(|driver, now| driver.handle_identity(identity, now));
     }

@@ -32,6 +32,11 @@ impl<M: Machine> Replica<M> {
         Ok(())
     }
 
+    /// Skips numbers: they may name transitions that this replica cannot know of.
+    pub fn skip_numbers(&mut self, count: u64) {
+        self.last_number = Number(self.last_number.0.saturating_add(count));
+    }
+
     /// Returns the minimum length of the log when the pending transition with this number was first sent; `None` if the room
     /// cannot have received it yet. The owner keeps it for [`Replica::restore_pending`].
     #[must_use]

@@ -124,7 +124,7 @@ impl<S: Scenario> World<S> {
         let life = self.lives.entry(client).and_modify(|life| *life += 1).or_default();
         let page = (client, *life);
         self.pages[index].client = Some((identity.key.clone(), identity.is_given, *life));
-        for entry in &identity.left.entries {
+        for entry in identity.left.iter().flat_map(|left| &left.entries) {
             if let Some(number) = entry.number {
                 self.auditor.note_restored(page, number, &from_json(&entry.json));
                 self.coverage.restored += 1;
