@@ -191,18 +191,22 @@ impl Queue {
         }
     }
 
-    /// Removes an entry that has its outcome. If the store may say that the entry has a number and was never sent, then no transition is sent
-    /// until it is gone: the next page would send it after later numbers, and a room that has forgotten the client would take it for new.
+    /// Removes an entry that has its outcome.
     pub(crate) fn drop(&mut self, entry: &Entry) {
-        let was_stale = self.stale.remove(&entry.order).is_some();
-        if self.stored.remove(&entry.order).is_none() {
-            return;
+        self.stale.remove(&entry.order);
+        if self.stored.remove(&entry.order).is_some() {
+            self.owed.insert(entry.order, self.next_write());
+            self.change(Change::Delete(entry.order));
         }
-        let removal = self.next_write();
-        self.owed.insert(entry.order, removal);
-        self.change(Change::Delete(entry.order));
-        let is_unsent = entry.number.is_some() && entry.sent_at.is_none();
-        if (was_stale || is_unsent) && self.store != Store::None {
+    }
+
+    /// Removes an entry that was rejected without the room. No transition is sent until it is gone from the store: the next page would send it after
+    /// later numbers, and the room would take it for decided, or for new if it has forgotten the client.
+    pub(crate) fn withdraw(&mut self, entry: &Entry) {
+        self.drop(entry);
+        if let Some(&removal) = self.owed.get(&entry.order)
+            && self.store != Store::None
+        {
             let renewal = if self.store == Store::Open { Renewal::Removal(removal) } else { Renewal::Failed };
             self.stale.insert(entry.order, renewal);
         }

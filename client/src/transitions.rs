@@ -248,10 +248,15 @@ impl Transitions {
         }
     }
 
-    /// Handles that the room has decided a transition.
-    pub(crate) fn decide(&mut self, number: Number, outcome: Outcome, queue: &mut Queue) -> Option<Ended> {
+    /// Handles that a transition was decided.
+    pub(crate) fn decide(&mut self, decided: reapply_sync::Ended, queue: &mut Queue) -> Option<Ended> {
+        let reapply_sync::Ended { number, outcome, is_withdrawn } = decided;
         let waiting = self.undecided.remove(&number)?;
-        queue.drop(&waiting.entry);
+        if is_withdrawn {
+            queue.withdraw(&waiting.entry)
+        } else {
+            queue.drop(&waiting.entry)
+        }
         Some(waiting.ended(Decision::Decided(number, outcome)))
     }
 

@@ -128,7 +128,7 @@ pub use message::{
     Capabilities, ClientMessage, ForgottenClient, Goodbye, HeldSnapshot, Hello, Presence, Rejection, Resume,
     ServerMessage, Signal, SnapshotInParts, Start, VERSION, Welcome,
 };
-pub use outcome::{Divergence, Outcome, Phase, SubmitError};
+pub use outcome::{Divergence, Ended, Outcome, Phase, SubmitError};
 pub use past::{Origin, Past, PastRecord};
 pub use replay::{Replay, ReplayError};
 pub use replica::Replica;

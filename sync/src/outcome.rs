@@ -1,6 +1,6 @@
 //! The answers of a replica to its owner.
 
-use crate::id::{Digest, Seq, Timestamp};
+use crate::id::{Digest, Number, Seq, Timestamp};
 use crate::limits::{COUNT_MAX, PENDING_BYTES_MAX, PENDING_MAX};
 use crate::message::Rejection;
 
@@ -22,6 +22,18 @@ pub enum Outcome {
     /// The transition may have been sent from here before, and the room has forgotten this client since: whether it was applied is
     /// unknown. It is not sent again, so that nothing is ever applied twice.
     Unknown,
+}
+
+/// The end of a pending transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The client's number for the transition.
+    pub number: Number,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Whether the replica itself has rejected the transition, because a new build does not read it. The room has not taken it on, and would take
+    /// it for decided once it has taken on a later one. So an owner that stores pending transitions removes this one before it sends others.
+    pub is_withdrawn: bool,
 }
 
 /// The phase of a replica's connection.

@@ -50,8 +50,8 @@ impl<M: Machine> Driver<M> {
             self.transitions.handle_joining();
         }
         let mut ended = Vec::new();
-        while let Some((number, outcome)) = replica.poll_outcome() {
-            ended.extend(self.transitions.decide(number, outcome, &mut self.queue));
+        while let Some(decided) = replica.poll_ended() {
+            ended.extend(self.transitions.decide(decided, &mut self.queue));
         }
         while let Some(signal) = replica.poll_signal() {
             self.effects.push_back(Effect::Signal(signal));

@@ -6,7 +6,7 @@ use crate::id::{Digest, Number};
 use crate::limits::WAITING_BYTES_MAX;
 use crate::machine::{LoadError, Machine};
 use crate::message::{ClientMessage, ServerMessage};
-use crate::outcome::{Outcome, Phase};
+use crate::outcome::{Ended, Outcome, Phase};
 use crate::pending::Unencodable;
 use crate::replay::{MigrateError, migrate};
 
@@ -102,9 +102,10 @@ impl<M: Machine> Replica<M> {
             if let Unencodable::Faulted(fault) = &error {
                 faulted = Some(fault.clone());
             }
-            refused.push((pending.number, error.why()));
+            let (number, outcome) = (pending.number, Outcome::Rejected(error.why()));
+            refused.push(Ended { number, outcome, is_withdrawn: true });
         }
-        refused.into_iter().for_each(|(number, why)| self.finish(number, Outcome::Rejected(why)));
+        refused.into_iter().for_each(|ended| self.end(ended));
         if let Some(fault) = faulted {
             self.handle_fault(&fault);
         }

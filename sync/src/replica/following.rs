@@ -6,7 +6,7 @@ use crate::event::{Event, Input};
 use crate::id::{Digest, LogId, Number, Seq};
 use crate::machine::{ApplyError, LoadError, Machine};
 use crate::message::{ClientMessage, ForgottenClient, Hello, Rejection, Resume, ServerMessage, Start, Welcome};
-use crate::outcome::{Divergence, Outcome, Phase};
+use crate::outcome::{Divergence, Ended, Outcome, Phase};
 use crate::pending::Pending;
 
 impl<M: Machine> Replica<M> {
@@ -173,15 +173,18 @@ impl<M: Machine> Replica<M> {
 
     /// Removes a pending transition that was decided from the queue, and no other.
     pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
-        if let Ok(index) = self.pending.binary_search_by_key(&number, |pending| pending.number) {
-            let bytes = self.pending.remove(index).map_or(0, |pending| pending.bytes);
-            self.pending_bytes -= bytes;
-            // An accepted transition has changed the confirmed state.
-            if !matches!(outcome, Outcome::Accepted { .. }) {
-                self.changes.note();
-            }
-            self.outcomes.push_back((number, outcome));
+        self.end(Ended { number, outcome, is_withdrawn: false });
+    }
+
+    pub(super) fn end(&mut self, ended: Ended) {
+        let Ok(index) = self.pending.binary_search_by_key(&ended.number, |pending| pending.number) else { return };
+        let bytes = self.pending.remove(index).map_or(0, |pending| pending.bytes);
+        self.pending_bytes -= bytes;
+        // An accepted transition has changed the confirmed state.
+        if !matches!(ended.outcome, Outcome::Accepted { .. }) {
+            self.changes.note();
         }
+        self.ended.push_back(ended);
     }
 
     fn handle_checkpoint(&mut self, seq: Seq, theirs: Digest) {

@@ -38,7 +38,7 @@ use crate::limits::{
 };
 use crate::machine::{ApplyError, Fault, Machine};
 use crate::message::{ClientMessage, DecodeError, Goodbye, Presence, Rejection, ServerMessage, Signal, Welcome};
-use crate::outcome::{Divergence, Outcome, Phase, SubmitError};
+use crate::outcome::{Divergence, Ended, Outcome, Phase, SubmitError};
 use crate::pending::Pending;
 
 /// See the module's documentation.
@@ -70,7 +70,7 @@ pub struct Replica<M: Machine> {
     diverged_at: Option<Seq>,
     changes: Changes,
     transmit: VecDeque<Bytes>,
-    outcomes: VecDeque<(Number, Outcome)>,
+    ended: VecDeque<Ended>,
     signals: VecDeque<Signal>,
     divergences: VecDeque<Divergence>,
     presence: Presence,
@@ -129,7 +129,7 @@ impl<M: Machine> Replica<M> {
             diverged_at: None,
             changes: Changes::default(),
             transmit: VecDeque::new(),
-            outcomes: VecDeque::new(),
+            ended: VecDeque::new(),
             signals: VecDeque::new(),
             divergences: VecDeque::new(),
             presence: Presence::default(),
@@ -269,7 +269,12 @@ impl<M: Machine> Replica<M> {
 
     /// Returns the next transition that was decided, with its outcome.
     pub fn poll_outcome(&mut self) -> Option<(Number, Outcome)> {
-        self.outcomes.pop_front()
+        self.poll_ended().map(|ended| (ended.number, ended.outcome))
+    }
+
+    /// Returns the next transition that was decided, for an owner that stores pending transitions.
+    pub fn poll_ended(&mut self) -> Option<Ended> {
+        self.ended.pop_front()
     }
 
     /// Returns the next ephemeral message of another participant.
