@@ -137,13 +137,17 @@ impl<M: Machine> Shell<M> {
             let is_own = self.roster.client_of(connection) == Some(client);
             let is_replaced =
                 self.roster.client_of(connection).is_some_and(|own| self.roster.has_later(own, connection));
+            // The room may have ended the session, and is about to say so.
+            let has_session = self.room.participant(session).is_some();
             let entered = self.room.handle_resync(session, hello, now);
-            assert_eq!(entered.is_some(), is_own && !is_replaced, "a second greeting");
+            assert_eq!(entered.is_some(), is_own && has_session, "a second greeting");
+            assert!(!has_session || !is_replaced, "a replaced session goes on");
             match entered {
                 Some(Entered { welcome, reader: place }) => {
                     self.readers.entry(connection).and_modify(|reader| reader.place = place);
                     self.welcome(connection, client, welcome);
                 }
+                None if is_own && !is_replaced => {}
                 None => self.turn_out(connection, "another client has this session".to_owned(), now),
             }
             return;
