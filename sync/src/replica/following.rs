@@ -79,12 +79,14 @@ impl<M: Machine> Replica<M> {
     /// outcome.
     fn handle_forgotten(&mut self, ForgottenClient { seq, number, known_from }: ForgottenClient) {
         self.last_number = self.last_number.max(number);
+        // A transition was first sent before all later ones. A longer log at that time is one that the room has lost.
+        let mut earliest = None;
         let may_be_forgotten = |pending: &&Pending| {
-            pending.sent_at.is_some_and(|sent_at| sent_at < seq)
-                && known_from.is_none_or(|known| pending.number < known)
+            earliest = pending.sent_at.map(|sent_at| earliest.map_or(sent_at, |later: Seq| later.min(sent_at)));
+            earliest.is_some_and(|sent_at| sent_at < seq) && known_from.is_none_or(|known| pending.number < known)
         };
-        let numbers = self.pending.iter().filter(may_be_forgotten).map(|pending| pending.number);
-        numbers.collect::<Vec<_>>().into_iter().for_each(|number| self.finish(number, Outcome::Unknown));
+        let numbers = self.pending.iter().rev().filter(may_be_forgotten).map(|pending| pending.number);
+        numbers.collect::<Vec<_>>().into_iter().rev().for_each(|number| self.finish(number, Outcome::Unknown));
     }
 
     /// Makes the confirmed state that the coming events follow.

@@ -23,6 +23,7 @@ impl<S: Scenario> World<S> {
         }
         self.note_heard(index, frame);
         self.tell(index, |driver, now| driver.handle_frame(id, frame, now));
+        self.note_epoch(index);
         // The page may wait for more frames before it performs the effects.
         if self.random.percent(70) || self.is_calm {
             self.pump_page(index);

@@ -1,7 +1,7 @@
 //! A tab, and one of its pages.
 
 use reapply_client_core::{Arrival, Ask, ConnectionId, Driver, TabKey};
-use reapply_sync::{ClientKey, Machine};
+use reapply_sync::{ClientKey, Machine, Seq};
 
 use super::signal_book::Heard;
 use crate::build::Build;
@@ -30,6 +30,8 @@ pub(super) struct Page<M: Machine> {
     pub(super) client: Option<(ClientKey, bool, u64)>,
     /// The number of restored backups when the room last told this page where it stands.
     pub(super) epoch: usize,
+    /// The seq of the page's confirmed state when that was last looked at.
+    pub(super) confirmed: Option<Seq>,
     pub(super) opening: Option<ConnectionId>,
     pub(super) connection: Option<(ConnectionId, usize)>,
     pub(super) timer_at: Option<u64>,

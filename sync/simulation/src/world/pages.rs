@@ -47,6 +47,7 @@ impl<S: Scenario> World<S> {
             ask: None,
             client: None,
             epoch: 0,
+            confirmed: None,
             opening: None,
             connection: None,
             timer_at: None,
@@ -111,14 +112,21 @@ impl<S: Scenario> World<S> {
         }
     }
 
-    pub(super) fn pump_page(&mut self, index: usize) {
-        if let Some(driver) = &self.pages[index].driver
-            && let Some(replica) = driver.replica()
-            && matches!(replica.phase(), Phase::CatchingUp | Phase::Live)
-            && let Some((_, connection)) = self.pages[index].connection
-        {
-            self.pages[index].epoch = self.connections[connection].epoch;
+    /// Notes where the page's state comes from, after a frame or the new build that a frame had waited for.
+    pub(super) fn note_epoch(&mut self, index: usize) {
+        let page = &mut self.pages[index];
+        let Some((_, connection)) = page.connection else { return };
+        let Some(replica) = page.driver.as_ref().and_then(|driver| driver.replica()) else { return };
+        let confirmed = replica.confirmed_at().map(|(seq, _)| seq);
+        // A replica may have got its state, and have begun to join anew.
+        let has_moved = std::mem::replace(&mut page.confirmed, confirmed) != confirmed;
+        if has_moved || matches!(replica.phase(), Phase::CatchingUp | Phase::Live) {
+            page.epoch = self.connections[connection].epoch;
         }
+    }
+
+    pub(super) fn pump_page(&mut self, index: usize) {
+        self.note_epoch(index);
         loop {
             let effect = self.tell(index, |driver, now| driver.poll_effect(now)).flatten();
             self.note_numbers(index);
