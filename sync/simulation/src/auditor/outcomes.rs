@@ -31,18 +31,23 @@ impl<S: Scenario> Auditor<S> {
         self.applied.get(&(page, number))?.sent
     }
 
-    /// Moves a transition from an earlier page of a client to this one, whose queue now holds it. If the earlier page could not remove it, it
-    /// already has an outcome, and gets another.
-    pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes) {
+    /// Moves a transition from an earlier page of a client to this one, whose queue now holds it, if it keeps its number. If the earlier page could
+    /// not remove it, it already has an outcome, and gets another.
+    pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes, is_kept: bool) {
         let earlier = self
             .applied
             .keys()
             .rev()
             .find(|((client, life), used)| (client, used) == (&page.0, &number) && *life < page.1);
-        let earlier = *earlier.expect("the queue holds what was never applied");
+        let Some(&earlier) = earlier else {
+            // Another page may have taken it on again, and not have come to write that.
+            return assert!(!is_kept, "the queue holds what was never applied");
+        };
         let applied = self.applied.remove(&earlier).expect("it was found");
         assert_eq!(applied.transition, *transition, "number {number} names two transitions");
-        self.applied.insert((page, number), Applied { outcome: None, ..applied });
+        if is_kept {
+            self.applied.insert((page, number), Applied { outcome: None, ..applied });
+        }
     }
 
     /// Checks an outcome that a room in that epoch tells a page.

@@ -125,9 +125,10 @@ impl<S: Scenario> World<S> {
         let page = (client, *life);
         self.pages[index].client = Some((identity.key.clone(), identity.is_given, *life));
         for entry in identity.left.iter().flat_map(|left| &left.entries) {
-            // What was never sent is taken on again, by another number.
-            if let Some(number) = entry.number.filter(|_| entry.sent_at.is_some()) {
-                self.auditor.note_restored(page, number, &from_json(&entry.json));
+            if let Some(number) = entry.number {
+                // What was never sent is taken on again, by another number.
+                let is_kept = entry.sent_at.is_some();
+                self.auditor.note_restored(page, number, &from_json(&entry.json), is_kept);
                 self.coverage.restored += 1;
             }
         }
