@@ -98,7 +98,7 @@ async fn write(mut session: Session, events: u64, window: u64) -> anyhow::Result
 
 /// Replays an export, and returns its last event's seq.
 fn replay(file: &Path) -> anyhow::Result<u64> {
-    let mut playback = Playback::open(BufReader::new(File::open(file)?), &Engine::new(None)?)?;
+    let mut playback = Playback::open(BufReader::new(File::open(file)?), &Engine::for_replays()?)?;
     while playback.step()?.is_some() {}
     Ok(playback.place().0.0)
 }

@@ -25,6 +25,7 @@ mod loaded;
 mod panic;
 pub mod plan;
 pub mod pool;
+mod priority;
 mod running;
 mod store;
 mod subject;

@@ -44,6 +44,10 @@ pub const DEPLOYMENTS_AT_ONCE_MAX: usize = 16;
 /// The niceness of the pool's threads, except for those for quick turns: between 0 and 19, where 19 is the lowest priority.
 pub const POOL_NICENESS: i32 = 5;
 
+/// The nanoseconds of processor time that the pool's threads ask for at a time: the most that Linux allows. A thread that asks for less runs at
+/// once when it wakes.
+pub const POOL_SLICE_NANOS: u64 = 100_000_000;
+
 /// Bytes of stack of a thread that runs machines: [`STACK_REPLAY_BYTES_MAX`] for the machine's frames, and as much for the host's.
 pub const POOL_STACK_BYTES: usize = 2 * STACK_REPLAY_BYTES_MAX;
 

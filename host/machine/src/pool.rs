@@ -1,5 +1,5 @@
-//! The threads that run machines, as long as that takes. They do nothing else, they leave one processor to all other threads, and most of them
-//! have a lower priority than these.
+//! The threads that run machines, as long as that takes. They do nothing else, they leave one processor to all other threads, these run before
+//! them on the others, and most of them have a lower priority as well.
 //!
 //! Each [`Lane`] has a few threads of its own, so that jobs which are likely to be quick do not wait behind slow ones. The system shares the
 //! processors among the threads, a few milliseconds at a time. Jobs begin in the order of their arrival. A room has one job for its turns at a
@@ -17,6 +17,7 @@ use tracing::warn;
 use super::limits::{
     POOL_IMPORT_THREADS, POOL_LANE_THREADS_MIN, POOL_LANE_THREADS_PER_PROCESSOR, POOL_NICENESS, POOL_STACK_BYTES,
 };
+use super::priority;
 
 /// The queue of a job, by its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,10 +211,7 @@ impl Threads {
     }
 
     fn work(&self) {
-        leave_a_processor();
-        if self.lane.gives_way() {
-            give_way();
-        }
+        priority::stay_behind(if self.lane.gives_way() { POOL_NICENESS } else { 0 });
         let mut queue = self.lock();
         loop {
             while let Some((_, job)) = queue.jobs.pop_first() {
@@ -237,42 +235,6 @@ impl Drop for Place {
         let job = self.threads.lock().jobs.remove(&self.number);
         // What the job holds is freed while the queue is not locked.
         drop(job);
-    }
-}
-
-/// Lowers the priority of this thread, if the system has a priority for each thread.
-fn give_way() {
-    // On other systems the priority belongs to the whole process.
-    if cfg!(target_os = "linux")
-        && let Err(error) = rustix::process::setpriority_process(None, POOL_NICENESS)
-    {
-        warn!(%error, "threads for slow machines run at normal priority");
-    }
-}
-
-/// Keeps this thread off the first of the processors that this process may use, if there are several. Even a thread of lower priority can hold up
-/// others for some milliseconds where it runs, so they need a processor where none does.
-fn leave_a_processor() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = affinity::leave_first() {
-        warn!(%error, "threads for machines leave no processor to others");
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod affinity {
-    use rustix::process::getpid;
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
-    pub(super) fn leave_first() -> rustix::io::Result<()> {
-        // Those of the main thread, since this thread may be started by one that has left a processor already.
-        let mut processors = sched_getaffinity(Some(getpid()))?;
-        let first = (0..CpuSet::MAX_CPU).find(|&processor| processors.is_set(processor));
-        if let Some(first) = first.filter(|_| processors.count() > 1) {
-            processors.unset(first);
-            sched_setaffinity(None, &processors)?;
-        }
-        Ok(())
     }
 }
 
