@@ -63,6 +63,8 @@ impl Reports {
             }
         });
         tracing_subscriber::fmt()
+            // A report that cannot be written is lost. Otherwise the thread that made it would panic.
+            .log_internal_errors(false)
             .with_env_filter(filter)
             .with_ansi(colours)
             .fmt_fields(fields.delimited(" "))

@@ -54,6 +54,24 @@ fn what_a_host_says_stays_in_the_terminals_line() {
     assert!(!told.contains('\u{1b}') && !told.contains('\u{9b}') && told.contains("\\u{1b}"), "{told:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn reports_that_cannot_be_written_stop_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("reapply");
+    std::fs::write(&program, format!("#!/bin/sh\nexec '{PROGRAM}' \"$@\" 2>/dev/full\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut host = Host::start_program(&program, &[]);
+    // Deployments, faults and refusals are reported.
+    assert_eq!(host.administer("PUT", "/machines/forger", &alarming("x")).status, 201);
+    assert_eq!(host.submit("forger/lobby", "x").status, 200);
+    let refused = http::send("GET", &host.url("/rooms"), &[("origin", "https://other.example")], None);
+    assert_eq!((refused.status, host.submit("forger/lobby", "x").status), (403, 200));
+    assert!(host.stop().success());
+}
+
 #[tokio::test]
 async fn a_flood_of_reports_is_counted() {
     const REPORTS: u64 = 1_000;
