@@ -212,7 +212,7 @@ impl<M: Machine> Room<M> {
             self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Upgraded });
             return;
         }
-        if self.backoffs.is_waiting(&author, now.ticks) {
+        if self.backoffs.is_waiting(&self.payer(client, &author), now.ticks) {
             self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Busy });
             return;
         }
