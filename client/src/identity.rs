@@ -19,7 +19,7 @@ pub struct Identity {
     pub is_own: bool,
     /// The store in which the client's transitions are kept.
     pub store: Store,
-    /// What earlier pages have left. `None` if that is unknown.
+    /// The transitions and numbers of earlier pages. `None` if they are unknown.
     pub left: Option<Left>,
 }
 

@@ -35,7 +35,7 @@ pub struct History {
     handed_out: Mutex<HandedOut>,
 }
 
-/// What readers have got.
+/// The readers' progress.
 #[derive(Debug)]
 struct HandedOut {
     /// The last event that any of them has got.

@@ -118,7 +118,7 @@ impl<S: Scenario> World<S> {
         let Some((_, connection)) = page.connection else { return };
         let Some(replica) = page.driver.as_ref().and_then(|driver| driver.replica()) else { return };
         let confirmed = replica.confirmed_at().map(|(seq, _)| seq);
-        // A replica may have got its state, and have begun to join anew.
+        // A replica may have got its state, and have begun to join again.
         let has_moved = std::mem::replace(&mut page.confirmed, confirmed) != confirmed;
         if has_moved || matches!(replica.phase(), Phase::CatchingUp | Phase::Live) {
             page.epoch = self.connections[connection].epoch;
