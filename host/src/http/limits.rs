@@ -51,6 +51,12 @@ pub const LOG_FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 /// The maximum number of bytes of a response that is compressed. Compression blocks a thread that serves others, for some milliseconds at this size.
 pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
 
+/// The bytes of a large body that go out at a time.
+pub const PORTION_BYTES: usize = 128 * 1024;
+
+/// The pause after each of these portions.
+pub const PORTION_PAUSE: Duration = Duration::from_millis(1);
+
 /// The maximum number of rooms in the answer to one request for a list.
 pub const ROOMS_LISTED_MAX: usize = 1_000;
 

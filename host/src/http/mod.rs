@@ -31,6 +31,7 @@ pub mod limits;
 pub mod log;
 pub mod machines;
 mod origins;
+mod paced;
 pub mod pages;
 pub mod past;
 mod policy;

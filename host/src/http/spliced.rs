@@ -1,6 +1,5 @@
 //! JSON objects that end with a large value that exists as bytes. The value is sent without being copied or parsed.
 
-use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use serde::Serialize;
 use super::compress::AsItIs;
 use super::error::HttpError;
 use super::limits::COMPRESSED_BYTES_MAX;
+use super::paced;
 
 const CONTENT_TYPE_JSON: &str = "application/json";
 
@@ -21,9 +21,9 @@ pub(super) fn response<T: Serialize>(object: &T, name: &str, value: Bytes) -> Re
     head.push_str("\":");
     let length = head.len() + value.len() + 1;
     let is_large = length > COMPRESSED_BYTES_MAX;
-    let parts = [Bytes::from(head), value, Bytes::from_static(b"}")].map(Ok::<_, std::convert::Infallible>);
+    let parts = [Bytes::from(head), value, Bytes::from_static(b"}")];
     let headers = [(header::CONTENT_TYPE, CONTENT_TYPE_JSON.to_owned()), (header::CONTENT_LENGTH, length.to_string())];
-    let mut response = (headers, Body::from_stream(futures_util::stream::iter(parts))).into_response();
+    let mut response = (headers, paced::body(parts)).into_response();
     if is_large {
         response.extensions_mut().insert(AsItIs);
     }
