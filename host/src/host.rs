@@ -27,6 +27,7 @@ use crate::clock;
 use crate::http;
 use crate::http::body::Bodies;
 use crate::http::guard::{AllowedOrigin, Guard};
+use crate::http::kept::KeptFiles;
 use crate::http::limits::{ARCHIVES_MAX, EXPORTS_MAX, LOG_FOLLOWERS_MAX, SESSIONS_MAX, SUBMITS_PER_SECOND_MAX};
 use crate::http::server::{self, ConnectionLimits};
 use crate::http::state::HttpState;
@@ -154,6 +155,7 @@ impl Host {
             guard: Arc::new(Guard { deploy_token, origins: config.origins }),
             submits_per_second_max: config.submits_per_second_max,
             bodies: Bodies::default(),
+            components: KeptFiles::default(),
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
             archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),

@@ -4,10 +4,11 @@
 //! upgrade never mixes two versions, and a page that loads again makes a single request.
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::extract::lists;
 use super::policy;
 
 /// One file of the client.
@@ -54,14 +55,4 @@ fn respond(asset: &'static Asset, request: &HeaderMap) -> Response {
     } else {
         (about, [kind], asset.plain).into_response()
     }
-}
-
-/// Returns whether a list header contains this item. A weak tag counts as the tag, and an item with `q=0` does not count.
-fn lists(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|entry| {
-        let (found, quality) = entry.split_once(';').unwrap_or((entry, ""));
-        let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
-        found.trim().trim_start_matches("W/") == item && !refused
-    })
 }

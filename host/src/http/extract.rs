@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use reapply_sync::{Name, RoomId};
 use serde::de::DeserializeOwned;
 
@@ -60,4 +61,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
         let query = Query::from_request_parts(parts, state).await;
         query.map(|Query(asked)| Self(asked)).map_err(|rejection| HttpError::bad_request(rejection.body_text()))
     }
+}
+
+/// Returns whether a list header contains this item. A weak tag counts as the tag, and an item with `q=0` does not count.
+pub(super) fn lists(headers: &HeaderMap, name: HeaderName, item: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|entry| {
+        let (found, quality) = entry.split_once(';').unwrap_or((entry, ""));
+        let refused = quality.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
+        found.trim().trim_start_matches("W/") == item && !refused
+    })
 }

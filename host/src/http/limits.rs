@@ -57,6 +57,18 @@ pub const PORTION_BYTES: usize = 128 * 1024;
 /// The pause after each of these portions.
 pub const PORTION_PAUSE: Duration = Duration::from_millis(1);
 
+/// The number of bytes of a component that are compressed at a time. Other work in the background is done in between.
+pub const COMPRESSED_PORTION_BYTES: usize = 256 * 1024;
+
+/// The maximum number of bytes of components, and of their plans, that are kept to be sent or are being sent, in all their encodings.
+pub const COMPONENTS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+// Any component can be sent in three encodings at once, and a little more for those that do not compress.
+const _: () = assert!(COMPONENTS_BYTES_MAX > 4 * COMPONENT_BYTES_MAX);
+
+/// The time after which a request for a component is worth repeating that found no memory for it.
+pub const COMPONENTS_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// The maximum number of rooms in the answer to one request for a list.
 pub const ROOMS_LISTED_MAX: usize = 1_000;
 

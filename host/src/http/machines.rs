@@ -1,23 +1,20 @@
-//! Machines over HTTP: list, describe, deploy, set the retention, and serve components to pages.
+//! Machines over HTTP: list, describe, deploy, and set the retention.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use reapply_journal::{MachineRecord, Retention};
-use reapply_machine::Plan;
-use reapply_sync::{Digest, Name};
+use reapply_sync::Name;
 use serde::Deserialize;
 use serde_json::json;
 use std::num::NonZeroU64;
 
 use super::body::Body;
 use super::error::HttpError;
-use super::extract::{FilePath, MachinePath};
+use super::extract::MachinePath;
 use super::guard::Administrator;
 use super::limits::{BODY_BYTES_MAX, DEPLOY_BYTES_MAX};
-use super::policy;
 use super::spliced;
 use super::state::HttpState;
 use crate::clock::rfc3339;
@@ -121,33 +118,4 @@ pub async fn retain(
     served.rooms.retain(&name, retention.clone()).await?;
     tracing::info!(machine = %name, ?retention, %peer, "the retention was set");
     Ok(Json(json!({ "name": name, "retention": retention })).into_response())
-}
-
-/// Handles `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts the component. Both never change.
-pub async fn component(State(served): State<HttpState>, FilePath(file): FilePath) -> Result<Response, HttpError> {
-    let unknown =
-        || HttpError::not_found("a component is named by its digest: /components/{64 hex digits}.wasm or .json");
-    let (digest, extension) = file.split_once('.').ok_or_else(unknown)?;
-    let digest: Digest = digest.parse().map_err(|_| unknown())?;
-    let component = served.logs.journal.component(digest).await?;
-    let component = component.ok_or_else(|| HttpError::not_found(format!("no component has the digest {digest}")))?;
-    let (content_type, body) = match extension {
-        "wasm" => ("application/wasm", component.bytes),
-        "json" => ("application/json", plan(component.bytes).await?),
-        _ => return Err(unknown()),
-    };
-    let headers = [
-        (header::CONTENT_TYPE, content_type.to_owned()),
-        (header::CACHE_CONTROL, policy::IMMUTABLE.to_owned()),
-        (header::ETAG, format!("\"{digest}\"")),
-    ];
-    Ok((headers, body).into_response())
-}
-
-/// Returns the plan of a stored component. Components that earlier versions deployed may not have one.
-async fn plan(component: Bytes) -> Result<Bytes, HttpError> {
-    let planned = tokio::task::spawn_blocking(move || Plan::of(&component)).await;
-    let plan = planned.map_err(|error| HttpError::host_fault(error.to_string()))?;
-    let plan = plan.map_err(|error| HttpError::not_found(error.to_string()))?;
-    serde_json::to_vec(&plan).map(Bytes::from).map_err(|error| HttpError::host_fault(error.to_string()))
 }

@@ -5,7 +5,7 @@
 //! | `GET /healthz` | whether the host serves |
 //! | `GET`, `POST /machines`; `GET`, `PUT /machines/{machine}` | list, deploy; describe, deploy by name ([`machines`]) |
 //! | `PUT /machines/{machine}/retention` | set the part of their past that its rooms keep ([`machines`]) |
-//! | `GET /components/{digest}.wasm`, `.json` | the bytes that everyone runs and the plan to start them, immutable ([`machines`]) |
+//! | `GET /components/{digest}.wasm`, `.json` | the bytes that everyone runs and the plan to start them, immutable ([`components`]) |
 //! | `POST /machines/{machine}/upgrade`, `POST /rooms/{machine}/{room}/upgrade` | switch rooms to another build ([`upgrades`]) |
 //! | `GET /rooms` | list ([`rooms`]) |
 //! | `GET`, `PUT`, `POST /rooms/{machine}/{room}` | show, create, submit ([`rooms`]) |
@@ -22,11 +22,13 @@ pub mod archive;
 pub mod assets;
 pub mod backup;
 pub mod body;
+pub mod components;
 mod compress;
 pub mod error;
 pub mod extract;
 pub mod guard;
 pub mod handshake;
+pub mod kept;
 pub mod limits;
 pub mod log;
 pub mod machines;
@@ -93,7 +95,8 @@ fn api(state: HttpState) -> Router {
         .route("/rooms/{machine}/{room}/fork", post(archive::fork))
         .route("/rooms/{machine}/{room}/rejections", get(log::rejections))
         .layer(compress::layer());
-    let components = Router::new().route("/components/{file}", get(machines::component)).layer(compress::layer());
+    // These are compressed once, and not for each answer.
+    let components = Router::new().route("/components/{file}", get(components::component));
     uncompressed
         .merge(plain)
         // Before the layers, since they answer preflights, which no route accepts.

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::body::Bodies;
 use super::guard::Guard;
+use super::kept::KeptFiles;
 use crate::log::Logs;
 use crate::room::Rooms;
 use crate::upgrade::Upgrades;
@@ -27,6 +28,8 @@ pub struct HttpState {
     pub submits_per_second_max: u32,
     /// The memory for request bodies.
     pub bodies: Bodies,
+    /// The components in the form in which they are sent.
+    pub components: KeptFiles,
     /// A permit for each session that the host may have.
     pub sessions: Arc<Semaphore>,
     /// A permit for each import, fork and backup that may run at once.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use reapply_host::http::limits::{ADDRESS_SHARE, BODY_SILENCE_MAX, DESCRIPTORS_KEPT, HEADERS_WITHIN};
 use reapply_sync::Goodbye;
-use reapply_testing::{DEADLINE, Host, until_blocking};
+use reapply_testing::machine_wat::MachineWat;
+use reapply_testing::{DEADLINE, Host, http, until_blocking};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
@@ -42,6 +43,25 @@ fn large_bodies_of_strangers_take_no_memory() {
     });
     let grown = memory(&host, "VmHWM").saturating_sub(before);
     assert!(grown < SENDERS * BODY_BYTES / 8, "the host took {grown} bytes more for bodies that nobody wanted");
+}
+
+#[test]
+fn a_component_that_many_fetch_and_nobody_reads_takes_the_memory_of_one() {
+    const READERS: usize = 30;
+    const COMPONENT_BYTES: usize = 8 * 1024 * 1024;
+    let host = counter_host(&[]);
+    let more = format!("(data \"{}\")", "x".repeat(COMPONENT_BYTES));
+    let component = MachineWat { more: more.leak(), ..MachineWat::default() }.component();
+    let deployed = host.administer("PUT", "/machines/large", &component).json();
+    let digest = deployed["digest"].as_str().unwrap_or_else(|| panic!("{deployed}")).to_owned();
+    let url = host.url(&format!("/components/{digest}.wasm"));
+    assert_eq!(blake3::hash(&http::get(&url).body).to_string(), digest);
+    let before = memory(&host, "VmRSS");
+    let ask = format!("GET /components/{digest}.wasm HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut connections: Vec<_> = (0..READERS).map(|_| connect_and_say(&host, &ask)).collect();
+    assert!(connections.iter_mut().all(|connection| status(connection) == 200));
+    let grown = memory(&host, "VmRSS").saturating_sub(before);
+    assert!(grown < READERS * COMPONENT_BYTES / 4, "the host took {grown} bytes more for {READERS} answers");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Rooms over plain HTTP: create, submit, read the present and the past, read the log; and the bytes that never change.
 
+use std::io::Read;
 use std::path::Path;
 
 use reapply_sync::limits::{OPTIONS_BYTES_MAX, TRANSITION_BYTES_MAX};
@@ -218,9 +219,19 @@ fn components_are_immutable_compressed_and_open_to_all() {
         if extension == "wasm" {
             assert_eq!(blake3::hash(&plain.body).to_string(), digest);
         }
-        for encoding in ["gzip", "br"] {
-            let packed = http::send("GET", &url, &[("accept-encoding", encoding)], None);
-            assert_eq!(packed.header("content-encoding"), encoding);
+        assert_eq!((plain.header("content-encoding"), plain.header("vary")), ("", "accept-encoding"));
+        for (accepted, encoding) in
+            [("gzip", "gzip"), ("br", "br"), ("gzip, deflate, br", "br"), ("br;q=0, gzip", "gzip")]
+        {
+            let packed = http::send("GET", &url, &[("accept-encoding", accepted)], None);
+            assert_eq!((packed.header("content-encoding"), packed.header("vary")), (encoding, "accept-encoding"));
+            let mut reader: Box<dyn Read> = match encoding {
+                "gzip" => Box::new(flate2::read::GzDecoder::new(&packed.body[..])),
+                _ => Box::new(brotli::Decompressor::new(&packed.body[..], 4096)),
+            };
+            let mut unpacked = Vec::new();
+            reader.read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, plain.body);
             assert!(packed.body.len() < plain.body.len() * 2 / 3, "{} of {}", packed.body.len(), plain.body.len());
         }
     }
