@@ -88,7 +88,9 @@ impl IntoResponse for HttpError {
         }
         let mut answer = (status, Json(Answer { error: Told { detail, kind, message } })).into_response();
         if let Some(wait) = retry_after {
-            answer.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+            // Whole seconds, and not too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
         }
         answer
     }

@@ -1,5 +1,7 @@
 //! Rooms over HTTP: list, show, create, submit.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -154,6 +156,14 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
             "decided-before",
             "this client's number was decided before; if it was accepted, it is in the room's log",
         )),
+        Verdict::MustWait { micros } => {
+            let wait = Duration::from_micros(micros);
+            let message = format!(
+                "the machine failed on this author's transitions, so their next one is taken in {} ms: try again then",
+                wait.as_millis()
+            );
+            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, BUSY, message).retry_after(wait))
+        }
         Verdict::NotStored => {
             let message = "the journal could not store it: try again. With the same reapply-client and reapply-number it is applied once";
             Err(HttpError::unavailable(message))

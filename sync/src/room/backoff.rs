@@ -34,6 +34,11 @@ impl Backoffs {
         self.by_author.get(author).is_some_and(|backoff| backoff.until > now || backoff.held > 0)
     }
 
+    /// Returns the microseconds for which a transition of this participant must wait; `None` if it need not wait.
+    pub(super) fn wait_micros(&self, author: &Author, now: Ticks) -> Option<u64> {
+        self.is_waiting(author, now).then(|| self.until(author).0.saturating_sub(now.0))
+    }
+
     /// Returns the bytes of the transitions that wait.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes

@@ -87,8 +87,13 @@ pub enum Verdict {
     },
     /// The journal did not store the transition, or does not know whether it did; or the room broke before that.
     NotStored,
-    /// The owner's queue for the room is full, or the participant waits because the machine faulted on its transitions.
+    /// The owner's queue for the room is full.
     Busy,
+    /// The machine faulted on the participant's transitions, so the next one is not taken yet.
+    MustWait {
+        /// The microseconds until the transition may be submitted again; 0 if others of the participant come first.
+        micros: u64,
+    },
     /// The room runs another build now: encode the transition again.
     Upgraded,
 }

@@ -25,6 +25,7 @@ mod held;
 pub mod limits;
 mod memory;
 mod notes;
+mod once;
 mod rest;
 mod sessions;
 mod steps;
@@ -202,28 +203,6 @@ impl<M: Machine> Room<M> {
         let entropy = now.draw();
         self.sequencer.handle_submit(submit, now.time, entropy);
         self.note_charges(now);
-    }
-
-    /// Handles a transition that comes without a session. [`Effect::Answer`] tells its outcome.
-    pub fn handle_submit_once(&mut self, asker: Asker, submit: SubmitOnce, now: &mut Now<'_>) {
-        self.last_used = Some(now.ticks);
-        let SubmitOnce { author, client, number, digest, transition } = submit;
-        if digest != self.sequencer.digest() {
-            self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Upgraded });
-            return;
-        }
-        if self.backoffs.is_waiting(&self.payer(client, &author), now.ticks) {
-            self.effects.push_back(Effect::Answer { asker, verdict: Verdict::Busy });
-            return;
-        }
-        self.askers.entry((client, number)).or_default().push(asker);
-        let submit = Submit { author, client, number, upgraded: self.sequencer.upgraded(), transition };
-        let entropy = now.draw();
-        self.sequencer.handle_submit(submit, now.time, entropy);
-        self.note_charges(now);
-        if self.sequencer.is_told(client, number) {
-            self.repeated.push((client, number));
-        }
     }
 
     /// Handles that a session's replica has followed the upgrade at this seq. A welcome since then may have brought it further.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use reapply_sync::{Number, Rejection};
-use reapply_testing::Host;
+use reapply_testing::{Host, http};
 
 use crate::{PROGRAM, increment};
 use reapply_testing::Session;
@@ -87,6 +87,23 @@ fn over_http_a_misdeed_is_a_422() {
         assert_eq!(host.submit("trap/http", "\"Increment\"").status, 200, "{transition}");
     }
     assert_eq!(host.room("trap/http")["view"]["count"], MISDEEDS.len());
+}
+
+#[test]
+fn over_http_an_author_who_must_wait_after_misdeeds_is_told_for_how_long() {
+    const TRIES_MAX: u64 = 30;
+    let host = trap_host(&[]);
+    let submit = |number: u64| {
+        let number = number.to_string();
+        let headers = [("reapply-client", "0123456789abcdef0123456789abcdef"), ("reapply-number", number.as_str())];
+        http::send("POST", &host.url("/rooms/trap/http"), &headers, Some(b"\"Panic\""))
+    };
+    // Each misdeed doubles the wait, so soon the next one comes too early even on a slow machine.
+    let waits = (1..=TRIES_MAX).map(submit).find(|answer| answer.status != 422).expect("nothing must wait");
+    let (kind, message) = waits.error();
+    assert_eq!((waits.status, kind.as_str()), (429, "busy"), "{message}");
+    assert!(message.starts_with("the machine failed on this author's transitions"), "{message}");
+    assert!(waits.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{:?}", waits.headers);
 }
 
 #[tokio::test]

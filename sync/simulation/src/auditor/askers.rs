@@ -44,7 +44,7 @@ impl<S: Scenario> Auditor<S> {
             Verdict::NotStored => return assert!(logged.is_none() || !has_failed, "{client} {number} is in the log"),
             Verdict::Upgraded => return assert_eq!(logged, None, "{client} {number} was not taken, and is in the log"),
             // The participant waits after a fault. An earlier transition with the same number may be in the log.
-            Verdict::Busy => return,
+            Verdict::Busy | Verdict::MustWait { .. } => return,
         };
         self.note_repeatable_outcome((client, 0), number, outcome, self.epoch());
     }
