@@ -20,6 +20,12 @@ use super::state::HttpState;
 use crate::clock::{parse_rfc3339, rfc3339};
 use crate::room::{BUSY, LogPosition, Submission, Verdict, state_at};
 
+/// The header with the key of a request's client.
+const CLIENT: &str = "reapply-client";
+
+/// The header with the client's number for a transition.
+const NUMBER: &str = "reapply-number";
+
 /// The parameters of a request for a room's state.
 #[derive(Debug, Default, Deserialize)]
 pub struct At {
@@ -114,23 +120,9 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let client = match header(&headers, "reapply-client")? {
-        Some(key) => {
-            let key = key.parse::<ClientKey>();
-            key.map_err(|error| HttpError::bad_request(format!("reapply-client: {error}")))?.client_id()
-        }
-        None => ClientId::keyless(rand::random()),
-    };
-    let number = match header(&headers, "reapply-number")? {
-        Some(number) => {
-            number.parse::<u64>().ok().filter(|number| (1..=COUNT_MAX).contains(number)).ok_or_else(|| {
-                HttpError::bad_request(format!("reapply-number: expected a whole number from 1 to {COUNT_MAX}"))
-            })?
-        }
-        None => 1,
-    };
+    let (client, number) = client_and_number(&headers)?;
     let (author, json) = (client.anonymous_author(), body.text()?.to_owned());
-    answer(served.rooms.submit(&id, Submission { author, client, number: Number(number), json }).await?)
+    answer(served.rooms.submit(&id, Submission { author, client, number, json }).await?)
 }
 
 /// Returns the place in a log that a request names, by a seq or by a time.
@@ -156,14 +148,6 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
             "decided-before",
             "this client's number was decided before; if it was accepted, it is in the room's log",
         )),
-        Verdict::MustWait { micros } => {
-            let wait = Duration::from_micros(micros);
-            let message = format!(
-                "the machine failed on this author's transitions, so their next one is taken in {} ms: try again then",
-                wait.as_millis()
-            );
-            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, BUSY, message).retry_after(wait))
-        }
         Verdict::NotStored => {
             let message = "the journal could not store it: try again. With the same reapply-client and reapply-number it is applied once";
             Err(HttpError::unavailable(message))
@@ -172,10 +156,41 @@ fn answer(verdict: Verdict) -> Result<Response, HttpError> {
         Verdict::Busy => {
             Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, BUSY, "the room's queue is full: try again later"))
         }
+        Verdict::MustWait { micros } => {
+            let wait = Duration::from_micros(micros);
+            let message = format!(
+                "the machine failed on this author's transitions, so their next one is taken in {} ms: try again then",
+                wait.as_millis()
+            );
+            Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, BUSY, message).retry_after(wait))
+        }
     }
 }
 
+/// Returns the client and the number that a request names. A request that names neither is the only one of a client of its own.
+fn client_and_number(headers: &HeaderMap) -> Result<(ClientId, Number), HttpError> {
+    let missing = |missing: &str, given: &str| {
+        HttpError::bad_request(format!("{missing} is missing: send it with {given}, or leave out both headers"))
+    };
+    let (key, number) = match (header(headers, CLIENT)?, header(headers, NUMBER)?) {
+        (None, None) => return Ok((ClientId::keyless(rand::random()), Number::FIRST)),
+        (Some(_), None) => return Err(missing(NUMBER, CLIENT)),
+        (None, Some(_)) => return Err(missing(CLIENT, NUMBER)),
+        (Some(key), Some(number)) => (key.parse::<ClientKey>(), number.parse::<u64>()),
+    };
+    let key = key.map_err(|error| HttpError::bad_request(format!("{CLIENT}: {error}")))?;
+    let number = number.ok().filter(|number| (1..=COUNT_MAX).contains(number));
+    let number = number
+        .ok_or_else(|| HttpError::bad_request(format!("{NUMBER}: expected a whole number from 1 to {COUNT_MAX}")))?;
+    Ok((key.client_id(), Number(number)))
+}
+
+/// Returns the value of a header, which may be repeated with the same value only.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, HttpError> {
-    let value = headers.get(name).map(|value| value.to_str()).transpose();
-    value.map_err(|_| HttpError::bad_request(format!("{name}: not plain text")))
+    let mut values = headers.get_all(name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.any(|other| other != value) {
+        return Err(HttpError::bad_request(format!("{name}: the request has several of these headers, which differ")));
+    }
+    value.to_str().map(Some).map_err(|_| HttpError::bad_request(format!("{name}: not plain text")))
 }

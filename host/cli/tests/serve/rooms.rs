@@ -114,6 +114,30 @@ fn a_request_that_is_repeated_is_applied_once() {
 }
 
 #[test]
+fn a_request_names_both_its_client_and_its_number_or_neither() {
+    let host = counter_host(&[]);
+    let (client, number) = ("reapply-client", "reapply-number");
+    let (key, other) = ("0123456789abcdef0123456789abcdef", "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0");
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[(client, key)], "reapply-number is missing"),
+        (&[(number, "1")], "reapply-client is missing"),
+        (&[(client, key), (client, other), (number, "1")], "reapply-client: the request has several"),
+        (&[(client, key), (number, "1"), (number, "2")], "reapply-number: the request has several"),
+    ];
+    for (headers, says) in cases {
+        let answer = http::send("POST", &host.url("/rooms/counter/once"), headers, Some(b"{\"Increment\":1}"));
+        let (kind, message) = answer.error();
+        assert_eq!((answer.status, kind.as_str()), (400, "bad-request"), "{message}");
+        assert!(message.starts_with(says), "{message}");
+    }
+    let twice = [(client, key), (client, key), (number, "1"), (number, "1")];
+    let answer = http::send("POST", &host.url("/rooms/counter/once"), &twice, Some(b"{\"Increment\":1}"));
+    assert_eq!((answer.status, &answer.json()["seq"]), (200, &json!(1)), "{}", answer.text());
+    assert_eq!(host.submit("counter/once", "{\"Increment\":1}").status, 200);
+    assert_eq!(host.room("counter/once")["view"]["count"], 2);
+}
+
+#[test]
 fn the_log_is_json_lines_with_decoded_transitions() {
     let host = counter_host(&[]);
     for transition in ["{\"Increment\":5}", "{\"Decrement\":2}", "\"Reset\""] {
