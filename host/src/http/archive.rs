@@ -116,11 +116,7 @@ pub async fn fork(
     RoomPath(id): RoomPath,
     body: body::Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let asked: Fork = serde_json::from_str(body.text()?).map_err(|error| {
-        HttpError::bad_request(format!(
-            "the body must name the new room, as JSON such as {{\"to\": \"machine/room\"}}: {error}"
-        ))
-    })?;
+    let asked: Fork = body.object("the body must name the new room, as JSON such as {\"to\": \"machine/room\"}")?;
     let to: RoomId = asked.to.parse().map_err(|error| HttpError::bad_request(format!("`to`: {error}")))?;
     if to.machine != id.machine {
         let message = format!("a fork of {id} runs the same machine: name it {}/{}", id.machine, to.room);

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -54,6 +55,20 @@ impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
     /// The body is not UTF-8.
     pub fn text(&self) -> Result<&str, HttpError> {
         std::str::from_utf8(&self.bytes).map_err(|_| HttpError::bad_request("the body is not UTF-8"))
+    }
+
+    /// Returns the body, which is a JSON object. `shape` is the beginning of the error, and says what is expected.
+    ///
+    /// # Errors
+    ///
+    /// The body is something else, or has other fields.
+    pub fn object<T: DeserializeOwned>(&self, shape: &str) -> Result<T, HttpError> {
+        let text = self.text()?.trim();
+        // Otherwise an array would count as the fields in their order.
+        if !text.starts_with('{') {
+            return Err(HttpError::bad_request(format!("{shape}: the body is not a JSON object")));
+        }
+        serde_json::from_str(text).map_err(|error| HttpError::bad_request(format!("{shape}: {error}")))
     }
 }
 

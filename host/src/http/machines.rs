@@ -110,9 +110,8 @@ pub async fn retain(
     MachinePath(name): MachinePath,
     body: Body<BODY_BYTES_MAX>,
 ) -> Result<Response, HttpError> {
-    let wanted = serde_json::from_str(body.text()?);
-    let RetentionBody { snapshot_events, snapshot_bytes, trim } =
-        wanted.map_err(|error| HttpError::bad_request(format!("this is not a retention: {error}")))?;
+    let shape = "this is not a retention, which is JSON with the fields `snapshot_events`, `snapshot_bytes` and `trim`";
+    let RetentionBody { snapshot_events, snapshot_bytes, trim } = body.object(shape)?;
     let (snapshot_events, snapshot_bytes) = (snapshot_events.map(u64::from), snapshot_bytes.map(u64::from));
     let retention = Retention { snapshot_events, snapshot_bytes, trim };
     served.rooms.retain(&name, retention.clone()).await?;

@@ -56,11 +56,8 @@ pub async fn room(
 async fn upgrade(served: &HttpState, which: UpgradeTarget, body: &Body<BODY_BYTES_MAX>) -> Result<Response, HttpError> {
     let UpgradeBody { to, dry_run, all_or_nothing, replay } = match body.text()?.trim() {
         "" => UpgradeBody::default(),
-        json => serde_json::from_str(json).map_err(|error| {
-            HttpError::bad_request(format!(
-                "the body of an upgrade is JSON with the fields `to`, `dry_run`, `all_or_nothing` and `replay`: {error}"
-            ))
-        })?,
+        _ => body
+            .object("the body of an upgrade is JSON with the fields `to`, `dry_run`, `all_or_nothing` and `replay`")?,
     };
     let asked = UpgradeRequest { which, to, dry_run, all_or_nothing, replay: replay.unwrap_or(REPLAY_EVENTS) };
     let order = served.upgrades.begin(asked).await?;

@@ -134,7 +134,8 @@ fn whoever_may_not_deploy_may_not_set_a_policy_and_nonsense_is_named() {
     assert_eq!(missing.status, 404, "{}", missing.text());
     assert_eq!(missing.error().1, "there is no machine counter; deploy it first: reapply deploy DIR");
     for (body, says) in [
-        ("", "EOF"),
+        ("", "not a JSON object"),
+        ("[]", "not a JSON object"),
         ("{\"snapshot_events\":0}", "nonzero"),
         ("{\"snapshots\":1}", "unknown field `snapshots`"),
         ("{\"trim\":1}", "expected a boolean"),
@@ -142,7 +143,8 @@ fn whoever_may_not_deploy_may_not_set_a_policy_and_nonsense_is_named() {
         let refused = put(body);
         assert_eq!(refused.status, 400, "{body}");
         assert!(
-            refused.error().1.starts_with("this is not a retention: ") && refused.error().1.contains(says),
+            refused.error().1.starts_with("this is not a retention, which is JSON with the fields ")
+                && refused.error().1.contains(says),
             "{}",
             refused.text()
         );

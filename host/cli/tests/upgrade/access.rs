@@ -40,7 +40,7 @@ fn what_is_not_there_is_named() {
 #[test]
 fn a_question_that_makes_no_sense_is_answered_with_what_does() {
     let (host, _) = notes_host(&[]);
-    for body in ["{", "[]x", "{\"dryrun\":true}", "{\"replay\":-1}", "{\"to\":7}"] {
+    for body in ["{", "[]x", "[]", "[null]", "null", "{\"dryrun\":true}", "{\"replay\":-1}", "{\"to\":7}"] {
         let answer = host.administer("POST", "/machines/notes/upgrade", body.as_bytes());
         let (kind, message) = answer.error();
         assert_eq!((answer.status, kind.as_str()), (400, "bad-request"), "{body}: {message}");
