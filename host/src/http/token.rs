@@ -75,7 +75,8 @@ impl DeployToken {
     #[must_use]
     pub fn is_presented_in(&self, headers: &HeaderMap) -> bool {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = value.and_then(|value| value.strip_prefix("Bearer "));
+        let bearer = value.and_then(|value| value.split_once(' '));
+        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, bearer)| bearer);
         // Hashes compare in constant time.
         bearer.is_some_and(|bearer| blake3::hash(bearer.as_bytes()) == blake3::hash(self.0.as_bytes()))
     }
@@ -164,7 +165,9 @@ mod tests {
     #[test]
     fn only_the_whole_token_counts_and_it_is_never_shown() {
         let token: DeployToken = "correct-horse".parse().unwrap();
-        assert!(presents(&token, "Bearer correct-horse"));
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            assert!(presents(&token, &format!("{scheme} correct-horse")), "{scheme}");
+        }
         for wrong in ["correct-horse", "Basic correct-horse", "Bearer correct", "Bearer correct-horses", "Bearer "] {
             assert!(!presents(&token, wrong), "{wrong}");
         }

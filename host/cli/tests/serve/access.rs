@@ -68,8 +68,10 @@ fn a_host_that_is_given_a_token_asks_for_that_one() {
         assert_closed(&host, &[("authorization", wrong)]);
     }
     assert!(!host.data().join("deploy-token").exists(), "it has made another one");
-    let right = [("authorization", "Bearer correct-horse")];
-    assert_eq!(http::send("PUT", &host.url("/machines/counter"), &right, Some(&counter())).status, 201);
+    for right in ["Bearer correct-horse", "bearer correct-horse"] {
+        let right = [("authorization", right)];
+        assert_eq!(http::send("PUT", &host.url("/machines/counter"), &right, Some(&counter())).status, 201);
+    }
 
     let file = guest_components::component("counter");
     let file = file.to_string_lossy();
