@@ -328,13 +328,14 @@ impl SocketSession {
             ClientMessage::Hello(hello) => {
                 self.pass_gathered().await?;
                 self.handed += 1;
-                match self.room.resync(self.id, hello).await {
-                    Ok(entered) => {
+                return match self.room.resync(self.id, hello).await {
+                    Ok(Some(entered)) => {
                         self.reader = entered.reader;
-                        return feed(socket, ServerMessage::Welcome(entered.welcome).encode()).await;
+                        feed(socket, ServerMessage::Welcome(entered.welcome).encode()).await
                     }
-                    Err(gone) => Err(gone),
-                }
+                    Ok(None) => Err(bad_message("this Hello has another key than the session's first one")),
+                    Err(Gone) => Err(self.goodbye_of_room().await),
+                };
             }
             ClientMessage::Arrived(hash) => {
                 self.reader.handle_arrived(self.room.history(), hash);
@@ -352,6 +353,16 @@ impl SocketSession {
         }
         self.handed += transitions.len() as u64;
         self.room.submit(self.id, transitions).await.map_err(|Gone| self.last_message())
+    }
+
+    /// Returns the end of a session that the room has ended, or whose room is gone: the room's `Goodbye`, which may still be on its way.
+    async fn goodbye_of_room(&mut self) -> End {
+        while let Some(direct) = self.direct_messages.recv().await {
+            if let DirectMessage::Goodbye(goodbye) = direct {
+                return End::Goodbye(goodbye);
+            }
+        }
+        End::Goodbye(Goodbye::ShuttingDown)
     }
 
     /// Returns the end of a session whose room is gone: the room's `Goodbye`, if it has sent one.

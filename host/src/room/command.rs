@@ -44,7 +44,8 @@ pub(super) enum Command {
     Resync {
         session: SessionId,
         hello: Box<Hello>,
-        reply: oneshot::Sender<Entered>,
+        /// `None` is for a session of another client.
+        reply: oneshot::Sender<Option<Entered>>,
     },
     Submit {
         session: SessionId,

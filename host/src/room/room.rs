@@ -58,12 +58,12 @@ impl Room {
         self.ask(|reply| Command::Enter { hello: Box::new(hello), participant, outbox, reply }).await
     }
 
-    /// Welcomes a session again, at the request of its replica.
+    /// Welcomes a session again, at the request of its replica. Returns `None` if the session belongs to another client.
     ///
     /// # Errors
     ///
     /// The room, or the session, is gone.
-    pub async fn resync(&self, session: SessionId, hello: Hello) -> Result<Entered, Gone> {
+    pub async fn resync(&self, session: SessionId, hello: Hello) -> Result<Option<Entered>, Gone> {
         self.ask(|reply| Command::Resync { session, hello: Box::new(hello), reply }).await
     }
 

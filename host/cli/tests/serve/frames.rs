@@ -43,6 +43,19 @@ async fn frames_that_are_no_messages_are_answered_by_name() {
 }
 
 #[tokio::test]
+async fn a_hello_with_another_key_is_a_bad_message_and_a_session_that_was_replaced_is_told_that() {
+    let host = counter_host(&[]);
+    let hello = |key: u8| Message::Binary(ClientMessage::Hello(Hello::new(ClientKey([key; 16]), None)).encode());
+    let told = goodbye_to(&host, hello(9)).await;
+    assert!(told.contains("another key"), "{told}");
+
+    let mut replaced = Session::join(&host, "counter/replaced", 1).await;
+    let _newer = Session::join(&host, "counter/replaced", 1).await;
+    replaced.send_what_is_taken(hello(9)).await;
+    assert_eq!(replaced.goodbye().await, Goodbye::Replaced);
+}
+
+#[tokio::test]
 async fn frames_over_a_limit_are_told_the_field_and_the_limit() {
     let host = counter_host(&[]);
     let signal = ClientMessage::Signal(vec![0; SIGNAL_BYTES_MAX + 1].into()).encode();

@@ -130,7 +130,9 @@ impl Decider {
                 }
             }
             Command::Resync { session, hello, reply } => {
-                if let Some(welcomed) = self.room.handle_resync(session, &hello, now) {
+                let welcomed = self.room.handle_resync(session, &hello, now);
+                // A session that the room has ended gets no reply, but the room's goodbye.
+                if welcomed.is_some() || self.room.participant(session).is_some() {
                     let _session_gone = reply.send(welcomed);
                 }
                 self.note_handled(session, now);
