@@ -159,6 +159,11 @@ impl From<OpenRoomError> for HttpError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", error.to_string())
             }
             OpenRoomError::Journal(error) => error.into(),
+            OpenRoomError::NotStored(_) => {
+                let message = error.to_string();
+                error!(%message, "a room could not be stored");
+                Self::unavailable(message)
+            }
             OpenRoomError::Machines(error) => error.into(),
             _ => Self::host_fault(error.to_string()),
         }

@@ -407,7 +407,7 @@ pub(super) fn goodbye_for(error: &EnterError) -> Goodbye {
     match error {
         EnterError::ShuttingDown => Goodbye::ShuttingDown,
         EnterError::Full | EnterError::NoMemory(_) => Goodbye::Full(error.to_string()),
-        EnterError::Open(OpenRoomError::Journal(_)) => Goodbye::StorageFailed,
+        EnterError::Open(OpenRoomError::Journal(_) | OpenRoomError::NotStored(_)) => Goodbye::StorageFailed,
         EnterError::Open(OpenRoomError::NoSuchMachine(_)) => Goodbye::Refused { why: error.to_string(), retry: false },
         EnterError::Open(_) | EnterError::Troubled(_) => Goodbye::RoomFailed(error.to_string()),
     }

@@ -35,6 +35,9 @@ pub enum OpenRoomError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The journal could not store the new room, so the room has not begun.
+    #[error("{0}; the room has not begun: try again")]
+    NotStored(JournalError),
     /// The room's build could not be loaded.
     #[error(transparent)]
     Machines(#[from] MachinesError),
@@ -66,7 +69,7 @@ impl OpenRoomError {
             Self::Start(_) | Self::Open { .. } | Self::Damaged { .. } => true,
             Self::Machines(error) => !matches!(error, MachinesError::Journal(_)),
             Self::NoSuchMachine(_) | Self::NoSuchRoom(_) | Self::RoomExists(_) | Self::Journal(_) => false,
-            Self::OptionsTooLarge(_) | Self::OptionsRefused(_) => false,
+            Self::OptionsTooLarge(_) | Self::OptionsRefused(_) | Self::NotStored(_) => false,
         }
     }
 }

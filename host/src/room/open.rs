@@ -1,6 +1,6 @@
 //! Opens a room: from its journal, or as a new one at its first use.
 
-use reapply_journal::{MachineRecord, NewRoom, OpeningBytes, Retention, RoomRecord};
+use reapply_journal::{JournalError, MachineRecord, NewRoom, OpeningBytes, Retention, RoomRecord};
 use reapply_machine::{Builds, Instance, Lane, MachinePool, Stack};
 use reapply_sync::room::Note;
 use reapply_sync::{Batch, Genesis, LogId, OpenError, ReplayError, RoomId, Sequencer, Snapshot};
@@ -37,7 +37,10 @@ impl Opened {
     /// Stores the room, if it is new.
     pub(super) async fn store(&mut self, logs: &Logs) -> Result<(), OpenRoomError> {
         match self.new.take() {
-            Some(new) => Ok(logs.journal.create_room(new).await?),
+            Some(new) => logs.journal.create_room(new).await.map_err(|error| match error {
+                JournalError::Storage(_) => OpenRoomError::NotStored(error),
+                error => error.into(),
+            }),
             None => Ok(()),
         }
     }

@@ -92,6 +92,10 @@ async fn fill_and_free(disk: &Disk) {
         crowd.refused().await;
         assert_refused(&host);
         assert_readable(&host);
+        for (method, body) in [("POST", &b"{\"Increment\":1}"[..]), ("PUT", b"")] {
+            let refused = http::send(method, &host.url("/rooms/counter/not-begun"), &[], Some(body));
+            assert_eq!((refused.status, refused.error().0.as_str()), (503, "unavailable"), "{}", refused.text());
+        }
         assert_eq!(http::get(&host.url("/healthz")).status, 200);
         assert!(host.log().contains("full"), "the operator is told: {}", host.log());
         let refusal = probes.deploy(&host).unwrap_err();
