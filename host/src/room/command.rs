@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reapply_journal::Retention;
 use reapply_machine::Instance;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
-use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, Number, Seq, SessionId};
+use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, Number, Rejection, Seq, SessionId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::budget::Charge;
@@ -74,6 +74,8 @@ pub(super) enum Command {
     },
     SubmitOnce {
         submit: SubmitOnce,
+        /// The reason why the machine cannot encode the transition, if it cannot.
+        unreadable: Option<Box<Rejection>>,
         space: Space,
         reply: oneshot::Sender<Verdict>,
     },

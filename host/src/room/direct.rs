@@ -11,7 +11,7 @@ use super::rooms::Rooms;
 use crate::log::Logs;
 use crate::machines::MachinesError;
 
-/// The kind under which a transition is counted if the room's queue is full.
+/// The kind under which a transition is counted that is not taken now: the room's queue is full, or its author must wait.
 pub(crate) const BUSY: &str = "busy";
 
 /// A transition with its author. A client's number names the transition forever: if it is submitted again, it is not applied again.
@@ -48,24 +48,30 @@ impl Rooms {
         loop {
             self.check_trouble(id)?;
             // Before the room is entered, so that nonsense does not begin one.
-            let (digest, transition) = match encode(self.logs(), id, &json).await? {
-                Ok(encoded) => encoded,
-                Err(why) => {
-                    // A room that has not begun has nothing to count.
-                    if let Ok(room) = self.find(id).await {
-                        room.count_rejection(&author, why.kind());
-                    }
-                    return Ok(Verdict::Rejected(why));
-                }
+            let (digest, encoded) = encode(self.logs(), id, &json).await?;
+            let (transition, unreadable) = match encoded {
+                Ok(transition) => (transition, None),
+                Err(why) => (Bytes::new(), Some(why)),
             };
-            let room = self.enter(id).await?;
-            match room.submit_once(SubmitOnce { author: author.clone(), client, number, digest, transition }).await {
+            let submit = SubmitOnce { author: author.clone(), client, number, digest, transition };
+            let room = match &unreadable {
+                None => self.enter(id).await?,
+                // The number may have been decided under an earlier build, which could encode the transition.
+                Some(why) => match self.find(id).await {
+                    Ok(room) => room,
+                    // A room that has not begun has decided nothing, and counts nothing.
+                    Err(EnterError::Open(OpenRoomError::NoSuchRoom(_))) => return Ok(Verdict::Rejected(why.clone())),
+                    Err(error) => return Err(error),
+                },
+            };
+            match room.submit_once_if_readable(submit, unreadable).await {
                 Ok(Verdict::Upgraded) | Err(_) => continue,
-                Ok(Verdict::Busy) => {
-                    room.count_rejection(&author, BUSY);
-                    return Ok(Verdict::Busy);
+                Ok(verdict) => {
+                    if matches!(verdict, Verdict::Busy | Verdict::MustWait { .. }) {
+                        room.count_rejection(&author, BUSY);
+                    }
+                    return Ok(verdict);
                 }
-                Ok(verdict) => return Ok(verdict),
             }
         }
     }
@@ -86,18 +92,18 @@ impl Rooms {
     }
 }
 
-/// Returns the machine's bytes for a transition's JSON, and the build that made them: in an instance of its own, so that odd JSON can hurt
+/// Returns the build that a room runs, and its bytes for a transition's JSON: made in an instance of its own, so that odd JSON can hurt
 /// no room.
-async fn encode(logs: &Logs, id: &RoomId, json: &str) -> Result<Result<(Digest, Bytes), Rejection>, EnterError> {
+async fn encode(logs: &Logs, id: &RoomId, json: &str) -> Result<(Digest, Result<Bytes, Rejection>), EnterError> {
     let build = build(logs, id).await?;
     let (digest, json) = (build.digest(), json.to_owned());
     let encode = move || build.instantiate()?.encode(&json);
-    match logs.machines.pool().run(Lane::Aside, encode).await {
-        Ok(transition) => Ok(Ok((digest, transition))),
-        Err(CodecError::Refused(why)) => Ok(Err(Rejection::Malformed(why))),
+    let encoded = logs.machines.pool().run(Lane::Aside, encode).await.map_err(|error| match error {
+        CodecError::Refused(why) => Rejection::Malformed(why),
         // The machine faulted on this input, in an instance of its own. That is the fault of the sender or of the machine, not of the host.
-        Err(CodecError::Fault(fault)) => Ok(Err(ApplyError::Fault(fault).into())),
-    }
+        CodecError::Fault(fault) => ApplyError::Fault(fault).into(),
+    });
+    Ok((digest, encoded))
 }
 
 /// Returns the build that a room runs, or would run if it began now.

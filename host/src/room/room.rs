@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reapply_machine::Instance;
 use reapply_sync::room::{Entered, SubmitOnce, Verdict};
-use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Seq, SessionId};
+use reapply_sync::{Author, Digest, Fault, Goodbye, Hello, History, Number, Rejection, Seq, SessionId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::{Command, Gone, Ordered, Outbox, Upgrade};
@@ -128,9 +128,21 @@ impl Room {
     ///
     /// The room is gone; nothing was submitted, or it was not stored.
     pub async fn submit_once(&self, submit: SubmitOnce) -> Result<Verdict, Gone> {
+        self.submit_once_if_readable(submit, None).await
+    }
+
+    /// Does the same for a transition that the machine may be unable to encode, for the reason `unreadable`. Then the verdict is that rejection, unless
+    /// the client's number was decided before.
+    pub(super) async fn submit_once_if_readable(
+        &self,
+        submit: SubmitOnce,
+        unreadable: Option<Rejection>,
+    ) -> Result<Verdict, Gone> {
+        let unreadable = unreadable.map(Box::new);
         let (reply, verdict) = oneshot::channel();
         let bytes = submit.transition.len();
-        match self.submits.try_send(1, bytes, |space| Ordered::Command(Command::SubmitOnce { submit, space, reply }))? {
+        let command = |space| Ordered::Command(Command::SubmitOnce { submit, unreadable, space, reply });
+        match self.submits.try_send(1, bytes, command)? {
             Ok(()) => verdict.await.map_err(|_| Gone),
             Err(Full) => Ok(Verdict::Busy),
         }

@@ -337,6 +337,12 @@ impl<M: Machine> Sequencer<M> {
         self.clients.forgotten()
     }
 
+    /// Returns whether a client's number was decided, though the decision may not be durable yet.
+    #[must_use]
+    pub fn is_decided(&self, client: ClientId, number: Number) -> bool {
+        number <= self.clients.decided(client)
+    }
+
     /// Returns whether a client's number was decided and the client was told of it, or will find the decision among the durable events.
     #[must_use]
     pub fn is_told(&self, client: ClientId, number: Number) -> bool {

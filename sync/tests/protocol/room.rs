@@ -8,7 +8,7 @@ use reapply_sync::room::limits::{
 };
 use reapply_sync::room::{Asker, Effect, Note, Now, SubmitOnce, Ticks, Verdict, Waking};
 use reapply_sync::{
-    Author, ClientId, ClientKey, Goodbye, Hello, Input, Number, Room, Seq, Sequencer, SessionId, Timestamp,
+    Author, ClientId, ClientKey, Goodbye, Hello, Input, Number, Rejection, Room, Seq, Sequencer, SessionId, Timestamp,
 };
 
 use crate::tally::{TRAP, Tally, digest, genesis, transition};
@@ -58,6 +58,14 @@ impl Owner {
         let (client, number) = (client(key), Number(number));
         let submit = SubmitOnce { author: author(key), client, number, digest: digest(), transition };
         self.with(|room, now| room.handle_submit_once(Asker(asker), submit, now));
+    }
+
+    /// Asks with a transition that the machine cannot encode.
+    fn ask_unreadable(&mut self, asker: u64, number: u64) {
+        let (client, number) = (client(1), Number(number));
+        let submit = SubmitOnce { author: author(1), client, number, digest: digest(), transition: Bytes::new() };
+        let why = Rejection::Malformed("unreadable".to_owned());
+        self.with(|room, now| room.handle_unreadable_once(Asker(asker), submit, why, now));
     }
 
     /// Returns the room's current effects, except for counts and news.
@@ -118,6 +126,28 @@ fn each_asker_gets_one_verdict_in_whatever_order_they_are_decided() {
     answered.sort_by_key(|(asker, _)| *asker);
     assert!(matches!(answered[0], (5, Verdict::Accepted { seq: Seq(2), .. })), "{answered:?}");
     assert_eq!(answered[1..], [(6, Verdict::DecidedBefore { seq: None })]);
+}
+
+#[test]
+fn a_number_is_looked_up_though_the_machine_cannot_encode_the_transition() {
+    let mut owner = Owner::new();
+    // Undecided: rejected, and undecided still.
+    owner.ask_unreadable(1, 1);
+    let (inputs, answered) = owner.stored_and_answered();
+    assert_eq!(inputs, []);
+    assert_eq!(answered, [(1, Verdict::Rejected(Rejection::Malformed("unreadable".to_owned())))]);
+    owner.ask(2, 1, transition(3));
+    let (inputs, answered) = owner.stored_and_answered();
+    assert_eq!((inputs.len(), answered.len()), (1, 0));
+    // Being stored: answered with the others.
+    owner.ask_unreadable(3, 1);
+    assert_eq!(owner.stored_and_answered().1, []);
+    owner.with(|room, now| room.handle_appended(now));
+    let (_, answered) = owner.stored_and_answered();
+    let is_accepted = |verdict: &Verdict| matches!(verdict, Verdict::Accepted { seq: Seq(1), .. });
+    assert!(answered.len() == 2 && answered.iter().all(|(_, verdict)| is_accepted(verdict)), "{answered:?}");
+    owner.ask_unreadable(4, 1);
+    assert_eq!(owner.stored_and_answered().1, [(4, Verdict::DecidedBefore { seq: Some(Seq(1)) })]);
 }
 
 #[test]

@@ -34,6 +34,33 @@ fn rooms_that_sleep_are_woken_for_it_and_go_on() {
 }
 
 #[test]
+fn a_repeated_request_is_recognised_though_the_new_build_cannot_read_it() {
+    let (mut host, _) = notes_host(&[]);
+    let ask = |host: &reapply_testing::Host, number: &str, transition: &Value| {
+        let headers = [("reapply-client", "0123456789abcdef0123456789abcdef"), ("reapply-number", number)];
+        http::send("POST", &host.url("/rooms/notes/a"), &headers, Some(transition.to_string().as_bytes()))
+    };
+    submit(&host, "notes/a", &add("sow"));
+    let toggle = json!({ "Toggle": 0 });
+    assert_eq!(ask(&host, "1", &toggle).json()["seq"], 2);
+    host.deploy_as("notes", "notes-v2");
+    upgrade(&host, &["notes/a"]);
+    for restarted in [false, true] {
+        if restarted {
+            host.kill_9();
+            host.restart();
+        }
+        let again = ask(&host, "1", &toggle);
+        assert_eq!((again.status, again.json()), (200, json!({ "seq": 2, "repeated": true })), "{}", again.text());
+    }
+    let rejections = |host: &reapply_testing::Host| http::get(&host.url("/rooms/notes/a/rejections")).json_lines();
+    assert!(rejections(&host).is_empty());
+    // A new number is rejected, and stays undecided.
+    assert_eq!((ask(&host, "2", &toggle).status, &rejections(&host)[0]["kind"]), (422, &json!("malformed")));
+    assert_eq!(ask(&host, "2", &json!({ "Finish": 0 })).status, 200);
+}
+
+#[test]
 fn each_range_of_the_log_is_replayed_by_the_build_that_was_current_there() {
     let (mut host, old) = notes_host(&[]);
     submit(&host, "notes/a", &add("sow"));

@@ -6,8 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use reapply_journal::Retention;
 use reapply_machine::Instance;
-use reapply_sync::room::{Asker, Effect, Entered, Now, Verdict};
-use reapply_sync::{Fault, Goodbye, RoomId, Seq, SessionId, SnapshotPolicy};
+use reapply_sync::room::{Asker, Effect, Entered, Now, SubmitOnce, Verdict};
+use reapply_sync::{Fault, Goodbye, Rejection, RoomId, Seq, SessionId, SnapshotPolicy};
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -155,11 +155,8 @@ impl Decider {
                     self.leaving.insert(session, handed);
                 }
             }
-            Command::SubmitOnce { submit, space, reply } => {
-                self.askers_made += 1;
-                let asker = Asker(self.askers_made);
-                self.askers.insert(asker, reply);
-                self.room.handle_submit_once(asker, submit, now);
+            Command::SubmitOnce { submit, unreadable, space, reply } => {
+                self.submit_once(submit, unreadable, reply, now);
                 drop(space);
             }
             Command::Upgrade(upgrade) => {
@@ -183,6 +180,22 @@ impl Decider {
             Command::TellTally { reply } => self.moved.push(Moved::TellTally(reply)),
             Command::MakeSpace => self.room.handle_memory_needed(now),
             Command::Stop => self.room.handle_stop(),
+        }
+    }
+
+    fn submit_once(
+        &mut self,
+        submit: SubmitOnce,
+        unreadable: Option<Box<Rejection>>,
+        reply: oneshot::Sender<Verdict>,
+        now: &mut Now<'_>,
+    ) {
+        self.askers_made += 1;
+        let asker = Asker(self.askers_made);
+        self.askers.insert(asker, reply);
+        match unreadable {
+            None => self.room.handle_submit_once(asker, submit, now),
+            Some(why) => self.room.handle_unreadable_once(asker, submit, *why, now),
         }
     }
 
