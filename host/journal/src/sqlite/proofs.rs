@@ -22,7 +22,7 @@ use super::authors::Segment;
 use super::row::{is_damage, journal_error};
 use super::store::Operation;
 use super::tables::TablesProof;
-use super::verify::RoomProof;
+use super::verify::{Portion, RoomProof};
 use super::writer::Queue;
 use super::{rooms, schema};
 use crate::{JournalError, ScrubReport};
@@ -229,7 +229,7 @@ fn prove_portion(shared: &Shared, connection: &Connection, mut wanted: PendingPr
     let room = wanted.room.clone();
     let answer = match went_on {
         Ok(Portion::Proved(_)) => return known.wanted.push_back(wanted),
-        Ok(Portion::Last) => {
+        Ok(Portion::Last(_)) => {
             known.note(&room);
             Ok(())
         }
@@ -256,14 +256,6 @@ struct PendingProof {
     proof: Option<RoomProof>,
 }
 
-/// The progress of a proof.
-enum Portion {
-    /// This many more bytes were proved, and others are left.
-    Proved(usize),
-    Last,
-    NoRoom,
-}
-
 impl PendingProof {
     /// Proves the next portion, within one transaction.
     fn go_on(&mut self, connection: &Connection) -> rusqlite::Result<Portion> {
@@ -272,7 +264,7 @@ impl PendingProof {
             self.proof = RoomProof::begin(connection, &self.room)?;
         }
         let Some(proof) = &mut self.proof else { return Ok(Portion::NoRoom) };
-        Ok(proof.go_on(connection, PORTION_BYTES)?.map_or(Portion::Last, Portion::Proved))
+        proof.go_on(connection, PORTION_BYTES)
     }
 
     /// Stores the rows of authors that the last portion found to be missing. Nobody waits for that.
@@ -298,7 +290,10 @@ fn go_through(
         wanted.note_authors(&shared.queue);
         match went_on {
             Portion::Proved(bytes) => each(bytes),
-            Portion::Last => return Ok(true),
+            Portion::Last(bytes) => {
+                each(bytes);
+                return Ok(true);
+            }
             Portion::NoRoom => return Ok(false),
         }
     }
@@ -361,16 +356,13 @@ fn pace_of(bytes: usize) -> Duration {
 }
 
 fn scrub_room(shared: &Shared, connection: &Connection, key: i64, room: Option<&RoomId>) {
-    let mut total = 0;
     let mut pace = |bytes: usize| {
-        total += bytes;
         shared.lock().scrub.bytes += bytes as u64;
         shared.rest(pace_of(bytes));
     };
     let gone_through = room.map(|room| go_through(shared, connection, room, &mut pace));
-    pace(ROOM_BYTES);
+    shared.rest(pace_of(ROOM_BYTES));
     let mut known = shared.lock();
-    known.scrub.bytes -= ROOM_BYTES as u64;
     known.scrub.rooms += 1;
     match (room, gone_through) {
         (Some(room), Some(Ok(true))) if !known.damaged.contains_key(room) => known.note(room),

@@ -35,6 +35,17 @@ pub(super) fn verify(connection: &Connection, file: &Path) -> Result<DamagedRows
     DamagedRows::find(connection, room_of).map_err(refuse("the table authors"))
 }
 
+/// The progress of a room's proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Portion {
+    /// This many more bytes were proved, and others are left.
+    Proved(usize),
+    /// This many more bytes were proved, and with them the whole room.
+    Last(usize),
+    /// The room does not exist.
+    NoRoom,
+}
+
 /// A room that is being proved, a portion at a time. It may be used and trimmed meanwhile.
 #[derive(Debug)]
 pub(super) struct RoomProof {
@@ -58,9 +69,9 @@ impl RoomProof {
         (self.room.row.key, std::mem::take(&mut self.unnoted))
     }
 
-    /// Proves the next records, of about `bytes_max` bytes. Returns the number of their bytes; `None` once everything is proved.
-    pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Option<usize>> {
-        let Some(row) = published(connection, &self.room.row.room)? else { return Ok(None) };
+    /// Proves the next records, of about `bytes_max` bytes.
+    pub(super) fn go_on(&mut self, connection: &Connection, bytes_max: usize) -> rusqlite::Result<Portion> {
+        let Some(row) = published(connection, &self.room.row.room)? else { return Ok(Portion::NoRoom) };
         if row.start() != self.room.row.start() {
             // The room was trimmed meanwhile.
             self.collector = Collector::after(row.start().0);
@@ -81,7 +92,7 @@ impl RoomProof {
             }
             bytes += row.get_ref(7)?.as_blob()?.len();
             if bytes >= bytes_max {
-                return Ok(Some(bytes));
+                return Ok(Portion::Proved(bytes));
             }
         }
         reaches_snapshots(&self.room)?;
@@ -92,7 +103,7 @@ impl RoomProof {
         while let Some(row) = rows.next()? {
             rejections::read(row, key)?;
         }
-        Ok(None)
+        Ok(Portion::Last(bytes))
     }
 }
 

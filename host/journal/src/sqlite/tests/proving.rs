@@ -31,6 +31,13 @@ fn damage(directory: &Path, room: i64) {
     assert_eq!(connection.execute(sql, [room]).unwrap(), 1);
 }
 
+/// Returns the number of bytes of events that the journal holds.
+fn stored_bytes(directory: &Path) -> u64 {
+    let connection = Connection::open(directory.join(DATABASE_FILE)).unwrap();
+    let sum = connection.query_row("SELECT sum(length(body)) FROM batches", [], |row| row.get::<_, i64>(0)).unwrap();
+    u64::try_from(sum).unwrap()
+}
+
 async fn scrubbed(journal: &Shared) -> ScrubReport {
     loop {
         let report = journal.scrub(false);
@@ -80,6 +87,7 @@ async fn what_nobody_uses_is_proved_in_the_background_and_again_when_that_is_ask
     let journal = open(directory.path());
     let report = scrubbed(&journal).await;
     assert_eq!((report.rooms, report.is_whole()), (3, true), "{report:?}");
+    assert_eq!(report.bytes, stored_bytes(directory.path()));
     // Later damage is found by the next pass.
     damage(directory.path(), 3);
     assert_eq!(scrubbed(&journal).await, report);
