@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use reapply_journal::directory::{create_private, private};
 use reapply_journal::sqlite::DATABASE_FILE;
 
+use super::print;
 use super::remote::Remote;
 use reapply_host::http::backup::HASH_HEADER;
 
@@ -35,8 +36,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     });
     let bytes = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
     put_in_place(&part, &file).with_context(|| format!("cannot write {}", file.display()))?;
-    println!("backed up to {} ({bytes} bytes); prove and restore it: reapply restore {0} --data DIR", dir.display());
-    Ok(())
+    print::line(format!(
+        "backed up to {} ({bytes} bytes); prove and restore it: reapply restore {0} --data DIR",
+        dir.display()
+    ))
 }
 
 /// The folder that `mkfs` leaves in the root of a fresh volume. A folder with nothing else in it counts as empty.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use reapply_component::{Built, build, check_size};
 
+use super::print;
+
 /// Arguments of `reapply build`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -15,8 +17,7 @@ pub(crate) struct Args {
 
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Built { path, bytes, digest, .. } = build(&args.dir)?;
-    println!("built {} ({bytes} bytes, {digest})", path.display());
-    Ok(())
+    print::line(format!("built {} ({bytes} bytes, {digest})", path.display()))
 }
 
 /// Reads the component that a command is given: a file, or the folder of a crate, which is built first. Returns the file's path too.

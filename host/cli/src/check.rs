@@ -9,7 +9,7 @@ use reapply_machine::limits::{FUEL_PER_EVENT, MEMORY_BYTES_MAX};
 use reapply_machine::{Engine, Instance};
 use serde::Deserialize;
 
-use super::{build, out};
+use super::{build, out, print};
 
 /// Arguments of `reapply check`.
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ fn replayed(args: &Args, played: Result<(), Box<Failure>>) -> anyhow::Result<()>
         return fail(args, &failure, None);
     }
     if !args.json {
-        println!("the history breaks no rule");
+        print::line("the history breaks no rule")?;
     }
     Ok(())
 }
@@ -84,11 +84,8 @@ fn report<T: serde::Serialize>(
     text: impl Fn(&T) -> String,
 ) -> anyhow::Result<()> {
     match found {
-        Ok(report) if args.json => print_json(&report),
-        Ok(report) => {
-            print!("{}", text(&report));
-            Ok(())
-        }
+        Ok(report) if args.json => print::json(&report),
+        Ok(report) => print::text(&text(&report)),
         Err(failure) => fail(args, &failure, Some(&args.out)),
     }
 }
@@ -127,7 +124,7 @@ fn read_script(file: &Path) -> anyhow::Result<Script> {
 /// Returns the failure as an error, and writes its history to a file.
 fn fail(args: &Args, failure: &Failure, out: Option<&Path>) -> anyhow::Result<()> {
     if args.json {
-        print_json(failure)?;
+        print::json(failure)?;
     }
     let Some(out) = out else { bail!("{failure}") };
     let json = serde_json::to_string_pretty(failure)?;
@@ -137,9 +134,4 @@ fn fail(args: &Args, failure: &Failure, out: Option<&Path>) -> anyhow::Result<()
     let commutes: String = args.commutes.iter().map(|[kind, other]| format!("--commutes {kind},{other} ")).collect();
     let again = format!("reapply check --replay {} {from}{commutes}{}", out.display(), args.machine.display());
     bail!("{failure}\nwritten to {}; play it again: {again}", out.display())
-}
-
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 use ureq::http::request;
 
 use super::build;
+use super::count::count_of;
+use super::print;
 use super::remote::Remote;
 
 /// The longest time a host may take to check and compile a component.
@@ -39,14 +41,13 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
     let name = text("name");
-    println!("deployed {name} as {} ({} bytes)", text("digest"), component.len());
-    match answer["rooms_of_other_builds"].as_u64().unwrap_or(0) {
-        0 => return Ok(()),
-        1 => print!("1 room still runs another build; "),
-        rooms => print!("{rooms} rooms still run other builds; "),
+    print::line(format!("deployed {name} as {} ({} bytes)", text("digest"), component.len()))?;
+    let rooms = answer["rooms_of_other_builds"].as_u64().unwrap_or(0);
+    if rooms == 0 {
+        return Ok(());
     }
-    println!("see what an upgrade would do: reapply upgrade {name} --dry-run");
-    Ok(())
+    let rooms = count_of(rooms, "room still runs another build", "rooms still run other builds");
+    print::line(format!("{rooms}; see what an upgrade would do: reapply upgrade {name} --dry-run"))
 }
 
 fn request(args: &Args) -> request::Builder {

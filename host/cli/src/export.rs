@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use reapply_sync::RoomId;
 
 use super::count::count;
+use super::print;
 use super::remote::Remote;
 use super::source::{parse_room, request_export};
 use reapply_host::archive::{self, Counts, Part, Parts};
@@ -42,8 +43,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let (counts, bytes) = written.inspect_err(|_| drop(fs::remove_file(&part)))?;
     let Counts { components, snapshots, events, .. } = counts;
     let held = [count(events, "event"), count(snapshots, "snapshot"), count(components, "build")].join(", ");
-    println!("exported {room} to {}: {held} ({bytes} bytes)", out.display());
-    Ok(())
+    print::line(format!("exported {room} to {}: {held} ({bytes} bytes)", out.display()))
 }
 
 /// Writes the export to a file, and reads it on the way, so that a truncated or damaged one is an error.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reapply_sync::RoomId;
 use serde_json::json;
 
+use super::print;
 use super::remote::Remote;
 use super::source::{At, parse_room};
 use reapply_host::clock::rfc3339;
@@ -38,6 +39,6 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     }
     let request = remote.request("POST", &format!("/rooms/{room}/fork")).header("content-type", "application/json");
     let answer = remote.ask(request.body(asked.to_string())?, ANSWER_WITHIN)?;
-    println!("forked {new} from {room} at event {}, of {}", answer["at"], answer["time"].as_str().unwrap_or("?"));
-    Ok(())
+    let time = answer["time"].as_str().unwrap_or("?");
+    print::line(format!("forked {new} from {room} at event {}, of {time}", answer["at"]))
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use reapply_sync::RoomId;
 use serde_json::Value;
 
+use super::print;
 use super::remote::Remote;
 use super::source::parse_room;
 use reapply_host::archive::{Part, Parts};
@@ -35,12 +36,14 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let answer = answer.body_mut().read_to_string().context("the host's answer is incomplete")?;
     let answer: Value = serde_json::from_str(&answer).context("the host's answer is not JSON")?;
     let text = |field: &str| answer[field].as_str().unwrap_or("?").to_owned();
-    println!("imported {room}: {} events, chain {}", answer["seq"], text("chain"));
+    print::line(format!("imported {room}: {} events, chain {}", answer["seq"], text("chain")))?;
     if room != &exported {
-        println!("it continues from where {exported} was exported, as a log of its own ({})", text("log"));
+        let log = text("log");
+        print::line(format!("it continues from where {exported} was exported, as a log of its own ({log})"))?;
     }
     if answer["deployed"].is_string() {
-        println!("the machine {} was missing; its new rooms now run {}", room.machine, text("deployed"));
+        let (machine, deployed) = (&room.machine, text("deployed"));
+        print::line(format!("the machine {machine} was missing; its new rooms now run {deployed}"))?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! `reapply log`: prints a room's log, or follows it.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::Read;
 
 use anyhow::{Context, anyhow};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::print;
 use super::remote::Remote;
 use super::source::parse_room;
 use reapply_host::http::log::LOG_BEGINS;
@@ -63,7 +64,9 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let request = args.remote.request("GET", &format!("/rooms/{room}/{what}?{}", encode(&query))).body(())?;
     let answer = args.remote.accepted(args.remote.send(request, None)?)?;
     if let Some(begins) = answer.headers().get(LOG_BEGINS).and_then(|begins| begins.to_str().ok()) {
-        eprintln!("reapply: the log of {room} begins after event {begins}; earlier events are no longer kept");
+        print::note(format!(
+            "reapply: the log of {room} begins after event {begins}; earlier events are no longer kept"
+        ));
     }
     print_as_it_comes(answer.into_body().into_reader())
 }
@@ -76,17 +79,14 @@ fn encode(query: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// Prints the answer as it arrives. A reader that stops early, such as `head`, is not an error.
+/// Prints the answer as it arrives.
 fn print_as_it_comes(mut answer: impl Read) -> anyhow::Result<()> {
     let mut part = vec![0; PRINT_BYTES];
-    let mut printed = std::io::stdout().lock();
+    let mut parts = print::Parts::default();
     loop {
-        let count = answer.read(&mut part).context("the host's answer is incomplete")?;
-        let written = printed.write_all(&part[..count]).and_then(|()| printed.flush());
-        match written {
-            Ok(()) if count > 0 => {}
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot print"),
-            Ok(()) | Err(_) => return Ok(()),
+        match answer.read(&mut part).context("the host's answer is incomplete")? {
+            0 => return Ok(()),
+            count => parts.print(&part[..count])?,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The command line: see `reapply help`. Each command has a file.
 
+// `print` prints everything: the macros panic where it cannot be printed.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod backup;
 mod build;
 mod check;
@@ -13,6 +16,7 @@ mod import;
 mod log;
 mod nearby;
 mod out;
+mod print;
 mod remote;
 mod replay;
 mod reports;
@@ -28,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use reapply_host::foreign;
+use print::ReaderGone;
 
 /// Keeps one piece of state the same for everyone who is looking at it, in real time.
 #[derive(Debug, Parser)]
@@ -98,9 +102,9 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
-            let error = format!("{error:#}");
-            eprintln!("reapply: {}", foreign::lines(&error));
+            print::note(format!("reapply: {error:#}"));
             ExitCode::FAILURE
         }
     }

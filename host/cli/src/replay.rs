@@ -1,6 +1,6 @@
 //! `reapply replay`: shows past states of a room or an export.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use anyhow::{Context, bail};
 use reapply_machine::Engine;
@@ -8,10 +8,12 @@ use reapply_sync::{Event, Input, Seq};
 use serde_json::Value;
 use similar::TextDiff;
 
+use super::print;
 use super::remote::Remote;
 use super::source::{self, At};
 use reapply_host::archive::{Finding, Playback};
 use reapply_host::clock::rfc3339;
+use reapply_host::foreign;
 
 /// The number of lines of a view that are shown around a change.
 const CONTEXT_LINES: usize = 3;
@@ -46,15 +48,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let engine = Engine::for_replays()?;
     let export = source::open(subject, remote)?;
     let playback = Playback::open(export, &engine).with_context(|| subject.clone())?;
-    let written = play(args, playback, &mut std::io::stdout().lock());
-    match written {
-        // The reader stopped early.
-        Err(error) if is_broken_pipe(&error) => Ok(()),
-        written => written.with_context(|| subject.clone()),
-    }
+    play(args, playback).with_context(|| subject.clone())
 }
 
-fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -> anyhow::Result<()> {
+fn play<R: Read>(args: &Args, mut playback: Playback<R>) -> anyhow::Result<()> {
     let (start, start_time) = playback.place();
     let head = playback.header().head;
     match args.at {
@@ -77,7 +74,7 @@ fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -
     let mut before = None;
     while let Some(event) = playback.peek()?.filter(|event| is_within(event)) {
         if args.step && event.seq >= from {
-            before = Some(show_event(&mut playback, before, out)?);
+            before = Some(show_event(&mut playback, before)?);
         } else {
             playback.step()?;
         }
@@ -85,44 +82,39 @@ fn play<R: Read>(args: &Args, mut playback: Playback<R>, out: &mut impl Write) -
     match before {
         Some(_) => Ok(()),
         None if args.step => bail!("there is no event from {from} to the end that --at gives"),
-        None => show_state(&mut playback, out),
+        None => show_state(&mut playback),
     }
 }
 
-fn show_state<R: Read>(playback: &mut Playback<R>, out: &mut impl Write) -> anyhow::Result<()> {
+fn show_state<R: Read>(playback: &mut Playback<R>) -> anyhow::Result<()> {
     let (seq, time) = playback.place();
     let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is not JSON")?;
     let digest = playback.digest().to_string();
-    let state = serde_json::json!({ "seq": seq, "time": rfc3339(time), "digest": digest, "view": view });
-    Ok(writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?)
+    print::json(&serde_json::json!({ "seq": seq, "time": rfc3339(time), "digest": digest, "view": view }))
 }
 
 /// Shows the next event and what it changes. Returns the view after it, which is the view before the following event.
-fn show_event<R: Read>(
-    playback: &mut Playback<R>,
-    before: Option<String>,
-    out: &mut impl Write,
-) -> anyhow::Result<String> {
+fn show_event<R: Read>(playback: &mut Playback<R>, before: Option<String>) -> anyhow::Result<String> {
     let before = before.map_or_else(|| pretty_view(playback), Ok)?;
     let Some(event) = playback.peek()?.cloned() else { return Ok(before) };
     // A transition is in the encoding of the build that was current when the transition arrived.
     let what = describe(playback, &event.input)?;
     playback.step()?;
     let after = pretty_view(playback)?;
-    writeln!(out, "event {} at {}: {what}", event.seq, rfc3339(event.time))?;
+    print::line(format!("event {} at {}: {what}", event.seq, rfc3339(event.time)))?;
     if before == after {
-        writeln!(out, "  the view stays the same")?;
+        print::text("  the view stays the same\n\n")?;
     } else {
         let diff = TextDiff::from_lines(&before, &after);
-        write!(out, "{}", diff.unified_diff().context_radius(CONTEXT_LINES))?;
+        print::text(&format!("{}\n", diff.unified_diff().context_radius(CONTEXT_LINES)))?;
     }
-    writeln!(out)?;
     Ok(after)
 }
 
 fn pretty_view<R: Read>(playback: &mut Playback<R>) -> anyhow::Result<String> {
     let view: Value = serde_json::from_str(&playback.view()?).context("the machine's view is not JSON")?;
-    Ok(serde_json::to_string_pretty(&view)? + "\n")
+    let json = serde_json::to_string_pretty(&view)?;
+    Ok(format!("{}\n", foreign::json(&json)))
 }
 
 fn describe<R: Read>(playback: &mut Playback<R>, input: &Input) -> Result<String, Finding> {
@@ -141,10 +133,6 @@ fn describe<R: Read>(playback: &mut Playback<R>, input: &Input) -> Result<String
 
 /// Returns a transition as JSON, or else its bytes in hexadecimal.
 fn shown<R: Read>(playback: &mut Playback<R>, transition: &[u8]) -> Result<String, Finding> {
-    let json = playback.decode(transition)?;
+    let json = playback.decode(transition)?.map(|json| foreign::json(&json).into_owned());
     Ok(json.unwrap_or_else(|| transition.iter().map(|byte| format!("{byte:02x}")).collect()))
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

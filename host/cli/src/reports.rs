@@ -67,6 +67,8 @@ impl Reports {
             .log_internal_errors(false)
             .with_env_filter(filter)
             .with_ansi(colours)
+            // A report of an error while writing to a full standard error would panic.
+            .log_internal_errors(false)
             .fmt_fields(fields.delimited(" "))
             .event_format(Limited { reports: self.clone(), format: Format::default() })
             .with_writer(writer)

@@ -11,6 +11,7 @@ use reapply_journal::{Journal, LostLog, Opened, Proving, SqliteJournal};
 
 use super::backup::{check_empty, create_file, put_in_place};
 use super::count::count;
+use super::print;
 
 /// The number of rooms that are counted at a time.
 const ROOMS_READ: usize = 1_000;
@@ -43,13 +44,12 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
         let _ = if was_there { remove_content(data) } else { fs::remove_dir_all(data) };
     }
     let (rooms, events) = restored.with_context(|| format!("{} is not restored", dir.display()))?;
-    println!(
+    print::line(format!(
         "restored {0}: {1} with {2}, proved whole; serve it: reapply serve --data {0}",
         data.display(),
         count(rooms, "room"),
         count(events, "event"),
-    );
-    Ok(())
+    ))
 }
 
 fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {
 fn prove(data: &Path) -> anyhow::Result<(u64, u64)> {
     let Opened { journal, warnings } = SqliteJournal::open_with(data, LostLog::Refused, Proving::First)?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        print::note(format!("warning: {warning}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (mut rooms, mut events, mut after) = (0, 0, None);

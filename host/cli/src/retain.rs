@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use reapply_sync::Name;
 use serde_json::{Value, json};
 
+use super::print;
 use super::remote::Remote;
 
 /// The longest time the host may take.
@@ -47,8 +48,8 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     };
     let retention =
         retention.get("retention").ok_or_else(|| anyhow!("the host is too old: it does not report a retention"))?;
-    println!("{machine}: {}", describe(retention).context("the host's answer lacks a field of the retention")?);
-    Ok(())
+    let described = describe(retention).context("the host's answer lacks a field of the retention")?;
+    print::line(format!("{machine}: {described}"))
 }
 
 fn describe(retention: &Value) -> Option<String> {

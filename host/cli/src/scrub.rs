@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::count::count;
+use super::print;
 use super::remote::Remote;
 
 /// The longest time the host may take to report its progress.
@@ -32,7 +33,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     while !args.status && !report["done"].as_bool().context("the host's answer lacks the field `done`")? {
         let rooms = number(&report, "rooms");
         if rooms >= told + told.max(1_000) {
-            eprintln!("{} so far", count(rooms, "room"));
+            print::note(format!("{} so far", count(rooms, "room")));
             told = rooms;
         }
         thread::sleep(ASK_INTERVAL);
@@ -41,9 +42,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let damaged = report["damaged"].as_array().map(Vec::as_slice).unwrap_or_default();
     let elsewhere = report["elsewhere"].as_array().map(Vec::as_slice).unwrap_or_default();
     for room in damaged {
-        println!("{}: {}", room["room"].as_str().unwrap_or("?"), room["why"].as_str().unwrap_or("?"));
+        let text = |field: &str| room[field].as_str().unwrap_or("?");
+        print::line(format!("{}: {}", text("room"), text("why")))?;
     }
-    elsewhere.iter().for_each(|what| println!("{}", what.as_str().unwrap_or("?")));
+    elsewhere.iter().try_for_each(|what| print::line(what.as_str().unwrap_or("?")))?;
     let proved =
         format!("{} with {} bytes of events", count(number(&report, "rooms"), "room"), number(&report, "bytes"));
     let is_done = report["done"].as_bool() == Some(true);
@@ -51,8 +53,8 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
         let places = count((damaged.len() + elsewhere.len()) as u64, "place");
         bail!("damage in {places}: restore a backup, or the rooms from exports; {proved} were read");
     }
-    println!("{proved}: {}", if is_done { "all of it is proved" } else { "proved so far, and nothing is damaged" });
-    Ok(())
+    let found = if is_done { "all of it is proved" } else { "proved so far, and nothing is damaged" };
+    print::line(format!("{proved}: {found}"))
 }
 
 fn number(report: &Value, field: &str) -> u64 {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::count::{count, count_of};
 use super::differences::Differing;
+use super::print;
 use super::remote::Remote;
 use reapply_host::upgrade::limits::REPLAY_EVENTS;
 use reapply_host::upgrade::report::{Line, Named, Plan, Tried, UpgradeEffect, UpgradeReport};
@@ -101,10 +102,8 @@ impl Printer {
             Line::Kept { room, why } => text = format!("kept     {room}: {why}\n"),
             Line::Report(_) | Line::Failed { .. } => {}
         }
-        // A machine's messages may hold anything, and this may be a terminal.
-        let text = text.replace(|c: char| c.is_control() && c != '\n', " ");
         self.progress(false);
-        std::io::stdout().write_all(text.as_bytes())?;
+        print::text(&text)?;
         self.progress(true);
         Ok(())
     }
@@ -146,7 +145,7 @@ impl Printer {
 
     fn conclude(&self, report: &UpgradeReport) -> anyhow::Result<()> {
         self.progress(false);
-        print!("{}", self.differing.conclude());
+        print::text(&self.differing.conclude())?;
         let UpgradeReport { same, differ, failing, broken, kept, upgraded, .. } = report;
         let tried = same + differ + failing.count + broken.count;
         if failing.count > 0 {
@@ -160,13 +159,12 @@ impl Printer {
         }
         if broken.count > 0 {
             let rooms = count_of(broken.count, "room was broken before and stays", "rooms were broken before and stay");
-            println!("{rooms} as before: {}; `reapply verify ROOM` says more", named(broken));
+            print::line(format!("{rooms} as before: {}; `reapply verify ROOM` says more", named(broken)))?;
         }
         if report.dry_run {
-            println!("nothing fails; {same} would be the same, {differ} would differ");
-            return Ok(());
+            return print::line(format!("nothing fails; {same} would be the same, {differ} would differ"));
         }
-        println!("upgraded {} to {}", count(*upgraded, "room"), short(&report.to));
+        print::line(format!("upgraded {} to {}", count(*upgraded, "room"), short(&report.to)))?;
         if kept.count > 0 {
             let rooms = count_of(kept.count, "room stays as it is", "rooms stay as they are");
             bail!("{rooms}: {}", named(kept));

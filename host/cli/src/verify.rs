@@ -7,6 +7,7 @@ use anyhow::Context;
 use reapply_machine::Engine;
 use reapply_sync::Digest;
 
+use super::print;
 use super::remote::Remote;
 use super::source;
 use reapply_host::archive::{self, Proof};
@@ -29,8 +30,7 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let began = Instant::now();
     let proof =
         archive::verify(export, &engine, &mut |_| ControlFlow::Continue(())).with_context(|| subject.clone())?;
-    print!("{}", report(subject, &proof, began.elapsed()));
-    Ok(())
+    print::text(&report(subject, &proof, began.elapsed()))
 }
 
 fn report(subject: &str, proof: &Proof, took: Duration) -> String {

@@ -51,3 +51,17 @@ fn a_history_that_cannot_be_written_is_told_all_the_same() {
     let failure: reapply_check::Failure = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(failure.machine, "fixture-shared-cell");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_cannot_be_printed_is_an_error() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["--histories", "1"][..], &["--histories", "1", "--json"]] {
+        let component = guest_components::component("counter");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_reapply"));
+        let output = command.arg("check").arg(component).args(arguments).stdout(full()).output().unwrap();
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.lines().count() == 1 && told.contains("cannot print"), "{told}");
+    }
+}

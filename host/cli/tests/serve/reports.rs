@@ -72,6 +72,29 @@ fn reports_that_cannot_be_written_stop_nothing() {
     assert!(host.stop().success());
 }
 
+#[test]
+fn what_participants_say_is_printed_without_terminal_commands_and_means_the_same() {
+    const SAID: &str = "a\u{9b}31mRED \u{202e}evil\u{7f}";
+    let host = Host::start_program(Path::new(PROGRAM), &[]);
+    host.deploy("todo");
+    let transition = serde_json::json!({ "Title": { "Replace": SAID } });
+    assert_eq!(host.submit("todo/lobby", &transition.to_string()).status, 200);
+    let printed = |command: &str, arguments: &[&str]| {
+        let output = host.command(command, &[&["todo/lobby"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let is_unfit = |char: char| (char.is_control() && char != '\n') || char == '\u{202e}';
+        assert!(!printed.contains(is_unfit) && printed.contains("a\\u009b31mRED \\u202eevil\\u007f"), "{printed:?}");
+        printed
+    };
+    let event = serde_json::from_str::<serde_json::Value>(&printed("log", &["--kind", "transition"])).unwrap();
+    assert_eq!(event["transition"], transition, "{event}");
+    let state = serde_json::from_str::<serde_json::Value>(&printed("replay", &[])).unwrap();
+    assert_eq!(state["view"]["title"], SAID, "{state}");
+    printed("log", &["--format", "csv"]);
+    printed("replay", &["--step"]);
+}
+
 #[tokio::test]
 async fn a_flood_of_reports_is_counted() {
     const REPORTS: u64 = 1_000;
