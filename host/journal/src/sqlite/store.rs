@@ -45,6 +45,14 @@ pub(super) enum Operation {
     PutAuthors(i64, Vec<Segment>),
 }
 
+impl Operation {
+    /// Returns whether an operation with this outcome has stored all that it had to. Operations that only remove something store nothing.
+    pub(super) fn stores(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Done)
+            && !matches!(self, Self::Wait | Self::DropChunks(_) | Self::Discard(_) | Self::Trim(..))
+    }
+}
+
 /// The writer's memory, which performs operations and remembers the heads of rooms.
 #[derive(Debug)]
 pub(super) struct Store {

@@ -151,7 +151,7 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     /// The number of transactions committed so far.
     commits: Arc<AtomicU64>,
-    /// Whether the last transaction failed. A failure that lasts is logged once.
+    /// Whether a transaction failed, and nothing was stored since. A failure that lasts is logged once.
     is_failing: bool,
     /// Whether the database file says that the journal is open. Nothing is stored before that.
     is_marked: bool,
@@ -236,6 +236,7 @@ impl Writer {
             mark::open(connection).map_err(failure(false))?;
             self.is_marked = true;
         }
+        let changes = connection.total_changes();
         connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(failure(false))?;
         let perform = |request: &Request| self.store.perform(connection, &request.operation, request.portion);
         let outcomes = requests.iter().map(perform).collect::<Result<Vec<_>, _>>().map_err(failure(false))?;
@@ -243,7 +244,10 @@ impl Writer {
         connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(failure(true))?;
         crash::point("committed-not-told");
         self.commits.fetch_add(1, Ordering::Relaxed);
-        if std::mem::take(&mut self.is_failing) {
+        // A transaction that refused everything, or only removed something, succeeds on a full disk as well.
+        let is_stored = requests.iter().zip(&outcomes).any(|(request, outcome)| request.operation.stores(outcome))
+            && connection.total_changes() > changes;
+        if is_stored && std::mem::take(&mut self.is_failing) {
             tracing::warn!("the journal can store events again");
         }
         Ok(outcomes)
@@ -313,5 +317,46 @@ impl Answer {
 
     fn fail(self, error: JournalError) {
         self.send(Outcome::Refused(error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::LogWriter;
+    use crate::sqlite::readers::Readers;
+    use crate::sqlite::schema;
+    use crate::{NewRoom, SqliteJournal};
+
+    /// Returns a writer of a new journal, which runs in the test's own thread.
+    fn writer(directory: &std::path::Path) -> Writer {
+        drop(SqliteJournal::open(directory).unwrap());
+        let file = directory.join(schema::DATABASE_FILE);
+        let mut connection = schema::open_writer(&file).unwrap();
+        let paused = Arc::clone(Readers::start(&file).unwrap().queue());
+        let own = schema::open_checkpointer(&file).unwrap();
+        let checkpoints = Checkpoints::start(&mut connection, own, paused).unwrap();
+        let store = Store::new(Default::default());
+        Writer::new(connection, store, checkpoints, Arc::default(), Arc::default(), false, Leftovers::default())
+    }
+
+    #[test]
+    fn the_journal_stores_again_only_once_something_was_stored() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(directory.path());
+        let mut is_failing_after = |operation: Operation| {
+            let (answer, _) = oneshot::channel();
+            let request = Request { operation, answer: Answer::Other(answer), bytes: 0, portion: 0 };
+            writer.is_failing = true;
+            assert_eq!(writer.transact(&[request]).ok().map(|outcomes| outcomes.len()), Some(1));
+            writer.is_failing
+        };
+        let genesis = LogWriter::new("counter", "lobby").genesis;
+        let create = || Operation::CreateRoom(NewRoom::of(genesis.clone()));
+        assert!(!is_failing_after(create()));
+        for stores_nothing in [create(), Operation::Wait, Operation::DropChunks(7)] {
+            let told = format!("{stores_nothing:?}");
+            assert!(is_failing_after(stores_nothing), "{told}");
+        }
     }
 }
