@@ -89,6 +89,17 @@ impl<S: Subject> Check<S> {
         self
     }
 
+    /// Returns the first kind that was declared to commute although no transition is of that kind, and the kinds that there are.
+    ///
+    /// # Errors
+    ///
+    /// The machine does not describe itself as it must.
+    pub fn unknown_kind(&self) -> Result<Option<(String, Vec<String>)>, Box<Failure>> {
+        let contract = self.contract()?;
+        let unknown = contract.unknown_kinds().next().map(|kind| (kind.clone(), contract.transition.kinds()));
+        Ok(unknown)
+    }
+
     /// Plays the histories until one breaks a rule.
     ///
     /// # Errors

@@ -48,6 +48,12 @@ impl Contract {
         self.commuting.iter().any(|[a, b]| covers(a, one) && covers(b, other) || covers(a, other) && covers(b, one))
     }
 
+    /// Returns the kinds that are declared to commute although no transition is of that kind.
+    pub(crate) fn unknown_kinds(&self) -> impl Iterator<Item = &String> {
+        let kinds = self.transition.kinds();
+        self.commuting.iter().flatten().filter(move |said| !kinds.iter().any(|kind| covers(said, kind)))
+    }
+
     /// Returns warnings about keywords in the schemas that cannot be checked, and about invalid examples.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let schemas = [
@@ -61,10 +67,8 @@ impl Contract {
             let warnings = unknown.chain(schema.wrong_examples());
             warnings.map(|warning| format!("in the schema of {name}, {warning}")).collect::<Vec<_>>()
         };
-        let kinds = self.transition.kinds();
-        let is_known = |said: &String| kinds.iter().any(|kind| covers(said, kind));
-        let unknown = self.commuting.iter().flatten().filter(|said| !is_known(said));
-        let unknown = unknown.map(|said| format!("no transition is of the kind `{said}`, which is said to commute"));
+        let unknown =
+            self.unknown_kinds().map(|said| format!("no transition is of the kind `{said}`, which is said to commute"));
         schemas.into_iter().flat_map(warn).chain(unknown).collect()
     }
 }

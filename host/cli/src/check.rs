@@ -53,6 +53,10 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let script = args.replay.as_deref().map(read_script).transpose()?;
     out::check(&args.out)?;
     let check = set_up(args, &args.machine)?;
+    // A machine that does not describe itself is reported by the check.
+    if let Ok(Some((unknown, kinds))) = check.unknown_kind() {
+        bail!("--commutes: no transition is of the kind {unknown}; the kinds are {}", kinds.join(", "));
+    }
     let old = args.from.as_deref().map(|old| set_up(args, old)).transpose()?;
     match (script, &old) {
         (Some(script), None) => replayed(args, check.replay(&script)),

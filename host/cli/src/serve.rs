@@ -19,9 +19,19 @@ use reapply_host::http::guard::AllowedOrigin;
 use reapply_host::http::limits::SUBMITS_PER_SECOND_MAX;
 use reapply_host::http::server::ConnectionLimits;
 use reapply_host::http::token::DeployToken;
+use reapply_host::room::limits::SLEEP_AFTER_MIN;
 
 /// The maximum time that a stopped host waits for work that cannot be interrupted, such as a compilation. Then the work ends with the process.
 const WORK_WITHIN: Duration = Duration::from_secs(2);
+
+/// The longest time without use after which a room goes to sleep.
+const SLEEP_AFTER_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The least memory for rooms: one page of a machine's memory. No room fits into less.
+const ROOMS_MEMORY_MIN: ByteSize = ByteSize::kib(64);
+
+/// The most memory for rooms, which is more than any machine has.
+const ROOMS_MEMORY_MAX: ByteSize = ByteSize::pib(1);
 
 /// Arguments of `reapply serve`.
 #[derive(Debug, clap::Args)]
@@ -50,15 +60,15 @@ pub(crate) struct Args {
     /// Address of a proxy in front of this host, whose connections belong to many people. May be repeated.
     #[arg(long, value_name = "IP")]
     proxy: Vec<IpAddr>,
-    /// Time without use after which a room goes to sleep, at least 10ms.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    /// Time without use after which a room goes to sleep, from 10ms to 365days.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_sleep_after)]
     sleep_after: humantime::Duration,
     /// Memory for all rooms that are awake, such as `2GiB`. Beyond it unused rooms sleep, and then no further room wakes. By default half of the
     /// memory of this machine or of its cgroup, and at least 256MiB.
-    #[arg(long, value_name = "SIZE", env = "REAPPLY_ROOMS_MEMORY")]
+    #[arg(long, value_name = "SIZE", env = "REAPPLY_ROOMS_MEMORY", value_parser = parse_rooms_memory)]
     rooms_memory: Option<ByteSize>,
     /// Maximum number of transitions that one session may submit in a second. A faster session is read more slowly.
-    #[arg(long, value_name = "N", default_value_t = SUBMITS_PER_SECOND_MAX)]
+    #[arg(long, value_name = "N", default_value_t = SUBMITS_PER_SECOND_MAX, value_parser = clap::value_parser!(u32).range(1..))]
     submits_per_second: u32,
 }
 
@@ -115,6 +125,24 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Parses a time for `--sleep-after`.
+fn parse_sleep_after(text: &str) -> Result<humantime::Duration, String> {
+    let time: humantime::Duration = text.parse().map_err(|error: humantime::DurationError| error.to_string())?;
+    if (SLEEP_AFTER_MIN..=SLEEP_AFTER_MAX).contains(&*time) {
+        return Ok(time);
+    }
+    Err("give a time from 10ms to 365days".to_owned())
+}
+
+/// Parses a size for `--rooms-memory`.
+fn parse_rooms_memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if (ROOMS_MEMORY_MIN..=ROOMS_MEMORY_MAX).contains(&size) {
+        return Ok(size);
+    }
+    Err("give a size from 64KiB to 1PiB".to_owned())
+}
+
 /// Raises the number of descriptors that this process may open to the system's limit, and returns it.
 fn raise_descriptors() -> anyhow::Result<u64> {
     rlimit::increase_nofile_limit(u64::MAX).context("the number of files that may be open cannot be read")
@@ -138,4 +166,38 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn options_without_sense_are_refused_with_their_bounds() {
+        let parse = |option: &str, value: &str| Serve::try_parse_from(["serve", &format!("{option}={value}")]);
+        for (option, values, bound) in [
+            ("--sleep-after", ["0", "5ms", "366days"], "from 10ms to 365days"),
+            ("--submits-per-second", ["0", "-1", "4294967296"], "1..=4294967295"),
+            ("--rooms-memory", ["1B", "63KiB", "99999999999TiB"], "from 64KiB to 1PiB"),
+        ] {
+            for value in values {
+                let refusal = parse(option, value).unwrap_err().to_string();
+                assert!(refusal.contains(bound), "{option} {value}: {refusal}");
+            }
+        }
+        let largest =
+            [("--sleep-after", "365days"), ("--submits-per-second", "4294967295"), ("--rooms-memory", "1PiB")];
+        let least = [("--sleep-after", "10ms"), ("--submits-per-second", "1"), ("--rooms-memory", "64KiB")];
+        for (option, value) in largest.into_iter().chain(least) {
+            parse(option, value).unwrap();
+        }
+    }
 }

@@ -65,3 +65,16 @@ fn a_report_that_cannot_be_printed_is_an_error() {
         assert!(told.lines().count() == 1 && told.contains("cannot print"), "{told}");
     }
 }
+
+#[test]
+fn kinds_that_do_not_exist_are_refused_with_those_that_do() {
+    for arguments in [&["--commutes", "Increment,Foo"][..], &["--commutes", "Foo,Increment", "--grow=10"]] {
+        let output = check("counter", arguments);
+        let told = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""), "{told}");
+        assert!(
+            told.contains("no transition is of the kind Foo; the kinds are ") && told.contains("Increment"),
+            "{told}"
+        );
+    }
+}

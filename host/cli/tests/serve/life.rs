@@ -52,7 +52,7 @@ async fn a_room_sleeps_when_nobody_uses_it_and_wakes_with_its_state() {
 
 #[tokio::test]
 async fn rooms_that_fall_asleep_under_use_lose_nothing() {
-    let host = counter_host(&["--sleep-after", "1ms"]);
+    let host = counter_host(&["--sleep-after", "10ms"]);
     for by in 1..=200_u64 {
         let answer = host.submit("counter/restless", "{\"Increment\":1}");
         assert_eq!((answer.status, answer.json()["seq"].as_u64()), (200, Some(by)), "{}", answer.text());
