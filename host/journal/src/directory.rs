@@ -29,7 +29,7 @@ pub enum OpenJournalError {
         path: PathBuf,
     },
     /// This process cannot write to the directory.
-    #[error("the data directory {} is not writable ({error}): correct its permissions, or choose another with --data", .directory.display())]
+    #[error("the data directory {} is not writable ({error}): {}, or choose another with --data", .directory.display(), remedy(.error))]
     NotWritable {
         /// The directory.
         directory: PathBuf,
@@ -209,6 +209,16 @@ fn refusal(path: &Path, error: io::Error) -> OpenJournalError {
     }
 }
 
+/// Returns the way out of an error in the data directory.
+#[must_use]
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make space on its disk",
+        ErrorKind::ReadOnlyFilesystem => "mount its file system for writing",
+        _ => "correct its permissions",
+    }
+}
+
 fn read_pid(lock: &mut File) -> Option<u32> {
     let mut text = String::new();
     lock.take(16).read_to_string(&mut text).ok()?;
@@ -265,6 +275,16 @@ mod tests {
         for path in [file.clone(), file.join("data")] {
             let error = DataDirectory::open(&path).unwrap_err();
             assert!(matches!(error, OpenJournalError::NotADirectory { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_remedy_fits_the_error() {
+        let told = |kind: ErrorKind| refusal(Path::new("/nowhere"), kind.into()).to_string();
+        assert!(told(ErrorKind::PermissionDenied).contains("correct its permissions, or choose"));
+        assert!(told(ErrorKind::ReadOnlyFilesystem).contains("mount its file system for writing, or"));
+        for full in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            assert!(told(full).contains("make space on its disk, or") && !told(full).contains("permissions"));
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, header};
+use reapply_journal::directory;
 
 /// The file in the data directory that holds the token.
 pub const TOKEN_FILE: &str = "deploy-token";
@@ -27,7 +28,7 @@ pub enum TokenError {
     #[error("{} does not hold a deploy token ({TOKEN_DIGITS} hexadecimal digits): remove the file, and the next start makes a new one", .0.display())]
     Malformed(PathBuf),
     /// The file cannot be read or made.
-    #[error("the deploy token in {} cannot be read or made ({error}): correct the permissions of the data directory, or set REAPPLY_DEPLOY_TOKEN", .file.display())]
+    #[error("the deploy token in {} cannot be read or made ({error}): {}, or set REAPPLY_DEPLOY_TOKEN", .file.display(), directory::remedy(.error))]
     Io {
         /// The file.
         file: PathBuf,
