@@ -6,6 +6,7 @@
 //! token.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -48,9 +49,43 @@ impl Drop for Note {
 /// Finds the host at `url` among those on this machine whose data this user can read: the one that uses `data`, or the one that left a
 /// note. Returns its own address and its deploy token. The token is for that address alone: a name such as `localhost` leads to several,
 /// and somebody else may listen on another.
-pub(super) fn find(url: &str, data: Option<&Path>) -> Option<(SocketAddr, DeployToken)> {
-    let (address, data) = locate(&local_addresses(url), data, read_note)?;
-    if directory::is_in_use(&data) { Some((address, DeployToken::read(&data).ok()??)) } else { None }
+///
+/// # Errors
+///
+/// No such host is found. The error has the reason, unless nothing led to a data directory.
+pub(super) fn find(url: &str, data: Option<&Path>) -> Result<(SocketAddr, DeployToken), Option<String>> {
+    if let Some(data) = data {
+        // The entry `.` can be looked up only in a directory whose files can be read.
+        fs::metadata(data.join(".")).map_err(|error| Some(unreadable(data, &error)))?;
+    }
+    let addresses = local_addresses(url);
+    let Some((address, found)) = locate(&addresses, data, read_note) else {
+        return Err(data.map(|data| match addresses[..] {
+            [] => format!("{url} is not on this machine, so the deploy token in {} was not sent", data.display()),
+            _ => format!(
+                "it is unknown which address the host with the data in {} has; name it, as in --host 127.0.0.1:8080",
+                data.display()
+            ),
+        }));
+    };
+    if !directory::is_in_use(&found) {
+        return Err(Some(format!("no host is using the data directory {}", found.display())));
+    }
+    match DeployToken::read(&found) {
+        Ok(Some(token)) => Ok((address, token)),
+        Ok(None) => Err(Some(format!("the data directory {} does not hold a deploy token", found.display()))),
+        Err(error) => Err(Some(error.to_string())),
+    }
+}
+
+/// Returns the reason why no token is read from the data directory that the command line names.
+fn unreadable(data: &Path, error: &io::Error) -> String {
+    let data = data.display();
+    match error.kind() {
+        ErrorKind::NotFound => format!("there is no data directory {data}"),
+        ErrorKind::NotADirectory => format!("{data} is not a data directory, but a file"),
+        _ => format!("the data directory {data} cannot be read ({error})"),
+    }
 }
 
 /// Chooses the one address among `addresses` where the host with its data in `data` listens, or the first host that left a note. Without
@@ -126,6 +161,14 @@ mod tests {
         for elsewhere in ["http://192.0.2.1:8080", "https://127.0.0.1:8080", "127.0.0.1:8080", "nonsense", ""] {
             assert!(local_addresses(elsewhere).is_empty(), "{elsewhere}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_told_with_the_reason() {
+        let told = |kind: ErrorKind| unreadable(Path::new("/data"), &kind.into());
+        assert_eq!(told(ErrorKind::NotFound), "there is no data directory /data");
+        assert_eq!(told(ErrorKind::NotADirectory), "/data is not a data directory, but a file");
+        assert_eq!(told(ErrorKind::PermissionDenied), "the data directory /data cannot be read (permission denied)");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use ureq::http::{Request, Response, request};
+use ureq::http::{Request, Response, StatusCode, request};
 use ureq::{Agent, AsSendBody, Body};
 
 use super::host_url::HostUrl;
@@ -34,10 +34,12 @@ impl Remote {
     /// sent only to the address that it was found for.
     pub(super) fn request(&self, method: &str, path: &str) -> request::Builder {
         let url = self.host.to_string();
-        let found = || nearby::find(&url, self.data.as_deref());
-        let (url, token) = match (&self.token, self.token.is_none().then(found).flatten()) {
-            (None, Some((address, token))) => (self.host.at(address), Some(token)),
-            (token, _) => (url, token.clone()),
+        let (url, token) = match &self.token {
+            Some(token) => (url, Some(token.clone())),
+            None => match nearby::find(&url, self.data.as_deref()) {
+                Ok((address, token)) => (self.host.at(address), Some(token)),
+                Err(_) => (url, None),
+            },
         };
         let request = Request::builder().method(method).uri(format!("{url}{path}"));
         match token {
@@ -84,8 +86,25 @@ impl Remote {
         let body = response.body_mut().read_to_string().context("the host's answer is incomplete")?;
         let answer: Value = serde_json::from_str(&body).unwrap_or_default();
         match answer["error"]["message"].as_str() {
+            Some(message) if status == StatusCode::UNAUTHORIZED => match self.token_trouble() {
+                Some(trouble) => bail!("{trouble}; {message}"),
+                None => bail!("{message}"),
+            },
             Some(message) => bail!("{message}"),
             None => bail!("{} answered {status} without a message; check that this is a Reapply host", self.host),
+        }
+    }
+
+    /// Returns the reason why a request without a valid token was sent, if the command line or a host of this user led to one.
+    fn token_trouble(&self) -> Option<String> {
+        if self.token.is_some() {
+            return Some("the host refused the deploy token from --token or REAPPLY_DEPLOY_TOKEN".to_owned());
+        }
+        match nearby::find(&self.host.to_string(), self.data.as_deref()) {
+            Ok(_) => Some(
+                "the host refused the deploy token in its data directory, since it was started with another".to_owned(),
+            ),
+            Err(why) => why,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `reapply restore`: makes a data directory from a backup, and proves that it is whole.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 pub(super) fn main(args: &Args) -> anyhow::Result<()> {
     let Args { dir, data } = args;
     let backup = dir.join(DATABASE_FILE);
-    ensure!(backup.is_file(), "{} is not a backup: there is no {DATABASE_FILE} in it", dir.display());
+    check_backup(dir, &backup)?;
     let is_in_use = fs::metadata(dir.join(WAL_FILE)).is_ok_and(|log| log.len() > 0);
     ensure!(
         !is_in_use,
@@ -50,6 +50,17 @@ pub(super) fn main(args: &Args) -> anyhow::Result<()> {
         count(rooms, "room"),
         count(events, "event"),
     ))
+}
+
+/// Checks that there is a backup in a folder.
+fn check_backup(dir: &Path, backup: &Path) -> anyhow::Result<()> {
+    let is_missing = match fs::metadata(backup) {
+        Ok(found) => !found.is_file(),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => true,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", backup.display())),
+    };
+    ensure!(!is_missing, "{} is not a backup: there is no {DATABASE_FILE} in it", dir.display());
+    Ok(())
 }
 
 fn copy(backup: &Path, data: &Path) -> anyhow::Result<()> {

@@ -1,8 +1,7 @@
 //! The input of a command: an export in a file, or a room, whose export the host makes on request.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, BufReader, ErrorKind, Read};
 
 use anyhow::{Context, anyhow};
 use reapply_sync::{RoomId, RoomIdError};
@@ -16,15 +15,26 @@ use reapply_host::clock;
 ///
 /// `name` is neither a file nor a room that can be read.
 pub(super) fn open(name: &str, remote: &Remote) -> anyhow::Result<Box<dyn Read + Send>> {
-    if Path::new(name).is_file() {
-        let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
-        return Ok(Box::new(BufReader::new(file)));
-    }
-    let room =
-        parse_room(name).map_err(|why| anyhow!("there is no file {name}, and no room has such a name: {why}"))?;
+    let no_file = match fs::metadata(name) {
+        // A folder may have the name of a room.
+        Ok(found) if found.is_dir() => format!("{name} is a folder"),
+        Ok(_) => {
+            let file = File::open(name).with_context(|| format!("cannot read {name}"))?;
+            return Ok(Box::new(BufReader::new(file)));
+        }
+        Err(error) => no_file(name, &error),
+    };
+    let room = parse_room(name).map_err(|why| anyhow!("{no_file}, and no room has such a name: {why}"))?;
     let export = request_export(&room, remote);
-    let no_file = || format!("there is no file {name}, and the room could not be read");
-    Ok(Box::new(export.with_context(no_file)?))
+    Ok(Box::new(export.with_context(|| format!("{no_file}, and the room could not be read"))?))
+}
+
+/// Returns the reason why there is no file to read.
+fn no_file(name: &str, error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => format!("there is no file {name}"),
+        _ => format!("the file {name} cannot be read ({error})"),
+    }
 }
 
 /// Requests the export of a room from its host.

@@ -4,6 +4,7 @@ mod access;
 mod alarms;
 mod backups;
 mod budget;
+mod causes;
 mod clock;
 mod components;
 mod crowding;
