@@ -30,7 +30,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use print::ReaderGone;
 
@@ -76,9 +77,17 @@ enum Command {
     Verify(verify::Args),
 }
 
+/// Parses the arguments. An empty environment variable counts as one that is not set.
+fn parse() -> Cli {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let without_empty = |arg: Arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg };
+    let command = Cli::command().mut_subcommands(|command| command.mut_args(without_empty));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 /// Runs the command that the arguments name. A failure is one line on standard error, and exit code 1.
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = parse().command;
     if !matches!(command, Command::Serve(_)) {
         // A reader that stops early, such as `head`, is not an error, as with any other command.
         sigpipe::reset();

@@ -1,8 +1,11 @@
 //! The causes that commands name: of what cannot be read, and of requests that the host refuses.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use reapply_testing::Host;
 
-use crate::counter_host;
+use crate::{PROGRAM, counter_host};
 
 /// Returns the message of a command that fails.
 fn refusal(host: &Host, arguments: &[&str]) -> String {
@@ -54,4 +57,18 @@ fn a_token_that_is_refused_is_told_by_where_it_came_from() {
     let host = counter_host(&[]);
     let told = refusal(&host, &["retain", "counter", "--trim", "--token", "wrong"]);
     assert!(told.contains("the host refused the deploy token from --token or REAPPLY_DEPLOY_TOKEN"), "{told}");
+}
+
+#[test]
+fn an_empty_variable_counts_as_one_that_is_not_set() {
+    let empty = [("REAPPLY_DEPLOY_TOKEN".to_owned(), String::new())];
+    let host = Host::start_program_in(Path::new(PROGRAM), &std::env::temp_dir(), &[], &empty);
+    host.deploy("counter");
+    let mut command = Command::new(PROGRAM);
+    command.args(["retain", "counter", "--trim", "--host", &host.url(""), "--data"]).arg(host.data());
+    for variable in ["REAPPLY_DEPLOY_TOKEN", "REAPPLY_HOST", "REAPPLY_DATA"] {
+        command.env(variable, "");
+    }
+    let output = command.env_remove("HOME").env_remove("XDG_STATE_HOME").stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
