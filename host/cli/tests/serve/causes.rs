@@ -15,7 +15,7 @@ fn refusal(host: &Host, arguments: &[&str]) -> String {
     told
 }
 
-/// Nobody can follow a link to itself, so this does not need another user.
+/// Even root cannot follow a link to itself, so this does not need another user.
 #[test]
 #[cfg(unix)]
 fn what_cannot_be_read_is_not_taken_for_missing() {
