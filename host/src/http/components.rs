@@ -14,8 +14,8 @@ use super::compress::Encoding;
 use super::error::HttpError;
 use super::extract::FilePath;
 use super::kept::{FileKind, FileName};
-use super::policy;
 use super::state::HttpState;
+use super::{paced, policy};
 
 /// Handles `GET /components/{digest}.wasm`, and `.json` with the plan by which a page starts the component. Both never change.
 pub async fn component(
@@ -40,8 +40,9 @@ pub async fn component(
         (header::CACHE_CONTROL, policy::IMMUTABLE.to_owned()),
         (header::ETAG, format!("\"{digest}\"")),
         (header::VARY, "accept-encoding".to_owned()),
+        (header::CONTENT_LENGTH, body.len().to_string()),
     ];
-    let mut response = (headers, body).into_response();
+    let mut response = (headers, paced::body([body])).into_response();
     if let Some(encoding) = encoding {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
     }

@@ -276,7 +276,7 @@ fn strangers_wait_together_whatever_they_call_themselves() {
     owner.ask_as(3, 3, 1, transition(1));
     owner.ask_as(1, 4, 2, transition(1));
     let (inputs, answered) = owner.stored_and_answered();
-    assert_eq!((inputs.len(), answered), (1, vec![(3, Verdict::Busy)]));
+    assert_eq!((inputs.len(), answered), (1, vec![(3, Verdict::MustWait { micros: BACKOFF_MICROS_MIN })]));
     owner.with(|room, now| room.handle_appended(now));
     owner.effects();
     owner.ticks += BACKOFF_MICROS_MIN;
