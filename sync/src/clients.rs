@@ -164,10 +164,6 @@ impl Clients {
         self.by_id.get(&client).map_or(Number(0), Client::told)
     }
 
-    pub(crate) fn has_accepted(&self, client: ClientId) -> bool {
-        self.by_id.get(&client).is_some_and(Client::has_events)
-    }
-
     /// Returns the event of this number, if it is the client's last number with an event.
     pub(crate) fn accepted_at(&self, client: ClientId, number: Number) -> Option<Seq> {
         let client = self.by_id.get(&client).filter(|client| client.durable == number)?;

@@ -2,10 +2,10 @@
 
 use super::limits::HELD_AT_ONCE_MAX;
 use super::{Effect, Now, Room};
-use crate::id::{Author, ClientId, SessionId};
+use crate::id::SessionId;
 use crate::machine::Machine;
 use crate::message::Goodbye;
-use crate::sequencer::{Charge, Submit};
+use crate::sequencer::Submit;
 
 impl<M: Machine> Room<M> {
     /// Keeps a transition until its participant has waited. If there is no space, ends the session: its client will come again.
@@ -31,17 +31,10 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    /// Returns the participant who is charged for a client's faults. Clients that have no session, and no event that the room knows, are charged as
-    /// one: anyone can take a new name for each request.
-    pub(super) fn payer(&self, client: ClientId, author: &Author) -> Author {
-        let is_known = self.sessions.has(author) || self.sequencer.has_accepted(client);
-        if is_known { author.clone() } else { Author("".into()) }
-    }
-
     /// Makes participants wait who are charged for a fault. Their sessions are told, and need not be read meanwhile.
     pub(super) fn note_charges(&mut self, now: &Now<'_>) {
-        while let Some(Charge { client, author, cost }) = self.sequencer.poll_charge() {
-            let until = self.backoffs.charge(&self.payer(client, &author), cost, now.ticks);
+        while let Some((author, cost)) = self.sequencer.poll_charge() {
+            let until = self.backoffs.charge(&author, cost, now.ticks);
             for session in self.sessions.of_participant(&author) {
                 self.effects.push_back(Effect::Slow { session, until });
             }

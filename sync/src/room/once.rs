@@ -16,7 +16,7 @@ impl<M: Machine> Room<M> {
         if digest != self.sequencer.digest() {
             return self.answer_one(asker, Verdict::Upgraded);
         }
-        if let Some(micros) = self.backoffs.wait_micros(&self.payer(client, &author), now.ticks) {
+        if let Some(micros) = self.backoffs.wait_micros(&author, now.ticks) {
             return self.answer_one(asker, Verdict::MustWait { micros });
         }
         self.askers.entry((client, number)).or_default().push(asker);

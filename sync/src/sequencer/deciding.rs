@@ -1,7 +1,7 @@
 //! One decision: an input becomes an event of the open batch, or does not.
 
+use super::Sequencer;
 use super::request::{Rejected, Undecided};
-use super::{Charge, Sequencer};
 use crate::event::{Event, Input};
 use crate::id::{Author, ClientId, Number, Seq, Timestamp};
 use crate::machine::{ApplyError, Fault, Machine};
@@ -38,8 +38,8 @@ impl<M: Machine> Sequencer<M> {
                     self.lose();
                     return Err(Undecided::Interrupted(event.input));
                 }
-                if let Input::Transition { author, client, .. } = &event.input {
-                    self.faulted = Some(Charge { client: *client, author: author.clone(), cost });
+                if let Input::Transition { author, .. } = &event.input {
+                    self.faulted = Some((author.clone(), cost));
                 }
                 if let Some(author) = event.input.author() {
                     self.reports.push_back(Report::Faulted { author: author.clone(), fault: fault.clone() });

@@ -114,21 +114,10 @@ pub struct Sequencer<M: Machine> {
     /// Whether the machine broke off under a slice. Then all states are useless, and nothing is decided.
     is_lost: bool,
     postponed: Vec<Postponed>,
-    /// The transition on which the machine faulted, with the cost of that call, until the states are recovered.
-    faulted: Option<Charge>,
-    /// The faults, each with its cost.
-    charges: VecDeque<Charge>,
-}
-
-/// The cost of a transition on which the machine faulted: that of the call and of the recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// The client that sent the transition.
-    pub client: ClientId,
-    /// The participant whose client that is.
-    pub author: Author,
-    /// Units of fuel.
-    pub cost: u64,
+    /// The participant on whose transition the machine faulted, and the cost of that call, until the states are recovered.
+    faulted: Option<(Author, u64)>,
+    /// The participants who caused faults, and the cost of each fault.
+    charges: VecDeque<(Author, u64)>,
 }
 
 impl<M: Machine> Sequencer<M> {
@@ -289,8 +278,8 @@ impl<M: Machine> Sequencer<M> {
         self.reports.pop_front()
     }
 
-    /// Returns the cost of the next transition on which the machine faulted.
-    pub fn poll_charge(&mut self) -> Option<Charge> {
+    /// Returns a participant on whose transition the machine faulted, and the cost of the call and the recovery.
+    pub fn poll_charge(&mut self) -> Option<(Author, u64)> {
         self.charges.pop_front()
     }
 
@@ -347,12 +336,6 @@ impl<M: Machine> Sequencer<M> {
     #[must_use]
     pub fn is_told(&self, client: ClientId, number: Number) -> bool {
         number <= self.clients.told(client)
-    }
-
-    /// Returns whether the room knows an event of this client.
-    #[must_use]
-    pub fn has_accepted(&self, client: ClientId) -> bool {
-        self.clients.has_accepted(client)
     }
 
     /// Returns the durable event of a client's number, if that is the client's last number with an event.

@@ -1,6 +1,6 @@
 //! Recovery: a machine that faulted has lost its states, and they are made again.
 
-use super::{Charge, Sequencer};
+use super::Sequencer;
 use crate::event::{BatchBuilder, Event};
 use crate::machine::{Fault, Machine};
 use crate::report::Report;
@@ -21,8 +21,8 @@ impl<M: Machine> Sequencer<M> {
     pub(super) fn recover(&mut self) {
         let recovered = self.try_recover();
         let cost = self.costs.of_recovery().saturating_add(self.machine.take_cost());
-        if let Some(charge) = self.faulted.take() {
-            self.charges.push_back(Charge { cost: cost.saturating_add(charge.cost), ..charge });
+        if let Some((author, call_cost)) = self.faulted.take() {
+            self.charges.push_back((author, cost.saturating_add(call_cost)));
         }
         match recovered {
             // With a new snapshot, the next recovery will be cheap.

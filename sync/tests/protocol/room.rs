@@ -51,12 +51,8 @@ impl Owner {
     }
 
     fn ask(&mut self, asker: u64, number: u64, transition: Bytes) {
-        self.ask_as(1, asker, number, transition);
-    }
-
-    fn ask_as(&mut self, key: u128, asker: u64, number: u64, transition: Bytes) {
-        let (client, number) = (client(key), Number(number));
-        let submit = SubmitOnce { author: author(key), client, number, digest: digest(), transition };
+        let (client, number) = (client(1), Number(number));
+        let submit = SubmitOnce { author: author(1), client, number, digest: digest(), transition };
         self.with(|room, now| room.handle_submit_once(Asker(asker), submit, now));
     }
 
@@ -261,27 +257,6 @@ fn whoever_makes_the_machine_fault_waits_longer_each_time_and_nobody_else_waits(
     submit(&mut owner, 1, 25, TRAP);
     let until = owner.effects().iter().find_map(slowed).unwrap();
     assert_eq!(until - owner.ticks, BACKOFF_MICROS_MIN);
-}
-
-#[test]
-fn strangers_wait_together_whatever_they_call_themselves() {
-    let mut owner = Owner::of(|| Tally { refuses_alarms: true, ..Tally::default() });
-    // One client becomes known, and the number of events is odd, so that a trap is possible.
-    owner.ask_as(1, 1, 1, transition(1));
-    owner.effects();
-    owner.with(|room, now| room.handle_appended(now));
-    owner.effects();
-    owner.ask_as(2, 2, 1, transition(TRAP));
-    owner.effects();
-    owner.ask_as(3, 3, 1, transition(1));
-    owner.ask_as(1, 4, 2, transition(1));
-    let (inputs, answered) = owner.stored_and_answered();
-    assert_eq!((inputs.len(), answered), (1, vec![(3, Verdict::MustWait { micros: BACKOFF_MICROS_MIN })]));
-    owner.with(|room, now| room.handle_appended(now));
-    owner.effects();
-    owner.ticks += BACKOFF_MICROS_MIN;
-    owner.ask_as(3, 5, 1, transition(1));
-    assert_eq!(owner.stored_and_answered().0.len(), 1);
 }
 
 #[test]
