@@ -50,6 +50,15 @@ impl<S: Scenario> Auditor<S> {
         }
     }
 
+    /// Notes that a page's queue holds a transition without a number. An earlier page may have taken it on, and rejected it before the room had it,
+    /// and could write neither; then it gets another outcome.
+    pub(crate) fn note_unnumbered(&mut self, page: Page, transition: &Bytes) {
+        self.applied.retain(|((client, life), _), applied| {
+            let is_earlier = (*client, &applied.transition) == (page.0, transition) && *life < page.1;
+            !(is_earlier && matches!(applied.outcome, Some(Outcome::Rejected(_))))
+        });
+    }
+
     /// Checks an outcome that a room in that epoch tells a page.
     pub(crate) fn note_outcome(&mut self, page: Page, number: Number, outcome: Outcome, epoch: usize) {
         let log = self.lost.get(epoch).map_or(&self.log, |(log, ..)| log);

@@ -130,6 +130,8 @@ impl<S: Scenario> World<S> {
                 let is_kept = entry.sent_at.is_some();
                 self.auditor.note_restored(page, number, &from_json(&entry.json), is_kept);
                 self.coverage.restored += 1;
+            } else {
+                self.auditor.note_unnumbered(page, &from_json(&entry.json));
             }
         }
         if let Some(parent) = self.pages[index].courier_of {
