@@ -6,13 +6,14 @@ use std::convert::Infallible;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt;
 
 use super::limits::{PORTION_BYTES, PORTION_PAUSE};
 
 /// Returns a body of these parts, one after the other. Its length is not known to it, so the response must say it.
 pub(super) fn body(parts: impl IntoIterator<Item = Bytes>) -> Body {
     let rest = Rest { parts: parts.into_iter().filter(|part| !part.is_empty()).collect(), sent: 0 };
-    Body::from_stream(futures_util::stream::unfold(rest, |mut rest| async {
+    let portions = futures_util::stream::unfold(rest, |mut rest| async {
         let part = rest.parts.front_mut()?;
         if rest.sent >= PORTION_BYTES {
             tokio::time::sleep(PORTION_PAUSE).await;
@@ -24,7 +25,9 @@ pub(super) fn body(parts: impl IntoIterator<Item = Bytes>) -> Body {
         }
         rest.sent += portion.len();
         Some((Ok::<_, Infallible>(portion), rest))
-    }))
+    });
+    // A server may ask again after the end.
+    Body::from_stream(portions.fuse())
 }
 
 /// The parts that are still to be sent.
@@ -36,8 +39,6 @@ struct Rest {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
-
     use super::*;
 
     #[tokio::test]
@@ -49,6 +50,7 @@ mod tests {
         while let Some(portion) = stream.next().await {
             portions.push(portion.unwrap());
         }
+        assert!(stream.next().await.is_none(), "the end is told again to whoever asks again");
         assert!(portions.iter().all(|portion| !portion.is_empty() && portion.len() <= PORTION_BYTES));
         assert_eq!(portions.concat(), [b"head", &large[..], b"end"].concat());
         assert_eq!(portions.len(), 6, "the pauses come after whole portions");
