@@ -137,14 +137,13 @@ impl Transitions {
     ) {
         let early = std::mem::take(&mut self.held);
         let mut entries = left.entries;
-        entries.sort_by_key(|entry| (entry.sent_at.is_none(), entry.number.is_none(), entry.number, entry.order));
-        for mut entry in entries {
+        entries.sort_by_key(|entry| (entry.number, entry.order));
+        for entry in entries {
             let ticket = self.ticket();
-            // The room cannot have a transition that was never sent, and a page that could not read the store may have used later numbers since. So
-            // it is taken on again, on top of the room's present state. What may have been sent keeps its number forever.
-            entry.number.take_if(|_| entry.sent_at.is_none());
             let (number, json, time) = (entry.number, entry.json.to_string(), entry.time);
             let waiting = Waiting { ticket, entry, is_returning: true };
+            // A number is kept forever, sent or not: the store may have lost the mark that it was sent. A transition without a number is taken on in
+            // its order, on top of the room's present state.
             let Some(number) = number else {
                 self.held.push_back(waiting);
                 continue;

@@ -258,7 +258,7 @@ fn what_earlier_pages_have_left_is_pending_and_told_by_itself() {
     rig.open();
     rig.converse();
     rig.told.retain(|told| told.starts_with("returned"));
-    assert_eq!(rig.told, ["returned 1 accepted as 1001 at 1", "returned 2 accepted as 1002 at 2"]);
+    assert_eq!(rig.told, ["returned 1 accepted as 1 at 1", "returned 2 accepted as 2 at 2"]);
     assert!(rig.stored.entries.is_empty());
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Auditor<S: Scenario> {
     /// The logs that were lost to a restore, each with its models and with the seq to which it was taken back.
     lost: Vec<(Vec<Event>, Vec<S::Model>, Seq)>,
     applied: BTreeMap<(Page, Number), Applied>,
+    /// The pages that could not know which numbers earlier pages of their clients had used.
+    blind: BTreeSet<Page>,
     /// The last event of all clients that the room has ever forgotten.
     forgotten: Option<Seq>,
     /// The participants who have joined in the log, and not left.
@@ -65,6 +67,7 @@ impl<S: Scenario> Auditor<S> {
             accepted: BTreeMap::new(),
             lost: Vec::new(),
             applied,
+            blind: BTreeSet::new(),
             forgotten: None,
             joined: BTreeSet::new(),
             askers: BTreeMap::new(),
@@ -156,6 +159,10 @@ impl<S: Scenario> Auditor<S> {
     /// Checks that a welcome tells a client of each of its events, or that the room may have forgotten that event.
     pub(crate) fn check_welcome(&self, client: ClientId, decided: Number, forgotten: Option<ForgottenClient>) {
         for &(number, seq) in self.accepted.get(&client).into_iter().flatten().filter(|(number, _)| *number > decided) {
+            // No later page knows of it.
+            if self.is_of_blind_page(client, number) {
+                continue;
+            }
             let is_given_up = forgotten.is_some_and(|ForgottenClient { seq: last, known_from, .. }| {
                 seq <= last && known_from.is_none_or(|known| number < known)
             });

@@ -1,13 +1,24 @@
 //! The outcomes that pages are told. Each transition has one, and the log agrees with it.
 
 use bytes::Bytes;
-use reapply_sync::{Author, Event, Input, Number, Outcome, Rejection, Seq, Timestamp};
+use reapply_sync::{Author, ClientId, Event, Input, Number, Outcome, Rejection, Seq, Timestamp};
 
 use super::{Applied, Auditor, Page};
 use crate::build::DEAD;
 use crate::scenario::Scenario;
 
 impl<S: Scenario> Auditor<S> {
+    /// Notes that a page cannot know the numbers of earlier ones, and so begins far above them.
+    pub(crate) fn note_blind(&mut self, page: Page) {
+        self.blind.insert(page);
+    }
+
+    /// Returns whether a blind page has used this number of its client.
+    pub(super) fn is_of_blind_page(&self, client: ClientId, number: Number) -> bool {
+        let pages = self.blind.range((client, 0)..=(client, u64::MAX));
+        pages.into_iter().any(|page| self.applied.contains_key(&(*page, number)))
+    }
+
     /// Notes a transition that a page applied when it had seen `seen` in the log of that epoch.
     pub(crate) fn note_applied(&mut self, page: Page, number: Number, transition: Bytes, seen: Seq, epoch: usize) {
         let seen = self.lost[epoch..].iter().fold(seen, |seen, (_, _, head)| seen.min(*head));
@@ -31,23 +42,18 @@ impl<S: Scenario> Auditor<S> {
         self.applied.get(&(page, number))?.sent
     }
 
-    /// Moves a transition from an earlier page of a client to this one, whose queue now holds it, if it keeps its number. If the earlier page could
-    /// not remove it, it already has an outcome, and gets another.
-    pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes, is_kept: bool) {
+    /// Moves a transition from an earlier page of a client to this one, whose queue now holds it. If the earlier page could not remove it, it
+    /// already has an outcome, and gets another.
+    pub(crate) fn note_restored(&mut self, page: Page, number: Number, transition: &Bytes) {
         let earlier = self
             .applied
             .keys()
             .rev()
             .find(|((client, life), used)| (client, used) == (&page.0, &number) && *life < page.1);
-        let Some(&earlier) = earlier else {
-            // Another page may have taken it on again, and not have come to write that.
-            return assert!(!is_kept, "the queue holds what was never applied");
-        };
+        let earlier = *earlier.expect("the queue holds what was never applied");
         let applied = self.applied.remove(&earlier).expect("it was found");
         assert_eq!(applied.transition, *transition, "number {number} names two transitions");
-        if is_kept {
-            self.applied.insert((page, number), Applied { outcome: None, ..applied });
-        }
+        self.applied.insert((page, number), Applied { outcome: None, ..applied });
     }
 
     /// Notes that a page's queue holds a transition without a number. An earlier page may have taken it on, and rejected it before the room had it,

@@ -124,11 +124,12 @@ impl<S: Scenario> World<S> {
         let life = self.lives.entry(client).and_modify(|life| *life += 1).or_default();
         let page = (client, *life);
         self.pages[index].client = Some((identity.key.clone(), identity.is_given, *life));
+        if identity.left.is_none() {
+            self.auditor.note_blind(page);
+        }
         for entry in identity.left.iter().flat_map(|left| &left.entries) {
             if let Some(number) = entry.number {
-                // What was never sent is taken on again, by another number.
-                let is_kept = entry.sent_at.is_some();
-                self.auditor.note_restored(page, number, &from_json(&entry.json), is_kept);
+                self.auditor.note_restored(page, number, &from_json(&entry.json));
                 self.coverage.restored += 1;
             } else {
                 self.auditor.note_unnumbered(page, &from_json(&entry.json));
