@@ -82,8 +82,10 @@ impl<M: Machine> Replica<M> {
         // A transition was first sent before all later ones. A longer log at that time is one that the room has lost.
         let mut earliest = None;
         let may_be_forgotten = |pending: &&Pending| {
-            earliest = pending.sent_at.map(|sent_at| earliest.map_or(sent_at, |later: Seq| later.min(sent_at)));
-            earliest.is_some_and(|sent_at| sent_at < seq) && known_from.is_none_or(|known| pending.number < known)
+            let Some(sent_at) = pending.sent_at else { return false };
+            let first = earliest.map_or(sent_at, |later: Seq| later.min(sent_at));
+            earliest = Some(first);
+            first < seq && known_from.is_none_or(|known| pending.number < known)
         };
         let numbers = self.pending.iter().rev().filter(may_be_forgotten).map(|pending| pending.number);
         numbers.collect::<Vec<_>>().into_iter().rev().for_each(|number| self.finish(number, Outcome::Unknown));
