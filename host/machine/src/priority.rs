@@ -10,7 +10,9 @@ pub(super) fn stay_behind(niceness: i32) {
             warn!(%error, "threads for machines leave no processor to others");
         }
         if let Err(error) = slice::lengthen(niceness) {
-            warn!(%error, "threads for machines run before others that wait for a processor");
+            warn!(%error, "threads for machines do not let others run before them");
+            // Where the longer slice is not allowed, the niceness may be.
+            let _unchanged = rustix::process::setpriority_process(None, niceness);
         }
     }
     // On other systems the priority belongs to the whole process.
